@@ -1,0 +1,56 @@
+"""PSFR-GAN face restoration: find faces, align them, parse them into 19 regions, restore them, and paste them back.
+
+    models = psfr_core.load_models()
+    result = psfr_core.restore_image(image, models)  # image (C, H, W), float, RGB in [0, 1]
+
+Importing reads no file but code, and touches neither network nor device.
+"""
+
+from .alignment.align import AlignedFace, align_faces
+from .detection.face import Face, FaceDetector
+from .detection.load import load_detector
+from .detection.options import DetectionOptions
+from .detection.selection import FaceOrder, FaceSelection, SelectionOptions, select_faces
+from .errors import PsfrError
+from .geometry.box import Box, Size
+from .parsing.labels import FaceRegion, RegionGroup
+from .parsing.parse_map import ParseMap
+from .parsing.parser import parse_faces
+from .paste_back.masks import crop_masks
+from .paste_back.paste import PasteOptions, paste_faces
+from .restoration.enhance import enhance_faces
+from .restoration.models import RestorationModels, load_models
+from .restoration.options import RestoreOptions
+from .restoration.restore import RestorationResult, restore_image
+from .weights.loader import load_generator, load_parse_net
+
+__all__ = [
+    "AlignedFace",
+    "Box",
+    "DetectionOptions",
+    "Face",
+    "FaceDetector",
+    "FaceOrder",
+    "FaceRegion",
+    "FaceSelection",
+    "ParseMap",
+    "PasteOptions",
+    "PsfrError",
+    "RegionGroup",
+    "RestorationModels",
+    "RestorationResult",
+    "RestoreOptions",
+    "SelectionOptions",
+    "Size",
+    "align_faces",
+    "crop_masks",
+    "enhance_faces",
+    "load_detector",
+    "load_generator",
+    "load_models",
+    "load_parse_net",
+    "parse_faces",
+    "paste_faces",
+    "restore_image",
+    "select_faces",
+]

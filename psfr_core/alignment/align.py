@@ -1,0 +1,71 @@
+"""Faces of an image as upright crops of one size, as the networks want them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..checks import check_float, check_shape
+from ..detection.face import Face
+from ..errors import InputError
+from ..geometry.box import Size
+from ..geometry.similarity import fit_similarity_robustly, invert_affine
+from ..geometry.warp import output_box, warp_affine
+from .template import template_for
+
+
+@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+class AlignedFace:
+    """A face moved onto the FFHQ template.
+
+    ``crop`` (3, S, S) is float32 RGB; ``image_to_crop`` (2, 3) maps pixels of the image to pixels of the crop.
+    """
+
+    face: Face
+    crop: Tensor
+    image_to_crop: Tensor
+
+    @property
+    def crop_to_image(self) -> Tensor:
+        """The map (2, 3) from pixels of the crop back to pixels of the image."""
+        return invert_affine(self.image_to_crop)
+
+
+def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[AlignedFace]:
+    """One crop (3, ``crop_size``, ``crop_size``) of ``image`` (3, H, W) for each face, in their order.
+
+    A similarity brings the face's landmarks to the template, those that disagree with the rest left out; the crop is antialiased where it shrinks, and the
+    image's edge continues where it reaches beyond. Time follows the faces' areas. Raises InputError for landmarks
+    that make no face and for faces whose crop shows nothing of the image, OptionError for a crop size below 1.
+    """
+    check_shape(image, "3 H W", "image")
+    check_float(image, "image")
+    return [_align(image, face, crop_size) for face in faces]
+
+
+def _align(image: Tensor, face: Face, crop_size: int) -> AlignedFace:
+    image_to_crop = fit_template(face.landmarks, crop_size)
+    crop_side = Size(crop_size, crop_size)
+    if output_box(invert_affine(image_to_crop), crop_side).to_pixels(Size.of(image)).is_empty:
+        raise InputError(
+            f"The face with landmarks {face.landmarks.tolist()} lies outside the image of {image.shape[-1]} x "
+            f"{image.shape[-2]} pixels. Give landmarks in pixels of the image that is aligned."
+        )
+    return AlignedFace(face, warp_affine(image, image_to_crop, crop_side), image_to_crop)
+
+
+def fit_template(landmarks: Tensor, crop_size: int) -> Tensor:
+    """The similarity (2, 3) from image pixels to a crop of ``crop_size`` that brings ``landmarks`` to the template.
+
+    Raises InputError where they (5, 2) are not different finite points in the order of a face.
+    """
+    check_shape(landmarks, "5 2", "landmarks")
+    try:
+        return fit_similarity_robustly(landmarks, template_for(crop_size))
+    except InputError as error:
+        raise InputError(
+            f"The landmarks {landmarks.tolist()} make no face: {error} Needed are left eye, right eye, nose tip, "
+            "left and right mouth corner as x, y in pixels."
+        ) from error

@@ -1,0 +1,28 @@
+"""Checks of tensors, with messages in words."""
+
+from torch import Tensor
+
+from .errors import InputError
+
+
+def check_shape(tensor: Tensor, pattern: str, name: str) -> None:
+    """Raise InputError unless ``tensor`` has the shape ``pattern`` describes.
+
+    ``pattern`` names one axis a word: a number must match, a letter stands for any size of at least 1,
+    ``check_shape(crops, "B 3 H W", "crops")``.
+    """
+    axes = pattern.split()
+    shape = tuple(tensor.shape)
+    fits = len(shape) == len(axes) and all(
+        size == int(axis) if axis.isdigit() else size >= 1 for size, axis in zip(shape, axes, strict=True)
+    )
+    if not fits:
+        raise InputError(f"{name} must have the shape ({', '.join(axes)}), got {shape}.")
+
+
+def check_float(tensor: Tensor, name: str) -> None:
+    """Raise InputError unless ``tensor`` holds floating point numbers."""
+    if not tensor.is_floating_point():
+        raise InputError(
+            f"{name} must hold floating point numbers in [0, 1], got {tensor.dtype}. Divide 8-bit values by 255 first."
+        )

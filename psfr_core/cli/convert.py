@@ -1,0 +1,24 @@
+"""``psfr convert``: any weight file as a .safetensors file that says what it is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..weights.convert import convert_weights
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of ``psfr convert``."""
+    parser.add_argument("source", metavar="IN", help="a weight file (.pth, .pt, .safetensors) or the name of a model")
+    parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="the file to write")
+    parser.add_argument("--half", action="store_true", help="store float16, half the size")
+    parser.add_argument("--licence", metavar="TEXT", help="the licence of the weights, for files that are not known")
+    parser.add_argument("--force", action="store_true", help="overwrite OUT.safetensors")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the file and prints its SHA-256 and its path, as sha256sum does."""
+    digest = convert_weights(args.source, args.target, half=args.half, overwrite=args.force, licence=args.licence)
+    print(f"{digest}  {args.target}")
+    return 0

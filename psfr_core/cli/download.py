@@ -1,0 +1,27 @@
+"""``psfr download``: a known model from the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..weights.hub import download_model
+from ..weights.locate import default_model_folder
+from ..weights.manifest import MODEL_FILES, model_file
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of ``psfr download``."""
+    names = [entry.name for entry in MODEL_FILES if not entry.is_bundled]
+    parser.add_argument("name", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
+    parser.add_argument("--folder", metavar="DIR", help="where to put the file (default: ~/.cache/psfrgan)")
+    parser.add_argument(
+        "--repo-id",
+        metavar="OWNER/NAME",
+        help="another repository on the Hub that holds the file or its converted copy",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Downloads the model and prints where it is."""
+    print(download_model(model_file(args.name), args.folder or default_model_folder(), repo_id=args.repo_id))
+    return 0

@@ -1,0 +1,55 @@
+"""``psfr``: the command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+
+from ..errors import OptionError, PsfrError
+
+COMMANDS = {
+    "restore": "restore the faces in images",
+    "detect": "find faces: JSON and a picture with boxes",
+    "parse": "label the regions of faces: label and colour pictures",
+    "degrade": "make images worse, as the training does",
+    "models": "list the known models and where they are",
+    "download": "fetch a known model from the Hugging Face Hub",
+    "convert": "turn a weight file into a .safetensors file",
+    "publish": "upload a converted file to a Hugging Face repository of yours",
+    "train": "train the detector, the parsing network or the generator",
+    "evaluate": "measure restored images and models",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0 done, 1 something failed, 2 a mistake in the command line."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(prog="psfr", description="PSFR-GAN face restoration.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, purpose in COMMANDS.items():
+        command_parser = subparsers.add_parser(name, help=purpose, description=f"Command to {purpose}.")
+        # Only the command that runs is imported, so that the others need none of its packages.
+        if name in arguments[:1]:
+            command = importlib.import_module(f"..{name}", __name__)
+            command.add_arguments(command_parser)
+            command_parser.set_defaults(run=command.run)
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return args.run(args)
+    except OptionError as error:
+        print(f"psfr {args.command}: {error}", file=sys.stderr)
+        return 2
+    except PsfrError as error:
+        print(f"psfr {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"psfr {args.command}: stopped.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Flags that choose models and where they run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..detection.options import DetectionOptions
+from .options import add_options, take_options
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..detection.face import FaceDetector
+    from ..restoration.models import RestorationModels
+
+_SKIPPED = ("batch_size",)
+_DTYPES = ("float32", "bfloat16", "float16")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, *, networks: bool = True) -> None:
+    """Flags for the detector and, with ``networks``, for the generator and the parsing network."""
+    group = parser.add_argument_group("models", "names that 'psfr models' lists, or weight files")
+    if networks:
+        group.add_argument("--generator", default="psfrgan-256", help="default: psfrgan-256, bundled")
+        group.add_argument("--parser", default="parsenet-256", help="default: parsenet-256, bundled")
+        group.add_argument("--dtype", choices=_DTYPES, default="float32", help="of generator and parser")
+    group.add_argument("--detector", help="default: a RetinaFace that is at hand, else facenet, bundled")
+    group.add_argument(
+        "--models-folder", type=Path, action="append", default=[], help="look here for models; repeatable"
+    )
+    group.add_argument("--download", action="store_true", help="fetch a missing model from the Hugging Face Hub")
+    group.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best there is")
+    add_options(parser, DetectionOptions, skip=_SKIPPED)
+
+
+def take_models(args: argparse.Namespace) -> RestorationModels:
+    """All three models."""
+    import torch
+
+    from ..restoration.models import load_models
+
+    return load_models(
+        args.generator,
+        args.parser,
+        args.detector,
+        detection=take_options(args, DetectionOptions, skip=_SKIPPED),
+        folders=args.models_folder,
+        device=args.device,
+        dtype=getattr(torch, args.dtype),
+        download=args.download,
+    )
+
+
+def take_detector(args: argparse.Namespace) -> FaceDetector:
+    """The detector alone."""
+    from ..detection.load import load_detector
+
+    return load_detector(
+        args.detector,
+        options=take_options(args, DetectionOptions, skip=_SKIPPED),
+        folders=args.models_folder,
+        device=take_device(args),
+        download=args.download,
+    )
+
+
+def take_device(args: argparse.Namespace) -> torch.device:
+    """The device asked for, or the best there is."""
+    import torch
+
+    from ..restoration.models import best_device
+
+    return torch.device(args.device) if args.device else best_device()

@@ -1,0 +1,58 @@
+"""Command line flags from option dataclasses, so that defaults and limits live in one place."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import MISSING, Field, fields
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterable[str] = (), **defaults: Any) -> None:
+    """Adds a flag for each field of the dataclass ``options``, in a group of its own; ``defaults`` replace its defaults."""
+    group = parser.add_argument_group(options.__name__, (options.__doc__ or "").split("\n")[0])
+    hints = get_type_hints(options)
+    for field in fields(options):
+        if field.name in skip:
+            continue
+        default = defaults.get(field.name, field.default)
+        required = default is MISSING
+        settings = {} if required else {"default": default}
+        group.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            required=required,
+            help="required" if required else f"default: {_shown(default)}",
+            **settings,
+            **_argument(hints[field.name]),
+        )
+
+
+def take_options(args: argparse.Namespace, options: type[T], *, skip: Iterable[str] = ()) -> T:
+    """The dataclass ``options`` filled from parsed flags; raises the dataclass's own OptionError for a value out of range."""
+    chosen: list[Field[Any]] = [field for field in fields(options) if field.name not in skip]  # type: ignore[arg-type]
+    return options(**{field.name: _taken(getattr(args, field.name)) for field in chosen})
+
+
+def _argument(hint: Any) -> dict[str, Any]:
+    if get_origin(hint) in (Union, UnionType):
+        hint = next(part for part in get_args(hint) if part is not NoneType)
+    if hint is bool:
+        return {"action": argparse.BooleanOptionalAction}
+    if get_origin(hint) is tuple:
+        part, *others = get_args(hint)
+        return {"type": part, "nargs": "+" if others == [Ellipsis] else 1 + len(others)}
+    if issubclass(hint, Enum):
+        return {"choices": [member.value for member in hint], "type": str}
+    return {"type": hint}
+
+
+def _taken(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _shown(default: Any) -> str:
+    return str(default.value if isinstance(default, Enum) else default)

@@ -1,0 +1,90 @@
+"""``psfr restore``: images with their faces restored."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..detection.selection import SelectionOptions, parse_indices
+from ..errors import OptionError
+from ..imaging.channels import to_rgb
+from ..imaging.io import WRITABLE_SUFFIXES, ImageFile, read_image, write_image
+from ..parsing.labels import FaceRegion, RegionGroup, regions_of
+from ..paste_back.paste import PasteOptions
+from ..restoration.options import RestoreOptions
+from ..restoration.restore import restore_image
+from ..visualize import side_by_side
+from .files import for_each_image, plan_outputs
+from .model_options import add_model_arguments, take_models
+from .options import add_options, take_options
+
+_SKIPPED_SELECTION = ("min_score", "indices")  # the detector has its own score; indices are a text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of ``psfr restore``."""
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="image files, folders or patterns")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="folder, or a file for one image"
+    )
+    parser.add_argument("--format", choices=[s[1:] for s in WRITABLE_SUFFIXES], help="default: the format of the input")
+    parser.add_argument("--compare", action="store_true", help="also write NAME_compare.png with before and after")
+    parser.add_argument(
+        "--indices", default="", help="faces to restore, as '0,2,4-6' in the chosen order; default: all"
+    )
+    parser.add_argument("--regions", help="parts to paste back, as 'skin,eyes,mouth', or 'all' for the whole crop")
+    add_options(parser, RestoreOptions, skip=("selection", "paste"))
+    add_options(parser, SelectionOptions, skip=_SKIPPED_SELECTION)
+    add_options(parser, PasteOptions, skip=("regions",))
+    add_model_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Restores all images; 1 when some failed."""
+    options = _options(args)
+    plan = plan_outputs(args.inputs, args.output, f".{args.format}" if args.format else None)
+    models = take_models(args)
+    faces = 0
+
+    def restore(source: Path, target: Path) -> None:
+        nonlocal faces
+        before = read_image(source)
+        result = restore_image(before.pixels, models, options)
+        write_image(target, replace(before, pixels=result.image))
+        if args.compare:
+            pictures = side_by_side([to_rgb(before.pixels), to_rgb(result.image)])
+            write_image(target.with_name(f"{target.stem}_compare.png"), ImageFile(pictures))
+        faces += len(result.faces)
+
+    code = for_each_image("restoring", plan, restore)
+    print(f"{faces} faces restored in {len(plan)} images: {args.output}")
+    return code
+
+
+def _options(args: argparse.Namespace) -> RestoreOptions:
+    selection = take_options(args, SelectionOptions, skip=_SKIPPED_SELECTION)
+    paste = take_options(args, PasteOptions, skip=("regions",))
+    if args.regions:
+        regions = None if args.regions == "all" else parse_regions(args.regions)
+        paste = replace(paste, regions=regions)
+    return replace(
+        take_options(args, RestoreOptions, skip=("selection", "paste")),
+        selection=replace(selection, indices=parse_indices(args.indices)),
+        paste=paste,
+    )
+
+
+def parse_regions(text: str) -> frozenset[FaceRegion]:
+    """The regions in a text like ``skin, eyes``: names of single regions or of groups; OptionError for unknown names."""
+    return regions_of([_region(word.strip().lower().replace("-", "_")) for word in text.split(",")])
+
+
+def _region(word: str) -> FaceRegion | RegionGroup:
+    if word in {group.value for group in RegionGroup}:
+        return RegionGroup(word)
+    if word.upper() in FaceRegion.__members__:
+        return FaceRegion[word.upper()]
+    known: Sequence[str] = [*(group.value for group in RegionGroup), *(region.name.lower() for region in FaceRegion)]
+    raise OptionError(f"'{word}' is no region of a face. Known are {', '.join(dict.fromkeys(known))}.")

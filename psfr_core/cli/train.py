@@ -1,0 +1,202 @@
+"""``psfr train``: trains the face detector, the parsing network or the generator from folders of faces."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from torch import nn
+
+from ..weights.architectures import FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
+from .options import add_options, take_options
+from .progress import progress_bar
+
+if TYPE_CHECKING:
+    from ..training.faces import DegradedFaces, FaceSet
+    from ..training.generator import Teachers
+    from ..training.loop import Trainee
+    from ..training.scenes import CutOut
+
+N = TypeVar("N", bound=nn.Module)
+VALIDATION_SEED = 1_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of ``psfr train``."""
+    from ..training.config import LoopConfig
+    from ..training.generator import GeneratorLossConfig
+
+    networks = parser.add_subparsers(dest="network", required=True)
+    settings: dict[str, tuple[str, Callable[[argparse.Namespace], int], Mapping[str, Any]]] = {
+        "detector": ("the bundled face detector", _train_detector, {"batch_size": 16, "learning_rate": 1e-3}),
+        "parser": ("the face parsing network", _train_parser, {"learning_rate": 5e-4}),
+        "generator": ("the PSFR-GAN generator", _train_generator, {}),
+    }
+    for name, (what, train, defaults) in settings.items():
+        command = networks.add_parser(name, help=what, description=f"Trains {what}.")
+        command.set_defaults(train=train)
+        command.add_argument("--out", type=Path, required=True, help="run folder; an interrupted run in it goes on")
+        command.add_argument("--faces", type=Path, nargs="+", required=True, help="folders of aligned faces")
+        command.add_argument("--labels", type=Path, nargs="+", required=True, help="label folder of each face folder")
+        command.add_argument("--val-faces", type=Path, required=True, help="faces not trained on")
+        command.add_argument("--val-labels", type=Path, required=True)
+        command.add_argument("--val-count", type=int, default=32, help="validation samples; default: 32")
+        command.add_argument("--device", default="cpu")
+        command.add_argument("--start-from", type=Path, help="weight file to begin with")
+        command.add_argument("--licence", default="unknown", help="licence of the result, kept in its metadata")
+        add_options(command, LoopConfig, **defaults)
+    detector, parser_, generator = (networks.choices[name] for name in settings)
+    detector.add_argument(
+        "--backgrounds", type=Path, nargs="+", required=True, help="folders of pictures without faces"
+    )
+    detector.add_argument("--teacher", type=Path, required=True, help="RetinaFace weights that label the faces")
+    detector.add_argument("--side", type=int, default=320, help="side of the training scenes; default: 320")
+    detector.add_argument("--channels", type=int, nargs=5, default=[16, 24, 48, 64, 96])
+    parser_.add_argument("--channels", type=int, nargs="+", default=[16, 32, 64, 128])
+    parser_.add_argument("--residual-blocks", type=int, default=6)
+    generator.add_argument("--channels", type=int, nargs="+", default=[192, 128, 96, 64, 32])
+    generator.add_argument("--modulation-channels", type=int, default=32)
+    generator.add_argument("--parser", type=Path, help="parsing network for the input maps; true maps without")
+    generator.add_argument("--features", type=Path, help="ImageNet features for the perceptual and style terms")
+    generator.add_argument("--feature-layers", nargs="+", default=["conv1_2", "conv2_2", "conv3_3", "conv4_3"])
+    generator.add_argument("--discriminator-channels", type=int, nargs="+", default=[16, 32, 64, 128])
+    generator.add_argument("--discriminator-scales", type=int, default=2)
+    add_options(generator, GeneratorLossConfig)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, or goes on with an interrupted run, and writes NETWORK.safetensors into the run folder."""
+    return args.train(args)
+
+
+def _train_parser(args: argparse.Namespace) -> int:
+    from ..networks.parse_net import ParseNet, ParseNetConfig
+    from ..training.parser import ParserTrainee, class_weights
+    from ..weights.loader import load_parse_net
+
+    config = ParseNetConfig(tuple(args.channels), args.residual_blocks)
+    network = load_parse_net(args.start_from) if args.start_from else ParseNet(config)
+    faces, validation = _faces(args, network.config.size)
+    trainee = ParserTrainee(
+        _placed(network, args), _samples(faces, args), class_weights(faces.labels), validation, args.val_count
+    )
+    return _finish(trainee, args, PARSE_NET)
+
+
+def _train_generator(args: argparse.Namespace) -> int:
+    from ..networks.psfr_generator import GeneratorConfig, PsfrGenerator
+    from ..training.generator import GeneratorLossConfig, GeneratorTrainee, start_from
+    from ..weights.loader import load_generator
+
+    network = PsfrGenerator(GeneratorConfig(tuple(args.channels), args.modulation_channels))
+    if args.start_from:
+        start_from(network, load_generator(args.start_from))
+    weights = take_options(args, GeneratorLossConfig)
+    faces, validation = _faces(args, network.config.size)
+    trainee = GeneratorTrainee(
+        _placed(network, args),
+        _samples(faces, args),
+        _teachers(args, weights.needs_discriminator),
+        weights,
+        validation.batch(range(args.val_count)),
+    )
+    return _finish(trainee, args, PSFR_GENERATOR)
+
+
+def _train_detector(args: argparse.Namespace) -> int:
+    from ..networks.face_net import FaceNet, FaceNetConfig
+    from ..training.detector import DetectorTrainee
+    from ..training.scenes import Scenes, load_backgrounds
+    from ..weights.loader import load_detector_network
+
+    network = (
+        load_detector_network(args.start_from) if args.start_from else FaceNet(FaceNetConfig(tuple(args.channels)))
+    )
+    faces, validation = _face_sets(args, 256)
+    backgrounds = load_backgrounds(args.backgrounds)
+    scenes = Scenes(_labelled(faces, args.teacher), backgrounds, side=args.side, seed=args.seed)
+    val_scenes = Scenes(_labelled(validation, args.teacher), backgrounds, side=args.side, seed=VALIDATION_SEED)
+    trainee = DetectorTrainee(_placed(network, args), scenes, val_scenes, args.val_count)  # type: ignore[arg-type]
+    return _finish(trainee, args, FACE_NET)
+
+
+def _labelled(faces: FaceSet, teacher: Path) -> list[CutOut]:
+    from ..detection.retinaface import RetinaFaceDetector
+    from ..training.scenes import make_cut_outs
+    from ..weights.loader import load_detector_network
+
+    detector = RetinaFaceDetector(load_detector_network(teacher))
+    with progress_bar("labelling faces") as show:
+        found = []
+        for index, image in enumerate(faces.images):
+            found += detector.detect(image[None].float() / 255)
+            show(index + 1, len(faces))
+    return make_cut_outs(faces, found)
+
+
+def _face_sets(args: argparse.Namespace, size: int) -> tuple[FaceSet, FaceSet]:
+    from ..training.faces import load_face_set
+
+    return (
+        load_face_set(args.faces, args.labels, size),
+        load_face_set([args.val_faces], [args.val_labels], size),
+    )
+
+
+def _faces(args: argparse.Namespace, size: int) -> tuple[FaceSet, DegradedFaces]:
+    from ..degradation.config import DegradationConfig
+    from ..training.faces import DegradedFaces
+
+    faces, validation = _face_sets(args, size)
+    return faces, DegradedFaces(validation, DegradationConfig(), seed=VALIDATION_SEED, jitter=False)
+
+
+def _samples(faces: FaceSet, args: argparse.Namespace) -> DegradedFaces:
+    from ..degradation.config import DegradationConfig
+    from ..training.faces import DegradedFaces
+
+    return DegradedFaces(faces, DegradationConfig(), seed=args.seed)
+
+
+def _teachers(args: argparse.Namespace, with_discriminator: bool) -> Teachers:
+    from ..metrics.image_features import load_image_features
+    from ..networks.discriminator import Discriminator, DiscriminatorConfig
+    from ..networks.spectral_norm import add_spectral_norm
+    from ..training.generator import Teachers
+    from ..weights.loader import load_parse_net
+
+    discriminator = None
+    if with_discriminator:
+        config = DiscriminatorConfig(tuple(args.discriminator_channels), args.discriminator_scales)
+        discriminator = _placed(add_spectral_norm(Discriminator(config)), args)
+    return Teachers(
+        parser=_placed(load_parse_net(args.parser), args) if args.parser else None,
+        features=load_image_features(args.features, args.feature_layers).to(args.device) if args.features else None,
+        discriminator=discriminator,
+    )
+
+
+def _placed(network: N, args: argparse.Namespace) -> N:
+    network.to(args.device)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _finish(trainee: Trainee[N], args: argparse.Namespace, architecture: Architecture[N]) -> int:
+    from ..training.config import LoopConfig
+    from ..training.loop import train
+    from ..weights.convert import to_half
+    from ..weights.metadata import WeightMetadata, write_weights
+
+    with progress_bar(f"training the {args.network}") as show:
+        network = train(trainee, take_options(args, LoopConfig), args.out, show)
+    weights = network.state_dict()
+    path = args.out / f"{args.network}.safetensors"
+    source = f"psfr train {args.network}, {args.steps} steps"
+    write_weights(
+        path, to_half(weights), WeightMetadata(architecture.name, architecture.config(weights), args.licence, source)
+    )
+    print(path)
+    return 0

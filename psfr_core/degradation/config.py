@@ -1,0 +1,85 @@
+"""The ranges a degradation is drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ..errors import OptionError
+
+REFERENCE_SIDE = 512  # the image side in pixels that the ranges in pixels are meant for
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class DegradationConfig:
+    """What to draw from, as (low, high) ranges with both ends included; the defaults are those of the paper.
+
+    Ranges in pixels hold for an image whose shorter side is 512 pixels, and shrink and grow with it. ``noise_std`` is
+    for images in [0, 1]; ``reduced_side`` is the side before enlarging, as a fraction of the image's; ``jpeg_quality``
+    is Pillow's.
+    Source: Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021).
+    """
+
+    grey_probability: float = 0.3
+    blur_probability: float = 0.5
+    gaussian_sigma_px: Range = (3.0, 15.0)
+    box_size_px: Range = (3.0, 15.0)
+    median_size_px: Range = (3.0, 15.0)
+    motion_length_px: Range = (5.0, 25.0)
+    reduced_side: Range = (1 / 16, 1 / 2)
+    noise_probability: float = 0.2
+    noise_std: Range = (0.0, 0.1)
+    noise_per_channel_probability: float = 0.5
+    jpeg_probability: float = 0.7
+    jpeg_quality: Range = (35.0, 90.0)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name.endswith("_probability"):
+                _check_probability(field.name, value)
+            else:
+                _check_range(field.name, value, *_LIMITS[field.name])
+
+    def to_dict(self) -> dict[str, float | list[float]]:
+        """The ranges and probabilities by name, made of what JSON has."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DegradationConfig:
+        """The configuration that ``to_dict`` wrote; names left out keep defaults, unknown ones raise OptionError."""
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise OptionError(f"A degradation has no {', '.join(unknown)}; it has {', '.join(known)}.")
+        ranges: dict[str, Any] = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**{**values, **ranges})
+
+
+_LIMITS: dict[str, Range] = {
+    "gaussian_sigma_px": (0.0, 100.0),
+    "box_size_px": (1.0, 100.0),
+    "median_size_px": (1.0, 31.0),
+    "motion_length_px": (1.0, 100.0),
+    "reduced_side": (1 / 512, 1.0),
+    "noise_std": (0.0, 1.0),
+    "jpeg_quality": (1.0, 100.0),
+}
+
+
+def _check_probability(name: str, value: object) -> None:
+    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+        raise OptionError(f"{name} must be a number from 0 to 1, got {value!r}.")
+
+
+def _check_range(name: str, value: object, lowest: float, highest: float) -> None:
+    match value:
+        case (int() | float() as low, int() | float() as high) if isinstance(value, tuple):
+            if not lowest <= low <= high <= highest:
+                raise OptionError(
+                    f"{name} must be (low, high) with {lowest:g} <= low <= high <= {highest:g}, got {value}."
+                )
+        case _:
+            raise OptionError(f"{name} must be two numbers (low, high), got {value!r}.")

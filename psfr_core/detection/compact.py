@@ -1,0 +1,41 @@
+"""The detector bundled with this library."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..networks.face_net import FaceNet, FaceNetOutput
+from .candidates import Candidates
+from .face import Face
+from .options import DetectionOptions
+from .search import search_faces
+
+DEFAULT_MIN_SCORE = 0.5
+
+_CENTER = 0.5  # FaceNet's boxes count from the centre of the top-left pixel, candidates' from its corner
+
+
+class CompactDetector:
+    """Finds faces with a ``FaceNet`` in eval mode; a face is a local maximum of its score map."""
+
+    def __init__(self, network: FaceNet, options: DetectionOptions | None = None) -> None:
+        self.network = network
+        self.options = options or DetectionOptions()
+        self.min_score = DEFAULT_MIN_SCORE if self.options.min_score is None else self.options.min_score
+
+    def detect(self, images: Tensor) -> list[list[Face]]:
+        """The faces of each image of a batch (B, 3, H, W), RGB in [0, 1]: one list an image, highest score first."""
+        return search_faces(images, self.network, self._propose, self.options)
+
+    def _propose(self, images: Tensor) -> list[Candidates]:
+        output = FaceNetOutput(*(tensor.float() for tensor in self.network(images)))
+        scores = torch.sigmoid(output.score_logits)
+        is_peak = (scores == F.max_pool2d(scores, 3, stride=1, padding=1)) & (scores >= self.min_score)
+        return [
+            Candidates(boxes[:, peak].T + _CENTER, landmarks[:, peak].T.unflatten(1, (5, 2)), score[peak])
+            for boxes, landmarks, score, peak in zip(
+                output.boxes, output.landmarks, scores[:, 0], is_peak[:, 0], strict=True
+            )
+        ]

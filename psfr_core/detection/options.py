@@ -1,0 +1,35 @@
+"""Options of every face detector."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..errors import OptionError
+
+
+@dataclass(frozen=True)
+class DetectionOptions:
+    """What counts as a face, and how large the image is when it is searched."""
+
+    min_score: float | None = None  # None: what suits the detector
+    min_eye_distance: float = 5.0  # pixels of the image; heads seen from the side or far away have less
+    max_overlap: float = 0.4  # of two boxes whose intersection over union is larger, the surer one stays
+    max_side: int = 1280  # larger images are shrunk to this longer side
+    min_side: int = 512  # smaller images are enlarged to this shorter side, as far as max_side allows
+    tiles: bool = False  # search larger images once more in overlapping tiles of max_side at full size, for tiny faces
+    batch_size: int = 4  # images or tiles that go through the network together
+
+    def __post_init__(self) -> None:
+        if self.min_score is not None and not 0.0 <= self.min_score <= 1.0:
+            raise OptionError(f"min_score must be between 0 and 1, got {self.min_score}.")
+        if not (self.min_eye_distance >= 0.0 and math.isfinite(self.min_eye_distance)):
+            raise OptionError(f"min_eye_distance must be a number of pixels, 0 or more, got {self.min_eye_distance}.")
+        if not 0.0 < self.max_overlap <= 1.0:
+            raise OptionError(f"max_overlap must be above 0 and at most 1, got {self.max_overlap}.")
+        if self.max_side < 64:
+            raise OptionError(f"max_side must be at least 64 pixels, got {self.max_side}.")
+        if not 1 <= self.min_side <= self.max_side:
+            raise OptionError(f"min_side must be between 1 and max_side ({self.max_side}) pixels, got {self.min_side}.")
+        if self.batch_size < 1:
+            raise OptionError(f"batch_size must be at least 1, got {self.batch_size}.")

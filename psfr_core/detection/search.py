@@ -1,0 +1,59 @@
+"""The search for faces that all detectors share: sizes, tiles, batches, and one list of faces for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ..checks import check_float, check_shape
+from ..errors import InputError
+from ..geometry.box import Size
+from .candidates import Candidates
+from .face import Face
+from .options import DetectionOptions
+from .suppression import plausible, suppress_overlaps
+from .views import View, views_of
+
+Propose = Callable[[Tensor], list[Candidates]]
+"""The candidates in each of a batch of images (B, 3, H, W), whose sides are multiples of 32, in pixels of those images."""
+
+
+@torch.no_grad()
+def search_faces(images: Tensor, network: nn.Module, propose: Propose, options: DetectionOptions) -> list[list[Face]]:
+    """The faces of each image of a batch (B, 3, H, W) of any size, RGB in [0, 1]: highest score first, in image pixels.
+
+    ``propose`` gets the images on the device and in the precision of ``network``, values clamped to [0, 1].
+    Raises InputError for another shape, whole numbers, values that are not finite, or a network in training mode.
+    """
+    if network.training:
+        raise InputError("The detector's network is in training mode. Call its eval() first.")
+    check_shape(images, "B 3 H W", "images")
+    check_float(images, "images")
+    if not bool(images.isfinite().all()):
+        raise InputError("images must be finite numbers, got NaN or infinity. The step before this one has failed.")
+    size = Size.of(images)
+    return [
+        faces
+        for batch in images.split(options.batch_size)
+        for faces in _search_batch(_prepared(batch, network), size, propose, options)
+    ]
+
+
+def _prepared(images: Tensor, network: nn.Module) -> Tensor:
+    like = next(network.parameters(), torch.empty(0, device=images.device))
+    return images.to(like.device, torch.float32).clamp(0, 1).to(like.dtype)
+
+
+def _search_batch(images: Tensor, size: Size, propose: Propose, options: DetectionOptions) -> list[list[Face]]:
+    found: list[list[Candidates]] = [[] for _ in images]
+    for view in views_of(size, options):
+        for of_image, candidates in zip(found, propose(view.cut(images)), strict=True):
+            of_image.append(_in_image(candidates, view, size, options))
+    return [suppress_overlaps(Candidates.join(parts), options.max_overlap).to_faces() for parts in found]
+
+
+def _in_image(candidates: Candidates, view: View, size: Size, options: DetectionOptions) -> Candidates:
+    here = candidates.on_cpu()
+    return plausible(view.to_image(here.select(view.trusts(here, size))), size, options.min_eye_distance)

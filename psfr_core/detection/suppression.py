@@ -1,0 +1,45 @@
+"""From proposals to faces: nonsense is dropped, and of several proposals for one face the surest is kept."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..geometry.box import Size
+from .candidates import Candidates
+
+
+def suppress_overlaps(candidates: Candidates, max_overlap: float) -> Candidates:
+    """Greedy non-maximum suppression: sorted by score, none overlaps a surer one by more than ``max_overlap``.
+
+    Overlap is intersection over union.
+    """
+    remaining = candidates.sorted()
+    kept: list[Candidates] = []
+    while len(remaining.scores):
+        best = remaining.select(torch.tensor([0], device=remaining.scores.device))
+        kept.append(best)
+        is_other = overlaps(best.boxes[0], remaining.boxes) <= max_overlap
+        is_other[0] = False
+        remaining = remaining.select(is_other)
+    return Candidates.join(kept) if kept else remaining
+
+
+def overlaps(box: Tensor, boxes: Tensor) -> Tensor:
+    """Intersection over union (N,) of ``box`` (4,) with each of ``boxes`` (N, 4)."""
+    sides = torch.minimum(box[2:], boxes[:, 2:]) - torch.maximum(box[:2], boxes[:, :2])
+    intersection = sides.clamp(min=0).prod(dim=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
+    union = (box[2:] - box[:2]).prod() + areas - intersection
+    return intersection / union
+
+
+def plausible(candidates: Candidates, size: Size, min_eye_distance: float) -> Candidates:
+    """The candidates with finite numbers, a real box centred in the image, and eyes far enough apart (pixels)."""
+    boxes, landmarks = candidates.boxes, candidates.landmarks
+    is_finite = boxes.isfinite().all(dim=1) & landmarks.isfinite().all(dim=2).all(dim=1) & candidates.scores.isfinite()
+    has_area = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    is_in_image = ((centers >= 0) & (centers < centers.new_tensor(size))).all(dim=1)
+    eye_distance = (landmarks[:, 1] - landmarks[:, 0]).norm(dim=1)
+    return candidates.select(is_finite & has_area & is_in_image & (eye_distance >= min_eye_distance))

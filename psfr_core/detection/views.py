@@ -1,0 +1,92 @@
+"""The sizes and parts of an image in which faces are searched, and the way back to the image's pixels.
+
+Detection networks know faces up to about 500 pixels; of a larger one they report pieces, with landmarks to match. So an
+image is searched at several sizes, each half as large as the one before, and only the smallest may report large faces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, inf
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..geometry.box import PixelBox, Size
+from ..imaging.resize import resize
+from .candidates import Candidates
+from .options import DetectionOptions
+
+SIZE_MULTIPLE = 32  # the coarsest cells of the networks, in pixels
+SMALLEST_SIDE = 512  # a view with a longer side than this is followed by one of half its size
+LARGEST_FACE = 400  # pixels of the box's longer side, in all views but the smallest
+TILE_OVERLAP = 0.25  # of a tile's side
+BORDER_PX = 4  # a box that comes so near to a tile's inner border may be cut off there
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of the image, resized to ``size``."""
+
+    part: PixelBox
+    size: Size
+    largest_face: float = inf  # pixels of this view
+
+    def cut(self, images: Tensor) -> Tensor:
+        """This view of ``images`` (B, C, H, W); right and below the edge is repeated up to a multiple of 32 pixels."""
+        resized = resize(self.part.cut(images), self.size)
+        padding = (0, -self.size.width % SIZE_MULTIPLE, 0, -self.size.height % SIZE_MULTIPLE)
+        return F.pad(resized, padding, mode="replicate") if any(padding) else resized
+
+    def to_image(self, candidates: Candidates) -> Candidates:
+        """Candidates of this view in pixels of the whole image."""
+        scale = (self.part.size.width / self.size.width, self.part.size.height / self.size.height)
+        return candidates.mapped(scale, (self.part.left, self.part.top))
+
+    def trusts(self, candidates: Candidates, image_size: Size) -> Tensor:
+        """Which candidates (N,), in pixels of this view, are not too large for it, nor cut off by its border."""
+        part, image, boxes = self.part, PixelBox(0, 0, *image_size), candidates.boxes
+        low = [-inf if part[side] == image[side] else BORDER_PX for side in (0, 1)]
+        high = [inf if part[side] == image[side] else self.size[side - 2] - BORDER_PX for side in (2, 3)]
+        is_whole = (boxes[:, :2] >= boxes.new_tensor(low)) & (boxes[:, 2:] <= boxes.new_tensor(high))
+        return is_whole.all(dim=1) & ((boxes[:, 2:] - boxes[:, :2]) <= self.largest_face).all(dim=1)
+
+
+def views_of(size: Size, options: DetectionOptions) -> list[View]:
+    """The whole image at the sizes at which it is searched and, if wanted, tiles of it at full size."""
+    whole = PixelBox(0, 0, *size)
+    sizes = search_sizes(size, options)
+    views = [*(View(whole, larger, LARGEST_FACE) for larger in sizes[:-1]), View(whole, sizes[-1])]
+    if options.tiles and max(size) > options.max_side:
+        views += [View(tile, tile.size, LARGEST_FACE) for tile in _tiles(size, options.max_side)]
+    return views
+
+
+def search_sizes(size: Size, options: DetectionOptions) -> list[Size]:
+    """``size`` enlarged to the shorter side ``min_side``, but never larger than ``max_side``, then repeatedly halved."""
+    scale = min(max(1.0, options.min_side / min(size)), options.max_side / max(size))
+    sizes = [_scaled(size, scale)]
+    while max(sizes[-1]) > SMALLEST_SIDE:
+        scale /= 2
+        sizes.append(_scaled(size, scale))
+    return sizes
+
+
+def _scaled(size: Size, scale: float) -> Size:
+    return Size(*(max(1, round(side * scale)) for side in size))
+
+
+def _tiles(size: Size, side: int) -> list[PixelBox]:
+    columns, rows = _intervals(size.width, side), _intervals(size.height, side)
+    return [PixelBox(left, top, right, bottom) for top, bottom in rows for left, right in columns]
+
+
+def _intervals(length: int, side: int) -> list[tuple[int, int]]:
+    """Equal intervals of at most ``side`` that cover 0 .. length and overlap by at least a quarter."""
+    if length <= side:
+        return [(0, length)]
+    overlap = round(side * TILE_OVERLAP)
+    count = ceil((length - overlap) / (side - overlap))
+    starts = torch.linspace(0, length - side, count).round().int().tolist()
+    return [(start, start + side) for start in starts]

@@ -1,0 +1,37 @@
+"""What can go wrong, as types. Every message says what was wrong, what was found, what is needed and what to do."""
+
+
+class PsfrError(Exception):
+    """Base of every error this library raises on purpose."""
+
+
+class InputError(PsfrError, ValueError):
+    """An image, tensor or value given to a function has the wrong shape, type or range."""
+
+
+class OptionError(PsfrError, ValueError):
+    """An option is outside its range or contradicts another one."""
+
+
+class CheckpointError(PsfrError):
+    """A weight file cannot be read, or is not what was asked for."""
+
+
+class ModelNotFoundError(PsfrError):
+    """A model is not on this machine, or no model has that name."""
+
+
+class DownloadError(PsfrError):
+    """A download failed, or brought something else than expected."""
+
+
+class ImageFileError(PsfrError):
+    """An image file cannot be read or written."""
+
+
+class MissingPackageError(PsfrError, ImportError):
+    """An optional package is needed for what was asked."""
+
+
+class TrainingError(PsfrError):
+    """A training run cannot start or go on."""

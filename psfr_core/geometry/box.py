@@ -1,0 +1,79 @@
+"""Sizes and axis-aligned boxes."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+    @staticmethod
+    def of(image: Tensor) -> Size:
+        """The size of an image tensor (..., H, W)."""
+        return Size(image.shape[-1], image.shape[-2])
+
+
+class Box(NamedTuple):
+    """Axis-aligned box in pixels of the image it was found in; right and bottom are exclusive."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+    @property
+    def area(self) -> float:
+        return max(self.width, 0.0) * max(self.height, 0.0)
+
+    @property
+    def shorter_side(self) -> float:
+        return min(self.width, self.height)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    def to_pixels(self, size: Size, margin: int = 0) -> PixelBox:
+        """The whole pixels that this box touches, ``margin`` more on each side, inside an image of ``size``."""
+        return PixelBox(
+            min(max(math.floor(self.left) - margin, 0), size.width),
+            min(max(math.floor(self.top) - margin, 0), size.height),
+            min(max(math.ceil(self.right) + margin, 0), size.width),
+            min(max(math.ceil(self.bottom) + margin, 0), size.height),
+        )
+
+
+class PixelBox(NamedTuple):
+    """A rectangle of whole pixels, a slice of an image; right and bottom are exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def size(self) -> Size:
+        return Size(max(self.right - self.left, 0), max(self.bottom - self.top, 0))
+
+    @property
+    def is_empty(self) -> bool:
+        return 0 in self.size
+
+    def cut(self, image: Tensor) -> Tensor:
+        """The view of ``image`` (..., H, W) inside this rectangle."""
+        return image[..., self.top : self.bottom, self.left : self.right]

@@ -1,0 +1,153 @@
+"""Images seen through an affine map: sharp when they grow, antialiased when they shrink.
+
+Time follows the size of the output and of the part of the source it shows, never the size of the whole source.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_float
+from ..errors import InputError, OptionError
+from .box import Box, PixelBox, Size
+from .similarity import affine_scale, check_affine, compose_affines, invert_affine, shift_affine, transform_points
+
+_DENSITY = 1.5  # samples for each output pixel from which on linear interpolation between them is sharp enough
+
+
+@torch.no_grad()
+def warp_affine(image: Tensor, affine: Tensor, size: Size) -> Tensor:
+    """What ``affine`` (2, 3), from pixels of ``image`` to pixels of the output, shows of it in ``size`` pixels.
+
+    ``image`` (B, C, H, W) or (C, H, W), float, any range; float32 on its device comes back. Outside the image its edge
+    pixels continue. Growing interpolates cubically halfway between the pixels and linearly in between; shrinking first
+    removes what the output cannot show. Both keep linear ramps exactly; sharp edges may overshoot by a few percent.
+    Raises InputError for other shapes, integers and maps without an inverse, OptionError for an empty size.
+    """
+    check_float(image, "image")
+    check_affine(affine, "affine")
+    if image.ndim not in (3, 4) or 0 in image.shape:
+        raise InputError(f"image must have the shape (B, C, H, W) or (C, H, W), got {tuple(image.shape)}.")
+    if min(size) < 1:
+        raise OptionError(f"size must be at least 1 x 1 pixels, got {size.width} x {size.height}.")
+    batch = image if image.ndim == 4 else image.unsqueeze(0)
+    warped = _warp(batch, affine, size)
+    return warped if image.ndim == 4 else warped.squeeze(0)
+
+
+def output_box(affine: Tensor, size: Size) -> Box:
+    """The smallest box around all that ``affine`` makes of an image of ``size``, in output pixel coordinates.
+
+    Goes from pixel border to pixel border, so that ``to_pixels`` of it names every pixel touched.
+    """
+    right, bottom = size.width - 0.5, size.height - 0.5
+    corners = torch.tensor([[-0.5, -0.5], [right, -0.5], [-0.5, bottom], [right, bottom]], dtype=torch.float64)
+    mapped = transform_points(affine, corners)
+    (left, top), (right, bottom) = mapped.amin(0).tolist(), mapped.amax(0).tolist()
+    return Box(left + 0.5, top + 0.5, right + 0.5, bottom + 0.5)
+
+
+def _warp(batch: Tensor, affine: Tensor, size: Size) -> Tensor:
+    output_to_source = invert_affine(affine)
+    box = _source_box(output_to_source, size, Size.of(batch))
+    shrink = _shrink(affine, Size.of(batch))
+    step, reach = max(1, math.floor(shrink / _DENSITY)), _reach(shrink)
+    patch = _cut_with_edge(batch, box, before=reach + step, after=reach + 3 * step).float()
+    if shrink > 1:
+        patch = _thin_out(_thin_out(patch, shrink, step, dim=-2), shrink, step, dim=-1)
+    first, spacing = -step, float(step)  # of the patch's samples, in source pixels from the box's first pixel
+    if shrink < _DENSITY:
+        patch = _fill_between(_fill_between(patch, dim=-1), dim=-2)
+        first, spacing = 0, 0.5
+    to_patch = shift_affine(-box.left - first, -box.top - first) / spacing
+    grid = _sampling_grid(compose_affines(output_to_source, to_patch), size, patch)
+    grid = grid.expand(len(patch), -1, -1, -1)
+    return F.grid_sample(patch, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _shrink(affine: Tensor, source: Size) -> float:
+    """How many source pixels make an output pixel, at least 1."""
+    # Bounded, because its filter must not dwarf the source: nobody sees aliasing in a source shown at 16 pixels.
+    return min(max(1.0, 1 / affine_scale(affine)), max(64.0, max(source) / 16))
+
+
+def _reach(shrink: float) -> int:
+    """How many pixels to each side the low-pass filter for ``shrink`` sees."""
+    return math.ceil(2 * shrink) - 1 if shrink > 1 else 0
+
+
+def _source_box(output_to_source: Tensor, size: Size, source: Size) -> PixelBox:
+    """The source pixels shown; where the output lies wholly outside, the edge pixels nearest to it."""
+    box = output_box(output_to_source, size).to_pixels(source, margin=1)
+    left, top = min(box.left, source.width - 1), min(box.top, source.height - 1)
+    return PixelBox(left, top, max(box.right, left + 1), max(box.bottom, top + 1))
+
+
+def _cut_with_edge(batch: Tensor, box: PixelBox, before: int, after: int) -> Tensor:
+    """The pixels of ``box`` and those ``before`` left and above and ``after`` right and below it, edges continued."""
+    wanted = PixelBox(box.left - before, box.top - before, box.right + after, box.bottom + after)
+    size = Size.of(batch)
+    there = Box(*map(float, wanted)).to_pixels(size)
+    missing = (
+        there.left - wanted.left,
+        wanted.right - there.right,
+        there.top - wanted.top,
+        wanted.bottom - there.bottom,
+    )
+    patch = there.cut(batch)
+    return F.pad(patch, missing, mode="replicate") if any(missing) else patch
+
+
+def _thin_out(image: Tensor, shrink: float, step: int, dim: int) -> Tensor:
+    """Every ``step``-th pixel of (B, C, H, W) along ``dim``, low-passed for an output ``shrink`` times as coarse.
+
+    The kernel is symmetric around the pixels kept, so sample n lies at pixel n * step + reach.
+    """
+    reach = _reach(shrink)
+    kernel = [_catmull_rom(x / shrink) for x in range(-reach, reach + 1)]
+    total = math.fsum(kernel)
+    count = (image.shape[dim] - len(kernel)) // step + 1
+    thinned = _every(image, step, 0, count, dim) * (kernel[0] / total)
+    for offset, weight in enumerate(kernel[1:], start=1):
+        thinned.add_(_every(image, step, offset, count, dim), alpha=weight / total)
+    return thinned
+
+
+def _fill_between(image: Tensor, dim: int) -> Tensor:
+    """(B, C, H, W) with a pixel, cubically interpolated, between every two along ``dim``.
+
+    Sample n lies at pixel 1 + n / 2: the first and the last two pixels are only looked at.
+    """
+    count, axis = image.shape[dim] - 3, image.ndim + dim
+    far_before, before, after, far_after = (image.narrow(dim, offset, count) for offset in range(4))
+    # (9 (before + after) - (far_before + far_after)) / 16, Keys' cubic at its middle
+    between = torch.lerp(before, after, 0.5).lerp_(torch.lerp(far_before, far_after, 0.5), -1 / 8)
+    return torch.stack((before, between), dim=axis + 1).flatten(axis, axis + 1)
+
+
+def _catmull_rom(x: float) -> float:
+    # Keys' cubic kernel with a = -1/2, the one that keeps linear and quadratic functions.
+    x = abs(x)
+    if x < 1:
+        return (1.5 * x - 2.5) * x * x + 1
+    return ((-0.5 * x + 2.5) * x - 4) * x + 2 if x < 2 else 0.0
+
+
+def _every(image: Tensor, step: int, start: int, count: int, dim: int) -> Tensor:
+    """The view of ``count`` rows (``dim`` -2) or columns (-1) of ``image``, ``step`` apart."""
+    picked = slice(start, start + (count - 1) * step + 1, step)
+    return image[..., picked, :] if dim == -2 else image[..., picked]
+
+
+def _sampling_grid(output_to_patch: Tensor, size: Size, patch: Tensor) -> Tensor:
+    """The grid (1, H, W, 2) of F.grid_sample, which counts from -1 at the left border to 1 at the right one."""
+    width, height = Size.of(patch)
+    to_unit = torch.tensor([[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1]], dtype=torch.float64)
+    (xx, xy, x0), (yx, yy, y0) = compose_affines(output_to_patch, to_unit).tolist()
+    across = torch.arange(size.width, dtype=torch.float32, device=patch.device)
+    down = torch.arange(size.height, dtype=torch.float32, device=patch.device)[:, None]
+    return torch.stack([across * xx + (down * xy + x0), across * yx + (down * yy + y0)], dim=-1)[None]

@@ -1,0 +1,221 @@
+"""Image files as tensors, and back: bit depth, orientation, alpha and colour profile are kept."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import struct
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ..checks import check_float, check_shape
+from ..errors import ImageFileError, InputError
+from .png16 import decode_png16, encode_png16, is_interlaced_png16, is_png16
+
+READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
+WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+_ORIENTATION_TAG = 0x0112
+_SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+class ImageFile:
+    """The content of an image file, upright.
+
+    ``pixels`` is float32 (C, H, W) in [0, 1], channels grey, grey + alpha, RGB or RGBA. ``bit_depth`` is 8 or 16.
+    """
+
+    pixels: Tensor
+    bit_depth: int = 8
+    icc_profile: bytes | None = None
+
+    def __post_init__(self) -> None:
+        check_shape(self.pixels, "C H W", "pixels")
+        check_float(self.pixels, "pixels")
+        if not 1 <= self.pixels.shape[0] <= 4:
+            raise InputError(f"pixels must have 1 to 4 channels, got {self.pixels.shape[0]}.")
+        if self.bit_depth not in (8, 16):
+            raise InputError(f"bit_depth must be 8 or 16, got {self.bit_depth}.")
+
+    @property
+    def has_alpha(self) -> bool:
+        return self.pixels.shape[0] in (2, 4)
+
+
+def read_image(path: str | Path) -> ImageFile:
+    """The picture in a file of any format Pillow reads (of several frames the first), turned upright by its EXIF data.
+
+    Palettes, CMYK and other colour spaces become RGB, transparent colours an alpha channel. 16 bit survive in PNG
+    and in grey TIFF files. Raises ImageFileError for a missing, damaged, too large or unknown file.
+    """
+    path = Path(path)
+    data = _file_content(path)
+    try:
+        with Image.open(BytesIO(data)) as image:
+            pixels = decode_png16(data) if is_png16(data) else _pillow_pixels(image)
+            _warn_of_loss(path, image, data)
+            orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+            profile = image.info.get("icc_profile")
+    except Image.DecompressionBombError as error:
+        raise ImageFileError(f"{path} is too large to be read safely: {error}.") from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageFileError(f"{path} is not an image: its {len(data)} bytes have no format known here.") from error
+    except _DAMAGED as error:
+        raise ImageFileError(f"{path} cannot be read, it is damaged or cut off: {error}.") from error
+    bit_depth = 16 if pixels.itemsize == 2 else 8
+    scaled = _upright(pixels, orientation).astype(np.float32) / (2**bit_depth - 1)
+    tensor = torch.from_numpy(scaled).permute(2, 0, 1).contiguous()
+    return ImageFile(tensor, bit_depth, _fitting_profile(profile, tensor.shape[0]))
+
+
+def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -> None:
+    """Write a PNG, JPEG or WebP file, by the suffix of ``path``; the folder must exist.
+
+    Values are clamped to [0, 1] and rounded. PNG keeps 16 bit, WebP is lossless with 8 bit. JPEG cannot hold
+    transparent pixels. The file appears under its name only when it is complete.
+    Raises ImageFileError when that is impossible.
+    """
+    path = Path(path)
+    if not bool(torch.isfinite(image.pixels).all()):
+        raise InputError(f"{path} was not written: the picture has values that are not finite numbers.")
+    try:
+        _write_whole(path, _encoded(path, image, jpeg_quality))
+    except (OSError, ValueError) as error:
+        raise ImageFileError(f"{path} cannot be written: {error}.") from error
+
+
+def find_images(inputs: Sequence[str | Path]) -> list[Path]:
+    """The image files that files, folders and patterns like ``*.png`` name, each once.
+
+    Folders and patterns are sorted by name; subfolders of a folder are left out.
+    Raises ImageFileError for an input that names nothing.
+    """
+    found: dict[Path, Path] = {}
+    for entry in inputs:
+        paths = list(_matches(Path(entry)))
+        if not paths:
+            raise ImageFileError(f"{entry} holds no image ({', '.join(sorted(READABLE_SUFFIXES))}).")
+        for path in paths:
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def _matches(entry: Path) -> Iterator[Path]:
+    if entry.is_dir():
+        yield from sorted(path for path in entry.iterdir() if _looks_like_image(path))
+    elif entry.exists():
+        yield entry
+    elif glob.has_magic(str(entry)):
+        names = sorted(glob.glob(str(entry), recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+        yield from (path for path in map(Path, names) if path.is_file())
+    else:
+        raise ImageFileError(f"{entry} does not exist. Name an image file, a folder or a pattern like 'photos/*.jpg'.")
+
+
+def _looks_like_image(path: Path) -> bool:
+    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _file_content(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ImageFileError(f"{path} does not exist.") from error
+    except OSError as error:
+        raise ImageFileError(f"{path} cannot be opened: {error.strerror}.") from error
+    if not data:
+        raise ImageFileError(f"{path} is empty (0 bytes), not an image.")
+    return data
+
+
+def _warn_of_loss(path: Path, image: Image.Image, data: bytes) -> None:
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photo with the camera's own previews
+        _log.warning("%s has several pictures, only the first is read", path)
+    if is_interlaced_png16(data):
+        _log.warning("%s is an interlaced PNG of 16 bit: colours are read with 8 bit", path)
+
+
+def _pillow_pixels(image: Image.Image) -> NDArray[Any]:
+    """The first frame as (H, W, C), uint8 or uint16."""
+    image.load()
+    if image.mode in _SIXTEEN_BIT_MODES:
+        return np.asarray(image)[..., None].astype(np.uint16)
+    if image.mode in ("I", "F"):
+        raise ValueError(f"{image.mode} pixels have no fixed range; save it with 8 or 16 bit a channel")
+    is_grey = image.mode in ("1", "L", "LA", "La")
+    mode = ("LA" if is_grey else "RGBA") if image.has_transparency_data else ("L" if is_grey else "RGB")
+    pixels = np.asarray(image.convert(mode))
+    return pixels if pixels.ndim == 3 else pixels[..., None]
+
+
+def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Pixels (H, W, C) turned and mirrored as the EXIF orientation 1..8 asks."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _fitting_profile(profile: bytes | None, channels: int) -> bytes | None:
+    """The profile, unless it describes another colour space than these pixels have (CMYK files are read as RGB)."""
+    color_space = b"GRAY" if channels <= 2 else b"RGB "
+    return profile if profile and profile[16:20] == color_space else None
+
+
+def _encoded(path: Path, image: ImageFile, jpeg_quality: int) -> bytes:
+    suffix = path.suffix.lower()
+    if suffix not in WRITABLE_SUFFIXES:
+        found = suffix or "a file without suffix"
+        raise ImageFileError(f"{path}: cannot write {found}. Use one of {', '.join(WRITABLE_SUFFIXES)}.")
+    channels = image.pixels.shape[0]
+    profile = _fitting_profile(image.icc_profile, channels)
+    if suffix == ".png" and image.bit_depth == 16:
+        return encode_png16(_quantized(image.pixels, 65535).astype(np.uint16), profile)
+    values = _quantized(image.pixels, 255).astype(np.uint8)
+    picture = Image.fromarray(values[..., 0] if channels == 1 else values)
+    buffer = BytesIO()
+    if suffix == ".png":
+        picture.save(buffer, "PNG", icc_profile=profile)
+    elif suffix == ".webp":
+        picture.save(buffer, "WEBP", lossless=True, exact=True, icc_profile=profile if channels >= 3 else None)
+    else:
+        picture = _without_alpha(picture, path) if image.has_alpha else picture
+        picture.save(buffer, "JPEG", quality=jpeg_quality, subsampling=0, icc_profile=profile)
+    return buffer.getvalue()
+
+
+def _quantized(pixels: Tensor, highest: int) -> NDArray[np.float32]:
+    return (pixels.detach().float().clamp(0, 1) * highest).round().permute(1, 2, 0).cpu().contiguous().numpy()
+
+
+def _without_alpha(picture: Image.Image, path: Path) -> Image.Image:
+    if picture.getchannel("A").getextrema() != (255, 255):
+        raise ImageFileError(f"{path}: JPEG cannot hold transparent pixels. Choose .png or .webp.")
+    return picture.convert("L" if picture.mode == "LA" else "RGB")
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,29 @@
+"""Resizing of images."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_float
+from ..errors import InputError, OptionError
+
+
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """``image`` (..., C, H, W), float, at ``size`` = (width, height) pixels; the same tensor if it has that size.
+
+    Bicubic (Catmull-Rom), widened when it shrinks so that nothing aliases. Sharp edges overshoot by a few percent:
+    clamp what must stay in a range. Computed in float32 or wider, returned in the image's dtype.
+    """
+    width, height = size
+    if width < 1 or height < 1:
+        raise OptionError(f"size must be at least 1 x 1 pixels, got {width} x {height}.")
+    check_float(image, "image")
+    if image.ndim < 3 or 0 in image.shape[-3:]:
+        raise InputError(f"image must have the shape (..., C, H, W) and no empty axis, got {tuple(image.shape)}.")
+    if image.shape[-2:] == (height, width):
+        return image
+    planes = image.reshape(-1, *image.shape[-3:])
+    exact = planes if planes.element_size() >= 4 else planes.float()
+    resized = F.interpolate(exact, (height, width), mode="bicubic", antialias=True, align_corners=False)
+    return resized.to(image.dtype).reshape(*image.shape[:-2], height, width)

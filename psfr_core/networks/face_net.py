@@ -1,0 +1,126 @@
+"""The bundled face detector: a small centre-point network with five landmarks.
+
+Faces are points, as in CenterNet (Zhou et al., 2019, "Objects as Points"): one score map at a quarter of the image's size, whose
+local maxima are face centres, with a box and landmarks regressed at each cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..checks import check_shape
+from ..errors import InputError, OptionError
+
+STRIDE = 4  # image pixels per cell
+SIZE_MULTIPLE = 32  # sides of the image are multiples of this
+BOX_UNIT_PX = 8.0  # a raw box value of 0 means a side this far from the cell's centre
+
+
+@dataclass(frozen=True)
+class FaceNetConfig:
+    """Sizes of a detector: channels at strides 2, 4, 8, 16 and 32, and of the merged map at stride 4."""
+
+    channels: tuple[int, ...] = (16, 24, 48, 64, 96)
+    merged_channels: int = 32
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != 5 or min(*self.channels, self.merged_channels) < 1:
+            raise OptionError(f"A face detector needs five positive channel counts and merged_channels, got {self}.")
+
+    @staticmethod
+    def from_state_dict(state_dict: Mapping[str, Tensor]) -> FaceNetConfig:
+        """The configuration whose network has the shapes of ``state_dict``."""
+        channels = (state_dict["stem.0.weight"].shape[0],)
+        channels += tuple(state_dict[f"stages.{n}.0.0.weight"].shape[0] for n in range(4))
+        return FaceNetConfig(channels, state_dict["laterals.0.weight"].shape[0])
+
+
+class FaceNetOutput(NamedTuple):
+    """Predictions per cell. Boxes are left, top, right, bottom; landmarks x, y five times; both in pixels of the image."""
+
+    score_logits: Tensor  # (B, 1, H/4, W/4)
+    boxes: Tensor  # (B, 4, H/4, W/4)
+    landmarks: Tensor  # (B, 10, H/4, W/4)
+
+
+class FaceNet(nn.Module):
+    """A residual backbone whose levels are merged from coarse to fine into one map at stride 4."""
+
+    def __init__(self, config: FaceNetConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or FaceNetConfig()
+        merged = self.config.merged_channels
+        self.stem = _conv(3, self.config.channels[0], stride=2)
+        self.stages = nn.ModuleList(
+            nn.Sequential(_conv(fine, coarse, stride=2), _ResidualBlock(coarse), _ResidualBlock(coarse))
+            for fine, coarse in pairwise(self.config.channels)
+        )
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, merged, 1) for channels in self.config.channels[1:])
+        self.merges = nn.ModuleList(_conv(merged, merged) for _ in self.config.channels[2:])
+        self.head = nn.Sequential(_conv(merged, merged), _head(merged))
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Raw values (B, 15, H/4, W/4): score logit, log box distances, landmark offsets in units of the face's size."""
+        check_shape(images, "B 3 H W", "images")
+        if images.shape[2] % SIZE_MULTIPLE or images.shape[3] % SIZE_MULTIPLE:
+            raise InputError(
+                f"The face detector takes sides that are multiples of {SIZE_MULTIPLE} pixels, "
+                f"got {images.shape[3]} x {images.shape[2]}. Pad the image."
+            )
+        features = self.stem(images * 2 - 1)
+        levels: list[Tensor] = []
+        for stage, lateral in zip(self.stages, self.laterals, strict=True):
+            features = stage(features)
+            levels.append(lateral(features))
+        merged = levels.pop()
+        for merge in self.merges:
+            merged = merge(levels.pop() + F.interpolate(merged, scale_factor=2, mode="nearest"))
+        return self.head(merged)
+
+    def forward(self, images: Tensor) -> FaceNetOutput:
+        """Scores, boxes and landmarks per cell for ``images`` (B, 3, H, W), RGB in [0, 1]."""
+        score_logits, box_raw, landmark_raw = self.predict(images).split((1, 4, 10), dim=1)
+        centers = cell_centers(box_raw.shape[-2], box_raw.shape[-1], box_raw)
+        distances = BOX_UNIT_PX * torch.exp(box_raw.clamp(max=6.0))
+        boxes = torch.cat([centers - distances[:, :2], centers + distances[:, 2:]], dim=1)
+        face_size = distances.sum(dim=1, keepdim=True) / 2
+        return FaceNetOutput(score_logits, boxes, centers.repeat(1, 5, 1, 1) + landmark_raw * face_size)
+
+
+def cell_centers(rows: int, columns: int, like: Tensor) -> Tensor:
+    """x and y (1, 2, rows, columns) of each cell's centre in image pixels, on the device and of the type of ``like``."""
+    y, x = (torch.arange(n, device=like.device, dtype=like.dtype) * STRIDE + (STRIDE - 1) / 2 for n in (rows, columns))
+    return torch.stack([x.expand(rows, columns), y[:, None].expand(rows, columns)])[None]
+
+
+def _conv(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )
+
+
+def _head(in_channels: int) -> nn.Conv2d:
+    head = nn.Conv2d(in_channels, 1 + 4 + 10, 1)
+    start = torch.zeros(head.out_channels)
+    start[0] = -4.0  # faces are rare: begin with low scores
+    head.bias = nn.Parameter(start)
+    return head
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_0 = _conv(channels, channels)
+        self.conv_1 = _conv(channels, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.conv_1(self.conv_0(features))

@@ -1,0 +1,126 @@
+"""The face parsing network of PSFR-GAN (paper, section 3.2), which is also facexlib's ParseNet.
+
+Attribute names follow the published state dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..checks import check_shape
+from ..errors import InputError, OptionError
+from .psfr_generator import PARSE_CLASSES
+from .spade import LEAKY_SLOPE
+
+COARSEST_SIZE = 32  # side of the smallest feature map
+
+
+@dataclass(frozen=True)
+class ParseNetConfig:
+    """Sizes of a parsing network: ``channels[0]`` at full size, each further entry one halving, down to 32 px."""
+
+    channels: tuple[int, ...]
+    residual_blocks: int = 10
+
+    def __post_init__(self) -> None:
+        if not self.channels or min(self.channels) < 1 or self.residual_blocks < 0:
+            raise OptionError(f"A parsing network needs at least one stage and positive channel counts, got {self}.")
+
+    @property
+    def size(self) -> int:
+        """Side of the input in pixels."""
+        return COARSEST_SIZE * 2 ** (len(self.channels) - 1)
+
+    @staticmethod
+    def from_state_dict(state_dict: Mapping[str, Tensor]) -> ParseNetConfig:
+        """The configuration whose network has the shapes of ``state_dict``."""
+        stages = sum(key.startswith("decoder.") and key.endswith("conv1.conv2d.weight") for key in state_dict)
+        blocks = sum(key.startswith("body.") and key.endswith("conv1.conv2d.weight") for key in state_dict)
+        channels = (state_dict["encoder.0.conv2d.weight"].shape[0],)
+        channels += tuple(state_dict[f"encoder.{n + 1}.conv1.conv2d.weight"].shape[0] for n in range(stages))
+        return ParseNetConfig(channels, blocks)
+
+
+PUBLISHED_PARSE_NET = ParseNetConfig((64, 128, 256, 256, 256), 10)
+
+
+class ParseNet(nn.Module):
+    """Labels each pixel of a face with one of 19 regions, and reconstructs the face as a second task."""
+
+    def __init__(self, config: ParseNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        finest, coarsest = config.channels[0], config.channels[-1]
+        self.encoder = nn.Sequential(
+            _Conv(3, finest), *(_ResidualBlock(fine, coarse, down=True) for fine, coarse in pairwise(config.channels))
+        )
+        self.body = nn.Sequential(*(_ResidualBlock(coarsest, coarsest) for _ in range(config.residual_blocks)))
+        self.decoder = nn.Sequential(
+            *(_ResidualBlock(coarse, fine, up=True) for coarse, fine in pairwise(reversed(config.channels)))
+        )
+        self.out_img_conv = _Conv(finest, 3)
+        self.out_mask_conv = _Conv(finest, PARSE_CLASSES)
+
+    def forward(self, lq: Tensor) -> tuple[Tensor, Tensor]:
+        """Parse logits (B, 19, H, W) and the reconstructed face (B, 3, H, W) in about [-1, 1].
+
+        ``lq`` (B, 3, H, W) is RGB in [-1, 1]; H and W are ``config.size`` in normal use, and multiples of ``config.size`` / 32.
+        """
+        check_shape(lq, "B 3 H W", "lq")
+        multiple = self.config.size // COARSEST_SIZE
+        if lq.shape[2] % multiple or lq.shape[3] % multiple:
+            raise InputError(
+                f"This parsing network takes sides that are multiples of {multiple} pixels, "
+                f"got {lq.shape[3]} x {lq.shape[2]}. Resize the face to {self.config.size} x {self.config.size}."
+            )
+        features = self.encoder(lq)
+        features = self.decoder(features + self.body(features))
+        return self.out_mask_conv(features), self.out_img_conv(features)
+
+
+class _ResidualBlock(nn.Module):
+    def __init__(self, in_channels: int, out_channels: int, *, down: bool = False, up: bool = False) -> None:
+        super().__init__()
+        if down or up:
+            self.shortcut_func: nn.Module = _Conv(in_channels, out_channels, down=down, up=up)
+        else:
+            self.shortcut_func = nn.Identity()
+        self.conv1 = _Conv(in_channels, out_channels, up=up, normed=True)
+        self.conv2 = _Conv(out_channels, out_channels, down=down, normed=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        residual = F.leaky_relu(self.conv1(features), LEAKY_SLOPE)
+        return self.shortcut_func(features) + self.conv2(residual)
+
+
+class _Conv(nn.Module):
+    """Reflection-padded 3x3 convolution, halving or doubling the size on the way; batch norm replaces the bias."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, down: bool = False, up: bool = False, normed: bool = False
+    ) -> None:
+        super().__init__()
+        self.up = up
+        self.conv2d = nn.Conv2d(in_channels, out_channels, 3, stride=2 if down else 1, bias=not normed)
+        self.norm = _Norm(out_channels) if normed else nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.up:
+            features = F.interpolate(features, scale_factor=2, mode="nearest")
+        return self.norm(self.conv2d(F.pad(features, (1, 1, 1, 1), mode="reflect")))
+
+
+class _Norm(nn.Module):
+    """Batch norm one level down, as the published names have it (``norm.norm``)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.norm(features)

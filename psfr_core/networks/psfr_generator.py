@@ -1,0 +1,109 @@
+"""The PSFR-GAN generator (Chen et al., CVPR 2021, section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..checks import check_shape
+from ..errors import InputError, OptionError
+from .spade import SpadeResBlock
+
+BASE_SIZE = 16  # side of the constant input
+PARSE_CLASSES = 19
+REFERENCE_CHANNELS = 3 + PARSE_CLASSES  # RGB image and one-hot parse map
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Sizes of a generator: ``channels[0]`` at 16 px, each further entry one doubling of the side."""
+
+    channels: tuple[int, ...]
+    modulation_channels: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.channels or min(*self.channels, self.modulation_channels) < 1:
+            raise OptionError(f"A generator needs at least one stage and positive channel counts, got {self}.")
+
+    @property
+    def size(self) -> int:
+        """Side of the output in pixels."""
+        return BASE_SIZE * 2 ** (len(self.channels) - 1)
+
+    @staticmethod
+    def from_state_dict(state_dict: Mapping[str, Tensor]) -> GeneratorConfig:
+        """The configuration whose network has the shapes of a folded ``state_dict``."""
+        stages = sum(key.startswith("body.") and key.endswith(".1.weight") for key in state_dict)
+        channels = (state_dict["const_input"].shape[1],)
+        channels += tuple(state_dict[f"body.{stage}.1.weight"].shape[0] for stage in range(stages))
+        return GeneratorConfig(channels, state_dict["head.1.norm_0.conv1.0.weight"].shape[0])
+
+
+PUBLISHED_GENERATOR = GeneratorConfig((1024, 512, 256, 128, 64, 32), 64)
+
+
+class PsfrGenerator(nn.Module):
+    """Grows a constant input to a face, modulated at every scale by the low-quality face and its parse map.
+
+    Attribute names follow the published state dict.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        first, *_, last = channels = (*config.channels, config.channels[-1])
+        self.const_input = nn.Parameter(torch.randn(1, first, BASE_SIZE, BASE_SIZE))
+        self.head = nn.Sequential(nn.Conv2d(first, first, 3, padding=1), self._block(first))
+        self.body = nn.ModuleList(
+            nn.Sequential(
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                nn.Conv2d(coarse, fine, 3, padding=1),
+                self._block(fine),
+            )
+            for coarse, fine in pairwise(channels[:-1])
+        )
+        self.img_out = nn.Conv2d(last, 3, 3, padding=1)
+
+    def _block(self, channels: int) -> SpadeResBlock:
+        return SpadeResBlock(channels, REFERENCE_CHANNELS, self.config.modulation_channels)
+
+    def forward(self, lq: Tensor, parse_one_hot: Tensor) -> Tensor:
+        """The restored faces (B, 3, S, S), about [-1, 1].
+
+        ``lq`` (B, 3, S, S) is RGB in [-1, 1], ``parse_one_hot`` (B, 19, S, S) holds 0 and 1. S is ``config.size`` in normal use;
+        other inputs of the form (16 * 2^k) are resized to each scale all the same.
+        """
+        _check_inputs(lq, parse_one_hot)
+        reference = torch.cat([lq, parse_one_hot.to(lq.dtype)], dim=1)
+        features = self.const_input.expand(len(lq), -1, -1, -1)
+        for stage in (self.head, *self.body):
+            for layer in stage.children():
+                if isinstance(layer, SpadeResBlock):
+                    features = layer(features, _resize_reference(reference, features.shape[-1]))
+                else:
+                    features = layer(features)
+        return self.img_out(features)
+
+
+def _resize_reference(reference: Tensor, side: int) -> Tensor:
+    if reference.shape[-1] == side:
+        return reference
+    return F.interpolate(reference, (side, side), mode="bicubic", align_corners=False)
+
+
+def _check_inputs(lq: Tensor, parse_one_hot: Tensor) -> None:
+    check_shape(lq, "B 3 S S", "lq")
+    check_shape(parse_one_hot, f"B {PARSE_CLASSES} S S", "parse_one_hot")
+    if lq.shape[0] != parse_one_hot.shape[0] or lq.shape[2:] != parse_one_hot.shape[2:]:
+        raise InputError(
+            f"lq and parse_one_hot must agree in batch and size, got {tuple(lq.shape)} and {tuple(parse_one_hot.shape)}."
+        )
+    height, width = lq.shape[2:]
+    factor = width // BASE_SIZE
+    if height != width or width != factor * BASE_SIZE or factor & (factor - 1) or factor == 0:
+        raise InputError(f"The generator takes squares with a side of 16 * 2^k pixels, got {width} x {height}.")

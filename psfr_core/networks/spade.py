@@ -1,0 +1,43 @@
+"""Spatially adaptive modulation: how the low-quality face and its parse map steer the generator (paper, section 3.1).
+
+Attribute names follow the published state dict.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAKY_SLOPE = 0.2
+
+
+class SpadeNorm(nn.Module):
+    """``gamma * instance_norm(features) + beta``, with gamma and beta predicted per pixel from a reference of the same size."""
+
+    def __init__(self, channels: int, reference_channels: int, hidden_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(
+            nn.Conv2d(reference_channels, hidden_channels, 3, padding=1), nn.LeakyReLU(LEAKY_SLOPE)
+        )
+        self.gamma_conv = nn.Conv2d(hidden_channels, channels, 3, padding=1)
+        self.beta_conv = nn.Conv2d(hidden_channels, channels, 3, padding=1)
+
+    def forward(self, features: Tensor, reference: Tensor) -> Tensor:
+        hidden = self.conv1(reference)
+        return self.gamma_conv(hidden) * F.instance_norm(features) + self.beta_conv(hidden)
+
+
+class SpadeResBlock(nn.Module):
+    """Two modulated convolutions beside an identity connection; keeps size and channels."""
+
+    def __init__(self, channels: int, reference_channels: int, hidden_channels: int) -> None:
+        super().__init__()
+        self.conv_0 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv_1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm_0 = SpadeNorm(channels, reference_channels, hidden_channels)
+        self.norm_1 = SpadeNorm(channels, reference_channels, hidden_channels)
+
+    def forward(self, features: Tensor, reference: Tensor) -> Tensor:
+        residual = self.conv_0(F.leaky_relu(self.norm_0(features, reference), LEAKY_SLOPE))
+        residual = self.conv_1(F.leaky_relu(self.norm_1(residual, reference), LEAKY_SLOPE))
+        return features + residual

@@ -1,0 +1,44 @@
+"""PNG files whose pixel values are labels."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import ImageFileError
+
+_DAMAGED = (OSError, SyntaxError, ValueError, struct.error, zlib.error)
+
+
+def read_label_png(path: Path) -> Tensor:
+    """The labels (H, W), uint8, in a PNG file of 8-bit grey values or palette entries; ImageFileError for any other."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.mode not in ("L", "P"):
+                raise ImageFileError(
+                    f"{path} holds {image.mode} pixels, labels need 8-bit grey values or palette entries. "
+                    "Read a picture in region colours with ParseMap.from_color."
+                )
+            return torch.from_numpy(np.array(image, dtype=np.uint8))
+    except FileNotFoundError as error:
+        raise ImageFileError(f"{path} does not exist.") from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageFileError(f"{path} is not a PNG file. Labels are only kept exactly by PNG.") from error
+    except (*_DAMAGED, Image.DecompressionBombError) as error:
+        raise ImageFileError(f"{path} cannot be read: {error}.") from error
+
+
+def write_label_png(path: Path, labels: Tensor) -> None:
+    """Write labels (H, W), uint8, as an 8-bit grey PNG file; ImageFileError when that is impossible."""
+    if path.suffix.lower() != ".png":
+        raise ImageFileError(f"{path}: labels are only kept exactly by PNG. Use a name that ends with .png.")
+    try:
+        Image.fromarray(labels.cpu().numpy()).save(path, "PNG", optimize=True)
+    except OSError as error:
+        raise ImageFileError(f"{path} cannot be written: {error}.") from error

@@ -1,0 +1,152 @@
+"""Which region each pixel of a face belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..checks import check_float, check_shape
+from ..errors import InputError
+from ..geometry.box import Size
+from .label_png import read_label_png, write_label_png
+from .labels import MIRRORED_REGION, REGION_COLORS, FaceRegion, Regions, regions_of
+
+_CLASSES = len(FaceRegion)
+
+
+@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+class ParseMap:
+    """Labels of a batch of faces, uint8 (B, H, W), each the number of a FaceRegion."""
+
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        check_shape(self.labels, "B H W", "labels")
+        if self.labels.dtype != torch.uint8:
+            raise InputError(
+                f"labels must be whole numbers in torch.uint8, got {self.labels.dtype}. "
+                "Use ParseMap.from_logits for class scores and ParseMap.from_color for colour pictures."
+            )
+        low, high = (int(bound) for bound in torch.aminmax(self.labels))
+        if high >= _CLASSES:
+            raise InputError(f"labels must lie from 0 to {_CLASSES - 1}, found {low} to {high}.")
+
+    @classmethod
+    def from_logits(cls, parse_logits: Tensor) -> ParseMap:
+        """The likeliest region of each pixel, from class scores (B, 19, H, W)."""
+        check_shape(parse_logits, f"B {_CLASSES} H W", "parse_logits")
+        return cls(parse_logits.argmax(dim=1).to(torch.uint8))
+
+    @classmethod
+    def from_color(cls, picture: Tensor) -> ParseMap:
+        """The map that ``to_color`` drew, from a picture (B, 3, H, W), RGB in [0, 1].
+
+        Raises InputError for any other colour; a picture that was resized smoothly or saved as JPEG has them.
+        """
+        check_shape(picture, "B 3 H W", "picture")
+        check_float(picture, "picture")
+        codes = _color_codes((picture * 255).round().long())
+        palette = _color_codes(_palette(picture.device).T[None, :, :, None]).flatten()
+        ordered, region = palette.sort()
+        place = torch.searchsorted(ordered, codes).clamp(max=_CLASSES - 1)
+        unknown = ordered[place] != codes
+        if bool(unknown.any()):
+            raise InputError(_unknown_color(picture, unknown))
+        return cls(region[place].to(torch.uint8))
+
+    @classmethod
+    def from_png(cls, path: str | Path) -> ParseMap:
+        """A map of one face, from a PNG whose grey values or palette entries are the labels.
+
+        Raises ImageFileError for a file that cannot be read, and InputError for labels that are none.
+        """
+        return cls(read_label_png(Path(path))[None])
+
+    def to_png(self, path: str | Path) -> None:
+        """Write the map of one face as an 8-bit grey PNG of the labels; nearly black to look at.
+
+        Raises ImageFileError when the file cannot be written.
+        """
+        if len(self) != 1:
+            raise InputError(
+                f"A PNG file holds one parse map, got {len(self)}. Write parse_map[0], parse_map[1] and so on."
+            )
+        write_label_png(Path(path), self.labels[0])
+
+    def __len__(self) -> int:
+        return self.labels.shape[0]
+
+    def __getitem__(self, index: int | slice) -> ParseMap:
+        """The map of one face or of some, still a batch."""
+        return ParseMap(self.labels[index] if isinstance(index, slice) else self.labels[index][None])
+
+    @property
+    def size(self) -> Size:
+        return Size.of(self.labels)
+
+    @property
+    def one_hot(self) -> Tensor:
+        """float32 (B, 19, H, W), 1 in the channel of each pixel's region and 0 in the others."""
+        channels = torch.arange(_CLASSES, dtype=torch.uint8, device=self.labels.device)
+        return (self.labels[:, None] == channels[:, None, None]).float()
+
+    def mask(self, regions: Regions) -> Tensor:
+        """float32 (B, 1, H, W), 1 where a pixel is of these regions or groups, 0 elsewhere."""
+        chosen = regions_of(regions)
+        table = torch.tensor(
+            [region in chosen for region in FaceRegion], dtype=torch.float32, device=self.labels.device
+        )
+        return table[self.labels.long()][:, None]
+
+    def to_color(self) -> Tensor:
+        """A picture (B, 3, H, W), RGB in [0, 1], of the regions in their REGION_COLORS."""
+        palette = _palette(self.labels.device).float() / 255
+        return palette[self.labels.long()].permute(0, 3, 1, 2).contiguous()
+
+    def resized(self, size: Size) -> ParseMap:
+        """The map at another size: each pixel takes the label of the nearest one."""
+        if min(size) < 1:
+            raise InputError(f"A parse map needs at least 1 x 1 pixels, got {size.width} x {size.height}.")
+        rows = _nearest(self.size.height, size.height, self.labels.device)
+        columns = _nearest(self.size.width, size.width, self.labels.device)
+        return ParseMap(self.labels[:, rows][:, :, columns])
+
+    def mirrored(self) -> ParseMap:
+        """The map of the mirror image: left and right sides and left and right regions exchanged."""
+        exchange = torch.tensor(
+            [MIRRORED_REGION[region] for region in FaceRegion], dtype=torch.uint8, device=self.labels.device
+        )
+        return ParseMap(exchange[self.labels.flip(-1).long()])
+
+    def replaced(self, mask: Tensor, region: FaceRegion) -> ParseMap:
+        """The map with ``region`` wherever ``mask`` (B, 1, H, W) or (1, 1, H, W) is above one half."""
+        check_shape(mask, f"B 1 {self.size.height} {self.size.width}", "mask")
+        if mask.shape[0] not in (1, len(self)):
+            raise InputError(f"{mask.shape[0]} masks do not fit {len(self)} parse maps. Give one for all or one each.")
+        return ParseMap(self.labels.masked_fill(mask[:, 0] > 0.5, int(region)))
+
+
+def _palette(device: torch.device) -> Tensor:
+    return torch.tensor([REGION_COLORS[region] for region in FaceRegion], device=device)
+
+
+def _color_codes(levels: Tensor) -> Tensor:
+    """One number for each colour of a picture (B, 3, H, W) of whole levels, also of levels beyond 0 to 255."""
+    red, green, blue = (levels + 1024).clamp(0, 4095).unbind(dim=1)
+    return (red << 24) | (green << 12) | blue
+
+
+def _unknown_color(picture: Tensor, unknown: Tensor) -> str:
+    index, y, x = (int(place) for place in unknown.nonzero()[0])
+    levels = tuple(int(level) for level in (picture[index, :, y, x] * 255).round())
+    return (
+        f"Colour {levels} at x {x}, y {y} of picture {index} belongs to no face region. "
+        "Paint with the exact REGION_COLORS, without soft brushes, and save as PNG, not JPEG."
+    )
+
+
+def _nearest(old: int, new: int, device: torch.device) -> Tensor:
+    return ((torch.arange(new, device=device) + 0.5) * (old / new)).long().clamp(max=old - 1)

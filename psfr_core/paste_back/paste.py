@@ -1,0 +1,180 @@
+"""Restored faces put back into their image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..alignment.align import AlignedFace
+from ..checks import check_float, check_shape
+from ..errors import InputError, OptionError
+from ..geometry.box import PixelBox, Size
+from ..geometry.similarity import compose_affines, invert_affine, resize_affine, shift_affine
+from ..geometry.warp import output_box, warp_affine
+from ..parsing.labels import FaceRegion, RegionGroup
+
+# A hat, a neck and clothes are left as they were: they reach beyond the crop, and half of them restored would show.
+PASTED_REGIONS = RegionGroup.HEAD.regions - {FaceRegion.HAT}
+
+_INVISIBLE = 1e-3  # difference between masks
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, what image files call grey
+_CLOSEST = 1e-4  # squared distance, in crop sides, below which a centre is not nearer still
+
+
+@dataclass(frozen=True)
+class PasteOptions:
+    """What of a restored crop goes back into the image.
+
+    ``feather`` is the width of the soft edge as a fraction of the crop's side, 0 to 0.5. ``regions`` are the parts of
+    the face to paste; None pastes the whole crop but for its soft border.
+    """
+
+    feather: float = 0.06
+    regions: frozenset[FaceRegion] | None = PASTED_REGIONS
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.feather <= 0.5:
+            raise OptionError(f"feather is a fraction of the crop's side and must lie in [0, 0.5], got {self.feather}.")
+        if self.regions is not None and not self.regions:
+            raise OptionError("regions is empty, so nothing would be pasted. Name regions, or give None for the crop.")
+
+
+@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+class PasteResult:
+    """``image`` like the one given, and ``mask`` (1, H, W) float32 in [0, 1]: how much of each pixel was replaced."""
+
+    image: Tensor
+    mask: Tensor
+
+
+def snap_mask(mask: Tensor) -> Tensor:
+    """``mask`` in [0, 1], with all that no eye can tell from 0 or 1 made exactly that.
+
+    So pixels stay untouched where nothing is to be pasted, and where all is, nothing of what was there shines through.
+    """
+    return mask.where(mask > _INVISIBLE, 0).where(mask < 1 - _INVISIBLE, 1)
+
+
+@torch.no_grad()
+def paste_faces(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> PasteResult:
+    """A copy of ``image`` (C, H, W) with ``restored`` (N, 3, S, S) put through ``masks`` where ``aligned`` faces were.
+
+    ``image`` is grey, grey and alpha, RGB, or RGB and alpha, of any float type, and may exceed [0, 1]; alpha is kept,
+    grey takes the luma of the faces. ``masks`` is (N, 1, S, S) or, one for all, (1, 1, S, S), in [0, 1]; S may differ
+    from the aligned crops'. Computed in float32. Where the result's mask is 0 the image is the same bit for bit.
+    Where faces overlap, the mask is the largest one and each colour counts by its mask over the fourth power of the
+    distance to its crop's centre, so the order of the faces does not matter. Time follows the faces' areas, but for the
+    copy. Raises InputError for shapes that do not fit each other.
+    """
+    _check_inputs(image, aligned, restored, masks)
+    pasted = image.clone()
+    mask = torch.zeros((1, *image.shape[-2:]), dtype=torch.float32, device=image.device)
+    layers = _layers(image, aligned, restored, masks)
+    for layer in layers:
+        colour, amount = _mix(layer, [other for other in layers if other is not layer])
+        before = layer.box.cut(image)[: len(colour)]
+        after = torch.lerp(before.float(), colour, amount).to(image.dtype)
+        layer.box.cut(pasted)[: len(colour)].copy_(after.where(amount > 0, before))
+        layer.box.cut(mask).copy_(torch.maximum(layer.box.cut(mask), amount))
+    return PasteResult(pasted, mask)
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """One restored face inside its rectangle of the image: colour (1 or 3, h, w), mask and weight (1, h, w)."""
+
+    box: PixelBox
+    colour: Tensor
+    mask: Tensor
+    weight: Tensor
+
+
+def _layers(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> list[_Layer]:
+    # A fixed order, so that rounding does not depend on the order of the faces either.
+    order = sorted(range(len(aligned)), key=lambda index: aligned[index].image_to_crop.flatten().tolist())
+    masks = masks.expand(len(aligned), -1, -1, -1)
+    layers = (_layer(image, aligned[index], restored[index], masks[index]) for index in order)
+    return [layer for layer in layers if layer is not None]
+
+
+def _layer(image: Tensor, face: AlignedFace, restored: Tensor, mask: Tensor) -> _Layer | None:
+    size = Size.of(restored)
+    image_to_restored = compose_affines(face.image_to_crop, resize_affine(Size.of(face.crop), size))
+    restored_to_image = invert_affine(image_to_restored)
+    box = output_box(restored_to_image, size).to_pixels(Size.of(image))
+    if box.is_empty:
+        return None
+    colour = _luma(restored) if len(image) < 3 else restored
+    to_box = compose_affines(restored_to_image, shift_affine(-box.left, -box.top))
+    warped = warp_affine(torch.cat([colour.float(), mask.float()]), to_box, box.size)
+    reach, distance_squared = _place_in_crop(image_to_restored, size, box, image.device)
+    amount = snap_mask(warped[-1:]).where(reach <= 0.5, 0)
+    # Interpolation overshoots at sharp edges; nothing may get brighter or darker than the restored face is.
+    colour = warped[:-1].clamp(restored.min(), restored.max())
+    return _Layer(box, colour, amount, amount / (distance_squared + _CLOSEST).square())
+
+
+def _luma(rgb: Tensor) -> Tensor:
+    weights = torch.tensor(_LUMA, dtype=torch.float32, device=rgb.device)
+    return (rgb.float() * weights[:, None, None]).sum(0, keepdim=True)
+
+
+def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: torch.device) -> tuple[Tensor, Tensor]:
+    """How far each pixel of ``box`` lies from the crop's centre, in crop sides: along the farther axis, and squared.
+
+    The first is at most 0.5 inside the crop.
+    """
+    to_sides = compose_affines(image_to_crop, resize_affine(size, Size(1, 1)))
+    (xx, xy, x0), (yx, yy, y0) = to_sides.tolist()
+    across = torch.arange(box.left, box.right, dtype=torch.float32, device=device)
+    down = torch.arange(box.top, box.bottom, dtype=torch.float32, device=device)[:, None]
+    x, y = across * xx + (down * xy + x0), across * yx + (down * yy + y0)
+    return torch.maximum(x.abs(), y.abs())[None], (x * x + y * y)[None]
+
+
+def _mix(layer: _Layer, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
+    """Colour (1 or 3, h, w) and mask (1, h, w) of ``layer``'s rectangle with all other layers that reach into it."""
+    overlaps = [(other, box) for other in others if not (box := _intersection(layer.box, other.box)).is_empty]
+    if not overlaps:
+        return layer.colour, layer.mask
+    total, weight, mask = layer.colour * layer.weight, layer.weight.clone(), layer.mask.clone()
+    for other, box in overlaps:
+        here, there = _inside(box, layer.box), _inside(box, other.box)
+        here.cut(total).add_(there.cut(other.colour) * there.cut(other.weight))
+        here.cut(weight).add_(there.cut(other.weight))
+        here.cut(mask).copy_(torch.maximum(here.cut(mask), there.cut(other.mask)))
+    return total / weight.where(weight > 0, 1), mask
+
+
+def _intersection(one: PixelBox, other: PixelBox) -> PixelBox:
+    left, top = max(one.left, other.left), max(one.top, other.top)
+    return PixelBox(left, top, min(one.right, other.right), min(one.bottom, other.bottom))
+
+
+def _inside(box: PixelBox, frame: PixelBox) -> PixelBox:
+    """``box`` counted from the top left of ``frame``."""
+    return PixelBox(box.left - frame.left, box.top - frame.top, box.right - frame.left, box.bottom - frame.top)
+
+
+def _check_inputs(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> None:
+    check_shape(image, "C H W", "image")
+    check_float(image, "image")
+    if len(image) > 4:
+        raise InputError(
+            f"image must have 1 to 4 channels (grey, grey and alpha, RGB, RGB and alpha), got {len(image)}."
+        )
+    if len(restored) != len(aligned):
+        raise InputError(f"restored holds {len(restored)} faces, but there are {len(aligned)} aligned ones.")
+    if not aligned:
+        return
+    check_shape(restored, "N 3 S S", "restored")
+    check_float(restored, "restored")
+    side = restored.shape[-1]
+    check_shape(restored, f"N 3 {side} {side}", "restored")
+    check_shape(masks, f"N 1 {side} {side}", "masks")
+    check_float(masks, "masks")
+    if len(masks) not in (1, len(aligned)):
+        raise InputError(f"masks holds {len(masks)} masks for {len(aligned)} faces: give one each, or one for all.")

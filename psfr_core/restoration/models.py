@@ -1,0 +1,67 @@
+"""The three networks of a restoration, loaded and placed together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..detection.face import FaceDetector
+from ..detection.load import load_detector
+from ..detection.options import DetectionOptions
+from ..networks.parse_net import ParseNet
+from ..networks.psfr_generator import PsfrGenerator
+from ..weights.loader import load_generator, load_parse_net
+
+BUNDLED_GENERATOR = "psfrgan-256"
+BUNDLED_PARSE_NET = "parsenet-256"
+
+
+@dataclass(frozen=True, eq=False)
+class RestorationModels:
+    """What a restoration works with. The networks may differ in size: crops are made for the generator."""
+
+    generator: PsfrGenerator
+    parse_net: ParseNet
+    detector: FaceDetector
+
+    @property
+    def crop_size(self) -> int:
+        """Side in pixels of the crops the generator takes."""
+        return self.generator.config.size
+
+
+def load_models(
+    generator: str | Path = BUNDLED_GENERATOR,
+    parser: str | Path = BUNDLED_PARSE_NET,
+    detector: str | Path | None = None,
+    *,
+    detection: DetectionOptions | None = None,
+    folders: Sequence[str | Path] = (),
+    device: str | torch.device | None = None,
+    dtype: torch.dtype = torch.float32,
+    download: bool = False,
+) -> RestorationModels:
+    """The models by their known names or the paths of their files; without arguments, those that come with the package.
+
+    ``detector`` None takes a RetinaFace when one is at hand and the bundled detector otherwise. Known models are looked for in
+    ``folders`` and the default folder; ``download`` allows to fetch missing ones. ``device`` None is the best one there is;
+    generator and parser compute in ``dtype``, the detector in float32. Raises ModelNotFoundError, CheckpointError or DownloadError.
+    """
+    device = best_device() if device is None else torch.device(device)
+    return RestorationModels(
+        load_generator(generator, folders=folders, download=download).to(device, dtype),
+        load_parse_net(parser, folders=folders, download=download).to(device, dtype),
+        load_detector(detector, options=detection, folders=folders, device=device, download=download),
+    )
+
+
+def best_device() -> torch.device:
+    """CUDA, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")

@@ -1,0 +1,25 @@
+"""Options of the whole restoration, made of those of its steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..detection.selection import SelectionOptions
+from ..errors import OptionError
+from ..paste_back.paste import PasteOptions
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """How faces are restored and put back."""
+
+    strength: float = 1.0  # 0 leaves the image as it is, 1 replaces the faces
+    batch_size: int = 4  # faces that go through the networks together
+    selection: SelectionOptions = field(default_factory=SelectionOptions)
+    paste: PasteOptions = field(default_factory=PasteOptions)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.strength <= 1.0:
+            raise OptionError(f"strength must be between 0 and 1, got {self.strength}.")
+        if self.batch_size < 1:
+            raise OptionError(f"batch_size must be at least 1, got {self.batch_size}.")

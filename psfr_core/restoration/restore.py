@@ -1,0 +1,79 @@
+"""The whole way of an image: detect, select, align, parse, restore, paste back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..alignment.align import AlignedFace, align_faces
+from ..detection.face import Face
+from ..detection.selection import select_faces
+from ..errors import InputError
+from ..geometry.box import Size
+from ..imaging.channels import to_rgb
+from ..parsing.parse_map import ParseMap
+from ..parsing.parser import parse_faces
+from ..paste_back.masks import crop_masks
+from ..paste_back.paste import paste_faces
+from .enhance import Progress, enhance_faces
+from .models import RestorationModels
+from .options import RestoreOptions
+
+
+@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+class RestorationResult:
+    """The restored image and what led to it; faces, crops, maps and restored crops are in one order."""
+
+    image: Tensor  # like the image given
+    mask: Tensor  # (1, H, W) float32: how much of each pixel was replaced
+    aligned: list[AlignedFace]
+    parse_maps: ParseMap | None  # (N, S, S), None when there is no face
+    restored: Tensor  # (N, 3, S, S) in [0, 1]
+
+    @property
+    def faces(self) -> list[Face]:
+        """The faces that were restored."""
+        return [aligned.face for aligned in self.aligned]
+
+
+@torch.no_grad()
+def restore_image(
+    image: Tensor,
+    models: RestorationModels,
+    options: RestoreOptions | None = None,
+    *,
+    mask: Tensor | None = None,
+    faces: Sequence[Face] | None = None,
+    parse_maps: ParseMap | None = None,
+    progress: Progress | None = None,
+) -> RestorationResult:
+    """``image`` (C, H, W) with its faces restored; C is 1 to 4, RGB in [0, 1], any float type, and the result is of the same.
+
+    Only faces in ``mask`` (H, W) are restored, when it is given. ``faces`` replaces detection and selection, and ``parse_maps``,
+    one for each of them, replaces parsing: take both from an earlier result, edit the maps, and restore again. Where the
+    result's mask is 0 the image is the same bit for bit; no face found is a normal result with the image unchanged.
+    Raises InputError for a bad image.
+    """
+    options = options or RestoreOptions()
+    colours = to_rgb(image).clamp(0, 1)
+    if faces is None:
+        if parse_maps is not None:
+            raise InputError("parse_maps belong to faces: give the faces they were made for as well.")
+        found = models.detector.detect(colours[None])[0]
+        faces = select_faces(found, Size.of(image), options.selection, mask)
+    aligned = align_faces(colours, faces, models.crop_size)
+    if not aligned:
+        return RestorationResult(image, torch.zeros_like(colours[:1]), [], None, colours.new_zeros(0, 3, 0, 0))
+    crops = torch.stack([face.crop for face in aligned])
+    device = models.generator.const_input.device
+    if parse_maps is None:
+        parse_maps = parse_faces(crops.to(device), models.parse_net, options.batch_size)
+    restored = enhance_faces(
+        crops.to(device), parse_maps, models.generator, batch_size=options.batch_size, progress=progress
+    )
+    masks = options.strength * crop_masks(models.crop_size, options.paste, parse_maps)
+    pasted = paste_faces(image, aligned, restored.to(image.device), masks.to(image.device))
+    return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)

@@ -1,0 +1,134 @@
+"""Training samples: clean faces with their parse maps, jittered, mirrored and degraded on the fly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..degradation.config import DegradationConfig
+from ..degradation.pipeline import degrade
+from ..errors import TrainingError
+from ..parsing.labels import MIRRORED_REGION, FaceRegion
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True, eq=False)
+class FaceSet:
+    """Aligned faces in memory: ``images`` (N, 3, S, S) and ``labels`` (N, S, S), both uint8, in the order of ``names``."""
+
+    images: Tensor
+    labels: Tensor
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+class FaceSample(NamedTuple):
+    """One sample or batch: ``lq`` and ``hq`` (.., 3, S, S) in [0, 1], ``labels`` (.., S, S) int64."""
+
+    lq: Tensor
+    hq: Tensor
+    labels: Tensor
+
+
+def load_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> FaceSet:
+    """All faces of the folders at ``size`` pixels, with the label PNG of the same stem from the folder at the same position.
+
+    Raises TrainingError when a folder is empty, a file is unreadable or a face has no labels: a set is never silently smaller.
+    """
+    if len(image_folders) != len(label_folders):
+        raise TrainingError(
+            f"Each face folder needs its label folder: got {len(image_folders)} face and {len(label_folders)} label folders."
+        )
+    pairs = [
+        (path, label_folder / f"{path.stem}.png")
+        for image_folder, label_folder in zip(image_folders, label_folders, strict=True)
+        for path in list_faces(image_folder)
+    ]
+    images = torch.stack([_read(path, "RGB", size, Image.Resampling.BOX).permute(2, 0, 1) for path, _ in pairs])
+    labels = torch.stack([_read(path, "L", size, Image.Resampling.NEAREST) for _, path in pairs])
+    if int(labels.max()) >= len(FaceRegion):
+        worst = pairs[int(labels.flatten(1).amax(1).argmax())][1]
+        raise TrainingError(f"{worst} holds the label {int(labels.max())}; labels run from 0 to {len(FaceRegion) - 1}.")
+    return FaceSet(images, labels, tuple(path.stem for path, _ in pairs))
+
+
+def list_faces(folder: Path) -> list[Path]:
+    """The image files of ``folder`` in the order of their names; TrainingError when there is none."""
+    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise TrainingError(f"There is no image ({', '.join(IMAGE_SUFFIXES)}) in the folder {folder}.")
+    return paths
+
+
+def _read(path: Path, mode: str, size: int, resampling: Image.Resampling) -> Tensor:
+    try:
+        with Image.open(path) as image:
+            resized = image.convert(mode) if image.mode != "P" or mode != "L" else image
+            return torch.from_numpy(np.array(resized.resize((size, size), resampling)))
+    except (OSError, UnidentifiedImageError) as error:
+        raise TrainingError(f"{path} is needed for training and cannot be read: {error}.") from error
+
+
+class DegradedFaces(Dataset[FaceSample]):
+    """An endless, repeatable series of samples: item ``i`` is the same in every run with the same seed."""
+
+    def __init__(self, faces: FaceSet, degradation: DegradationConfig, *, seed: int, jitter: bool = True) -> None:
+        self._faces = faces
+        self._degradation = degradation
+        self._seed = seed
+        self._jitter = jitter
+
+    def __getitem__(self, index: int) -> FaceSample:
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + index)
+        # Jittered sets draw at random, others go through the faces in their order.
+        chosen = int(torch.randint(len(self._faces), (), generator=generator)) if self._jitter else index
+        hq = self._faces.images[chosen].float() / 255
+        labels = self._faces.labels[chosen]
+        if self._jitter:
+            hq, labels = _jitter(hq, labels, generator)
+        pair = degrade(hq, self._degradation, generator)
+        return FaceSample(pair.lq, pair.hq, labels.long())
+
+    def batch(self, indices: Sequence[int]) -> FaceSample:
+        """The samples at ``indices`` as one batch."""
+        samples = [self[index] for index in indices]
+        return FaceSample(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
+
+
+def mirror_labels(labels: Tensor) -> Tensor:
+    """Labels (.., H, W) of the mirrored face: flipped, with left and right parts exchanged."""
+    exchange = torch.tensor([MIRRORED_REGION[region] for region in FaceRegion], dtype=labels.dtype)
+    return exchange[labels.flip(-1).long()]
+
+
+def _jitter(image: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Half of the samples mirrored; all slightly turned, scaled, shifted and recoloured, as imperfect alignment would."""
+    turn, scale, shift_x, shift_y, gain, gamma, tint_r, tint_b = (2 * torch.rand(8, generator=generator) - 1).tolist()
+    if torch.rand((), generator=generator) < 0.5:
+        image, labels = image.flip(-1), mirror_labels(labels)
+    angle, zoom = math.radians(5 * turn), 1 + 0.06 * scale
+    matrix = torch.tensor(
+        [
+            [zoom * math.cos(angle), -zoom * math.sin(angle), 0.06 * shift_x],
+            [zoom * math.sin(angle), zoom * math.cos(angle), 0.06 * shift_y],
+        ]
+    )
+    grid = F.affine_grid(matrix[None], [1, 1, *labels.shape], align_corners=False)
+    image = F.grid_sample(image[None], grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
+    moved = F.grid_sample(labels[None, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)
+    tint = torch.tensor([1 + 0.04 * tint_r, 1.0, 1 + 0.04 * tint_b])[:, None, None]
+    image = (image * tint * (1 + 0.1 * gain)).clamp(0, 1) ** (1 + 0.15 * gamma)
+    return image, moved[0, 0].to(labels.dtype)

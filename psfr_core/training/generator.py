@@ -1,0 +1,200 @@
+"""Training of the generator: pixel, perceptual, semantic-aware style and adversarial terms (paper, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim import Adam
+
+from ..errors import OptionError
+from ..metrics.image_features import ImageFeatures
+from ..networks.discriminator import Discriminator
+from ..networks.parse_net import ParseNet
+from ..networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
+from .faces import DegradedFaces, FaceSample
+from .losses import (
+    feature_matching_loss,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+    perceptual_loss,
+    region_style_loss,
+)
+
+
+@dataclass(frozen=True)
+class GeneratorLossConfig:
+    """Weight of each term of the generator's loss, and the discriminator's learning rate; a weight of 0 leaves the term out."""
+
+    pixel: float = 10.0
+    perceptual: float = 0.0
+    style: float = 1000.0
+    feature_matching: float = 10.0
+    adversarial: float = 1.0
+    discriminator_learning_rate: float = 4e-4
+
+    def __post_init__(self) -> None:
+        if min(self.pixel, self.perceptual, self.style, self.feature_matching, self.adversarial) < 0:
+            raise OptionError(f"Loss weights must not be negative, got {self}.")
+
+    @property
+    def needs_features(self) -> bool:
+        return self.perceptual > 0 or self.style > 0
+
+    @property
+    def needs_discriminator(self) -> bool:
+        return self.feature_matching > 0 or self.adversarial > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Teachers:
+    """The networks that judge the generator's output or feed it; each may be absent.
+
+    ``parser`` gives the parse map of the low-quality face as in use; without it the true map is given. ``features`` taps an
+    ImageNet network for the perceptual and style terms, ``discriminator`` is trained along.
+    """
+
+    parser: ParseNet | None = None
+    features: ImageFeatures | None = None
+    discriminator: Discriminator | None = None
+
+
+class GeneratorTrainee:
+    """A generator with its data, its judges and its losses."""
+
+    def __init__(
+        self,
+        network: PsfrGenerator,
+        train_faces: DegradedFaces,
+        teachers: Teachers,
+        weights: GeneratorLossConfig,
+        validation: FaceSample,
+    ) -> None:
+        if weights.needs_features and teachers.features is None:
+            raise OptionError("The perceptual and style terms need a feature network: give its file, or set both to 0.")
+        if weights.needs_discriminator and teachers.discriminator is None:
+            raise OptionError("The adversarial and feature matching terms need a discriminator, or both set to 0.")
+        self.device = next(network.parameters()).device
+        self.network = network
+        self._train_faces = train_faces
+        self._teachers = teachers
+        self._weights = weights
+        self._validation = validation
+        if teachers.discriminator is not None:
+            self._discriminator_optimizer = Adam(
+                teachers.discriminator.parameters(), lr=weights.discriminator_learning_rate, betas=(0.5, 0.999)
+            )
+
+    def losses(self, indices: range) -> dict[str, Tensor]:
+        lq, hq, labels = (part.to(self.device) for part in self._train_faces.batch(indices))
+        lq, real = _to_network(lq), _to_network(hq)
+        true_map = one_hot(labels)
+        fake = self.network(lq, self._input_map(lq, true_map))
+        terms = {"pixel": self._weights.pixel * F.l1_loss(fake.float(), real)}
+        terms |= self._feature_terms(fake, real, true_map)
+        terms |= self._adversarial_terms(fake, real, true_map)
+        return {"total": torch.stack([term.float() for term in terms.values()]).sum(), **terms}
+
+    def _input_map(self, lq: Tensor, true_map: Tensor) -> Tensor:
+        if self._teachers.parser is None:
+            return true_map
+        size = self._teachers.parser.config.size
+        with torch.no_grad():
+            resized = F.interpolate(lq, (size, size), mode="bilinear", antialias=True, align_corners=False)
+            logits, _ = self._teachers.parser(resized)
+            if size != lq.shape[-1]:
+                logits = F.interpolate(logits.float(), lq.shape[-2:], mode="bilinear", align_corners=False)
+            return one_hot(logits.argmax(1))
+
+    def _feature_terms(self, fake: Tensor, real: Tensor, true_map: Tensor) -> dict[str, Tensor]:
+        features = self._teachers.features
+        if features is None or not self._weights.needs_features:
+            return {}
+        of_fake = features((fake + 1) / 2)
+        with torch.no_grad():
+            of_real = features((real + 1) / 2)
+        terms: dict[str, Tensor] = {}
+        if self._weights.perceptual:
+            terms["perceptual"] = self._weights.perceptual * perceptual_loss(of_fake, of_real)
+        if self._weights.style:  # the finest two layers are left out, as published
+            fine, coarse = of_fake[2:], of_real[2:]
+            terms["style"] = self._weights.style * region_style_loss(fine, coarse, true_map)
+        return terms
+
+    def _adversarial_terms(self, fake: Tensor, real: Tensor, true_map: Tensor) -> dict[str, Tensor]:
+        """Updates the discriminator once, then the generator's terms against it."""
+        discriminator = self._teachers.discriminator
+        if discriminator is None or not self._weights.needs_discriminator:
+            return {}
+        discriminator.requires_grad_(True)
+        judged_real, judged_fake = discriminator(real, true_map), discriminator(fake.detach(), true_map)
+        pairs = list(zip(judged_real, judged_fake, strict=True))
+        loss = torch.stack([hinge_discriminator_loss(r.score.float(), f.score.float()) for r, f in pairs]).mean()
+        self._discriminator_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._discriminator_optimizer.step()
+
+        discriminator.requires_grad_(False)
+        judged_fake = discriminator(fake, true_map)
+        adversarial = torch.stack([hinge_generator_loss(f.score.float()) for f in judged_fake]).mean()
+        matching = torch.stack(
+            [feature_matching_loss(f.features, r.features) for f, r in zip(judged_fake, judged_real, strict=True)]
+        ).mean()
+        return {
+            "adversarial": self._weights.adversarial * adversarial,
+            "feature_matching": self._weights.feature_matching * matching,
+        }
+
+    @torch.no_grad()
+    def validate(self, network: PsfrGenerator) -> dict[str, float]:
+        psnrs: list[Tensor] = []
+        features = self._teachers.features
+        distances: list[Tensor] = []
+        for degraded, clean, labels in zip(*self._validation, strict=True):
+            lq, real = _to_network(degraded[None].to(self.device)), _to_network(clean[None].to(self.device))
+            restored = network(lq, self._input_map(lq, one_hot(labels[None].to(self.device)))).clamp(-1, 1)
+            psnrs.append(-10 * torch.log10(F.mse_loss(restored, real) / 4))
+            if features is not None:
+                distances.append(perceptual_loss(features((restored + 1) / 2), features((real + 1) / 2)))
+        figures = {"psnr_db": float(torch.stack(psnrs).mean())}
+        if distances:
+            figures["perceptual"] = float(torch.stack(distances).mean())
+        return figures
+
+    def state(self) -> dict[str, Any]:
+        if self._teachers.discriminator is None:
+            return {}
+        return {
+            "discriminator": self._teachers.discriminator.state_dict(),
+            "optimizer": self._discriminator_optimizer.state_dict(),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        if self._teachers.discriminator is not None and state:
+            self._teachers.discriminator.load_state_dict(state["discriminator"])
+            self._discriminator_optimizer.load_state_dict(state["optimizer"])
+
+
+def one_hot(labels: Tensor) -> Tensor:
+    """Labels (B, H, W) as (B, 19, H, W) of 0 and 1."""
+    return F.one_hot(labels, PARSE_CLASSES).permute(0, 3, 1, 2).float()
+
+
+def _to_network(image: Tensor) -> Tensor:
+    return (image * 2 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def start_from(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
+    """Fills ``network`` with all weights of ``smaller`` that fit: a generator grows by adding stages at the fine end."""
+    if network.config.channels[: len(smaller.config.channels)] != smaller.config.channels:
+        raise OptionError(
+            f"A generator of channels {network.config.channels} cannot start from {smaller.config.channels}: "
+            "its first stages must be the same."
+        )
+    mine = network.state_dict()
+    fitting = {name: value for name, value in smaller.state_dict().items() if mine[name].shape == value.shape}
+    network.load_state_dict({**mine, **fitting})

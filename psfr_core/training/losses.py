@@ -1,0 +1,62 @@
+"""Losses of the generator and the discriminator (paper, section 3.3), each with its formula."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# One weight for each tapped feature layer, finest first.
+PERCEPTUAL_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+
+
+def hinge_discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    # E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))]
+    return F.relu(1 - real_scores).mean() + F.relu(1 + fake_scores).mean()
+
+
+def hinge_generator_loss(fake_scores: Tensor) -> Tensor:
+    # -E[D(fake)]
+    return -fake_scores.mean()
+
+
+def feature_matching_loss(fake_features: Sequence[Tensor], real_features: Sequence[Tensor]) -> Tensor:
+    # sum over layers of E[(f(fake) - f(real))^2]
+    return _total(F.mse_loss(fake, real.detach()) for fake, real in zip(fake_features, real_features, strict=True))
+
+
+def perceptual_loss(
+    fake_features: Sequence[Tensor], real_features: Sequence[Tensor], weights: Sequence[float] = PERCEPTUAL_WEIGHTS
+) -> Tensor:
+    # sum over layers of w * E[(f(fake) - f(real))^2]
+    return _total(
+        weight * F.mse_loss(fake, real.detach())
+        for weight, fake, real in zip(weights, fake_features, real_features, strict=True)
+    )
+
+
+def region_style_loss(fake_features: Sequence[Tensor], real_features: Sequence[Tensor], one_hot: Tensor) -> Tensor:
+    """The semantic-aware style loss: how far the Gram matrices of each of the 19 regions are apart.
+
+    Features are (B, C, h, w) of any sizes, ``one_hot`` (B, 19, H, W) is the parse map of the clean face.
+    """
+    # sum over layers of E[(G_r(fake) - G_r(real))^2] over batch, regions r and entries of G
+    return _total(
+        F.mse_loss(region_grams(fake, one_hot), region_grams(real.detach(), one_hot))
+        for fake, real in zip(fake_features, real_features, strict=True)
+    )
+
+
+def region_grams(features: Tensor, one_hot: Tensor) -> Tensor:
+    """Gram matrices (B, R, C, C) of ``features`` (B, C, h, w) inside each region, over channels times the region's area."""
+    masks = F.interpolate(one_hot.to(features.dtype), features.shape[-2:], mode="nearest").flatten(2)
+    flat = features.flatten(2)
+    grams = torch.stack([(flat * mask[:, None]) @ flat.transpose(1, 2) for mask in masks.unbind(1)], dim=1)
+    area = masks.sum(dim=2)[:, :, None, None]
+    return grams / (features.shape[1] * area + 1e-8)
+
+
+def _total(terms: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(terms)).sum()

@@ -1,0 +1,106 @@
+"""Pictures that show what was found and what was done."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .checks import check_float, check_shape
+from .detection.face import Face
+from .errors import InputError, OptionError
+from .geometry.box import Size
+from .imaging.resize import resize
+from .parsing.labels import FaceRegion
+from .parsing.parse_map import ParseMap
+
+_GOLDEN_RATIO = 0.618034  # steps of this share of the colour circle never meet
+_GAP = 0.02  # between pictures side by side, as a fraction of their height
+
+
+def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
+    """The image (3, H, W), RGB in [0, 1], with each face's box, landmarks and place in ``faces``, counted from 0.
+
+    What no line covers stays as it is, bit for bit.
+    """
+    check_shape(image, "3 H W", "image")
+    check_float(image, "image")
+    size = Size.of(image)
+    layer = Image.new("RGBA", size)
+    draw = ImageDraw.Draw(layer)
+    for index, face in enumerate(faces):
+        _draw_face(draw, face, index, size)
+    drawn = torch.from_numpy(np.array(layer)).to(image.device).permute(2, 0, 1)
+    return torch.where(drawn[3:] > 0, drawn[:3].to(image.dtype) / 255, image)
+
+
+def overlay_parse_map(images: Tensor, parse_map: ParseMap, opacity: float = 0.5) -> Tensor:
+    """The images (B, 3, H, W), RGB in [0, 1], under the colours of their regions; the background stays as it is.
+
+    A map of another size is resized to the images'. ``opacity`` runs from 0 (image only) to 1 (colours only).
+    """
+    check_shape(images, "B 3 H W", "images")
+    check_float(images, "images")
+    if not 0.0 <= opacity <= 1.0:
+        raise OptionError(f"opacity must be from 0 to 1, got {opacity}.")
+    if len(parse_map) != len(images):
+        raise InputError(f"{len(parse_map)} parse maps do not fit {len(images)} images. Give one for each image.")
+    parse_map = parse_map.resized(Size.of(images))
+    mixed = torch.lerp(images, parse_map.to_color().to(images), opacity)
+    return torch.where(parse_map.mask(FaceRegion.BACKGROUND) > 0, images, mixed)
+
+
+def side_by_side(pictures: Sequence[Tensor]) -> Tensor:
+    """The pictures (3, H, W), RGB in [0, 1], in one row on white, such as before and after.
+
+    All get the height of the highest, so that a small input is shown as large as its restored version.
+    """
+    if not pictures:
+        raise InputError("There is no picture to put side by side; give at least one.")
+    for number, picture in enumerate(pictures):
+        check_shape(picture, "3 H W", f"picture {number}")
+    height = max(Size.of(picture).height for picture in pictures)
+    gap = pictures[0].new_ones(3, height, max(round(height * _GAP), 1))
+    row = [_with_height(pictures[0], height)]
+    for picture in pictures[1:]:
+        row += [gap, _with_height(picture, height)]
+    return torch.cat(row, dim=2)
+
+
+def _draw_face(draw: ImageDraw.ImageDraw, face: Face, index: int, size: Size) -> None:
+    color = _face_color(index)
+    box = face.box.to_pixels(size)
+    if box.is_empty:
+        return
+    line_px = max(round(min(size) / 400), 1)
+    draw.rectangle((box.left, box.top, box.right - 1, box.bottom - 1), outline=color, width=line_px)
+    radius = max(line_px, round(face.eye_distance / 20))
+    for x, y in face.landmarks.round().int().tolist():
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
+    _draw_tag(draw, str(index), (box.left, box.top), max(round(min(size) / 30), 12), color)
+
+
+def _draw_tag(
+    draw: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], height_px: int, color: tuple[int, int, int]
+) -> None:
+    font = ImageFont.load_default(height_px)
+    left, top, right, bottom = draw.textbbox(corner, text, font=font, anchor="lt")
+    margin = height_px // 4
+    draw.rectangle((left, top, right + 2 * margin, bottom + 2 * margin), fill=color)
+    draw.text((corner[0] + margin, corner[1] + margin), text, fill=(0, 0, 0), font=font, anchor="lt")
+
+
+def _face_color(index: int) -> tuple[int, int, int]:
+    red, green, blue = colorsys.hsv_to_rgb(0.33 + index * _GOLDEN_RATIO, 0.7, 1.0)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _with_height(picture: Tensor, height: int) -> Tensor:
+    size = Size.of(picture)
+    if size.height == height:
+        return picture
+    return resize(picture, Size(max(round(size.width * height / size.height), 1), height)).clamp(0, 1)

@@ -1,0 +1,76 @@
+"""Networks from folded state dicts: recognised by their keys, sized by their shapes, loaded strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CheckpointError, OptionError
+from .architectures import Architecture, describe, recognise
+from .manifest import ModelKind
+from .resolve import choices
+from .state_dict import StateDict
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def match_architecture(state_dict: StateDict, accepted: Sequence[Architecture[N]], file_name: str) -> Architecture[N]:
+    """The one of ``accepted`` that ``state_dict`` belongs to by its keys.
+
+    Raises CheckpointError, which says what the file is instead and what to choose.
+    """
+    for architecture in accepted:
+        if architecture.matches(state_dict):
+            return architecture
+    raise CheckpointError(
+        f"{file_name} is {describe(state_dict)}, but {' or '.join(known.title for known in accepted)} is needed. "
+        f"{_advice(state_dict, accepted)}"
+    )
+
+
+def build_network(state_dict: StateDict, architecture: Architecture[N], file_name: str) -> N:
+    """The network with the weights of ``state_dict`` (folded, float32), in eval mode.
+
+    It takes over the tensors without a copy. Raises CheckpointError if they are not exactly those of the network.
+    """
+    try:
+        with torch.device("meta"):  # no memory and no time for weights that are replaced at once
+            network = architecture.build(state_dict)
+    except (KeyError, IndexError, OptionError) as error:
+        raise CheckpointError(
+            f"{file_name} looks like {architecture.title} but is incomplete or altered ({error}). Download it again."
+        ) from error
+    _check_tensors(network, state_dict, f"{file_name} looks like {architecture.title}")
+    network.load_state_dict(state_dict, strict=True, assign=True)
+    return network.eval()
+
+
+def _advice(state_dict: StateDict, accepted: Sequence[Architecture[N]]) -> str:
+    kinds: set[ModelKind] = {architecture.kind for architecture in accepted}
+    advice = choices(kinds.pop() if len(kinds) == 1 else None)
+    known = recognise(state_dict)
+    return f"{advice} This file can be chosen as the {known.kind.value}." if known else advice
+
+
+def _check_tensors(network: nn.Module, state_dict: StateDict, subject: str) -> None:
+    expected: dict[str, Tensor] = network.state_dict()
+    problems = {
+        # batch norm of old files has no counters, and needs none
+        "missing": [key for key in expected if key not in state_dict and not key.endswith("num_batches_tracked")],
+        "unexpected": [key for key in state_dict if key not in expected],
+        "of another shape": [
+            f"{key} {tuple(tensor.shape)} instead of {tuple(expected[key].shape)}"
+            for key, tensor in state_dict.items()
+            if key in expected and tensor.shape != expected[key].shape
+        ],
+    }
+    found = [f"{len(keys)} {problem} ({_first(keys)})" for problem, keys in problems.items() if keys]
+    if found:
+        raise CheckpointError(f"{subject} but its tensors do not fit: {'; '.join(found)}. Choose another file.")
+
+
+def _first(keys: Sequence[str], count: int = 3) -> str:
+    return ", ".join(keys[:count]) + (", ..." if len(keys) > count else "")

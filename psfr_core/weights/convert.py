@@ -1,0 +1,79 @@
+"""Any weight file we can load, as a .safetensors file that says what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ..errors import OptionError
+from .architectures import ARCHITECTURES
+from .build import build_network, match_architecture
+from .locate import sha256_of
+from .manifest import MODEL_FILES
+from .metadata import UNKNOWN, WeightMetadata, read_metadata, write_weights
+from .resolve import locate_model
+from .state_dict import StateDict, read_state_dict
+
+SUFFIX = ".safetensors"
+
+
+def convert_weights(
+    source: str | Path,
+    target: str | Path,
+    *,
+    folders: Sequence[str | Path] = (),
+    half: bool = False,
+    overwrite: bool = False,
+    licence: str | None = None,
+) -> str:
+    """The SHA-256 of ``target``, the weights of ``source`` (a model name or a path) as a .safetensors file.
+
+    Spectral norm is folded; ``half`` stores float16. The network's configuration, the licence and the source go into
+    the metadata. Nothing is written unless the weights load.
+    Raises OptionError for a target that exists or has another suffix.
+    """
+    target = Path(target).expanduser()
+    _check_target(target, overwrite=overwrite)
+    path = locate_model(source, None, folders=folders)
+    state_dict = read_state_dict(path)
+    metadata = describe_weights(state_dict, path, licence=licence)
+    write_weights(target, to_half(state_dict) if half else state_dict, metadata)
+    return sha256_of(target)
+
+
+def describe_weights(state_dict: StateDict, path: Path, *, licence: str | None = None) -> WeightMetadata:
+    """The metadata for folded weights read from ``path``; CheckpointError if they are no complete network of ours."""
+    architecture = match_architecture(state_dict, ARCHITECTURES, path.name)
+    build_network(state_dict, architecture, path.name)
+    known_licence, origin = _provenance(path)
+    return WeightMetadata(architecture.name, architecture.config(state_dict), licence or known_licence, origin)
+
+
+def to_half(state_dict: StateDict) -> StateDict:
+    """The same tensors, floating point ones as float16; OptionError if a value does not fit."""
+    halves = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state_dict.items()}
+    overflown = [key for key, tensor in halves.items() if not torch.isfinite(tensor).all()]
+    if overflown:
+        raise OptionError(
+            f"{', '.join(overflown[:3])} does not fit into float16 (at most 65504). Convert without half."
+        )
+    return halves
+
+
+def _provenance(path: Path) -> tuple[str, str]:
+    written = read_metadata(path)
+    if written is not None:
+        return written.licence, written.source
+    for entry in MODEL_FILES:
+        if entry.file_name == path.name:
+            return entry.licence, f"{entry.file_name}, {entry.url}" if entry.url else entry.file_name
+    return UNKNOWN, path.name
+
+
+def _check_target(target: Path, *, overwrite: bool) -> None:
+    if target.suffix != SUFFIX:
+        raise OptionError(f"The converted file must end in {SUFFIX}, got {target.name}.")
+    if target.exists() and not overwrite:
+        raise OptionError(f"{target} exists already. Choose another name, or allow to overwrite it (--force).")

@@ -1,0 +1,166 @@
+"""The model files this library knows: what each one is, where it comes from, how to tell it is the right one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePosixPath
+
+from ..errors import ModelNotFoundError
+
+HUB_ADDRESS = "https://huggingface.co"
+PSFRGAN_RELEASE = "https://github.com/chaofengc/PSFRGAN/releases/tag/v0.1.0"
+FACEXLIB_RELEASES = "https://github.com/xinntao/facexlib/releases/download"
+NON_COMMERCIAL = "CC-BY-NC-SA-4.0"
+
+
+class ModelKind(str, Enum):
+    """What a model does."""
+
+    GENERATOR = "generator"
+    PARSER = "parser"
+    DETECTOR = "detector"
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One known weight file; hash and size are those of ``file_name`` itself, not of a converted copy."""
+
+    name: str
+    kind: ModelKind
+    file_name: str
+    size_px: int | None  # side of the crops it works on; None: images of any size
+    licence: str
+    description: str
+    size_bytes: int | None = None
+    sha256: str | None = None
+    repo_id: str | None = None  # on the Hugging Face Hub
+    revision: str | None = None
+    repo_path: str | None = None
+    url: str | None = None  # official address for a download by hand; None: the file ships with this package
+    folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` where people already have it
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether the file ships with this package."""
+        return self.url is None
+
+    @property
+    def converted_name(self) -> str:
+        """The file's name after ``psfr convert``."""
+        return str(PurePosixPath(self.file_name).with_suffix(".safetensors"))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where a person can download the file."""
+        hub = f"{HUB_ADDRESS}/{self.repo_id}/resolve/{self.revision or 'main'}/{self.repo_path}"
+        return (*([hub] if self.repo_id else []), *([self.url] if self.url else []))
+
+
+# A release step fills in the hashes and sizes of the bundled files.
+MODEL_FILES: tuple[ModelFile, ...] = (
+    ModelFile(
+        name="psfrgan-256",
+        kind=ModelKind.GENERATOR,
+        file_name="psfrgan_256.safetensors",
+        size_px=256,
+        licence=NON_COMMERCIAL,
+        description="small PSFR-GAN generator, trained by this project",
+    ),
+    ModelFile(
+        name="parsenet-256",
+        kind=ModelKind.PARSER,
+        file_name="parsenet_256.safetensors",
+        size_px=256,
+        licence=NON_COMMERCIAL,
+        description="small face parsing network, trained by this project",
+    ),
+    ModelFile(
+        name="facenet",
+        kind=ModelKind.DETECTOR,
+        file_name="facenet.safetensors",
+        size_px=None,
+        licence=NON_COMMERCIAL,
+        description="small face detector with 5 landmarks, trained by this project",
+    ),
+    ModelFile(
+        name="psfrgan-512",
+        kind=ModelKind.GENERATOR,
+        file_name="psfrgan_epoch15_net_G.pth",
+        size_px=512,
+        licence=NON_COMMERCIAL,
+        description="the published PSFR-GAN generator",
+        url=PSFRGAN_RELEASE,
+        folders=("psfrgan", "facerestore_models"),
+    ),
+    ModelFile(
+        name="parse-512",
+        kind=ModelKind.PARSER,
+        file_name="parse_multi_iter_90000.pth",
+        size_px=512,
+        licence=NON_COMMERCIAL,
+        description="the published PSFR-GAN face parsing network",
+        url=PSFRGAN_RELEASE,
+        folders=("psfrgan", "facerestore_models"),
+    ),
+    ModelFile(
+        name="parsenet-512",
+        kind=ModelKind.PARSER,
+        file_name="parsing_parsenet.pth",
+        size_px=512,
+        licence=f"MIT (derived from PSFR-GAN, {NON_COMMERCIAL})",
+        description="PSFR-GAN's face parsing network as shipped by facexlib",
+        size_bytes=85_331_193,
+        sha256="3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2",
+        repo_id="leonelhs/facexlib",
+        repo_path="parsing_parsenet.pth",
+        url=f"{FACEXLIB_RELEASES}/v0.2.2/parsing_parsenet.pth",
+        folders=("facedetection", "psfrgan"),
+    ),
+    ModelFile(
+        name="retinaface-resnet50",
+        kind=ModelKind.DETECTOR,
+        file_name="detection_Resnet50_Final.pth",
+        size_px=None,
+        licence="MIT",
+        description="RetinaFace with ResNet-50 (facexlib): the most accurate detector",
+        size_bytes=109_497_761,
+        sha256="6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
+        repo_id="leonelhs/facexlib",
+        repo_path="detection_Resnet50_Final.pth",
+        url=f"{FACEXLIB_RELEASES}/v0.1.0/detection_Resnet50_Final.pth",
+        folders=("facedetection",),
+    ),
+    ModelFile(
+        name="retinaface-mobile0.25",
+        kind=ModelKind.DETECTOR,
+        file_name="detection_mobilenet0.25_Final.pth",
+        size_px=None,
+        licence="MIT",
+        description="RetinaFace with MobileNet 0.25 (facexlib): small and fast",
+        size_bytes=1_789_735,
+        sha256="2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220",
+        repo_id="fofr/comfyui",
+        repo_path="facedetection/detection_mobilenet0.25_Final.pth",
+        url=f"{FACEXLIB_RELEASES}/v0.1.0/detection_mobilenet0.25_Final.pth",
+        folders=("facedetection",),
+    ),
+)
+
+
+def model_names(kind: ModelKind | None = None) -> list[str]:
+    """The names of all known models, or of those of one kind."""
+    return [entry.name for entry in MODEL_FILES if kind in (None, entry.kind)]
+
+
+def is_model_name(source: object) -> bool:
+    """Whether ``source`` is the name of a known model, and not a path."""
+    return source in model_names()
+
+
+def model_file(name: str) -> ModelFile:
+    """The known model called ``name``; ModelNotFoundError if there is none."""
+    for entry in MODEL_FILES:
+        if entry.name == name:
+            return entry
+    raise ModelNotFoundError(f"There is no model called {name!r}. Choose one of: {', '.join(model_names())}.")

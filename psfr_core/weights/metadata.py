@@ -1,0 +1,69 @@
+"""What our .safetensors files say about themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class WeightMetadata:
+    """Which network the weights belong to, how large it is, and where they come from under which licence."""
+
+    architecture: str
+    config: Mapping[str, object]
+    licence: str = UNKNOWN
+    source: str = UNKNOWN
+
+
+def read_metadata(path: Path) -> WeightMetadata | None:
+    """The metadata of a .safetensors file written by ``write_weights``; None for every other file."""
+    try:
+        with safe_open(path, "pt") as file:
+            entries: dict[str, str] = file.metadata() or {}
+        return WeightMetadata(
+            entries["architecture"],
+            json.loads(entries["config"]),
+            entries.get("licence", UNKNOWN),
+            entries.get("source", UNKNOWN),
+        )
+    except (SafetensorError, OSError, KeyError, ValueError):
+        return None
+
+
+def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: WeightMetadata) -> None:
+    """Writes a .safetensors file, which appears under its name only when it is complete."""
+    entries = {
+        "architecture": metadata.architecture,
+        "config": json.dumps(metadata.config),
+        "licence": metadata.licence,
+        "source": metadata.source,
+    }
+    # own, contiguous copies: safetensors refuses tensors that share memory
+    copies = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_bytes(_in_fixed_order(save(copies, entries)))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _in_fixed_order(file: bytes) -> bytes:
+    """The same .safetensors file with sorted metadata: safetensors shuffles them, but equal files need equal hashes."""
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.loads(file[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + file[end:]

@@ -1,0 +1,46 @@
+"""The README of a published model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .locate import sha256_of
+from .metadata import WeightMetadata
+
+PAPER = "Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration, CVPR 2021"
+LOADERS = {"psfr_generator": "load_generator", "parse_net": "load_parse_net"}
+HUB_LICENCES = frozenset({"cc-by-nc-sa-4.0", "cc-by-nc-4.0", "cc-by-4.0", "cc0-1.0", "mit", "apache-2.0", "unknown"})
+
+
+def model_card(path: Path, metadata: WeightMetadata) -> str:
+    """The model card, Markdown with a YAML head, for a converted weight file."""
+    licence = metadata.licence.lower() if metadata.licence.lower() in HUB_LICENCES else "other"
+    head = [f"license: {licence}", "library_name: psfrgan", "tags: [face-restoration, psfr-gan]"]
+    if licence == "other":
+        head.append(f"license_name: {json.dumps(metadata.licence)}")
+    facts = {
+        "file": f"`{path.name}`",
+        "network": f"`{metadata.architecture}`",
+        "configuration": f"`{json.dumps(metadata.config)}`",
+        "source": metadata.source,
+        "licence": metadata.licence,
+        "size": f"{path.stat().st_size:,} bytes",
+        "SHA-256": f"`{sha256_of(path)}`",
+    }
+    table = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in facts.items())]
+    lines = ["---", *head, "---", f"# {path.stem}", "", _purpose(metadata), "", *table, "", _use(path, metadata)]
+    return "\n".join(lines)
+
+
+def _purpose(metadata: WeightMetadata) -> str:
+    return (
+        f"Weights of one network for PSFR-GAN face restoration ({PAPER}), converted to safetensors. "
+        "Spectral normalisation is folded into the weights; nothing else was changed. "
+        f"The licence of the source applies: {metadata.licence}."
+    )
+
+
+def _use(path: Path, metadata: WeightMetadata) -> str:
+    loader = LOADERS.get(metadata.architecture, "load_detector")
+    return f'```python\nimport psfr_core\n\nnetwork = psfr_core.{loader}("{path.name}")\n```\n'

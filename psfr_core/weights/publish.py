@@ -1,0 +1,59 @@
+"""Uploads of converted weights to a repository of the user's on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import CheckpointError, ModelNotFoundError, PsfrError
+from .manifest import HUB_ADDRESS
+from .metadata import read_metadata
+from .model_card import model_card
+
+CARD_NAME = "README.md"
+
+
+class HubApi(Protocol):
+    """What is used of ``huggingface_hub.HfApi``."""
+
+    def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> object: ...
+
+    def file_exists(self, repo_id: str, filename: str) -> bool: ...
+
+    def upload_file(self, *, path_or_fileobj: str | bytes, path_in_repo: str, repo_id: str) -> object: ...
+
+
+def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, api: HubApi | None = None) -> str:
+    """The address of a converted weight file after its upload to ``repo_id`` (``OWNER/NAME``), with a model card.
+
+    The repository is made if it does not exist, ``private`` if so asked; a model card that is there already is kept.
+    Uses ``api``, or the login of ``huggingface_hub``.
+    Raises CheckpointError for a file that ``psfr convert`` has not written.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise ModelNotFoundError(f"There is no file {path}.")
+    metadata = read_metadata(path)
+    if metadata is None:
+        raise CheckpointError(
+            f"{path.name} is not a converted weight file. Run first: psfr convert {path} OUT.safetensors"
+        )
+    card = model_card(path, metadata)
+    api = api or _default_api()
+    try:
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        api.upload_file(path_or_fileobj=str(path), path_in_repo=path.name, repo_id=repo_id)
+        if not api.file_exists(repo_id, CARD_NAME):
+            api.upload_file(path_or_fileobj=card.encode(), path_in_repo=CARD_NAME, repo_id=repo_id)
+    except Exception as error:  # the Hub client's errors come from several packages and change between its versions
+        raise PsfrError(
+            f"{path.name} could not be uploaded to {repo_id}: {error}. "
+            "Log in with `hf auth login`, and check that the repository is yours and written OWNER/NAME."
+        ) from error
+    return f"{HUB_ADDRESS}/{repo_id}/blob/main/{path.name}"
+
+
+def _default_api() -> HubApi:
+    from huggingface_hub import HfApi
+
+    return HfApi()

@@ -1,0 +1,51 @@
+"""From what a user names to a file on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ModelNotFoundError, OptionError
+from .hub import download_model, manual_steps
+from .locate import default_model_folder, find_model_file, search_folders
+from .manifest import ModelFile, ModelKind, is_model_name, model_file, model_names
+
+
+def locate_model(
+    source: str | Path, kind: ModelKind | None, *, folders: Sequence[str | Path] = (), download: bool = False
+) -> Path:
+    """The file behind ``source``, a model name or a path; ``kind`` restricts the names that are accepted."""
+    if not is_model_name(source):
+        return _existing_file(Path(source).expanduser(), kind)
+    entry = model_file(str(source))
+    if kind not in (None, entry.kind):
+        raise OptionError(f"{entry.name} is a {entry.kind.value}. {choices(kind)}")
+    path = find_model_file(entry, folders)
+    if path is not None:
+        return path
+    if download and not entry.is_bundled:
+        return download_model(entry, default_model_folder())
+    raise ModelNotFoundError(_not_here(entry, folders))
+
+
+def choices(kind: ModelKind | None) -> str:
+    """The sentence that says which model names there are to choose from."""
+    return f"Choose one of {', '.join(model_names(kind))}, or the path of a {kind.value if kind else 'weight'} file."
+
+
+def _existing_file(path: Path, kind: ModelKind | None) -> Path:
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ModelNotFoundError(f"{path} is a folder, not a weight file. {choices(kind)}")
+    raise ModelNotFoundError(f"There is no file {path}, and no model of that name. {choices(kind)}")
+
+
+def _not_here(entry: ModelFile, folders: Sequence[str | Path]) -> str:
+    looked = ", ".join(str(folder) for folder in search_folders(entry, folders))
+    missing = f"{entry.name} is not on this machine: {entry.file_name} was looked for in {looked}."
+    if entry.is_bundled:
+        return f"{missing} It ships with this package: install the package again."
+    return (
+        f"{missing} Fetch it with: psfr download {entry.name}. By hand: {manual_steps(entry, default_model_folder())}"
+    )

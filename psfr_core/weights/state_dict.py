@@ -1,0 +1,89 @@
+"""From a weight file to plain float32 tensors by name: read safely, unwrap, cast, fold spectral normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError
+from .checkpoint_file import read_checkpoint
+
+StateDict = dict[str, Tensor]
+
+# Training programs wrap the weights they save; the averaged ones come first, because they restore better.
+WRAPPERS = ("params_ema", "params", "state_dict", "model")
+DATA_PARALLEL_PREFIX = "module."
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """The weights in a file: float32 CPU tensors by name (counters stay integers), with spectral norm folded.
+
+    Program code in a file is never run. Raises CheckpointError, which says what the file is instead.
+    """
+    state_dict = unwrap(read_checkpoint(path))
+    if not state_dict:
+        raise CheckpointError(f"{path.name} holds no weights. Choose a file with the state dict of a network.")
+    try:
+        folded = fold_spectral_norm(to_float32(state_dict))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.name} is damaged or incomplete: {error} Download it again.") from error
+    for key, tensor in folded.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{path.name} is damaged: {key} holds NaN or infinite values. Download or train it again."
+            )
+    return folded
+
+
+def unwrap(checkpoint: object) -> StateDict:
+    """The tensors of the network inside ``checkpoint``, without the wrappers and prefixes of training programs."""
+    for _ in WRAPPERS:  # nested at most this deep; bounded, because a pickle can contain itself
+        if isinstance(checkpoint, Mapping):
+            inner = (checkpoint.get(name) for name in WRAPPERS)
+            checkpoint = next((value for value in inner if isinstance(value, Mapping)), checkpoint)
+    entries = checkpoint.items() if isinstance(checkpoint, Mapping) else ()
+    tensors = {key: value for key, value in entries if isinstance(key, str) and isinstance(value, Tensor)}
+    if all(key.startswith(DATA_PARALLEL_PREFIX) for key in tensors):
+        return {key.removeprefix(DATA_PARALLEL_PREFIX): value for key, value in tensors.items()}
+    return tensors
+
+
+def to_float32(state_dict: StateDict) -> StateDict:
+    """The same tensors, floating point ones as float32."""
+    tensors = {key: tensor.detach() for key, tensor in state_dict.items()}
+    return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
+
+
+def fold_spectral_norm(state_dict: StateDict) -> StateDict:
+    """The same weights with every spectral normalisation worked in: ``weight = W / (u^T W v)``.
+
+    Knows the names of ``torch.nn.utils.spectral_norm`` (``weight_orig``, ``weight_u``, ``weight_v``) and of
+    ``torch.nn.utils.parametrizations.spectral_norm``; W is flattened from its first axis, as in linear layers and
+    convolutions.
+    """
+    folded = dict(state_dict)
+    for key in state_dict:
+        for stored, vectors in (
+            (".weight_orig", (".weight_u", ".weight_v")),
+            (".parametrizations.weight.original", (".parametrizations.weight.0._u", ".parametrizations.weight.0._v")),
+        ):
+            if key.endswith(stored):
+                layer = key.removesuffix(stored)
+                folded[f"{layer}.weight"] = _normalised(folded, key, [layer + vector for vector in vectors])
+    return folded
+
+
+def _normalised(folded: StateDict, weight_key: str, vector_keys: list[str]) -> Tensor:
+    missing = [key for key in vector_keys if key not in folded]
+    if missing:
+        raise CheckpointError(f"it has {weight_key} but lacks {', '.join(missing)}.")
+    weight = folded.pop(weight_key).double()
+    u, v = (folded.pop(key).double() for key in vector_keys)
+    try:
+        sigma = u @ (weight.flatten(1) @ v)
+    except RuntimeError as error:
+        raise CheckpointError(f"{weight_key} does not fit {' and '.join(vector_keys)}.") from error
+    return (weight / sigma).float()

@@ -1,0 +1,83 @@
+import argparse
+import re
+
+import pytest
+import torch
+
+from psfr_core.cli import degrade as command
+from psfr_core.degradation.config import DegradationConfig
+from psfr_core.degradation.pipeline import degrade
+from psfr_core.errors import ImageFileError, OptionError
+from psfr_core.imaging.io import ImageFile, read_image, write_image
+
+
+def run(*arguments):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return command.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def write_picture(path, channels=3, seed=0):
+    pixels = torch.rand(channels, 40, 50, generator=torch.Generator().manual_seed(seed))
+    write_image(path, ImageFile(pixels))
+    return read_image(path).pixels
+
+
+def test_writes_what_the_library_gives_and_says_what_was_done(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    pixels = [write_picture(tmp_path / "in" / f"{name}.png", seed=n) for n, name in enumerate("ab")]
+    assert run(tmp_path / "in", "-o", tmp_path / "out", "--hq", tmp_path / "hq", "--seed", 7) == 0
+    for n, name in enumerate("ab"):
+        pair = degrade(pixels[n], DegradationConfig(), torch.Generator().manual_seed(7 + n))
+        assert torch.allclose(read_image(tmp_path / "out" / f"{name}.png").pixels, pair.lq, atol=1e-6)
+        assert torch.allclose(read_image(tmp_path / "hq" / f"{name}.png").pixels, pair.hq, atol=0.5 / 255 + 1e-6)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [str(tmp_path / "out" / f"{name}.png") for name in "ab"]
+    assert all("reduced to" in line for line in lines)
+
+
+def test_flags_set_the_ranges(tmp_path, capsys):
+    write_picture(tmp_path / "a.png")
+    flags = "--grey-probability 1 --blur-probability 0 --noise-probability 0 --jpeg-probability 1 --jpeg-quality 20 20"
+    assert run(tmp_path / "a.png", "-o", tmp_path / "out", *flags.split(), "--reduced-side", 0.5, 0.5) == 0
+    assert re.fullmatch(r".*a\.png: grey, reduced to 0\.500 \(\w+\), JPEG 20\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("channels", "kept"), [(1, 3), (2, 4), (3, 3), (4, 4)])
+def test_grey_becomes_colour_and_alpha_stays(tmp_path, channels, kept):
+    pixels = write_picture(tmp_path / "a.png", channels)
+    assert run(tmp_path / "a.png", "-o", tmp_path / "out") == 0
+    degraded = read_image(tmp_path / "out" / "a.png").pixels
+    assert degraded.shape == (kept, 40, 50)
+    if channels in (2, 4):
+        assert torch.allclose(degraded[-1], pixels[-1], atol=1e-6)
+
+
+def test_a_broken_file_is_reported_and_the_rest_goes_on(tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    write_picture(tmp_path / "b.png")
+    assert run(tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out") == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
+    assert re.match(r"psfr degrade: .*a\.png is not an image", capsys.readouterr().err)
+
+
+def test_an_input_is_never_overwritten(tmp_path, capsys):
+    write_picture(tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    assert run(tmp_path / "a.png", "-o", tmp_path) == 1
+    assert run(tmp_path / "a.png", "-o", tmp_path / "out", "--hq", tmp_path) == 1
+    assert (tmp_path / "a.png").read_bytes() == before
+    assert "a.png is an input and is not overwritten" in capsys.readouterr().err
+
+
+def test_says_what_is_wrong(tmp_path):
+    write_picture(tmp_path / "a.png")
+    write_picture(tmp_path / "a.jpg")
+    with pytest.raises(OptionError, match=re.escape("noise_std must be (low, high)")):
+        run(tmp_path / "a.png", "-o", tmp_path / "out", "--noise-std", 0.2, 0.1)
+    with pytest.raises(OptionError, match=re.escape("would both become")):
+        run(tmp_path, "-o", tmp_path / "out")
+    with pytest.raises(OptionError, match="--hq and --output are the same folder"):
+        run(tmp_path / "a.png", "-o", tmp_path / "out", "--hq", tmp_path / "out")
+    with pytest.raises(ImageFileError, match="does not exist"):
+        run(tmp_path / "missing.png", "-o", tmp_path / "out")

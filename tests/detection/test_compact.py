@@ -1,0 +1,99 @@
+"""The bundled detector around a network with planted outputs, and around a real one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from psfr_core.detection.compact import CompactDetector
+from psfr_core.detection.options import DetectionOptions
+from psfr_core.networks.face_net import FaceNet, FaceNetConfig, FaceNetOutput, cell_centers
+
+ANY = DetectionOptions(min_score=0.5, min_side=1, min_eye_distance=0)
+BOX = torch.tensor([-20.0, -24, 20, 24])  # around the cell's centre
+TURNED_RIGHT = torch.tensor([[-2.0, -6], [10, -6], [10, 0], [0, 10], [9, 10]])  # the nose below the right eye
+
+
+class PlantedNet(nn.Module):
+    """A face wherever the image is red, the redder the surer; it looks to the side on which the image is green."""
+
+    def forward(self, images: Tensor) -> FaceNetOutput:
+        cells = F.avg_pool2d(images, 4)
+        centers = cell_centers(cells.shape[2], cells.shape[3], cells)
+        looks_right = (cells[:, 1:2].roll(-2, dims=3) > 0.5).float()[:, :, None]
+        left = TURNED_RIGHT[[1, 0, 2, 4, 3]] * torch.tensor([-1.0, 1])
+        points = TURNED_RIGHT.reshape(1, 10, 1, 1) * looks_right[:, :, 0] + left.reshape(1, 10, 1, 1) * (
+            1 - looks_right[:, :, 0]
+        )
+        boxes = centers.repeat(1, 2, 1, 1) + BOX.view(1, 4, 1, 1)
+        logits = torch.logit(cells[:, :1], eps=1e-4)
+        return FaceNetOutput(logits, boxes.expand(len(images), -1, -1, -1), centers.repeat(1, 5, 1, 1) + points)
+
+
+def planted(*cells: tuple[int, int, float], looks: int = 2, size: tuple[int, int] = (256, 128)) -> Tensor:
+    """An image with faces at ``cells`` (column, row, score)."""
+    image = torch.zeros(3, size[1] // 4, size[0] // 4)
+    for column, row, score in cells:
+        image[0, row, column] = score
+        image[1, row, column + looks] = 1
+    return image.repeat_interleave(4, 1).repeat_interleave(4, 2)
+
+
+def detector(options: DetectionOptions = ANY) -> CompactDetector:
+    return CompactDetector(PlantedNet().eval(), options)  # type: ignore[arg-type]
+
+
+def test_faces_are_where_they_were_planted() -> None:
+    images = torch.stack([planted((10, 12, 0.75), (40, 16, 0.875)), planted((30, 20, 0.625))])
+    first, second = detector().detect(images)
+    assert [round(face.score, 3) for face in first] == [0.875, 0.75]
+    assert first[0].box == (162 - 20, 66 - 24, 162 + 20, 66 + 24)
+    torch.testing.assert_close(first[0].landmarks, torch.tensor([161.5, 65.5]) + TURNED_RIGHT)
+    assert [face.box.center for face in second] == [(122, 82)]
+
+
+def test_only_local_maxima_above_the_threshold_are_faces() -> None:
+    image = planted((10, 12, 0.75), (11, 12, 0.875), (11, 13, 0.8), (40, 12, 0.49))
+    (faces,) = detector(DetectionOptions(min_score=0.5, min_side=1, min_eye_distance=0, max_overlap=1)).detect(
+        image[None]
+    )
+    assert [round(face.score, 3) for face in faces] == [0.875]
+
+
+def test_overlapping_maxima_and_equal_neighbours_are_one_face() -> None:
+    image = planted((10, 12, 0.75), (13, 12, 0.875), (40, 12, 0.75), (41, 12, 0.75))
+    (faces,) = detector().detect(image[None])
+    assert [face.box.center for face in faces] == [(54, 50), (162, 50)]
+
+
+def test_default_threshold_is_a_half() -> None:
+    (faces,) = detector(DetectionOptions(min_side=1)).detect(planted((10, 12, 0.45), (40, 12, 0.55))[None])
+    assert [round(face.score, 2) for face in faces] == [0.55]
+
+
+@pytest.mark.parametrize("min_eye_distance", [0.0, 11.0, 13.0])
+def test_mirrored_image_has_mirrored_faces(min_eye_distance: float) -> None:
+    """Also for heads turned to the side, whose nose is below one eye: both or none are kept."""
+    image = planted((10, 12, 0.75), (40, 16, 0.875))
+    turned = detector(DetectionOptions(min_score=0.5, min_side=1, min_eye_distance=min_eye_distance))
+    (faces,), (mirrored,) = turned.detect(image[None]), turned.detect(image.flip(-1)[None])
+    assert len(faces) == len(mirrored) == (2 if min_eye_distance < 12 else 0)
+    for face, mirror in zip(faces, mirrored, strict=True):
+        expected = torch.tensor([255.0, 0]) + face.landmarks[[1, 0, 2, 4, 3]] * torch.tensor([-1.0, 1])
+        torch.testing.assert_close(mirror.landmarks, expected)
+        assert mirror.landmarks[0, 0] < mirror.landmarks[1, 0]
+        assert (mirror.box.left, mirror.box.right) == (256 - face.box.right, 256 - face.box.left)
+
+
+def test_real_network_runs_at_any_size() -> None:
+    torch.manual_seed(0)
+    network = FaceNet(FaceNetConfig((4, 4, 6, 8, 8), 6)).eval()
+    for size in [(1, 1), (33, 65), (200, 90)]:
+        frames = torch.rand(2, 3, *size)
+        found = CompactDetector(network, DetectionOptions(min_score=0.0, min_side=64, min_eye_distance=0)).detect(
+            frames
+        )
+        assert len(found) == 2
+        assert all(0 <= face.score <= 1 and face.landmarks.shape == (5, 2) for faces in found for face in faces)

@@ -1,0 +1,25 @@
+"""Limits of the detection options."""
+
+from __future__ import annotations
+
+import pytest
+
+from psfr_core.detection.options import DetectionOptions
+from psfr_core.errors import OptionError
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"min_score": -0.1}, "min_score must be between 0 and 1, got -0.1"),
+        ({"min_eye_distance": float("inf")}, "min_eye_distance"),
+        ({"max_overlap": 0.0}, "max_overlap must be above 0"),
+        ({"max_side": 63}, "max_side must be at least 64 pixels, got 63"),
+        ({"max_side": 500}, r"min_side must be between 1 and max_side \(500\) pixels, got 512"),
+        ({"min_side": 0}, "min_side"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+    ],
+)
+def test_options_are_checked(options: dict[str, float], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        DetectionOptions(**options)  # type: ignore[arg-type]

@@ -1,0 +1,283 @@
+"""Reading and writing image files: nothing is lost, nothing is turned, nothing is half written."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from psfr_core.errors import ImageFileError, InputError
+from psfr_core.imaging.io import ImageFile, find_images, read_image, write_image
+from psfr_core.imaging.png16 import encode_png16
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def random_pixels(channels: int, bit_depth: int = 8, height: int = 5, width: int = 7, seed: int = 0) -> torch.Tensor:
+    highest = 2**bit_depth - 1
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, highest + 1, (channels, height, width), generator=generator).float() / highest
+
+
+@pytest.mark.parametrize("bit_depth", [8, 16])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_png_keeps_every_bit(tmp_path: Path, channels: int, bit_depth: int) -> None:
+    pixels = random_pixels(channels, bit_depth)
+    write_image(tmp_path / "a.png", ImageFile(pixels, bit_depth))
+    read = read_image(tmp_path / "a.png")
+    assert read.bit_depth == bit_depth
+    assert read.pixels.dtype == torch.float32
+    assert torch.equal(read.pixels, pixels)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(("channels", "channels_read"), [(1, 3), (2, 4), (3, 3), (4, 4)])
+def test_webp_is_lossless_also_below_transparent_pixels(tmp_path: Path, channels: int, channels_read: int) -> None:
+    pixels = random_pixels(channels)
+    pixels[-1, 0] = 0  # fully transparent where there is alpha
+    write_image(tmp_path / "a.webp", ImageFile(pixels))
+    colors = pixels[:1].expand(3, -1, -1) if channels <= 2 else pixels[:3]
+    expected = torch.cat([colors, pixels[-1:]]) if channels in (2, 4) else colors
+    read = read_image(tmp_path / "a.webp").pixels
+    assert read.shape[0] == channels_read
+    assert torch.equal(read, expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_is_close(tmp_path: Path, channels: int) -> None:
+    pixels = torch.linspace(0, 1, 64).expand(channels, 48, 64).contiguous()
+    for suffix in ("jpg", "jpeg", "JPG"):
+        write_image(tmp_path / f"a.{suffix}", ImageFile(pixels, 16))
+        read = read_image(tmp_path / f"a.{suffix}")
+        assert (read.pixels.shape[0], read.bit_depth) == (channels, 8)
+        assert (read.pixels - pixels).abs().mean() < 0.5 / 255
+
+
+def test_jpeg_quality_is_used(tmp_path: Path) -> None:
+    image = ImageFile(random_pixels(3, height=64, width=64))
+    write_image(tmp_path / "good.jpg", image, jpeg_quality=95)
+    write_image(tmp_path / "bad.jpg", image, jpeg_quality=20)
+    assert (tmp_path / "bad.jpg").stat().st_size < 0.6 * (tmp_path / "good.jpg").stat().st_size
+
+
+def test_jpeg_refuses_transparent_pixels_only(tmp_path: Path) -> None:
+    opaque = torch.cat([random_pixels(3), torch.ones(1, 5, 7)])
+    write_image(tmp_path / "a.jpg", ImageFile(opaque))
+    assert read_image(tmp_path / "a.jpg").pixels.shape[0] == 3
+    with pytest.raises(ImageFileError, match=r"b\.jpg: JPEG cannot hold transparent pixels. Choose \.png or \.webp"):
+        write_image(tmp_path / "b.jpg", ImageFile(random_pixels(4)))
+    assert not (tmp_path / "b.jpg").exists()
+
+
+@pytest.mark.parametrize("bit_depth", [8, 16])
+def test_values_are_rounded_and_clamped(tmp_path: Path, bit_depth: int) -> None:
+    highest = 2**bit_depth - 1
+    pixels = torch.tensor([-0.5, 0.4 / highest, 0.6 / highest, (highest - 0.6) / highest, 1.5]).view(1, 1, 5)
+    write_image(tmp_path / "a.png", ImageFile(pixels, bit_depth))
+    levels = (read_image(tmp_path / "a.png").pixels * highest).round().flatten().tolist()
+    assert levels == [0, 0, 1, highest - 1, highest]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
+@pytest.mark.parametrize("bit_depth", [8, 16])
+def test_color_profile_is_kept(tmp_path: Path, name: str, bit_depth: int) -> None:
+    write_image(tmp_path / name, ImageFile(random_pixels(3, bit_depth), bit_depth, SRGB))
+    assert read_image(tmp_path / name).icc_profile == SRGB
+
+
+@pytest.mark.parametrize("bit_depth", [8, 16])
+def test_profile_of_another_color_space_is_left_out(tmp_path: Path, bit_depth: int) -> None:
+    write_image(tmp_path / "a.png", ImageFile(random_pixels(1, bit_depth), bit_depth, SRGB))
+    assert read_image(tmp_path / "a.png").icc_profile is None
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["png8", "png16", "jpeg", "tiff"])
+def test_exif_orientation_is_applied_as_pillow_does(tmp_path: Path, orientation: int, kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    levels = (random_pixels(1, height=2, width=3, seed=1)[0] * 255).byte().numpy()
+    picture = Image.fromarray(levels.repeat(16, 0).repeat(16, 1))
+    path = tmp_path / f"a.{kind.rstrip('0168')}"
+    if kind == "jpeg":
+        picture.save(path, exif=exif, quality=100)
+    else:
+        picture.save(path, exif=exif)
+    methods = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+    turned = picture.transpose(Image.Transpose(methods[orientation])) if orientation in methods else picture
+    if kind == "png16":
+        path.write_bytes(_with_exif(encode_png16(np.asarray(picture)[..., None].astype(np.uint16) * 257, None), exif))
+    read = read_image(path)
+    assert read.bit_depth == (16 if kind == "png16" else 8)
+    np.testing.assert_allclose(read.pixels[0].numpy(), np.asarray(turned) / 255, atol=2 / 255)
+
+
+def _with_exif(png: bytes, exif: Image.Exif) -> bytes:
+    content = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(content)) + b"eXIf" + content + struct.pack(">I", zlib.crc32(b"eXIf" + content))
+    return png[:33] + chunk + png[33:]
+
+
+COLORS = np.array([[[250, 20, 30], [10, 200, 60]], [[0, 0, 0], [255, 255, 255]]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("picture", "channels"),
+    [
+        (Image.fromarray(COLORS).convert("P", palette=Image.Palette.ADAPTIVE), 3),
+        (Image.fromarray(COLORS).convert("L"), 1),
+        (Image.fromarray(COLORS).convert("1"), 1),
+        (Image.fromarray(COLORS).convert("LA"), 2),
+        (Image.fromarray(COLORS).convert("RGBA"), 4),
+    ],
+    ids=["palette", "grey", "bits", "grey alpha", "rgba"],
+)
+def test_modes(tmp_path: Path, picture: Image.Image, channels: int) -> None:
+    picture.save(tmp_path / "a.png")
+    read = read_image(tmp_path / "a.png").pixels
+    assert read.shape == (channels, 2, 2)
+    expected = np.asarray(picture.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels])).reshape(2, 2, channels)
+    np.testing.assert_array_equal((read * 255).round().permute(1, 2, 0).numpy(), expected)
+
+
+def test_transparent_palette_entry_and_color_become_alpha(tmp_path: Path) -> None:
+    palette = Image.fromarray(COLORS).convert("P", palette=Image.Palette.ADAPTIVE)
+    palette.save(tmp_path / "palette.png", transparency=palette.getpixel((0, 1)))
+    Image.fromarray(COLORS).save(tmp_path / "color.png", transparency=(0, 0, 0))
+    for name in ("palette.png", "color.png"):
+        assert read_image(tmp_path / name).pixels[3].tolist() == [[1, 1], [0, 1]]
+
+
+def test_cmyk_becomes_rgb_without_its_profile(tmp_path: Path) -> None:
+    cmyk_profile = SRGB[:16] + b"CMYK" + SRGB[20:]
+    picture = Image.fromarray(COLORS.repeat(8, 0).repeat(8, 1)).convert("CMYK")
+    picture.save(tmp_path / "a.jpg", quality=100, subsampling=0, icc_profile=cmyk_profile)
+    read = read_image(tmp_path / "a.jpg")
+    assert read.icc_profile is None
+    np.testing.assert_allclose(read.pixels[:, 4::8, 4::8].permute(1, 2, 0).numpy(), COLORS / 255, atol=0.03)
+
+
+def test_sixteen_bit_grey_tiff_is_kept(tmp_path: Path) -> None:
+    levels = np.array([[0, 1, 300], [40000, 65534, 65535]], np.uint16)
+    Image.fromarray(levels).save(tmp_path / "a.tif")
+    read = read_image(tmp_path / "a.tif")
+    assert read.bit_depth == 16
+    np.testing.assert_array_equal((read.pixels[0] * 65535).round().numpy(), levels)
+
+
+def test_only_the_first_of_several_frames_is_read_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    frames = [Image.new("L", (4, 4), level) for level in (0, 255)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with caplog.at_level(logging.WARNING):
+        assert read_image(tmp_path / "a.gif").pixels.max() == 0
+    assert "only the first is read" in caplog.text
+
+
+def _bytes_of(picture: Image.Image, suffix: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, suffix)
+    return buffer.getvalue()
+
+
+NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", r"bad\.png is empty \(0 bytes\)"),
+        (b"hello, this is text", r"bad\.png is not an image: its 19 bytes"),
+        (_bytes_of(NOISE, "PNG")[:3000], r"bad\.png cannot be read, it is damaged or cut off"),
+        (_bytes_of(NOISE, "JPEG")[:1500], r"bad\.png cannot be read, it is damaged or cut off"),
+        (_bytes_of(NOISE, "WEBP")[:1500], r"bad\.png"),
+        (_bytes_of(Image.new("F", (4, 4)), "TIFF"), r"bad\.png cannot be read.*F pixels have no fixed range"),
+    ],
+    ids=["empty", "text", "cut png", "cut jpeg", "cut webp", "float"],
+)
+def test_bad_files_are_named(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "bad.png").write_bytes(content)
+    with pytest.raises(ImageFileError, match=words):
+        read_image(tmp_path / "bad.png")
+
+
+def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageFileError, match=r"none\.png does not exist"):
+        read_image(tmp_path / "none.png")
+    with pytest.raises(ImageFileError, match="cannot be opened"):
+        read_image(tmp_path)
+
+
+def test_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    NOISE.save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ImageFileError, match=r"a\.png is too large to be read safely.*4096 pixels"):
+        read_image(tmp_path / "a.png")
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.png").write_bytes(b"old")
+
+    def full_disk(source: object, target: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(ImageFileError, match=r"a\.png cannot be written.*No space left"):
+        write_image(tmp_path / "a.png", ImageFile(random_pixels(3)))
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.png", b"old")]
+
+
+def test_bad_targets_are_named(tmp_path: Path) -> None:
+    image = ImageFile(random_pixels(3))
+    with pytest.raises(ImageFileError, match=r"cannot write \.bmp. Use one of \.png, \.jpg"):
+        write_image(tmp_path / "a.bmp", image)
+    with pytest.raises(ImageFileError, match="cannot write a file without suffix"):
+        write_image(tmp_path / "a", image)
+    with pytest.raises(ImageFileError, match=r"cannot be written.*No such file"):
+        write_image(tmp_path / "none" / "a.png", image)
+    with pytest.raises(InputError, match="not finite"):
+        write_image(tmp_path / "a.png", ImageFile(torch.full((3, 2, 2), float("nan"))))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "bit_depth", "words"),
+    [
+        (torch.zeros(2, 2), 8, r"shape \(C, H, W\)"),
+        (torch.zeros(5, 2, 2), 8, "1 to 4 channels, got 5"),
+        (torch.zeros(3, 2, 2, dtype=torch.uint8), 8, "floating point"),
+        (torch.zeros(3, 2, 2), 12, "bit_depth must be 8 or 16, got 12"),
+    ],
+)
+def test_image_file_is_checked(pixels: torch.Tensor, bit_depth: int, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        ImageFile(pixels, bit_depth)
+
+
+def test_find_images(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", "note.txt", ".hidden.png", "sub/c.webp", "odd[1].png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [path.relative_to(tmp_path).as_posix() for path in find_images([tmp_path])]
+    assert names == ["a.JPG", "b.png", "odd[1].png"]
+    given = [tmp_path / "b.png", f"{tmp_path}/**/*.webp", tmp_path, f"{tmp_path}/sub/../b.png", tmp_path / "odd[1].png"]
+    assert [path.name for path in find_images(given)] == ["b.png", "c.webp", "a.JPG", "odd[1].png"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("none.png", r"none\.png does not exist"),
+        ("empty", r"empty holds no image"),
+        ("*.png", r"\*\.png holds no image"),
+    ],
+)
+def test_inputs_that_name_nothing(tmp_path: Path, entry: str, words: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageFileError, match=words):
+        find_images([tmp_path / entry])

@@ -1,0 +1,99 @@
+"""The PNG reader against rows filtered by the formulas of the PNG specification."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from psfr_core.imaging.png16 import decode_png16, encode_png16, is_interlaced_png16, is_png16
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def paeth(left: int, up: int, up_left: int) -> int:
+    estimate = left + up - up_left
+    return min((left, up, up_left), key=lambda value: abs(estimate - value))  # min keeps the first of equals
+
+
+def filtered_row(kind: int, row: bytes, above: bytes, pixel_bytes: int) -> bytes:
+    out = bytearray([kind])
+    for x, value in enumerate(row):
+        left = row[x - pixel_bytes] if x >= pixel_bytes else 0
+        up_left = above[x - pixel_bytes] if x >= pixel_bytes else 0
+        guess = [0, left, above[x], (left + above[x]) // 2, paeth(left, above[x], up_left)][kind]
+        out.append((value - guess) % 256)
+    return bytes(out)
+
+
+def png(pixels: NDArray[np.uint16], kinds: NDArray[np.int64], extra: bytes = b"", interlace: int = 0) -> bytes:
+    height, width, channels = pixels.shape
+    rows = [bytes(2 * channels * width)] + [row.astype(">u2").tobytes() for row in pixels]
+    data = b"".join(filtered_row(int(k), rows[y + 1], rows[y], 2 * channels) for y, k in enumerate(kinds))
+    header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, interlace)
+    packed = zlib.compress(data)
+    parts = [chunk(b"IHDR", header), extra, chunk(b"IDAT", packed[:9]), chunk(b"IDAT", packed[9:]), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 9), (9, 1), (13, 6), (6, 13)])
+def test_every_filter_is_undone(channels: int, height: int, width: int) -> None:
+    random = np.random.default_rng(height * width + channels)
+    pixels = random.integers(0, 65536, (height, width, channels)).astype(np.uint16)
+    for kinds in [np.full(height, kind) for kind in range(5)] + [random.integers(0, 5, height) for _ in range(3)]:
+        np.testing.assert_array_equal(decode_png16(png(pixels, kinds)), pixels)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_written_files_are_read_by_pillow_too(channels: int) -> None:
+    pixels = np.random.default_rng(channels).integers(0, 256, (9, 7, channels)).astype(np.uint16) * 257
+    data = encode_png16(pixels, None)
+    with Image.open(BytesIO(data)) as image:
+        read = np.asarray(image).reshape(9, 7, -1)
+    expected = pixels if channels == 1 else pixels // 257
+    np.testing.assert_array_equal(read[..., [0, -1]] if channels == 2 else read, expected)
+    np.testing.assert_array_equal(decode_png16(data), pixels)
+
+
+def test_transparent_color_becomes_alpha() -> None:
+    pixels = np.array([[[1, 2, 3], [1, 2, 4]]], np.uint16)
+    read = decode_png16(png(pixels, np.zeros(1, int), chunk(b"tRNS", struct.pack(">3H", 1, 2, 3))))
+    assert read.tolist() == [[[1, 2, 3, 0], [1, 2, 4, 65535]]]
+
+
+def test_which_files_are_meant() -> None:
+    pixels = np.zeros((2, 2, 3), np.uint16)
+    plain, interlaced = png(pixels, np.zeros(2, int)), png(pixels, np.zeros(2, int), interlace=1)
+    buffer = BytesIO()
+    Image.new("RGB", (2, 2)).save(buffer, "PNG")
+    assert [is_png16(data) for data in (plain, interlaced, buffer.getvalue(), b"", plain[:20])] == [True] + [False] * 4
+    assert [is_interlaced_png16(data) for data in (plain, interlaced, buffer.getvalue(), b"")] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_damaged_files_are_refused() -> None:
+    pixels = np.random.default_rng(0).integers(0, 65536, (8, 8, 3)).astype(np.uint16)
+    good = encode_png16(pixels, None)
+    flipped = bytearray(good)
+    flipped[60] ^= 1
+    with pytest.raises(ValueError, match="IDAT block is damaged"):
+        decode_png16(bytes(flipped))
+    with pytest.raises(ValueError, match="damaged or cut off"):
+        decode_png16(good[:100])
+    with pytest.raises(ValueError, match="ends too early"):
+        decode_png16(good[:-12])
+    taller = good[:16] + struct.pack(">II", 8, 9) + good[24:29]
+    with pytest.raises(ValueError, match="truncated"):
+        decode_png16(taller + struct.pack(">I", zlib.crc32(taller[12:])) + good[33:])

@@ -1,0 +1,124 @@
+import re
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from psfr_core.errors import CheckpointError, InputError, OptionError
+from psfr_core.metrics.image_features import Backbone, ImageFeatures, load_image_features
+
+STYLE_TAPS = ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4")
+DEEPEST = {Backbone.ALEXNET: "relu5", Backbone.VGG16: "relu5_3", Backbone.VGG19: "relu5_4"}
+
+
+def random_network(backbone, taps):
+    torch.manual_seed(0)
+    return ImageFeatures(backbone, taps)
+
+
+def images(side=64, seed=0):
+    return torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "convolutions"),
+    [
+        (Backbone.ALEXNET, [0, 3, 6, 8, 10]),
+        (Backbone.VGG16, [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28]),
+        (Backbone.VGG19, [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]),
+    ],
+)
+def test_layers_stand_where_torchvision_has_them(backbone, convolutions):
+    with torch.device("meta"):
+        state = ImageFeatures(backbone, [DEEPEST[backbone]]).state_dict()
+    assert list(state) == [f"features.{n}.{kind}" for n in convolutions for kind in ("weight", "bias")]
+
+
+def test_shapes_of_the_style_taps():
+    shapes = [tuple(features.shape) for features in random_network(Backbone.VGG19, STYLE_TAPS)(images(32))]
+    assert shapes == [(1, 64, 32, 32), (1, 128, 16, 16), (1, 256, 8, 8), (1, 512, 4, 4), (1, 512, 2, 2)]
+
+
+def test_a_tap_before_the_activation_keeps_its_negative_values():
+    network = random_network(Backbone.VGG16, ("relu1_1", "conv1_1"))
+    after, before = network(images(16))
+    assert before.min() < 0
+    assert torch.equal(after, before.relu())
+
+
+def test_input_is_normalised_with_the_statistics_of_imagenet():
+    network = random_network(Backbone.VGG16, ("conv1_1",))
+    picture = images(16)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+    first = network.features[0]
+    assert isinstance(first, nn.Conv2d)
+    assert torch.allclose(network(picture)[0], first((picture - mean) / std), atol=1e-6)
+
+
+def test_weights_are_frozen_and_the_image_has_a_gradient():
+    network = random_network(Backbone.VGG16, ("conv2_2",))
+    picture = images(16).requires_grad_()
+    network(picture)[0].square().mean().backward()
+    assert picture.grad is not None
+    assert picture.grad.abs().sum() > 0
+    assert all(not parameter.requires_grad for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize(
+    ("backbone", "deep", "shallow"),
+    [
+        (Backbone.ALEXNET, "relu5", "relu2"),
+        (Backbone.VGG16, "conv3_3", "relu2_1"),
+        (Backbone.VGG19, "conv3_4", "conv1_2"),
+    ],
+)
+def test_a_file_is_recognised_and_read(tmp_path, backbone, deep, shallow, suffix):
+    network = random_network(backbone, (shallow, deep))
+    path = tmp_path / f"weights{suffix}"
+    content = {**network.state_dict(), "classifier.0.bias": torch.zeros(3)}
+    save_file(content, path) if suffix == ".safetensors" else torch.save(content, path)
+    loaded = load_image_features(path, [shallow])
+    assert loaded.backbone is backbone
+    assert not loaded.training
+    assert len(loaded.features) < len(network.features)
+    assert torch.equal(loaded(images())[0], network(images())[0])
+
+
+def test_says_what_is_wrong_with_a_file(tmp_path):
+    network = random_network(Backbone.VGG16, ("relu2_1",)).state_dict()
+    incomplete = {name: value for name, value in network.items() if name != "features.5.bias"}
+    misshapen = {**network, "features.5.weight": torch.zeros(1, 2, 3, 3)}
+    save_file(incomplete, tmp_path / "incomplete.safetensors")
+    save_file(misshapen, tmp_path / "misshapen.safetensors")
+    save_file({"const_input": torch.zeros(1)}, tmp_path / "other.safetensors")
+    torch.save([1, 2], tmp_path / "list.pth")
+    (tmp_path / "cut.safetensors").write_bytes(b"abc")
+    (tmp_path / "cut.pth").write_bytes(b"abc")
+    for name, words in [
+        ("incomplete.safetensors", "looks like vgg16, but lacks features.5.bias"),
+        ("misshapen.safetensors", "looks like vgg16, but has wrong shapes for features.5.weight"),
+        (
+            "other.safetensors",
+            "is none of AlexNet, VGG-16 and VGG-19 as torchvision names them (first keys: const_input)",
+        ),
+        ("list.pth", "list.pth holds list, not named tensors"),
+        ("cut.safetensors", "cut.safetensors holds no readable weights"),
+        ("cut.pth", "cut.pth holds no readable weights"),
+        ("none.pth", "none.pth does not exist"),
+    ]:
+        with pytest.raises(CheckpointError, match=re.escape(words)):
+            load_image_features(tmp_path / name, ["relu2_1"])
+
+
+def test_says_what_is_wrong_with_taps_and_images():
+    with pytest.raises(OptionError, match=re.escape("vgg16 has no layer conv3_4; it has conv1_1, relu1_1, conv1_2")):
+        ImageFeatures(Backbone.VGG16, ["conv1_1", "conv3_4"])
+    with pytest.raises(OptionError, match=re.escape("vgg16 has no layer (none named)")):
+        ImageFeatures(Backbone.VGG16, [])
+    network = random_network(Backbone.ALEXNET, ["relu5"])
+    network(images(31))
+    with pytest.raises(InputError, match="alexnet needs images of at least 31 x 31 pixels, got 30 x 30"):
+        network(images(30))

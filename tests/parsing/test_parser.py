@@ -1,0 +1,94 @@
+import re
+
+import pytest
+import torch
+
+from psfr_core.errors import InputError, OptionError
+from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
+from psfr_core.parsing.parser import parse_faces
+
+
+class FakeNet(ParseNet):
+    """Skin where red, hair where it is not; background, a little, everywhere. Remembers what it was given."""
+
+    def __init__(self, size):
+        super().__init__(ParseNetConfig((1,) * (size // 32).bit_length(), residual_blocks=0))
+        self.given = []
+
+    def forward(self, lq):
+        assert lq.shape[-2:] == (self.config.size, self.config.size)
+        assert not self.training
+        assert not torch.is_grad_enabled()
+        self.given.append(lq)
+        logits = lq.new_zeros(lq.shape[0], 19, *lq.shape[-2:])
+        logits[:, 1] = lq[:, 0]
+        logits[:, 13] = -lq[:, 0]
+        return logits, lq
+
+
+def half_red(batch, side):
+    crops = torch.zeros(batch, 3, side, side)
+    crops[:, 0, :, : side // 4] = 1
+    return crops
+
+
+@pytest.mark.parametrize("side", [32, 64, 128])
+@pytest.mark.parametrize("net_side", [32, 64])
+def test_labels_come_at_the_crops_size_whatever_the_networks(side, net_side):
+    net = FakeNet(net_side)
+    parse_map = parse_faces(half_red(3, side), net, batch_size=2)
+    assert parse_map.labels.shape == (3, side, side)
+    assert [len(batch) for batch in net.given] == [2, 1]
+    assert (parse_map.labels[:, :, : side // 4] == 1).all()
+    assert (parse_map.labels[:, :, side // 4 :] == 13).all()
+
+
+def test_the_network_sees_minus_one_to_one():
+    net = FakeNet(32)
+    parse_faces(torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, 32, 32), net)
+    assert net.given[0].mean(dim=(0, 2, 3)).tolist() == [-1.0, 0.0, 1.0]
+
+
+def test_the_networks_mode_comes_back():
+    net = FakeNet(32).train()
+    parse_faces(half_red(1, 32), net)
+    assert net.training
+    net.eval()
+    parse_faces(half_red(1, 32), net)
+    assert not net.training
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_real_network_in_any_precision_agrees_with_its_own_argmax(dtype):
+    torch.manual_seed(0)
+    net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval()
+    crops = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = net(crops * 2 - 1)[0].argmax(dim=1)
+    labels = parse_faces(crops, net.to(dtype)).labels
+    assert (labels == expected).float().mean() > (0.999 if dtype is torch.float32 else 0.9)
+
+
+def test_the_batch_size_does_not_matter():
+    torch.manual_seed(0)
+    net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1))
+    crops = torch.rand(3, 3, 48, 48, generator=torch.Generator().manual_seed(0))
+    assert (parse_faces(crops, net, 1).labels == parse_faces(crops, net, 3).labels).float().mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    ("crops", "words"),
+    [
+        (torch.zeros(3, 32, 32), "crops must have the shape (B, 3, S, S), got (3, 32, 32)"),
+        (torch.zeros(1, 3, 32, 40), "crops must be square, got 40 x 32"),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), "crops must hold floating point numbers"),
+    ],
+)
+def test_says_what_is_wrong_with_crops(crops, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        parse_faces(crops, FakeNet(32))
+
+
+def test_needs_a_batch_size():
+    with pytest.raises(OptionError, match="batch_size must be at least 1, got 0"):
+        parse_faces(half_red(1, 32), FakeNet(32), batch_size=0)

@@ -1,0 +1,128 @@
+import re
+
+import pytest
+import torch
+
+from psfr_core.detection.face import Face
+from psfr_core.errors import InputError, OptionError
+from psfr_core.geometry.box import Box
+from psfr_core.parsing.labels import REGION_COLORS, FaceRegion
+from psfr_core.parsing.parse_map import ParseMap
+from psfr_core.visualize import draw_faces, overlay_parse_map, side_by_side
+
+
+def random_image(height, width, channels=3):
+    return torch.rand(channels, height, width, generator=torch.Generator().manual_seed(0))
+
+
+def face(left, top, right, bottom):
+    width, height = right - left, bottom - top
+    fractions = torch.tensor([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]])
+    landmarks = fractions * torch.tensor([width, height]) + torch.tensor([left, top])
+    return Face(Box(left, top, right, bottom), landmarks, 0.9)
+
+
+def changed(before, after):
+    return (before != after).any(dim=0)
+
+
+def test_draws_the_box_on_its_own_pixels_and_nothing_outside():
+    image = random_image(120, 150)
+    before = image.clone()
+    drawn = draw_faces(image, [face(40.0, 30.0, 110.0, 100.0)])
+    difference = changed(image, drawn)
+    rows, columns = difference.any(dim=1).nonzero().flatten(), difference.any(dim=0).nonzero().flatten()
+    assert (rows.min(), rows.max()) == (30, 99)
+    assert (columns.min(), columns.max()) == (40, 109)
+    assert difference[30, 40:110].all()
+    assert difference[99, 40:110].all()
+    assert difference[30:100, 109].all()
+    assert torch.equal(image, before)
+
+
+def test_draws_every_landmark_at_its_place():
+    image = random_image(120, 150)
+    found = face(40.0, 30.0, 110.0, 100.0)
+    difference = changed(image, draw_faces(image, [found]))
+    for x, y in found.landmarks.round().int().tolist():
+        assert difference[y, x]
+    assert not difference[90, 75]
+
+
+def test_numbers_and_colours_tell_faces_apart():
+    image = torch.zeros(3, 100, 200)
+    first, second = face(10.0, 10.0, 80.0, 80.0), face(110.0, 10.0, 180.0, 80.0)
+    drawn = draw_faces(image, [first, second])
+    assert (drawn[:, 79, 40] - drawn[:, 79, 140]).abs().max() > 0.3
+    digits = [drawn[:, 11:24, left + 1 : left + 10].amax(dim=0) < 0.5 for left in (10, 110)]
+    assert all(0.05 < digit.float().mean() < 0.5 for digit in digits)
+    assert not torch.equal(*digits)
+
+
+def test_values_beyond_the_range_survive_where_nothing_is_drawn():
+    image = random_image(60, 60) * 4 - 2
+    drawn = draw_faces(image, [face(20.0, 20.0, 50.0, 50.0)])
+    assert torch.equal(drawn[:, :20], image[:, :20])
+    assert torch.equal(draw_faces(image, []), image)
+
+
+@pytest.mark.parametrize("box", [(-20.0, -30.0, 30.0, 25.0), (40.0, 40.0, 90.0, 90.0), (100.0, 5.0, 120.0, 25.0)])
+def test_faces_over_the_edge_are_drawn_as_far_as_they_reach(box):
+    image = random_image(60, 60)
+    drawn = draw_faces(image, [face(*box)])
+    assert drawn.shape == image.shape
+    assert bool(changed(image, drawn).any()) == (box[0] < 60)
+
+
+def test_overlay_mixes_colours_and_leaves_the_background():
+    images = random_image(2, 3)[None]
+    labels = torch.tensor([[[0, 1, 13], [0, 0, 4]]], dtype=torch.uint8)
+    mixed = overlay_parse_map(images, ParseMap(labels), opacity=0.25)
+    assert torch.equal(mixed[0, :, :, 0], images[0, :, :, 0])
+    hair = torch.tensor(REGION_COLORS[FaceRegion.HAIR]) / 255
+    assert torch.allclose(mixed[0, :, 0, 2], 0.75 * images[0, :, 0, 2] + 0.25 * hair)
+    assert torch.equal(overlay_parse_map(images, ParseMap(labels), opacity=0), images)
+
+
+def test_overlay_fits_a_map_of_another_size():
+    images = torch.zeros(1, 3, 8, 8)
+    labels = torch.tensor([[[0, 1], [1, 0]]], dtype=torch.uint8)
+    covered = overlay_parse_map(images, ParseMap(labels), opacity=1.0).sum(dim=1)[0] > 0
+    assert torch.equal(covered, labels[0].bool().repeat_interleave(4, 0).repeat_interleave(4, 1))
+
+
+def test_side_by_side_brings_all_to_one_height():
+    small, large = torch.full((3, 50, 30), 0.25), random_image(100, 80)
+    row = side_by_side([small, large])
+    assert row.shape == (3, 100, 60 + 2 + 80)
+    assert torch.allclose(row[:, :, :60], torch.tensor(0.25), atol=1e-5)
+    assert torch.equal(row[:, :, 60:62], torch.ones(3, 100, 2))
+    assert torch.equal(row[:, :, 62:], large)
+    assert torch.equal(side_by_side([large]), large)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda: draw_faces(torch.zeros(4, 8, 8), []),
+            InputError,
+            "image must have the shape (3, H, W), got (4, 8, 8)",
+        ),
+        (lambda: side_by_side([]), InputError, "There is no picture to put side by side"),
+        (lambda: side_by_side([torch.zeros(1, 8, 8)]), InputError, "picture 0 must have the shape (3, H, W)"),
+        (
+            lambda: overlay_parse_map(torch.zeros(2, 3, 4, 4), ParseMap(torch.zeros(1, 4, 4, dtype=torch.uint8))),
+            InputError,
+            "1 parse maps do not fit 2 images",
+        ),
+        (
+            lambda: overlay_parse_map(torch.zeros(1, 3, 4, 4), ParseMap(torch.zeros(1, 4, 4, dtype=torch.uint8)), 1.5),
+            OptionError,
+            "opacity must be from 0 to 1, got 1.5",
+        ),
+    ],
+)
+def test_says_what_is_wrong(call, error, words):
+    with pytest.raises(error, match=re.escape(words)):
+        call()
