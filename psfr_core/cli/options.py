@@ -15,31 +15,36 @@ T = TypeVar("T")
 def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterable[str] = (), **defaults: Any) -> None:
     """Adds a flag for each field of the dataclass ``options``, in a group of its own; ``defaults`` replace its defaults."""
     group = parser.add_argument_group(options.__name__, (options.__doc__ or "").split("\n")[0])
-    hints = get_type_hints(options)
-    for field in fields(options):
-        if field.name in skip:
-            continue
-        default = defaults.get(field.name, field.default)
+    for field, hint in _fields(options, skip):
+        default = _as_text(defaults.get(field.name, field.default))
         required = default is MISSING
-        settings = {} if required else {"default": default}
+        settings: dict[str, Any] = {"required": True} if required else {"default": default}
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
-            required=required,
-            help="required" if required else f"default: {_shown(default)}",
+            help="required" if required else f"default: {default}",
             **settings,
-            **_argument(hints[field.name]),
+            **_argument(hint),
         )
 
 
 def take_options(args: argparse.Namespace, options: type[T], *, skip: Iterable[str] = ()) -> T:
     """The dataclass ``options`` filled from parsed flags; raises the dataclass's own OptionError for a value out of range."""
-    chosen: list[Field[Any]] = [field for field in fields(options) if field.name not in skip]  # type: ignore[arg-type]
-    return options(**{field.name: _taken(getattr(args, field.name)) for field in chosen})
+    return options(**{field.name: _taken(getattr(args, field.name), hint) for field, hint in _fields(options, skip)})
+
+
+def _fields(options: type, skip: Iterable[str]) -> list[tuple[Field[Any], Any]]:
+    """The fields not skipped, with their types; of an optional type, the one that is not None."""
+    hints = get_type_hints(options)
+    return [(field, _without_none(hints[field.name])) for field in fields(options) if field.name not in skip]
+
+
+def _without_none(hint: Any) -> Any:
+    if get_origin(hint) in (Union, UnionType):
+        return next(part for part in get_args(hint) if part is not NoneType)
+    return hint
 
 
 def _argument(hint: Any) -> dict[str, Any]:
-    if get_origin(hint) in (Union, UnionType):
-        hint = next(part for part in get_args(hint) if part is not NoneType)
     if hint is bool:
         return {"action": argparse.BooleanOptionalAction}
     if get_origin(hint) is tuple:
@@ -50,9 +55,11 @@ def _argument(hint: Any) -> dict[str, Any]:
     return {"type": hint}
 
 
-def _taken(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _taken(value: Any, hint: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    return hint(value) if isinstance(hint, type) and issubclass(hint, Enum) else value
 
 
-def _shown(default: Any) -> str:
-    return str(default.value if isinstance(default, Enum) else default)
+def _as_text(default: Any) -> Any:
+    return default.value if isinstance(default, Enum) else default

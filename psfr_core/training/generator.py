@@ -28,7 +28,10 @@ from .losses import (
 
 @dataclass(frozen=True)
 class GeneratorLossConfig:
-    """Weight of each term of the generator's loss, and the discriminator's learning rate; a weight of 0 leaves the term out."""
+    """Weight of each term of the generator's loss, and the discriminator's learning rate; a weight of 0 leaves the term out.
+
+    ``feature_window`` is the side in pixels of the random window that the feature network looks at; None shows it all.
+    """
 
     pixel: float = 10.0
     perceptual: float = 0.0
@@ -36,6 +39,7 @@ class GeneratorLossConfig:
     feature_matching: float = 10.0
     adversarial: float = 1.0
     discriminator_learning_rate: float = 4e-4
+    feature_window: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.pixel, self.perceptual, self.style, self.feature_matching, self.adversarial) < 0:
@@ -95,7 +99,8 @@ class GeneratorTrainee:
         true_map = one_hot(labels)
         fake = self.network(lq, self._input_map(lq, true_map))
         terms = {"pixel": self._weights.pixel * F.l1_loss(fake.float(), real)}
-        terms |= self._feature_terms(fake, real, true_map)
+        window = self._window(indices.start, lq.shape[-1])
+        terms |= self._feature_terms(*(images[..., window[0], window[1]] for images in (fake, real, true_map)))
         terms |= self._adversarial_terms(fake, real, true_map)
         return {"total": torch.stack([term.float() for term in terms.values()]).sum(), **terms}
 
@@ -109,6 +114,13 @@ class GeneratorTrainee:
             if size != lq.shape[-1]:
                 logits = F.interpolate(logits.float(), lq.shape[-2:], mode="bilinear", align_corners=False)
             return one_hot(logits.argmax(1))
+
+    def _window(self, seed: int, side: int) -> tuple[slice, slice]:
+        """Rows and columns that the feature network looks at, the same for the same samples."""
+        length = min(self._weights.feature_window or side, side)
+        generator = torch.Generator().manual_seed(seed)
+        top, left = torch.randint(side - length + 1, (2,), generator=generator).tolist()
+        return slice(top, top + length), slice(left, left + length)
 
     def _feature_terms(self, fake: Tensor, real: Tensor, true_map: Tensor) -> dict[str, Tensor]:
         features = self._teachers.features

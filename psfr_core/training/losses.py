@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# One weight for each tapped feature layer, finest first.
+# One weight for each tapped feature layer, finest first; of fewer layers the coarse ones.
 PERCEPTUAL_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 
 
@@ -27,10 +27,9 @@ def feature_matching_loss(fake_features: Sequence[Tensor], real_features: Sequen
     return _total(F.mse_loss(fake, real.detach()) for fake, real in zip(fake_features, real_features, strict=True))
 
 
-def perceptual_loss(
-    fake_features: Sequence[Tensor], real_features: Sequence[Tensor], weights: Sequence[float] = PERCEPTUAL_WEIGHTS
-) -> Tensor:
+def perceptual_loss(fake_features: Sequence[Tensor], real_features: Sequence[Tensor]) -> Tensor:
     # sum over layers of w * E[(f(fake) - f(real))^2]
+    weights = PERCEPTUAL_WEIGHTS[-len(fake_features) :]
     return _total(
         weight * F.mse_loss(fake, real.detach())
         for weight, fake, real in zip(weights, fake_features, real_features, strict=True)

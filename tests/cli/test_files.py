@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from psfr_core.cli.files import for_each_image, plan_outputs
+from psfr_core.errors import ImageFileError
+
+
+def picture(path: Path) -> str:
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (4, 4)).save(path)
+    return str(path)
+
+
+def test_results_keep_their_names_in_the_folder(tmp_path: Path) -> None:
+    a, b = picture(tmp_path / "in" / "a.png"), picture(tmp_path / "in" / "b.bmp")
+    plan = plan_outputs([a, b], tmp_path / "out")
+    assert list(plan.values()) == [tmp_path / "out" / "a.png", tmp_path / "out" / "b.png"]
+    assert plan_outputs([a], tmp_path / "out", ".webp")[Path(a)] == tmp_path / "out" / "a.webp"
+
+
+def test_one_image_may_name_its_file(tmp_path: Path) -> None:
+    a = picture(tmp_path / "a.png")
+    assert plan_outputs([a], tmp_path / "b.jpg") == {Path(a): tmp_path / "b.jpg"}
+
+
+def test_inputs_are_never_overwritten(tmp_path: Path) -> None:
+    a = picture(tmp_path / "a.png")
+    for output in (tmp_path, tmp_path / "a.png"):
+        with pytest.raises(ImageFileError, match="is an input and is not overwritten"):
+            plan_outputs([a], output)
+
+
+def test_two_results_of_one_name_are_refused(tmp_path: Path) -> None:
+    inputs = [picture(tmp_path / folder / "a.png") for folder in ("one", "two")]
+    with pytest.raises(ImageFileError, match="would both be written to"):
+        plan_outputs(inputs, tmp_path / "out")
+
+
+def test_what_fails_is_reported_and_the_rest_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done: list[str] = []
+
+    def process(source: Path, target: Path) -> None:
+        if source.name == "b.png":
+            raise ImageFileError("it is broken")
+        done.append(target.name)
+
+    plan = {Path(name): tmp_path / "out" / name for name in ("a.png", "b.png", "c.png")}
+    assert for_each_image("testing", plan, process) == 1
+    assert done == ["a.png", "c.png"]
+    printed = capsys.readouterr().err
+    assert "b.png: it is broken" in printed
+    assert "1 of 3 images failed" in printed

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from enum import Enum
+
+import pytest
+
+from psfr_core.cli.options import add_options, take_options
+
+
+class Colour(str, Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to try."""
+
+    steps: int
+    name: str = "a"
+    share: float | None = None
+    pair: tuple[float, float] = (1.0, 2.0)
+    sizes: tuple[int, ...] = (3,)
+    fast: bool = False
+    colour: Colour = Colour.RED
+
+
+def parse(*arguments: str, **defaults: object) -> Options:
+    parser = argparse.ArgumentParser()
+    add_options(parser, Options, **defaults)
+    return take_options(parser.parse_args(arguments), Options)
+
+
+def test_defaults_are_the_dataclasss() -> None:
+    assert parse("--steps", "4") == Options(4)
+
+
+def test_every_kind_of_value_is_read() -> None:
+    arguments = [
+        "--steps",
+        "4",
+        "--name",
+        "b",
+        "--share",
+        "0.5",
+        "--pair",
+        "3",
+        "4",
+        "--sizes",
+        "1",
+        "2",
+        "3",
+        "--fast",
+        "--colour",
+        "blue",
+    ]
+    assert parse(*arguments) == Options(4, "b", 0.5, (3.0, 4.0), (1, 2, 3), True, Colour.BLUE)
+
+
+def test_defaults_can_be_replaced() -> None:
+    assert parse(steps=9, name="c") == Options(9, "c")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--steps", "x"], ["--steps", "1", "--colour", "green"]])
+def test_mistakes_end_with_code_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parse(*arguments)
+    assert stopped.value.code == 2

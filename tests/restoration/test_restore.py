@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from psfr_core.detection.face import Face
+from psfr_core.detection.selection import FaceSelection, SelectionOptions
+from psfr_core.errors import InputError, OptionError
+from psfr_core.parsing.parse_map import ParseMap
+from psfr_core.paste_back.paste import PasteOptions
+from psfr_core.restoration.models import RestorationModels
+from psfr_core.restoration.options import RestoreOptions
+from psfr_core.restoration.restore import restore_image
+
+WHOLE_CROP = RestoreOptions(paste=PasteOptions(regions=None))
+
+
+def with_faces(models: RestorationModels, faces: list[Face]) -> RestorationModels:
+    models.detector.faces[:] = faces  # type: ignore[attr-defined]
+    return models
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_only_the_faces_change(
+    models: RestorationModels, two_faces: list[Face], channels: int, dtype: torch.dtype
+) -> None:
+    image = (torch.rand(channels, 120, 160) * 1.4 - 0.2).to(dtype)  # beyond [0, 1] on purpose
+    result = restore_image(image, with_faces(models, two_faces), WHOLE_CROP)
+    assert (result.image.shape, result.image.dtype) == (image.shape, dtype)
+    assert result.mask.shape == (1, 120, 160)
+    untouched = (result.mask == 0).expand_as(image)
+    assert torch.equal(result.image[untouched], image[untouched])
+    colours = slice(0, 1 if channels < 3 else 3)
+    assert (result.image[colours] - image[colours])[:, 30:50, 30:50].abs().max() > 0.05
+    if channels in (2, 4):
+        assert torch.equal(result.image[-1], image[-1])
+
+
+def test_the_result_says_what_was_done(models: RestorationModels, two_faces: list[Face]) -> None:
+    result = restore_image(torch.rand(3, 120, 160), with_faces(models, two_faces))
+    # in the order of the selection: the larger face first
+    assert [face.score for face in result.faces] == [0.9, 0.8]
+    assert result.parse_maps is not None
+    assert result.parse_maps.labels.shape == (2, 64, 64)
+    assert result.restored.shape == (2, 3, 64, 64)
+    assert len(result.aligned) == 2
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_no_face_is_a_normal_result(models: RestorationModels, channels: int) -> None:
+    image = torch.rand(channels, 33, 47)
+    result = restore_image(image, models)
+    assert torch.equal(result.image, image)
+    assert result.faces == []
+    assert result.parse_maps is None
+    assert result.mask.shape == (1, 33, 47)
+    assert result.mask.max() == 0
+
+
+def test_strength_zero_changes_nothing(models: RestorationModels, two_faces: list[Face]) -> None:
+    image = torch.rand(3, 120, 160)
+    result = restore_image(image, with_faces(models, two_faces), replace(WHOLE_CROP, strength=0.0))
+    assert torch.equal(result.image, image)
+
+
+def test_strength_is_a_mix_at_the_images_resolution(models: RestorationModels, two_faces: list[Face]) -> None:
+    image = torch.rand(3, 120, 160)
+    models = with_faces(models, two_faces[:1])
+    full = restore_image(image, models, WHOLE_CROP)
+    half = restore_image(image, models, replace(WHOLE_CROP, strength=0.5))
+    solid = full.mask == 1
+    expected = (0.5 * image + 0.5 * full.image)[solid.expand_as(image)]
+    torch.testing.assert_close(half.image[solid.expand_as(image)], expected, atol=1e-5, rtol=0)
+
+
+def test_an_edited_parse_map_is_used(models: RestorationModels, two_faces: list[Face]) -> None:
+    image = torch.rand(3, 120, 160)
+    first = restore_image(image, with_faces(models, two_faces), WHOLE_CROP)
+    assert first.parse_maps is not None
+    again = restore_image(image, models, WHOLE_CROP, faces=first.faces, parse_maps=first.parse_maps)
+    assert torch.equal(again.image, first.image)
+    hair = ParseMap(torch.full_like(first.parse_maps.labels, 13))
+    edited = restore_image(image, models, WHOLE_CROP, faces=first.faces, parse_maps=hair)
+    assert (edited.image - first.image).abs().max() > 1e-3
+
+
+def test_mask_and_selection_choose_faces(models: RestorationModels, two_faces: list[Face]) -> None:
+    image, right_half = torch.rand(3, 120, 160), torch.zeros(120, 160)
+    right_half[:, 80:] = 1
+    models = with_faces(models, two_faces)
+    assert [face.score for face in restore_image(image, models, mask=right_half).faces] == [0.8]
+    largest = RestoreOptions(selection=SelectionOptions(selection=FaceSelection.LARGEST))
+    assert [face.score for face in restore_image(image, models, largest).faces] == [0.9]
+
+
+def test_the_input_is_left_alone(models: RestorationModels, two_faces: list[Face]) -> None:
+    image = torch.rand(3, 120, 160)
+    before = image.clone()
+    restore_image(image, with_faces(models, two_faces), WHOLE_CROP)
+    assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (torch.rand(120, 160), r"must have the shape \(C, H, W\)"),
+        (torch.rand(120, 160, 3), "1 to 4 channels .* got 120. The channels come first"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8), "Divide 8-bit values by 255"),
+        (torch.full((3, 64, 64), torch.nan), "finite"),
+    ],
+    ids=["2-d", "channels last", "uint8", "nan"],
+)
+def test_bad_images_are_named(image: torch.Tensor, words: str) -> None:
+    from psfr_core.restoration.models import load_models
+
+    models = load_models(device="cpu")
+    with pytest.raises(InputError, match=words):
+        restore_image(image, models)
+
+
+def test_maps_without_faces_are_refused(models: RestorationModels) -> None:
+    parse_maps = ParseMap(torch.zeros(1, 64, 64, dtype=torch.uint8))
+    with pytest.raises(InputError, match="give the faces"):
+        restore_image(torch.rand(3, 64, 64), models, parse_maps=parse_maps)
+
+
+def test_options_have_limits() -> None:
+    with pytest.raises(OptionError, match="strength must be between 0 and 1, got -0.1"):
+        RestoreOptions(strength=-0.1)

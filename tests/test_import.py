@@ -1,0 +1,48 @@
+"""What importing the library does, and does not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psfr_core
+
+ROOT = Path(__file__).parents[1]
+PROBE = """
+import json, socket, sys
+import torch, safetensors.torch
+before = set(sys.modules)
+opened = []
+def watch(event, args):
+    if event == "open" and isinstance(args[0], str) and not args[0].endswith((".py", ".pyc")):
+        opened.append(args[0])
+    if event in ("socket.connect", "socket.getaddrinfo", "subprocess.Popen"):
+        opened.append(event)
+sys.addaudithook(watch)
+import psfr_core
+print(json.dumps({"modules": sorted(sys.modules), "opened": opened, "cuda": torch.cuda.is_initialized()}))
+"""
+
+
+def probe() -> dict[str, list[str]]:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-W", "error", "-c", PROBE], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_import_loads_no_heavy_package_and_touches_nothing() -> None:
+    found = probe()
+    packages = {name.split(".")[0] for name in found["modules"]}
+    assert not packages & {"facexlib", "torchvision", "cv2", "torchmetrics", "numba", "matplotlib"}
+    assert not [name for name in found["modules"] if name.startswith(("psfr_core.training", "psfr_core.cli"))]
+    assert found["opened"] == []
+    assert not found["cuda"]
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in psfr_core.__all__:
+        assert getattr(psfr_core, name).__doc__, name
+    assert sorted(psfr_core.__all__) == psfr_core.__all__

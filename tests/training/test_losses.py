@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+import torch
+
+from psfr_core.training.losses import (
+    feature_matching_loss,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+    perceptual_loss,
+    region_grams,
+    region_style_loss,
+)
+
+
+def test_all_losses_equal_the_published_ones(golden: ModuleType) -> None:
+    fake, real = golden.features("x"), golden.features("y")
+    mask = golden.parse_one_hot("loss/mask", 2, 64)
+    no_score = torch.full((1, 1), 1.0)  # contributes nothing as a real score
+    found = {
+        "region_style": region_style_loss(fake[2:], real[2:], mask),
+        "perceptual": perceptual_loss(fake, real),
+        "feature_matching": feature_matching_loss(fake, real),
+        "hinge_d_real": hinge_discriminator_loss(fake[4], -no_score),
+        "hinge_d_fake": hinge_discriminator_loss(no_score, fake[4]),
+        "hinge_g": hinge_generator_loss(fake[4]),
+    }
+    for name, value in found.items():
+        assert float(value) == pytest.approx(golden.expected_loss(name), rel=1e-5), name
+
+
+def test_style_does_not_see_where_in_a_region_something_is() -> None:
+    one_hot = torch.zeros(1, 19, 8, 8)
+    one_hot[:, 1, :, :4] = 1
+    one_hot[:, 13, :, 4:] = 1
+    features = torch.rand(1, 5, 8, 8)
+    within = features.clone()
+    within[..., :4] = features[..., :4].flip(-1)
+    across = features.flip(-1)
+    assert float(region_style_loss([within], [features], one_hot)) < 1e-12
+    assert float(region_style_loss([across], [features], one_hot)) > 1e-6
+
+
+def test_an_empty_region_has_a_gram_of_zero() -> None:
+    one_hot = torch.zeros(1, 19, 4, 4)
+    one_hot[:, 0] = 1
+    grams = region_grams(torch.rand(1, 3, 4, 4), one_hot)
+    assert grams.shape == (1, 19, 3, 3)
+    assert grams[:, 1:].abs().max() == 0
