@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from torch import Tensor
+
+from psfr_core.alignment.template import template_for
+from psfr_core.detection.face import Face
+from psfr_core.geometry.box import Box
+from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
+from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
+from psfr_core.restoration.models import RestorationModels
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +32,33 @@ def golden() -> ModuleType:
 @pytest.fixture(autouse=True)
 def _one_result_for_all() -> None:
     torch.manual_seed(0)
+
+
+class PlantedFaces:
+    """A detector that finds the same faces in every image."""
+
+    def __init__(self, faces: Sequence[Face]) -> None:
+        self.faces = list(faces)
+
+    def detect(self, images: Tensor) -> list[list[Face]]:
+        return [list(self.faces) for _ in images]
+
+
+def face_at(left: float, top: float, side: float, score: float = 1.0) -> Face:
+    """A face whose aligned crop is the square with this corner and side."""
+    landmarks = (template_for(512) + 0.5) * side / 512 - 0.5 + torch.tensor([left, top])
+    box = Box(left + 0.25 * side, top + 0.25 * side, left + 0.75 * side, top + 0.85 * side)
+    return Face(box, landmarks.float(), score)
+
+
+@pytest.fixture
+def models() -> RestorationModels:
+    """Tiny random networks of 64 px, and a detector that finds nothing."""
+    generator = PsfrGenerator(GeneratorConfig((8, 8, 6), 6)).eval()
+    parse_net = ParseNet(ParseNetConfig((4, 6), 1)).eval()
+    return RestorationModels(generator, parse_net, PlantedFaces([]))
+
+
+@pytest.fixture
+def two_faces() -> list[Face]:
+    return [face_at(8, 10, 64, 0.9), face_at(95.5, 30.25, 50, 0.8)]

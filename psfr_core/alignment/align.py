@@ -36,9 +36,10 @@ class AlignedFace:
 def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[AlignedFace]:
     """One crop (3, ``crop_size``, ``crop_size``) of ``image`` (3, H, W) for each face, in their order.
 
-    A similarity brings the face's landmarks to the template, those that disagree with the rest left out; the crop is antialiased where it shrinks, and the
-    image's edge continues where it reaches beyond. Time follows the faces' areas. Raises InputError for landmarks
-    that make no face and for faces whose crop shows nothing of the image, OptionError for a crop size below 1.
+    A similarity brings the face's landmarks to the template, those that disagree with the rest left out; the crop is
+    antialiased where it shrinks, and the image's edge continues where it reaches beyond. Time follows the faces' areas.
+    Raises InputError for landmarks that make no face and for faces whose crop shows nothing of the image, OptionError
+    for a crop size below 1.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ class Options:
     colour: Colour = Colour.RED
 
 
-def parse(*arguments: str, **defaults: object) -> Options:
+def parse(*arguments: str, **defaults: Any) -> Options:
     parser = argparse.ArgumentParser()
     add_options(parser, Options, **defaults)
     return take_options(parser.parse_args(arguments), Options)
