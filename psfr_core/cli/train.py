@@ -109,7 +109,7 @@ def _train_generator(args: argparse.Namespace) -> int:
 def _train_detector(args: argparse.Namespace) -> int:
     from ..networks.face_net import FaceNet, FaceNetConfig
     from ..training.detector import DetectorTrainee
-    from ..training.scenes import Scenes, load_backgrounds
+    from ..training.scenes import Scenes, load_backgrounds, make_distractors
     from ..weights.loader import load_detector_network
 
     network = (
@@ -117,9 +117,13 @@ def _train_detector(args: argparse.Namespace) -> int:
     )
     faces, validation = _face_sets(args, 256)
     backgrounds = load_backgrounds(args.backgrounds)
-    scenes = Scenes(_labelled(faces, args.teacher), backgrounds, side=args.side, seed=args.seed)
-    val_scenes = Scenes(_labelled(validation, args.teacher), backgrounds, side=args.side, seed=VALIDATION_SEED)
-    trainee = DetectorTrainee(_placed(network, args), scenes, val_scenes, args.val_count)  # type: ignore[arg-type]
+
+    def scenes(of: FaceSet, seed: int) -> Scenes:
+        return Scenes(_labelled(of, args.teacher), make_distractors(of), backgrounds, side=args.side, seed=seed)
+
+    trainee = DetectorTrainee(
+        _placed(network, args), scenes(faces, args.seed), scenes(validation, VALIDATION_SEED), args.val_count
+    )  # type: ignore[arg-type]
     return _finish(trainee, args, FACE_NET)
 
 

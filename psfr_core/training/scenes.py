@@ -17,11 +17,12 @@ from torch import Tensor
 from ..degradation import operations
 from ..detection.face import Face
 from ..geometry.box import Box
+from ..parsing.labels import FaceRegion, RegionGroup
 from .faces import FaceSet, list_faces
 
 BACKGROUND_SIDE = 1024  # backgrounds are kept in memory with this longer side
 SMALLEST_FACE_PX = 9.0  # faces below this are pasted nowhere
-MOST_FACES = 20
+MOST_FACES, MOST_DISTRACTORS = 20, 8
 HIDDEN_LIMIT = 0.25  # a pasted body may cover this part of an earlier face's box
 
 
@@ -32,6 +33,25 @@ class CutOut:
     picture: Image.Image
     box: Box
     landmarks: np.ndarray
+
+
+def make_distractors(faces: FaceSet) -> list[Image.Image]:
+    """Pieces of the pictures that show hair, ears, necks and clothes, but no eye, nose or mouth: what is no face."""
+    side = faces.images.shape[-1]
+    of_face = torch.zeros(len(FaceRegion), dtype=torch.bool)
+    of_face[[*(RegionGroup.FACE.regions - {FaceRegion.SKIN})]] = True
+    pieces: list[Image.Image] = []
+    for image, labels in zip(faces.images, faces.labels, strict=True):
+        parts = of_face[labels.long()]
+        if not bool(parts.any()):
+            continue
+        rows, columns = (parts.any(dim=dim).nonzero() for dim in (1, 0))
+        top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+        picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+        for box in ((0, 0, side, top), (0, bottom, side, side), (0, 0, left, side), (right, 0, side, side)):
+            if min(box[2] - box[0], box[3] - box[1]) >= side // 8:
+                pieces.append(picture.crop(box))
+    return pieces
 
 
 class Scene(NamedTuple):
@@ -73,8 +93,17 @@ def load_backgrounds(folders: Sequence[Path]) -> list[Image.Image]:
 class Scenes:
     """An endless, repeatable series of scenes: scene ``i`` is the same in every run with the same seed."""
 
-    def __init__(self, cut_outs: Sequence[CutOut], backgrounds: Sequence[Image.Image], *, side: int, seed: int) -> None:
+    def __init__(
+        self,
+        cut_outs: Sequence[CutOut],
+        distractors: Sequence[Image.Image],
+        backgrounds: Sequence[Image.Image],
+        *,
+        side: int,
+        seed: int,
+    ) -> None:
         self._cut_outs = cut_outs
+        self._distractors = distractors
         self._backgrounds = backgrounds
         self._side = side
         self._seed = seed
@@ -82,6 +111,8 @@ class Scenes:
     def __getitem__(self, index: int) -> Scene:
         random = np.random.default_rng((self._seed, index))
         canvas = self._background(random)
+        for _ in range(int(random.integers(0, MOST_DISTRACTORS + 1))):
+            self._paste_distractor(canvas, random)
         placed: list[tuple[Box, np.ndarray]] = []
         # One typical size a picture, as in group photos; lone big faces and crowds both occur.
         typical_px = math.exp(random.uniform(math.log(12), math.log(0.8 * self._side)))
@@ -103,6 +134,16 @@ class Scenes:
         left, top = (random.uniform(0, length - part) for length in picture.size)
         size = (self._side, self._side)
         return picture.resize(size, Image.Resampling.BILINEAR, box=(left, top, left + part, top + part))
+
+    def _paste_distractor(self, canvas: Image.Image, random: Generator) -> None:
+        piece = self._distractors[int(random.integers(len(self._distractors)))]
+        scale = math.exp(random.uniform(math.log(12), math.log(0.6 * self._side))) / min(piece.size)
+        width, height = (max(round(length * scale), 4) for length in piece.size)
+        piece = _recoloured(piece.resize((width, height), Image.Resampling.BILINEAR), random)
+        piece.putalpha(255)
+        piece = piece.rotate(random.uniform(0, 360), Image.Resampling.BILINEAR, expand=True)
+        left, top = (round(random.uniform(-0.5, 1.0) * self._side) for _ in range(2))
+        canvas.paste(piece, (left, top), piece)
 
     def _paste_one(
         self, canvas: Image.Image, placed: list[tuple[Box, np.ndarray]], face_px: float, random: Generator

@@ -10,7 +10,7 @@ from psfr_core.geometry.box import Box
 from psfr_core.networks.face_net import FaceNet, FaceNetConfig
 from psfr_core.training.detector import DetectorTrainee, focal_loss, make_targets
 from psfr_core.training.faces import FaceSet
-from psfr_core.training.scenes import Scene, Scenes, make_cut_outs
+from psfr_core.training.scenes import Scene, Scenes, make_cut_outs, make_distractors
 
 BOX = Box(16, 12, 48, 56)
 POINTS = torch.tensor([[24.0, 26], [40, 26], [32, 36], [26, 46], [38, 46]])
@@ -24,7 +24,8 @@ def scenes() -> Scenes:
         image[:, y - 2 : y + 3, x - 2 : x + 3] = 255
     faces = FaceSet(image[None], torch.ones(1, 64, 64, dtype=torch.uint8), ("a",))
     cut_outs = make_cut_outs(faces, [[Face(BOX, POINTS, 1.0)]])
-    return Scenes(cut_outs, [Image.new("RGB", (96, 96))], side=128, seed=1)
+    distractor = Image.new("RGB", (24, 16), (40, 30, 20))
+    return Scenes(cut_outs, [distractor], [Image.new("RGB", (96, 96))], side=128, seed=1)
 
 
 def test_scenes_are_repeatable(scenes: Scenes) -> None:
@@ -54,6 +55,16 @@ def test_landmarks_lie_on_the_faces(scenes: Scenes) -> None:
 def test_faces_without_detection_are_left_out() -> None:
     faces = FaceSet(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.ones(2, 8, 8, dtype=torch.uint8), ("a", "b"))
     assert len(make_cut_outs(faces, [[], [Face(Box(1, 1, 7, 7), torch.rand(5, 2), 1.0)]])) == 1
+
+
+def test_distractors_show_no_part_of_the_face() -> None:
+    image = torch.zeros(3, 64, 64, dtype=torch.uint8)
+    labels = torch.ones(64, 64, dtype=torch.uint8)
+    labels[20:40, 24:44] = 2  # the nose, and bright
+    image[:, 20:40, 24:44] = 255
+    pieces = make_distractors(FaceSet(image[None], labels[None], ("a",)))
+    assert [piece.size for piece in pieces] == [(64, 20), (64, 24), (24, 64), (20, 64)]
+    assert all(piece.getextrema() == ((0, 0),) * 3 for piece in pieces)
 
 
 def test_targets_are_what_the_network_decodes() -> None:
