@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from torch import Tensor
 
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import apply_degradation, sample_degradation
-from ..errors import ImageFileError, OptionError, PsfrError
+from ..errors import OptionError
 from ..geometry.box import Size
-from ..imaging.io import find_images, read_image, write_image
+from ..imaging.io import read_image, write_image
+from .files import for_each_image, plan_outputs
 from .options import add_options, take_options
 
 
@@ -34,42 +34,22 @@ def run(args: argparse.Namespace) -> int:
     config = take_options(args, DegradationConfig)
     if args.hq is not None and args.hq.resolve() == args.output.resolve():
         raise OptionError(f"--hq and --output are the same folder, {args.output}. Give two.")
-    sources = find_images(args.inputs)
-    targets = _targets(sources, args.output)
-    failed = False
-    for index, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        hq_target = None if args.hq is None else args.hq / target.name
-        try:
-            print(f"{target}: {_degrade_file(source, target, hq_target, config, args.seed + index)}")
-        except PsfrError as error:
-            print(f"psfr degrade: {error}", file=sys.stderr)
-            failed = True
-    return int(failed)
+    plan = plan_outputs(args.inputs, args.output, ".png")
+    hq_plan = plan_outputs(args.inputs, args.hq, ".png") if args.hq else {}
+    seeds = {source: args.seed + index for index, source in enumerate(plan)}
 
+    def degrade(source: Path, target: Path) -> None:
+        image = read_image(source)
+        hq, alpha = _color_and_alpha(image.pixels)
+        degradation = sample_degradation(config, min(Size.of(hq)), torch.Generator().manual_seed(seeds[source]))
+        pair = apply_degradation(hq, degradation)
+        write_image(target, replace(image, pixels=torch.cat((pair.lq, alpha)), bit_depth=8))
+        if source in hq_plan:
+            hq_plan[source].parent.mkdir(parents=True, exist_ok=True)
+            write_image(hq_plan[source], replace(image, pixels=torch.cat((pair.hq, alpha)), bit_depth=8))
+        print(f"{target}: {degradation}")
 
-def _targets(sources: list[Path], folder: Path) -> list[Path]:
-    targets = [folder / f"{source.stem}.png" for source in sources]
-    repeated = [source for source, target in zip(sources, targets, strict=True) if targets.count(target) > 1]
-    if repeated:
-        raise OptionError(
-            f"{repeated[0]} and {repeated[1]} would both become {folder / repeated[0].stem}.png. Rename one."
-        )
-    return targets
-
-
-def _degrade_file(source: Path, target: Path, hq_target: Path | None, config: DegradationConfig, seed: int) -> str:
-    for path in (target, hq_target):
-        if path is not None and path.resolve() == source.resolve():
-            raise ImageFileError(f"{path} is an input and is not overwritten. Choose another folder.")
-    image = read_image(source)
-    hq, alpha = _color_and_alpha(image.pixels)
-    degradation = sample_degradation(config, min(Size.of(hq)), torch.Generator().manual_seed(seed))
-    pair = apply_degradation(hq, degradation)
-    for path, pixels in ((target, pair.lq), (hq_target, pair.hq)):
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_image(path, replace(image, pixels=torch.cat((pixels, alpha)), bit_depth=8))
-    return str(degradation)
+    return for_each_image("degrading", plan, degrade)
 
 
 def _color_and_alpha(pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ def plan_outputs(inputs: Iterable[str], output: Path, suffix: str | None = None)
             raise ImageFileError(f"{target} is an input and is not overwritten. Choose another output folder.")
         if other is not source:
             raise ImageFileError(
-                f"{source} and {other} would both be written to {target}. Restore them one after the other."
+                f"{source} and {other} would both be written to {target}. Rename one, or use two output folders."
             )
     return plan
 

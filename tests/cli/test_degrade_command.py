@@ -58,16 +58,16 @@ def test_a_broken_file_is_reported_and_the_rest_goes_on(tmp_path, capsys):
     write_picture(tmp_path / "b.png")
     assert run(tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out") == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
-    assert re.match(r"psfr degrade: .*a\.png is not an image", capsys.readouterr().err)
+    assert re.search(r"a\.png is not an image", capsys.readouterr().err)
 
 
-def test_an_input_is_never_overwritten(tmp_path, capsys):
+def test_an_input_is_never_overwritten(tmp_path):
     write_picture(tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
-    assert run(tmp_path / "a.png", "-o", tmp_path) == 1
-    assert run(tmp_path / "a.png", "-o", tmp_path / "out", "--hq", tmp_path) == 1
+    for arguments in (("-o", tmp_path), ("-o", tmp_path / "out", "--hq", tmp_path)):
+        with pytest.raises(ImageFileError, match="is an input and is not overwritten"):
+            run(tmp_path / "a.png", *arguments)
     assert (tmp_path / "a.png").read_bytes() == before
-    assert "a.png is an input and is not overwritten" in capsys.readouterr().err
 
 
 def test_says_what_is_wrong(tmp_path):
@@ -75,7 +75,7 @@ def test_says_what_is_wrong(tmp_path):
     write_picture(tmp_path / "a.jpg")
     with pytest.raises(OptionError, match=re.escape("noise_std must be (low, high)")):
         run(tmp_path / "a.png", "-o", tmp_path / "out", "--noise-std", 0.2, 0.1)
-    with pytest.raises(OptionError, match=re.escape("would both become")):
+    with pytest.raises(ImageFileError, match="would both be written to"):
         run(tmp_path, "-o", tmp_path / "out")
     with pytest.raises(OptionError, match="--hq and --output are the same folder"):
         run(tmp_path / "a.png", "-o", tmp_path / "out", "--hq", tmp_path / "out")

@@ -1,0 +1,103 @@
+"""The models that ship with the package, on a degraded face whose truth is known: a wrong pipeline fails here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+import psfr_core
+from psfr_core.degradation.operations import Interpolation
+from psfr_core.degradation.pipeline import Blur, BlurKind, Degradation, apply_degradation
+from psfr_core.imaging.io import read_image
+from psfr_core.metrics.parsing_iou import ConfusionMatrix, mean_iou
+from psfr_core.metrics.psnr import psnr
+from psfr_core.weights.locate import assets_folder, sha256_of
+from psfr_core.weights.manifest import MODEL_FILES, model_file
+
+DATA = Path(__file__).parent / "data"
+NAMES = ("female_11", "female_23", "male_58", "male_59")
+DEGRADATION = Degradation(
+    grey=False,
+    blur=Blur(BlurKind.GAUSSIAN, 2.0),
+    reduced_side=0.25,
+    interpolation=Interpolation.BILINEAR,
+    noise=None,
+    jpeg_quality=60,
+)
+
+
+@pytest.fixture(scope="module")
+def models() -> psfr_core.RestorationModels:
+    return psfr_core.load_models(detector="facenet", device="cpu")
+
+
+def photo(name: str) -> tuple[Tensor, Tensor]:
+    """A degraded picture with a small face in a larger surrounding, and the clean one."""
+    clean = read_image(DATA / "faces" / f"{name}.jpg").pixels
+    clean = torch.nn.functional.pad(clean[None], (60, 40, 30, 50), mode="replicate")[0]
+    return apply_degradation(clean, DEGRADATION).lq, clean
+
+
+def test_bundled_files_are_what_the_manifest_says() -> None:
+    bundled = [entry for entry in MODEL_FILES if entry.is_bundled]
+    assert len(bundled) == 3
+    for entry in bundled:
+        path = assets_folder() / entry.file_name
+        assert entry.sha256 == sha256_of(path)
+        assert entry.size_bytes == path.stat().st_size
+    assert sum(entry.size_bytes or 0 for entry in bundled) < 20e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_degraded_face_comes_closer_to_the_truth(models: psfr_core.RestorationModels, name: str) -> None:
+    degraded, clean = photo(name)
+    result = psfr_core.restore_image(degraded, models)
+    assert len(result.faces) == 1
+    inside = (result.mask[0] > 0.9).nonzero()
+    (top, left), (bottom, right) = inside.amin(0).tolist(), inside.amax(0).tolist()
+    face = (slice(None), slice(top, bottom), slice(left, right))
+    before, after = (float(psnr(image[face][None], clean[face][None])) for image in (degraded, result.image))
+    assert after > before + 0.5
+    outside = (result.mask == 0).expand_as(clean)
+    assert torch.equal(result.image[outside], degraded[outside])
+
+
+def test_the_right_parse_map_matters(models: psfr_core.RestorationModels) -> None:
+    degraded, clean = photo("female_23")
+    good = psfr_core.restore_image(degraded, models)
+    assert good.parse_maps is not None
+    wrong = psfr_core.restore_image(degraded, models, faces=good.faces, parse_maps=good.parse_maps.mirrored())
+    assert float(psnr(good.image[None], clean[None])) > float(psnr(wrong.image[None], clean[None])) + 0.1
+
+
+def test_parsing_agrees_with_the_labels(models: psfr_core.RestorationModels) -> None:
+    total = ConfusionMatrix.empty()
+    for name in NAMES:
+        crop = apply_degradation(read_image(DATA / "faces" / f"{name}.jpg").pixels, DEGRADATION).lq
+        true = psfr_core.ParseMap.from_png(DATA / "labels" / f"{name}.png")
+        total += ConfusionMatrix.of(psfr_core.parse_faces(crop[None], models.parse_net).labels, true.labels)
+    face = psfr_core.RegionGroup.FACE.regions - {psfr_core.FaceRegion.GLASSES}
+    assert mean_iou(total, face) > 0.65
+
+
+def test_a_face_is_found_upright_and_mirrored(models: psfr_core.RestorationModels) -> None:
+    degraded, _ = photo("male_59")
+    (face,), (mirrored,) = models.detector.detect(torch.stack([degraded, degraded.flip(-1)]))
+    width = degraded.shape[-1]
+    flipped = torch.stack([width - 1 - mirrored.landmarks[:, 0], mirrored.landmarks[:, 1]], dim=1)[[1, 0, 2, 4, 3]]
+    assert (face.landmarks - flipped).norm(dim=1).max() < 0.08 * face.eye_distance
+
+
+def test_a_picture_without_faces_stays_as_it_is(models: psfr_core.RestorationModels) -> None:
+    image = torch.linspace(0, 1, 200).expand(3, 150, 200).clone()
+    result = psfr_core.restore_image(image, models)
+    assert result.faces == []
+    assert torch.equal(result.image, image)
+
+
+def test_bundled_models_are_named_in_the_manifest() -> None:
+    for name in ("psfrgan-256", "parsenet-256", "facenet"):
+        assert model_file(name).is_bundled
