@@ -112,9 +112,9 @@ def _train_detector(args: argparse.Namespace) -> int:
     from ..training.scenes import Scenes, load_backgrounds, make_distractors
     from ..weights.loader import load_detector_network
 
-    network = (
-        load_detector_network(args.start_from) if args.start_from else FaceNet(FaceNetConfig(tuple(args.channels)))
-    )
+    network = FaceNet(FaceNetConfig(tuple(args.channels)))
+    if args.start_from:
+        network.load_state_dict(load_detector_network(args.start_from).state_dict())
     faces, validation = _face_sets(args, 256)
     backgrounds = load_backgrounds(args.backgrounds)
 
