@@ -127,12 +127,12 @@ def _detector(args: argparse.Namespace) -> int:
     with progress_bar("detecting", unit="image") as show:
         for done, path in enumerate(paths, start=1):
             image = to_rgb(read_image(path).pixels)[None]
-            rows[str(path)] = _match(detector.detect(image)[0], reference.detect(image)[0])
+            rows[str(path)] = match_faces(detector.detect(image)[0], reference.detect(image)[0])
             show(done, len(paths))
     return _report(args, rows)
 
 
-def _match(found: Sequence[Face], expected: Sequence[Face]) -> Row:
+def match_faces(found: Sequence[Face], expected: Sequence[Face]) -> Row:
     """Found faces against expected ones; the error is the mean distance of landmarks in eye distances of the expected."""
     rest = list(found)
     errors: list[float] = []

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from psfr_core.cli import parse
+from psfr_core.cli.main import main
+from psfr_core.detection.face import Face
+from psfr_core.imaging.io import ImageFile, read_image, write_image
+from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
+from psfr_core.parsing.parse_map import ParseMap
+from psfr_core.restoration.models import RestorationModels
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    save_file(ParseNet(ParseNetConfig((4, 4), 1)).state_dict(), tmp_path / "parser.safetensors")
+    write_image(tmp_path / "a.png", ImageFile(torch.rand(3, 120, 160)))
+    return [
+        "parse",
+        str(tmp_path / "a.png"),
+        "-o",
+        str(tmp_path / "out"),
+        "--parser",
+        str(tmp_path / "parser.safetensors"),
+    ]
+
+
+def test_an_aligned_face_gives_labels_and_colours(tmp_path: Path, arguments: list[str]) -> None:
+    assert main([*arguments, "--aligned", "--device", "cpu"]) == 0
+    parse_map = ParseMap.from_png(tmp_path / "out" / "a.png")
+    assert parse_map.labels.shape == (1, 64, 64)
+    colours = read_image(tmp_path / "out" / "a_color.png").pixels
+    assert torch.equal(ParseMap.from_color(colours[None]).labels, parse_map.labels)
+
+
+def test_each_face_of_a_photo_gives_a_map_and_its_crop(
+    tmp_path: Path,
+    arguments: list[str],
+    models: RestorationModels,
+    two_faces: list[Face],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
+    monkeypatch.setattr(parse, "take_detector", lambda args: models.detector)
+    assert main([*arguments, "--size", "96", "--device", "cpu"]) == 0
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["a_0.png", "a_0_color.png", "a_0_crop.png", "a_1.png", "a_1_color.png", "a_1_crop.png"]
+    assert ParseMap.from_png(tmp_path / "out" / "a_1.png").labels.shape == (1, 96, 96)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from psfr_core.cli.main import main
+from psfr_core.weights.loader import load_generator, load_parse_net
+from psfr_core.weights.metadata import read_metadata
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def arguments(network: str, out: Path) -> list[str]:
+    faces, labels = str(DATA / "faces"), str(DATA / "labels")
+    folders = ["--faces", faces, "--labels", labels, "--val-faces", faces, "--val-labels", labels, "--val-count", "1"]
+    return ["train", network, "--out", str(out), *folders, "--steps", "1", "--batch-size", "1", "--licence", "CC0"]
+
+
+def test_trains_a_parser_that_loads(tmp_path: Path) -> None:
+    assert main([*arguments("parser", tmp_path), "--channels", "4", "4", "--residual-blocks", "1"]) == 0
+    assert load_parse_net(tmp_path / "parser.safetensors").config.size == 64
+
+
+def test_trains_and_grows_a_generator(tmp_path: Path) -> None:
+    plain = ["--style", "0", "--adversarial", "0", "--feature-matching", "0", "--modulation-channels", "4"]
+    assert main([*arguments("generator", tmp_path / "32"), *plain, "--channels", "4", "4"]) == 0
+    start = ["--start-from", str(tmp_path / "32" / "generator.safetensors"), "--channels", "4", "4", "4"]
+    assert main([*arguments("generator", tmp_path / "64"), *plain, *start]) == 0
+    path = tmp_path / "64" / "generator.safetensors"
+    assert load_generator(path).config.channels == (4, 4, 4)
+    metadata = read_metadata(path)
+    assert metadata is not None
+    assert (metadata.architecture, metadata.licence) == ("psfr_generator", "CC0")
+
+
+def test_trains_against_a_discriminator(tmp_path: Path) -> None:
+    options = ["--style", "0", "--modulation-channels", "4", "--channels", "4", "4"]
+    options += ["--discriminator-channels", "4", "4", "--discriminator-scales", "1"]
+    assert main([*arguments("generator", tmp_path), *options]) == 0
+
+
+def test_missing_networks_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--adversarial", "0", "--feature-matching", "0", "--channels", "4", "4"]
+    assert main([*arguments("generator", tmp_path), *options]) == 2
+    assert "need a feature network" in capsys.readouterr().err
