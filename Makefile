@@ -3,7 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+# make train-lite: DATA holds faces/ and labels/ with the sets omi, faker and omi_val, and weights/ with the RetinaFace teacher and
+# the ImageNet features; BACKGROUNDS is a folder of pictures without faces.
+DATA ?= data
+BACKGROUNDS ?= backgrounds
+RUNS ?= runs
+TRAIN = MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 $(BIN)/psfr train
+SETS = --faces $(DATA)/faces/omi $(DATA)/faces/faker --labels $(DATA)/labels/omi $(DATA)/labels/faker \
+	--val-faces $(DATA)/faces/omi_val --val-labels $(DATA)/labels/omi_val --licence CC-BY-NC-SA-4.0
+PIXEL_ONLY = --style 0 --adversarial 0 --feature-matching 0
+
+.PHONY: demo test lint train-lite clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +36,16 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# The bundled models: about TRAIN_HOURS hours on two CPU cores. Interrupted runs go on where they were.
+train-lite: $(VENV)/installed
+	$(TRAIN) parser --out $(RUNS)/parser $(SETS) --batch-size 4 --steps 3600
+	$(TRAIN) detector --out $(RUNS)/detector $(SETS) --backgrounds $(BACKGROUNDS) --steps 3600 \
+		--teacher $(DATA)/weights/detection_mobilenet0.25_Final.pth
+	$(TRAIN) generator --out $(RUNS)/generator_64 $(SETS) $(PIXEL_ONLY) --channels 192 128 96 \
+		--steps 1000 --learning-rate 1e-3 --betas 0.5 0.99
+	$(TRAIN) generator --out $(RUNS)/generator_128 $(SETS) $(PIXEL_ONLY) --channels 192 128 96 64 \
+		--steps 1000 --learning-rate 8e-4 --betas 0.5 0.99 --start-from $(RUNS)/generator_64/generator.safetensors
 
 clean:
 	rm -rf $(VENV) demo
