@@ -74,15 +74,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _train_parser(args: argparse.Namespace) -> int:
     from ..networks.parse_net import ParseNet, ParseNetConfig
-    from ..training.parser import ParserTrainee, class_weights
+    from ..training.parser import ParserTrainee
     from ..weights.loader import load_parse_net
 
     config = ParseNetConfig(tuple(args.channels), args.residual_blocks)
     network = load_parse_net(args.start_from) if args.start_from else ParseNet(config)
     faces, validation = _faces(args, network.config.size)
-    trainee = ParserTrainee(
-        _placed(network, args), _samples(faces, args), class_weights(faces.labels), validation, args.val_count
-    )
+    trainee = ParserTrainee(_placed(network, args), _samples(faces, args), validation, args.val_count)
     return _finish(trainee, args, PARSE_NET)
 
 

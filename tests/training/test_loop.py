@@ -16,7 +16,7 @@ from psfr_core.training.config import LoopConfig
 from psfr_core.training.faces import DegradedFaces, FaceSet, load_face_set
 from psfr_core.training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers, start_from
 from psfr_core.training.loop import learning_rate_factor, train
-from psfr_core.training.parser import ParserTrainee, class_weights
+from psfr_core.training.parser import ParserTrainee, dice_loss
 
 DATA = Path(__file__).parents[1] / "data"
 PIXEL_ONLY = GeneratorLossConfig(style=0, adversarial=0, feature_matching=0)
@@ -80,15 +80,21 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(
 
 def test_parser_training_runs_in_bf16(faces: FaceSet, tmp_path: Path) -> None:
     network = ParseNet(ParseNetConfig((8,), 1))
-    trainee = ParserTrainee(network, samples(faces), class_weights(faces.labels), samples(faces, jitter=False), 2)
+    trainee = ParserTrainee(network, samples(faces), samples(faces, jitter=False), 2)
     train(trainee, LoopConfig(steps=2, batch_size=2, log_every=1), tmp_path)
     assert float(rows(tmp_path / "log.csv")[-1]["cross_entropy"]) > 0
     assert 0 <= float(rows(tmp_path / "validation.csv")[-1]["accuracy"]) <= 1
 
 
-def test_small_regions_weigh_more(faces: FaceSet) -> None:
-    weights = class_weights(faces.labels)
-    assert weights[4] > weights[1] > weights[0]  # eye, skin, background
+def test_dice_counts_small_regions_as_much_as_large_ones() -> None:
+    labels = torch.zeros(1, 10, 10, dtype=torch.int64)
+    labels[0, 0, 0] = 4  # a single pixel
+    right = 20.0 * torch.nn.functional.one_hot(labels, 19).movedim(-1, 1)
+    missed = right.clone()
+    missed[0, :, 0, 0] = 20.0 * torch.nn.functional.one_hot(torch.tensor(0), 19)
+    assert float(dice_loss(right, labels)) == pytest.approx(0, abs=1e-4)
+    # the background covers 99 of 100 pixels predicted as it, the eye nothing
+    assert float(dice_loss(missed, labels)) == pytest.approx(1 - (2 * 99 / 199 + 0) / 2, abs=1e-3)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(faces: FaceSet, tmp_path: Path) -> None:
