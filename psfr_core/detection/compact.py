@@ -11,8 +11,10 @@ from .candidates import Candidates
 from .face import Face
 from .options import DetectionOptions
 from .search import search_faces
+from .views import NetworkReach
 
 DEFAULT_MIN_SCORE = 0.5
+REACH = NetworkReach(largest_face=160, smallest_view=128)
 
 _CENTER = 0.5  # FaceNet's boxes count from the centre of the top-left pixel, candidates' from its corner
 
@@ -27,7 +29,7 @@ class CompactDetector:
 
     def detect(self, images: Tensor) -> list[list[Face]]:
         """The faces of each image of a batch (B, 3, H, W), RGB in [0, 1]: one list an image, highest score first."""
-        return search_faces(images, self.network, self._propose, self.options)
+        return search_faces(images, self.network, self._propose, self.options, REACH)
 
     def _propose(self, images: Tensor) -> list[Candidates]:
         output = FaceNetOutput(*(tensor.float() for tensor in self.network(images)))

@@ -12,6 +12,7 @@ from .candidates import Candidates
 from .face import Face
 from .options import DetectionOptions
 from .search import search_faces
+from .views import NetworkReach
 
 DEFAULT_MIN_SCORE = 0.9
 
@@ -33,7 +34,7 @@ class RetinaFaceDetector:
 
     def detect(self, images: Tensor) -> list[list[Face]]:
         """The faces of each image of a batch (B, 3, H, W), RGB in [0, 1]: one list an image, highest score first."""
-        return search_faces(images, self.network, self._propose, self.options)
+        return search_faces(images, self.network, self._propose, self.options, NetworkReach())
 
     def _propose(self, images: Tensor) -> list[Candidates]:
         bgr = images.flip(1) * 255 - images.new_tensor(_MEAN_BGR).view(3, 1, 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,14 +14,16 @@ from .candidates import Candidates
 from .face import Face
 from .options import DetectionOptions
 from .suppression import plausible, suppress_overlaps
-from .views import View, views_of
+from .views import NetworkReach, View, views_of
 
 Propose = Callable[[Tensor], list[Candidates]]
 """The candidates in each of a batch of images (B, 3, H, W), whose sides are multiples of 32, in pixels of those images."""
 
 
 @torch.no_grad()
-def search_faces(images: Tensor, network: nn.Module, propose: Propose, options: DetectionOptions) -> list[list[Face]]:
+def search_faces(
+    images: Tensor, network: nn.Module, propose: Propose, options: DetectionOptions, reach: NetworkReach
+) -> list[list[Face]]:
     """The faces of each image of a batch (B, 3, H, W) of any size, RGB in [0, 1]: highest score first, in image pixels.
 
     ``propose`` gets the images on the device and in the precision of ``network``, values clamped to [0, 1].
@@ -37,7 +39,7 @@ def search_faces(images: Tensor, network: nn.Module, propose: Propose, options: 
     return [
         faces
         for batch in images.split(options.batch_size)
-        for faces in _search_batch(_prepared(batch, network), size, propose, options)
+        for faces in _search_batch(_prepared(batch, network), views_of(size, options, reach), propose, options)
     ]
 
 
@@ -46,9 +48,12 @@ def _prepared(images: Tensor, network: nn.Module) -> Tensor:
     return images.to(like.device, torch.float32).clamp(0, 1).to(like.dtype)
 
 
-def _search_batch(images: Tensor, size: Size, propose: Propose, options: DetectionOptions) -> list[list[Face]]:
+def _search_batch(
+    images: Tensor, views: Sequence[View], propose: Propose, options: DetectionOptions
+) -> list[list[Face]]:
+    size = Size.of(images)
     found: list[list[Candidates]] = [[] for _ in images]
-    for view in views_of(size, options):
+    for view in views:
         for of_image, candidates in zip(found, propose(view.cut(images)), strict=True):
             of_image.append(_in_image(candidates, view, size, options))
     return [suppress_overlaps(Candidates.join(parts), options.max_overlap).to_faces() for parts in found]

@@ -1,7 +1,8 @@
 """The sizes and parts of an image in which faces are searched, and the way back to the image's pixels.
 
-Detection networks know faces up to about 500 pixels; of a larger one they report pieces, with landmarks to match. So an
-image is searched at several sizes, each half as large as the one before, and only the smallest may report large faces.
+Detection networks know faces up to some size; of a larger one they report pieces, with landmarks to match. So an image is
+searched at several sizes, each half as large as the one before, and only the smallest may report large faces. That also
+finds faces without fine detail, large but blurred: small enough, they look like any other.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ from .candidates import Candidates
 from .options import DetectionOptions
 
 SIZE_MULTIPLE = 32  # the coarsest cells of the networks, in pixels
-SMALLEST_SIDE = 512  # a view with a longer side than this is followed by one of half its size
-LARGEST_FACE = 400  # pixels of the box's longer side, in all views but the smallest
 TILE_OVERLAP = 0.25  # of a tile's side
 BORDER_PX = 4  # a box that comes so near to a tile's inner border may be cut off there
+
+
+@dataclass(frozen=True)
+class NetworkReach:
+    """Which faces a network sees well, in pixels of what it is given; the defaults are RetinaFace's."""
+
+    largest_face: float = 400  # longer side of the box, in all views but the smallest
+    smallest_view: int = 512  # a view with a longer side than this is followed by one of half its size
 
 
 @dataclass(frozen=True)
@@ -53,21 +60,21 @@ class View:
         return is_whole.all(dim=1) & ((boxes[:, 2:] - boxes[:, :2]) <= self.largest_face).all(dim=1)
 
 
-def views_of(size: Size, options: DetectionOptions) -> list[View]:
+def views_of(size: Size, options: DetectionOptions, reach: NetworkReach) -> list[View]:
     """The whole image at the sizes at which it is searched and, if wanted, tiles of it at full size."""
     whole = PixelBox(0, 0, *size)
-    sizes = search_sizes(size, options)
-    views = [*(View(whole, larger, LARGEST_FACE) for larger in sizes[:-1]), View(whole, sizes[-1])]
+    sizes = search_sizes(size, options, reach.smallest_view)
+    views = [*(View(whole, larger, reach.largest_face) for larger in sizes[:-1]), View(whole, sizes[-1])]
     if options.tiles and max(size) > options.max_side:
-        views += [View(tile, tile.size, LARGEST_FACE) for tile in _tiles(size, options.max_side)]
+        views += [View(tile, tile.size, reach.largest_face) for tile in _tiles(size, options.max_side)]
     return views
 
 
-def search_sizes(size: Size, options: DetectionOptions) -> list[Size]:
+def search_sizes(size: Size, options: DetectionOptions, smallest_view: int) -> list[Size]:
     """``size`` enlarged to the shorter side ``min_side``, but never larger than ``max_side``, then repeatedly halved."""
     scale = min(max(1.0, options.min_side / min(size)), options.max_side / max(size))
     sizes = [_scaled(size, scale)]
-    while max(sizes[-1]) > SMALLEST_SIDE:
+    while max(sizes[-1]) > smallest_view:
         scale /= 2
         sizes.append(_scaled(size, scale))
     return sizes

@@ -15,7 +15,7 @@ from .scenes import Scene, Scenes
 
 PEAK_SIGMA = 0.07  # width of a face's peak in the score map, as a fraction of the face's size
 REGRESSION_FLOOR = 0.3  # cells above this part of a peak learn the box and landmarks
-BOX_WEIGHT, LANDMARK_WEIGHT = 1.0, 5.0
+BOX_WEIGHT, LANDMARK_WEIGHT = 1.0, 20.0
 
 
 def make_targets(scene: Scene) -> Tensor:

@@ -22,6 +22,8 @@ from .faces import FaceSet, list_faces
 
 BACKGROUND_SIDE = 1024  # backgrounds are kept in memory with this longer side
 SMALLEST_FACE_PX = 9.0  # faces below this are pasted nowhere
+TYPICAL_FACE_PX = (12.0, 180.0)  # larger ones are found in a smaller view of the picture
+LEGIBLE_FACE_PX = 10.0  # a face still looks like one when reduced to this
 MOST_FACES, MOST_DISTRACTORS = 20, 8
 HIDDEN_LIMIT = 0.25  # a pasted body may cover this part of an earlier face's box
 
@@ -115,11 +117,11 @@ class Scenes:
             self._paste_distractor(canvas, random)
         placed: list[tuple[Box, np.ndarray]] = []
         # One typical size a picture, as in group photos; lone big faces and crowds both occur.
-        typical_px = math.exp(random.uniform(math.log(12), math.log(0.8 * self._side)))
+        typical_px = math.exp(random.uniform(*np.log(TYPICAL_FACE_PX)))
         wanted = 0 if random.random() < 0.12 else int(random.integers(1, 2 + int(0.35 * self._side / typical_px) ** 2))
         for _ in range(min(wanted, MOST_FACES)):
             self._paste_one(canvas, placed, typical_px * random.uniform(0.7, 1.4), random)
-        image = _photographed(torch.from_numpy(np.array(canvas)).permute(2, 0, 1).float() / 255, random)
+        image = _photographed(canvas, typical_px / LEGIBLE_FACE_PX, random)
         return Scene(
             image,
             np.array([box for box, _ in placed], np.float32).reshape(-1, 4),
@@ -212,8 +214,12 @@ def _overlap(box: Box, other: Box) -> bool:
     return width > 0 and height > 0 and width * height > 0.1 * min(box.area, other.area)
 
 
-def _photographed(image: Tensor, random: Generator) -> Tensor:
-    """The scene as an old or cheap camera would give it."""
+def _photographed(canvas: Image.Image, most_reduction: float, random: Generator) -> Tensor:
+    """The scene (3, S, S) as an old or cheap camera would give it, at most ``most_reduction`` times too coarse."""
+    if random.random() < 0.35:
+        side = round(canvas.width / math.exp(random.uniform(0, math.log(max(most_reduction, 1)))))
+        canvas = canvas.resize((side, side), Image.Resampling.BOX).resize(canvas.size, Image.Resampling.BICUBIC)
+    image = torch.from_numpy(np.array(canvas)).permute(2, 0, 1).float() / 255
     if random.random() < 0.35:
         image = operations.grey(image)
         image = ((image - 0.5) * random.uniform(0.6, 1.2) + random.uniform(0.35, 0.65)).clamp(0, 1)

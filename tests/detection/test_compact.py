@@ -55,7 +55,7 @@ def test_faces_are_where_they_were_planted() -> None:
 
 
 def test_only_local_maxima_above_the_threshold_are_faces() -> None:
-    image = planted((10, 12, 0.75), (11, 12, 0.875), (11, 13, 0.8), (40, 12, 0.49))
+    image = planted((10, 12, 0.75), (11, 12, 0.875), (11, 13, 0.8), (28, 12, 0.49), size=(128, 128))
     (faces,) = detector(DetectionOptions(min_score=0.5, min_side=1, min_eye_distance=0, max_overlap=1)).detect(
         image[None]
     )
@@ -66,6 +66,13 @@ def test_overlapping_maxima_and_equal_neighbours_are_one_face() -> None:
     image = planted((10, 12, 0.75), (13, 12, 0.875), (40, 12, 0.75), (41, 12, 0.75))
     (faces,) = detector().detect(image[None])
     assert [face.box.center for face in faces] == [(54, 50), (162, 50)]
+
+
+def test_a_large_face_without_detail_is_found_in_a_smaller_view() -> None:
+    """The planted network answers with a box of 40 pixels; seen at a quarter of the size the face has 160."""
+    image = planted((7, 7, 0.75), size=(128, 128)).repeat_interleave(4, 1).repeat_interleave(4, 2)
+    (faces,) = detector().detect(image[None])
+    assert round(max(face.box.width for face in faces)) == 160
 
 
 def test_default_threshold_is_a_half() -> None:

@@ -12,8 +12,10 @@ from psfr_core.detection.candidates import Candidates
 from psfr_core.detection.face import Face
 from psfr_core.detection.options import DetectionOptions
 from psfr_core.detection.search import search_faces
+from psfr_core.detection.views import NetworkReach
 from psfr_core.errors import InputError
 
+REACH = NetworkReach()
 NETWORK = nn.Identity().eval()
 FACE_POINTS = torch.tensor([[-0.25, -0.2], [0.25, -0.2], [0.0, 0.0], [-0.2, 0.25], [0.2, 0.25]])
 
@@ -50,7 +52,8 @@ def centers(faces: list[Face]) -> Tensor:
 def test_coordinates_are_those_of_the_input(size: tuple[int, int]) -> None:
     side = min(size) // 4 | 1  # odd, so that the square has a middle pixel
     x, y = size[0] // 3, size[1] // 2
-    (faces,) = search_faces(image_of(size, (x, y, side))[None], NETWORK, squares, DetectionOptions(min_eye_distance=0))
+    image = image_of(size, (x, y, side))[None]
+    (faces,) = search_faces(image, NETWORK, squares, DetectionOptions(min_eye_distance=0), REACH)
     assert len(faces) == 1
     torch.testing.assert_close(centers(faces), torch.tensor([[x, y]]).float(), atol=0.05, rtol=0)
     torch.testing.assert_close(faces[0].landmarks, torch.tensor([x, y]) + side * FACE_POINTS, atol=0.2, rtol=0)
@@ -67,12 +70,12 @@ def test_highest_score_comes_first_and_frames_stay_apart() -> None:
             image_of((200, 150), (60, 70, 25)),
         ]
     )
-    together = search_faces(frames, NETWORK, squares, DetectionOptions(batch_size=2))
+    together = search_faces(frames, NETWORK, squares, DetectionOptions(batch_size=2), REACH)
     assert [len(faces) for faces in together] == [3, 0, 1]
     expected = torch.tensor([[150.0, 40], [40, 40], [90, 100]])
     torch.testing.assert_close(centers(together[0]), expected, atol=0.05, rtol=0)
     for frame, faces in zip(frames, together, strict=True):
-        (alone,) = search_faces(frame[None], NETWORK, squares, DetectionOptions())
+        (alone,) = search_faces(frame[None], NETWORK, squares, DetectionOptions(), REACH)
         assert [face.box for face in alone] == [face.box for face in faces]
 
 
@@ -80,9 +83,9 @@ def test_tiles_find_faces_too_small_for_the_shrunken_image() -> None:
     tiny, large = (1000, 333, 11), (400, 300, 201)
     image = image_of((1500, 600), tiny, large)[None]
     options = DetectionOptions(max_side=512, min_side=64, min_eye_distance=1)
-    (without,) = search_faces(image, NETWORK, squares, options)
+    (without,) = search_faces(image, NETWORK, squares, options, REACH)
     torch.testing.assert_close(centers(without), torch.tensor([[400.0, 300]]), atol=0.05, rtol=0)
-    (with_tiles,) = search_faces(image, NETWORK, squares, replace(options, tiles=True))
+    (with_tiles,) = search_faces(image, NETWORK, squares, replace(options, tiles=True), REACH)
     torch.testing.assert_close(centers(with_tiles), torch.tensor([[1000.0, 333], [400, 300]]), atol=0.05, rtol=0)
 
 
@@ -91,7 +94,7 @@ def test_no_piece_of_a_face_is_reported() -> None:
     for x in range(150, 1350, 75):
         image = image_of((1500, 600), (x, 290, 121))[None]
         options = DetectionOptions(max_side=512, min_side=64, tiles=True)
-        (faces,) = search_faces(image, NETWORK, squares, options)
+        (faces,) = search_faces(image, NETWORK, squares, options, REACH)
         torch.testing.assert_close(centers(faces), torch.tensor([[x, 290.0]]), atol=0.05, rtol=0)
 
 
@@ -107,13 +110,13 @@ def test_large_views_do_not_report_large_faces() -> None:
         ]
 
     image = image_of((1200, 900), (500, 400, 601))[None]
-    (faces,) = search_faces(image, NETWORK, twice_when_large, DetectionOptions(max_overlap=0.2))
+    (faces,) = search_faces(image, NETWORK, twice_when_large, DetectionOptions(max_overlap=0.2), REACH)
     torch.testing.assert_close(centers(faces), torch.tensor([[500.0, 400]]), atol=0.1, rtol=0)
 
 
 def test_eyes_too_near_to_each_other_are_no_face() -> None:
     image = image_of((512, 512), (100, 100, 41), (300, 300, 19))[None]
-    (faces,) = search_faces(image, NETWORK, squares, DetectionOptions(min_eye_distance=10))
+    (faces,) = search_faces(image, NETWORK, squares, DetectionOptions(min_eye_distance=10), REACH)
     torch.testing.assert_close(centers(faces), torch.tensor([[100.0, 100]]), atol=0.05, rtol=0)
 
 
@@ -122,7 +125,7 @@ def test_input_is_left_alone_and_values_beyond_the_range_do_no_harm() -> None:
     bright = torch.where(image > 0, 50.0, -3.0)
     bright_before = bright.clone()
     for given in (image, bright, image.half(), image.double()):
-        (faces,) = search_faces(given, NETWORK, squares, DetectionOptions())
+        (faces,) = search_faces(given, NETWORK, squares, DetectionOptions(), REACH)
         torch.testing.assert_close(centers(faces[:1]), torch.tensor([[100.0, 100]]), atol=0.05, rtol=0)
     assert torch.equal(bright, bright_before)
 
@@ -134,7 +137,7 @@ def test_network_gets_its_own_precision() -> None:
         seen.append(images.dtype)
         return [squares(image[None].float())[0] for image in images]
 
-    search_faces(torch.zeros(1, 3, 40, 40), nn.Conv2d(3, 1, 1).double().eval(), propose, DetectionOptions())
+    search_faces(torch.zeros(1, 3, 40, 40), nn.Conv2d(3, 1, 1).double().eval(), propose, DetectionOptions(), REACH)
     assert seen == [torch.float64]
 
 
@@ -150,9 +153,9 @@ def test_network_gets_its_own_precision() -> None:
 )
 def test_bad_images_are_refused(images: Tensor, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        search_faces(images, NETWORK, squares, DetectionOptions())
+        search_faces(images, NETWORK, squares, DetectionOptions(), REACH)
 
 
 def test_network_in_training_mode_is_refused() -> None:
     with pytest.raises(InputError, match=r"training mode. Call its eval\(\) first"):
-        search_faces(torch.zeros(1, 3, 8, 8), nn.Identity(), squares, DetectionOptions())
+        search_faces(torch.zeros(1, 3, 8, 8), nn.Identity(), squares, DetectionOptions(), REACH)

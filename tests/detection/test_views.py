@@ -9,9 +9,10 @@ import torch
 
 from psfr_core.detection.candidates import Candidates
 from psfr_core.detection.options import DetectionOptions
-from psfr_core.detection.views import View, search_sizes, views_of
+from psfr_core.detection.views import NetworkReach, View, search_sizes, views_of
 from psfr_core.geometry.box import PixelBox, Size
 
+REACH = NetworkReach()
 OPTIONS = DetectionOptions(max_side=1280, min_side=512)
 
 
@@ -29,18 +30,18 @@ OPTIONS = DetectionOptions(max_side=1280, min_side=512)
     ],
 )
 def test_search_sizes(size: tuple[int, int], expected: list[tuple[int, int]]) -> None:
-    assert search_sizes(Size(*size), OPTIONS) == expected
+    assert search_sizes(Size(*size), OPTIONS, 512) == expected
 
 
 def test_only_the_smallest_view_may_report_large_faces() -> None:
-    assert [view.largest_face for view in views_of(Size(1000, 700), OPTIONS)] == [400, float("inf")]
-    assert [view.largest_face for view in views_of(Size(400, 300), OPTIONS)] == [400, float("inf")]
-    assert [view.largest_face for view in views_of(Size(512, 512), OPTIONS)] == [float("inf")]
+    assert [view.largest_face for view in views_of(Size(1000, 700), OPTIONS, REACH)] == [400, float("inf")]
+    assert [view.largest_face for view in views_of(Size(400, 300), OPTIONS, REACH)] == [400, float("inf")]
+    assert [view.largest_face for view in views_of(Size(512, 512), OPTIONS, REACH)] == [float("inf")]
 
 
 @pytest.mark.parametrize("size", [(1281, 900), (5000, 300), (300, 5000), (3000, 2001)])
 def test_tiles_cover_the_image_and_overlap(size: tuple[int, int]) -> None:
-    tiles = views_of(Size(*size), DetectionOptions(max_side=640, tiles=True))
+    tiles = views_of(Size(*size), DetectionOptions(max_side=640, tiles=True), REACH)
     tiles = [view for view in tiles if view.part != (0, 0, *size)]
     covered = torch.zeros(size[1], size[0])
     for view in tiles:
@@ -54,7 +55,7 @@ def test_tiles_cover_the_image_and_overlap(size: tuple[int, int]) -> None:
 
 def test_small_images_have_no_tiles() -> None:
     options = DetectionOptions(tiles=True)
-    assert len(views_of(Size(1280, 900), options)) == len(views_of(Size(1280, 900), DetectionOptions()))
+    assert len(views_of(Size(1280, 900), options, REACH)) == len(views_of(Size(1280, 900), DetectionOptions(), REACH))
 
 
 def test_views_are_padded_to_multiples_of_32() -> None:
