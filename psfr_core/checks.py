@@ -8,13 +8,14 @@ from .errors import InputError
 def check_shape(tensor: Tensor, pattern: str, name: str) -> None:
     """Raise InputError unless ``tensor`` has the shape ``pattern`` describes.
 
-    ``pattern`` names one axis a word: a number must match, a letter stands for any size of at least 1,
-    ``check_shape(crops, "B 3 H W", "crops")``.
+    ``pattern`` names one axis a word: a number must match, a letter stands for any size of at least 1, and the same letter for
+    the same size: ``check_shape(crops, "B 3 S S", "crops")``.
     """
     axes = pattern.split()
     shape = tuple(tensor.shape)
+    sizes = {axis: int(axis) if axis.isdigit() else size for axis, size in zip(axes, shape, strict=False)}
     fits = len(shape) == len(axes) and all(
-        size == int(axis) if axis.isdigit() else size >= 1 for size, axis in zip(shape, axes, strict=True)
+        size == sizes[axis] and size >= 1 for axis, size in zip(axes, shape, strict=True)
     )
     if not fits:
         raise InputError(f"{name} must have the shape ({', '.join(axes)}), got {shape}.")

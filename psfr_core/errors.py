@@ -25,6 +25,10 @@ class DownloadError(PsfrError):
     """A download failed, or brought something else than expected."""
 
 
+class PublishError(PsfrError):
+    """An upload failed."""
+
+
 class ImageFileError(PsfrError):
     """An image file cannot be read or written."""
 

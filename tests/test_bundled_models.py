@@ -31,7 +31,7 @@ DEGRADATION = Degradation(
 
 @pytest.fixture(scope="module")
 def models() -> psfr_core.RestorationModels:
-    return psfr_core.load_models(detector="facenet", device="cpu")
+    return psfr_core.load_models(detector="compact-face", device="cpu")
 
 
 def photo(name: str) -> tuple[Tensor, Tensor]:
@@ -99,5 +99,5 @@ def test_a_picture_without_faces_stays_as_it_is(models: psfr_core.RestorationMod
 
 
 def test_bundled_models_are_named_in_the_manifest() -> None:
-    for name in ("psfrgan-256", "parsenet-256", "facenet"):
+    for name in ("psfrgan-256", "parsenet-256", "compact-face"):
         assert model_file(name).is_bundled

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import apply_degradation, sample_degradation
-from ..errors import OptionError
 from ..geometry.box import Size
 from ..imaging.io import read_image, write_image
 from .files import for_each_image, plan_outputs
@@ -32,10 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes a PNG file for each picture and prints what was done to it; 1 when a picture failed."""
     config = take_options(args, DegradationConfig)
-    if args.hq is not None and args.hq.resolve() == args.output.resolve():
-        raise OptionError(f"--hq and --output are the same folder, {args.output}. Give two.")
-    plan = plan_outputs(args.inputs, args.output, ".png")
-    hq_plan = plan_outputs(args.inputs, args.hq, ".png") if args.hq else {}
+    plan = plan_outputs(args.inputs, args.output, ".png", lambda target: [target, *_clean(target, args.hq)])
     seeds = {source: args.seed + index for index, source in enumerate(plan)}
 
     def degrade(source: Path, target: Path) -> None:
@@ -44,12 +40,17 @@ def run(args: argparse.Namespace) -> int:
         degradation = sample_degradation(config, min(Size.of(hq)), torch.Generator().manual_seed(seeds[source]))
         pair = apply_degradation(hq, degradation)
         write_image(target, replace(image, pixels=torch.cat((pair.lq, alpha)), bit_depth=8))
-        if source in hq_plan:
-            hq_plan[source].parent.mkdir(parents=True, exist_ok=True)
-            write_image(hq_plan[source], replace(image, pixels=torch.cat((pair.hq, alpha)), bit_depth=8))
+        for path in _clean(target, args.hq):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_image(path, replace(image, pixels=torch.cat((pair.hq, alpha)), bit_depth=8))
         print(f"{target}: {degradation}")
 
     return for_each_image("degrading", plan, degrade)
+
+
+def _clean(target: Path, folder: Path | None) -> list[Path]:
+    """Where the picture goes that ``target`` should become, if it is wanted."""
+    return [] if folder is None else [folder / target.name]
 
 
 def _color_and_alpha(pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,15 +33,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Detects faces in all images; 1 when some failed."""
     selection = take_options(args, SelectionOptions, skip=_SKIPPED)
+    plan = plan_outputs(args.inputs, args.output, ".png")
     detector = take_detector(args)
+    counts: list[int] = []
 
     def detect(source: Path, target: Path) -> None:
-        image = to_rgb(read_image(source).pixels)
+        photo = read_image(source)
+        image = to_rgb(photo.pixels)
         faces = select_faces(detector.detect(image[None])[0], Size.of(image), selection)
-        write_image(target, ImageFile(draw_faces(image, faces)))
+        write_image(target, ImageFile(draw_faces(image, faces), icc_profile=photo.icc_profile))
         target.with_suffix(".json").write_text(json.dumps(_as_json(Size.of(image), faces), indent=2) + "\n")
+        counts.append(len(faces))
 
-    return for_each_image("detecting", plan_outputs(args.inputs, args.output, ".png"), detect)
+    code = for_each_image("detecting", plan, detect)
+    print(f"{sum(counts)} faces found in {len(counts)} images: {args.output}")
+    return code
 
 
 def _as_json(size: Size, faces: list[Face]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +14,12 @@ import torch
 from torch import Tensor
 
 from ..detection.face import Face
-from ..errors import ImageFileError
+from ..errors import ImageFileError, OptionError
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import ImageFile, find_images, read_image, write_image
 from ..imaging.resize import resize
+from .files import for_each_image
 from .model_options import add_model_arguments, take_detector, take_device
 from .progress import progress_bar
 
@@ -65,16 +67,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _images(args: argparse.Namespace) -> int:
+    for folder in (args.results, args.references):
+        if not folder.is_dir():
+            raise ImageFileError(f"{folder} is no folder. Give the folder of the results and that of the references.")
     lpips = _lpips(args)
-    names = [path.name for path in find_images([args.results])]
     rows: dict[str, Row] = {}
-    for name in names:
-        reference = args.references / name
+
+    def compare(result: Path, reference: Path) -> None:
         if not reference.exists():
-            raise ImageFileError(f"{args.results / name} has no reference: {reference} does not exist.")
-        result, clean = (to_rgb(read_image(path).pixels)[None] for path in (args.results / name, reference))
-        rows[name] = _compare(result, clean, lpips)
-    return _report(args, rows)
+            raise ImageFileError(f"it has no reference: {reference} does not exist.")
+        images, references = (to_rgb(read_image(path).pixels)[None] for path in (result, reference))
+        rows[result.name] = _compare(images, references, lpips)
+
+    pairs = {path: args.references / path.name for path in find_images([args.results])}
+    return for_each_image("comparing", pairs, compare) or _report(args, rows)
 
 
 def _generator(args: argparse.Namespace) -> int:
@@ -82,9 +88,9 @@ def _generator(args: argparse.Namespace) -> int:
     from ..restoration.enhance import enhance_faces
     from ..weights.loader import load_generator, load_parse_net
 
+    lpips = _lpips(args)
     device = take_device(args)
     generator, parse_net = load_generator(args.generator).to(device), load_parse_net(args.parser).to(device)
-    lpips = _lpips(args)
     rows: dict[str, Row] = {}
     strips: list[Tensor] = []
     for name, lq, hq in _degraded_faces(args, generator.config.size):
@@ -92,7 +98,8 @@ def _generator(args: argparse.Namespace) -> int:
         before, after = _compare(lq, hq, lpips), _compare(restored, hq, lpips)
         rows[name] = {f"{key}_before": value for key, value in before.items()}
         rows[name] |= {f"{key}_after": value for key, value in after.items()}
-        strips.append(torch.cat([lq, restored, hq], dim=3)[0].clamp(0, 1))
+        if args.sheet:
+            strips.append(torch.cat([lq, restored, hq], dim=3)[0].clamp(0, 1))
     if args.sheet:
         write_image(args.sheet, ImageFile(torch.cat(strips, dim=1)))
     return _report(args, rows)
@@ -100,7 +107,7 @@ def _generator(args: argparse.Namespace) -> int:
 
 def _parser(args: argparse.Namespace) -> int:
     from ..metrics.parsing_iou import ConfusionMatrix, mean_iou
-    from ..parsing.labels import FaceRegion, RegionGroup
+    from ..parsing.labels import MEASURED_REGIONS
     from ..parsing.parse_map import ParseMap
     from ..parsing.parser import parse_faces
     from ..weights.loader import load_parse_net
@@ -111,9 +118,8 @@ def _parser(args: argparse.Namespace) -> int:
     for name, lq, _ in _degraded_faces(args, parse_net.config.size):
         true = ParseMap.from_png(args.labels / f"{name}.png").resized(Size.of(lq))
         total += ConfusionMatrix.of(parse_faces(lq.to(device), parse_net).labels.cpu(), true.labels)
-    measured = (RegionGroup.FACE.regions - {FaceRegion.GLASSES}) | {FaceRegion.HAIR, FaceRegion.BACKGROUND}
-    row = {"mean_iou": mean_iou(total, measured), "accuracy": total.accuracy}
-    row |= {region.name.lower(): total.iou(region) for region in sorted(measured)}
+    row = {"mean_iou": mean_iou(total, MEASURED_REGIONS), "accuracy": total.accuracy}
+    row |= {region.name.lower(): total.iou(region) for region in sorted(MEASURED_REGIONS)}
     return _report(args, {"all": row})
 
 
@@ -173,7 +179,11 @@ def _degraded_faces(args: argparse.Namespace, size: int):  # noqa: ANN202
 def _lpips(args: argparse.Namespace) -> Lpips | None:
     from ..metrics.lpips import load_lpips
 
-    return load_lpips(args.features, args.heads) if args.features and args.heads else None
+    if not args.features and not args.heads:
+        return None
+    if not args.features or not args.heads:
+        raise OptionError("LPIPS needs both --features and --heads; one of them is missing.")
+    return load_lpips(args.features, args.heads)
 
 
 def _compare(images: Tensor, references: Tensor, lpips: Lpips | None) -> Row:
@@ -196,7 +206,8 @@ def _report(args: argparse.Namespace, rows: dict[str, Row]) -> int:
     print("| | " + " | ".join(f"{means[column]:.4f}" for column in columns) + " |")
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "summary.json").write_text(json.dumps({"count": len(rows), "mean": means}, indent=2) + "\n")
+        finite = {column: mean if math.isfinite(mean) else None for column, mean in means.items()}  # JSON has no NaN
+        (args.out / "summary.json").write_text(json.dumps({"count": len(rows), "mean": finite}, indent=2) + "\n")
         with (args.out / "images.csv").open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["name", *columns])

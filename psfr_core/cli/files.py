@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..errors import ImageFileError, PsfrError
-from ..imaging.io import WRITABLE_SUFFIXES, find_images
-from .progress import progress_bar
+from ..errors import OptionError, PsfrError
+from ..imaging.io import READABLE_SUFFIXES, WRITABLE_SUFFIXES, find_images
+from .progress import progress_bar, report
+
+Written = Callable[[Path], Iterable[Path]]  # every file a command writes for one target
 
 
-def plan_outputs(inputs: Iterable[str], output: Path, suffix: str | None = None) -> dict[Path, Path]:
+def plan_outputs(
+    inputs: Iterable[str], output: Path, suffix: str | None = None, written: Written = lambda target: [target]
+) -> dict[Path, Path]:
     """Where the result of each input image goes: into the folder ``output``, or to the file ``output`` for a single image.
 
-    ``suffix`` replaces the suffix of the inputs. Raises ImageFileError when two results would have one name, or a result would
-    overwrite an input.
+    ``suffix`` replaces the suffix of the inputs. Raises OptionError when two results would have one name, when a result
+    would overwrite an input, or when ``output`` names a file that it cannot be.
     """
     sources = find_images(list(inputs))
-    if len(sources) == 1 and output.suffix.lower() in WRITABLE_SUFFIXES and not output.is_dir():
-        plan = {sources[0]: output}
+    if _looks_like_file(output):
+        plan = {sources[0]: _checked_file(output, len(sources), suffix)}
     else:
         plan = {source: output / source.with_suffix(suffix or _writable(source.suffix)).name for source in sources}
-    taken: dict[Path, Path] = {source.resolve(): source for source in sources}
+    taken: dict[Path, Path] = {}
     for source, target in plan.items():
-        other = taken.setdefault(target.resolve(), source)
-        if target.resolve() in {path.resolve() for path in sources}:
-            raise ImageFileError(f"{target} is an input and is not overwritten. Choose another output folder.")
-        if other is not source:
-            raise ImageFileError(
-                f"{source} and {other} would both be written to {target}. Rename one, or use two output folders."
-            )
+        for path in written(target):
+            if path.exists() and any(path.samefile(other) for other in sources):
+                raise OptionError(f"{path} is an input and is not overwritten. Choose another output folder.")
+            if path.resolve() in taken:
+                raise OptionError(
+                    f"{path} would be written twice, for {taken[path.resolve()]} and for {source}. "
+                    "Rename one, or use two output folders."
+                )
+            taken[path.resolve()] = source
     return plan
 
 
@@ -44,11 +49,27 @@ def for_each_image(label: str, plan: dict[Path, Path], process: Callable[[Path, 
                 process(source, target)
             except (PsfrError, OSError) as error:
                 failed += 1
-                print(f"{source}: {error}", file=sys.stderr)
+                report(f"{source}: {error}")
             show(done, len(plan))
     if failed:
-        print(f"{failed} of {len(plan)} images failed, see above.", file=sys.stderr)
+        report(f"{failed} of {len(plan)} images failed, see above.")
     return 1 if failed else 0
+
+
+def _looks_like_file(output: Path) -> bool:
+    return not output.is_dir() and output.suffix.lower() in {*READABLE_SUFFIXES, ".json"}
+
+
+def _checked_file(output: Path, count: int, suffix: str | None) -> Path:
+    if count > 1:
+        raise OptionError(f"{output} is one file, but there are {count} images. Name a folder.")
+    if output.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise OptionError(f"{output}: cannot write {output.suffix}. Use one of {', '.join(WRITABLE_SUFFIXES)}.")
+    if suffix is not None and suffix != output.suffix.lower():
+        raise OptionError(
+            f"{output} is to be a {output.suffix} file, but {suffix} is wanted. Name a folder or {suffix}."
+        )
+    return output
 
 
 def _writable(suffix: str) -> str:

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_arguments(command_parser)
             command_parser.set_defaults(run=command.run)
     args = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    _show_our_messages()
     try:
         return args.run(args)
     except OptionError as error:
@@ -46,9 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PsfrError as error:
         print(f"psfr {args.command}: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a folder that cannot be entered, a disk that is full
+        print(f"psfr {args.command}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"psfr {args.command}: stopped.", file=sys.stderr)
         return 130
+
+
+def _show_our_messages() -> None:
+    """This library's log goes to the terminal; those of the packages it uses stay as they are."""
+    log = logging.getLogger(__name__.split(".")[0])
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler())
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, networks: bool = Tru
         group.add_argument("--generator", default="psfrgan-256", help="default: psfrgan-256, bundled")
         group.add_argument("--parser", default="parsenet-256", help="default: parsenet-256, bundled")
         group.add_argument("--dtype", choices=_DTYPES, default="float32", help="of generator and parser")
-    group.add_argument("--detector", help="default: a RetinaFace that is at hand, else facenet, bundled")
+    group.add_argument("--detector", help="default: a RetinaFace that is at hand, else compact-face, bundled")
     group.add_argument(
         "--models-folder", type=Path, action="append", default=[], help="look here for models; repeatable"
     )
@@ -68,8 +68,6 @@ def take_detector(args: argparse.Namespace) -> FaceDetector:
 
 def take_device(args: argparse.Namespace) -> torch.device:
     """The device asked for, or the best there is."""
-    import torch
+    from ..restoration.models import usable_device
 
-    from ..restoration.models import best_device
-
-    return torch.device(args.device) if args.device else best_device()
+    return usable_device(args.device)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ..alignment.align import align_faces
+from ..errors import OptionError
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import ImageFile, read_image, write_image
@@ -34,24 +35,36 @@ def run(args: argparse.Namespace) -> int:
     """
     from ..weights.loader import load_parse_net
 
+    if args.size is not None and args.size < 1:
+        raise OptionError(f"--size must be at least 1 pixel, got {args.size}.")
+    plan = plan_outputs(args.inputs, args.output, ".png", lambda target: [target, _colours(target)])
     device = take_device(args)
     parse_net = load_parse_net(args.parser, folders=args.models_folder, download=args.download).to(device)
     size = args.size or parse_net.config.size
     detector = None if args.aligned else take_detector(args)
+    written: list[Path] = []
 
     def parse(source: Path, target: Path) -> None:
-        image = to_rgb(read_image(source).pixels)
+        photo = read_image(source)
+        image = to_rgb(photo.pixels)
         if detector is None:
-            crops, names = resize(image, Size(size, size)).clamp(0, 1)[None], [target.stem]
+            crops = {target: resize(image, Size(size, size)).clamp(0, 1)}
         else:
-            aligned = align_faces(image, detector.detect(image[None])[0], size)
-            crops, names = [face.crop for face in aligned], [f"{target.stem}_{n}" for n in range(len(aligned))]
-        for crop, name in zip(crops, names, strict=True):
+            faces = align_faces(image, detector.detect(image[None])[0], size)
+            crops = {target.with_name(f"{target.stem}_{n}.png"): face.crop for n, face in enumerate(faces)}
+        for path, crop in crops.items():
             parse_map = parse_faces(crop[None].to(device), parse_net)
-            parse_map.to_png(target.with_name(f"{name}.png"))
-            write_image(target.with_name(f"{name}_color.png"), ImageFile(parse_map.to_color()[0]))
+            parse_map.to_png(path)
+            write_image(_colours(path), ImageFile(parse_map.to_color()[0]))
             if detector is not None:
-                write_image(target.with_name(f"{name}_crop.png"), ImageFile(crop))
+                write_image(path.with_name(f"{path.stem}_crop.png"), ImageFile(crop, icc_profile=photo.icc_profile))
+            written.append(path)
 
     with torch.no_grad():
-        return for_each_image("parsing", plan_outputs(args.inputs, args.output, ".png"), parse)
+        code = for_each_image("parsing", plan, parse)
+    print(f"{len(written)} faces parsed: {args.output}")
+    return code
+
+
+def _colours(labels: Path) -> Path:
+    return labels.with_name(f"{labels.stem}_color.png")

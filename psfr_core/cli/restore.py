@@ -44,23 +44,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Restores all images; 1 when some failed."""
     options = _options(args)
-    plan = plan_outputs(args.inputs, args.output, f".{args.format}" if args.format else None)
+    plan = plan_outputs(
+        args.inputs,
+        args.output,
+        f".{args.format}" if args.format else None,
+        lambda target: [target, _comparison(target)] if args.compare else [target],
+    )
     models = take_models(args)
-    faces = 0
+    counts: list[int] = []
 
     def restore(source: Path, target: Path) -> None:
-        nonlocal faces
         before = read_image(source)
         result = restore_image(before.pixels, models, options)
         write_image(target, replace(before, pixels=result.image))
         if args.compare:
             pictures = side_by_side([to_rgb(before.pixels), to_rgb(result.image)])
-            write_image(target.with_name(f"{target.stem}_compare.png"), ImageFile(pictures))
-        faces += len(result.faces)
+            write_image(_comparison(target), ImageFile(pictures, icc_profile=before.icc_profile))
+        counts.append(len(result.faces))
 
     code = for_each_image("restoring", plan, restore)
-    print(f"{faces} faces restored in {len(plan)} images: {args.output}")
+    print(f"{sum(counts)} faces restored in {len(counts)} images: {args.output}")
     return code
+
+
+def _comparison(target: Path) -> Path:
+    return target.with_name(f"{target.stem}_compare.png")
 
 
 def _options(args: argparse.Namespace) -> RestoreOptions:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from ..weights.architectures import FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
+from ..errors import OptionError
+from ..weights.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
 from .options import add_options, take_options
 from .progress import progress_bar
 
@@ -78,7 +79,9 @@ def _train_parser(args: argparse.Namespace) -> int:
     from ..weights.loader import load_parse_net
 
     config = ParseNetConfig(tuple(args.channels), args.residual_blocks)
-    network = load_parse_net(args.start_from) if args.start_from else ParseNet(config)
+    network = ParseNet(config)
+    if args.start_from:
+        _copy_weights(load_parse_net(args.start_from), network)
     faces, validation = _faces(args, network.config.size)
     trainee = ParserTrainee(_placed(network, args), _samples(faces, args), validation, args.val_count)
     return _finish(trainee, args, PARSE_NET)
@@ -105,14 +108,14 @@ def _train_generator(args: argparse.Namespace) -> int:
 
 
 def _train_detector(args: argparse.Namespace) -> int:
-    from ..networks.face_net import FaceNet, FaceNetConfig
+    from ..networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
     from ..training.detector import DetectorTrainee
     from ..training.scenes import Scenes, load_backgrounds, make_distractors
     from ..weights.loader import load_detector_network
 
-    network = FaceNet(FaceNetConfig(tuple(args.channels)))
+    network = CompactFaceNet(CompactFaceNetConfig(tuple(args.channels)))
     if args.start_from:
-        network.load_state_dict(load_detector_network(args.start_from).state_dict())
+        _copy_weights(load_detector_network(args.start_from), network)
     faces, validation = _face_sets(args, 256)
     backgrounds = load_backgrounds(args.backgrounds)
 
@@ -122,7 +125,7 @@ def _train_detector(args: argparse.Namespace) -> int:
     trainee = DetectorTrainee(
         _placed(network, args), scenes(faces, args.seed), scenes(validation, VALIDATION_SEED), args.val_count
     )  # type: ignore[arg-type]
-    return _finish(trainee, args, FACE_NET)
+    return _finish(trainee, args, COMPACT_FACE_NET)
 
 
 def _labelled(faces: FaceSet, teacher: Path) -> list[CutOut]:
@@ -179,6 +182,16 @@ def _teachers(args: argparse.Namespace, with_discriminator: bool) -> Teachers:
         features=load_image_features(args.features, args.feature_layers).to(args.device) if args.features else None,
         discriminator=discriminator,
     )
+
+
+def _copy_weights(source: nn.Module, target: nn.Module) -> None:
+    try:
+        target.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise OptionError(
+            f"The network of --start-from ({getattr(source, 'config', type(source).__name__)}) is not the one to be trained "
+            f"({target.config}). Give its channels."
+        ) from error
 
 
 def _placed(network: N, args: argparse.Namespace) -> N:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..networks.face_net import FaceNet, FaceNetOutput
+from ..networks.compact_face_net import CompactFaceNet, CompactFaceNetOutput
 from .candidates import Candidates
 from .face import Face
 from .options import DetectionOptions
@@ -16,13 +16,13 @@ from .views import NetworkReach
 DEFAULT_MIN_SCORE = 0.5
 REACH = NetworkReach(largest_face=160, smallest_view=128)
 
-_CENTER = 0.5  # FaceNet's boxes count from the centre of the top-left pixel, candidates' from its corner
+_CENTER = 0.5  # CompactFaceNet's boxes count from the centre of the top-left pixel, candidates' from its corner
 
 
 class CompactDetector:
-    """Finds faces with a ``FaceNet`` in eval mode; a face is a local maximum of its score map."""
+    """Finds faces with a ``CompactFaceNet`` in eval mode; a face is a local maximum of its score map."""
 
-    def __init__(self, network: FaceNet, options: DetectionOptions | None = None) -> None:
+    def __init__(self, network: CompactFaceNet, options: DetectionOptions | None = None) -> None:
         self.network = network
         self.options = options or DetectionOptions()
         self.min_score = DEFAULT_MIN_SCORE if self.options.min_score is None else self.options.min_score
@@ -32,7 +32,7 @@ class CompactDetector:
         return search_faces(images, self.network, self._propose, self.options, REACH)
 
     def _propose(self, images: Tensor) -> list[Candidates]:
-        output = FaceNetOutput(*(tensor.float() for tensor in self.network(images)))
+        output = CompactFaceNetOutput(*(tensor.float() for tensor in self.network(images)))
         scores = torch.sigmoid(output.score_logits)
         is_peak = (scores == F.max_pool2d(scores, 3, stride=1, padding=1)) & (scores >= self.min_score)
         return [

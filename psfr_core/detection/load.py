@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
-from ..networks.face_net import FaceNet
+from ..networks.compact_face_net import CompactFaceNet
 from ..weights.loader import load_detector_network
 from ..weights.locate import find_model_file
 from ..weights.manifest import model_file
+from ..weights.retinaface import facexlib_works
 from .compact import CompactDetector
 from .face import FaceDetector
 from .options import DetectionOptions
 from .retinaface import RetinaFaceDetector
 
-BUNDLED_DETECTOR = "facenet"
+logger = logging.getLogger(__name__)
+
+BUNDLED_DETECTOR = "compact-face"
 PREFERRED_DETECTORS = ("retinaface-resnet50", "retinaface-mobile0.25")  # most accurate first; need facexlib
 
 
@@ -31,20 +34,23 @@ def load_detector(
 ) -> FaceDetector:
     """The face detector in ``source``, a model name or a weight file, on ``device`` (None: the CPU).
 
-    Without ``source`` it is the best RetinaFace whose file is in ``folders`` or the default folder, if facexlib is
-    installed, else the bundled detector; nothing is downloaded for that. Errors are those of ``load_detector_network``.
+    Without ``source`` it is the best RetinaFace whose file is in ``folders`` or the default folder, if facexlib
+    works, else the bundled detector; nothing is downloaded for that. Errors are those of ``load_detector_network``.
     """
     chosen = default_detector(folders) if source is None else source
     network = load_detector_network(chosen, folders=folders, download=download).to(device or "cpu")
-    if isinstance(network, FaceNet):
+    if isinstance(network, CompactFaceNet):
         return CompactDetector(network, options)
     return RetinaFaceDetector(network, options)
 
 
-def default_detector(folders: Sequence[str | Path] = ()) -> str:
-    """The name of the detector that ``load_detector`` takes when none is named."""
-    if importlib.util.find_spec("facexlib") is not None:
-        for name in PREFERRED_DETECTORS:
-            if find_model_file(model_file(name), folders) is not None:
-                return name
+def default_detector(folders: Sequence[str | Path] = ()) -> str | Path:
+    """The file or the name of the detector that ``load_detector`` takes when none is named."""
+    for name in PREFERRED_DETECTORS:
+        path = find_model_file(model_file(name), folders)
+        if path is not None:
+            if facexlib_works():
+                return path
+            logger.warning("%s is not used, because facexlib cannot be imported: %s is.", path, BUNDLED_DETECTOR)
+            break
     return BUNDLED_DETECTOR

@@ -29,7 +29,7 @@ class DetectionOptions:
             raise OptionError(f"max_overlap must be above 0 and at most 1, got {self.max_overlap}.")
         if self.max_side < 64:
             raise OptionError(f"max_side must be at least 64 pixels, got {self.max_side}.")
-        if not 1 <= self.min_side <= self.max_side:
-            raise OptionError(f"min_side must be between 1 and max_side ({self.max_side}) pixels, got {self.min_side}.")
+        if self.min_side < 1:
+            raise OptionError(f"min_side must be at least 1 pixel, got {self.min_side}.")
         if self.batch_size < 1:
             raise OptionError(f"batch_size must be at least 1, got {self.batch_size}.")

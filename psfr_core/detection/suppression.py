@@ -8,6 +8,8 @@ from torch import Tensor
 from ..geometry.box import Size
 from .candidates import Candidates
 
+MOST_CANDIDATES = 5000  # the surest ones; more only come from thresholds near 0
+
 
 def suppress_overlaps(candidates: Candidates, max_overlap: float) -> Candidates:
     """Greedy non-maximum suppression: sorted by score, none overlaps a surer one by more than ``max_overlap``.
@@ -15,6 +17,9 @@ def suppress_overlaps(candidates: Candidates, max_overlap: float) -> Candidates:
     Overlap is intersection over union.
     """
     remaining = candidates.sorted()
+    remaining = remaining.select(
+        torch.arange(min(len(remaining.scores), MOST_CANDIDATES), device=remaining.scores.device)
+    )
     kept: list[Candidates] = []
     while len(remaining.scores):
         best = remaining.select(torch.tensor([0], device=remaining.scores.device))

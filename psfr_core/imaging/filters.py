@@ -34,19 +34,6 @@ def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
     return separable_filter(image, gaussian_kernel(sigma_px))
 
 
-def box_blur(image: Tensor, size_px: int) -> Tensor:
-    """``image`` (B, C, H, W), float, each pixel the mean of its ``size_px`` x ``size_px`` neighbourhood.
-
-    1 returns the same tensor; an even window reaches one pixel further to the right and down.
-    Raises OptionError for a size below 1, InputError for anything but a float batch.
-    """
-    if size_px < 1:
-        raise OptionError(f"size_px must be a whole number of pixels of at least 1, got {size_px}.")
-    if size_px == 1:
-        return image
-    return separable_filter(image, [1.0 / size_px] * size_px)
-
-
 def separable_filter(image: Tensor, weights: Sequence[float]) -> Tensor:
     """``image`` (B, C, H, W), float, correlated with ``weights`` along y and then along x, edge pixels repeated.
 

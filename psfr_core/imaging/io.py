@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import logging
 import struct
-import uuid
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,16 +16,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ImageFile import ImageFile as PillowFile
+from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from ..checks import check_float, check_shape
 from ..errors import ImageFileError, InputError
-from .png16 import decode_png16, encode_png16, is_interlaced_png16, is_png16
+from .files import write_whole
+from .png16 import decode_png16, encode_png16, is_png16
 
 READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
 WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
+_SUFFIX_LIST = ", ".join(sorted(READABLE_SUFFIXES))
 _ORIENTATION_TAG = 0x0112
+_BITS_PER_SAMPLE_TAG = 258
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 
@@ -61,20 +65,24 @@ def read_image(path: str | Path) -> ImageFile:
     """The picture in a file of any format Pillow reads (of several frames the first), turned upright by its EXIF data.
 
     Palettes, CMYK and other colour spaces become RGB, transparent colours an alpha channel. 16 bit survive in PNG
-    and in grey TIFF files. Raises ImageFileError for a missing, damaged, too large or unknown file.
+    and in grey TIFF files; what is lost of others is logged. Raises ImageFileError for a missing, damaged, too large
+    or unknown file, and for pixels of which nothing says which number is white.
     """
     path = Path(path)
     data = _file_content(path)
     try:
         with Image.open(BytesIO(data)) as image:
-            pixels = decode_png16(data) if is_png16(data) else _pillow_pixels(image)
-            _warn_of_loss(path, image, data)
-            orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+            _warn_of_loss(path, image)
+            pixels = decode_png16(data) if is_png16(data) else _pillow_pixels(path, image)
+            orientation = _orientation(path, image)
             profile = image.info.get("icc_profile")
     except Image.DecompressionBombError as error:
         raise ImageFileError(f"{path} is too large to be read safely: {error}.") from error
     except Image.UnidentifiedImageError as error:
-        raise ImageFileError(f"{path} is not an image: its {len(data)} bytes have no format known here.") from error
+        raise ImageFileError(
+            f"{path} is in no format that can be read here ({_SUFFIX_LIST}), or its beginning is damaged; "
+            "export it as PNG or JPEG."
+        ) from error
     except _DAMAGED as error:
         raise ImageFileError(f"{path} cannot be read, it is damaged or cut off: {error}.") from error
     bit_depth = 16 if pixels.itemsize == 2 else 8
@@ -94,7 +102,7 @@ def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -
     if not bool(torch.isfinite(image.pixels).all()):
         raise InputError(f"{path} was not written: the picture has values that are not finite numbers.")
     try:
-        _write_whole(path, _encoded(path, image, jpeg_quality))
+        write_whole(path, _encoded(path, image, jpeg_quality))
     except (OSError, ValueError) as error:
         raise ImageFileError(f"{path} cannot be written: {error}.") from error
 
@@ -102,14 +110,15 @@ def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     """The image files that files, folders and patterns like ``*.png`` name, each once.
 
-    Folders and patterns are sorted by name; subfolders of a folder are left out.
+    Folders and patterns are sorted by name and give only files with a suffix in READABLE_SUFFIXES; subfolders of a
+    folder are left out. A file named by itself is taken whatever its suffix.
     Raises ImageFileError for an input that names nothing.
     """
     found: dict[Path, Path] = {}
     for entry in inputs:
         paths = list(_matches(Path(entry)))
         if not paths:
-            raise ImageFileError(f"{entry} holds no image ({', '.join(sorted(READABLE_SUFFIXES))}).")
+            raise ImageFileError(f"{entry} holds no image ({_SUFFIX_LIST}).")
         for path in paths:
             found.setdefault(path.resolve(), path)
     return list(found.values())
@@ -122,7 +131,7 @@ def _matches(entry: Path) -> Iterator[Path]:
         yield entry
     elif glob.has_magic(str(entry)):
         names = sorted(glob.glob(str(entry), recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
-        yield from (path for path in map(Path, names) if path.is_file())
+        yield from (path for path in map(Path, names) if _looks_like_image(path))
     else:
         raise ImageFileError(f"{entry} does not exist. Name an image file, a folder or a pattern like 'photos/*.jpg'.")
 
@@ -143,20 +152,44 @@ def _file_content(path: Path) -> bytes:
     return data
 
 
-def _warn_of_loss(path: Path, image: Image.Image, data: bytes) -> None:
+def _warn_of_loss(path: Path, image: PillowFile) -> None:
     if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photo with the camera's own previews
         _log.warning("%s has several pictures, only the first is read", path)
-    if is_interlaced_png16(data):
-        _log.warning("%s is an interlaced PNG of 16 bit: colours are read with 8 bit", path)
+    bits = _bits_per_channel(image)
+    if bits > 8 and len(image.getbands()) > 1:
+        _log.warning(
+            "%s (%s) has %d bit per channel, of which only 8 are read; save it as a 16-bit PNG to keep them",
+            *(path, image.format, bits),
+        )
 
 
-def _pillow_pixels(image: Image.Image) -> NDArray[Any]:
+def _bits_per_channel(image: PillowFile) -> int:
+    """What the file holds, before Pillow makes 8 bit of it; only TIFF and PPM are looked at."""
+    if isinstance(image, TiffImageFile):
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE_TAG, (8,)))
+    if image.format == "PPM" and isinstance(arguments := image.tile[0].args, tuple):
+        return int(arguments[-1]).bit_length()  # the number that is white
+    return 8
+
+
+def _orientation(path: Path, image: PillowFile) -> int:
+    try:
+        return image.getexif().get(_ORIENTATION_TAG, 1)
+    except _DAMAGED as error:
+        _log.warning("%s has damaged EXIF data (%s); it is taken as upright, turn it yourself if not", path, error)
+        return 1
+
+
+def _pillow_pixels(path: Path, image: PillowFile) -> NDArray[Any]:
     """The first frame as (H, W, C), uint8 or uint16."""
     image.load()
     if image.mode in _SIXTEEN_BIT_MODES:
         return np.asarray(image)[..., None].astype(np.uint16)
     if image.mode in ("I", "F"):
-        raise ValueError(f"{image.mode} pixels have no fixed range; save it with 8 or 16 bit a channel")
+        raise ImageFileError(
+            f"{path} ({image.format}) gives pixels of mode {image.mode}, of which nothing says which number is white. "
+            "Save it as a PNG of 8 or 16 bit per channel."
+        )
     is_grey = image.mode in ("1", "L", "LA", "La")
     mode = ("LA" if is_grey else "RGBA") if image.has_transparency_data else ("L" if is_grey else "RGB")
     pixels = np.asarray(image.convert(mode))
@@ -210,12 +243,3 @@ def _without_alpha(picture: Image.Image, path: Path) -> Image.Image:
     if picture.getchannel("A").getextrema() != (255, 255):
         raise ImageFileError(f"{path}: JPEG cannot hold transparent pixels. Choose .png or .webp.")
     return picture.convert("L" if picture.mode == "LA" else "RGB")
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS_OF_COLOR_TYPE = {0: 1, 2: 3, 4: 2, 6: 4}  # grey, RGB, grey + alpha, RGB + alpha
 _PAETH = 4
+_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 
 class _Header(NamedTuple):
@@ -28,13 +29,7 @@ class _Header(NamedTuple):
 def is_png16(data: bytes) -> bool:
     """Whether ``data`` begins like a PNG file of 16 bit that ``decode_png16`` can read."""
     header = _header(data)
-    return header is not None and header.bit_depth == 16 and header.interlace == 0
-
-
-def is_interlaced_png16(data: bytes) -> bool:
-    """Whether ``data`` begins like an interlaced PNG file of 16 bit, which ``decode_png16`` cannot read."""
-    header = _header(data)
-    return header is not None and header.bit_depth == 16 and header.interlace != 0
+    return header is not None and header.bit_depth == 16
 
 
 def decode_png16(data: bytes) -> NDArray[np.uint16]:
@@ -43,7 +38,7 @@ def decode_png16(data: bytes) -> NDArray[np.uint16]:
     Raises ValueError, or zlib.error, for a damaged file.
     """
     header = _header(data)
-    if header is None or header.color_type not in _CHANNELS_OF_COLOR_TYPE:
+    if header is None or header.color_type not in _CHANNELS_OF_COLOR_TYPE or header.interlace > 1:
         raise ValueError("the file has no valid PNG header")
     chunks: dict[bytes, bytes] = {}
     packed: list[bytes] = []
@@ -52,13 +47,8 @@ def decode_png16(data: bytes) -> NDArray[np.uint16]:
             packed.append(content)
         chunks.setdefault(kind, content)
     channels = _CHANNELS_OF_COLOR_TYPE[header.color_type]
-    row_bytes = 1 + header.width * channels * 2
-    filtered = zlib.decompressobj().decompress(b"".join(packed), header.height * row_bytes)  # never more than announced
-    if len(filtered) != header.height * row_bytes:
-        raise ValueError("image data are truncated")
-    rows = np.frombuffer(filtered, np.uint8).reshape(header.height, row_bytes)
-    values = _unfilter(rows[:, 0], rows[:, 1:].reshape(header.height, header.width, channels * 2))
-    pixels = np.ascontiguousarray(values).view(">u2").astype(np.uint16)
+    pixels = np.zeros((header.height, header.width, channels), np.uint16)
+    _fill(_passes(pixels) if header.interlace else [pixels], b"".join(packed))
     return _with_transparent_color(pixels, chunks[b"tRNS"]) if b"tRNS" in chunks else pixels
 
 
@@ -129,6 +119,27 @@ def _unfilter(filters: NDArray[np.uint8], values: NDArray[np.uint8]) -> NDArray[
         predicted = np.choose(kinds, [np.zeros_like(left), left, up, (left + up) // 2, _paeth(left, up, up_left)])
         here[:] = (here + predicted) & 255
     return cells.reshape(height + 1, stride, pixel_bytes)[1:, 1:].astype(np.uint8)
+
+
+def _passes(pixels: NDArray[np.uint16]) -> list[NDArray[np.uint16]]:
+    """The views of ``pixels`` that an interlaced file holds one after the other (PNG specification 8.2, Adam7)."""
+    views = [pixels[top::row_step, left::column_step] for top, left, row_step, column_step in _ADAM7]
+    return [view for view in views if view.size]
+
+
+def _fill(parts: list[NDArray[np.uint16]], packed: bytes) -> None:
+    """Write the image data of a file into the pictures (H, W, C) it consists of."""
+    shapes = [(height, 1 + width * channels * 2) for height, width, channels in (part.shape for part in parts)]
+    announced = sum(height * row_bytes for height, row_bytes in shapes)
+    filtered = zlib.decompressobj().decompress(packed, announced)  # never more, whatever is packed there
+    if len(filtered) != announced:
+        raise ValueError("image data are truncated")
+    start = 0
+    for part, shape in zip(parts, shapes, strict=True):
+        rows = np.frombuffer(filtered, np.uint8, shape[0] * shape[1], start).reshape(shape)
+        values = _unfilter(rows[:, 0], rows[:, 1:].reshape(*part.shape[:2], -1))
+        part[:] = np.ascontiguousarray(values).view(">u2")
+        start += rows.size
 
 
 def _with_transparent_color(pixels: NDArray[np.uint16], color: bytes) -> NDArray[np.uint16]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ImageFileError
+from ..imaging.files import write_whole
 
 _DAMAGED = (OSError, SyntaxError, ValueError, struct.error, zlib.error)
 
@@ -35,10 +37,15 @@ def read_label_png(path: Path) -> Tensor:
 
 
 def write_label_png(path: Path, labels: Tensor) -> None:
-    """Write labels (H, W), uint8, as an 8-bit grey PNG file; ImageFileError when that is impossible."""
+    """Write labels (H, W), uint8, as an 8-bit grey PNG file, which appears only when it is complete.
+
+    Raises ImageFileError when that is impossible.
+    """
     if path.suffix.lower() != ".png":
         raise ImageFileError(f"{path}: labels are only kept exactly by PNG. Use a name that ends with .png.")
+    buffer = BytesIO()
+    Image.fromarray(labels.cpu().numpy()).save(buffer, "PNG", optimize=True)
     try:
-        Image.fromarray(labels.cpu().numpy()).save(path, "PNG", optimize=True)
+        write_whole(path, buffer.getvalue())
     except OSError as error:
         raise ImageFileError(f"{path} cannot be written: {error}.") from error

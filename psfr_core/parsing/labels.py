@@ -97,6 +97,9 @@ def _groups() -> dict[RegionGroup, frozenset[FaceRegion]]:
 
 _GROUPS: Mapping[RegionGroup, frozenset[FaceRegion]] = MappingProxyType(_groups())
 
+# The regions that figures are given for: those every face shows, with labels that can be trusted.
+MEASURED_REGIONS = (RegionGroup.FACE.regions - {FaceRegion.GLASSES}) | {FaceRegion.HAIR, FaceRegion.BACKGROUND}
+
 _SWAPPED = (
     (FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE),
     (FaceRegion.LEFT_BROW, FaceRegion.RIGHT_BROW),

@@ -30,7 +30,7 @@ class ParseMap:
                 f"labels must be whole numbers in torch.uint8, got {self.labels.dtype}. "
                 "Use ParseMap.from_logits for class scores and ParseMap.from_color for colour pictures."
             )
-        low, high = (int(bound) for bound in torch.aminmax(self.labels))
+        low, high = torch.stack(torch.aminmax(self.labels)).tolist()
         if high >= _CLASSES:
             raise InputError(f"labels must lie from 0 to {_CLASSES - 1}, found {low} to {high}.")
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..checks import check_float, check_shape
-from ..errors import InputError, OptionError
+from ..errors import OptionError
 from ..networks.parse_net import ParseNet
 from .parse_map import ParseMap
 
@@ -23,8 +23,6 @@ def parse_faces(crops: Tensor, parse_net: ParseNet, batch_size: int = 4) -> Pars
     """
     check_shape(crops, "B 3 S S", "crops")
     check_float(crops, "crops")
-    if crops.shape[2] != crops.shape[3]:
-        raise InputError(f"crops must be square, got {crops.shape[3]} x {crops.shape[2]}. Align the faces first.")
     if batch_size < 1:
         raise OptionError(f"batch_size must be at least 1, got {batch_size}.")
     with torch.no_grad(), _evaluating(parse_net):
@@ -34,7 +32,7 @@ def parse_faces(crops: Tensor, parse_net: ParseNet, batch_size: int = 4) -> Pars
 
 def _parse_batch(crops: Tensor, parse_net: ParseNet) -> ParseMap:
     weight = next(parse_net.parameters())
-    inputs = _resized(crops.float(), parse_net.config.size) * 2 - 1
+    inputs = _resized(crops.float().clamp(0, 1), parse_net.config.size) * 2 - 1
     parse_logits, _ = parse_net(inputs.to(weight))
     return ParseMap.from_logits(_resized(parse_logits.float(), crops.shape[-1]))
 

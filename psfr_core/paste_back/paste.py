@@ -72,11 +72,12 @@ def paste_faces(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor,
     _check_inputs(image, aligned, restored, masks)
     pasted = image.clone()
     mask = torch.zeros((1, *image.shape[-2:]), dtype=torch.float32, device=image.device)
-    layers = _layers(image, aligned, restored, masks)
+    layers = _layers(image, aligned, restored.to(image.device), masks.to(image.device))
     for layer in layers:
         colour, amount = _mix(layer, [other for other in layers if other is not layer])
         before = layer.box.cut(image)[: len(colour)]
-        after = torch.lerp(before.float(), colour, amount).to(image.dtype)
+        # where nothing of the image is left, an infinite pixel must not leave its trace
+        after = torch.lerp(before.float(), colour, amount).where(amount < 1, colour).to(image.dtype)
         layer.box.cut(pasted)[: len(colour)].copy_(after.where(amount > 0, before))
         layer.box.cut(mask).copy_(torch.maximum(layer.box.cut(mask), amount))
     return PasteResult(pasted, mask)
@@ -111,8 +112,8 @@ def _layer(image: Tensor, face: AlignedFace, restored: Tensor, mask: Tensor) -> 
     to_box = compose_affines(restored_to_image, shift_affine(-box.left, -box.top))
     warped = warp_affine(torch.cat([colour.float(), mask.float()]), to_box, box.size)
     reach, distance_squared = _place_in_crop(image_to_restored, size, box, image.device)
-    amount = snap_mask(warped[-1:]).where(reach <= 0.5, 0)
-    # Interpolation overshoots at sharp edges; nothing may get brighter or darker than the restored face is.
+    # Interpolation overshoots at sharp edges; nothing may count for more, nor get brighter or darker, than was given.
+    amount = snap_mask(warped[-1:].clamp(mask.min(), mask.max())).where(reach <= 0.5, 0)
     colour = warped[:-1].clamp(restored.min(), restored.max())
     return _Layer(box, colour, amount, amount / (distance_squared + _CLOSEST).square())
 
@@ -176,5 +177,7 @@ def _check_inputs(image: Tensor, aligned: Sequence[AlignedFace], restored: Tenso
     check_shape(restored, f"N 3 {side} {side}", "restored")
     check_shape(masks, f"N 1 {side} {side}", "masks")
     check_float(masks, "masks")
+    if not bool(restored.isfinite().all()):
+        raise InputError("restored holds NaN or infinite values. The step before this one has failed.")
     if len(masks) not in (1, len(aligned)):
         raise InputError(f"masks holds {len(masks)} masks for {len(aligned)} faces: give one each, or one for all.")

@@ -11,6 +11,7 @@ import torch
 from ..detection.face import FaceDetector
 from ..detection.load import load_detector
 from ..detection.options import DetectionOptions
+from ..errors import OptionError
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PsfrGenerator
 from ..weights.loader import load_generator, load_parse_net
@@ -50,7 +51,7 @@ def load_models(
     ``folders`` and the default folder; ``download`` allows to fetch missing ones. ``device`` None is the best one there is;
     generator and parser compute in ``dtype``, the detector in float32. Raises ModelNotFoundError, CheckpointError or DownloadError.
     """
-    device = best_device() if device is None else torch.device(device)
+    device = usable_device(device)
     return RestorationModels(
         load_generator(generator, folders=folders, download=download).to(device, dtype),
         load_parse_net(parser, folders=folders, download=download).to(device, dtype),
@@ -58,7 +59,21 @@ def load_models(
     )
 
 
-def best_device() -> torch.device:
+def usable_device(device: str | torch.device | None) -> torch.device:
+    """The device asked for, or the best there is for None; OptionError when nothing can be computed on it."""
+    if device is None:
+        return _best_device()
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise OptionError(
+            f"The device {device} cannot be used here ({reason}). Use {_best_device()}, or cpu."
+        ) from error
+    return torch.device(device)
+
+
+def _best_device() -> torch.device:
     """CUDA, else Apple's MPS, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")

@@ -58,15 +58,18 @@ def restore_image(
     Raises InputError for a bad image.
     """
     options = options or RestoreOptions()
+    if faces is None and parse_maps is not None:
+        raise InputError("parse_maps belong to faces: give the faces they were made for as well.")
+    if faces is not None and mask is not None:
+        raise InputError("mask chooses among detected faces: leave it out when faces are given.")
     colours = to_rgb(image).clamp(0, 1)
     if faces is None:
-        if parse_maps is not None:
-            raise InputError("parse_maps belong to faces: give the faces they were made for as well.")
         found = models.detector.detect(colours[None])[0]
         faces = select_faces(found, Size.of(image), options.selection, mask)
     aligned = align_faces(colours, faces, models.crop_size)
     if not aligned:
-        return RestorationResult(image, torch.zeros_like(colours[:1]), [], None, colours.new_zeros(0, 3, 0, 0))
+        nothing = colours.new_zeros(0, 3, models.crop_size, models.crop_size)
+        return RestorationResult(image.clone(), torch.zeros_like(colours[:1]), [], None, nothing)
     crops = torch.stack([face.crop for face in aligned])
     device = models.generator.const_input.device
     if parse_maps is None:
@@ -75,5 +78,5 @@ def restore_image(
         crops.to(device), parse_maps, models.generator, batch_size=options.batch_size, progress=progress
     )
     masks = options.strength * crop_masks(models.crop_size, options.paste, parse_maps)
-    pasted = paste_faces(image, aligned, restored.to(image.device), masks.to(image.device))
+    pasted = paste_faces(image, aligned, restored, masks)
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)

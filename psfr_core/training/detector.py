@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..networks.face_net import BOX_UNIT_PX, STRIDE, FaceNet, cell_centers
+from ..networks.compact_face_net import BOX_UNIT_PX, STRIDE, CompactFaceNet, cell_centers
+from .loop import Stateful
 from .scenes import Scene, Scenes
 
 PEAK_SIGMA = 0.07  # width of a face's peak in the score map, as a fraction of the face's size
@@ -43,9 +41,10 @@ def make_targets(scene: Scene) -> Tensor:
 class DetectorTrainee:
     """A face detector with its scenes and losses."""
 
-    def __init__(self, network: FaceNet, scenes: Scenes, validation: Scenes, count: int) -> None:
+    def __init__(self, network: CompactFaceNet, scenes: Scenes, validation: Scenes, count: int) -> None:
         self.device = next(network.parameters()).device
         self.network = network
+        self.companions: dict[str, Stateful] = {}
         self._scenes = scenes
         self._validation = [validation[index] for index in range(count)]
 
@@ -53,14 +52,14 @@ class DetectorTrainee:
         return self._losses(self.network, [self._scenes[index] for index in indices])
 
     @torch.no_grad()
-    def validate(self, network: FaceNet) -> dict[str, float]:
+    def validate(self, network: CompactFaceNet) -> dict[str, float]:
         sums: dict[str, float] = {}
         for scene in self._validation:
             for name, value in self._losses(network, [scene]).items():
                 sums[name] = sums.get(name, 0.0) + float(value) / len(self._validation)
         return sums
 
-    def _losses(self, network: FaceNet, scenes: list[Scene]) -> dict[str, Tensor]:
+    def _losses(self, network: CompactFaceNet, scenes: list[Scene]) -> dict[str, Tensor]:
         images = torch.stack([scene.image for scene in scenes]).to(self.device, memory_format=torch.channels_last)
         targets = torch.stack([make_targets(scene) for scene in scenes]).to(self.device)
         predicted = network.predict(images).float()
@@ -71,12 +70,6 @@ class DetectorTrainee:
         box, landmarks = error[:, :4].sum() / total_weight / 4, error[:, 4:].sum() / total_weight / 10
         total = score + BOX_WEIGHT * box + LANDMARK_WEIGHT * landmarks
         return {"total": total, "score": score, "box": box, "landmarks": landmarks}
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        pass
 
 
 def focal_loss(score_logits: Tensor, peaks: Tensor) -> Tensor:

@@ -17,8 +17,10 @@ from torch.utils.data import Dataset
 
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import degrade
-from ..errors import TrainingError
+from ..errors import PsfrError, TrainingError
+from ..geometry.box import Size
 from ..parsing.labels import MIRRORED_REGION, FaceRegion
+from ..parsing.parse_map import ParseMap
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -57,11 +59,8 @@ def load_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], 
         for image_folder, label_folder in zip(image_folders, label_folders, strict=True)
         for path in list_faces(image_folder)
     ]
-    images = torch.stack([_read(path, "RGB", size, Image.Resampling.BOX).permute(2, 0, 1) for path, _ in pairs])
-    labels = torch.stack([_read(path, "L", size, Image.Resampling.NEAREST) for _, path in pairs])
-    if int(labels.max()) >= len(FaceRegion):
-        worst = pairs[int(labels.flatten(1).amax(1).argmax())][1]
-        raise TrainingError(f"{worst} holds the label {int(labels.max())}; labels run from 0 to {len(FaceRegion) - 1}.")
+    images = torch.stack([_read_face(path, size) for path, _ in pairs])
+    labels = torch.stack([_read_labels(path, size) for _, path in pairs])
     return FaceSet(images, labels, tuple(path.stem for path, _ in pairs))
 
 
@@ -73,13 +72,20 @@ def list_faces(folder: Path) -> list[Path]:
     return paths
 
 
-def _read(path: Path, mode: str, size: int, resampling: Image.Resampling) -> Tensor:
+def _read_face(path: Path, size: int) -> Tensor:
     try:
         with Image.open(path) as image:
-            resized = image.convert(mode) if image.mode != "P" or mode != "L" else image
-            return torch.from_numpy(np.array(resized.resize((size, size), resampling)))
+            resized = image.convert("RGB").resize((size, size), Image.Resampling.BOX)
+            return torch.from_numpy(np.array(resized)).permute(2, 0, 1)
     except (OSError, UnidentifiedImageError) as error:
-        raise TrainingError(f"{path} is needed for training and cannot be read: {error}.") from error
+        raise TrainingError(f"{path} is needed for training and cannot be read: {error}") from error
+
+
+def _read_labels(path: Path, size: int) -> Tensor:
+    try:
+        return ParseMap.from_png(path).resized(Size(size, size)).labels[0]
+    except PsfrError as error:
+        raise TrainingError(f"{path} is needed for training and cannot be read: {error}") from error
 
 
 class DegradedFaces(Dataset[FaceSample]):
@@ -92,7 +98,13 @@ class DegradedFaces(Dataset[FaceSample]):
         self._jitter = jitter
 
     def __getitem__(self, index: int) -> FaceSample:
+        with torch.autocast("cpu", enabled=False):  # a training step in half precision must not round the samples
+            return self._sample(index)
+
+    def _sample(self, index: int) -> FaceSample:
         generator = torch.Generator().manual_seed(self._seed * 1_000_003 + index)
+        if not self._jitter and index >= len(self._faces):
+            raise TrainingError(f"Sample {index} was asked for, but there are only {len(self._faces)} faces.")
         # Jittered sets draw at random, others go through the faces in their order.
         chosen = int(torch.randint(len(self._faces), (), generator=generator)) if self._jitter else index
         hq = self._faces.images[chosen].float() / 255

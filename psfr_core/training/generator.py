@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +15,7 @@ from ..networks.discriminator import Discriminator
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
 from .faces import DegradedFaces, FaceSample
+from .loop import Stateful
 from .losses import (
     feature_matching_loss,
     hinge_discriminator_loss,
@@ -88,10 +87,13 @@ class GeneratorTrainee:
         self._teachers = teachers
         self._weights = weights
         self._validation = validation
+        self.companions: dict[str, Stateful] = {}
         if teachers.discriminator is not None:
             self._discriminator_optimizer = Adam(
                 teachers.discriminator.parameters(), lr=weights.discriminator_learning_rate, betas=(0.5, 0.999)
             )
+            self.companions["discriminator"] = teachers.discriminator
+            self.companions["discriminator_optimizer"] = self._discriminator_optimizer
 
     def losses(self, indices: range) -> dict[str, Tensor]:
         lq, hq, labels = (part.to(self.device) for part in self._train_faces.batch(indices))
@@ -138,7 +140,7 @@ class GeneratorTrainee:
         return terms
 
     def _adversarial_terms(self, fake: Tensor, real: Tensor, true_map: Tensor) -> dict[str, Tensor]:
-        """Updates the discriminator once, then the generator's terms against it."""
+        """Updates the discriminator once; then the generator's terms against it."""
         discriminator = self._teachers.discriminator
         if discriminator is None or not self._weights.needs_discriminator:
             return {}
@@ -176,19 +178,6 @@ class GeneratorTrainee:
         if distances:
             figures["perceptual"] = float(torch.stack(distances).mean())
         return figures
-
-    def state(self) -> dict[str, Any]:
-        if self._teachers.discriminator is None:
-            return {}
-        return {
-            "discriminator": self._teachers.discriminator.state_dict(),
-            "optimizer": self._discriminator_optimizer.state_dict(),
-        }
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        if self._teachers.discriminator is not None and state:
-            self._teachers.discriminator.load_state_dict(state["discriminator"])
-            self._discriminator_optimizer.load_state_dict(state["optimizer"])
 
 
 def one_hot(labels: Tensor) -> Tensor:

@@ -22,10 +22,19 @@ from ..errors import TrainingError
 from .config import LoopConfig
 
 logger = logging.getLogger(__name__)
+MAX_GRADIENT_NORM = 10.0  # stops rare outliers from undoing much
 Progress = Callable[[int, int], None]  # step done, steps in all
 
 
 N = TypeVar("N", bound=nn.Module)
+
+
+class Stateful(Protocol):
+    """What a checkpoint can hold: a network or an optimizer."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Any) -> object: ...
 
 
 class Trainee(Protocol[N]):
@@ -33,6 +42,7 @@ class Trainee(Protocol[N]):
 
     network: N
     device: torch.device
+    companions: dict[str, Stateful]  # what is trained along, and belongs into a checkpoint
 
     def losses(self, indices: range) -> dict[str, Tensor]:
         """Named loss terms of the samples at ``indices``; ``total`` is minimised, the others are logged."""
@@ -41,12 +51,6 @@ class Trainee(Protocol[N]):
     def validate(self, network: N) -> dict[str, float]:
         """Named figures of ``network`` on data not trained on."""
         ...
-
-    def state(self) -> dict[str, Any]:
-        """What else a checkpoint needs to hold."""
-        ...
-
-    def load_state(self, state: Mapping[str, Any]) -> None: ...
 
 
 def train(trainee: Trainee[N], config: LoopConfig, folder: Path, progress: Progress | None = None) -> N:
@@ -70,8 +74,10 @@ def train(trainee: Trainee[N], config: LoopConfig, folder: Path, progress: Progr
         with torch.autocast(trainee.device.type, torch.bfloat16, enabled=config.bf16):
             losses = trainee.losses(indices)
         optimizer.zero_grad(set_to_none=True)
+        if not bool(losses["total"].isfinite()):
+            raise TrainingError(f"The loss is {losses['total'].item()} at step {step}: lower the learning rate.")
         losses["total"].backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 10.0)
+        _clip_gradients(network, step)
         optimizer.step()
         schedule.step()
         averaged.update_parameters(network)
@@ -80,8 +86,6 @@ def train(trainee: Trainee[N], config: LoopConfig, folder: Path, progress: Progr
         # Report
         if step % config.log_every == 0 or step == config.steps:
             values = {name: float(value.detach()) for name, value in losses.items()}
-            if not math.isfinite(values["total"]):
-                raise TrainingError(f"The loss is {values['total']} at step {step}: lower the learning rate.")
             _append(folder / "log.csv", {"step": step, "seconds": round(time.monotonic() - started, 1), **values})
         if step % config.validate_every == 0 or step == config.steps:
             figures = trainee.validate(cast("N", averaged.module.eval()))
@@ -92,6 +96,13 @@ def train(trainee: Trainee[N], config: LoopConfig, folder: Path, progress: Progr
         if progress is not None:
             progress(step, config.steps)
     return cast("N", averaged.module.eval())
+
+
+def _clip_gradients(network: nn.Module, step: int) -> None:
+    try:
+        nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM, error_if_nonfinite=True)
+    except RuntimeError as error:
+        raise TrainingError(f"The gradients are not finite at step {step}: lower the learning rate.") from error
 
 
 def learning_rate_factor(step: int, config: LoopConfig) -> float:
@@ -111,7 +122,7 @@ def _save(
         "averaged": averaged.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
-        "trainee": trainee.state(),
+        "companions": {name: companion.state_dict() for name, companion in trainee.companions.items()},
     }
     unfinished = folder / "checkpoint.tmp"
     torch.save(checkpoint, unfinished)
@@ -123,11 +134,17 @@ def _resume(folder: Path, trainee: Trainee[N], averaged: nn.Module, optimizer: O
     if not path.exists():
         return 0
     checkpoint = torch.load(path, map_location=trainee.device, weights_only=True)
+    shapes = {key: value.shape for key, value in trainee.network.state_dict().items()}
+    if shapes != {key: value.shape for key, value in checkpoint["network"].items()} or set(
+        checkpoint["companions"]
+    ) != set(trainee.companions):
+        raise TrainingError(f"{path} belongs to a run of other networks. Choose another run folder, or delete it.")
     trainee.network.load_state_dict(checkpoint["network"])
     averaged.load_state_dict(checkpoint["averaged"])
     optimizer.load_state_dict(checkpoint["optimizer"])
     schedule.load_state_dict(checkpoint["schedule"])
-    trainee.load_state(checkpoint["trainee"])
+    for name, companion in trainee.companions.items():
+        companion.load_state_dict(checkpoint["companions"][name])
     logger.info("resumed at step %d from %s", checkpoint["step"], path)
     return checkpoint["step"]
 

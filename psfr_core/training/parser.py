@@ -5,32 +5,17 @@ The paper (section 3.2) has no Dice term; with few faces and heavy degradation i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..metrics.parsing_iou import ConfusionMatrix, mean_iou
 from ..networks.parse_net import ParseNet
-from ..parsing.labels import FaceRegion
+from ..parsing.labels import MEASURED_REGIONS
 from .faces import DegradedFaces
+from .loop import Stateful
 
 RECONSTRUCTION_WEIGHT = 0.5
-MEASURED_REGIONS = (
-    FaceRegion.BACKGROUND,
-    FaceRegion.SKIN,
-    FaceRegion.NOSE,
-    FaceRegion.LEFT_EYE,
-    FaceRegion.RIGHT_EYE,
-    FaceRegion.LEFT_BROW,
-    FaceRegion.RIGHT_BROW,
-    FaceRegion.MOUTH,
-    FaceRegion.UPPER_LIP,
-    FaceRegion.LOWER_LIP,
-    FaceRegion.HAIR,
-)
 
 
 def dice_loss(parse_logits: Tensor, labels: Tensor) -> Tensor:
@@ -52,6 +37,7 @@ class ParserTrainee:
     def __init__(self, network: ParseNet, train_faces: DegradedFaces, validation: DegradedFaces, count: int) -> None:
         self.device = next(network.parameters()).device
         self.network = network
+        self.companions: dict[str, Stateful] = {}
         self._train_faces = train_faces
         self._validation = [validation[index] for index in range(count)]
 
@@ -72,9 +58,3 @@ class ParserTrainee:
             logits, _ = network(lq[None].to(self.device) * 2 - 1)
             confusion += ConfusionMatrix.of(logits.argmax(1).cpu(), labels[None])
         return {"mean_iou": mean_iou(confusion, MEASURED_REGIONS), "accuracy": confusion.accuracy}
-
-    def state(self) -> dict[str, Any]:
-        return {}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        pass

@@ -111,6 +111,10 @@ class Scenes:
         self._seed = seed
 
     def __getitem__(self, index: int) -> Scene:
+        with torch.autocast("cpu", enabled=False):  # a training step in half precision must not round the samples
+            return self._scene(index)
+
+    def _scene(self, index: int) -> Scene:
         random = np.random.default_rng((self._seed, index))
         canvas = self._background(random)
         for _ in range(int(random.integers(0, MOST_DISTRACTORS + 1))):
@@ -156,7 +160,6 @@ class Scenes:
         # The face's centre lies inside the picture; its borders may be cut.
         left, top = (round(random.uniform(0.05, 0.95) * self._side - middle) for middle in box.center)
         box = Box(box.left + left, box.top + top, box.right + left, box.bottom + top)
-        alpha = np.zeros((self._side, self._side), np.float32)
         ink = Image.new("L", canvas.size)
         ink.paste(patch.getchannel("A"), (left, top))
         alpha = np.asarray(ink, np.float32) / 255

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 
-from ..networks.face_net import FaceNet, FaceNetConfig
+from ..networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from ..networks.parse_net import ParseNet, ParseNetConfig
 from ..networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from .manifest import ModelKind
@@ -50,13 +50,13 @@ PARSE_NET = Architecture(
     config=lambda tensors: asdict(ParseNetConfig.from_state_dict(tensors)),
     build=lambda tensors: ParseNet(ParseNetConfig.from_state_dict(tensors)),
 )
-FACE_NET = Architecture(
-    name="face_net",
+COMPACT_FACE_NET = Architecture(
+    name="compact_face_net",
     kind=ModelKind.DETECTOR,
-    title="a face detector of this project (FaceNet)",
+    title="a face detector of this project (CompactFaceNet)",
     required_keys=frozenset({"stem.0.weight", "stages.0.0.0.weight", "laterals.0.weight"}),
-    config=lambda tensors: asdict(FaceNetConfig.from_state_dict(tensors)),
-    build=lambda tensors: FaceNet(FaceNetConfig.from_state_dict(tensors)),
+    config=lambda tensors: asdict(CompactFaceNetConfig.from_state_dict(tensors)),
+    build=lambda tensors: CompactFaceNet(CompactFaceNetConfig.from_state_dict(tensors)),
 )
 RETINAFACE_RESNET50 = Architecture(
     name="retinaface_resnet50",
@@ -74,7 +74,7 @@ RETINAFACE_MOBILE = Architecture(
     config=lambda _: {"network_name": "mobile0.25"},
     build=lambda _: build_retinaface("mobile0.25"),
 )
-DETECTORS: tuple[Architecture[nn.Module], ...] = (FACE_NET, RETINAFACE_RESNET50, RETINAFACE_MOBILE)
+DETECTORS: tuple[Architecture[nn.Module], ...] = (COMPACT_FACE_NET, RETINAFACE_RESNET50, RETINAFACE_MOBILE)
 ARCHITECTURES: tuple[Architecture[nn.Module], ...] = (PSFR_GENERATOR, PARSE_NET, *DETECTORS)
 
 # Weights that people have lying beside ours and choose by mistake, by the start of a key that only they have.

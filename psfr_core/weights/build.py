@@ -66,6 +66,11 @@ def _check_tensors(network: nn.Module, state_dict: StateDict, subject: str) -> N
             for key, tensor in state_dict.items()
             if key in expected and tensor.shape != expected[key].shape
         ],
+        "of another type": [
+            f"{key} {tensor.dtype} instead of floating point"
+            for key, tensor in state_dict.items()
+            if key in expected and expected[key].is_floating_point() and not tensor.is_floating_point()
+        ],
     }
     found = [f"{len(keys)} {problem} ({_first(keys)})" for problem, keys in problems.items() if keys]
     if found:

@@ -21,8 +21,13 @@ def read_checkpoint(path: Path) -> object:
     """
     if not path.is_file():
         raise ModelNotFoundError(f"There is no file {path}.")
-    with path.open("rb") as file:
-        start = file.read(512)
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be read ({error.strerror or error}). Check its permissions and its disk."
+        ) from error
     if _is_safetensors(start):
         return _read_safetensors(path)
     if start.startswith((b"PK", b"\x80")):  # a zip archive, or the bare pickle of old versions

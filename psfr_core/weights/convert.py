@@ -10,7 +10,7 @@ import torch
 from ..errors import OptionError
 from .architectures import ARCHITECTURES
 from .build import build_network, match_architecture
-from .locate import sha256_of
+from .locate import is_published_file, sha256_of
 from .manifest import MODEL_FILES
 from .metadata import UNKNOWN, WeightMetadata, read_metadata, write_weights
 from .resolve import locate_model
@@ -67,7 +67,7 @@ def _provenance(path: Path) -> tuple[str, str]:
     if written is not None:
         return written.licence, written.source
     for entry in MODEL_FILES:
-        if entry.file_name == path.name:
+        if entry.file_name == path.name and is_published_file(entry, path):
             return entry.licence, f"{entry.file_name}, {entry.url}" if entry.url else entry.file_name
     return UNKNOWN, path.name
 

@@ -46,9 +46,10 @@ def download_model(entry: ModelFile, folder: str | Path, *, repo_id: str | None 
     return finished
 
 
-def manual_steps(entry: ModelFile, folder: Path) -> str:
-    """How a person gets ``entry`` into ``folder`` without this library."""
-    return f"Download {entry.file_name} from {' or '.join(entry.addresses)} and put it into {folder}."
+def manual_steps(entry: ModelFile, folder: Path, repo_id: str | None = None) -> str:
+    """How a person gets ``entry``, or its copy in ``repo_id``, into ``folder`` without this library."""
+    tried = [f"{HUB_ADDRESS}/{repo_id}/resolve/main/{path}" for path in _repo_paths(entry, repo_id)] if repo_id else []
+    return f"Download {entry.file_name} from {' or '.join([*tried, *entry.addresses])} and put it into {folder}."
 
 
 def _keep_present_file(entry: ModelFile, present: Path) -> Path:
@@ -74,7 +75,7 @@ def _fetch(entry: ModelFile, staging: Path, repo_id: str | None) -> Path:
         except LocalEntryNotFoundError as error:  # says to check the connection; its cause says what is wrong with it
             raise (error.__cause__ or error) from None
         except EntryNotFoundError:
-            logger.debug("%s has no %s", repo_id, candidate)
+            logger.debug("%s has no %s", repo_id or entry.repo_id, candidate)
     raise DownloadError(f"the repository has none of: {', '.join(candidates)}")
 
 
@@ -85,9 +86,11 @@ def _repo_paths(entry: ModelFile, repo_id: str | None) -> Sequence[str]:
 
 
 def _check_hash(entry: ModelFile, staged: Path) -> None:
-    if staged.name != entry.file_name or is_published_file(entry, staged):
+    if staged.name != entry.file_name or entry.sha256 is None:
         return
     found = sha256_of(staged)
+    if found == entry.sha256:
+        return
     staged.unlink()
     raise DownloadError(f"the file that arrived has the SHA-256 {found}, expected {entry.sha256}; it was deleted")
 
@@ -95,7 +98,9 @@ def _check_hash(entry: ModelFile, staged: Path) -> None:
 def _failure(entry: ModelFile, folder: Path, repo_id: str | None, error: Exception) -> str:
     reason = textwrap.shorten(str(error) or type(error).__name__, width=400).rstrip(".")
     source = f"{HUB_ADDRESS}/{repo_id or entry.repo_id}"
-    return f"{entry.name} could not be downloaded from {source}: {reason}. By hand: {manual_steps(entry, folder)}"
+    return (
+        f"{entry.name} could not be downloaded from {source}: {reason}. By hand: {manual_steps(entry, folder, repo_id)}"
+    )
 
 
 def _remove_staging(staging: Path) -> None:

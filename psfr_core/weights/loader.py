@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from torch import nn
 
 from ..networks.parse_net import ParseNet
@@ -39,14 +40,15 @@ def load_parse_net(source: str | Path, *, folders: Sequence[str | Path] = (), do
 def load_detector_network(
     source: str | Path, *, folders: Sequence[str | Path] = (), download: bool = False
 ) -> nn.Module:
-    """The network of a face detector, a ``FaceNet`` or facexlib's ``RetinaFace``; otherwise as ``load_generator``.
+    """The network of a face detector, a ``CompactFaceNet`` or facexlib's ``RetinaFace``; otherwise as ``load_generator``.
 
-    Raises MissingPackageError for RetinaFace weights when facexlib is not installed.
+    Raises MissingPackageError for RetinaFace weights when facexlib cannot be imported.
     """
     path = locate_model(source, ModelKind.DETECTOR, folders=folders, download=download)
     return _load(path, DETECTORS)
 
 
+@torch.inference_mode(False)  # weights made inside it could not be moved outside, as ComfyUI does
 def _load(path: Path, accepted: Sequence[Architecture[N]]) -> N:
     state_dict = read_state_dict(path)
     return build_network(state_dict, match_architecture(state_dict, accepted, path.name), path.name)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import CheckpointError
 from .manifest import ModelFile
 
 logger = logging.getLogger(__name__)
@@ -23,15 +24,16 @@ def default_model_folder() -> Path:
 
 
 def search_folders(entry: ModelFile, folders: Sequence[str | Path] = ()) -> list[Path]:
-    """Every folder where ``entry`` is looked for, in order."""
+    """Every folder where ``entry`` is looked for, in order: each of ``folders`` may also be ComfyUI's ``models``."""
     bundled = [assets_folder()] if entry.is_bundled else []
-    return [*bundled, *(Path(folder).expanduser() for folder in folders), default_model_folder()]
+    given = [Path(folder).expanduser() / below for folder in folders for below in ("", *entry.folders)]
+    return [*bundled, *given, default_model_folder()]
 
 
 def find_model_file(entry: ModelFile, folders: Sequence[str | Path] = ()) -> Path | None:
     """The file of a known model, under its own name or the name of its converted copy; None if it is nowhere.
 
-    Looks into the package (bundled models only), then ``folders`` in their order, then the default folder.
+    Looks into the package (bundled models only), then ``folders`` and what ``search_folders`` adds, then the default folder.
     A file with another hash than the published one is returned all the same, with a warning: people re-save files,
     and loading is strict anyway.
     """
@@ -45,11 +47,14 @@ def find_model_file(entry: ModelFile, folders: Sequence[str | Path] = ()) -> Pat
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, as 64 hexadecimal digits."""
+    """The SHA-256 of a file, as 64 hexadecimal digits; CheckpointError if it cannot be read."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
     return digest.hexdigest()
 
 
@@ -61,12 +66,15 @@ def is_published_file(entry: ModelFile, path: Path) -> bool:
 
 
 def _warn_if_changed(entry: ModelFile, path: Path) -> None:
-    if path.name == entry.file_name and not is_published_file(entry, path):
+    if path.name != entry.file_name or entry.sha256 is None:
+        return
+    found = sha256_of(path)
+    if found != entry.sha256:
         logger.warning(
             "%s is not the published file of %s: its SHA-256 is %s, expected %s. It is used all the same; "
             "if it does not load, delete it and download it again.",
             path,
             entry.name,
-            sha256_of(path),
+            found,
             entry.sha256,
         )

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from ..errors import ModelNotFoundError
 
 HUB_ADDRESS = "https://huggingface.co"
-PSFRGAN_RELEASE = "https://github.com/chaofengc/PSFRGAN/releases/tag/v0.1.0"
+PSFRGAN_RELEASES = "https://github.com/chaofengc/PSFRGAN/releases"
 FACEXLIB_RELEASES = "https://github.com/xinntao/facexlib/releases/download"
 NON_COMMERCIAL = "CC-BY-NC-SA-4.0"
 
@@ -29,7 +29,6 @@ class ModelFile:
     name: str
     kind: ModelKind
     file_name: str
-    size_px: int | None  # side of the crops it works on; None: images of any size
     licence: str
     description: str
     size_bytes: int | None = None
@@ -38,6 +37,7 @@ class ModelFile:
     revision: str | None = None
     repo_path: str | None = None
     url: str | None = None  # official address for a download by hand; None: the file ships with this package
+    page: str | None = None  # where that address is listed, in case it changes
     folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` where people already have it
 
     @property
@@ -54,7 +54,8 @@ class ModelFile:
     def addresses(self) -> tuple[str, ...]:
         """Where a person can download the file."""
         hub = f"{HUB_ADDRESS}/{self.repo_id}/resolve/{self.revision or 'main'}/{self.repo_path}"
-        return (*([hub] if self.repo_id else []), *([self.url] if self.url else []))
+        found = (hub if self.repo_id else None, self.url, self.page)
+        return tuple(address for address in found if address)
 
 
 # A release step fills in the hashes and sizes of the bundled files.
@@ -63,7 +64,6 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         name="psfrgan-256",
         kind=ModelKind.GENERATOR,
         file_name="psfrgan_256.safetensors",
-        size_px=256,
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
     ),
@@ -71,15 +71,13 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         name="parsenet-256",
         kind=ModelKind.PARSER,
         file_name="parsenet_256.safetensors",
-        size_px=256,
         licence=NON_COMMERCIAL,
         description="small face parsing network, trained by this project",
     ),
     ModelFile(
-        name="facenet",
+        name="compact-face",
         kind=ModelKind.DETECTOR,
-        file_name="facenet.safetensors",
-        size_px=None,
+        file_name="compact_face.safetensors",
         licence=NON_COMMERCIAL,
         description="small face detector with 5 landmarks, trained by this project",
     ),
@@ -87,27 +85,26 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         name="psfrgan-512",
         kind=ModelKind.GENERATOR,
         file_name="psfrgan_epoch15_net_G.pth",
-        size_px=512,
         licence=NON_COMMERCIAL,
         description="the published PSFR-GAN generator",
-        url=PSFRGAN_RELEASE,
+        url=f"{PSFRGAN_RELEASES}/download/v0.1.0/psfrgan_epoch15_net_G.pth",
+        page=f"{PSFRGAN_RELEASES}/tag/v0.1.0",
         folders=("psfrgan", "facerestore_models"),
     ),
     ModelFile(
         name="parse-512",
         kind=ModelKind.PARSER,
         file_name="parse_multi_iter_90000.pth",
-        size_px=512,
         licence=NON_COMMERCIAL,
         description="the published PSFR-GAN face parsing network",
-        url=PSFRGAN_RELEASE,
+        url=f"{PSFRGAN_RELEASES}/download/v0.1.0/parse_multi_iter_90000.pth",
+        page=f"{PSFRGAN_RELEASES}/tag/v0.1.0",
         folders=("psfrgan", "facerestore_models"),
     ),
     ModelFile(
         name="parsenet-512",
         kind=ModelKind.PARSER,
         file_name="parsing_parsenet.pth",
-        size_px=512,
         licence=f"MIT (derived from PSFR-GAN, {NON_COMMERCIAL})",
         description="PSFR-GAN's face parsing network as shipped by facexlib",
         size_bytes=85_331_193,
@@ -121,7 +118,6 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         name="retinaface-resnet50",
         kind=ModelKind.DETECTOR,
         file_name="detection_Resnet50_Final.pth",
-        size_px=None,
         licence="MIT",
         description="RetinaFace with ResNet-50 (facexlib): the most accurate detector",
         size_bytes=109_497_761,
@@ -135,7 +131,6 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         name="retinaface-mobile0.25",
         kind=ModelKind.DETECTOR,
         file_name="detection_mobilenet0.25_Final.pth",
-        size_px=None,
         licence="MIT",
         description="RetinaFace with MobileNet 0.25 (facexlib): small and fast",
         size_bytes=1_789_735,

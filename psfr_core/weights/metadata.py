@@ -40,6 +40,12 @@ def read_metadata(path: Path) -> WeightMetadata | None:
         return None
 
 
+def stored_types(path: Path) -> str:
+    """The types of the tensors in a .safetensors file, in the words of that format: ``F16 and I64``."""
+    with safe_open(path, "pt") as file:
+        return " and ".join(sorted({file.get_slice(key).get_dtype() for key in file.keys()}))  # noqa: SIM118
+
+
 def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: WeightMetadata) -> None:
     """Writes a .safetensors file, which appears under its name only when it is complete."""
     entries = {

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from .locate import sha256_of
-from .metadata import WeightMetadata
+from .metadata import WeightMetadata, stored_types
 
 PAPER = "Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration, CVPR 2021"
 LOADERS = {"psfr_generator": "load_generator", "parse_net": "load_parse_net"}
@@ -29,15 +29,15 @@ def model_card(path: Path, metadata: WeightMetadata) -> str:
         "SHA-256": f"`{sha256_of(path)}`",
     }
     table = ["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in facts.items())]
-    lines = ["---", *head, "---", f"# {path.stem}", "", _purpose(metadata), "", *table, "", _use(path, metadata)]
+    lines = ["---", *head, "---", f"# {path.stem}", "", _purpose(path, metadata), "", *table, "", _use(path, metadata)]
     return "\n".join(lines)
 
 
-def _purpose(metadata: WeightMetadata) -> str:
+def _purpose(path: Path, metadata: WeightMetadata) -> str:
     return (
-        f"Weights of one network for PSFR-GAN face restoration ({PAPER}), converted to safetensors. "
-        "Spectral normalisation is folded into the weights; nothing else was changed. "
-        f"The licence of the source applies: {metadata.licence}."
+        f"Weights of one network for PSFR-GAN face restoration ({PAPER}). They come from: {metadata.source}. "
+        f"Any spectral normalisation is folded into the weights, which are stored as {stored_types(path)}. "
+        f"Licence: {metadata.licence}."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import CheckpointError, ModelNotFoundError, PsfrError
+from ..errors import CheckpointError, ModelNotFoundError, PublishError
 from .manifest import HUB_ADDRESS
 from .metadata import read_metadata
 from .model_card import model_card
@@ -28,7 +28,7 @@ def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, ap
 
     The repository is made if it does not exist, ``private`` if so asked; a model card that is there already is kept.
     Uses ``api``, or the login of ``huggingface_hub``.
-    Raises CheckpointError for a file that ``psfr convert`` has not written.
+    Raises CheckpointError for a file that ``psfr convert`` has not written, PublishError for a failed upload.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -46,7 +46,7 @@ def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, ap
         if not api.file_exists(repo_id, CARD_NAME):
             api.upload_file(path_or_fileobj=card.encode(), path_in_repo=CARD_NAME, repo_id=repo_id)
     except Exception as error:  # the Hub client's errors come from several packages and change between its versions
-        raise PsfrError(
+        raise PublishError(
             f"{path.name} could not be uploaded to {repo_id}: {error}. "
             "Log in with `hf auth login`, and check that the repository is yours and written OWNER/NAME."
         ) from error

@@ -2,28 +2,49 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from ..errors import MissingPackageError
 
+logger = logging.getLogger(__name__)
+
+
+@functools.cache  # asked for every detector that is loaded, but logged once
+def facexlib_works() -> bool:
+    """Whether facexlib can be imported; the reason is logged if it cannot."""
+    try:
+        _retinaface_class()
+    except MissingPackageError as error:
+        logger.warning("%s", error)
+        return False
+    return True
+
 
 def build_retinaface(network_name: str) -> nn.Module:
     """facexlib's RetinaFace on the CPU with random weights; ``network_name`` is ``resnet50`` or ``mobile0.25``.
 
-    The caller's random numbers are left as they were. Raises MissingPackageError without facexlib.
+    The caller's random numbers are left as they were. Raises MissingPackageError without a working facexlib.
     """
-    try:
-        from facexlib.detection.retinaface import RetinaFace
-    except ImportError as error:
-        raise MissingPackageError(
-            "RetinaFace needs the package facexlib, which is not installed: pip install facexlib. "
-            "The bundled detector (facenet) works without it."
-        ) from error
+    retinaface_class = _retinaface_class()
     cpu = torch.device("cpu")
     with cpu, torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # facexlib builds its backbone with an argument that torchvision calls outdated
         warnings.filterwarnings("ignore", message="(The parameter 'pretrained'|Arguments other than a weight enum)")
-        return RetinaFace(network_name=network_name, device=cpu)
+        return retinaface_class(network_name=network_name, device=cpu)
+
+
+def _retinaface_class() -> Callable[..., nn.Module]:
+    try:
+        from facexlib.detection.retinaface import RetinaFace
+    except Exception as error:  # a broken OpenCV or torchvision below it fails in many ways, not only with ImportError
+        raise MissingPackageError(
+            f"RetinaFace needs the package facexlib, which cannot be imported ({type(error).__name__}: {error}). "
+            "Install or repair it: pip install facexlib. The bundled detector works without it."
+        ) from error
+    return RetinaFace

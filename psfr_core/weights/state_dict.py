@@ -23,9 +23,15 @@ def read_state_dict(path: Path) -> StateDict:
 
     Program code in a file is never run. Raises CheckpointError, which says what the file is instead.
     """
-    state_dict = unwrap(read_checkpoint(path))
+    checkpoint = read_checkpoint(path)
+    state_dict = unwrap(checkpoint)
     if not state_dict:
-        raise CheckpointError(f"{path.name} holds no weights. Choose a file with the state dict of a network.")
+        raise CheckpointError(
+            f"{path.name} holds no weights but {_content(checkpoint)}. Tensors by name are needed, on top or under "
+            f"{', '.join(WRAPPERS)}. Choose a file with the state dict of a network."
+        )
+    for key, tensor in state_dict.items():
+        _check_kind(path.name, key, tensor)
     try:
         folded = fold_spectral_norm(to_float32(state_dict))
     except CheckpointError as error:
@@ -76,14 +82,41 @@ def fold_spectral_norm(state_dict: StateDict) -> StateDict:
     return folded
 
 
+def _content(checkpoint: object) -> str:
+    kind = f"a {type(checkpoint).__name__}"
+    if not isinstance(checkpoint, Mapping):
+        return kind
+    keys = ", ".join(str(key)[:40] for key in list(checkpoint)[:5])
+    return f"{kind} with the keys {keys}" if keys else f"{kind} without keys"
+
+
+def _check_kind(file_name: str, key: str, tensor: Tensor) -> None:
+    kinds = {
+        "meta (without values)": tensor.is_meta,
+        "quantised": tensor.is_quantized,
+        "complex": tensor.is_complex(),
+        "sparse": tensor.layout is not torch.strided,
+        "nested": tensor.is_nested,
+    }
+    for kind, is_of_kind in kinds.items():
+        if is_of_kind:
+            raise CheckpointError(
+                f"{key} in {file_name} is a {kind} tensor, but plain floating point weights are needed. "
+                "Choose a file with the state dict of the network as it was trained."
+            )
+
+
 def _normalised(folded: StateDict, weight_key: str, vector_keys: list[str]) -> Tensor:
     missing = [key for key in vector_keys if key not in folded]
     if missing:
         raise CheckpointError(f"it has {weight_key} but lacks {', '.join(missing)}.")
+    for key in (weight_key, *vector_keys):
+        if not folded[key].is_floating_point():
+            raise CheckpointError(f"{key} is {folded[key].dtype}, not floating point.")
     weight = folded.pop(weight_key).double()
     u, v = (folded.pop(key).double() for key in vector_keys)
     try:
         sigma = u @ (weight.flatten(1) @ v)
-    except RuntimeError as error:
+    except (RuntimeError, IndexError) as error:
         raise CheckpointError(f"{weight_key} does not fit {' and '.join(vector_keys)}.") from error
     return (weight / sigma).float()

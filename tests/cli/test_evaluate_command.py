@@ -51,7 +51,7 @@ def test_images_are_compared_by_name(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "| mean of 2 |" in capsys.readouterr().out
     (tmp_path / "references" / "b.png").unlink()
     assert main(arguments) == 1
-    assert "b.png has no reference" in capsys.readouterr().err
+    assert "b.png: it has no reference" in capsys.readouterr().err
 
 
 def test_the_generator_is_measured_with_fixed_seeds(tmp_path: Path, generator_file: str, parser_file: str) -> None:
@@ -63,6 +63,11 @@ def test_the_generator_is_measured_with_fixed_seeds(tmp_path: Path, generator_fi
     # a random network is worse than doing nothing
     assert summary(tmp_path / "one")["psnr_after"] < summary(tmp_path / "one")["psnr_before"]
     assert (tmp_path / "sheet.png").exists()
+
+
+def test_lpips_needs_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "generator", "--faces", str(DATA / "faces"), "--features", "x", "--device", "cpu"]) == 2
+    assert "needs both --features and --heads" in capsys.readouterr().err
 
 
 def test_the_parser_is_measured_by_region(tmp_path: Path, parser_file: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from psfr_core.cli.files import for_each_image, plan_outputs
-from psfr_core.errors import ImageFileError
+from psfr_core.errors import ImageFileError, OptionError
 
 
 def picture(path: Path) -> str:
@@ -30,14 +30,37 @@ def test_one_image_may_name_its_file(tmp_path: Path) -> None:
 def test_inputs_are_never_overwritten(tmp_path: Path) -> None:
     a = picture(tmp_path / "a.png")
     for output in (tmp_path, tmp_path / "a.png"):
-        with pytest.raises(ImageFileError, match="is an input and is not overwritten"):
+        with pytest.raises(OptionError, match="is an input and is not overwritten"):
             plan_outputs([a], output)
 
 
 def test_two_results_of_one_name_are_refused(tmp_path: Path) -> None:
     inputs = [picture(tmp_path / folder / "a.png") for folder in ("one", "two")]
-    with pytest.raises(ImageFileError, match="would both be written to"):
+    with pytest.raises(OptionError, match="would be written twice"):
         plan_outputs(inputs, tmp_path / "out")
+
+
+def test_every_file_that_will_be_written_is_checked(tmp_path: Path) -> None:
+    inputs = [picture(tmp_path / "in" / name) for name in ("a.png", "a_compare.png")]
+    with pytest.raises(OptionError, match=r"a_compare\.png"):
+        plan_outputs(inputs, tmp_path / "out", written=lambda t: [t, t.with_name(f"{t.stem}_compare.png")])
+
+
+@pytest.mark.parametrize(
+    ("count", "output", "suffix", "words"),
+    [
+        (2, "x.png", None, "is one file, but there are 2 images"),
+        (1, "x.bmp", None, "cannot write .bmp"),
+        (1, "x.json", None, "cannot write .json"),
+        (1, "x.jpg", ".png", "is to be a .jpg file, but .png is wanted"),
+    ],
+)
+def test_an_output_that_cannot_be_is_named(
+    tmp_path: Path, count: int, output: str, suffix: str | None, words: str
+) -> None:
+    inputs = [picture(tmp_path / "in" / f"{n}.png") for n in range(count)]
+    with pytest.raises(OptionError, match=words):
+        plan_outputs(inputs, tmp_path / output, suffix)
 
 
 def test_what_fails_is_reported_and_the_rest_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,20 +40,31 @@ def call(command: object, *arguments: str) -> int:
     return command.run(parser.parse_args(arguments))  # type: ignore[attr-defined]
 
 
-def test_models_prints_a_table(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (home / "assets" / "facenet.safetensors").write_bytes(b"x" * 1_234_567)
-    mine = tmp_path / "psfrgan_epoch15_net_G.pth"
-    mine.write_bytes(b"x" * 200_000)
+def test_models_prints_all_that_is_known(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundled = home / "assets" / "compact_face.safetensors"
+    bundled.write_bytes(b"x" * 1_234)
+    of_the_users = tmp_path / "parsenet_256.safetensors"  # a bundled model that is only in a folder of the user's
+    of_the_users.write_bytes(b"x" * 20)
+    mine = tmp_path / "facerestore_models" / "psfrgan_epoch15_net_G.pth"
+    mine.parent.mkdir()
+    mine.write_bytes(b"x" * 2_000)
     assert call(models, "--folder", str(tmp_path)) == 0
-    headings, *rows = capsys.readouterr().out.splitlines()
-    assert headings.split() == ["name", "kind", "size", "where", "licence", "what"]
-    cells = {row.split()[0]: row for row in rows}
-    assert list(cells) == [entry.name for entry in MODEL_FILES]
-    assert "detector   1.2 MB    bundled" in cells["facenet"]
-    assert f"0.2 MB    {mine}" in cells["psfrgan-512"]
-    assert "109.5 MB  not here" in cells["retinaface-resnet50"]
-    assert "?         missing" in cells["psfrgan-256"]
-    assert len({row.index(entry.licence) for entry, row in zip(MODEL_FILES, rows, strict=True)}) == 1
+    blocks = {block.split()[0]: block.splitlines() for block in capsys.readouterr().out.split("\n\n")}
+    assert list(blocks) == [entry.name for entry in MODEL_FILES]
+    assert blocks["retinaface-resnet50"] == [
+        "retinaface-resnet50",
+        "  what     detector: RetinaFace with ResNet-50 (facexlib): the most accurate detector",
+        "  file     detection_Resnet50_Final.pth",
+        "  size     109,497,761 bytes",
+        "  sha256   6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
+        "  sources  https://huggingface.co/leonelhs/facexlib/resolve/main/detection_Resnet50_Final.pth",
+        "           https://github.com/xinntao/facexlib/releases/download/v0.1.0/detection_Resnet50_Final.pth",
+        "  licence  MIT",
+        "  here     no",
+    ]
+    assert blocks["compact-face"][-1] == f"  here     bundled, {bundled} (1,234 bytes)"
+    assert blocks["parsenet-256"][-1] == f"  here     {of_the_users} (20 bytes)"
+    assert blocks["psfrgan-512"][-1] == f"  here     {mine} (2,000 bytes)"
 
 
 def test_download_prints_the_path(
@@ -80,9 +91,9 @@ def test_download_without_a_known_copy() -> None:
 
 def test_download_refuses_names_that_cannot_be_downloaded(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        call(download, "facenet")
+        call(download, "compact-face")
     assert stop.value.code == 2
-    assert "invalid choice: 'facenet'" in capsys.readouterr().err
+    assert "invalid choice: 'compact-face'" in capsys.readouterr().err
 
 
 def test_convert_prints_hash_and_path(generator_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

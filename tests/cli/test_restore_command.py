@@ -78,9 +78,21 @@ def test_one_bad_file_does_not_stop_the_rest(tmp_path: Path, capsys: pytest.Capt
 
 def test_inputs_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = picture(tmp_path / "a.png")
-    assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path)]) == 1
+    assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path)]) == 2
     assert "is an input and is not overwritten" in capsys.readouterr().err
     assert torch.equal(read_image(tmp_path / "a.png").pixels, before)
+
+
+def test_the_comparison_is_before_and_after_and_overwrites_no_input(tmp_path: Path) -> None:
+    before = picture(tmp_path / "a.png")
+    after_path, strip_path = tmp_path / "b.png", tmp_path / "b_compare.png"
+    assert main(["restore", str(tmp_path / "a.png"), "-o", str(after_path), "--compare"]) == 0
+    strip = read_image(strip_path).pixels
+    assert torch.equal(strip[:, :, :160], before)
+    assert torch.equal(strip[:, :, -160:], read_image(after_path).pixels)
+    kept = strip_path.read_bytes()
+    assert main(["restore", str(strip_path), "-o", str(after_path), "--compare"]) == 2
+    assert strip_path.read_bytes() == kept
 
 
 def test_strength_indices_and_regions_are_heard(tmp_path: Path) -> None:

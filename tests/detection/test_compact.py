@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from psfr_core.detection.compact import CompactDetector
 from psfr_core.detection.options import DetectionOptions
-from psfr_core.networks.face_net import FaceNet, FaceNetConfig, FaceNetOutput, cell_centers
+from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig, CompactFaceNetOutput, cell_centers
 
 ANY = DetectionOptions(min_score=0.5, min_side=1, min_eye_distance=0)
 BOX = torch.tensor([-20.0, -24, 20, 24])  # around the cell's centre
@@ -19,7 +19,7 @@ TURNED_RIGHT = torch.tensor([[-2.0, -6], [10, -6], [10, 0], [0, 10], [9, 10]])  
 class PlantedNet(nn.Module):
     """A face wherever the image is red, the redder the surer; it looks to the side on which the image is green."""
 
-    def forward(self, images: Tensor) -> FaceNetOutput:
+    def forward(self, images: Tensor) -> CompactFaceNetOutput:
         cells = F.avg_pool2d(images, 4)
         centers = cell_centers(cells.shape[2], cells.shape[3], cells)
         looks_right = (cells[:, 1:2].roll(-2, dims=3) > 0.5).float()[:, :, None]
@@ -29,7 +29,7 @@ class PlantedNet(nn.Module):
         )
         boxes = centers.repeat(1, 2, 1, 1) + BOX.view(1, 4, 1, 1)
         logits = torch.logit(cells[:, :1], eps=1e-4)
-        return FaceNetOutput(logits, boxes.expand(len(images), -1, -1, -1), centers.repeat(1, 5, 1, 1) + points)
+        return CompactFaceNetOutput(logits, boxes.expand(len(images), -1, -1, -1), centers.repeat(1, 5, 1, 1) + points)
 
 
 def planted(*cells: tuple[int, int, float], looks: int = 2, size: tuple[int, int] = (256, 128)) -> Tensor:
@@ -96,7 +96,7 @@ def test_mirrored_image_has_mirrored_faces(min_eye_distance: float) -> None:
 
 def test_real_network_runs_at_any_size() -> None:
     torch.manual_seed(0)
-    network = FaceNet(FaceNetConfig((4, 4, 6, 8, 8), 6)).eval()
+    network = CompactFaceNet(CompactFaceNetConfig((4, 4, 6, 8, 8), 6)).eval()
     for size in [(1, 1), (33, 65), (200, 90)]:
         frames = torch.rand(2, 3, *size)
         found = CompactDetector(network, DetectionOptions(min_score=0.0, min_side=64, min_eye_distance=0)).detect(

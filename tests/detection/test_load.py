@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,11 @@ from psfr_core.detection.compact import CompactDetector
 from psfr_core.detection.load import default_detector, load_detector
 from psfr_core.detection.options import DetectionOptions
 from psfr_core.detection.retinaface import RetinaFaceDetector
-from psfr_core.errors import ModelNotFoundError
-from psfr_core.networks.face_net import FaceNet, FaceNetConfig
+from psfr_core.errors import MissingPackageError, ModelNotFoundError
+from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
+from psfr_core.weights import retinaface
 from psfr_core.weights.manifest import model_file
-from psfr_core.weights.retinaface import build_retinaface
+from psfr_core.weights.retinaface import build_retinaface, facexlib_works
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +29,12 @@ def save_mobile(folder: Path) -> Path:
     return path
 
 
+def fail() -> None:
+    raise MissingPackageError("libGL.so.1: cannot open")
+
+
 def test_file_of_the_bundled_network_becomes_a_compact_detector(tmp_path: Path) -> None:
-    network = FaceNet(FaceNetConfig((4, 4, 6, 8, 8), 6))
+    network = CompactFaceNet(CompactFaceNetConfig((4, 4, 6, 8, 8), 6))
     torch.save(network.state_dict(), tmp_path / "mine.pth")
     options = DetectionOptions(min_score=0.3)
     detector = load_detector(tmp_path / "mine.pth", options=options, device="cpu")
@@ -41,18 +45,36 @@ def test_file_of_the_bundled_network_becomes_a_compact_detector(tmp_path: Path) 
 
 
 def test_retinaface_is_preferred_when_its_file_is_there(tmp_path: Path) -> None:
-    assert default_detector([tmp_path]) == "facenet"
-    save_mobile(tmp_path)
-    assert default_detector([tmp_path]) == "retinaface-mobile0.25"
+    assert default_detector([tmp_path]) == "compact-face"
+    mobile = save_mobile(tmp_path)
+    assert default_detector([tmp_path]) == mobile
     assert isinstance(load_detector(folders=[tmp_path]), RetinaFaceDetector)
-    (tmp_path / model_file("retinaface-resnet50").file_name).write_bytes(b"")
-    assert default_detector([tmp_path]) == "retinaface-resnet50"
+    resnet = tmp_path / model_file("retinaface-resnet50").file_name
+    resnet.write_bytes(b"")
+    assert default_detector([tmp_path]) == resnet
 
 
-def test_without_facexlib_the_bundled_detector_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_file_is_checked_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save_mobile(tmp_path)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # pyright: ignore[reportUnknownLambdaType]
-    assert default_detector([tmp_path]) == "facenet"
+    load_detector(folders=[tmp_path])
+    assert caplog.text.count("is not the published file") == 1
+
+
+def test_with_a_broken_facexlib_the_bundled_detector_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = save_mobile(tmp_path)
+    facexlib_works.cache_clear()
+    monkeypatch.setattr(retinaface, "_retinaface_class", fail)
+    assert [default_detector([tmp_path]) for _ in range(2)] == ["compact-face", "compact-face"]
+    facexlib_works.cache_clear()
+    assert caplog.text.count("libGL.so.1: cannot open") == 1
+    assert f"{path} is not used, because facexlib cannot be imported: compact-face is." in caplog.text
+
+
+def test_facexlib_is_not_asked_for_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psfr_core.detection.load.facexlib_works", fail)
+    assert default_detector([tmp_path]) == "compact-face"
 
 
 def test_unknown_names_are_refused() -> None:

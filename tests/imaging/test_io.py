@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from psfr_core.errors import ImageFileError, InputError
@@ -172,6 +175,51 @@ def test_sixteen_bit_grey_tiff_is_kept(tmp_path: Path) -> None:
     np.testing.assert_array_equal((read.pixels[0] * 65535).round().numpy(), levels)
 
 
+def _tiff16(levels: NDArray[np.uint16]) -> bytes:
+    """A big-endian TIFF file without compression of RGB pixels (H, W, 3), which Pillow cannot write."""
+    height, width, _ = levels.shape
+    after = 8 + 2 + 9 * 12 + 4
+    short, long = 3, 4
+    tags = [(256, short, 1, width << 16), (257, short, 1, height << 16), (258, short, 3, after)]
+    tags += [(259, short, 1, 1 << 16), (262, short, 1, 2 << 16), (273, long, 1, after + 6), (277, short, 1, 3 << 16)]
+    tags += [(278, short, 1, height << 16), (279, long, 1, levels.nbytes)]
+    head = struct.pack(">2sHIH", b"MM", 42, 8, 9) + b"".join(struct.pack(">HHII", *tag) for tag in tags)
+    return head + struct.pack(">I3H", 0, 16, 16, 16) + levels.astype(">u2").tobytes()
+
+
+def _ppm16(levels: NDArray[np.uint16]) -> bytes:
+    height, width, _ = levels.shape
+    return b"P6\n%d %d\n65535\n" % (width, height) + levels.astype(">u2").tobytes()
+
+
+@pytest.mark.parametrize(("encode", "kind"), [(_tiff16, "TIFF"), (_ppm16, "PPM")])
+def test_lost_bits_are_said(
+    tmp_path: Path, encode: Callable[[NDArray[np.uint16]], bytes], kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.tif").write_bytes(encode(COLORS.astype(np.uint16) * 257))
+    read = read_image(tmp_path / "a.tif")
+    assert read.bit_depth == 8
+    np.testing.assert_array_equal((read.pixels * 255).round().permute(1, 2, 0).numpy(), COLORS)
+    assert re.search(rf"a\.tif \({kind}\) has 16 bit per channel, of which only 8 are read; save it", caplog.text)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "ppm", "jpg"])
+def test_nothing_is_said_of_files_with_8_bit(tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture) -> None:
+    NOISE.save(tmp_path / f"a.{suffix}")
+    assert read_image(tmp_path / f"a.{suffix}").bit_depth == 8
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_damaged_exif_data_do_not_hide_the_pixels(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    NOISE.save(path, exif=b"Exif\0\0garbage", lossless=True)
+    np.testing.assert_array_equal((read_image(path).pixels * 255).round().permute(1, 2, 0).numpy(), np.asarray(NOISE))
+    assert f"a.{suffix} has damaged EXIF data" in caplog.text
+
+
 def test_only_the_first_of_several_frames_is_read_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     frames = [Image.new("L", (4, 4), level) for level in (0, 255)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
@@ -193,13 +241,16 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), n
     ("content", "words"),
     [
         (b"", r"bad\.png is empty \(0 bytes\)"),
-        (b"hello, this is text", r"bad\.png is not an image: its 19 bytes"),
+        (b"hello, this is text", r"bad\.png is in no format that can be read here \(\.avif, .*export it as PNG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", r"bad\.png is in no format that can be read here"),
         (_bytes_of(NOISE, "PNG")[:3000], r"bad\.png cannot be read, it is damaged or cut off"),
         (_bytes_of(NOISE, "JPEG")[:1500], r"bad\.png cannot be read, it is damaged or cut off"),
-        (_bytes_of(NOISE, "WEBP")[:1500], r"bad\.png"),
-        (_bytes_of(Image.new("F", (4, 4)), "TIFF"), r"bad\.png cannot be read.*F pixels have no fixed range"),
+        (_bytes_of(NOISE, "WEBP")[:1500], r"bad\.png cannot be read, it is damaged or cut off"),
+        (_bytes_of(Image.new("F", (4, 4)), "TIFF"), r"bad\.png \(TIFF\) gives pixels of mode F.*Save it as a PNG"),
+        (_bytes_of(Image.new("I", (4, 4)), "TIFF"), r"bad\.png \(TIFF\) gives pixels of mode I, of which nothing says"),
+        (b"P5\n2 1\n65535\n\0\1\2\3", r"bad\.png \(PPM\) gives pixels of mode I, of which nothing says"),
     ],
-    ids=["empty", "text", "cut png", "cut jpeg", "cut webp", "float"],
+    ids=["empty", "text", "heic", "cut png", "cut jpeg", "cut webp", "float", "whole numbers", "pgm"],
 )
 def test_bad_files_are_named(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "bad.png").write_bytes(content)
@@ -267,6 +318,15 @@ def test_find_images(tmp_path: Path) -> None:
     assert names == ["a.JPG", "b.png", "odd[1].png"]
     given = [tmp_path / "b.png", f"{tmp_path}/**/*.webp", tmp_path, f"{tmp_path}/sub/../b.png", tmp_path / "odd[1].png"]
     assert [path.name for path in find_images(given)] == ["b.png", "c.webp", "a.JPG", "odd[1].png"]
+
+
+def test_sidecar_files_count_only_when_named(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.xmp", "b.PNG"):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_images([tmp_path / "*"])] == ["a.jpg", "b.PNG"]
+    assert [path.name for path in find_images([tmp_path / "a.xmp"])] == ["a.xmp"]
+    with pytest.raises(ImageFileError, match=r"\*\.xmp holds no image"):
+        find_images([tmp_path / "*.xmp"])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from psfr_core.imaging.png16 import decode_png16, encode_png16, is_interlaced_png16, is_png16
+from psfr_core.imaging.png16 import decode_png16, encode_png16, is_png16
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
@@ -33,10 +33,31 @@ def filtered_row(kind: int, row: bytes, above: bytes, pixel_bytes: int) -> bytes
     return bytes(out)
 
 
+def filtered(pixels: NDArray[np.uint16], kinds: NDArray[np.int64]) -> bytes:
+    _, width, channels = pixels.shape
+    rows = [bytes(2 * channels * width)] + [row.astype(">u2").tobytes() for row in pixels]
+    return b"".join(filtered_row(int(kinds[y]), rows[y + 1], rows[y], 2 * channels) for y in range(len(pixels)))
+
+
+# The pass in which each pixel of an 8 x 8 block comes, as the PNG specification 8.2 prints it.
+ROWS = ("16462646", "77777777", "56565656", "77777777", "36463646", "77777777", "56565656", "77777777")
+PASS_OF_PIXEL = np.array([[int(number) for number in row] for row in ROWS])
+
+
+def interlaced(pixels: NDArray[np.uint16], kinds: NDArray[np.int64]) -> bytes:
+    height, width, _ = pixels.shape
+    passes = np.tile(PASS_OF_PIXEL, (height // 8 + 1, width // 8 + 1))[:height, :width]
+    data = b""
+    for number in range(1, 8):
+        rows, columns = (np.unique(places) for places in np.nonzero(passes == number))
+        if rows.size:
+            data += filtered(pixels[np.ix_(rows, columns)], kinds[: rows.size])
+    return data
+
+
 def png(pixels: NDArray[np.uint16], kinds: NDArray[np.int64], extra: bytes = b"", interlace: int = 0) -> bytes:
     height, width, channels = pixels.shape
-    rows = [bytes(2 * channels * width)] + [row.astype(">u2").tobytes() for row in pixels]
-    data = b"".join(filtered_row(int(k), rows[y + 1], rows[y], 2 * channels) for y, k in enumerate(kinds))
+    data = (interlaced if interlace else filtered)(pixels, kinds)
     header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, interlace)
     packed = zlib.compress(data)
     parts = [chunk(b"IHDR", header), extra, chunk(b"IDAT", packed[:9]), chunk(b"IDAT", packed[9:]), chunk(b"IEND", b"")]
@@ -45,11 +66,12 @@ def png(pixels: NDArray[np.uint16], kinds: NDArray[np.int64], extra: bytes = b""
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 9), (9, 1), (13, 6), (6, 13)])
-def test_every_filter_is_undone(channels: int, height: int, width: int) -> None:
+@pytest.mark.parametrize("interlace", [0, 1])
+def test_every_filter_is_undone(channels: int, height: int, width: int, interlace: int) -> None:
     random = np.random.default_rng(height * width + channels)
     pixels = random.integers(0, 65536, (height, width, channels)).astype(np.uint16)
     for kinds in [np.full(height, kind) for kind in range(5)] + [random.integers(0, 5, height) for _ in range(3)]:
-        np.testing.assert_array_equal(decode_png16(png(pixels, kinds)), pixels)
+        np.testing.assert_array_equal(decode_png16(png(pixels, kinds, interlace=interlace)), pixels)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -63,6 +85,14 @@ def test_written_files_are_read_by_pillow_too(channels: int) -> None:
     np.testing.assert_array_equal(decode_png16(data), pixels)
 
 
+def test_pillow_reads_the_same_from_an_interlaced_file() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (11, 13, 3)).astype(np.uint16) * 257
+    data = png(pixels, np.full(11, 4), interlace=1)
+    with Image.open(BytesIO(data)) as image:
+        np.testing.assert_array_equal(np.asarray(image), pixels // 257)
+    np.testing.assert_array_equal(decode_png16(data), pixels)
+
+
 def test_transparent_color_becomes_alpha() -> None:
     pixels = np.array([[[1, 2, 3], [1, 2, 4]]], np.uint16)
     read = decode_png16(png(pixels, np.zeros(1, int), chunk(b"tRNS", struct.pack(">3H", 1, 2, 3))))
@@ -71,16 +101,11 @@ def test_transparent_color_becomes_alpha() -> None:
 
 def test_which_files_are_meant() -> None:
     pixels = np.zeros((2, 2, 3), np.uint16)
-    plain, interlaced = png(pixels, np.zeros(2, int)), png(pixels, np.zeros(2, int), interlace=1)
+    plain, adam7 = png(pixels, np.zeros(2, int)), png(pixels, np.zeros(2, int), interlace=1)
     buffer = BytesIO()
     Image.new("RGB", (2, 2)).save(buffer, "PNG")
-    assert [is_png16(data) for data in (plain, interlaced, buffer.getvalue(), b"", plain[:20])] == [True] + [False] * 4
-    assert [is_interlaced_png16(data) for data in (plain, interlaced, buffer.getvalue(), b"")] == [
-        False,
-        True,
-        False,
-        False,
-    ]
+    assert [is_png16(data) for data in (plain, adam7)] == [True, True]
+    assert [is_png16(data) for data in (buffer.getvalue(), b"", plain[:20])] == [False] * 3
 
 
 def test_damaged_files_are_refused() -> None:
@@ -94,6 +119,10 @@ def test_damaged_files_are_refused() -> None:
         decode_png16(good[:100])
     with pytest.raises(ValueError, match="ends too early"):
         decode_png16(good[:-12])
+    with pytest.raises(ValueError, match="no valid PNG header"):
+        decode_png16(png(pixels, np.zeros(8, int), interlace=2))
     taller = good[:16] + struct.pack(">II", 8, 9) + good[24:29]
-    with pytest.raises(ValueError, match="truncated"):
-        decode_png16(taller + struct.pack(">I", zlib.crc32(taller[12:])) + good[33:])
+    in_passes = good[:28] + b"\1"  # whose rows are more than those in the file
+    for start in (taller, in_passes):
+        with pytest.raises(ValueError, match="truncated"):
+            decode_png16(start + struct.pack(">I", zlib.crc32(start[12:])) + good[33:])

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -147,6 +148,20 @@ def test_png_holds_the_labels(tmp_path):
         assert image.mode == "L"
         assert np.array_equal(np.asarray(image), parse_map.labels[0].numpy())
     assert torch.equal(ParseMap.from_png(tmp_path / "face.png").labels, parse_map.labels)
+
+
+def test_failed_write_leaves_the_old_labels(tmp_path, monkeypatch):
+    old = random_map(1)
+    old.to_png(tmp_path / "face.png")
+
+    def full_disk(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(ImageFileError, match="face.png cannot be written.*No space left"):
+        random_map(1, seed=1).to_png(tmp_path / "face.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["face.png"]
+    assert torch.equal(ParseMap.from_png(tmp_path / "face.png").labels, old.labels)
 
 
 def test_palette_png_is_read_by_its_entries(tmp_path):

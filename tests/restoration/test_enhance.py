@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from psfr_core.errors import InputError, OptionError
+from psfr_core.errors import InputError, OptionError, PsfrError
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.parsing.parse_map import ParseMap
 from psfr_core.restoration.enhance import enhance_faces
@@ -26,13 +26,6 @@ def test_is_the_generator_between_zero_and_one(generator: PsfrGenerator) -> None
     expected = (generator(crops * 2 - 1, parse_map.one_hot).clamp(-1, 1) + 1) / 2
     found = enhance_faces(crops, parse_map, generator, batch_size=2)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-
-
-def test_strength_mixes_and_zero_gives_the_crops_bit_for_bit(generator: PsfrGenerator) -> None:
-    crops, parse_map = torch.rand(2, 3, 64, 64) * 1.2 - 0.1, random_map(2, 64)
-    full = enhance_faces(crops, parse_map, generator)
-    assert torch.equal(enhance_faces(crops, parse_map, generator, strength=0), crops)
-    torch.testing.assert_close(enhance_faces(crops, parse_map, generator, strength=0.25), 0.75 * crops + 0.25 * full)
 
 
 def test_the_parse_map_steers_the_result(generator: PsfrGenerator) -> None:
@@ -72,14 +65,28 @@ def test_half_precision_networks_take_float_crops(generator: PsfrGenerator) -> N
 
 @pytest.mark.parametrize(
     ("shape", "maps", "words"),
-    [((1, 3, 64, 60), 1, "square, got 60 x 64"), ((2, 3, 64, 64), 1, "2 crops but 1 parse maps")],
+    [((1, 3, 64, 60), 1, r"crops must have the shape \(B, 3, S, S\)"), ((2, 3, 64, 64), 1, "2 crops but 1 parse maps")],
 )
 def test_bad_inputs_are_refused(generator: PsfrGenerator, shape: tuple[int, ...], maps: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
         enhance_faces(torch.rand(shape), random_map(maps, 64), generator)
 
 
-@pytest.mark.parametrize("options", [{"strength": 1.5}, {"strength": float("nan")}, {"batch_size": 0}])
-def test_bad_options_are_refused(generator: PsfrGenerator, options: dict[str, float]) -> None:
-    with pytest.raises(OptionError):
-        enhance_faces(torch.rand(1, 3, 64, 64), random_map(1, 64), generator, **options)  # type: ignore[arg-type]
+def test_an_enlarged_map_restores_the_same_face(generator: PsfrGenerator) -> None:
+    crops, parse_map = torch.rand(1, 3, 64, 64), random_map(1, 64)
+    enlarged = ParseMap(parse_map.labels.repeat_interleave(3, 1).repeat_interleave(3, 2))
+    assert torch.equal(enhance_faces(crops, enlarged, generator), enhance_faces(crops, parse_map, generator))
+    with pytest.raises(InputError, match=r"labels must have the shape \(B, S, S\)"):
+        enhance_faces(crops, ParseMap(parse_map.labels[:, :20]), generator)
+
+
+def test_a_generator_that_fails_is_an_error_and_not_a_picture(generator: PsfrGenerator) -> None:
+    weights = generator.state_dict()
+    generator.load_state_dict({**weights, "img_out.bias": torch.full((3,), torch.nan)})
+    with pytest.raises(PsfrError, match=r"NaN or infinite values in torch.float32"):
+        enhance_faces(torch.rand(1, 3, 64, 64), random_map(1, 64), generator)
+
+
+def test_bad_options_are_refused(generator: PsfrGenerator) -> None:
+    with pytest.raises(OptionError, match="batch_size must be at least 1, got 0"):
+        enhance_faces(torch.rand(1, 3, 64, 64), random_map(1, 64), generator, batch_size=0)

@@ -1,18 +1,30 @@
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
 import torch
 
+from psfr_core.alignment.template import template_for
+from psfr_core.detection.compact import CompactDetector
 from psfr_core.detection.face import Face
 from psfr_core.detection.selection import FaceSelection, SelectionOptions
 from psfr_core.errors import InputError, OptionError
+from psfr_core.geometry.box import Box
+from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from psfr_core.parsing.parse_map import ParseMap
 from psfr_core.paste_back.paste import PasteOptions
 from psfr_core.restoration.models import RestorationModels
 from psfr_core.restoration.options import RestoreOptions
 from psfr_core.restoration.restore import restore_image
+
+
+def face_at(left: float, top: float, side: float) -> Face:
+    """A face whose aligned crop is the square with this corner and side."""
+    landmarks = (template_for(512) + 0.5) * side / 512 - 0.5 + torch.tensor([left, top])
+    return Face(Box(left, top, left + side, top + side), landmarks.float(), 1.0)
+
 
 WHOLE_CROP = RestoreOptions(paste=PasteOptions(regions=None))
 
@@ -49,21 +61,43 @@ def test_the_result_says_what_was_done(models: RestorationModels, two_faces: lis
     assert len(result.aligned) == 2
 
 
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_no_face_is_a_normal_result(models: RestorationModels, channels: int) -> None:
-    image = torch.rand(channels, 33, 47)
+def any_image(seed: int) -> torch.Tensor:
+    """An image of 1 to 4 channels, any size from one pixel on, any float type, with values beyond [0, 1]."""
+    draw = random.Random(seed)
+    dtype = draw.choice([torch.float32, torch.float16, torch.bfloat16, torch.float64])
+    shape = (draw.randint(1, 4), draw.choice([1, 2, draw.randint(3, 130)]), draw.choice([1, 2, draw.randint(3, 170)]))
+    return (torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 3 - 1).to(dtype)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_nothing_changes_without_faces_or_strength(models: RestorationModels, seed: int) -> None:
+    image = any_image(seed)
     result = restore_image(image, models)
     assert torch.equal(result.image, image)
-    assert result.faces == []
-    assert result.parse_maps is None
-    assert result.mask.shape == (1, 33, 47)
+    assert (result.faces, result.parse_maps, len(result.restored)) == ([], None, 0)
+    assert result.mask.shape == (1, *image.shape[1:])
     assert result.mask.max() == 0
+    faces = [face_at(-10, -20, 60)]
+    weak = restore_image(image, with_faces(models, faces), replace(WHOLE_CROP, strength=0.0))
+    assert torch.equal(weak.image, image)
 
 
-def test_strength_zero_changes_nothing(models: RestorationModels, two_faces: list[Face]) -> None:
-    image = torch.rand(3, 120, 160)
-    result = restore_image(image, with_faces(models, two_faces), replace(WHOLE_CROP, strength=0.0))
-    assert torch.equal(result.image, image)
+@pytest.mark.parametrize("seed", range(12))
+def test_faces_anywhere_change_only_themselves(models: RestorationModels, seed: int) -> None:
+    """Cut by any edge, larger than the image, overlapping; also as ComfyUI calls, in inference mode, and on views."""
+    image, draw = any_image(seed), random.Random(100 + seed)
+    height, width = image.shape[1:]
+    sides = [draw.uniform(20, 300) for _ in range(2)]
+    faces = [face_at(draw.uniform(0, width) - s / 2, draw.uniform(0, height) - s / 2, s) for s in sides]
+    with torch.inference_mode():
+        result = restore_image(image.mT.contiguous().mT, with_faces(models, faces), WHOLE_CROP)
+    assert len(result.faces) == 2
+    assert (result.image.shape, result.image.dtype) == (image.shape, image.dtype)
+    assert result.image.isfinite().all()
+    untouched = (result.mask == 0).expand_as(image)
+    assert torch.equal(result.image[untouched], image[untouched])
+    if len(image) in (2, 4):
+        assert torch.equal(result.image[-1], image[-1])
 
 
 def test_strength_is_a_mix_at_the_images_resolution(models: RestorationModels, two_faces: list[Face]) -> None:
@@ -113,12 +147,15 @@ def test_the_input_is_left_alone(models: RestorationModels, two_faces: list[Face
     ],
     ids=["2-d", "channels last", "uint8", "nan"],
 )
-def test_bad_images_are_named(image: torch.Tensor, words: str) -> None:
-    from psfr_core.restoration.models import load_models
-
-    models = load_models(device="cpu")
+def test_bad_images_are_named(models: RestorationModels, image: torch.Tensor, words: str) -> None:
+    detector = CompactDetector(CompactFaceNet(CompactFaceNetConfig((4, 4, 4, 4, 4), 4)).eval())
     with pytest.raises(InputError, match=words):
-        restore_image(image, models)
+        restore_image(image, replace(models, detector=detector))
+
+
+def test_a_mask_does_not_choose_among_given_faces(models: RestorationModels, two_faces: list[Face]) -> None:
+    with pytest.raises(InputError, match="leave it out when faces are given"):
+        restore_image(torch.rand(3, 64, 64), models, faces=two_faces, mask=torch.zeros(64, 64))
 
 
 def test_maps_without_faces_are_refused(models: RestorationModels) -> None:

@@ -31,6 +31,10 @@ def test_samples_are_repeatable_and_different() -> None:
             assert torch.equal(one, other)
     assert not torch.equal(first[0].lq, first[1].lq)
     assert not torch.equal(first[0].lq, DegradedFaces(faces, DegradationConfig(), seed=4)[0].lq)
+    with torch.autocast("cpu", torch.bfloat16):  # as in a training step
+        for one, other in zip(first[0], again[0], strict=True):
+            assert torch.equal(one, other)
+            assert one.dtype == other.dtype
     batch = first.batch([0, 7])
     assert torch.equal(batch.hq[1], first[7].hq)
     assert batch.labels.dtype == torch.int64
@@ -73,7 +77,7 @@ def test_an_unreadable_face_is_an_error(tmp_path: Path) -> None:
 
 def test_labels_out_of_range_are_an_error(tmp_path: Path) -> None:
     make_pair(tmp_path, label=19)
-    with pytest.raises(TrainingError, match="holds the label 19; labels run from 0 to 18"):
+    with pytest.raises(TrainingError, match="labels must lie from 0 to 18, found 19"):
         load(tmp_path)
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from psfr_core.detection.face import Face
 from psfr_core.geometry.box import Box
-from psfr_core.networks.face_net import FaceNet, FaceNetConfig
+from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from psfr_core.training.detector import DetectorTrainee, focal_loss, make_targets
 from psfr_core.training.faces import FaceSet
 from psfr_core.training.scenes import Scene, Scenes, make_cut_outs, make_distractors
@@ -76,7 +76,7 @@ def test_targets_are_what_the_network_decodes() -> None:
     assert abs(4 * column + 1.5 - 40) <= 2
     assert abs(4 * row + 1.5 - 58) <= 2
 
-    net = FaceNet(FaceNetConfig((4, 4, 4, 4, 4), 4)).eval()
+    net = CompactFaceNet(CompactFaceNetConfig((4, 4, 4, 4, 4), 4)).eval()
     net.predict = lambda images: targets[None, :15]  # type: ignore[method-assign]
     out = net(torch.zeros(1, 3, 128, 128))
     torch.testing.assert_close(out.boxes[0, :, row, column], torch.from_numpy(boxes[0]), atol=1e-3, rtol=0)
@@ -94,7 +94,7 @@ def test_focal_loss_forgives_what_is_right() -> None:
 
 
 def test_detector_losses_have_gradients(scenes: Scenes) -> None:
-    net = FaceNet(FaceNetConfig((4, 4, 4, 4, 4), 4))
+    net = CompactFaceNet(CompactFaceNetConfig((4, 4, 4, 4, 4), 4))
     trainee = DetectorTrainee(net, scenes, scenes, 1)
     losses = trainee.losses(range(2))
     losses["total"].backward()

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from psfr_core.networks.face_net import FaceNet, FaceNetConfig
+from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.networks.spectral_norm import add_spectral_norm
@@ -62,10 +62,10 @@ def parse_net() -> ParseNet:
 
 
 @pytest.fixture
-def face_net() -> FaceNet:
+def compact_face_net() -> CompactFaceNet:
     """A small detector with random weights and statistics."""
     torch.manual_seed(3)
-    network = FaceNet(FaceNetConfig((4, 6, 8, 10, 12), merged_channels=7))
+    network = CompactFaceNet(CompactFaceNetConfig((4, 6, 8, 10, 12), merged_channels=7))
     _randomise_statistics(network)
     return network.eval()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -122,10 +123,47 @@ def test_a_missing_file(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "x.pth")
 
 
-@pytest.mark.parametrize("checkpoint", [{}, {"epoch": 1}, torch.zeros(2)])
-def test_no_weights_inside(tmp_path: Path, checkpoint: object) -> None:
+def test_a_file_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "x.pth").touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(CheckpointError, match=r"x\.pth cannot be read \(Permission denied\)"):
+        read_checkpoint(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "found"),
+    [
+        ({}, "a dict without keys"),
+        ({"epoch": 1, "g_ema": {"w": torch.zeros(1)}}, "a dict with the keys epoch, g_ema"),
+        (torch.zeros(2), "a Tensor"),
+        ([torch.zeros(2)], "a list"),
+    ],
+)
+def test_no_weights_inside(tmp_path: Path, checkpoint: object, found: str) -> None:
     torch.save(checkpoint, tmp_path / "x.pth")
-    with pytest.raises(CheckpointError, match=r"x\.pth holds no weights"):
+    with pytest.raises(
+        CheckpointError, match=rf"x\.pth holds no weights but {found}\. .*params_ema, params, state_dict"
+    ):
+        read_state_dict(tmp_path / "x.pth")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch calls half of these kinds outdated
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("meta", lambda w: w.to("meta")),
+        ("quantised", lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8)),
+        ("complex", lambda w: w.to(torch.complex64)),
+        ("sparse", lambda w: w.to_sparse()),
+        ("nested", lambda w: torch.nested.nested_tensor([w])),
+    ],
+)
+def test_tensors_that_are_no_plain_weights(tmp_path: Path, kind: str, make: Callable[[Tensor], Tensor]) -> None:
+    torch.save({"a": torch.ones(2), "b.weight": make(torch.ones(2))}, tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match=rf"b\.weight in x\.pth is a {kind} .*plain floating point"):
         read_state_dict(tmp_path / "x.pth")
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from psfr_core.errors import CheckpointError, OptionError
 from psfr_core.networks.psfr_generator import PsfrGenerator
+from psfr_core.weights import convert, manifest
 from psfr_core.weights.convert import convert_weights
 from psfr_core.weights.loader import load_detector_network, load_generator
 from psfr_core.weights.metadata import WeightMetadata, read_metadata, write_weights
@@ -48,6 +49,23 @@ def test_the_file_says_what_it_is(published: Path, tmp_path: Path) -> None:
     assert json.loads(written["config"]) == {"channels": [12, 8, 4], "modulation_channels": 6}
     assert written["licence"] == "CC-BY-NC-SA-4.0"
     assert written["source"].startswith("psfrgan_epoch15_net_G.pth, https://github.com/chaofengc/PSFRGAN")
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_a_name_alone_does_not_prove_the_source(
+    published: Path,
+    tmp_path: Path,
+    publish_as: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
+    is_published: bool,
+) -> None:
+    publish_as("psfrgan-512", published.read_bytes() if is_published else b"other")
+    monkeypatch.setattr(convert, "MODEL_FILES", manifest.MODEL_FILES)
+    convert_weights(published, tmp_path / "g.safetensors")
+    written = read_metadata(tmp_path / "g.safetensors")
+    assert written is not None
+    assert (written.licence == "CC-BY-NC-SA-4.0") == is_published
+    assert (written.source == published.name) != is_published
 
 
 def test_equal_weights_give_equal_files(published: Path, tmp_path: Path) -> None:

@@ -29,9 +29,11 @@ class PlayedHub:
         self.files = files
         self.failure = failure
         self.calls: list[tuple[str, str, str | None]] = []
+        self.folders: list[Path] = []
 
     def __call__(self, repo_id: str, filename: str, *, revision: str | None, local_dir: Path) -> str:
         self.calls.append((repo_id, filename, revision))
+        self.folders.append(local_dir)
         path = local_dir / filename
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.failure:
@@ -99,16 +101,19 @@ def test_a_failure_names_file_folder_and_addresses(tmp_path: Path, play: Any) ->
 
 
 @pytest.mark.parametrize("failure", [ConnectionError("lost"), KeyboardInterrupt()])
-def test_an_interrupted_download_leaves_nothing_loadable(
+def test_an_interrupted_download_leaves_nothing_loadable_and_goes_on(
     tmp_path: Path, play: Any, publish_as: Any, failure: BaseException
 ) -> None:
     entry = publish_as(MOBILE, CONTENT)
-    play(failure=failure)
+    interrupted = play(failure=failure)
     with pytest.raises((DownloadError, KeyboardInterrupt)):
         download_model(entry, tmp_path)
     assert not (tmp_path / MOBILE_FILE).exists()
-    play({"facedetection/" + MOBILE_FILE: CONTENT})
+    assert [path.read_bytes() for path in tmp_path.rglob("*.incomplete")] == [b"half of it"]
+    resumed = play({"facedetection/" + MOBILE_FILE: CONTENT})
     assert download_model(entry, tmp_path).read_bytes() == CONTENT
+    assert resumed.folders == interrupted.folders
+    assert list(tmp_path.rglob("*.incomplete")) == []
 
 
 def test_offline_mode_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,13 +139,21 @@ def test_a_repository_of_the_users(tmp_path: Path, play: Any, file_name: str) ->
 
 def test_a_repository_without_the_file(tmp_path: Path, play: Any) -> None:
     play({"other.pth": CONTENT})
-    with pytest.raises(DownloadError, match=r"me/mine: the repository has none of: psfrgan_epoch15_net_G\.safetensors"):
+    with pytest.raises(
+        DownloadError, match=r"me/mine: the repository has none of: psfrgan_epoch15_net_G\.safetensors"
+    ) as failure:
         download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
+    for address in (
+        "https://huggingface.co/me/mine/resolve/main/psfrgan_epoch15_net_G.safetensors",
+        "https://huggingface.co/me/mine/resolve/main/psfrgan_epoch15_net_G.pth",
+        *model_file("psfrgan-512").addresses,
+    ):
+        assert address in str(failure.value)
 
 
 def test_bundled_models_are_not_downloaded(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="facenet ships with this package"):
-        download_model(model_file("facenet"), tmp_path)
+    with pytest.raises(DownloadError, match="compact-face ships with this package"):
+        download_model(model_file("compact-face"), tmp_path)
 
 
 def test_loaders_download_only_when_allowed(play: Any, publish_as: Any, tmp_path: Path) -> None:

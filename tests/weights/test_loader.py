@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from psfr_core.errors import CheckpointError, MissingPackageError
-from psfr_core.networks.face_net import FaceNet
+from psfr_core.networks.compact_face_net import CompactFaceNet
 from psfr_core.networks.parse_net import ParseNet
 from psfr_core.networks.psfr_generator import PsfrGenerator
 from psfr_core.weights.loader import load_detector_network, load_generator, load_parse_net
@@ -84,11 +84,13 @@ def test_batch_norm_without_counters_is_complete(tmp_path: Path, parse_net: Pars
         assert torch.equal(loaded(images)[0], parse_net(images)[0])
 
 
-def test_the_detector_of_this_project_comes_back(tmp_path: Path, face_net: FaceNet, images: Tensor) -> None:
-    loaded = load_detector_network(saved(face_net.state_dict(), tmp_path / "f.safetensors"))
-    assert isinstance(loaded, FaceNet)
+def test_the_detector_of_this_project_comes_back(
+    tmp_path: Path, compact_face_net: CompactFaceNet, images: Tensor
+) -> None:
+    loaded = load_detector_network(saved(compact_face_net.state_dict(), tmp_path / "f.safetensors"))
+    assert isinstance(loaded, CompactFaceNet)
     with torch.no_grad():
-        assert torch.equal(loaded.predict(images), face_net.predict(images))
+        assert torch.equal(loaded.predict(images), compact_face_net.predict(images))
 
 
 def test_retinaface_comes_back(tmp_path: Path, images: Tensor) -> None:
@@ -110,19 +112,27 @@ def test_building_retinaface_is_silent_and_leaves_random_numbers_alone(name: str
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_retinaface_without_facexlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("reason", [ImportError("libGL.so.1"), AttributeError("_ARRAY_API"), RuntimeError("cv2 ABI")])
+def test_retinaface_without_a_working_facexlib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: Exception
+) -> None:
     path = saved(build_retinaface("mobile0.25").state_dict(), tmp_path / "r.pth")
     real_import = builtins.__import__
 
     def without_facexlib(name: str, *args: object, **kwargs: object) -> object:
         if name.startswith("facexlib"):
-            raise ImportError(name)
+            raise reason
         return real_import(name, *args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.delitem(sys.modules, "facexlib", raising=False)
     monkeypatch.setattr(builtins, "__import__", without_facexlib)
-    with pytest.raises(MissingPackageError, match=r"pip install facexlib.*bundled detector \(facenet\) works without"):
+    with pytest.raises(MissingPackageError) as error:
         load_detector_network(path)
+    assert (
+        f"cannot be imported ({type(reason).__name__}: {reason}). Install or repair it: pip install facexlib. "
+        in str(error.value)
+    )
+    assert str(error.value).endswith("The bundled detector works without it.")
 
 
 def test_a_name_loads_the_file_in_a_given_folder(tmp_path: Path, generator: PsfrGenerator, generate: Generate) -> None:
@@ -175,6 +185,13 @@ def test_keys_and_shapes_that_do_not_fit_are_listed(tmp_path: Path, generator: P
     assert "1 missing (img_out.bias)" in str(error.value)
     assert "1 unexpected (body.0.2.extra)" in str(error.value)
     assert "1 of another shape (head.0.bias (5,) instead of (12,))" in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool])
+def test_weights_that_are_no_floats_are_listed(tmp_path: Path, generator: PsfrGenerator, dtype: torch.dtype) -> None:
+    path = saved({**generator.state_dict(), "head.0.bias": torch.zeros(12).to(dtype)}, tmp_path / "g.pth")
+    with pytest.raises(CheckpointError, match=rf"1 of another type \(head\.0\.bias {dtype} instead of floating point"):
+        load_generator(path)
 
 
 def test_long_lists_are_cut(tmp_path: Path, parse_net: ParseNet) -> None:

@@ -22,14 +22,14 @@ def test_names_and_files_are_unique() -> None:
 def test_the_names_of_each_kind() -> None:
     assert model_names(ModelKind.GENERATOR) == ["psfrgan-256", "psfrgan-512"]
     assert model_names(ModelKind.PARSER) == ["parsenet-256", "parse-512", "parsenet-512"]
-    assert model_names(ModelKind("detector")) == ["facenet", "retinaface-resnet50", "retinaface-mobile0.25"]
+    assert model_names(ModelKind("detector")) == ["compact-face", "retinaface-resnet50", "retinaface-mobile0.25"]
 
 
 @pytest.mark.parametrize("entry", MODEL_FILES, ids=lambda entry: entry.name)
 def test_entries_are_complete(entry: ModelFile) -> None:
     assert entry.licence
     assert entry.description
-    assert entry.is_bundled == (entry.name in ("psfrgan-256", "parsenet-256", "facenet"))
+    assert entry.is_bundled == (entry.name in ("psfrgan-256", "parsenet-256", "compact-face"))
     assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32
     assert (entry.repo_id is None) == (entry.repo_path is None)
     assert entry.is_bundled or entry.addresses
@@ -54,6 +54,13 @@ def test_addresses_of_a_file_on_the_hub() -> None:
     )
 
 
+def test_addresses_of_the_published_generator() -> None:
+    assert model_file("psfrgan-512").addresses == (
+        "https://github.com/chaofengc/PSFRGAN/releases/download/v0.1.0/psfrgan_epoch15_net_G.pth",
+        "https://github.com/chaofengc/PSFRGAN/releases/tag/v0.1.0",
+    )
+
+
 def test_a_converted_name_keeps_the_dots_inside() -> None:
     assert model_file("retinaface-mobile0.25").converted_name == "detection_mobilenet0.25_Final.safetensors"
 
@@ -61,5 +68,5 @@ def test_a_converted_name_keeps_the_dots_inside() -> None:
 def test_an_unknown_name_gets_the_list() -> None:
     assert not is_model_name("psfrgan")
     assert not is_model_name(Path("psfrgan-256"))
-    with pytest.raises(ModelNotFoundError, match=r"no model called 'psfrgan'.*psfrgan-256, parsenet-256, facenet"):
+    with pytest.raises(ModelNotFoundError, match=r"no model called 'psfrgan'.*psfrgan-256, parsenet-256, compact-face"):
         model_file("psfrgan")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from psfr_core.errors import CheckpointError, ModelNotFoundError, PsfrError
+from psfr_core.errors import CheckpointError, ModelNotFoundError, PublishError
 from psfr_core.weights.metadata import WeightMetadata, write_weights
 from psfr_core.weights.model_card import model_card
 from psfr_core.weights.publish import publish_weights
@@ -74,7 +74,16 @@ def test_a_licence_the_hub_does_not_know(converted: Path) -> None:
     assert "load_parse_net" in card
 
 
-@pytest.mark.parametrize("architecture", ["face_net", "retinaface_resnet50"])
+def test_the_card_says_what_was_done(tmp_path: Path) -> None:
+    path = tmp_path / "mine.safetensors"
+    metadata = WeightMetadata("compact_face_net", {}, "MIT", "psfr train detector, 9 steps")
+    write_weights(path, {"w": torch.zeros(1).half(), "counter": torch.zeros(1).long()}, metadata)
+    card = model_card(path, metadata)
+    assert "They come from: psfr train detector, 9 steps. Any spectral" in card
+    assert "which are stored as F16 and I64. Licence: MIT." in card
+
+
+@pytest.mark.parametrize("architecture", ["compact_face_net", "retinaface_resnet50"])
 def test_detectors_are_loaded_as_detectors(converted: Path, architecture: str) -> None:
     assert 'psfr_core.load_detector("mine.safetensors")' in model_card(converted, WeightMetadata(architecture, {}))
 
@@ -90,5 +99,5 @@ def test_only_converted_files_are_published(tmp_path: Path) -> None:
 
 
 def test_a_failed_upload_is_explained(converted: Path) -> None:
-    with pytest.raises(PsfrError, match=r"could not be uploaded to me/mine: 401 Unauthorized.*hf auth login"):
+    with pytest.raises(PublishError, match=r"could not be uploaded to me/mine: 401 Unauthorized.*hf auth login"):
         publish_weights(converted, "me/mine", api=PlayedApi(failure=OSError("401 Unauthorized")))

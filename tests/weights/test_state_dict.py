@@ -94,6 +94,18 @@ def test_spectral_norm_without_its_vectors() -> None:
         fold_spectral_norm({"a.weight_orig": torch.ones(2, 3), "a.weight_u": torch.ones(2)})
 
 
+def test_spectral_norm_of_whole_numbers() -> None:
+    tensors = {"a.weight_orig": torch.ones(2, 3).byte(), "a.weight_u": torch.ones(2), "a.weight_v": torch.ones(3)}
+    with pytest.raises(CheckpointError, match=r"a\.weight_orig is torch\.uint8, not floating point"):
+        fold_spectral_norm(tensors)
+
+
+def test_spectral_norm_of_a_number() -> None:
+    tensors = {"a.weight_orig": torch.ones(()), "a.weight_u": torch.ones(2), "a.weight_v": torch.ones(3)}
+    with pytest.raises(CheckpointError, match=r"a\.weight_orig does not fit"):
+        fold_spectral_norm(tensors)
+
+
 def test_spectral_norm_with_vectors_of_another_size() -> None:
     tensors = {"a.weight_orig": torch.ones(2, 3), "a.weight_u": torch.ones(2), "a.weight_v": torch.ones(4)}
     with pytest.raises(CheckpointError, match=r"a\.weight_orig does not fit a\.weight_u and a\.weight_v"):

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from psfr_core.errors import InputError
-from psfr_core.networks.face_net import FaceNet, FaceNetConfig, cell_centers
+from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig, cell_centers
 
-SMALL = FaceNetConfig((4, 4, 6, 6, 8), 5)
+SMALL = CompactFaceNetConfig((4, 4, 6, 6, 8), 5)
 
 
 def test_cells_are_centred_on_their_four_pixels() -> None:
@@ -16,7 +16,7 @@ def test_cells_are_centred_on_their_four_pixels() -> None:
 
 @torch.no_grad()
 def test_raw_values_become_pixels() -> None:
-    net = FaceNet(SMALL).eval()
+    net = CompactFaceNet(SMALL).eval()
     logs = torch.tensor([1.0, 2.0, 4.0, 8.0]).log()
     raw = torch.cat([torch.tensor([2.0]), logs, torch.tensor([0.5, -0.25] * 5)])
     weights = net.state_dict()
@@ -31,9 +31,9 @@ def test_raw_values_become_pixels() -> None:
 
 
 def test_config_is_read_back_from_the_weights() -> None:
-    assert FaceNetConfig.from_state_dict(FaceNet(SMALL).state_dict()) == SMALL
+    assert CompactFaceNetConfig.from_state_dict(CompactFaceNet(SMALL).state_dict()) == SMALL
 
 
 def test_sides_must_be_multiples_of_32() -> None:
     with pytest.raises(InputError, match="multiples of 32 pixels, got 100 x 64"):
-        FaceNet(SMALL)(torch.zeros(1, 3, 64, 100))
+        CompactFaceNet(SMALL)(torch.zeros(1, 3, 64, 100))

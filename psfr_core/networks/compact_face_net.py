@@ -24,7 +24,7 @@ BOX_UNIT_PX = 8.0  # a raw box value of 0 means a side this far from the cell's 
 
 
 @dataclass(frozen=True)
-class FaceNetConfig:
+class CompactFaceNetConfig:
     """Sizes of a detector: channels at strides 2, 4, 8, 16 and 32, and of the merged map at stride 4."""
 
     channels: tuple[int, ...] = (16, 24, 48, 64, 96)
@@ -35,14 +35,14 @@ class FaceNetConfig:
             raise OptionError(f"A face detector needs five positive channel counts and merged_channels, got {self}.")
 
     @staticmethod
-    def from_state_dict(state_dict: Mapping[str, Tensor]) -> FaceNetConfig:
+    def from_state_dict(state_dict: Mapping[str, Tensor]) -> CompactFaceNetConfig:
         """The configuration whose network has the shapes of ``state_dict``."""
         channels = (state_dict["stem.0.weight"].shape[0],)
         channels += tuple(state_dict[f"stages.{n}.0.0.weight"].shape[0] for n in range(4))
-        return FaceNetConfig(channels, state_dict["laterals.0.weight"].shape[0])
+        return CompactFaceNetConfig(channels, state_dict["laterals.0.weight"].shape[0])
 
 
-class FaceNetOutput(NamedTuple):
+class CompactFaceNetOutput(NamedTuple):
     """Predictions per cell. Boxes are left, top, right, bottom; landmarks x, y five times; both in pixels of the image."""
 
     score_logits: Tensor  # (B, 1, H/4, W/4)
@@ -50,12 +50,12 @@ class FaceNetOutput(NamedTuple):
     landmarks: Tensor  # (B, 10, H/4, W/4)
 
 
-class FaceNet(nn.Module):
+class CompactFaceNet(nn.Module):
     """A residual backbone whose levels are merged from coarse to fine into one map at stride 4."""
 
-    def __init__(self, config: FaceNetConfig | None = None) -> None:
+    def __init__(self, config: CompactFaceNetConfig | None = None) -> None:
         super().__init__()
-        self.config = config or FaceNetConfig()
+        self.config = config or CompactFaceNetConfig()
         merged = self.config.merged_channels
         self.stem = _conv(3, self.config.channels[0], stride=2)
         self.stages = nn.ModuleList(
@@ -84,14 +84,14 @@ class FaceNet(nn.Module):
             merged = merge(levels.pop() + F.interpolate(merged, scale_factor=2, mode="nearest"))
         return self.head(merged)
 
-    def forward(self, images: Tensor) -> FaceNetOutput:
+    def forward(self, images: Tensor) -> CompactFaceNetOutput:
         """Scores, boxes and landmarks per cell for ``images`` (B, 3, H, W), RGB in [0, 1]."""
         score_logits, box_raw, landmark_raw = self.predict(images).split((1, 4, 10), dim=1)
         centers = cell_centers(box_raw.shape[-2], box_raw.shape[-1], box_raw)
         distances = BOX_UNIT_PX * torch.exp(box_raw.clamp(max=6.0))
         boxes = torch.cat([centers - distances[:, :2], centers + distances[:, 2:]], dim=1)
         face_size = distances.sum(dim=1, keepdim=True) / 2
-        return FaceNetOutput(score_logits, boxes, centers.repeat(1, 5, 1, 1) + landmark_raw * face_size)
+        return CompactFaceNetOutput(score_logits, boxes, centers.repeat(1, 5, 1, 1) + landmark_raw * face_size)
 
 
 def cell_centers(rows: int, columns: int, like: Tensor) -> Tensor:

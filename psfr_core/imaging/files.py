@@ -1,0 +1,20 @@
+"""Files that are never half written."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write ``data`` into the file ``path``, whose folder must exist.
+
+    Under that name there is at any time either what was there before or all of ``data``, also when the disk is full
+    or the program is stopped. OSError when writing fails; nothing is left behind then.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

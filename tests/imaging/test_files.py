@@ -1,0 +1,28 @@
+"""Files appear under their name only when they are complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from psfr_core.imaging.files import write_whole
+
+
+def test_new_content_replaces_the_old(tmp_path: Path) -> None:
+    for content in (b"first", b"second, longer"):
+        write_whole(tmp_path / "a", content)
+        assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", content)]
+
+
+def test_a_full_disk_leaves_the_old_content_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(path: Path, data: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(tmp_path / "a", b"new content")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
