@@ -9,6 +9,8 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from ..described import description_of
+
 T = TypeVar("T")
 
 
@@ -21,7 +23,9 @@ def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterabl
         settings: dict[str, Any] = {"required": True} if required else {"default": default}
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
-            help="required" if required else f"default: {default}",
+            help="; ".join(
+                filter(None, [description_of(field), "required" if required else f"default: {_shown(default)}"])
+            ),
             **settings,
             **_argument(hint),
         )
@@ -59,6 +63,10 @@ def _taken(value: Any, hint: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
     return hint(value) if isinstance(hint, type) and issubclass(hint, Enum) else value
+
+
+def _shown(default: Any) -> str:
+    return " ".join(str(part) for part in default) if isinstance(default, tuple) else str(default).lower()
 
 
 def _as_text(default: Any) -> Any:

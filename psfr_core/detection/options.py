@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..described import described
 from ..errors import OptionError
 
 
@@ -12,13 +13,13 @@ from ..errors import OptionError
 class DetectionOptions:
     """What counts as a face, and how large the image is when it is searched."""
 
-    min_score: float | None = None  # None: what suits the detector
-    min_eye_distance: float = 5.0  # pixels of the image; heads seen from the side or far away have less
-    max_overlap: float = 0.4  # of two boxes whose intersection over union is larger, the surer one stays
-    max_side: int = 1280  # larger images are shrunk to this longer side
-    min_side: int = 512  # smaller images are enlarged to this shorter side, as far as max_side allows
-    tiles: bool = False  # search larger images once more in overlapping tiles of max_side at full size, for tiny faces
-    batch_size: int = 4  # images or tiles that go through the network together
+    min_score: float | None = described(None, "least score of a face, 0 to 1; none: what suits the detector")
+    min_eye_distance: float = described(5.0, "in pixels; heads seen from the side or far away have less")
+    max_overlap: float = described(0.4, "of two boxes with a larger intersection over union the surer one stays")
+    max_side: int = described(1280, "larger images are shrunk to this longer side")
+    min_side: int = described(512, "smaller images are enlarged to this shorter side, as far as max-side allows")
+    tiles: bool = described(False, "search large images also in tiles at full size, for tiny faces")
+    batch_size: int = described(4, "images that go through the network together")
 
     def __post_init__(self) -> None:
         if self.min_score is not None and not 0.0 <= self.min_score <= 1.0:

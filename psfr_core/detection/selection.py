@@ -10,6 +10,7 @@ from enum import Enum
 from torch import Tensor
 
 from ..checks import check_shape
+from ..described import described
 from ..errors import InputError, OptionError
 from ..geometry.box import Size
 from .face import Face
@@ -41,14 +42,14 @@ class FaceSelection(str, Enum):
 class SelectionOptions:
     """Which faces to keep. The steps are applied in the order of the fields, each to what the one before has left."""
 
-    min_score: float = 0.0
-    min_size: float = 0.0  # shorter side of the box in pixels
-    order: FaceOrder = FaceOrder.AREA
-    indices: tuple[int, ...] | None = (
-        None  # positions in that order, counted from 0; those beyond the last face select none
+    min_score: float = described(0.0, "least score, 0 to 1")
+    min_size: float = described(0.0, "least shorter side of the box in pixels")
+    order: FaceOrder = described(FaceOrder.AREA, "how faces are sorted; area: largest first")
+    indices: tuple[int, ...] | None = described(
+        None, "places in that order, from 0; those beyond the last face select none"
     )
-    selection: FaceSelection = FaceSelection.ALL
-    max_faces: int | None = None
+    selection: FaceSelection = described(FaceSelection.ALL, "all faces, or the one that is largest or most central")
+    max_faces: int | None = described(None, "at most so many, the first in the order")
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.min_score <= 1.0:

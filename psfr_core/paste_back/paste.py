@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..alignment.align import AlignedFace
 from ..checks import check_float, check_shape
+from ..described import described
 from ..errors import InputError, OptionError
 from ..geometry.box import PixelBox, Size
 from ..geometry.similarity import compose_affines, invert_affine, resize_affine, shift_affine
@@ -32,7 +33,7 @@ class PasteOptions:
     the face to paste; None pastes the whole crop but for its soft border.
     """
 
-    feather: float = 0.06
+    feather: float = described(0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5")
     regions: frozenset[FaceRegion] | None = PASTED_REGIONS
 
     def __post_init__(self) -> None:

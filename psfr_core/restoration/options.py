@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..described import described
 from ..detection.selection import SelectionOptions
 from ..errors import OptionError
 from ..paste_back.paste import PasteOptions
@@ -13,8 +14,8 @@ from ..paste_back.paste import PasteOptions
 class RestoreOptions:
     """How faces are restored and put back."""
 
-    strength: float = 1.0  # 0 leaves the image as it is, 1 replaces the faces
-    batch_size: int = 4  # faces that go through the networks together
+    strength: float = described(1.0, "0 leaves the image as it is, 1 replaces the faces")
+    batch_size: int = described(4, "faces that go through the networks together")
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
 

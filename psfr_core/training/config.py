@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..described import described
 from ..errors import OptionError
 
 
@@ -12,16 +13,16 @@ class LoopConfig:
     """How long and how fast to train: Adam with a linear warm-up and a cosine decay to a twentieth of the rate."""
 
     steps: int
-    batch_size: int = 8
-    learning_rate: float = 2e-4
-    betas: tuple[float, float] = (0.9, 0.999)
-    warmup_steps: int = 50
-    ema_decay: float = 0.995
-    bf16: bool = True  # autocast of the forward passes
-    seed: int = 0
-    log_every: int = 20
-    checkpoint_every: int = 200
-    validate_every: int = 400
+    batch_size: int = described(8, "samples a step")
+    learning_rate: float = described(2e-4, "Adam's, at its highest")
+    betas: tuple[float, float] = described((0.9, 0.999), "Adam's")
+    warmup_steps: int = described(50, "steps in which the learning rate rises")
+    ema_decay: float = described(0.995, "of the averaged weights, which are the result")
+    bf16: bool = described(True, "compute losses in bfloat16 where that is safe")
+    seed: int = described(0, "of the samples")
+    log_every: int = described(20, "steps between rows of log.csv")
+    checkpoint_every: int = described(200, "steps between checkpoints")
+    validate_every: int = described(400, "steps between rows of validation.csv")
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "checkpoint_every", "validate_every"):
