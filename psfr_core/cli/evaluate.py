@@ -107,7 +107,7 @@ def _generator(args: argparse.Namespace) -> int:
 
 def _parser(args: argparse.Namespace) -> int:
     from ..metrics.parsing_iou import ConfusionMatrix, mean_iou
-    from ..parsing.labels import MEASURED_REGIONS
+    from ..parsing.labels import MEASURED_REGIONS, RegionGroup
     from ..parsing.parse_map import ParseMap
     from ..parsing.parser import parse_faces
     from ..weights.loader import load_parse_net
@@ -118,8 +118,16 @@ def _parser(args: argparse.Namespace) -> int:
     for name, lq, _ in _degraded_faces(args, parse_net.config.size):
         true = ParseMap.from_png(args.labels / f"{name}.png").resized(Size.of(lq))
         total += ConfusionMatrix.of(parse_faces(lq.to(device), parse_net).labels.cpu(), true.labels)
-    row = {"mean_iou": mean_iou(total, MEASURED_REGIONS), "accuracy": total.accuracy}
-    row |= {region.name.lower(): total.iou(region) for region in sorted(MEASURED_REGIONS)}
+    pairs = (RegionGroup.EYES, RegionGroup.BROWS, RegionGroup.LIPS)
+    row = {region.name.lower(): total.iou(region) for region in sorted(MEASURED_REGIONS)}
+    row |= {group.value: total.iou(*group.regions) for group in pairs}
+    in_pairs = {region.name.lower() for group in pairs for region in group.regions}
+    merged = [iou for name, iou in row.items() if name not in in_pairs]
+    row = {
+        "mean_iou": mean_iou(total, MEASURED_REGIONS),
+        "mean_iou_pairs_merged": sum(merged) / len(merged),
+        "accuracy": total.accuracy,
+    } | row
     return _report(args, {"all": row})
 
 

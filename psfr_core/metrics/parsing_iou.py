@@ -53,10 +53,11 @@ class ConfusionMatrix:
         """The share of pixels with the right region, from 0 to 1; not a number when there is no pixel."""
         return float(self.counts.diagonal().sum() / self.counts.sum())
 
-    def iou(self, region: int) -> float:
-        """Intersection over union of one region, from 0 to 1; not a number when neither side has the region."""
-        both = self.counts[region, region]
-        return float(both / (self.counts[region].sum() + self.counts[:, region].sum() - both))
+    def iou(self, *regions: int) -> float:
+        """Intersection over union of one region, or of several taken as one, from 0 to 1; not a number when nobody has it."""
+        merged = torch.tensor(regions)
+        both = self.counts[merged][:, merged].sum()
+        return float(both / (self.counts[merged].sum() + self.counts[:, merged].sum() - both))
 
 
 def mean_iou(matrix: ConfusionMatrix, regions: Iterable[int]) -> float:

@@ -23,6 +23,8 @@ def test_iou_of_single_regions():
     assert matrix.iou(0) == pytest.approx(1 / 2)
     assert matrix.iou(13) == pytest.approx(2 / 3)
     assert math.isnan(matrix.iou(7))
+    assert matrix.iou(4, 5) == pytest.approx(1 / 2)  # two pixels called an eye, one of them is: left and right as one
+    assert matrix.iou(0, 13) == 1
     assert matrix.accuracy == pytest.approx(6 / 8)
     assert matrix.counts[1, 5] == 1  # true skin, taken for an eye
     assert matrix.counts[5, 1] == 0
