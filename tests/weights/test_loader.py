@@ -216,3 +216,13 @@ def test_loading_makes_no_second_copy(
     )
     loaded = load_generator(saved(generator.state_dict(), tmp_path / "g.safetensors"))
     assert {p.data_ptr() for p in loaded.parameters()} == {tensor.data_ptr() for tensor in read.values()}
+
+
+def test_what_is_loaded_in_inference_mode_can_be_moved_outside_it(generator: PsfrGenerator, tmp_path: Path) -> None:
+    """As ComfyUI does: a node loads, the host moves, a node runs."""
+    torch.save(generator.state_dict(), tmp_path / "a.pth")
+    with torch.inference_mode():
+        loaded = load_generator(tmp_path / "a.pth")
+    loaded.to(torch.float64).to(torch.float32)
+    with torch.inference_mode():
+        assert loaded(torch.zeros(1, 3, 64, 64), torch.zeros(1, 19, 64, 64)).shape == (1, 3, 64, 64)
