@@ -16,6 +16,7 @@ from .geometry.box import Box, Size
 from .parsing.labels import FaceRegion, RegionGroup
 from .parsing.parse_map import ParseMap
 from .parsing.parser import parse_faces
+from .paste_back.color_match import ColorMatch, match_colors
 from .paste_back.masks import crop_masks
 from .paste_back.paste import PasteOptions, paste_faces
 from .restoration.enhance import enhance_faces
@@ -27,6 +28,7 @@ from .weights.loader import load_generator, load_parse_net
 __all__ = [
     "AlignedFace",
     "Box",
+    "ColorMatch",
     "DetectionOptions",
     "Face",
     "FaceDetector",
@@ -49,6 +51,7 @@ __all__ = [
     "load_generator",
     "load_models",
     "load_parse_net",
+    "match_colors",
     "parse_faces",
     "paste_faces",
     "restore_image",

@@ -19,6 +19,7 @@ from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import ImageFile, find_images, read_image, write_image
 from ..imaging.resize import resize
+from ..paste_back.color_match import ColorMatch, match_colors
 from .files import for_each_image
 from .model_options import add_model_arguments, take_detector, take_device
 from .progress import progress_bar
@@ -95,11 +96,15 @@ def _generator(args: argparse.Namespace) -> int:
     strips: list[Tensor] = []
     for name, lq, hq in _degraded_faces(args, generator.config.size):
         restored = enhance_faces(lq.to(device), parse_faces(lq.to(device), parse_net), generator).cpu()
-        before, after = _compare(lq, hq, lpips), _compare(restored, hq, lpips)
-        rows[name] = {f"{key}_before": value for key, value in before.items()}
-        rows[name] |= {f"{key}_after": value for key, value in after.items()}
+        matched = match_colors(restored, lq, ColorMatch.LOW_FREQUENCY)
+        pictures = {"before": lq, "generator": restored, "color_matched": matched}
+        rows[name] = {
+            f"{key}_{stage}": value
+            for stage, picture in pictures.items()
+            for key, value in _compare(picture, hq, lpips).items()
+        }
         if args.sheet:
-            strips.append(torch.cat([lq, restored, hq], dim=3)[0].clamp(0, 1))
+            strips.append(torch.cat([lq, matched, hq], dim=3)[0].clamp(0, 1))
     if args.sheet:
         write_image(args.sheet, ImageFile(torch.cat(strips, dim=1)))
     return _report(args, rows)

@@ -39,9 +39,7 @@ class CompactDetector:
         all_boxes, all_landmarks = (_agreed(values, scores) for values in (output.boxes, output.landmarks))
         return [
             Candidates(boxes[:, peak].T + _CENTER, landmarks[:, peak].T.unflatten(1, (5, 2)), score[peak])
-            for boxes, landmarks, score, peak in zip(
-                all_boxes, all_landmarks, scores[:, 0], is_peak[:, 0], strict=True
-            )
+            for boxes, landmarks, score, peak in zip(all_boxes, all_landmarks, scores[:, 0], is_peak[:, 0], strict=True)
         ]
 
 

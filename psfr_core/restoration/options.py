@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ..described import described
 from ..detection.selection import SelectionOptions
 from ..errors import OptionError
+from ..paste_back.color_match import ColorMatch
 from ..paste_back.paste import PasteOptions
 
 
@@ -16,6 +17,7 @@ class RestoreOptions:
 
     strength: float = described(1.0, "0 leaves the image as it is, 1 replaces the faces")
     batch_size: int = described(4, "faces that go through the networks together")
+    color_match: ColorMatch = described(ColorMatch.LOW_FREQUENCY, "where the broad colours of a face come from")
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
 

@@ -16,6 +16,7 @@ from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..parsing.parse_map import ParseMap
 from ..parsing.parser import parse_faces
+from ..paste_back.color_match import match_colors
 from ..paste_back.masks import crop_masks
 from ..paste_back.paste import paste_faces
 from .enhance import Progress, enhance_faces
@@ -31,7 +32,7 @@ class RestorationResult:
     mask: Tensor  # (1, H, W) float32: how much of each pixel was replaced
     aligned: list[AlignedFace]
     parse_maps: ParseMap | None  # (N, S, S), None when there is no face
-    restored: Tensor  # (N, 3, S, S) in [0, 1]
+    restored: Tensor  # (N, 3, S, S) in [0, 1], with the colours they were pasted in
 
     @property
     def faces(self) -> list[Face]:
@@ -77,6 +78,7 @@ def restore_image(
     restored = enhance_faces(
         crops.to(device), parse_maps, models.generator, batch_size=options.batch_size, progress=progress
     )
+    restored = match_colors(restored, crops.to(device), options.color_match)
     masks = options.strength * crop_masks(models.crop_size, options.paste, parse_maps)
     pasted = paste_faces(image, aligned, restored, masks)
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)

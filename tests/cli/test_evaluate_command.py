@@ -61,7 +61,7 @@ def test_the_generator_is_measured_with_fixed_seeds(tmp_path: Path, generator_fi
     assert main([*arguments, str(tmp_path / "two")]) == 0
     assert summary(tmp_path / "one") == summary(tmp_path / "two")
     # a random network is worse than doing nothing
-    assert summary(tmp_path / "one")["psnr_after"] < summary(tmp_path / "one")["psnr_before"]
+    assert summary(tmp_path / "one")["psnr_generator"] < summary(tmp_path / "one")["psnr_before"]
     assert (tmp_path / "sheet.png").exists()
 
 

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from psfr_core.errors import InputError
+from psfr_core.paste_back.color_match import ColorMatch, match_colors
+
+
+def test_a_colour_cast_goes_and_detail_stays() -> None:
+    detail = 0.1 * torch.arange(64).remainder(2).float().expand(1, 3, 64, 64)
+    crops = torch.full((1, 3, 64, 64), 0.4)
+    restored = crops + detail + torch.tensor([0.2, 0.0, -0.1]).view(1, 3, 1, 1)
+    matched = match_colors(restored, crops, ColorMatch.LOW_FREQUENCY)
+    # the mean is the photo's again, and the stripes are as strong as before
+    torch.testing.assert_close(matched.mean(dim=(2, 3)), torch.full((1, 3), 0.4), atol=2e-3, rtol=0)
+    inner = slice(16, 48)
+    torch.testing.assert_close(matched.diff(dim=3)[..., inner], restored.diff(dim=3)[..., inner], atol=2e-3, rtol=0)
+
+
+def test_light_from_one_side_is_kept() -> None:
+    crops = torch.linspace(0.2, 0.8, 64).expand(1, 3, 64, 64)
+    matched = match_colors(torch.full((1, 3, 64, 64), 0.5), crops, ColorMatch.LOW_FREQUENCY)
+    middle = slice(16, 48)  # the blur reaches over the border elsewhere
+    torch.testing.assert_close(matched[..., middle], crops[..., middle], atol=0.01, rtol=0)
+
+
+def test_none_changes_nothing() -> None:
+    restored = torch.rand(2, 3, 16, 16)
+    assert torch.equal(match_colors(restored, torch.rand(2, 3, 16, 16), ColorMatch.NONE), restored)
+
+
+def test_shapes_must_agree() -> None:
+    with pytest.raises(InputError, match="must have the same shape"):
+        match_colors(torch.rand(1, 3, 16, 16), torch.rand(2, 3, 16, 16), ColorMatch.LOW_FREQUENCY)
