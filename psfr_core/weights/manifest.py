@@ -58,7 +58,6 @@ class ModelFile:
         return tuple(address for address in found if address)
 
 
-# A release step fills in the hashes and sizes of the bundled files.
 MODEL_FILES: tuple[ModelFile, ...] = (
     ModelFile(
         name="psfrgan-256",
@@ -66,6 +65,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="psfrgan_256.safetensors",
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
+        size_bytes=5_330_798,
+        sha256="b89bac1143e3ff549412d7eb135de590e9f8bffbf6ff9a34da7e773edcda40de",
     ),
     ModelFile(
         name="parsenet-256",
@@ -73,6 +74,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="parsenet_256.safetensors",
         licence=NON_COMMERCIAL,
         description="small face parsing network, trained by this project",
+        size_bytes=4_838_892,
+        sha256="90c010fff4677a1b05fcef73de3292f8336674792664b6666ca2fb6f3de3e546",
     ),
     ModelFile(
         name="compact-face",
@@ -80,6 +83,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="compact_face.safetensors",
         licence=NON_COMMERCIAL,
         description="small face detector with 5 landmarks, trained by this project",
+        size_bytes=1_475_030,
+        sha256="1898d8ba7f32b2643da1f3ca2b066b7a305da07a237ef934fe8bb9e472a45895",
     ),
     ModelFile(
         name="psfrgan-512",
