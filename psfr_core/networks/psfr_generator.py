@@ -103,7 +103,7 @@ def _check_inputs(lq: Tensor, parse_one_hot: Tensor) -> None:
         raise InputError(
             f"lq and parse_one_hot must agree in batch and size, got {tuple(lq.shape)} and {tuple(parse_one_hot.shape)}."
         )
-    height, width = lq.shape[2:]
-    factor = width // BASE_SIZE
-    if height != width or width != factor * BASE_SIZE or factor & (factor - 1) or factor == 0:
-        raise InputError(f"The generator takes squares with a side of 16 * 2^k pixels, got {width} x {height}.")
+    side = lq.shape[-1]
+    factor = side // BASE_SIZE
+    if side != factor * BASE_SIZE or factor & (factor - 1) or factor == 0:
+        raise InputError(f"The generator takes squares with a side of 16 * 2^k pixels, got {side} x {side}.")

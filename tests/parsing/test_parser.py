@@ -80,7 +80,7 @@ def test_the_batch_size_does_not_matter():
     ("crops", "words"),
     [
         (torch.zeros(3, 32, 32), "crops must have the shape (B, 3, S, S), got (3, 32, 32)"),
-        (torch.zeros(1, 3, 32, 40), "crops must be square, got 40 x 32"),
+        (torch.zeros(1, 3, 32, 40), "crops must have the shape (B, 3, S, S), got (1, 3, 32, 40)"),
         (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), "crops must hold floating point numbers"),
     ],
 )
