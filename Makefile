@@ -48,7 +48,7 @@ train-lite: $(VENV)/installed
 		--steps 1000 --learning-rate 8e-4 --betas 0.5 0.99 --start-from $(RUNS)/generator_64/generator.safetensors
 	$(TRAIN) generator --out $(RUNS)/generator_256 $(SETS) --channels 192 128 96 64 32 --parser $(RUNS)/parser/parser.safetensors \
 		--pixel 10 --perceptual 0.005 --style 1 --adversarial 0 --feature-matching 0 --feature-window 128 \
-		--features $(DATA)/weights/vgg16_features_imagenet.safetensors --batch-size 4 --steps 1850 --learning-rate 5e-4 \
+		--features $(DATA)/weights/vgg16_features_imagenet.safetensors --batch-size 4 --steps 2600 --learning-rate 5e-4 \
 		--betas 0.5 0.99 --ema-decay 0.998 --start-from $(RUNS)/generator_128/generator.safetensors
 
 clean:
