@@ -83,8 +83,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="compact_face.safetensors",
         licence=NON_COMMERCIAL,
         description="small face detector with 5 landmarks, trained by this project",
-        size_bytes=1_475_030,
-        sha256="1898d8ba7f32b2643da1f3ca2b066b7a305da07a237ef934fe8bb9e472a45895",
+        size_bytes=1_475_038,
+        sha256="653926251dc0645aa492f3596bb821125cd821bfcb058a049e505b4f6ca47506",
     ),
     ModelFile(
         name="psfrgan-512",
