@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
 from ..alignment.align import align_faces
 from ..errors import OptionError
 from ..geometry.box import Size
@@ -60,8 +58,7 @@ def run(args: argparse.Namespace) -> int:
                 write_image(path.with_name(f"{path.stem}_crop.png"), ImageFile(crop, icc_profile=photo.icc_profile))
             written.append(path)
 
-    with torch.no_grad():
-        code = for_each_image("parsing", plan, parse)
+    code = for_each_image("parsing", plan, parse)
     print(f"{len(written)} faces parsed: {args.output}")
     return code
 

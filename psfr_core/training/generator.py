@@ -14,6 +14,7 @@ from ..metrics.image_features import ImageFeatures
 from ..networks.discriminator import Discriminator
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
+from ..parsing.parser import parse_faces
 from .faces import DegradedFaces, FaceSample
 from .loop import Stateful
 from .losses import (
@@ -109,13 +110,7 @@ class GeneratorTrainee:
     def _input_map(self, lq: Tensor, true_map: Tensor) -> Tensor:
         if self._teachers.parser is None:
             return true_map
-        size = self._teachers.parser.config.size
-        with torch.no_grad():
-            resized = F.interpolate(lq, (size, size), mode="bilinear", antialias=True, align_corners=False)
-            logits, _ = self._teachers.parser(resized)
-            if size != lq.shape[-1]:
-                logits = F.interpolate(logits.float(), lq.shape[-2:], mode="bilinear", align_corners=False)
-            return one_hot(logits.argmax(1))
+        return parse_faces((lq + 1) / 2, self._teachers.parser, batch_size=len(lq)).one_hot
 
     def _window(self, seed: int, side: int) -> tuple[slice, slice]:
         """Rows and columns that the feature network looks at, the same for the same samples."""

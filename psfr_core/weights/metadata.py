@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from ..imaging.files import write_whole
 
 UNKNOWN = "unknown"
 
@@ -57,12 +58,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: WeightMet
     # own, contiguous copies: safetensors refuses tensors that share memory
     copies = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_bytes(_in_fixed_order(save(copies, entries)))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, _in_fixed_order(save(copies, entries)))
 
 
 def _in_fixed_order(file: bytes) -> bytes:
