@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from ..geometry.box import Size
 from ..imaging import filters
+from ..imaging.channels import luma
 
 
 class Interpolation(str, Enum):
@@ -27,8 +28,7 @@ class Interpolation(str, Enum):
 
 def grey(image: Tensor) -> Tensor:
     """The image without colour, still three channels: the luma of ITU-R BT.601, as Pillow's mode L."""
-    weights = torch.tensor((0.299, 0.587, 0.114), dtype=image.dtype, device=image.device)
-    return torch.einsum("chw,c->hw", image, weights).expand(3, -1, -1).contiguous()
+    return luma(image).expand(3, -1, -1).contiguous()
 
 
 def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:

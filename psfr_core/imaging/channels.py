@@ -1,15 +1,18 @@
-"""The colours of an image with any of 1 to 4 channels."""
+"""The channels of an image: grey, grey and alpha, RGB, or RGB and alpha."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..checks import check_float, check_shape
 from ..errors import InputError
 
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, what image files call grey
 
-def to_rgb(image: Tensor) -> Tensor:
-    """The colours (3, H, W), float32, of ``image`` (C, H, W): grey, grey and alpha, RGB, or RGB and alpha; alpha is left out."""
+
+def check_channels(image: Tensor) -> None:
+    """Raise InputError unless ``image`` is a float tensor (C, H, W) with 1 to 4 channels."""
     check_shape(image, "C H W", "image")
     check_float(image, "image")
     if len(image) > 4:
@@ -17,5 +20,16 @@ def to_rgb(image: Tensor) -> Tensor:
             f"image must have 1 to 4 channels (grey, grey and alpha, RGB, RGB and alpha), got {len(image)}. "
             "The channels come first: (C, H, W)."
         )
+
+
+def to_rgb(image: Tensor) -> Tensor:
+    """The colours (3, H, W), float32, of ``image`` (C, H, W) with 1 to 4 channels; alpha is left out."""
+    check_channels(image)
     colours = image[:1].expand(3, -1, -1) if len(image) < 3 else image[:3]
     return colours.float()
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """The brightness (1, H, W) of an RGB image (3, H, W), of its type, as Pillow's mode L."""
+    weights = torch.tensor(_LUMA, dtype=rgb.dtype, device=rgb.device)
+    return (rgb * weights[:, None, None]).sum(0, keepdim=True)

@@ -15,13 +15,13 @@ from ..errors import InputError, OptionError
 from ..geometry.box import PixelBox, Size
 from ..geometry.similarity import compose_affines, invert_affine, resize_affine, shift_affine
 from ..geometry.warp import output_box, warp_affine
+from ..imaging.channels import check_channels, luma
 from ..parsing.labels import FaceRegion, RegionGroup
 
 # A hat, a neck and clothes are left as they were: they reach beyond the crop, and half of them restored would show.
 PASTED_REGIONS = RegionGroup.HEAD.regions - {FaceRegion.HAT}
 
 _INVISIBLE = 1e-3  # difference between masks
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, what image files call grey
 _CLOSEST = 1e-4  # squared distance, in crop sides, below which a centre is not nearer still
 
 
@@ -109,7 +109,7 @@ def _layer(image: Tensor, face: AlignedFace, restored: Tensor, mask: Tensor) -> 
     box = output_box(restored_to_image, size).to_pixels(Size.of(image))
     if box.is_empty:
         return None
-    colour = _luma(restored) if len(image) < 3 else restored
+    colour = luma(restored.float()) if len(image) < 3 else restored
     to_box = compose_affines(restored_to_image, shift_affine(-box.left, -box.top))
     warped = warp_affine(torch.cat([colour.float(), mask.float()]), to_box, box.size)
     reach, distance_squared = _place_in_crop(image_to_restored, size, box, image.device)
@@ -117,11 +117,6 @@ def _layer(image: Tensor, face: AlignedFace, restored: Tensor, mask: Tensor) -> 
     amount = snap_mask(warped[-1:].clamp(mask.min(), mask.max())).where(reach <= 0.5, 0)
     colour = warped[:-1].clamp(restored.min(), restored.max())
     return _Layer(box, colour, amount, amount / (distance_squared + _CLOSEST).square())
-
-
-def _luma(rgb: Tensor) -> Tensor:
-    weights = torch.tensor(_LUMA, dtype=torch.float32, device=rgb.device)
-    return (rgb.float() * weights[:, None, None]).sum(0, keepdim=True)
 
 
 def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -162,12 +157,7 @@ def _inside(box: PixelBox, frame: PixelBox) -> PixelBox:
 
 
 def _check_inputs(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> None:
-    check_shape(image, "C H W", "image")
-    check_float(image, "image")
-    if len(image) > 4:
-        raise InputError(
-            f"image must have 1 to 4 channels (grey, grey and alpha, RGB, RGB and alpha), got {len(image)}."
-        )
+    check_channels(image)
     if len(restored) != len(aligned):
         raise InputError(f"restored holds {len(restored)} faces, but there are {len(aligned)} aligned ones.")
     if not aligned:
