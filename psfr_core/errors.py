@@ -13,6 +13,10 @@ class OptionError(PsfrError, ValueError):
     """An option is outside its range or contradicts another one."""
 
 
+class NoFaceError(PsfrError):
+    """No face was found where one is needed."""
+
+
 class CheckpointError(PsfrError):
     """A weight file cannot be read, or is not what was asked for."""
 

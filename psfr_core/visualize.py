@@ -54,6 +54,16 @@ def overlay_parse_map(images: Tensor, parse_map: ParseMap, opacity: float = 0.5)
     return torch.where(parse_map.mask(FaceRegion.BACKGROUND) > 0, images, mixed)
 
 
+def difference_picture(images: Tensor, references: Tensor, gain: float = 1.0) -> Tensor:
+    """Where and how much two batches (B, 3, H, W) of one shape differ: ``gain`` times the absolute difference, in [0, 1]."""
+    check_shape(images, "B 3 H W", "images")
+    if images.shape != references.shape:
+        raise InputError(
+            f"images and references must have the same shape, got {tuple(images.shape)} and {tuple(references.shape)}."
+        )
+    return ((images - references).abs() * gain).clamp(0, 1)
+
+
 def side_by_side(pictures: Sequence[Tensor]) -> Tensor:
     """The pictures (3, H, W), RGB in [0, 1], in one row on white, such as before and after.
 

@@ -8,7 +8,7 @@ from psfr_core.errors import InputError, OptionError
 from psfr_core.geometry.box import Box
 from psfr_core.parsing.labels import REGION_COLORS, FaceRegion
 from psfr_core.parsing.parse_map import ParseMap
-from psfr_core.visualize import draw_faces, overlay_parse_map, side_by_side
+from psfr_core.visualize import difference_picture, draw_faces, overlay_parse_map, side_by_side
 
 
 def random_image(height, width, channels=3):
@@ -126,3 +126,12 @@ def test_side_by_side_brings_all_to_one_height():
 def test_says_what_is_wrong(call, error, words):
     with pytest.raises(error, match=re.escape(words)):
         call()
+
+
+def test_difference_picture() -> None:
+    images = torch.tensor([0.5, 0.6, 0.1]).view(1, 3, 1, 1)
+    references = torch.tensor([0.5, 0.5, 0.9]).view(1, 3, 1, 1)
+    picture = difference_picture(images, references, gain=2)
+    assert picture.flatten().tolist() == pytest.approx([0.0, 0.2, 1.0])
+    with pytest.raises(InputError, match="same shape"):
+        difference_picture(images, references[:, :, :, :0])

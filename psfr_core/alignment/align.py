@@ -57,6 +57,21 @@ def _align(image: Tensor, face: Face, crop_size: int) -> AlignedFace:
     return AlignedFace(face, warp_affine(image, image_to_crop, crop_side), image_to_crop)
 
 
+def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
+    """Crops (N, 3, S, S) that were aligned from ``faces`` at any size, with the maps they were made by, at theirs.
+
+    What was done to the crops since does not matter, as long as nothing in them moved. Raises InputError unless there is one
+    crop for each face.
+    """
+    if len(crops) != len(faces):
+        raise InputError(f"There are {len(crops)} crops but {len(faces)} faces: each face needs its own.")
+    check_shape(crops, "N 3 S S", "crops")
+    return [
+        AlignedFace(face, crop, fit_template(face.landmarks, crop.shape[-1]))
+        for face, crop in zip(faces, crops, strict=True)
+    ]
+
+
 def fit_template(landmarks: Tensor, crop_size: int) -> Tensor:
     """The similarity (2, 3) from image pixels to a crop of ``crop_size`` that brings ``landmarks`` to the template.
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import apply_degradation, sample_degradation
 from ..geometry.box import Size
+from ..imaging.channels import split_alpha
 from ..imaging.io import read_image, write_image
 from .files import for_each_image, plan_outputs
 from .options import add_options, take_options
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     def degrade(source: Path, target: Path) -> None:
         image = read_image(source)
-        hq, alpha = _color_and_alpha(image.pixels)
+        hq, alpha = split_alpha(image.pixels)
         degradation = sample_degradation(config, min(Size.of(hq)), torch.Generator().manual_seed(seeds[source]))
         pair = apply_degradation(hq, degradation)
         write_image(target, replace(image, pixels=torch.cat((pair.lq, alpha)), bit_depth=8))
@@ -51,9 +51,3 @@ def run(args: argparse.Namespace) -> int:
 def _clean(target: Path, folder: Path | None) -> list[Path]:
     """Where the picture goes that ``target`` should become, if it is wanted."""
     return [] if folder is None else [folder / target.name]
-
-
-def _color_and_alpha(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """The colours (3, H, W), also of grey pictures, and the alpha channel (0 or 1, H, W)."""
-    colors = 1 if len(pixels) <= 2 else 3
-    return pixels[:colors].expand(3, -1, -1), pixels[colors:]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ..detection.selection import SelectionOptions, parse_indices
-from ..errors import OptionError
 from ..imaging.channels import to_rgb
 from ..imaging.io import WRITABLE_SUFFIXES, ImageFile, read_image, write_image
-from ..parsing.labels import FaceRegion, RegionGroup, regions_of
+from ..parsing.labels import parse_regions
 from ..paste_back.paste import PasteOptions
 from ..restoration.options import RestoreOptions
 from ..restoration.restore import restore_image
@@ -82,17 +80,3 @@ def _options(args: argparse.Namespace) -> RestoreOptions:
         selection=replace(selection, indices=parse_indices(args.indices)),
         paste=paste,
     )
-
-
-def parse_regions(text: str) -> frozenset[FaceRegion]:
-    """The regions in a text like ``skin, eyes``: names of single regions or of groups; OptionError for unknown names."""
-    return regions_of([_region(word.strip().lower().replace("-", "_")) for word in text.split(",")])
-
-
-def _region(word: str) -> FaceRegion | RegionGroup:
-    if word in {group.value for group in RegionGroup}:
-        return RegionGroup(word)
-    if word.upper() in FaceRegion.__members__:
-        return FaceRegion[word.upper()]
-    known: Sequence[str] = [*(group.value for group in RegionGroup), *(region.name.lower() for region in FaceRegion)]
-    raise OptionError(f"'{word}' is no region of a face. Known are {', '.join(dict.fromkeys(known))}.")

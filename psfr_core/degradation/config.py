@@ -41,7 +41,7 @@ class DegradationConfig:
             if field.name.endswith("_probability"):
                 _check_probability(field.name, value)
             else:
-                _check_range(field.name, value, *_LIMITS[field.name])
+                _check_range(field.name, value, *LIMITS[field.name])
 
     def to_dict(self) -> dict[str, float | list[float]]:
         """The ranges and probabilities by name, made of what JSON has."""
@@ -58,7 +58,8 @@ class DegradationConfig:
         return cls(**{**values, **ranges})
 
 
-_LIMITS: dict[str, Range] = {
+# What each range may reach from and to.
+LIMITS: dict[str, Range] = {
     "gaussian_sigma_px": (0.0, 100.0),
     "box_size_px": (1.0, 100.0),
     "median_size_px": (1.0, 31.0),

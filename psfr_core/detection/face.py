@@ -7,7 +7,10 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ..geometry.box import Box
+from ..errors import InputError
+from ..geometry.box import Box, Size
+
+_ASPECT_TOLERANCE = 0.01  # what rounding to whole pixels or multiples of 8 makes of a large image
 
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
@@ -26,6 +29,21 @@ class Face:
     def eye_distance(self) -> float:
         """Distance between the eyes in pixels."""
         return float((self.landmarks[1] - self.landmarks[0]).norm())
+
+    def scaled(self, old: Size, new: Size) -> Face:
+        """The same face in the image resized from ``old`` to ``new``.
+
+        Raises InputError when their aspect ratios differ by more than one percent.
+        """
+        across, down = new.width / old.width, new.height / old.height
+        if abs(across / down - 1) > _ASPECT_TOLERANCE:
+            raise InputError(
+                f"The face was found in an image of {old.width} x {old.height} pixels, but this one has "
+                f"{new.width} x {new.height}: it must be the same picture, larger or smaller, and not cropped."
+            )
+        box = Box(self.box.left * across, self.box.top * down, self.box.right * across, self.box.bottom * down)
+        landmarks = (self.landmarks + 0.5) * self.landmarks.new_tensor([across, down]) - 0.5
+        return Face(box, landmarks, self.score)
 
 
 class FaceDetector(Protocol):

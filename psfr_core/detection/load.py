@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ..networks.compact_face_net import CompactFaceNet
 from ..weights.loader import load_detector_network
@@ -39,18 +40,23 @@ def load_detector(
     """
     chosen = default_detector(folders) if source is None else source
     network = load_detector_network(chosen, folders=folders, download=download).to(device or "cpu")
+    return make_detector(network, options)
+
+
+def make_detector(network: nn.Module, options: DetectionOptions | None = None) -> FaceDetector:
+    """The detector that works with ``network``, which ``load_detector_network`` returned."""
     if isinstance(network, CompactFaceNet):
         return CompactDetector(network, options)
     return RetinaFaceDetector(network, options)
 
 
-def default_detector(folders: Sequence[str | Path] = ()) -> str | Path:
-    """The file or the name of the detector that ``load_detector`` takes when none is named."""
+def default_detector(folders: Sequence[str | Path] = ()) -> str:
+    """The name of the detector that ``load_detector`` takes when none is named."""
     for name in PREFERRED_DETECTORS:
         path = find_model_file(model_file(name), folders)
         if path is not None:
             if facexlib_works():
-                return path
+                return name
             logger.warning("%s is not used, because facexlib cannot be imported: %s is.", path, BUNDLED_DETECTOR)
             break
     return BUNDLED_DETECTOR

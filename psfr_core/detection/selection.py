@@ -16,6 +16,7 @@ from ..geometry.box import Size
 from .face import Face
 
 HIGHEST_INDEX = 9999
+NO_INDEX = "none"
 
 
 class FaceOrder(str, Enum):
@@ -86,12 +87,14 @@ def select_faces(
 
 
 def parse_indices(text: str) -> tuple[int, ...] | None:
-    """The positions in a text like ``0, 2, 4-6`` (0, 2, 4, 5, 6), sorted, each once; None, for all, if it is empty.
+    """The positions in a text like ``0, 2, 4-6`` (0, 2, 4, 5, 6), sorted, each once.
 
-    Raises OptionError for anything else.
+    An empty text gives None, for all faces, and ``none`` no position. Raises OptionError for anything else.
     """
     if not text.strip():
         return None
+    if text.strip().lower() == NO_INDEX:
+        return ()
     return tuple(sorted({index for part in text.split(",") for index in _parse_part(part, text)}))
 
 

@@ -24,9 +24,14 @@ def check_channels(image: Tensor) -> None:
 
 def to_rgb(image: Tensor) -> Tensor:
     """The colours (3, H, W), float32, of ``image`` (C, H, W) with 1 to 4 channels; alpha is left out."""
+    return split_alpha(image)[0].float()
+
+
+def split_alpha(image: Tensor) -> tuple[Tensor, Tensor]:
+    """The colours (3, H, W), also of a grey image, and the alpha (0 or 1, H, W) of ``image`` (C, H, W), of its type."""
     check_channels(image)
-    colours = image[:1].expand(3, -1, -1) if len(image) < 3 else image[:3]
-    return colours.float()
+    colours = 1 if len(image) < 3 else 3
+    return image[:colours].expand(3, -1, -1), image[colours:]
 
 
 def luma(rgb: Tensor) -> Tensor:

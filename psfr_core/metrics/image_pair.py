@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
-
 from torch import Tensor
 
 from ..checks import check_float, check_shape
-from ..errors import InputError, MissingPackageError
+from ..errors import InputError
 
 
 def check_pair(images: Tensor, references: Tensor) -> None:
@@ -20,13 +17,3 @@ def check_pair(images: Tensor, references: Tensor) -> None:
         raise InputError(
             f"images and references must have the same shape, got {tuple(images.shape)} and {tuple(references.shape)}."
         )
-
-
-def torchmetrics_image() -> ModuleType:
-    """The picture metrics of torchmetrics, an optional package; MissingPackageError where it is not installed."""
-    try:
-        return import_module("torchmetrics.functional.image")
-    except ImportError as error:
-        raise MissingPackageError(
-            f"PSNR and SSIM need torchmetrics, which cannot be imported ({error}). Run: pip install psfrgan[metrics]"
-        ) from error

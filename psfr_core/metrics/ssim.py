@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+import math
+
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from .image_pair import check_pair, torchmetrics_image
+from ..geometry.box import Size
+from ..imaging.filters import separable_filter
+from .image_pair import check_pair
 
-_WINDOW_PX = 11
+_RADIUS_PX, _SIGMA_PX = 5, 1.5
+_C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
 
 
 def ssim(images: Tensor, references: Tensor) -> Tensor:
     """Structural similarities (B,), at most 1 (higher is better), of a Gaussian window of 11 pixels with sigma 1.5.
 
-    Both are (B, 3, H, W), RGB in [0, 1], of at least 11 x 11 pixels. Raises MissingPackageError without torchmetrics.
-    Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity.
+    Both are (B, 3, H, W), RGB in [0, 1], of at least 11 x 11 pixels.
+    At the edges the pictures are mirrored, as torchmetrics does.
+    Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, equation 13.
     """
     check_pair(images, references)
-    if min(images.shape[-2:]) < _WINDOW_PX:
+    window_px = 2 * _RADIUS_PX + 1
+    if min(Size.of(images)) < window_px:
         found = f"{images.shape[-1]} x {images.shape[-2]}"
-        raise InputError(f"SSIM needs images of at least {_WINDOW_PX} x {_WINDOW_PX} pixels, got {found}.")
-    metric = torchmetrics_image().structural_similarity_index_measure
-    return metric(images, references, data_range=1.0, kernel_size=_WINDOW_PX, sigma=1.5, reduction="none").reshape(-1)
+        raise InputError(f"SSIM needs images of at least {window_px} x {window_px} pixels, got {found}.")
+    x, y = (F.pad(pictures, 4 * (_RADIUS_PX,), mode="reflect") for pictures in (images, references))
+    mean_x, mean_y = _local_mean(x), _local_mean(y)
+    variance_x = _local_mean(x * x) - mean_x * mean_x
+    variance_y = _local_mean(y * y) - mean_y * mean_y
+    covariance = _local_mean(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + _C1) / (mean_x * mean_x + mean_y * mean_y + _C1)
+    structure = (2 * covariance + _C2) / (variance_x + variance_y + _C2)
+    return (luminance * structure).mean(dim=(1, 2, 3))
+
+
+def _local_mean(values: Tensor) -> Tensor:
+    """The mean under the window wherever it lies wholly inside the picture."""
+    weights = [math.exp(-0.5 * (x / _SIGMA_PX) ** 2) for x in range(-_RADIUS_PX, _RADIUS_PX + 1)]
+    total = math.fsum(weights)
+    filtered = separable_filter(values, [weight / total for weight in weights])
+    return filtered[..., _RADIUS_PX:-_RADIUS_PX, _RADIUS_PX:-_RADIUS_PX]

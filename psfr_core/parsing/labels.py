@@ -7,6 +7,8 @@ from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import TypeAlias
 
+from ..errors import OptionError
+
 
 class FaceRegion(IntEnum):
     """What a pixel can be. Left and right are the person's: the left eye lies on the right side of the image."""
@@ -54,6 +56,11 @@ class RegionGroup(str, Enum):
         return _GROUPS[self]
 
 
+# What a user types: all groups and regions.
+REGION_NAMES = tuple(
+    dict.fromkeys([*(group.value for group in RegionGroup), *(region.name.lower() for region in FaceRegion)])
+)
+
 Regions: TypeAlias = "FaceRegion | RegionGroup | Iterable[FaceRegion | RegionGroup]"
 
 
@@ -64,6 +71,19 @@ def regions_of(regions: Regions) -> frozenset[FaceRegion]:
     if isinstance(regions, FaceRegion):
         return frozenset((regions,))
     return frozenset(region for entry in regions for region in regions_of(entry))
+
+
+def parse_regions(text: str) -> frozenset[FaceRegion]:
+    """The regions in a text like ``skin, eyes``: names of single regions or of groups; OptionError for unknown names."""
+    return regions_of([_named(word.strip().lower().replace("-", "_")) for word in text.split(",")])
+
+
+def _named(word: str) -> FaceRegion | RegionGroup:
+    if word in {group.value for group in RegionGroup}:
+        return RegionGroup(word)
+    if word.upper() in FaceRegion.__members__:
+        return FaceRegion[word.upper()]
+    raise OptionError(f"'{word}' is no region of a face. Known are {', '.join(REGION_NAMES)}.")
 
 
 def _groups() -> dict[RegionGroup, frozenset[FaceRegion]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import torch
@@ -15,6 +16,15 @@ from .label_png import read_label_png, write_label_png
 from .labels import MIRRORED_REGION, REGION_COLORS, FaceRegion, Regions, regions_of
 
 _CLASSES = len(FaceRegion)
+
+
+class UnknownColor(str, Enum):
+    """What to do with a colour that no region has."""
+
+    ERROR = "error"
+    NEAREST = (
+        "nearest"  # take the region whose colour is nearest: for soft brushes, smooth resizing and generated pictures
+    )
 
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
@@ -41,20 +51,36 @@ class ParseMap:
         return cls(parse_logits.argmax(dim=1).to(torch.uint8))
 
     @classmethod
-    def from_color(cls, picture: Tensor) -> ParseMap:
-        """The map that ``to_color`` drew, from a picture (B, 3, H, W), RGB in [0, 1].
+    def from_picture(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
+        """The map that ``to_grey`` or ``to_color`` drew, from a picture (B, 3, H, W), RGB in [0, 1].
 
-        Raises InputError for any other colour; a picture that was resized smoothly or saved as JPEG has them.
+        It is taken as labels when all its values are equal greys from 0 to 18 of 255, which no region colour but black is.
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
+        levels = (picture * 255).round()
+        if bool((levels == levels[:, :1]).all() and (levels >= 0).all() and (levels < _CLASSES).all()):
+            return cls(levels[:, 0].to(torch.uint8))
+        return cls.from_color(picture, unknown)
+
+    @classmethod
+    def from_color(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
+        """The map that ``to_color`` drew, from a picture (B, 3, H, W), RGB in [0, 1].
+
+        Raises InputError for any other colour, unless the nearest one is wanted; a picture that was resized smoothly
+        or saved as JPEG has them.
+        """
+        check_shape(picture, "B 3 H W", "picture")
+        check_float(picture, "picture")
+        if unknown is UnknownColor.NEAREST:
+            return cls(_nearest_color(picture))
         codes = _color_codes((picture * 255).round().long())
         palette = _color_codes(_palette(picture.device).T[None, :, :, None]).flatten()
         ordered, region = palette.sort()
         place = torch.searchsorted(ordered, codes).clamp(max=_CLASSES - 1)
-        unknown = ordered[place] != codes
-        if bool(unknown.any()):
-            raise InputError(_unknown_color(picture, unknown))
+        is_unknown = ordered[place] != codes
+        if bool(is_unknown.any()):
+            raise InputError(_unknown_color(picture, is_unknown))
         return cls(region[place].to(torch.uint8))
 
     @classmethod
@@ -106,6 +132,10 @@ class ParseMap:
         palette = _palette(self.labels.device).float() / 255
         return palette[self.labels.long()].permute(0, 3, 1, 2).contiguous()
 
+    def to_grey(self) -> Tensor:
+        """A picture (B, 3, H, W) whose grey of 0 to 18 of 255 is the label: exact in PNG files, nearly black to look at."""
+        return (self.labels.float() / 255)[:, None].repeat(1, 3, 1, 1)
+
     def resized(self, size: Size) -> ParseMap:
         """The map at another size: each pixel takes the label of the nearest one."""
         if min(size) < 1:
@@ -133,18 +163,25 @@ def _palette(device: torch.device) -> Tensor:
     return torch.tensor([REGION_COLORS[region] for region in FaceRegion], device=device)
 
 
+def _nearest_color(picture: Tensor) -> Tensor:
+    colours = _palette(picture.device).float() / 255
+    flat = picture.float().permute(0, 2, 3, 1).reshape(-1, 3)
+    nearest = [torch.cdist(part, colours).argmin(dim=1) for part in flat.split(1 << 20)]  # 76 MB of distances at a time
+    return torch.cat(nearest).to(torch.uint8).view(picture.shape[0], *picture.shape[2:])
+
+
 def _color_codes(levels: Tensor) -> Tensor:
     """One number for each colour of a picture (B, 3, H, W) of whole levels, also of levels beyond 0 to 255."""
     red, green, blue = (levels + 1024).clamp(0, 4095).unbind(dim=1)
     return (red << 24) | (green << 12) | blue
 
 
-def _unknown_color(picture: Tensor, unknown: Tensor) -> str:
-    index, y, x = (int(place) for place in unknown.nonzero()[0])
+def _unknown_color(picture: Tensor, is_unknown: Tensor) -> str:
+    index, y, x = (int(place) for place in is_unknown.nonzero()[0])
     levels = tuple(int(level) for level in (picture[index, :, y, x] * 255).round())
     return (
         f"Colour {levels} at x {x}, y {y} of picture {index} belongs to no face region. "
-        "Paint with the exact REGION_COLORS, without soft brushes, and save as PNG, not JPEG."
+        "Paint with the exact REGION_COLORS, without soft brushes, and save as PNG, not JPEG; or take the nearest colour."
     )
 
 

@@ -12,21 +12,29 @@ from torch.nn import functional as F
 from ..checks import check_float, check_shape
 from ..errors import OptionError
 from ..networks.parse_net import ParseNet
+from ..progress import Progress
 from .parse_map import ParseMap
 
 
-def parse_faces(crops: Tensor, parse_net: ParseNet, batch_size: int = 4) -> ParseMap:
+def parse_faces(
+    crops: Tensor, parse_net: ParseNet, batch_size: int = 4, *, progress: Progress | None = None
+) -> ParseMap:
     """The parse maps of aligned face crops (B, 3, S, S), RGB in [0, 1], at their size and on their device.
 
     The network sees the crops at its own size and in its own precision, ``batch_size`` at a time; where the sizes
-    differ its scores are resized, so that the regions' edges stay smooth. Source: section 3.2 of the paper.
+    differ its scores are resized, so that the regions' edges stay smooth. ``progress`` is called with the number of faces
+    done after each batch, and may raise to stop. Source: section 3.2 of the paper.
     """
     check_shape(crops, "B 3 S S", "crops")
     check_float(crops, "crops")
     if batch_size < 1:
         raise OptionError(f"batch_size must be at least 1, got {batch_size}.")
+    labels: list[Tensor] = []
     with torch.no_grad(), _evaluating(parse_net):
-        labels = [_parse_batch(batch, parse_net).labels for batch in crops.split(batch_size)]
+        for start in range(0, len(crops), batch_size):
+            labels.append(_parse_batch(crops[start : start + batch_size], parse_net).labels)
+            if progress is not None:
+                progress(min(start + batch_size, len(crops)), len(crops))
     return ParseMap(torch.cat(labels).to(crops.device))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -13,8 +11,7 @@ from ..geometry.box import Size
 from ..imaging.resize import resize
 from ..networks.psfr_generator import PsfrGenerator
 from ..parsing.parse_map import ParseMap
-
-Progress = Callable[[int, int], None]  # done, of how many
+from ..progress import Progress
 
 
 @torch.no_grad()

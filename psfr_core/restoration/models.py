@@ -4,20 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import torch
 
 from ..detection.face import FaceDetector
-from ..detection.load import load_detector
+from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.options import DetectionOptions
 from ..errors import OptionError
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PsfrGenerator
 from ..weights.loader import load_generator, load_parse_net
+from ..weights.manifest import ModelKind
 
 BUNDLED_GENERATOR = "psfrgan-256"
 BUNDLED_PARSE_NET = "parsenet-256"
+
+
+class ModelPreset(str, Enum):
+    """Known models that belong together."""
+
+    BUNDLED_256 = "bundled 256"
+    PUBLISHED_512 = "published 512"
+
+    def model_of(self, kind: ModelKind) -> str:
+        """The name of the model of this kind."""
+        return _PRESETS[self][kind]
+
+
+_PRESETS = {
+    ModelPreset.BUNDLED_256: {
+        ModelKind.GENERATOR: BUNDLED_GENERATOR,
+        ModelKind.PARSER: BUNDLED_PARSE_NET,
+        ModelKind.DETECTOR: BUNDLED_DETECTOR,
+    },
+    ModelPreset.PUBLISHED_512: {
+        ModelKind.GENERATOR: "psfrgan-512",
+        ModelKind.PARSER: "parsenet-512",
+        ModelKind.DETECTOR: "retinaface-resnet50",
+    },
+}
 
 
 @dataclass(frozen=True, eq=False)

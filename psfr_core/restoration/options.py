@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from ..described import described
 from ..detection.selection import SelectionOptions
 from ..errors import OptionError
 from ..paste_back.color_match import ColorMatch
 from ..paste_back.paste import PasteOptions
+
+
+class NoFace(str, Enum):
+    """What to do with an image in which no face is to be restored."""
+
+    KEEP = "keep"  # it stays as it is
+    ERROR = "error"
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,7 @@ class RestoreOptions:
     strength: float = described(1.0, "0 leaves the image as it is, 1 replaces the faces")
     batch_size: int = described(4, "faces that go through the networks together")
     color_match: ColorMatch = described(ColorMatch.LOW_FREQUENCY, "where the broad colours of a face come from")
+    no_face: NoFace = described(NoFace.KEEP, "what to do with an image without a face to restore")
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..alignment.align import AlignedFace, align_faces
 from ..detection.face import Face
 from ..detection.selection import select_faces
-from ..errors import InputError
+from ..errors import InputError, NoFaceError
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..parsing.parse_map import ParseMap
@@ -19,9 +19,10 @@ from ..parsing.parser import parse_faces
 from ..paste_back.color_match import match_colors
 from ..paste_back.masks import crop_masks
 from ..paste_back.paste import paste_faces
-from .enhance import Progress, enhance_faces
+from ..progress import Progress, part_of
+from .enhance import enhance_faces
 from .models import RestorationModels
-from .options import RestoreOptions
+from .options import NoFace, RestoreOptions
 
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
@@ -55,7 +56,8 @@ def restore_image(
 
     Only faces in ``mask`` (H, W) are restored, when it is given. ``faces`` replaces detection and selection, and ``parse_maps``,
     one for each of them, replaces parsing: take both from an earlier result, edit the maps, and restore again. Where the
-    result's mask is 0 the image is the same bit for bit; no face found is a normal result with the image unchanged.
+    result's mask is 0 the image is the same bit for bit; no face found is a normal result with the image unchanged, unless
+    the options make it a NoFaceError. ``progress`` counts each face twice, parsed and restored, and may raise to stop.
     Raises InputError for a bad image.
     """
     options = options or RestoreOptions()
@@ -69,16 +71,33 @@ def restore_image(
         faces = select_faces(found, Size.of(image), options.selection, mask)
     aligned = align_faces(colours, faces, models.crop_size)
     if not aligned:
+        if options.no_face is NoFace.ERROR:
+            raise NoFaceError(_no_face(image))
         nothing = colours.new_zeros(0, 3, models.crop_size, models.crop_size)
         return RestorationResult(image.clone(), torch.zeros_like(colours[:1]), [], None, nothing)
     crops = torch.stack([face.crop for face in aligned])
     device = models.generator.const_input.device
+    steps = 2 * len(crops)
     if parse_maps is None:
-        parse_maps = parse_faces(crops.to(device), models.parse_net, options.batch_size)
+        parse_maps = parse_faces(
+            crops.to(device), models.parse_net, options.batch_size, progress=part_of(progress, 0, steps)
+        )
     restored = enhance_faces(
-        crops.to(device), parse_maps, models.generator, batch_size=options.batch_size, progress=progress
+        crops.to(device),
+        parse_maps,
+        models.generator,
+        batch_size=options.batch_size,
+        progress=part_of(progress, len(crops), steps),
     )
     restored = match_colors(restored, crops.to(device), options.color_match)
     masks = options.strength * crop_masks(models.crop_size, options.paste, parse_maps)
     pasted = paste_faces(image, aligned, restored, masks)
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)
+
+
+def _no_face(image: Tensor) -> str:
+    size = Size.of(image)
+    return (
+        f"No face that fits the options was found in the image of {size.width} x {size.height} pixels. Lower the least score "
+        "or size, select other faces, or let images without a face pass."
+    )

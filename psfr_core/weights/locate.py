@@ -34,14 +34,11 @@ def find_model_file(entry: ModelFile, folders: Sequence[str | Path] = ()) -> Pat
     """The file of a known model, under its own name or the name of its converted copy; None if it is nowhere.
 
     Looks into the package (bundled models only), then ``folders`` and what ``search_folders`` adds, then the default folder.
-    A file with another hash than the published one is returned all the same, with a warning: people re-save files,
-    and loading is strict anyway.
     """
     for folder in search_folders(entry, folders):
         for file_name in (entry.file_name, entry.converted_name):
             path = folder / file_name
             if path.is_file():
-                _warn_if_changed(entry, path)
                 return path
     return None
 
@@ -65,7 +62,11 @@ def is_published_file(entry: ModelFile, path: Path) -> bool:
     return entry.sha256 in (None, sha256_of(path))
 
 
-def _warn_if_changed(entry: ModelFile, path: Path) -> None:
+def warn_if_changed(entry: ModelFile, path: Path) -> None:
+    """Log a warning when ``path`` has the published name of ``entry`` but another hash.
+
+    It is no error: people re-save files, and loading is strict anyway.
+    """
     if path.name != entry.file_name or entry.sha256 is None:
         return
     found = sha256_of(path)

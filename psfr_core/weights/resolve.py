@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import ModelNotFoundError, OptionError
 from .hub import download_model, manual_steps
-from .locate import default_model_folder, find_model_file, search_folders
+from .locate import default_model_folder, find_model_file, search_folders, warn_if_changed
 from .manifest import ModelFile, ModelKind, is_model_name, model_file, model_names
 
 
@@ -22,6 +22,7 @@ def locate_model(
         raise OptionError(f"{entry.name} is a {entry.kind.value}. {choices(kind)}")
     path = find_model_file(entry, folders)
     if path is not None:
+        warn_if_changed(entry, path)
         return path
     if download and not entry.is_bundled:
         return download_model(entry, default_model_folder())

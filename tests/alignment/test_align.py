@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from psfr_core.alignment.align import align_faces, fit_template
+from psfr_core.alignment.align import align_faces, fit_template, place_crops
 from psfr_core.alignment.template import template_for
 from psfr_core.detection.face import Face
 from psfr_core.errors import InputError, OptionError
@@ -113,3 +113,21 @@ def test_bad_images_and_sizes_are_named() -> None:
         align_faces(torch.zeros(3, 8, 8, dtype=torch.uint8), [face], 64)
     with pytest.raises(OptionError, match="crop_size"):
         align_faces(torch.rand(3, 8, 8), [face], 0)
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_crops_of_any_size_go_back_to_where_they_came_from(two_faces: list[Face], side: int) -> None:
+    aligned = align_faces(torch.rand(3, 120, 160), two_faces, 64)
+    placed = place_crops(two_faces, torch.rand(2, 3, side, side))
+    corners = torch.tensor([[-0.5, -0.5], [63.5, 31.5]])
+    for before, after in zip(aligned, placed, strict=True):
+        expected = transform_points(before.crop_to_image, corners)
+        found = transform_points(after.crop_to_image, (corners + 0.5) * side / 64 - 0.5)
+        assert torch.allclose(found, expected, atol=1e-3)
+
+
+def test_each_crop_needs_its_face(two_faces: list[Face]) -> None:
+    with pytest.raises(InputError, match="3 crops but 2 faces"):
+        place_crops(two_faces, torch.rand(3, 3, 8, 8))
+    with pytest.raises(InputError, match=r"crops must have the shape \(N, 3, S, S\)"):
+        place_crops(two_faces, torch.rand(2, 3, 8, 9))

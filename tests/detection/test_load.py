@@ -46,12 +46,12 @@ def test_file_of_the_bundled_network_becomes_a_compact_detector(tmp_path: Path) 
 
 def test_retinaface_is_preferred_when_its_file_is_there(tmp_path: Path) -> None:
     assert default_detector([tmp_path]) == "compact-face"
-    mobile = save_mobile(tmp_path)
-    assert default_detector([tmp_path]) == mobile
+    save_mobile(tmp_path)
+    assert default_detector([tmp_path]) == "retinaface-mobile0.25"
     assert isinstance(load_detector(folders=[tmp_path]), RetinaFaceDetector)
     resnet = tmp_path / model_file("retinaface-resnet50").file_name
     resnet.write_bytes(b"")
-    assert default_detector([tmp_path]) == resnet
+    assert default_detector([tmp_path]) == "retinaface-resnet50"
 
 
 def test_the_default_file_is_checked_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -145,6 +145,8 @@ def test_options_are_checked(options: dict[str, float], words: str) -> None:
         ("0", (0,)),
         ("0,2,4-6", (0, 2, 4, 5, 6)),
         (" 3 - 3 , 1,1 ", (1, 3)),
+        ("none", ()),
+        (" None ", ()),
     ],
 )
 def test_index_texts(text: str, expected: tuple[int, ...] | None) -> None:
@@ -167,3 +169,7 @@ def test_index_texts(text: str, expected: tuple[int, ...] | None) -> None:
 def test_other_index_texts_are_refused(text: str, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         parse_indices(text)
+
+
+def test_no_index_selects_no_face() -> None:
+    assert names(SelectionOptions(indices=parse_indices("none"))) == []

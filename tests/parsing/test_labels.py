@@ -2,7 +2,16 @@ from itertools import combinations
 
 import pytest
 
-from psfr_core.parsing.labels import MIRRORED_REGION, REGION_COLORS, FaceRegion, RegionGroup, regions_of
+from psfr_core.errors import OptionError
+from psfr_core.parsing.labels import (
+    MIRRORED_REGION,
+    REGION_COLORS,
+    REGION_NAMES,
+    FaceRegion,
+    RegionGroup,
+    parse_regions,
+    regions_of,
+)
 
 
 def test_regions_are_numbered_as_in_celebamask_hq():
@@ -57,3 +66,16 @@ def test_regions_of_takes_a_region_a_group_and_both_mixed():
     assert regions_of(RegionGroup.LIPS) == {FaceRegion.UPPER_LIP, FaceRegion.LOWER_LIP}
     assert regions_of([RegionGroup.EYES, FaceRegion.NOSE]) == {4, 5, 2}
     assert regions_of([]) == frozenset()
+
+
+def test_regions_from_text():
+    assert parse_regions("skin, Left-Eye") == {FaceRegion.SKIN, FaceRegion.LEFT_EYE}
+    assert parse_regions("eyes,nose") == RegionGroup.EYES.regions | {FaceRegion.NOSE}
+    with pytest.raises(OptionError, match="'chin' is no region of a face. Known are face, eyes"):
+        parse_regions("skin,chin")
+
+
+def test_every_region_and_group_can_be_typed():
+    assert len(REGION_NAMES) == len(set(REGION_NAMES)) == 28  # nose, mouth and hair are both
+    for name in REGION_NAMES:
+        assert parse_regions(name)

@@ -9,7 +9,7 @@ from PIL import Image
 from psfr_core.errors import ImageFileError, InputError
 from psfr_core.geometry.box import Size
 from psfr_core.parsing.labels import REGION_COLORS, FaceRegion, RegionGroup
-from psfr_core.parsing.parse_map import ParseMap
+from psfr_core.parsing.parse_map import ParseMap, UnknownColor
 
 
 def random_map(batch=2, height=9, width=7, seed=0):
@@ -193,3 +193,28 @@ def test_says_what_is_wrong_with_a_file(tmp_path):
         parse_map.to_png(tmp_path / "missing" / "face.png")
     with pytest.raises(InputError, match="holds one parse map, got 2"):
         random_map(2).to_png(tmp_path / "two.png")
+
+
+def test_pictures_are_read_whichever_way_they_were_drawn():
+    parse_map = random_map()
+    for picture in (parse_map.to_grey(), parse_map.to_color()):
+        assert picture.shape == (2, 3, 9, 7)
+        assert torch.equal(ParseMap.from_picture(picture).labels, parse_map.labels)
+        stored = (picture * 255).clamp(0, 255).to(torch.uint8)  # as image files do, cutting
+        assert torch.equal(ParseMap.from_picture(stored / 255).labels, parse_map.labels)
+
+
+def test_glasses_alone_are_a_colour_and_19_is_no_label():
+    white = torch.ones(1, 3, 4, 4)
+    assert ParseMap.from_picture(white).labels.unique().tolist() == [FaceRegion.GLASSES]
+    assert ParseMap.from_picture(white * 18 / 255).labels.unique().tolist() == [FaceRegion.CLOTH]
+    with pytest.raises(InputError, match=re.escape("Colour (19, 19, 19) at x 0, y 0 of picture 0 belongs to no face")):
+        ParseMap.from_picture(white * 19 / 255)
+
+
+def test_the_nearest_colour_can_be_taken():
+    parse_map = random_map()
+    noisy = parse_map.to_color() + 0.04 * (torch.rand(2, 3, 9, 7) - 0.5)
+    with pytest.raises(InputError, match="belongs to no face region"):
+        ParseMap.from_picture(noisy)
+    assert torch.equal(ParseMap.from_picture(noisy, UnknownColor.NEAREST).labels, parse_map.labels)

@@ -10,13 +10,13 @@ from psfr_core.alignment.template import template_for
 from psfr_core.detection.compact import CompactDetector
 from psfr_core.detection.face import Face
 from psfr_core.detection.selection import FaceSelection, SelectionOptions
-from psfr_core.errors import InputError, OptionError
+from psfr_core.errors import InputError, NoFaceError, OptionError
 from psfr_core.geometry.box import Box
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from psfr_core.parsing.parse_map import ParseMap
 from psfr_core.paste_back.paste import PasteOptions
 from psfr_core.restoration.models import RestorationModels
-from psfr_core.restoration.options import RestoreOptions
+from psfr_core.restoration.options import NoFace, RestoreOptions
 from psfr_core.restoration.restore import restore_image
 
 
@@ -167,3 +167,32 @@ def test_maps_without_faces_are_refused(models: RestorationModels) -> None:
 def test_options_have_limits() -> None:
     with pytest.raises(OptionError, match="strength must be between 0 and 1, got -0.1"):
         RestoreOptions(strength=-0.1)
+
+
+def test_progress_counts_parsing_and_restoring(models: RestorationModels, two_faces: list[Face]) -> None:
+    seen: list[tuple[int, int]] = []
+    options = replace(WHOLE_CROP, batch_size=1)
+    restore_image(
+        torch.rand(3, 120, 160),
+        with_faces(models, two_faces),
+        options,
+        progress=lambda done, of: seen.append((done, of)),
+    )
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_progress_may_stop_during_parsing(models: RestorationModels, two_faces: list[Face]) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt(done)
+
+    with pytest.raises(KeyboardInterrupt, match="1"):
+        restore_image(
+            torch.rand(3, 120, 160), with_faces(models, two_faces), replace(WHOLE_CROP, batch_size=1), progress=stop
+        )
+
+
+def test_no_face_can_be_made_an_error(models: RestorationModels) -> None:
+    image = torch.rand(3, 120, 160)
+    assert torch.equal(restore_image(image, models, RestoreOptions(no_face=NoFace.KEEP)).image, image)
+    with pytest.raises(NoFaceError, match="No face .* in the image of 160 x 120 pixels"):
+        restore_image(image, models, RestoreOptions(no_face=NoFace.ERROR))

@@ -69,7 +69,7 @@ def test_another_hash_is_a_warning(
     monkeypatch.setattr(locate, "sha256_of", lambda path: hashed.append(path) or sha256_of(path))
     path = put(tmp_path / RESNET)
     with caplog.at_level(logging.WARNING):
-        assert find_model_file(model_file("retinaface-resnet50"), [tmp_path]) == path
+        assert locate_model("retinaface-resnet50", ModelKind.DETECTOR, folders=[tmp_path]) == path
     digest = hashlib.sha256(b"weights").hexdigest()
     assert f"its SHA-256 is {digest}, expected 6d1de9c2944f" in caplog.text
     assert hashed == [path]
@@ -79,7 +79,7 @@ def test_the_published_hash_is_no_warning(tmp_path: Path, caplog: pytest.LogCapt
     entry = publish_as("retinaface-resnet50", b"weights")
     put(tmp_path / RESNET)
     with caplog.at_level(logging.WARNING):
-        find_model_file(entry, [tmp_path])
+        locate_model(entry.name, ModelKind.DETECTOR, folders=[tmp_path])
     assert caplog.text == ""
 
 
@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     put(tmp_path / RESNET)
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(CheckpointError, match=rf"{RESNET} cannot be read \(Permission denied\)"):
-        find_model_file(model_file("retinaface-resnet50"), [tmp_path])
+        locate_model("retinaface-resnet50", ModelKind.DETECTOR, folders=[tmp_path])
 
 
 def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
