@@ -97,11 +97,14 @@ def _draw_face(draw: ImageDraw.ImageDraw, face: Face, index: int, size: Size) ->
 def _draw_tag(
     draw: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], height_px: int, color: tuple[int, int, int]
 ) -> None:
+    """A tag on top of the box with this ``corner``, so that it hides nothing of the face; inside it where there is no room."""
     font = ImageFont.load_default(height_px)
-    left, top, right, bottom = draw.textbbox(corner, text, font=font, anchor="lt")
+    _, _, width, height = draw.textbbox((0, 0), text, font=font, anchor="lt")
     margin = height_px // 4
-    draw.rectangle((left, top, right + 2 * margin, bottom + 2 * margin), fill=color)
-    draw.text((corner[0] + margin, corner[1] + margin), text, fill=(0, 0, 0), font=font, anchor="lt")
+    left, top = corner[0], corner[1] - height - 2 * margin
+    top = corner[1] if top < 0 else top
+    draw.rectangle((left, top, left + width + 2 * margin, top + height + 2 * margin), fill=color)
+    draw.text((left + margin, top + margin), text, fill=(0, 0, 0), font=font, anchor="lt")
 
 
 def _face_color(index: int) -> tuple[int, int, int]:

@@ -31,9 +31,15 @@ def test_draws_the_box_on_its_own_pixels_and_nothing_outside():
     before = image.clone()
     drawn = draw_faces(image, [face(40.0, 30.0, 110.0, 100.0)])
     difference = changed(image, drawn)
-    rows, columns = difference.any(dim=1).nonzero().flatten(), difference.any(dim=0).nonzero().flatten()
+    above, box = difference[:30], difference[30:]
+    rows, columns = box.any(dim=1).nonzero().flatten() + 30, box.any(dim=0).nonzero().flatten()
     assert (rows.min(), rows.max()) == (30, 99)
     assert (columns.min(), columns.max()) == (40, 109)
+    # The number stands on the box's left corner.
+    assert above[29, 40:50].all()
+    assert not above[:10].any()
+    assert not above[:, :40].any()
+    assert not above[:, 60:].any()
     assert difference[30, 40:110].all()
     assert difference[99, 40:110].all()
     assert difference[30:100, 109].all()
@@ -62,7 +68,7 @@ def test_numbers_and_colours_tell_faces_apart():
 def test_values_beyond_the_range_survive_where_nothing_is_drawn():
     image = random_image(60, 60) * 4 - 2
     drawn = draw_faces(image, [face(20.0, 20.0, 50.0, 50.0)])
-    assert torch.equal(drawn[:, :20], image[:, :20])
+    assert torch.equal(drawn[:, :20, 40:], image[:, :20, 40:])
     assert torch.equal(draw_faces(image, []), image)
 
 

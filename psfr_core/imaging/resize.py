@@ -27,3 +27,12 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     exact = planes if planes.element_size() >= 4 else planes.float()
     resized = F.interpolate(exact, (height, width), mode="bicubic", antialias=True, align_corners=False)
     return resized.to(image.dtype).reshape(*image.shape[:-2], height, width)
+
+
+def resize_within(image: Tensor, longer_side: int) -> Tensor:
+    """``image`` made smaller, in its proportions, until no side is above ``longer_side`` pixels; as it is when none is."""
+    height, width = image.shape[-2:]
+    factor = longer_side / max(height, width)
+    if factor >= 1:
+        return image
+    return resize(image, (max(round(width * factor), 1), max(round(height * factor), 1)))

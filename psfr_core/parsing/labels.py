@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import Enum, IntEnum
 from types import MappingProxyType
@@ -75,7 +76,7 @@ def regions_of(regions: Regions) -> frozenset[FaceRegion]:
 
 def parse_regions(text: str) -> frozenset[FaceRegion]:
     """The regions in a text like ``skin, eyes``: names of single regions or of groups; OptionError for unknown names."""
-    return regions_of([_named(word.strip().lower().replace("-", "_")) for word in text.split(",")])
+    return regions_of([_named(re.sub("[- ]+", "_", word.strip().lower())) for word in text.split(",")])
 
 
 def _named(word: str) -> FaceRegion | RegionGroup:

@@ -181,7 +181,7 @@ def _unknown_color(picture: Tensor, is_unknown: Tensor) -> str:
     levels = tuple(int(level) for level in (picture[index, :, y, x] * 255).round())
     return (
         f"Colour {levels} at x {x}, y {y} of picture {index} belongs to no face region. "
-        "Paint with the exact REGION_COLORS, without soft brushes, and save as PNG, not JPEG; or take the nearest colour."
+        "Paint with the exact colours of the regions, without soft brushes, and save as PNG, not JPEG; or take the nearest colour."
     )
 
 

@@ -46,9 +46,7 @@ def _enhance_batch(crops: Tensor, parse_map: ParseMap, generator: PsfrGenerator)
     one_hot = parse_map.resized(Size(size, size)).one_hot
     restored = generator(lq.to(weight), one_hot.to(weight)).float()
     if not bool(restored.isfinite().all()):
-        raise PsfrError(
-            f"The generator gave NaN or infinite values in {weight.dtype}. Load it with dtype=torch.float32 or torch.bfloat16."
-        )
+        raise PsfrError(f"The generator gave NaN or infinite values in {weight.dtype}. Load it in float32 or bfloat16.")
     return _resized((restored.clamp(-1, 1) + 1) / 2, crops.shape[-1]).clamp(0, 1).to(crops.device)
 
 

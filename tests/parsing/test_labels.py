@@ -69,7 +69,7 @@ def test_regions_of_takes_a_region_a_group_and_both_mixed():
 
 
 def test_regions_from_text():
-    assert parse_regions("skin, Left-Eye") == {FaceRegion.SKIN, FaceRegion.LEFT_EYE}
+    assert parse_regions("skin, Left-Eye, left eye") == {FaceRegion.SKIN, FaceRegion.LEFT_EYE}
     assert parse_regions("eyes,nose") == RegionGroup.EYES.regions | {FaceRegion.NOSE}
     with pytest.raises(OptionError, match="'chin' is no region of a face. Known are face, eyes"):
         parse_regions("skin,chin")
