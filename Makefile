@@ -1,4 +1,4 @@
-# make demo · make test · make lint · make train-lite; each sets up .venv by itself.
+# make demo · make test · make lint · make locales · make train-lite; each sets up .venv by itself.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ SETS = --faces $(DATA)/faces/omi $(DATA)/faces/faker --labels $(DATA)/labels/omi
 	--val-faces $(DATA)/faces/omi_val --val-labels $(DATA)/labels/omi_val --licence CC-BY-NC-SA-4.0
 PIXEL_ONLY = --style 0 --adversarial 0 --feature-matching 0
 
-.PHONY: demo test lint train-lite clean
+.PHONY: demo test lint locales train-lite clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,7 @@ demo: $(VENV)/installed
 	@echo "Look at demo/*_compare.png: before on the left, after on the right."
 
 test: $(VENV)/installed-dev
+	node --test tests/web/*.test.mjs
 	$(BIN)/pytest
 
 lint: $(VENV)/installed-dev
@@ -36,6 +37,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# What is checked in of the schemas: the English texts, and the names that saved workflows hold.
+locales: $(VENV)/installed-dev
+	$(BIN)/pytest tests/nodes/test_names_and_strings.py --write-strings
 
 # The bundled models: about three hours on two CPU cores. Interrupted runs go on where they were.
 train-lite: $(VENV)/installed

@@ -19,14 +19,31 @@ from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.restoration.models import RestorationModels
 
 
-@pytest.fixture(scope="session")
-def golden() -> ModuleType:
-    """Weights, inputs and outputs of the published network definitions: tests/networks/golden.py."""
-    path = Path(__file__).parent / "networks" / "golden.py"
-    spec = importlib.util.spec_from_file_location("golden", path)
+def load_beside(name: str) -> ModuleType:
+    """A module of this folder that is no test."""
+    path = Path(__file__).parent / name
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     return module
+
+
+@pytest.fixture(scope="session")
+def golden() -> ModuleType:
+    """Weights, inputs and outputs of the published network definitions: tests/networks/golden.py."""
+    return load_beside("networks/golden.py")
+
+
+@pytest.fixture(scope="session")
+def workflows() -> ModuleType:
+    """The example workflows: tests/workflows.py."""
+    return load_beside("workflows.py")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes ``example`` runs for each example workflow, by its name."""
+    if "example" in metafunc.fixturenames:
+        metafunc.parametrize("example", load_beside("workflows.py").NAMES)
 
 
 @pytest.fixture(autouse=True)

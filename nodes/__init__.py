@@ -1,0 +1,54 @@
+"""The nodes of this pack: schemas and conversions around ``psfr_core``. Only this folder knows ComfyUI."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .align_faces import PSFR_AlignFaces
+from .compare_images import PSFR_CompareImages
+from .degrade_image import PSFR_DegradationOptions, PSFR_DegradeImage
+from .detect_faces import PSFR_DetectFaces, PSFR_SelectFaces
+from .example_image import PSFR_LoadExampleImage
+from .load_models import PSFR_LoadFaceDetector, PSFR_LoadFaceParser, PSFR_LoadGenerator, PSFR_LoadModels
+from .model_folders import register_model_folders
+from .parse_faces import PSFR_EditParseMap, PSFR_ImageToParseMap, PSFR_ParseFaces, PSFR_ParseMapToMask
+from .paste_faces import PSFR_PasteFacesBack, PSFR_PasteOptions
+from .restore_faces import PSFR_RestoreAlignedFaces
+from .restore_image import PSFR_RestoreFacesInImage, PSFR_RestoreOptions
+
+NODES: list[type[io.ComfyNode]] = [
+    PSFR_LoadModels,
+    PSFR_LoadGenerator,
+    PSFR_LoadFaceParser,
+    PSFR_LoadFaceDetector,
+    PSFR_RestoreFacesInImage,
+    PSFR_RestoreOptions,
+    PSFR_DetectFaces,
+    PSFR_SelectFaces,
+    PSFR_AlignFaces,
+    PSFR_ParseFaces,
+    PSFR_ParseMapToMask,
+    PSFR_EditParseMap,
+    PSFR_ImageToParseMap,
+    PSFR_RestoreAlignedFaces,
+    PSFR_PasteFacesBack,
+    PSFR_PasteOptions,
+    PSFR_DegradeImage,
+    PSFR_DegradationOptions,
+    PSFR_CompareImages,
+    PSFR_LoadExampleImage,
+]
+
+
+class PsfrExtension(ComfyExtension):
+    """What ComfyUI asks this pack for."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """All nodes; the model folders are made known first, because the loaders list them."""
+        register_model_folders()
+        return NODES
+
+
+async def comfy_entrypoint() -> PsfrExtension:
+    """Called by ComfyUI when it loads the pack."""
+    return PsfrExtension()

@@ -1,0 +1,145 @@
+"""Making images bad, as the training does."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..psfr_core.degradation.config import LIMITS, DegradationConfig
+from ..psfr_core.degradation.pipeline import apply_degradation, sample_degradation
+from ..psfr_core.geometry.box import Size
+from ..psfr_core.imaging.channels import split_alpha
+from .images import to_frames, to_image
+from .previews import preview
+from .runtime import Steps
+from .schema import CATEGORY, extras, shows_preview
+from .types import DegradationSocket
+
+LOW, HIGH = "_low", "_high"
+
+
+class PSFR_DegradeImage(io.ComfyNode):
+    """A low-quality version of an image."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_DegradeImage",
+            display_name="Degrade Image (PSFR-GAN)",
+            category=CATEGORY,
+            description="Makes an image as bad as those the network is trained on: grey, blur, small size, noise, JPEG. "
+            "The same seed gives the same result; each further image of a batch adds 1 to it.",
+            inputs=[
+                io.Image.Input("image", tooltip="Good images."),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="What is drawn from the ranges.",
+                ),
+                DegradationSocket.Input(
+                    "options", optional=True, tooltip="From Degradation Options. Without it the ranges are the paper's."
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="degraded", tooltip="The bad images, in the size of the good ones."),
+                io.Image.Output(
+                    display_name="target",
+                    tooltip="What restoring should give: the good images, grey where colour was taken.",
+                ),
+                io.String.Output(display_name="description", tooltip="What was done to each image."),
+            ],
+            **shows_preview(),
+            **extras(search_aliases=["blur", "JPEG artifacts", "low quality"]),
+        )
+
+    @classmethod
+    def execute(cls, image: Tensor, seed: int, options: DegradationConfig | None = None) -> io.NodeOutput:
+        config = options or DegradationConfig()
+        frames = to_frames(image)
+        steps = Steps(len(frames))
+        degraded: list[Tensor] = []
+        targets: list[Tensor] = []
+        descriptions: list[str] = []
+        for index, frame in enumerate(frames):
+            hq, alpha = split_alpha(frame.cpu())
+            drawn = sample_degradation(config, min(Size.of(hq)), torch.Generator().manual_seed(seed + index))
+            pair = apply_degradation(hq.float().clamp(0, 1), drawn)
+            degraded.append(torch.cat([pair.lq, alpha.float()]))
+            targets.append(torch.cat([pair.hq, alpha.float()]))
+            descriptions.append(str(drawn))
+            steps(index + 1, len(frames))
+        batch = to_image(degraded)
+        return io.NodeOutput(batch, to_image(targets), "\n".join(descriptions), ui=preview(batch))
+
+
+class PSFR_DegradationOptions(io.ComfyNode):
+    """The ranges that Degrade Image draws from."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_DegradationOptions",
+            display_name="Degradation Options (PSFR-GAN)",
+            category=CATEGORY,
+            description="The probabilities and ranges of Degrade Image. Lengths in pixels are for an image of 512 pixels, and grow "
+            "and shrink with it.",
+            inputs=_config_inputs(),
+            outputs=[DegradationSocket.Output(display_name="options", tooltip="For Degrade Image.")],
+        )
+
+    @classmethod
+    def execute(cls, **values: float) -> io.NodeOutput:
+        config: dict[str, Any] = {
+            name: (values[name + LOW], values[name + HIGH]) if name in LIMITS else values[name]
+            for name in (field.name for field in fields(DegradationConfig))
+        }
+        return io.NodeOutput(DegradationConfig(**config))
+
+
+# What each field of DegradationConfig means to a user.
+_MEANINGS = {
+    "grey_probability": "How often colour is taken away.",
+    "blur_probability": "How often the image is blurred, in one of four ways.",
+    "gaussian_sigma_px": "Gaussian blur: its standard deviation in pixels.",
+    "box_size_px": "Box blur: its side in pixels.",
+    "median_size_px": "Median filter: its side in pixels.",
+    "motion_length_px": "Motion blur: its length in pixels.",
+    "reduced_side": "The size before enlarging again, as a fraction of the image's.",
+    "noise_probability": "How often noise is added.",
+    "noise_std": "The noise's standard deviation, for values from 0 to 1.",
+    "noise_per_channel_probability": "How often noise has colour.",
+    "jpeg_probability": "How often the image is saved as JPEG.",
+    "jpeg_quality": "JPEG's quality.",
+}
+
+
+def _config_inputs() -> list[io.Float.Input]:
+    inputs: list[io.Float.Input] = []
+    for option in fields(DegradationConfig):
+        meaning, default = _MEANINGS[option.name], option.default
+        if isinstance(default, tuple):
+            low, high = LIMITS[option.name]
+            step = 0.0005 if high <= 1 else 0.5
+            for end, value, which in ((LOW, default[0], "least"), (HIGH, default[1], "greatest")):
+                inputs.append(
+                    io.Float.Input(
+                        option.name + end,
+                        default=value,
+                        min=low,
+                        max=high,
+                        step=step,
+                        tooltip=f"{meaning} The {which} value.",
+                    )
+                )
+        else:
+            inputs.append(
+                io.Float.Input(option.name, default=default, min=0.0, max=1.0, step=0.01, tooltip=f"{meaning} 0 to 1.")
+            )
+    return inputs

@@ -1,0 +1,233 @@
+"""Finding faces, and choosing among them."""
+
+from __future__ import annotations
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor, nn
+
+from ..psfr_core.detection.face import Face
+from ..psfr_core.detection.load import make_detector
+from ..psfr_core.detection.options import DetectionOptions
+from ..psfr_core.detection.selection import FaceOrder, SelectionOptions, parse_indices, select_faces
+from ..psfr_core.errors import NoFaceError
+from ..psfr_core.geometry.box import Size
+from ..psfr_core.imaging.channels import to_rgb
+from ..psfr_core.restoration.options import NoFace
+from ..psfr_core.visualize import draw_faces
+from .found_faces import FoundFaces
+from .images import masks_of_frames, to_frames, to_image
+from .previews import face_picker, preview
+from .runtime import HostedNetwork, Steps, batch_limit, on_device, with_smaller_batches
+from .schema import CATEGORY, advanced, choice, extras, shows_preview
+from .types import BoundingBoxSocket, DetectorSocket, FacesSocket
+
+
+class PSFR_DetectFaces(io.ComfyNode):
+    """Faces of all frames."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_DetectFaces",
+            display_name="Detect Faces (PSFR-GAN)",
+            category=CATEGORY,
+            description="Finds the faces in every image of a batch. They are numbered from 0, largest first.",
+            inputs=[
+                io.Image.Input("image", tooltip="The images or frames to search."),
+                DetectorSocket.Input("detector", tooltip="From Load PSFR-GAN or Load Face Detector."),
+                confidence_input(),
+                min_size_input(),
+                no_face_input(),
+                advanced(
+                    io.Boolean.Input(
+                        "tiles",
+                        default=False,
+                        tooltip="Search large images also in tiles at full size: finds tiny faces, and takes longer.",
+                    )
+                ),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="Only faces with at least half of their box in this mask."
+                ),
+            ],
+            outputs=[
+                FacesSocket.Output(display_name="faces", tooltip="The faces of each image."),
+                BoundingBoxSocket.Output(
+                    display_name="bounding boxes", tooltip="Boxes in pixels, a list for each image, for other nodes."
+                ),
+                io.Int.Output(display_name="count", tooltip="How many faces there are in all images."),
+                io.Image.Output(display_name="overlay", tooltip="The images with boxes, landmarks and numbers."),
+            ],
+            **shows_preview(),
+            **extras(search_aliases=["face detection", "find faces", "RetinaFace", "bbox"]),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        detector: HostedNetwork[nn.Module],
+        confidence: float,
+        min_size: float,
+        no_face: str,
+        tiles: bool = False,
+        mask: Tensor | None = None,
+    ) -> io.NodeOutput:
+        frames = to_frames(image)
+        found = _detect(frames, detector, DetectionOptions(min_score=confidence or None, tiles=tiles))
+        options = SelectionOptions(min_size=min_size)
+        chosen = [
+            select_faces(faces, Size.of(frames), options, frame_mask)
+            for faces, frame_mask in zip(found, masks_of_frames(mask, frames), strict=True)
+        ]
+        faces = FoundFaces.of(chosen, frames)
+        check_face_count(faces.count, choice(NoFace, no_face))
+        overlay = to_image([_overlay(frame, found) for frame, found in zip(frames, chosen, strict=True)])
+        shown = overlay[faces.picture_frame : faces.picture_frame + 1]
+        return io.NodeOutput(faces, _bounding_boxes(faces), faces.count, overlay, ui=preview(shown))
+
+
+class PSFR_SelectFaces(io.ComfyNode):
+    """Some of the faces; web/js/face_picker.js lets users click them."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_SelectFaces",
+            display_name="Select Faces (PSFR-GAN)",
+            category=CATEGORY,
+            description="Keeps some of the faces of each image. After a run they are shown: click those you want.",
+            inputs=[
+                FacesSocket.Input("faces", tooltip="From Detect Faces."),
+                order_input(),
+                indices_input(),
+                max_faces_input(),
+                min_size_input(),
+            ],
+            outputs=[
+                FacesSocket.Output(display_name="selected", tooltip="The chosen faces, in order."),
+                FacesSocket.Output(display_name="rest", tooltip="All other faces."),
+                io.Int.Output(display_name="count", tooltip="How many faces were chosen in all images."),
+            ],
+            **shows_preview(),
+            **extras(search_aliases=["pick faces", "filter faces", "face index"]),
+        )
+
+    @classmethod
+    def execute(cls, faces: FoundFaces, order: str, indices: str, max_faces: int, min_size: float) -> io.NodeOutput:
+        options = selection_options(order, indices, max_faces, min_size)
+        selected = faces.map(lambda found: select_faces(found, faces.size, options))
+        kept = {id(face) for found in selected.frames for face in found}
+        rest = faces.map(lambda found: [face for face in found if id(face) not in kept])
+        return io.NodeOutput(selected, rest, selected.count, ui=face_picker(faces, options))
+
+
+def check_face_count(count: int, no_face: NoFace) -> None:
+    """Raise NoFaceError when no image of a batch has a face to go on with, and that is meant to be an error."""
+    if count == 0 and no_face is NoFace.ERROR:
+        raise NoFaceError(
+            "No image has a face that was asked for. Lower confidence or min_size, change mask or indices, or set no_face to keep."
+        )
+
+
+def selection_options(order: str, indices: str, max_faces: int, min_size: float) -> SelectionOptions:
+    """The options that the inputs below stand for."""
+    return SelectionOptions(
+        min_size=min_size,
+        order=choice(FaceOrder, order),
+        indices=parse_indices(indices),
+        max_faces=max_faces or None,
+    )
+
+
+def confidence_input() -> io.Float.Input:
+    return io.Float.Input(
+        "confidence",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        tooltip="How sure the detector must be, 0 to 1. 0: what suits the detector. Lower finds more, and more that is no face.",
+    )
+
+
+def min_size_input() -> io.Float.Input:
+    return io.Float.Input(
+        "min_size",
+        default=0.0,
+        min=0.0,
+        max=16384.0,
+        step=1.0,
+        tooltip="Faces whose box has a shorter side of fewer pixels are left out.",
+    )
+
+
+def no_face_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "no_face",
+        options=NoFace,
+        default=NoFace.KEEP,
+        tooltip="When there is no face: keep goes on and leaves the image as it is, error stops the workflow.",
+    )
+
+
+def order_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "order",
+        options=FaceOrder,
+        default=FaceOrder.AREA,
+        tooltip="How the faces of an image are numbered. area: largest first.",
+    )
+
+
+def indices_input() -> io.String.Input:
+    return io.String.Input(
+        "indices",
+        default="",
+        tooltip="Which faces of each image, by their numbers in the order, from 0: 0,2,4-6. Empty: all. none: no face.",
+    )
+
+
+def max_faces_input() -> io.Int.Input:
+    return io.Int.Input(
+        "max_faces",
+        default=0,
+        min=0,
+        max=9999,
+        tooltip="At most so many faces of each image, the first in the order. 0: all.",
+    )
+
+
+def _detect(frames: Tensor, hosted: HostedNetwork[nn.Module], options: DetectionOptions) -> list[list[Face]]:
+    detector = make_detector(hosted.network, options)
+    found: list[list[Face]] = []
+    steps = Steps(len(frames))
+    with on_device(hosted):
+        for batch in frames.split(batch_limit()):
+            images = torch.stack([to_rgb(frame).clamp(0, 1) for frame in batch])
+            found += with_smaller_batches(
+                lambda size, images=images: [faces for part in images.split(size) for faces in detector.detect(part)]
+            )
+            steps(len(found), len(frames))
+    return found
+
+
+def _overlay(frame: Tensor, faces: list[Face]) -> Tensor:
+    return draw_faces(to_rgb(frame).clamp(0, 1), faces)
+
+
+def _bounding_boxes(faces: FoundFaces) -> list[list[dict[str, float | str]]]:
+    return [
+        [
+            {
+                "x": face.box.left,
+                "y": face.box.top,
+                "width": face.box.width,
+                "height": face.box.height,
+                "label": "face",
+                "score": face.score,
+            }
+            for face in found
+        ]
+        for found in faces.frames
+    ]

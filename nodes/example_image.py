@@ -1,0 +1,47 @@
+"""The pictures that come with this pack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from comfy_api.latest import io
+
+from ..psfr_core.errors import ImageFileError
+from ..psfr_core.imaging.channels import to_rgb
+from ..psfr_core.imaging.io import read_image
+from .images import to_image
+from .previews import preview
+from .schema import CATEGORY, shows_preview
+
+_FOLDER = Path(__file__).parent.parent / "examples" / "images"
+
+
+class PSFR_LoadExampleImage(io.ComfyNode):
+    """A photo to try the pack with."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        names = _names()
+        return io.Schema(
+            node_id="PSFR_LoadExampleImage",
+            display_name="Load Example Image (PSFR-GAN)",
+            category=CATEGORY,
+            description="A picture that comes with this pack, so that the example workflows run at once. "
+            "For your own pictures use Load Image.",
+            inputs=[
+                io.Combo.Input("picture", options=names, default=names[0], tooltip="A CC0 or public domain picture.")
+            ],
+            outputs=[io.Image.Output(display_name="image", tooltip="The picture.")],
+            **shows_preview(),
+        )
+
+    @classmethod
+    def execute(cls, picture: str) -> io.NodeOutput:
+        if picture not in _names():
+            raise ImageFileError(f"This pack has no picture {picture!r}. Choose one of {', '.join(_names())}.")
+        image = to_image(to_rgb(read_image(_FOLDER / picture).pixels)[None])
+        return io.NodeOutput(image, ui=preview(image))
+
+
+def _names() -> list[str]:
+    return sorted(path.name for path in _FOLDER.glob("*.jpg"))

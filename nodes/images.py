@@ -1,0 +1,46 @@
+"""IMAGE (B, H, W, C) and MASK (B, H, W) of ComfyUI, and the library's (B, C, H, W): nothing else knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..psfr_core.checks import check_shape
+from ..psfr_core.errors import InputError
+from ..psfr_core.geometry.box import Size
+from ..psfr_core.imaging.channels import to_rgb
+
+_NO_MASK = Size(64, 64)  # Load Image gives a mask of zeros in this size for a picture without alpha
+
+
+def to_frames(image: Tensor) -> Tensor:
+    """The frames (B, C, H, W) of an IMAGE, a view of its type."""
+    check_shape(image, "B H W C", "image")
+    return image.movedim(-1, 1)
+
+
+def to_rgb_batch(image: Tensor) -> Tensor:
+    """The frames (B, 3, H, W) of an IMAGE, float32, with grey repeated and alpha left out."""
+    return torch.stack([to_rgb(frame) for frame in to_frames(image)])
+
+
+def to_image(frames: Tensor | Sequence[Tensor]) -> Tensor:
+    """An IMAGE from frames (B, C, H, W), on the CPU unless they come from one elsewhere."""
+    return torch.stack([frame.movedim(0, -1) for frame in frames])
+
+
+def to_mask(masks: Sequence[Tensor] | Tensor) -> Tensor:
+    """A MASK from masks (1, H, W), one for each frame."""
+    return torch.cat(list(masks))
+
+
+def masks_of_frames(mask: Tensor | None, frames: Tensor) -> list[Tensor | None]:
+    """A mask (H, W) or None for each frame, from a MASK of one for all or one each; Load Image's "no mask" is none."""
+    if mask is None or (Size.of(mask) == _NO_MASK and not bool(mask.any())):
+        return [None] * len(frames)
+    masks = mask if mask.dim() == 3 else mask[None]
+    if len(masks) not in (1, len(frames)):
+        raise InputError(f"There are {len(masks)} masks for {len(frames)} images. Give one for all, or one each.")
+    return list(masks.float().expand(len(frames), -1, -1))

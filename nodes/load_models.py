@@ -1,0 +1,193 @@
+"""Loaders of the generator, the parsing network and the detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from comfy_api.latest import io
+from torch import nn
+
+from ..psfr_core.networks.parse_net import ParseNet
+from ..psfr_core.networks.psfr_generator import PsfrGenerator
+from ..psfr_core.restoration.models import ModelPreset
+from ..psfr_core.weights.loader import load_detector_network, load_generator, load_parse_net
+from ..psfr_core.weights.manifest import ModelKind
+from .model_folders import find_model, fingerprint, model_choices, need_model
+from .runtime import HostedNetwork, Precision
+from .schema import CATEGORY, choice, extras
+from .types import DetectorSocket, GeneratorSocket, ParserSocket
+
+CUSTOM = "custom"
+_DETECTION_SIDE = 1280  # DetectionOptions.max_side: detectors see views of at most this side
+
+
+class PSFR_LoadModels(io.ComfyNode):
+    """All three models at once."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_LoadModels",
+            display_name="Load PSFR-GAN",
+            category=CATEGORY,
+            description="Loads the three models of a face restoration: generator, face parser and face detector. "
+            "The bundled ones come with this pack and work offline.",
+            inputs=[
+                io.Combo.Input(
+                    "preset",
+                    options=[*(preset.value for preset in ModelPreset), CUSTOM],
+                    default=ModelPreset.BUNDLED_256.value,
+                    tooltip="Models that belong together: the small bundled ones (256 px), the published ones (512 px, sharper, "
+                    "files needed), or custom for those chosen below.",
+                ),
+                _file_input(ModelKind.GENERATOR, "Used with the preset custom. "),
+                _file_input(ModelKind.PARSER, "Used with the preset custom. "),
+                _file_input(ModelKind.DETECTOR, "Used with the preset custom. "),
+                _precision_input(),
+                _download_input(),
+            ],
+            outputs=[
+                GeneratorSocket.Output(display_name="generator", tooltip="Restores aligned faces."),
+                ParserSocket.Output(display_name="parser", tooltip="Tells the regions of a face apart."),
+                DetectorSocket.Output(display_name="detector", tooltip="Finds faces in images."),
+            ],
+            **extras(search_aliases=["face restore", "face enhance", "PSFRGAN", "load face model"]),
+        )
+
+    @classmethod
+    def fingerprint_inputs(
+        cls, preset: str = "", generator: str = "", parser: str = "", detector: str = "", **_: object
+    ) -> str:
+        names = _named(preset, generator, parser, detector)
+        return fingerprint(*(find_model(name, kind) for kind, name in names.items()))
+
+    @classmethod
+    def execute(
+        cls, preset: str, generator: str, parser: str, detector: str, precision: str, download: bool
+    ) -> io.NodeOutput:
+        names = _named(preset, generator, parser, detector)
+        paths = {kind: need_model(name, kind, may_download=download) for kind, name in names.items()}
+        return io.NodeOutput(
+            _generator(paths[ModelKind.GENERATOR], precision),
+            _parser(paths[ModelKind.PARSER], precision),
+            _detector(paths[ModelKind.DETECTOR]),
+        )
+
+
+class PSFR_LoadGenerator(io.ComfyNode):
+    """The generator alone."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_LoadGenerator",
+            display_name="Load Generator (PSFR-GAN)",
+            category=CATEGORY,
+            description="Loads a PSFR-GAN generator, the network that restores aligned faces.",
+            inputs=[_file_input(ModelKind.GENERATOR), _precision_input(), _download_input()],
+            outputs=[GeneratorSocket.Output(display_name="generator", tooltip="Restores aligned faces.")],
+            **extras(search_aliases=["face restore model", "PSFRGAN"]),
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, generator: str = "", **_: object) -> str:
+        return fingerprint(find_model(generator, ModelKind.GENERATOR))
+
+    @classmethod
+    def execute(cls, generator: str, precision: str, download: bool) -> io.NodeOutput:
+        return io.NodeOutput(_generator(need_model(generator, ModelKind.GENERATOR, may_download=download), precision))
+
+
+class PSFR_LoadFaceParser(io.ComfyNode):
+    """The parsing network alone."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_LoadFaceParser",
+            display_name="Load Face Parser (PSFR-GAN)",
+            category=CATEGORY,
+            description="Loads a face parsing network, which tells 19 regions of a face apart.",
+            inputs=[_file_input(ModelKind.PARSER), _precision_input(), _download_input()],
+            outputs=[ParserSocket.Output(display_name="parser", tooltip="Tells the regions of a face apart.")],
+            **extras(search_aliases=["face parsing", "face segmentation", "ParseNet"]),
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, parser: str = "", **_: object) -> str:
+        return fingerprint(find_model(parser, ModelKind.PARSER))
+
+    @classmethod
+    def execute(cls, parser: str, precision: str, download: bool) -> io.NodeOutput:
+        return io.NodeOutput(_parser(need_model(parser, ModelKind.PARSER, may_download=download), precision))
+
+
+class PSFR_LoadFaceDetector(io.ComfyNode):
+    """The detector alone."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_LoadFaceDetector",
+            display_name="Load Face Detector (PSFR-GAN)",
+            category=CATEGORY,
+            description="Loads a face detector: the small bundled one, or one of facexlib's two RetinaFace networks.",
+            inputs=[_file_input(ModelKind.DETECTOR), _download_input()],
+            outputs=[DetectorSocket.Output(display_name="detector", tooltip="Finds faces in images.")],
+            **extras(search_aliases=["RetinaFace", "face detection model"]),
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, detector: str = "", **_: object) -> str:
+        return fingerprint(find_model(detector, ModelKind.DETECTOR))
+
+    @classmethod
+    def execute(cls, detector: str, download: bool) -> io.NodeOutput:
+        return io.NodeOutput(_detector(need_model(detector, ModelKind.DETECTOR, may_download=download)))
+
+
+def _named(preset: str, generator: str, parser: str, detector: str) -> dict[ModelKind, str]:
+    if preset == CUSTOM:
+        return {ModelKind.GENERATOR: generator, ModelKind.PARSER: parser, ModelKind.DETECTOR: detector}
+    return {kind: choice(ModelPreset, preset).model_of(kind) for kind in ModelKind}
+
+
+def _generator(path: Path, precision: str) -> HostedNetwork[PsfrGenerator]:
+    network = load_generator(path).to(choice(Precision, precision).dtype)
+    return HostedNetwork.of(network, network.config.size)
+
+
+def _parser(path: Path, precision: str) -> HostedNetwork[ParseNet]:
+    network = load_parse_net(path).to(choice(Precision, precision).dtype)
+    return HostedNetwork.of(network, network.config.size)
+
+
+def _detector(path: Path) -> HostedNetwork[nn.Module]:
+    return HostedNetwork.of(load_detector_network(path), _DETECTION_SIDE)
+
+
+def _file_input(kind: ModelKind, when: str = "") -> io.Combo.Input:
+    choices = model_choices(kind)
+    return io.Combo.Input(
+        kind.value,
+        options=choices,
+        default=choices[0],
+        tooltip=f"{when}A model this pack knows by name, or a {kind.value} file from the model folders.",
+    )
+
+
+def _precision_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "precision",
+        options=Precision,
+        default=Precision.AUTO,
+        tooltip="Numbers to compute with. auto: what ComfyUI prefers on this device; float32 on a CPU.",
+    )
+
+
+def _download_input() -> io.Boolean.Input:
+    return io.Boolean.Input(
+        "download",
+        default=False,
+        tooltip="Fetch a known model that is missing from the Hugging Face Hub, when this node runs.",
+    )

@@ -1,0 +1,99 @@
+"""The model folders of ComfyUI: which are searched for which model, what is in them, and nothing outside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import folder_paths
+
+from ..psfr_core.errors import ModelNotFoundError
+from ..psfr_core.weights.hub import manual_steps
+from ..psfr_core.weights.locate import find_model_file, warn_if_changed
+from ..psfr_core.weights.manifest import ModelFile, ModelKind, is_model_name, model_file, model_names
+from .downloads import download
+
+OWN_FOLDER = "psfrgan"
+SUFFIXES = (".safetensors", ".pth", ".pt")
+# Beside our own folder those in which users of other packs have the same files.
+FOLDERS = {
+    ModelKind.GENERATOR: (OWN_FOLDER, "facerestore_models"),
+    ModelKind.PARSER: (OWN_FOLDER, "facedetection", "facerestore_models"),
+    ModelKind.DETECTOR: (OWN_FOLDER, "facedetection"),
+}
+
+
+def register_model_folders() -> None:
+    """Make sure that ComfyUI knows the folders; paths that it has for them stay, and their order."""
+    models = Path(folder_paths.models_dir)
+    for name in dict.fromkeys(name for names in FOLDERS.values() for name in names):
+        if name == OWN_FOLDER or name not in folder_paths.folder_names_and_paths:
+            folder_paths.add_model_folder_path(name, str(models / name))
+
+
+def model_choices(kind: ModelKind) -> list[str]:
+    """What a combo offers: the known models of this kind, then the weight files in its folders."""
+    return [*model_names(kind), *weight_files(*FOLDERS[kind])]
+
+
+def weight_files(*folders: str) -> list[str]:
+    """The weight files in these folders, by the names ComfyUI gives them."""
+    found = (file for folder in folders for file in _files(folder))
+    return list(dict.fromkeys(file for file in found if file.lower().endswith(SUFFIXES)))
+
+
+def find_model(name: str, kind: ModelKind) -> Path | None:
+    """The file of a known model or of a name from ``model_choices``; None when there is none inside the folders."""
+    if is_model_name(name):
+        return find_model_file(model_file(name), _paths(FOLDERS[kind]))
+    return find_weight_file(name, FOLDERS[kind])
+
+
+def find_weight_file(name: str, folders: tuple[str, ...]) -> Path | None:
+    """The file ``name`` in the first of these folders that has it; ComfyUI keeps names from reaching outside."""
+    found = (folder_paths.get_full_path(folder, name) for folder in folders)
+    return next((Path(path) for path in found if path), None)
+
+
+def need_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
+    """As ``find_model``, but fetched when it is missing and ``may_download`` is set, and ModelNotFoundError otherwise."""
+    path = find_model(name, kind)
+    if path is None and may_download and is_model_name(name):
+        path = download(model_file(name), _download_folder(model_file(name)))
+    if path is None:
+        raise ModelNotFoundError(_not_here(name, kind))
+    if is_model_name(name):
+        warn_if_changed(model_file(name), path)
+    return path
+
+
+def fingerprint(*paths: Path | None) -> str:
+    """A text that changes when one of the files is another, or no longer the same; the result of a loader depends on it."""
+    stats = [(path, path.stat()) for path in paths if path is not None]
+    return ", ".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
+
+
+def _files(folder: str) -> list[str]:
+    try:
+        return folder_paths.get_filename_list(folder)
+    except FileNotFoundError:  # a folder that ComfyUI had listed was deleted
+        return []
+
+
+def _paths(folders: tuple[str, ...]) -> list[str]:
+    return [path for folder in folders for path in folder_paths.get_folder_paths(folder)]
+
+
+def _download_folder(entry: ModelFile) -> Path:
+    """Where other packs look for the same file, if there is such a folder."""
+    return Path(folder_paths.get_folder_paths(entry.folders[0])[0])
+
+
+def _not_here(name: str, kind: ModelKind) -> str:
+    if not is_model_name(name):
+        looked = ", ".join(_paths(FOLDERS[kind]))
+        return f"There is no {kind.value} file {name!r} in {looked}. Put it there, or choose another in the loader."
+    entry = model_file(name)
+    if entry.is_bundled:
+        return f"{entry.name} ships with this pack, but its file {entry.file_name} is gone. Install the pack again."
+    advice = "Switch on 'download' in the loader. Or by hand: " if entry.repo_id else ""
+    return f"{entry.name} is not in the model folders. {advice}{manual_steps(entry, _download_folder(entry))}"

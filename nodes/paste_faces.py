@@ -1,0 +1,141 @@
+"""Putting restored faces back into their images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..psfr_core.alignment.align import place_crops
+from ..psfr_core.detection.face import Face
+from ..psfr_core.errors import InputError
+from ..psfr_core.parsing.labels import parse_regions
+from ..psfr_core.parsing.parse_map import ParseMap
+from ..psfr_core.paste_back.masks import crop_masks
+from ..psfr_core.paste_back.paste import PasteOptions, PasteResult, paste_faces
+from .found_faces import FoundFaces
+from .images import to_frames, to_image, to_mask, to_rgb_batch
+from .parse_faces import regions_input
+from .previews import preview
+from .schema import CATEGORY, extras, shows_preview
+from .types import FacesSocket, ParseMapSocket, PasteOptionsSocket
+
+WHOLE_CROP = "all"
+_PASTED = "face,ears,hair,earring"
+
+
+class PSFR_PasteFacesBack(io.ComfyNode):
+    """Images with faces in them replaced."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_PasteFacesBack",
+            display_name="Paste Faces Back (PSFR-GAN)",
+            category=CATEGORY,
+            description="Puts aligned faces back where they came from, with a soft edge. Nothing else changes, by not one bit.",
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="The images the faces were found in, at any scale: upscaled ones as well."
+                ),
+                FacesSocket.Input("faces", tooltip="From Align Faces."),
+                io.Image.Input(
+                    "crops",
+                    tooltip="One picture for each face, in their order; any size, and changed by any other node.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="0 leaves the image exactly as it is, 1 replaces the faces.",
+                ),
+                ParseMapSocket.Input(
+                    "parse_map",
+                    display_name="parse map",
+                    optional=True,
+                    tooltip="With it only some regions are pasted, see Paste Options; without it the whole crop with a soft edge.",
+                ),
+                PasteOptionsSocket.Input("options", optional=True, tooltip="From Paste Options."),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The images with the faces."),
+                io.Mask.Output(display_name="mask", tooltip="How much of each pixel was replaced."),
+            ],
+            **shows_preview(),
+            **extras(search_aliases=["uncrop faces", "face stitch", "composite faces"]),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        faces: FoundFaces,
+        crops: Tensor,
+        strength: float,
+        parse_map: ParseMap | None = None,
+        options: PasteOptions | None = None,
+    ) -> io.NodeOutput:
+        frames = to_frames(image)
+        faces = faces.in_frames(frames)
+        _check_counts(faces.count, crops, parse_map)
+        restored = to_rgb_batch(crops)
+        masks = strength * crop_masks(restored.shape[-1], options or PasteOptions(), parse_map)
+        masks = masks.expand(len(restored), -1, -1, -1)
+        results: list[PasteResult] = []
+        first = 0
+        for frame, found in zip(frames, faces.frames, strict=True):
+            part = slice(first, first := first + len(found))
+            results.append(_paste(frame, found, restored[part], masks[part]))
+        pasted = to_image([result.image for result in results])
+        return io.NodeOutput(pasted, to_mask([result.mask for result in results]), ui=preview(pasted))
+
+
+class PSFR_PasteOptions(io.ComfyNode):
+    """What of a face is pasted."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_PasteOptions",
+            display_name="Paste Options (PSFR-GAN)",
+            category=CATEGORY,
+            description="Which regions of a restored face go back into the image, and how soft the edge is.",
+            inputs=[
+                io.Float.Input(
+                    "feather",
+                    default=PasteOptions.feather,
+                    min=0.0,
+                    max=0.5,
+                    step=0.01,
+                    tooltip="Width of the soft edge, as a fraction of the crop's side.",
+                ),
+                regions_input(_PASTED, f"The regions to paste; {WHOLE_CROP}: the whole crop."),
+            ],
+            outputs=[
+                PasteOptionsSocket.Output(display_name="options", tooltip="For Paste Faces Back or Restore Options.")
+            ],
+            **extras(search_aliases=["feather", "face blend"]),
+        )
+
+    @classmethod
+    def execute(cls, feather: float, regions: str) -> io.NodeOutput:
+        chosen = None if regions.strip().lower() == WHOLE_CROP else parse_regions(regions)
+        return io.NodeOutput(PasteOptions(feather=feather, regions=chosen))
+
+
+def _paste(frame: Tensor, faces: Sequence[Face], restored: Tensor, masks: Tensor) -> PasteResult:
+    if not faces:
+        return PasteResult(frame, torch.zeros_like(frame[:1], dtype=torch.float32))
+    return paste_faces(frame, place_crops(faces, restored), restored, masks)
+
+
+def _check_counts(faces: int, crops: Tensor, parse_map: ParseMap | None) -> None:
+    """Without a face the crops are Align Faces' placeholder, whatever became of it."""
+    if faces and len(crops) != faces:
+        raise InputError(f"There are {faces} faces but {len(crops)} crops: each face needs its own, in their order.")
+    if parse_map is not None and len(parse_map) != len(crops):
+        raise InputError(f"There are {len(crops)} crops but {len(parse_map)} parse maps: each crop needs its own.")

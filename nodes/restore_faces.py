@@ -1,0 +1,94 @@
+"""Restoring aligned faces."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..psfr_core.errors import InputError
+from ..psfr_core.networks.parse_net import ParseNet
+from ..psfr_core.networks.psfr_generator import PsfrGenerator
+from ..psfr_core.parsing.parse_map import ParseMap
+from ..psfr_core.paste_back.color_match import ColorMatch, match_colors
+from ..psfr_core.restoration.enhance import enhance_faces
+from .images import to_image, to_rgb_batch
+from .parse_faces import parse_crops
+from .previews import preview
+from .runtime import HostedNetwork, Steps, on_device, with_smaller_batches
+from .schema import CATEGORY, choice, extras, shows_preview
+from .types import GeneratorSocket, ParseMapSocket, ParserSocket
+
+
+class PSFR_RestoreAlignedFaces(io.ComfyNode):
+    """Restored crops."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_RestoreAlignedFaces",
+            display_name="Restore Aligned Faces (PSFR-GAN)",
+            category=CATEGORY,
+            description="Restores aligned faces, guided by their parse map. Without a map the faces are parsed here.",
+            inputs=[
+                io.Image.Input("crops", tooltip="Aligned faces, from Align Faces."),
+                GeneratorSocket.Input("generator", tooltip="From Load PSFR-GAN or Load Generator."),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="0 gives the crops as they are, 1 the restored faces, a value between a mixture.",
+                ),
+                color_match_input(),
+                ParseMapSocket.Input(
+                    "parse_map",
+                    display_name="parse map",
+                    optional=True,
+                    tooltip="The regions to restore by, perhaps edited. Without it the parser is needed.",
+                ),
+                ParserSocket.Input("parser", optional=True, tooltip="Parses the crops when no parse map is connected."),
+            ],
+            outputs=[io.Image.Output(display_name="crops", tooltip="The restored faces, in the size of the crops.")],
+            **shows_preview(),
+            **extras(search_aliases=["face restore", "face enhance", "PSFRGAN"]),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        crops: Tensor,
+        generator: HostedNetwork[PsfrGenerator],
+        strength: float,
+        color_match: str,
+        parse_map: ParseMap | None = None,
+        parser: HostedNetwork[ParseNet] | None = None,
+    ) -> io.NodeOutput:
+        faces = to_rgb_batch(crops)
+        restored = _restore(faces, parse_map or _parsed(faces, parser), generator)
+        restored = match_colors(restored, faces, choice(ColorMatch, color_match))
+        mixed = to_image(faces.lerp(restored, strength))
+        return io.NodeOutput(mixed, ui=preview(mixed))
+
+
+def color_match_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "color_match",
+        options=ColorMatch,
+        default=ColorMatch.LOW_FREQUENCY,
+        tooltip="Where the broad colours of a restored face come from: low-frequency takes the photo's, none the generator's.",
+    )
+
+
+def _parsed(faces: Tensor, parser: HostedNetwork[ParseNet] | None) -> ParseMap:
+    if parser is None:
+        raise InputError("The restoration needs a parse map. Connect one, or a parser to make it with.")
+    return parse_crops(faces, parser)
+
+
+def _restore(faces: Tensor, parse_map: ParseMap, generator: HostedNetwork[PsfrGenerator]) -> Tensor:
+    steps = Steps(len(faces))
+    with on_device(generator):
+        return with_smaller_batches(
+            lambda batch_size: enhance_faces(faces, parse_map, generator.network, batch_size=batch_size, progress=steps)
+        )

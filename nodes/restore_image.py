@@ -1,0 +1,170 @@
+"""The whole restoration in one node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from comfy_api.latest import io
+from torch import Tensor, nn
+
+from ..psfr_core.detection.load import make_detector
+from ..psfr_core.detection.options import DetectionOptions
+from ..psfr_core.detection.selection import FaceSelection
+from ..psfr_core.networks.parse_net import ParseNet
+from ..psfr_core.networks.psfr_generator import PsfrGenerator
+from ..psfr_core.paste_back.color_match import ColorMatch
+from ..psfr_core.paste_back.paste import PasteOptions
+from ..psfr_core.restoration.models import RestorationModels
+from ..psfr_core.restoration.options import NoFace, RestoreOptions
+from ..psfr_core.restoration.restore import restore_image
+from .detect_faces import (
+    check_face_count,
+    confidence_input,
+    indices_input,
+    max_faces_input,
+    min_size_input,
+    no_face_input,
+    order_input,
+    selection_options,
+)
+from .images import masks_of_frames, to_frames, to_image, to_mask
+from .previews import preview
+from .restore_faces import color_match_input
+from .runtime import HostedNetwork, on_device, steps_of_frames, with_smaller_batches
+from .schema import CATEGORY, choice, extras, shows_preview
+from .types import DetectorSocket, GeneratorSocket, ParserSocket, PasteOptionsSocket, RestoreOptionsSocket
+
+
+@dataclass(frozen=True)
+class RestoreSettings:
+    """What Restore Options sends to Restore Faces in Image."""
+
+    detection: DetectionOptions = field(default_factory=DetectionOptions)
+    restoration: RestoreOptions = field(default_factory=RestoreOptions)
+
+
+class PSFR_RestoreFacesInImage(io.ComfyNode):
+    """Find, align, parse, restore and paste back."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_RestoreFacesInImage",
+            display_name="Restore Faces in Image (PSFR-GAN)",
+            category=CATEGORY,
+            description="Finds the faces in every image of a batch, restores them and puts them back. "
+            "Nothing but the faces changes.",
+            inputs=[
+                io.Image.Input("image", tooltip="The images or frames."),
+                GeneratorSocket.Input("generator", tooltip="From Load PSFR-GAN or Load Generator."),
+                ParserSocket.Input("parser", tooltip="From Load PSFR-GAN or Load Face Parser."),
+                DetectorSocket.Input("detector", tooltip="From Load PSFR-GAN or Load Face Detector."),
+                io.Combo.Input(
+                    "faces",
+                    options=FaceSelection,
+                    default=FaceSelection.ALL,
+                    tooltip="Which faces of each image: all, the largest, or the one nearest to the centre.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="0 leaves the image exactly as it is, 1 replaces the faces.",
+                ),
+                io.Mask.Input(
+                    "mask", optional=True, tooltip="Only faces with at least half of their box in this mask."
+                ),
+                RestoreOptionsSocket.Input("options", optional=True, tooltip="From Restore Options."),
+            ],
+            outputs=[
+                io.Image.Output(display_name="image", tooltip="The images with their faces restored."),
+                io.Mask.Output(display_name="mask", tooltip="How much of each pixel was replaced."),
+                io.Int.Output(display_name="face count", tooltip="How many faces were restored in all images."),
+            ],
+            **shows_preview(),
+            **extras(
+                search_aliases=["face restore", "face fix", "face enhance", "CodeFormer", "GFPGAN", "FaceDetailer"]
+            ),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        generator: HostedNetwork[PsfrGenerator],
+        parser: HostedNetwork[ParseNet],
+        detector: HostedNetwork[nn.Module],
+        faces: str,
+        strength: float,
+        mask: Tensor | None = None,
+        options: RestoreSettings | None = None,
+    ) -> io.NodeOutput:
+        settings = options or RestoreSettings()
+        selection = replace(settings.restoration.selection, selection=choice(FaceSelection, faces))
+        # Whether no face is an error is a question to the whole batch.
+        restoration = replace(settings.restoration, strength=strength, selection=selection, no_face=NoFace.KEEP)
+        models = RestorationModels(
+            generator.network, parser.network, make_detector(detector.network, settings.detection)
+        )
+        frames = to_frames(image)
+        progress = steps_of_frames(len(frames))
+        with on_device(generator, parser, detector):
+            results = [
+                with_smaller_batches(
+                    lambda size, frame=frame, frame_mask=frame_mask, index=index: restore_image(
+                        frame, models, replace(restoration, batch_size=size), mask=frame_mask, progress=progress(index)
+                    )
+                )
+                for index, (frame, frame_mask) in enumerate(zip(frames, masks_of_frames(mask, frames), strict=True))
+            ]
+        count = sum(len(result.faces) for result in results)
+        check_face_count(count, settings.restoration.no_face)
+        restored = to_image([result.image for result in results])
+        return io.NodeOutput(restored, to_mask([result.mask for result in results]), count, ui=preview(restored))
+
+
+class PSFR_RestoreOptions(io.ComfyNode):
+    """What Restore Faces in Image leaves at its defaults."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_RestoreOptions",
+            display_name="Restore Options (PSFR-GAN)",
+            category=CATEGORY,
+            description="Options of Restore Faces in Image: which faces count, where colours come from, what is pasted.",
+            inputs=[
+                confidence_input(),
+                min_size_input(),
+                order_input(),
+                indices_input(),
+                max_faces_input(),
+                color_match_input(),
+                no_face_input(),
+                PasteOptionsSocket.Input("paste", optional=True, tooltip="From Paste Options."),
+            ],
+            outputs=[RestoreOptionsSocket.Output(display_name="options", tooltip="For Restore Faces in Image.")],
+            **extras(search_aliases=["face index", "face order", "face threshold"]),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        confidence: float,
+        min_size: float,
+        order: str,
+        indices: str,
+        max_faces: int,
+        color_match: str,
+        no_face: str,
+        paste: PasteOptions | None = None,
+    ) -> io.NodeOutput:
+        restoration = RestoreOptions(
+            color_match=choice(ColorMatch, color_match),
+            no_face=choice(NoFace, no_face),
+            selection=selection_options(order, indices, max_faces, min_size),
+            paste=paste or PasteOptions(),
+        )
+        return io.NodeOutput(RestoreSettings(DetectionOptions(min_score=confidence or None), restoration))

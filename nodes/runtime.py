@@ -1,0 +1,145 @@
+"""How the networks run inside ComfyUI: where, in which precision, in how large batches, and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from itertools import chain
+from typing import Any, Generic, TypeVar
+
+import comfy.model_management as management
+import comfy.model_patcher
+import comfy.utils
+import torch
+from torch import nn
+
+from ..psfr_core.progress import Progress
+
+N = TypeVar("N", bound=nn.Module)
+T = TypeVar("T")
+
+# About six maps of 64 float32 channels are alive at once inside the networks, at the side of the picture they see.
+_BYTES_PER_PIXEL = 6 * 64 * 4
+_ITEMS_AT_ONCE = 4
+_THOUSANDTHS = 1000
+
+
+class Precision(str, Enum):
+    """The numbers a network computes with."""
+
+    AUTO = "auto"  # what ComfyUI finds best for the device and its --force flags
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        if self is not Precision.AUTO:
+            return getattr(torch, self.value)
+        device = management.get_torch_device()
+        if management.should_use_bf16(device):
+            return torch.bfloat16
+        return torch.float16 if management.should_use_fp16(device) else torch.float32
+
+
+@dataclass(frozen=True, eq=False)
+class HostedNetwork(Generic[N]):
+    """A network that ComfyUI counts, places on the device when it is needed, and offloads.
+
+    ``side`` is that in pixels of the pictures it sees.
+    """
+
+    network: N
+    side: int
+    patcher: Any
+
+    @classmethod
+    def of(cls, network: N, side: int) -> HostedNetwork[N]:
+        """``network`` under ComfyUI's care, which begins on the device where unused models wait."""
+        # Looked up at each call: ComfyUI replaces the class after the packs are imported.
+        patcher_class = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+        patcher = patcher_class(
+            network, load_device=management.get_torch_device(), offload_device=management.unet_offload_device()
+        )
+        return cls(network, side, patcher)
+
+
+@contextmanager
+def on_device(*hosted: HostedNetwork[Any]) -> Generator[None]:
+    """All these networks are on the device they compute on, with room for their activations."""
+    needed = max(network.side**2 for network in hosted) * _BYTES_PER_PIXEL * batch_limit()
+    management.load_models_gpu([network.patcher for network in hosted], memory_required=needed, force_full_load=True)
+    # With --novram, or weights that only ComfyUI's own layers move, something stays behind.
+    moved = [network for network in hosted if not _is_on(network.network, network.patcher.load_device)]
+    try:
+        for network in moved:
+            network.network.to(network.patcher.load_device)
+        yield
+    finally:
+        for network in moved:
+            network.network.to(network.patcher.offload_device)
+
+
+def batch_limit() -> int:
+    """How many pictures go through a network at once: one on a CPU, where more are no faster and cannot be cancelled."""
+    return 1 if management.is_device_cpu(management.get_torch_device()) else _ITEMS_AT_ONCE
+
+
+def with_smaller_batches(work: Callable[[int], T]) -> T:
+    """The result of ``work(batch_size)``; whenever memory runs out it is tried again with half the batch.
+
+    When even one picture at a time is too much, ComfyUI's out-of-memory error says so.
+    """
+    size = batch_limit()
+    while True:
+        try:
+            return work(size)
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
+            reason = str(error).strip() or type(error).__name__
+        management.soft_empty_cache()
+        if size == 1:
+            raise management.OOM_EXCEPTION(
+                "There is not enough memory for one picture at a time. Free some (Unload Models), use smaller images or "
+                f"smaller models, or start ComfyUI with --cpu. ({reason})"
+            )
+        size //= 2
+
+
+class Steps:
+    """The progress bar of a node. Calling it with what is done, of how many, stops the node when Cancel was pressed."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._bar = comfy.utils.ProgressBar(total)
+
+    def __call__(self, done: int, total: int) -> None:
+        management.throw_exception_if_processing_interrupted()
+        self._bar.update_absolute(done, total)
+
+
+def steps_of_frames(frames: int) -> Callable[[int], Progress]:
+    """For each of so many frames, by its index, a progress that fills the frame's share of one bar."""
+    steps = Steps(frames * _THOUSANDTHS)
+
+    def of_frame(index: int) -> Progress:
+        steps(index * _THOUSANDTHS, steps.total)
+        return lambda done, total: steps(index * _THOUSANDTHS + done * _THOUSANDTHS // total, steps.total)
+
+    return of_frame
+
+
+def _is_on(network: nn.Module, device: torch.device) -> bool:
+    return all(tensor.device == device for tensor in chain(network.parameters(), network.buffers()))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    is_oom = getattr(management, "is_oom", lambda error: isinstance(error, management.OOM_EXCEPTION))  # since 0.17
+    if is_oom(error):
+        return True
+    words = str(error).lower()  # MPS and the CPU have no type of their own for it
+    return isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)

@@ -1,0 +1,101 @@
+"""The pack, loaded as ComfyUI loads it, into a stand-in for ComfyUI."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch.nn.functional as F
+from torch import Tensor
+
+ROOT = Path(__file__).parents[2]
+STAND_IN = Path(__file__).parent / "stand_in"
+PACK = "/custom_nodes/psfr pack"  # ComfyUI takes the path as the name
+
+
+def load_file(name: str, path: Path) -> ModuleType:
+    """The module or package in a file, under a name of its own."""
+    folder = [str(path.parent)] if path.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folder)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-strings", action="store_true", help="check in what the schemas say")
+
+
+@pytest.fixture(scope="session")
+def pack() -> Iterator[Callable[[str], ModuleType]]:
+    """A function that gives a module of the pack: ``pack("nodes.runtime")``, ``pack("psfr_core.errors")``."""
+    before = dict(sys.modules)
+    for name in ("folder_paths", "comfy", "comfy_api"):
+        path = STAND_IN / name
+        load_file(name, path / "__init__.py" if path.is_dir() else path.with_suffix(".py"))
+    for name in ("comfy_api.latest", "comfy.model_management", "comfy.model_patcher", "comfy.utils"):
+        importlib.import_module(name)
+    load_file(PACK, ROOT / "__init__.py")
+    yield lambda name: importlib.import_module(f"{PACK}.{name}")
+    for name in set(sys.modules) - set(before):
+        del sys.modules[name]
+
+
+@pytest.fixture
+def host(
+    pack: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], ModuleType]:
+    """A fresh ComfyUI with empty model folders: ``host("comfy.utils")`` gives a module of it."""
+    folder_paths: Any = sys.modules["folder_paths"]
+    management: Any = sys.modules["comfy.model_management"]
+    monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
+    monkeypatch.setattr(folder_paths, "folder_names_and_paths", {})
+    monkeypatch.setattr(management, "loaded", [])
+    monkeypatch.setattr(management, "interrupted", False)
+    monkeypatch.setattr(sys.modules["comfy.utils"], "shown", [])
+    pack("nodes.model_folders").register_model_folders()
+    return lambda name: sys.modules[name]
+
+
+@pytest.fixture
+def nodes(host: object) -> dict[str, Any]:
+    """All nodes by id, from the entry point that ComfyUI calls."""
+    extension = asyncio.run(sys.modules[PACK].comfy_entrypoint())  # type: ignore[attr-defined]
+    return {node.__name__: node for node in asyncio.run(extension.get_node_list())}
+
+
+@pytest.fixture
+def run(nodes: dict[str, Any]) -> Callable[..., Any]:
+    """``run("PSFR_AlignFaces", image=..., faces=...)``: the outputs of a node; what is left out has its default."""
+
+    def execute(node_id: str, **given: Any) -> Any:
+        schema = nodes[node_id].define_schema()
+        defaults = {socket.id: socket.default for socket in schema.inputs if not socket.optional}
+        output = nodes[node_id].execute(**(defaults | given))
+        assert len(output.args) == len(schema.outputs)
+        return output
+
+    return execute
+
+
+@pytest.fixture
+def models(run: Callable[..., Any]) -> dict[str, Any]:
+    """The bundled models, as inputs of other nodes."""
+    return dict(zip(("generator", "parser", "detector"), run("PSFR_LoadModels").args, strict=True))
+
+
+@pytest.fixture
+def portrait(run: Callable[..., Any]) -> Tensor:
+    """An IMAGE with one face, small."""
+    image = run("PSFR_LoadExampleImage", picture="portrait.jpg").args[0]
+    return F.interpolate(image.movedim(-1, 1), size=(256, 256), mode="area").movedim(1, -1)

@@ -1,0 +1,1 @@
+"""A small stand-in for the part of ``comfy`` that the nodes use."""

@@ -1,0 +1,17 @@
+"""What the nodes import from ``comfy_api.latest``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from . import io, ui
+
+__all__ = ["ComfyExtension", "io", "ui"]
+
+
+class ComfyExtension(ABC):
+    """Base of a pack's extension."""
+
+    @abstractmethod
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """The nodes of the pack."""

@@ -1,0 +1,36 @@
+"""Previews: kept as tensors instead of files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from . import io
+
+
+class SavedResult(dict[str, str]):
+    """A saved picture; the stand-in keeps its pixels."""
+
+    def __init__(self, filename: str, folder_type: io.FolderType, pixels: Tensor) -> None:
+        super().__init__(filename=filename, subfolder="", type=folder_type.value)
+        self.pixels = pixels
+
+
+class ImageSaveHelper:
+    @staticmethod
+    def save_images(
+        images: Tensor, filename_prefix: str, folder_type: io.FolderType, cls: type[Any] | None, compress_level: int = 4
+    ) -> list[SavedResult]:
+        return [
+            SavedResult(f"{filename_prefix}_{number:05}_.png", folder_type, image)
+            for number, image in enumerate(images)
+        ]
+
+
+class PreviewImage:
+    def __init__(self, image: Tensor, animated: bool = False, cls: type[Any] | None = None) -> None:
+        self.values = ImageSaveHelper.save_images(image, "ComfyUI_temp", io.FolderType.temp, cls)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"images": self.values, "animated": (False,)}

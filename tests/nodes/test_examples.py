@@ -1,0 +1,70 @@
+"""Every example workflow against the schemas of the nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def schemas(nodes: dict[str, Any]) -> dict[str, Any]:
+    return {node_id: node.define_schema() for node_id, node in nodes.items()}
+
+
+def test_there_are_enough(workflows: ModuleType) -> None:
+    assert len(workflows.NAMES) >= 8
+
+
+def test_an_example_fits_the_schemas(workflows: ModuleType, schemas: dict[str, Any], example: str) -> None:
+    workflow = workflows.read(example)
+    by_id = {node["id"]: node for node in workflow["nodes"]}
+    ours = [node for node in workflow["nodes"] if node["type"].startswith("PSFR_")]
+    assert ours
+    for node in ours:
+        schema = schemas[node["type"]]
+        inputs = {socket.id: socket for socket in schema.inputs}
+        assert {socket["name"] for socket in node["inputs"]} == set(inputs)
+        assert [socket["type"] for socket in node["outputs"]] == [socket.io_type for socket in schema.outputs]
+        for socket in node["inputs"]:
+            assert socket["type"] == inputs[socket["name"]].io_type
+            assert socket["link"] is not None or "widget" in socket or inputs[socket["name"]].optional
+        for name, value in workflows.widget_values(node).items():
+            check_value(inputs[name], value)
+    for _, origin, slot, target, place, kind in workflow["links"]:
+        assert by_id[origin]["outputs"][slot]["type"] == kind
+        # ComfyUI's Preview Any takes everything
+        assert by_id[target]["inputs"][place]["type"] in (kind, "*")
+
+
+def check_value(socket: Any, value: Any) -> None:
+    if socket.io_type == "COMBO":
+        assert value in socket.options
+    elif socket.io_type in ("INT", "FLOAT"):
+        assert socket.min <= value <= socket.max
+    else:
+        assert type(value) is type(socket.default)
+
+
+def test_an_example_has_a_note_and_a_picture(workflows: ModuleType, example: str) -> None:
+    workflow = workflows.read(example)
+    assert any(node["type"] in workflows.NOTES for node in workflow["nodes"])
+    with Image.open(EXAMPLES / f"{example}.jpg") as picture:
+        assert min(picture.size) >= 256
+    assert (EXAMPLES / f"{example}.jpg").stat().st_size < 200_000
+
+
+def test_published_models_come_with_their_addresses(workflows: ModuleType, pack: Any) -> None:
+    """So that the frontend can offer them; those of the Hub, as the manifest has them."""
+    (loader,) = [node for node in workflows.read("published_512")["nodes"] if node["type"] == "PSFR_LoadModels"]
+    known = {entry.file_name: entry for entry in pack("psfr_core.weights.manifest").MODEL_FILES}
+    names = [model["name"] for model in loader["properties"]["models"]]
+    assert names == ["parsing_parsenet.pth", "detection_Resnet50_Final.pth"]
+    for model in loader["properties"]["models"]:
+        assert model["url"] == known[model["name"]].addresses[0]
+        assert model["directory"] == known[model["name"]].folders[0]

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def images(pack: Callable[[str], ModuleType]) -> Any:
+    return pack("nodes.images")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_frames_are_a_view_and_come_back_equal(images: Any, channels: int) -> None:
+    image = torch.rand(2, 5, 7, channels)
+    frames = images.to_frames(image)
+    assert frames.shape == (2, channels, 5, 7)
+    assert frames.data_ptr() == image.data_ptr()
+    back = images.to_image(frames)
+    assert torch.equal(back, image)
+    assert back.is_contiguous()
+
+
+def test_rgb_of_any_image(images: Any) -> None:
+    grey = torch.rand(1, 4, 4, 1, dtype=torch.float16)
+    rgb = images.to_rgb_batch(grey)
+    assert rgb.dtype == torch.float32
+    assert torch.equal(rgb, grey.float().movedim(-1, 1).expand(1, 3, 4, 4))
+    rgba = torch.rand(1, 4, 4, 4)
+    assert torch.equal(images.to_rgb_batch(rgba), rgba[..., :3].movedim(-1, 1))
+
+
+def test_load_images_placeholder_is_no_mask(images: Any) -> None:
+    frames = torch.rand(2, 3, 90, 80)
+    assert images.masks_of_frames(None, frames) == [None, None]
+    assert images.masks_of_frames(torch.zeros(1, 64, 64), frames) == [None, None]
+    black = images.masks_of_frames(torch.zeros(1, 90, 80), frames)  # this one says: nothing
+    assert [mask.shape for mask in black] == [(90, 80), (90, 80)]
+
+
+def test_masks_for_all_or_for_each(images: Any, pack: Any) -> None:
+    frames = torch.rand(2, 3, 9, 8)
+    one = torch.rand(9, 8)
+    assert all(torch.equal(mask, one) for mask in images.masks_of_frames(one, frames))
+    each = torch.rand(2, 9, 8)
+    assert torch.equal(torch.stack(images.masks_of_frames(each, frames)), each)
+    with pytest.raises(pack("psfr_core.errors").InputError, match="3 masks for 2 images"):
+        images.masks_of_frames(torch.rand(3, 9, 8), frames)
+
+
+def test_an_image_of_another_shape_is_named(images: Any, pack: Any) -> None:
+    with pytest.raises(pack("psfr_core.errors").InputError, match=r"image must have the shape \(B, H, W, C\)"):
+        images.to_frames(torch.rand(4, 4, 3))

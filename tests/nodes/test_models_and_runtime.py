@@ -1,0 +1,232 @@
+"""Loaders, model folders, devices, memory, progress and Cancel."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+Run = Callable[..., Any]
+Host = Callable[[str], Any]
+ASSETS = Path(__file__).parents[2] / "psfr_core" / "assets"
+
+
+def put(host: Host, name: str, *, source: str = "psfrgan_256.safetensors") -> Path:
+    """A copy of a bundled model under this name below ``models``."""
+    path = Path(host("folder_paths").models_dir) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ASSETS / source, path)
+    return path
+
+
+def options(nodes: dict[str, Any], node_id: str, name: str) -> list[str]:
+    return next(socket.options for socket in nodes[node_id].define_schema().inputs if socket.id == name)
+
+
+def test_our_folder_is_added_and_those_of_others_stay(pack: Any, host: Host) -> None:
+    folder_paths = host("folder_paths")
+    folder_paths.folder_names_and_paths.clear()
+    theirs = (["/from/yaml"], {".pth"})
+    folder_paths.folder_names_and_paths.update(
+        facerestore_models=theirs, psfrgan=(["/mine/psfrgan"], set()), checkpoints=(["/c"], {".ckpt"})
+    )
+    pack("nodes.model_folders").register_model_folders()
+    assert folder_paths.folder_names_and_paths["facerestore_models"] is theirs
+    assert theirs == (["/from/yaml"], {".pth"})
+    assert folder_paths.get_folder_paths("psfrgan") == ["/mine/psfrgan", str(Path(folder_paths.models_dir) / "psfrgan")]
+    assert folder_paths.get_folder_paths("facedetection") == [str(Path(folder_paths.models_dir) / "facedetection")]
+    assert folder_paths.get_folder_paths("checkpoints") == ["/c"]
+
+
+def test_files_of_the_folders_are_offered_and_load(nodes: dict[str, Any], run: Run, host: Host, pack: Any) -> None:
+    put(host, "psfrgan/mine/g.safetensors")
+    put(host, "facerestore_models/other.pth")
+    put(host, "facedetection/notes.txt")
+    assert options(nodes, "PSFR_LoadGenerator", "generator") == [
+        "psfrgan-256",
+        "psfrgan-512",
+        "mine/g.safetensors",
+        "other.pth",
+    ]
+    assert "notes.txt" not in options(nodes, "PSFR_LoadFaceDetector", "detector")
+    hosted = run("PSFR_LoadGenerator", generator="mine/g.safetensors").args[0]
+    assert hosted.network.config.size == hosted.side == 256
+
+
+def test_known_files_are_found_where_other_packs_keep_them(run: Run, host: Host) -> None:
+    put(host, "facedetection/parsing_parsenet.pth")
+    (Path(host("folder_paths").models_dir) / "facedetection" / "parsing_parsenet.pth").unlink()
+    path = put(host, "facedetection/parsing_parsenet.safetensors", source="parsenet_256.safetensors")
+    assert run("PSFR_LoadFaceParser", parser="parsenet-512").args[0].network.config.size == 256
+    path.unlink()
+
+
+@pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/passwd", "psfrgan/../../outside.safetensors"])
+def test_no_name_reaches_outside_the_folders(run: Run, host: Host, pack: Any, name: str) -> None:
+    put(host, "outside.safetensors")
+    with pytest.raises(
+        pack("psfr_core.errors").ModelNotFoundError, match=r"There is no generator file .* in .*psfrgan"
+    ):
+        run("PSFR_LoadGenerator", generator=name)
+
+
+def test_a_missing_model_says_how_to_get_it(run: Run, host: Host, pack: Any) -> None:
+    error = pack("psfr_core.errors").ModelNotFoundError
+    with pytest.raises(
+        error, match=r"psfrgan-512 is not in the model folders. Download .*github.*put it into .*psfrgan"
+    ):
+        run("PSFR_LoadModels", preset="published 512")
+    with pytest.raises(error, match=r"Switch on 'download' .*Download parsing_parsenet.pth from .*facedetection"):
+        run("PSFR_LoadFaceParser", parser="parsenet-512")
+
+
+def test_a_broken_or_wrong_file_is_an_error_in_words(run: Run, host: Host, pack: Any) -> None:
+    broken = put(host, "psfrgan/broken.safetensors")
+    broken.write_bytes(broken.read_bytes()[:1000])
+    put(host, "psfrgan/parser.safetensors", source="parsenet_256.safetensors")
+    error = pack("psfr_core.errors").CheckpointError
+    with pytest.raises(error, match=r"broken.safetensors"):
+        run("PSFR_LoadGenerator", generator="broken.safetensors")
+    with pytest.raises(error, match=r"parser.safetensors is a .*but a PSFR-GAN generator is needed"):
+        run("PSFR_LoadGenerator", generator="parser.safetensors")
+
+
+def test_a_loader_runs_again_only_for_another_file(nodes: dict[str, Any], host: Host) -> None:
+    node = nodes["PSFR_LoadModels"]
+    chosen = {"preset": "custom", "generator": "g.safetensors", "parser": "parsenet-256", "detector": "compact-face"}
+    missing = node.fingerprint_inputs(**chosen)
+    path = put(host, "psfrgan/g.safetensors")
+    first = node.fingerprint_inputs(**chosen)
+    assert first != missing
+    assert node.fingerprint_inputs(**chosen, precision="float16") == first
+    path.write_bytes(b"another")
+    assert node.fingerprint_inputs(**chosen) != first
+    bundled = node.fingerprint_inputs(**(chosen | {"preset": "bundled 256"}))
+    assert "g.safetensors" not in bundled
+
+
+def test_networks_are_counted_with_room_for_a_batch(
+    run: Run, models: dict[str, Any], portrait: Tensor, host: Host
+) -> None:
+    run("PSFR_RestoreFacesInImage", image=portrait, **models)
+    patchers = [models[name].patcher for name in ("generator", "parser", "detector")]
+    assert host("comfy.model_management").loaded == [(patchers, 1280**2 * 6 * 64 * 4)]
+    assert {patcher.offload_device.type for patcher in patchers} == {"cpu"}
+
+
+def test_what_comfyui_leaves_behind_is_moved_and_moved_back(
+    models: dict[str, Any], host: Host, pack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--novram: nothing is loaded beforehand. The "device" is meta, which every machine has."""
+    monkeypatch.setattr(host("comfy.model_management"), "load_models_gpu", lambda *_, **__: None)
+    generator = models["generator"]
+    generator.patcher.load_device = torch.device("meta")
+    moves: list[torch.device] = []
+    monkeypatch.setattr(generator.network, "to", moves.append)
+    with pack("nodes.runtime").on_device(generator):
+        assert moves == [torch.device("meta")]
+    assert moves == [torch.device("meta"), torch.device("cpu")]
+
+
+@pytest.mark.parametrize(
+    ("precision", "prefers", "expected"),
+    [
+        ("auto", "", torch.float32),
+        ("auto", "should_use_fp16", torch.float16),
+        ("auto", "should_use_bf16", torch.bfloat16),
+        ("float32", "should_use_fp16", torch.float32),
+        ("float16", "", torch.float16),
+    ],
+)
+def test_precision(
+    run: Run, host: Host, monkeypatch: pytest.MonkeyPatch, precision: str, prefers: str, expected: torch.dtype
+) -> None:
+    if prefers:
+        monkeypatch.setattr(host("comfy.model_management"), prefers, lambda device: True)
+    generator, parser, detector = run("PSFR_LoadModels", precision=precision).args
+    assert generator.network.const_input.dtype == expected
+    assert next(parser.network.parameters()).dtype == expected
+    assert next(detector.network.parameters()).dtype == torch.float32
+
+
+def test_bfloat16_restores_nearly_the_same(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
+    half = dict(
+        zip(("generator", "parser", "detector"), run("PSFR_LoadModels", precision="bfloat16").args, strict=True)
+    )
+    exact = run("PSFR_RestoreFacesInImage", image=portrait, **models).args[0]
+    rough = run("PSFR_RestoreFacesInImage", image=portrait, **half).args[0]
+    assert rough.dtype == torch.float32
+    assert 0 < (exact - rough).square().mean() < 1e-4  # 40 dB
+
+
+def test_progress_counts_parsed_and_restored_faces_of_each_frame(
+    run: Run, models: dict[str, Any], portrait: Tensor, host: Host
+) -> None:
+    batch = torch.cat([portrait, torch.zeros_like(portrait), portrait])
+    run("PSFR_RestoreFacesInImage", image=batch, **models)
+    shown = [done for done, total in host("comfy.utils").shown if total == 3000]
+    assert shown == [0, 500, 1000, 1000, 2000, 2500, 3000]
+
+
+@pytest.mark.parametrize("face", [1, 2])
+def test_cancel_stops_before_the_next_face(
+    run: Run, models: dict[str, Any], portrait: Tensor, host: Host, monkeypatch: pytest.MonkeyPatch, face: int
+) -> None:
+    management, network = host("comfy.model_management"), models["generator"].network
+    calls: list[Tensor] = []
+    forward = network.forward
+
+    def press_cancel(lq: Tensor, one_hot: Tensor) -> Tensor:
+        calls.append(lq)
+        management.interrupted = len(calls) == face
+        return forward(lq, one_hot)
+
+    monkeypatch.setattr(network, "forward", press_cancel)
+    crops = portrait.repeat(3, 1, 1, 1)
+    with pytest.raises(management.InterruptProcessingException):
+        run("PSFR_RestoreAlignedFaces", crops=crops, generator=models["generator"], parser=models["parser"])
+    assert len(calls) == face
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_out_of_memory_halves_the_batch_and_then_tells(
+    pack: Any, host: Host, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    runtime = pack("nodes.runtime")
+    monkeypatch.setattr(runtime, "batch_limit", lambda: 4)
+    tried: list[int] = []
+
+    def work(size: int, fits: int) -> str:
+        tried.append(size)
+        if size > fits:
+            raise error
+        return "done"
+
+    assert runtime.with_smaller_batches(lambda size: work(size, 1)) == "done"
+    assert tried == [4, 2, 1]
+    with pytest.raises(torch.cuda.OutOfMemoryError, match="not enough memory for one picture at a time.*memory"):
+        runtime.with_smaller_batches(lambda size: work(size, 0))
+
+
+def test_other_errors_are_not_tried_again(pack: Any, host: Host) -> None:
+    tried: list[int] = []
+
+    def work(size: int) -> None:
+        tried.append(size)
+        raise RuntimeError("shapes do not fit")
+
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        pack("nodes.runtime").with_smaller_batches(work)
+    assert tried == [1]

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def parse_map(pack: Any, host: object) -> Any:
+    """Two maps of 4 x 4: skin above, glasses (3) below left, hair (13) below right."""
+    labels = torch.ones(2, 4, 4, dtype=torch.uint8)
+    labels[:, 2:, :2] = 3
+    labels[:, 2:, 2:] = 13
+    return pack("psfr_core.parsing.parse_map").ParseMap(labels)
+
+
+def test_pictures_of_a_map_read_back(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
+    parse_map, colours, labels = run("PSFR_ParseFaces", crops=portrait, parser=models["parser"]).args
+    assert colours.shape == labels.shape == (1, 256, 256, 3)
+    assert set(parse_map.labels.unique().tolist()) >= {0, 1, 2, 4, 5, 13, 17}
+    for picture in (colours, labels):
+        saved = (picture * 255).clamp(0, 255).to(torch.uint8) / 255  # as Save Image and Load Image do
+        assert torch.equal(run("PSFR_ImageToParseMap", image=saved).args[0].labels, parse_map.labels)
+
+
+def test_unknown_colours_are_an_error_or_the_nearest(run: Run, parse_map: Any, pack: Any) -> None:
+    picture = parse_map.to_color().movedim(1, -1)
+    painted = (picture + 0.02).clamp(0, 1)
+    with pytest.raises(pack("psfr_core.errors").InputError, match="belongs to no face region"):
+        run("PSFR_ImageToParseMap", image=painted)
+    found = run("PSFR_ImageToParseMap", image=painted, unknown="nearest").args[0]
+    assert torch.equal(found.labels, parse_map.labels)
+
+
+def test_mask_of_regions(run: Run, parse_map: Any, pack: Any) -> None:
+    mask = run("PSFR_ParseMapToMask", parse_map=parse_map, regions="glasses, hair").args[0]
+    assert torch.equal(mask, torch.tensor([0.0, 0.0, 1.0, 1.0])[None, :, None].expand(2, 4, 4))
+    with pytest.raises(pack("psfr_core.errors").OptionError, match="'chin' is no region of a face"):
+        run("PSFR_ParseMapToMask", parse_map=parse_map, regions="chin")
+
+
+def test_one_region_becomes_another(run: Run, parse_map: Any) -> None:
+    edited, colours = run("PSFR_EditParseMap", parse_map=parse_map, region="skin", replaces="glasses").args
+    expected = parse_map.labels.clone()
+    expected[expected == 3] = 1
+    assert torch.equal(edited.labels, expected)
+    assert torch.equal(colours.movedim(-1, 1), edited.to_color())
+
+
+def test_a_mask_of_any_size_is_painted(run: Run, parse_map: Any) -> None:
+    mask = torch.zeros(1, 8, 8)
+    mask[:, :, 6:] = 1  # the last column of four
+    edited = run("PSFR_EditParseMap", parse_map=parse_map, region="hat", mask=mask).args[0]
+    expected = parse_map.labels.clone()
+    expected[:, :, 3] = 14
+    assert torch.equal(edited.labels, expected)
+    both = run("PSFR_EditParseMap", parse_map=parse_map, region="hat", replaces="hair", mask=mask).args[0]
+    expected = parse_map.labels.clone()
+    expected[:, 2:, 3] = 14
+    assert torch.equal(both.labels, expected)
+
+
+def test_each_face_has_its_mask(run: Run, parse_map: Any) -> None:
+    mask = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
+    edited = run("PSFR_EditParseMap", parse_map=parse_map, region="neck", mask=mask).args[0]
+    assert torch.equal(edited.labels[0], parse_map.labels[0])
+    assert edited.labels[1].unique().tolist() == [17]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "Connect a mask, or choose which region is replaced"),
+        ({"region": "chin", "replaces": "hair"}, "'chin' is no region. Choose one of background, skin"),
+    ],
+)
+def test_edits_that_make_no_sense(run: Run, parse_map: Any, pack: Any, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(pack("psfr_core.errors").OptionError, match=words):
+        run("PSFR_EditParseMap", parse_map=parse_map, **changes)
+
+
+def test_an_edited_map_changes_the_restored_face(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
+    parse_map = run("PSFR_ParseFaces", crops=portrait, parser=models["parser"]).args[0]
+    edited = run("PSFR_EditParseMap", parse_map=parse_map, region="glasses", replaces="left_eye").args[0]
+    given = {"crops": portrait, "generator": models["generator"]}
+    before = run("PSFR_RestoreAlignedFaces", parse_map=parse_map, **given).args[0]
+    after = run("PSFR_RestoreAlignedFaces", parse_map=edited, **given).args[0]
+    changed = (before - after).abs().mean(-1)[0]
+    eye = (parse_map.labels[0] == 4) | (edited.labels[0] != parse_map.labels[0])
+    assert changed[eye].mean() > 5 * changed[~eye].mean()
+    parsed_inside = run("PSFR_RestoreAlignedFaces", parser=models["parser"], **given).args[0]
+    assert torch.equal(parsed_inside, before)

@@ -1,0 +1,185 @@
+"""The nodes one after the other, with the bundled models on a real portrait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def detected(run: Run, models: dict[str, Any], portrait: Tensor) -> Any:
+    return run("PSFR_DetectFaces", image=portrait, detector=models["detector"]).args
+
+
+def steps(run: Run, models: dict[str, Any], image: Tensor, faces: Any) -> tuple[Tensor, Tensor]:
+    crops, faces, _ = run("PSFR_AlignFaces", image=image, faces=faces, crop_size=256).args
+    parse_map = run("PSFR_ParseFaces", crops=crops, parser=models["parser"]).args[0]
+    restored = run("PSFR_RestoreAlignedFaces", crops=crops, generator=models["generator"], parse_map=parse_map).args[0]
+    return run("PSFR_PasteFacesBack", image=image, faces=faces, crops=restored, parse_map=parse_map).args
+
+
+def test_one_node_equals_the_steps_and_the_library(
+    run: Run, models: dict[str, Any], portrait: Tensor, detected: Any, pack: Any
+) -> None:
+    whole, mask, count = run("PSFR_RestoreFacesInImage", image=portrait, **models).args
+    assert count == 1
+    assert torch.equal(whole, steps(run, models, portrait, detected[0])[0])
+    restoration = pack("psfr_core.restoration.models")
+    library = pack("psfr_core").restore_image(
+        portrait[0].movedim(-1, 0), restoration.load_models(detector="compact-face")
+    )
+    assert torch.equal(whole[0].movedim(-1, 0), library.image)
+    assert torch.equal(mask, library.mask)
+    assert (whole - portrait).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_batch_of_any_image_keeps_all_but_the_faces(
+    run: Run, models: dict[str, Any], portrait: Tensor, channels: int, dtype: torch.dtype
+) -> None:
+    image = portrait.mean(-1, keepdim=True) if channels == 1 else portrait
+    if channels == 4:
+        image = torch.cat([portrait, torch.rand(1, 256, 256, 1)], dim=-1)
+    image = (image * 1.3 - 0.1).to(dtype)  # beyond [0, 1]
+    faceless = torch.full_like(image, 0.5)
+    batch = torch.cat([faceless, image, faceless])
+    before = batch.clone()
+    restored, mask, count = run("PSFR_RestoreFacesInImage", image=batch, **models).args
+    assert torch.equal(batch, before)
+    assert (restored.shape, restored.dtype, mask.shape, count) == (batch.shape, dtype, (3, 256, 256), 1)
+    assert torch.equal(restored[::2], batch[::2])
+    assert torch.equal(restored[mask == 0], batch[mask == 0])
+    assert torch.equal(restored[..., 3:], batch[..., 3:])
+    assert mask[1].max() == 1
+    assert mask[::2].max() == 0
+
+
+def test_strength_0_changes_nothing(run: Run, models: dict[str, Any], portrait: Tensor, detected: Any) -> None:
+    assert torch.equal(run("PSFR_RestoreFacesInImage", image=portrait, strength=0.0, **models).args[0], portrait)
+    crops = run("PSFR_AlignFaces", image=portrait, faces=detected[0]).args[0]
+    kept = run(
+        "PSFR_RestoreAlignedFaces", crops=crops, strength=0.0, generator=models["generator"], parser=models["parser"]
+    )
+    assert torch.equal(kept.args[0], crops)
+    pasted = run("PSFR_PasteFacesBack", image=portrait, faces=detected[0], crops=crops, strength=0.0)
+    assert torch.equal(pasted.args[0], portrait)
+
+
+def test_crops_come_back_on_an_upscaled_background_from_another_size(run: Run, portrait: Tensor, detected: Any) -> None:
+    """The crops' own pixels, doubled in size, land where the doubled picture has them."""
+    crops = run("PSFR_AlignFaces", image=portrait, faces=detected[0], crop_size=512).args[0]
+    large = portrait.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    pasted, mask = run("PSFR_PasteFacesBack", image=large, faces=detected[0], crops=crops).args
+    assert pasted.shape == (1, 512, 512, 3)
+    assert torch.equal(pasted[mask == 0], large[mask == 0])
+    assert mask.mean() > 0.2
+    assert (pasted - large).abs().mean() < 0.02
+    shifted = (pasted[:, 4:] - large[:, :-4]).abs().mean()
+    assert shifted > 2 * (pasted - large).abs().mean()
+
+
+def test_no_face_passes_through_every_node(run: Run, models: dict[str, Any]) -> None:
+    image = torch.full((2, 128, 96, 3), 0.4)
+    faces, boxes, count, overlay = run("PSFR_DetectFaces", image=image, detector=models["detector"]).args
+    assert (boxes, count) == ([[], []], 0)
+    assert torch.equal(overlay, image)
+    crops, _, count = run("PSFR_AlignFaces", image=image, faces=faces, crop_size=64).args
+    assert (crops.shape, float(crops.max()), count) == ((1, 64, 64, 3), 0.0, 0)
+    pasted, mask = steps(run, models, image, faces)
+    assert torch.equal(pasted, image)
+    assert mask.shape == (2, 128, 96)
+    assert float(mask.max()) == 0
+
+
+def test_no_face_in_a_batch_can_be_an_error(run: Run, models: dict[str, Any], portrait: Tensor, pack: Any) -> None:
+    image = torch.full((1, 64, 64, 3), 0.4)
+    no_face = pack("psfr_core.errors").NoFaceError
+    with pytest.raises(no_face, match="set no_face to keep"):
+        run("PSFR_DetectFaces", image=image, detector=models["detector"], no_face="error")
+    options = run("PSFR_RestoreOptions", no_face="error").args[0]
+    with pytest.raises(no_face, match="set no_face to keep"):
+        run("PSFR_RestoreFacesInImage", image=image, options=options, **models)
+    batch = torch.cat([torch.full_like(portrait, 0.4), portrait])
+    assert run("PSFR_RestoreFacesInImage", image=batch, options=options, **models).args[2] == 1
+
+
+def test_options_reach_the_library(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
+    none = run("PSFR_RestoreOptions", indices="none").args[0]
+    assert run("PSFR_RestoreFacesInImage", image=portrait, options=none, **models).args[2] == 0
+    sure = run("PSFR_RestoreOptions", confidence=1.0).args[0]
+    assert run("PSFR_RestoreFacesInImage", image=portrait, options=sure, **models).args[2] == 0
+    eyes = run("PSFR_PasteOptions", regions="eyes", feather=0.02).args[0]
+    only_eyes = run("PSFR_RestoreOptions", paste=eyes).args[0]
+    small = run("PSFR_RestoreFacesInImage", image=portrait, options=only_eyes, **models).args[1]
+    large = run("PSFR_RestoreFacesInImage", image=portrait, **models).args[1]
+    assert 0 < small.sum() < 0.1 * large.sum()
+    whole = run("PSFR_PasteOptions", regions="all").args[0]
+    assert whole.regions is None
+
+
+def test_paste_options_default_to_the_librarys(run: Run, pack: Any) -> None:
+    assert run("PSFR_PasteOptions").args[0] == pack("psfr_core.paste_back.paste").PasteOptions()
+    settings = run("PSFR_RestoreOptions").args[0]
+    assert settings == pack("nodes.restore_image").RestoreSettings()
+
+
+def test_a_mask_chooses_faces(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
+    nothing = torch.zeros(1, 256, 256)
+    assert run("PSFR_DetectFaces", image=portrait, mask=nothing, detector=models["detector"]).args[2] == 0
+    everything = torch.ones(1, 256, 256)
+    assert run("PSFR_RestoreFacesInImage", image=portrait, mask=everything, **models).args[2] == 1
+
+
+def test_bounding_boxes_are_comfyuis(detected: Any) -> None:
+    faces, boxes, _, overlay = detected
+    face = faces.frames[0][0]
+    assert boxes == [
+        [
+            {
+                "x": face.box.left,
+                "y": face.box.top,
+                "width": face.box.width,
+                "height": face.box.height,
+                "label": "face",
+                "score": face.score,
+            }
+        ]
+    ]
+    assert overlay.shape == (1, 256, 256, 3)
+
+
+@pytest.mark.parametrize(
+    ("node_id", "changes", "words"),
+    [
+        ("PSFR_PasteFacesBack", {"crops": torch.rand(2, 64, 64, 3)}, "There are 1 faces but 2 crops"),
+        ("PSFR_PasteFacesBack", {"crops": torch.rand(1, 64, 65, 3)}, r"crops must have the shape \(N, 3, S, S\)"),
+        ("PSFR_PasteFacesBack", {"image": torch.rand(2, 256, 256, 3)}, "those of 1 images, but there are 2 here"),
+        ("PSFR_PasteFacesBack", {"image": torch.rand(1, 256, 300, 3)}, "but this one has 300 x 256"),
+        ("PSFR_AlignFaces", {"image": torch.rand(1, 200, 256, 3)}, "same picture, larger or smaller, and not cropped"),
+        ("PSFR_RestoreAlignedFaces", {}, "needs a parse map. Connect one, or a parser"),
+    ],
+)
+def test_what_does_not_belong_together_is_named(
+    run: Run, models: dict[str, Any], portrait: Tensor, detected: Any, pack: Any, node_id: str, changes: Any, words: str
+) -> None:
+    given = {
+        "PSFR_PasteFacesBack": {"image": portrait, "faces": detected[0], "crops": torch.rand(1, 64, 64, 3)},
+        "PSFR_AlignFaces": {"image": portrait, "faces": detected[0]},
+        "PSFR_RestoreAlignedFaces": {"crops": torch.rand(1, 64, 64, 3), "generator": models["generator"]},
+    }[node_id]
+    with pytest.raises(pack("psfr_core.errors").InputError, match=words):
+        run(node_id, **(given | changes))
+
+
+def test_a_broken_picture_is_an_error_and_not_a_result(run: Run, models: dict[str, Any], pack: Any) -> None:
+    image = torch.rand(1, 64, 64, 3)
+    image[0, 3, 3, 1] = torch.nan
+    with pytest.raises(pack("psfr_core.errors").InputError, match="finite numbers"):
+        run("PSFR_RestoreFacesInImage", image=image, **models)
