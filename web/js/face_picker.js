@@ -1,0 +1,186 @@
+// @ts-check
+// The face picker of PSFR_SelectFaces: the frame with a button on each face that toggles it in the widget `indices`.
+
+// @ts-ignore: served by ComfyUI
+import { app } from "../../../scripts/app.js";
+// @ts-ignore: served by ComfyUI
+import { api } from "../../../scripts/api.js";
+import { boxStyle, parseIndices, toggled } from "./lib/face_indices.js";
+
+/**
+ * @typedef {{index: number, box: number[], score: number}} Face its box in fractions of the frame's size
+ * @typedef {{image: Record<string, string>, width: number, height: number, faces: Face[]}} Frame
+ * @typedef {{face_picker?: Frame[]} | null | undefined} Output what the node sends after it ran
+ */
+
+/** @type {Record<string, string[]>} shown before the first run, without a face, before an error, before a number */
+const TEXTS = Object.freeze({
+  en: ["Run the workflow once to see the faces.", "No face in this image.", "indices cannot be read:", "Face"],
+  zh: ["运行一次工作流即可看到人脸。", "此图像中没有人脸。", "无法读取 indices：", "人脸"],
+  ja: ["一度実行すると顔が表示されます。", "この画像に顔はありません。", "indices を読み取れません：", "顔"],
+  ko: ["워크플로를 한 번 실행하면 얼굴이 표시됩니다.", "이 이미지에 얼굴이 없습니다.", "indices를 읽을 수 없습니다:", "얼굴"],
+  ru: ["Запустите процесс, чтобы увидеть лица.", "На этом изображении нет лиц.", "Не удалось прочитать indices:", "Лицо"],
+  fr: ["Exécutez le workflow pour voir les visages.", "Aucun visage dans cette image.", "indices illisible :", "Visage"],
+});
+
+const MARGIN = 10; // ComfyUI's around the element
+const TEXT_HEIGHT = 18;
+const LEAST_HEIGHT = 110; // of the picture
+const FIRST_WIDTH = 420; // of the node once it has a picture, at least: small faces need room for their numbers
+const FIRST_ASPECT = 1.25; // height over width up to which the node grows by itself
+
+const CSS = `
+.psfr-picker { display: flex; flex-direction: column; min-height: ${TEXT_HEIGHT}px; font: 12px/1.5 sans-serif; }
+.psfr-picker.psfr-filled { min-height: ${LEAST_HEIGHT}px; }
+.psfr-stage { display: none; flex: 1; min-height: 0; container-type: size; place-items: center; }
+.psfr-filled .psfr-stage { display: grid; }
+.psfr-frame { position: relative; width: min(100cqw, 100cqh * var(--psfr-aspect)); aspect-ratio: var(--psfr-aspect); }
+.psfr-frame img { display: block; width: 100%; height: 100%; border-radius: 4px; }
+.psfr-frame button { position: absolute; container-type: inline-size; box-sizing: border-box; padding: 0;
+  min-width: 10px; min-height: 10px; border: 1px dashed #fffc; border-radius: 3px; background: #0006; cursor: pointer; }
+.psfr-frame button[aria-pressed="true"] { border: 2px solid #3dff9a; background: none; box-shadow: 0 0 0 1px #000a; }
+.psfr-frame button:is(:hover, :focus-visible) { z-index: 1; outline: 2px solid #fff; }
+.psfr-frame span { position: absolute; left: 50%; top: 100%; transform: translate(-50%, -3px); padding: 0 2px;
+  border-radius: 2px; font: bold clamp(9px, 20cqw, 14px)/1.1 sans-serif; color: #fff; background: #000b; }
+.psfr-frame [aria-pressed="true"] span { color: #000; background: #3dff9a; }
+.psfr-status { overflow: hidden; white-space: nowrap; text-overflow: ellipsis; text-align: center;
+  color: var(--descrip-text); }
+.psfr-filled .psfr-status { color: var(--error-text); }
+.psfr-status:empty { display: none; }`;
+
+/** @type {WeakMap<object, (output: Output) => void>} shows an output in the picker of a node */
+const showers = new WeakMap();
+
+app.registerExtension({
+  name: "psfr.facePicker",
+  setup: () => document.head.append(element("style", { textContent: CSS })),
+  nodeCreated(/** @type {any} */ node) {
+    const indices = node.widgets?.find((/** @type {any} */ widget) => widget.name === "indices");
+    if (node.comfyClass === "PSFR_SelectFaces" && indices) addPicker(node, indices);
+  },
+  // when the tab of a workflow is shown again or a finished job is opened
+  onNodeOutputsUpdated(/** @type {Record<string, Output>} */ outputs) {
+    const nodes = [app.graph, ...app.graph.subgraphs.values()].flatMap((graph) => graph.nodes);
+    for (const node of nodes) showers.get(node)?.(outputs[outputKey(node)]);
+  },
+});
+
+function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
+  let frame = /** @type {Frame | undefined} */ (undefined);
+  let isLoaded = false;
+  const image = Object.assign(new Image(), { draggable: false, onload: reveal, onerror: forget });
+  const overlay = element("div", { className: "psfr-frame" });
+  const status = element("div", { className: "psfr-status" });
+  const stage = element("div", { className: "psfr-stage" }, overlay);
+  const root = element("div", { className: "psfr-picker" }, stage, status);
+
+  const text = () => String(indices.value ?? "");
+  const isFilled = () => isLoaded && Boolean(frame?.faces.length);
+  const leastHeight = () => (isFilled() ? LEAST_HEIGHT : TEXT_HEIGHT);
+
+  function refresh() {
+    const { chosen, error } = parseIndices(text(), frame?.faces.length ?? 0);
+    for (const button of overlay.querySelectorAll("button")) {
+      button.ariaPressed = String(chosen.has(Number(button.value)));
+    }
+    const [hint, empty, unreadable] = texts();
+    status.textContent = !frame ? hint : !frame.faces.length ? empty : error === null ? "" : `${unreadable} ${error}`;
+    root.classList.toggle("psfr-filled", isFilled());
+    node.setDirtyCanvas(true, true);
+  }
+
+  function show(/** @type {Output} */ output) {
+    if (!output?.face_picker?.[0]) return;
+    frame = output.face_picker[0];
+    overlay.style.setProperty("--psfr-aspect", String(frame.width / frame.height));
+    overlay.replaceChildren(image, ...frame.faces.map(faceButton));
+    if (frame.faces.length) image.src = imageUrl(frame.image);
+    refresh();
+  }
+
+  function faceButton(/** @type {Face} */ { index, box, score }) {
+    const ariaLabel = `${texts()[3]} ${index}`;
+    const title = `${ariaLabel} (${score.toFixed(2)})`;
+    const number = element("span", { textContent: String(index) });
+    const button = element("button", { type: "button", value: String(index), ariaLabel, title }, number);
+    button.onclick = () => toggle(index);
+    Object.assign(button.style, boxStyle(box));
+    return button;
+  }
+
+  function toggle(/** @type {number} */ index) {
+    app.canvas.emitBeforeChange(); // by itself ComfyUI looks for a change to undo at mouse-up, before the click
+    indices.value = toggled(text(), index, frame?.faces.length ?? 0);
+    indices.callback?.(indices.value, app.canvas, node);
+    app.canvas.emitAfterChange();
+  }
+
+  function reveal() {
+    const height = root.clientHeight || node.size[1] - node.computeSize()[1] + leastHeight();
+    isLoaded = true;
+    refresh();
+    if (!frame?.faces.length || height >= LEAST_HEIGHT) return; // the size is the user's own
+    const width = Math.max(node.size[0], FIRST_WIDTH);
+    const wanted = (width - 2 * MARGIN) * Math.min(frame.height / frame.width, FIRST_ASPECT);
+    node.setSize([width, node.size[1] + Math.max(wanted, LEAST_HEIGHT) - height]);
+  }
+
+  function forget() {
+    isLoaded = false;
+    frame = undefined; // temporary pictures go when the server restarts
+    refresh();
+  }
+
+  const widget = node.addDOMWidget("face_picker", "psfr_face_picker", root, {
+    serialize: false, // not in the prompt
+    hideOnZoom: false,
+    hideInPanel: true, // the side panel would show an empty second one
+    margin: MARGIN,
+    getMinHeight: () => leastHeight() + 2 * MARGIN,
+  });
+  widget.serialize = false; // nor in the workflow
+  node.expandToFitContent();
+  root.onwheel = (event) => {
+    if (!setting("Comfy.VueNodes.Enabled")) app.canvas.processMouseWheel(event); // Nodes 2.0 hands it on by itself
+  };
+  after(indices, "callback", refresh);
+  after(node, "onExecuted", show);
+  after(node, "onConfigure", () => {
+    show(app.nodeOutputs[outputKey(node)]); // undo makes the nodes anew and keeps their outputs
+    refresh();
+  });
+  showers.set(node, show);
+  refresh();
+}
+
+/** Calls `then` whenever the method has run. @param {any} object @param {string} method @param {Function} then */
+function after(object, method, then) {
+  const original = object[method];
+  object[method] = function (/** @type {any[]} */ ...args) {
+    const result = original?.apply(this, args);
+    then(...args);
+    return result;
+  };
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {Partial<HTMLElementTagNameMap[Tag]>} properties @param {Node[]} children
+ */
+function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+function imageUrl(/** @type {Record<string, string>} */ { filename, subfolder, type }) {
+  const query = new URLSearchParams({ filename, subfolder, type });
+  return api.apiURL(`/view?${query}${app.getPreviewFormatParam()}${app.getRandParam()}`);
+}
+
+/** Where ComfyUI keeps the output of a node. @param {any} node */
+const outputKey = ({ graph, id }) => (graph && !graph.isRootGraph ? `${graph.id}:${id}` : String(id));
+
+const setting = (/** @type {string} */ id) => app.extensionManager.setting.get(id);
+
+const texts = () => TEXTS[String(setting("Comfy.Locale")).split("-")[0]] ?? TEXTS.en;
