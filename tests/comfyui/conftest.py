@@ -1,0 +1,135 @@
+"""A real ComfyUI with this pack. COMFYUI_PATH names its tree; without it these tests are skipped.
+
+COMFYUI_PYTHON is the Python that runs it (default: the one of the tests) and COMFYUI_ARGS more arguments for it, such as
+``--front-end-root``. Models, inputs and outputs live in a temporary folder; the tree is not changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACK_FOLDER = "psfr-gan"  # without a space: aiohttp serves no files below an address with one
+_START_SECONDS, _RUN_SECONDS, _POLL_SECONDS = 180, 600, 0.1
+
+
+@dataclass
+class Run:
+    """What became of a prompt."""
+
+    messages: list[tuple[str, dict[str, Any]]]
+    outputs: dict[str, dict[str, Any]]
+
+    @property
+    def end(self) -> str:
+        """``execution_success``, ``execution_error`` or ``execution_interrupted``."""
+        return self.messages[-1][0]
+
+    @property
+    def error(self) -> str:
+        """The words of the node's error."""
+        return next(data["exception_message"] for name, data in self.messages if name == "execution_error")
+
+    @property
+    def cached(self) -> set[str]:
+        """The nodes that did not run again."""
+        return {node for name, data in self.messages if name == "execution_cached" for node in data["nodes"]}
+
+
+class ComfyServer:
+    """A running server and what can be asked of it."""
+
+    def __init__(self, address: str, base: Path, log: Path) -> None:
+        self.address, self.base, self.log = address, base, log
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.address + path, timeout=60) as response:  # noqa: S310
+            return response.read()
+
+    def get_json(self, path: str) -> Any:
+        return json.loads(self.get(path))
+
+    def post(self, path: str, value: dict[str, Any]) -> Any:
+        """The answer to a value; urllib's HTTPError when it is refused."""
+        request = urllib.request.Request(  # noqa: S310
+            self.address + path, json.dumps(value).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            return json.loads(response.read() or b"null")
+
+    def queue(self, prompt: dict[str, Any]) -> str:
+        """The id of a prompt that was accepted; AssertionError with the server's words otherwise."""
+        try:
+            return self.post("/prompt", {"prompt": prompt})["prompt_id"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from None
+
+    def wait(self, prompt_id: str) -> Run:
+        end = time.monotonic() + _RUN_SECONDS
+        while time.monotonic() < end:
+            history = self.get_json(f"/history/{prompt_id}").get(prompt_id)
+            if history:
+                return Run([(name, data) for name, data in history["status"]["messages"]], history["outputs"])
+            time.sleep(_POLL_SECONDS)
+        raise AssertionError(f"the prompt did not end in {_RUN_SECONDS} s; see {self.log}")
+
+    def run(self, prompt: dict[str, Any]) -> Run:
+        return self.wait(self.queue(prompt))
+
+
+@pytest.fixture(scope="session")
+def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
+    """ComfyUI on a free port, with this pack and nothing else."""
+    tree = os.environ.get("COMFYUI_PATH")
+    if not tree:
+        pytest.skip("COMFYUI_PATH is not set: name a ComfyUI tree to test the pack in (see README)")
+    base = tmp_path_factory.mktemp("comfyui")
+    for folder in ("custom_nodes", "models/psfrgan", "models/facedetection", "input", "output", "temp", "user"):
+        (base / folder).mkdir(parents=True)
+    (base / "custom_nodes" / PACK_FOLDER).symlink_to(ROOT)
+    port = _free_port()
+    command = [
+        *(os.environ.get("COMFYUI_PYTHON", sys.executable), "main.py", "--cpu", "--disable-auto-launch"),
+        *("--port", str(port), "--base-directory", str(base), *shlex.split(os.environ.get("COMFYUI_ARGS", ""))),
+    ]
+    log = base / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=tree, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603
+        try:
+            server = ComfyServer(f"http://127.0.0.1:{port}", base, log)
+            _wait_until_up(server, process)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_until_up(server: ComfyServer, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            server.get("/system_stats")
+            return
+        except OSError:
+            time.sleep(_POLL_SECONDS)
+    raise AssertionError(f"ComfyUI did not start:\n{server.log.read_text(errors='replace')[-3000:]}")

@@ -1,0 +1,263 @@
+"""The pack in a real ComfyUI, over its API."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NODE_API: dict[str, Any] = json.loads((ROOT / "tests" / "nodes" / "node_api.json").read_text(encoding="utf-8"))
+Prompt = dict[str, dict[str, Any]]
+
+
+def node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def defaults(comfy: Any, class_type: str) -> dict[str, Any]:
+    """The values the widgets of a node begin with."""
+    required = comfy.get_json(f"/object_info/{class_type}")[class_type]["input"]["required"]
+    return {
+        name: settings[0]["default"]
+        for name, (_, *settings) in required.items()
+        if settings and "default" in settings[0]
+    }
+
+
+@pytest.fixture
+def ours(comfy: Any) -> Any:
+    """A node of this pack with its defaults and what is given."""
+    return lambda class_type, **inputs: node(class_type, **(defaults(comfy, class_type) | inputs))
+
+
+@pytest.fixture
+def base(ours: Any) -> Prompt:
+    """Loaded models (m), a portrait (i) and its faces (d)."""
+    return {
+        "m": ours("PSFR_LoadModels"),
+        "i": ours("PSFR_LoadExampleImage", picture="portrait_low_quality.jpg"),
+        "d": ours("PSFR_DetectFaces", image=["i", 0], detector=["m", 2]),
+    }
+
+
+def whole(ours: Any, image: list[Any], **inputs: Any) -> dict[str, Any]:
+    models = {"generator": ["m", 0], "parser": ["m", 1], "detector": ["m", 2]}
+    return ours("PSFR_RestoreFacesInImage", image=image, **models, **inputs)
+
+
+def text_of(run: Any, node_id: str) -> str:
+    return run.outputs[node_id]["text"][0]
+
+
+def test_the_pack_is_there_with_all_it_serves(comfy: Any) -> None:
+    info = comfy.get_json("/object_info")
+    assert {name for name in info if name.startswith("PSFR_")} == set(NODE_API)
+    for name, api in NODE_API.items():
+        given = info[name]["input"]
+        assert [*given.get("required", {}), *given.get("optional", {})] == [*api["inputs"]]
+        assert info[name]["output"] == api["outputs"]
+        page = comfy.get(f"/extensions/psfr-gan/docs/{name}/en.md").decode()
+        assert page.startswith("# ")
+    assert {"en", "zh", "ja", "ko", "ru", "fr"} <= set(comfy.get_json("/i18n"))
+    templates = comfy.get_json("/api/workflow_templates")["psfr-gan"]
+    assert set(templates) == {path.stem for path in (ROOT / "examples").glob("*.json")}
+    log = comfy.log.read_text(errors="replace")
+    assert "IMPORT FAILED" not in log
+    assert "Traceback" not in log.split("Starting server")[1]
+
+
+def test_examples_run(comfy: Any, workflows: ModuleType, example: str) -> None:
+    prompt = workflows.to_prompt(workflows.read(example))
+    if example == "after_diffusion":
+        with pytest.raises(AssertionError) as refused:
+            comfy.queue(prompt)
+        errors = json.loads(str(refused.value))["node_errors"].values()
+        assert [error["class_type"] for error in errors] == ["CheckpointLoaderSimple"]
+        return
+    run = comfy.run(prompt)
+    if example == "published_512":
+        assert run.end == "execution_error"
+        assert "psfrgan-512 is not in the model folders. Download psfrgan_epoch15_net_G.pth from" in run.error
+        return
+    assert run.end == "execution_success", run.messages[-1]
+
+
+def test_strength_0_is_the_same_image(comfy: Any, ours: Any, base: Prompt) -> None:
+    prompt = base | {
+        "r": whole(ours, ["i", 0], strength=0.0),
+        "c": ours("PSFR_CompareImages", image=["r", 0], reference=["i", 0]),
+        "p": node("PreviewAny", source=["c", 1]),
+    }
+    assert text_of(comfy.run(prompt), "p") == "inf"
+
+
+def test_only_what_changed_runs_again(comfy: Any, ours: Any, base: Prompt) -> None:
+    prompt = base | {"r": whole(ours, ["i", 0], strength=0.71), "s": node("PreviewImage", images=["r", 0])}
+    comfy.run(prompt)
+    assert comfy.run(prompt).cached >= {"m", "i", "r"}
+    prompt["r"]["inputs"]["strength"] = 0.72
+    run = comfy.run(prompt)
+    assert {"m", "i"} <= run.cached
+    assert "r" not in run.cached
+
+
+def test_a_changed_model_file_is_loaded_again(comfy: Any, ours: Any, base: Prompt) -> None:
+    target = comfy.base / "models" / "psfrgan" / "mine.safetensors"
+    shutil.copy(ROOT / "psfr_core" / "assets" / "psfrgan_256.safetensors", target)
+    chosen = {"preset": "custom", "generator": "mine.safetensors"}
+    prompt = base | {"m": ours("PSFR_LoadModels", **chosen), "r": whole(ours, ["i", 0])}
+    prompt["s"] = node("PreviewImage", images=["r", 0])
+    assert comfy.run(prompt).end == "execution_success"
+    assert "m" in comfy.run(prompt).cached
+    target.write_bytes(target.read_bytes()[:5000])
+    run = comfy.run(prompt)
+    assert run.end == "execution_error"
+    assert "mine.safetensors" in run.error
+    shutil.copy(ROOT / "psfr_core" / "assets" / "psfrgan_256.safetensors", target)
+    assert comfy.run(prompt).end == "execution_success"
+
+
+def test_unloading_all_models_changes_nothing(comfy: Any, ours: Any, base: Prompt) -> None:
+    prompt = base | {
+        "r": whole(ours, ["i", 0], strength=0.83),
+        "c": ours("PSFR_CompareImages", image=["r", 0], reference=["i", 0]),
+        "p": node("PreviewAny", source=["c", 0]),
+    }
+    before = text_of(comfy.run(prompt), "p")
+    comfy.post("/free", {"unload_models": True, "free_memory": True})
+    time.sleep(1.5)  # the worker looks for it once a second
+    run = comfy.run(prompt)
+    assert not run.cached
+    assert text_of(run, "p") == before
+
+
+def test_cancel_ends_a_long_run_and_the_next_one_works(comfy: Any, ours: Any, base: Prompt) -> None:
+    prompt = base | {
+        "e": node("RepeatImageBatch", image=["i", 0], amount=64),
+        "g": ours("PSFR_DegradeImage", image=["e", 0], seed=99),
+        "r": whole(ours, ["g", 0]),
+        "s": node("PreviewAny", source=["r", 2]),
+    }
+    prompt_id = comfy.queue(prompt)
+    while not comfy.get_json("/queue")["queue_running"]:
+        time.sleep(0.05)
+    time.sleep(3)
+    comfy.post("/interrupt", {})
+    pressed = time.monotonic()
+    run = comfy.wait(prompt_id)
+    assert run.end == "execution_interrupted"
+    assert time.monotonic() - pressed < 15  # not the minutes that the batch takes
+    assert comfy.run(base | {"s": node("PreviewAny", source=["d", 2])}).end == "execution_success"
+
+
+def test_a_batch_of_64_frames_keeps_its_length(comfy: Any, ours: Any, base: Prompt) -> None:
+    prompt = base | {
+        "e": node("RepeatImageBatch", image=["i", 0], amount=64),
+        "r": whole(ours, ["e", 0], faces="largest"),
+        "c": ours("PSFR_CompareImages", image=["r", 0], reference=["e", 0]),
+        "n": node("PreviewAny", source=["r", 2]),
+    }
+    run = comfy.run(prompt)
+    assert run.end == "execution_success"
+    assert text_of(run, "n") == "64"
+
+
+def test_an_8k_image(comfy: Any, ours: Any, base: Prompt) -> None:
+    prompt = base | {
+        "x": ours("PSFR_LoadExampleImage", picture="solvay_conference_1927.jpg"),
+        "u": node("ImageScale", image=["x", 0], upscale_method="bilinear", width=7680, height=2997, crop="disabled"),
+        "o": ours("PSFR_RestoreOptions", max_faces=2),
+        "r": whole(ours, ["u", 0], options=["o", 0]),
+        "n": node("PreviewAny", source=["r", 2]),
+    }
+    run = comfy.run(prompt)
+    assert run.end == "execution_success", run.messages[-1]
+    assert text_of(run, "n") == "2"
+
+
+def test_no_face_passes_through(comfy: Any, ours: Any, base: Prompt) -> None:
+    prompt = base | {
+        "e": node("EmptyImage", width=320, height=200, batch_size=2, color=8421504),
+        "f": ours("PSFR_DetectFaces", image=["e", 0], detector=["m", 2]),
+        "a": ours("PSFR_AlignFaces", image=["e", 0], faces=["f", 0]),
+        "r": ours("PSFR_RestoreAlignedFaces", crops=["a", 0], generator=["m", 0], parser=["m", 1]),
+        "b": ours("PSFR_PasteFacesBack", image=["e", 0], faces=["a", 1], crops=["r", 0]),
+        "c": ours("PSFR_CompareImages", image=["b", 0], reference=["e", 0]),
+        "p": node("PreviewAny", source=["c", 1]),
+        "n": node("PreviewAny", source=["a", 2]),
+    }
+    run = comfy.run(prompt)
+    assert run.end == "execution_success", run.messages[-1]
+    assert (text_of(run, "p"), text_of(run, "n")) == ("inf", "0")
+
+
+CROPS = {"a": ("PSFR_AlignFaces", {"image": ["i", 0], "faces": ["d", 0], "crop_size": 64})}
+MAP = {**CROPS, "q": ("PSFR_ParseFaces", {"crops": ["a", 0], "parser": ["m", 1]})}
+TWO = {"e": ("RepeatImageBatch", {"image": ["i", 0], "amount": 2})}
+
+
+@pytest.mark.parametrize(
+    ("before", "class_type", "inputs", "words"),
+    [
+        ({}, "PSFR_LoadModels", {"preset": "published 512"}, "is not in the model folders"),
+        (
+            {},
+            "PSFR_LoadGenerator",
+            {"generator": "parsenet-256"},
+            "is a face parsing network (ParseNet), but a PSFR-GAN",
+        ),
+        ({}, "PSFR_LoadFaceParser", {"parser": "../../../etc/passwd"}, "There is no parser file"),
+        ({}, "PSFR_LoadFaceDetector", {"detector": "retinaface-resnet50"}, "Switch on 'download'"),
+        ({}, "PSFR_LoadExampleImage", {"picture": "../before_after.jpg"}, "has no picture"),
+        (
+            {},
+            "PSFR_DetectFaces",
+            {"image": ["i", 0], "detector": ["m", 2], "confidence": 1.0, "no_face": "error"},
+            "No face",
+        ),
+        ({}, "PSFR_SelectFaces", {"faces": ["d", 0], "indices": "first"}, "'first' is not a number or range"),
+        (TWO, "PSFR_AlignFaces", {"image": ["e", 0], "faces": ["d", 0]}, "those of 1 images, but there are 2 here"),
+        ({}, "PSFR_ParseFaces", {"crops": ["x", 0], "parser": ["m", 1]}, "crops must have the shape"),
+        (MAP, "PSFR_ParseMapToMask", {"parse_map": ["q", 0], "regions": "chin"}, "'chin' is no region of a face"),
+        (MAP, "PSFR_EditParseMap", {"parse_map": ["q", 0]}, "Connect a mask"),
+        ({}, "PSFR_ImageToParseMap", {"image": ["i", 0]}, "belongs to no face region"),
+        (CROPS, "PSFR_RestoreAlignedFaces", {"crops": ["a", 0], "generator": ["m", 0]}, "needs a parse map"),
+        (
+            TWO,
+            "PSFR_PasteFacesBack",
+            {"image": ["i", 0], "faces": ["d", 0], "crops": ["e", 0]},
+            "There are 1 faces but 2 crops",
+        ),
+        ({}, "PSFR_PasteOptions", {"regions": "nothing"}, "'nothing' is no region of a face"),
+        ({}, "PSFR_RestoreOptions", {"indices": "2-1"}, "runs backwards"),
+        ({}, "PSFR_DegradationOptions", {"jpeg_quality_low": 99.0}, "jpeg_quality must be"),
+        ({}, "PSFR_CompareImages", {"image": ["i", 0], "reference": ["x", 0]}, "same shape"),
+        (
+            {},
+            "PSFR_CompareImages",
+            {"image": ["i", 0], "reference": ["i", 0], "lpips_heads": "x.pth"},
+            "LPIPS needs two files",
+        ),
+    ],
+)
+def test_bad_input_is_an_error_in_words(
+    comfy: Any, ours: Any, base: Prompt, before: Any, class_type: str, inputs: dict[str, Any], words: str
+) -> None:
+    prompt = base | {name: ours(kind, **given) for name, (kind, given) in before.items()}
+    prompt["x"] = node("EmptyImage", width=100, height=80, batch_size=1, color=255)
+    prompt["bad"] = ours(class_type, **inputs)
+    prompt["end"] = node("PreviewAny", source=["bad", 0])
+    try:
+        run = comfy.run(prompt)
+    except AssertionError as refused:
+        if "value_not_in_list" in str(refused):  # newer versions check combos before the node could
+            return
+        raise
+    assert run.end == "execution_error"
+    assert words in run.error
