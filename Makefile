@@ -1,4 +1,4 @@
-# make demo · make test · make lint · make locales · make train-lite; each sets up .venv by itself.
+# make demo · make test · make test-comfyui · make lint · make locales · make train-lite; each sets up .venv by itself.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ SETS = --faces $(DATA)/faces/omi $(DATA)/faces/faker --labels $(DATA)/labels/omi
 	--val-faces $(DATA)/faces/omi_val --val-labels $(DATA)/labels/omi_val --licence CC-BY-NC-SA-4.0
 PIXEL_ONLY = --style 0 --adversarial 0 --feature-matching 0
 
-.PHONY: demo test lint locales train-lite clean
+.PHONY: demo test test-comfyui lint locales train-lite clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,11 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	node --test tests/web/*.test.mjs
 	$(BIN)/pytest
+
+# The pack in a ComfyUI tree of yours, over its API and in Chromium: COMFYUI_PATH, COMFYUI_PYTHON, COMFYUI_ARGS, CHROMIUM.
+test-comfyui: $(VENV)/installed-dev
+	cd tests/browser && npm install
+	$(BIN)/pytest tests/comfyui tests/browser -rs
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -134,7 +134,9 @@ def steps_of_frames(frames: int) -> Callable[[int], Progress]:
 
 
 def _is_on(network: nn.Module, device: torch.device) -> bool:
-    return all(tensor.device == device for tensor in chain(network.parameters(), network.buffers()))
+    found = {tensor.device for tensor in chain(network.parameters(), network.buffers())}
+    # Some devices, such as mps, are asked for without the index that their tensors have.
+    return all(on.type == device.type and device.index in (None, on.index) for on in found)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +26,7 @@ def load_beside(name: str) -> ModuleType:
     path = Path(__file__).parent / name
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    sys.modules[path.stem] = module  # where dataclasses look for it
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     return module
 
@@ -38,6 +41,13 @@ def golden() -> ModuleType:
 def workflows() -> ModuleType:
     """The example workflows: tests/workflows.py."""
     return load_beside("workflows.py")
+
+
+@pytest.fixture(scope="session")
+def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real ComfyUI with this pack; skips without one: tests/comfy_server.py."""
+    with load_beside("comfy_server.py").running_server(tmp_path_factory.mktemp("comfyui")) as server:
+        yield server
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -219,7 +219,7 @@ TWO = {"e": ("RepeatImageBatch", {"image": ["i", 0], "amount": 2})}
             {},
             "PSFR_DetectFaces",
             {"image": ["i", 0], "detector": ["m", 2], "confidence": 1.0, "no_face": "error"},
-            "No face",
+            "No image has a face",
         ),
         ({}, "PSFR_SelectFaces", {"faces": ["d", 0], "indices": "first"}, "'first' is not a number or range"),
         (TWO, "PSFR_AlignFaces", {"image": ["e", 0], "faces": ["d", 0]}, "those of 1 images, but there are 2 here"),

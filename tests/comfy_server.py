@@ -1,4 +1,4 @@
-"""A real ComfyUI with this pack. COMFYUI_PATH names its tree; without it these tests are skipped.
+"""A real ComfyUI with this pack, for tests/comfyui and tests/browser. COMFYUI_PATH names its tree; without it they are skipped.
 
 COMFYUI_PYTHON is the Python that runs it (default: the one of the tests) and COMFYUI_ARGS more arguments for it, such as
 ``--front-end-root``. Models, inputs and outputs live in a temporary folder; the tree is not changed.
@@ -15,14 +15,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PACK_FOLDER = "psfr-gan"  # without a space: aiohttp serves no files below an address with one
 _START_SECONDS, _RUN_SECONDS, _POLL_SECONDS = 180, 600, 0.1
 
@@ -91,13 +92,12 @@ class ComfyServer:
         return self.wait(self.queue(prompt))
 
 
-@pytest.fixture(scope="session")
-def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyServer]:
-    """ComfyUI on a free port, with this pack and nothing else."""
+@contextmanager
+def running_server(base: Path) -> Generator[ComfyServer]:
+    """ComfyUI on a free port, with this pack and nothing else, and its folders below ``base``."""
     tree = os.environ.get("COMFYUI_PATH")
     if not tree:
         pytest.skip("COMFYUI_PATH is not set: name a ComfyUI tree to test the pack in (see README)")
-    base = tmp_path_factory.mktemp("comfyui")
     for folder in ("custom_nodes", "models/psfrgan", "models/facedetection", "input", "output", "temp", "user"):
         (base / folder).mkdir(parents=True)
     (base / "custom_nodes" / PACK_FOLDER).symlink_to(ROOT)

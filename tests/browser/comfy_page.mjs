@@ -1,0 +1,72 @@
+// A page with ComfyUI's real frontend in headless Chromium.
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { chromium } from "playwright-core";
+
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
+const FINAL = ["execution_success", "execution_error", "execution_interrupted"];
+
+/** Opens the frontend of the server at `base`; `vue` renders Nodes 2.0. */
+export async function openComfy(base, { vue = false, locale = "en" } = {}) {
+  await fetch(`${base}/api/settings`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      "Comfy.TutorialCompleted": true, // its dialog would cover the canvas
+      "Comfy.Notification.ShowVersionUpdates": false,
+      "Comfy.Locale": locale,
+      "Comfy.VueNodes.Enabled": vue,
+    }),
+  });
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), "comfy-page-"));
+  const browser = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    viewport: { width: 1600, height: 900 },
+    args: FLAGS,
+  });
+  const page = browser.pages()[0];
+  page.setDefaultTimeout(60_000);
+  // The frontend stays on this machine: whatever is not the server is refused.
+  await page.route("**/*", (route) => {
+    const isLocal = [base, "data:", "blob:"].some((start) => route.request().url().startsWith(start));
+    return isLocal ? route.continue() : route.abort();
+  });
+  const errors = [];
+  page.on("pageerror", (error) => errors.push(`${error.message}\n${error.stack}`));
+  await page.goto(base, { waitUntil: "domcontentloaded" });
+  await page.waitForFunction(
+    () => window.app?.graph && window.app.canvas && Object.keys(LiteGraph.registered_node_types).length > 100,
+  );
+  await page.waitForTimeout(1000);
+  await page.evaluate((types) => {
+    window.ends = [];
+    const api = window.comfyAPI.api.api;
+    for (const type of types) api.addEventListener(type, ({ detail }) => window.ends.push({ type, detail }));
+  }, FINAL);
+  const close = async () => {
+    await browser.close();
+    fs.rmSync(profile, { recursive: true, force: true });
+  };
+  return { page, errors, close };
+}
+
+/** Loads a workflow as a file that was opened. */
+export async function load(page, workflow) {
+  await page.evaluate((json) => app.loadGraphData(json, true, true), workflow);
+  await page.waitForTimeout(800);
+}
+
+/** Runs the workflow on the canvas; how it ended. */
+export async function run(page) {
+  await page.evaluate(async () => {
+    window.ends.length = 0;
+    await app.queuePrompt(0, 1);
+  });
+  await page.waitForFunction(() => window.ends.length || Object.keys(app.lastNodeErrors ?? {}).length, null, {
+    timeout: 180_000,
+  });
+  await page.waitForTimeout(800); // previews are drawn
+  return page.evaluate(() => window.ends[0]?.type ?? JSON.stringify(app.lastNodeErrors));
+}
