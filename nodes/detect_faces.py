@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..psfr_core.detection.face import Face
 from ..psfr_core.detection.load import make_detector
 from ..psfr_core.detection.options import DetectionOptions
-from ..psfr_core.detection.selection import FaceOrder, SelectionOptions, parse_indices, select_faces
+from ..psfr_core.detection.selection import SelectionOptions, select_faces
 from ..psfr_core.errors import NoFaceError
 from ..psfr_core.geometry.box import Size
 from ..psfr_core.imaging.channels import to_rgb
@@ -17,10 +17,21 @@ from ..psfr_core.restoration.options import NoFace
 from ..psfr_core.visualize import draw_faces
 from .found_faces import FoundFaces
 from .images import masks_of_frames, to_frames, to_image
+from .inputs import (
+    confidence_input,
+    detector_input,
+    face_mask_input,
+    indices_input,
+    max_faces_input,
+    min_size_input,
+    no_face_input,
+    order_input,
+    selection_options,
+)
 from .previews import face_picker, preview
 from .runtime import HostedNetwork, Steps, batch_limit, on_device, with_smaller_batches
 from .schema import CATEGORY, advanced, choice, extras, shows_preview
-from .types import BoundingBoxSocket, DetectorSocket, FacesSocket
+from .types import BoundingBoxSocket, FacesSocket
 
 
 class PSFR_DetectFaces(io.ComfyNode):
@@ -35,7 +46,7 @@ class PSFR_DetectFaces(io.ComfyNode):
             description="Finds the faces in every image of a batch. They are numbered from 0, largest first.",
             inputs=[
                 io.Image.Input("image", tooltip="The images or frames to search."),
-                DetectorSocket.Input("detector", tooltip="From Load PSFR-GAN or Load Face Detector."),
+                detector_input(),
                 confidence_input(),
                 min_size_input(),
                 no_face_input(),
@@ -46,9 +57,7 @@ class PSFR_DetectFaces(io.ComfyNode):
                         tooltip="Search large images also in tiles at full size: finds tiny faces, and takes longer.",
                     )
                 ),
-                io.Mask.Input(
-                    "mask", optional=True, tooltip="Only faces with at least half of their box in this mask."
-                ),
+                face_mask_input(),
             ],
             outputs=[
                 FacesSocket.Output(display_name="faces", tooltip="The faces of each image."),
@@ -130,84 +139,19 @@ def check_face_count(count: int, no_face: NoFace) -> None:
         )
 
 
-def selection_options(order: str, indices: str, max_faces: int, min_size: float) -> SelectionOptions:
-    """The options that the inputs below stand for."""
-    return SelectionOptions(
-        min_size=min_size,
-        order=choice(FaceOrder, order),
-        indices=parse_indices(indices),
-        max_faces=max_faces or None,
-    )
-
-
-def confidence_input() -> io.Float.Input:
-    return io.Float.Input(
-        "confidence",
-        default=0.0,
-        min=0.0,
-        max=1.0,
-        step=0.01,
-        tooltip="How sure the detector must be, 0 to 1. 0: what suits the detector. Lower finds more, and more that is no face.",
-    )
-
-
-def min_size_input() -> io.Float.Input:
-    return io.Float.Input(
-        "min_size",
-        default=0.0,
-        min=0.0,
-        max=16384.0,
-        step=1.0,
-        tooltip="Faces whose box has a shorter side of fewer pixels are left out.",
-    )
-
-
-def no_face_input() -> io.Combo.Input:
-    return io.Combo.Input(
-        "no_face",
-        options=NoFace,
-        default=NoFace.KEEP,
-        tooltip="When there is no face: keep goes on and leaves the image as it is, error stops the workflow.",
-    )
-
-
-def order_input() -> io.Combo.Input:
-    return io.Combo.Input(
-        "order",
-        options=FaceOrder,
-        default=FaceOrder.AREA,
-        tooltip="How the faces of an image are numbered. area: largest first.",
-    )
-
-
-def indices_input() -> io.String.Input:
-    return io.String.Input(
-        "indices",
-        default="",
-        tooltip="Which faces of each image, by their numbers in the order, from 0: 0,2,4-6. Empty: all. none: no face.",
-    )
-
-
-def max_faces_input() -> io.Int.Input:
-    return io.Int.Input(
-        "max_faces",
-        default=0,
-        min=0,
-        max=9999,
-        tooltip="At most so many faces of each image, the first in the order. 0: all.",
-    )
-
-
 def _detect(frames: Tensor, hosted: HostedNetwork[nn.Module], options: DetectionOptions) -> list[list[Face]]:
     detector = make_detector(hosted.network, options)
     found: list[list[Face]] = []
     steps = Steps(len(frames))
+
+    def search(images: Tensor) -> list[list[Face]]:
+        return with_smaller_batches(
+            lambda size: [faces for part in images.split(size) for faces in detector.detect(part)]
+        )
+
     with on_device(hosted):
         for batch in frames.split(batch_limit()):
-            images = torch.stack([to_rgb(frame).clamp(0, 1) for frame in batch])
-            found += with_smaller_batches(
-                lambda size, images=images: [faces for part in images.split(size) for faces in detector.detect(part)]
-            )
+            found += search(torch.stack([to_rgb(frame).clamp(0, 1) for frame in batch]))
             steps(len(found), len(frames))
     return found
 

@@ -27,7 +27,7 @@ def to_rgb_batch(image: Tensor) -> Tensor:
 
 
 def to_image(frames: Tensor | Sequence[Tensor]) -> Tensor:
-    """An IMAGE from frames (B, C, H, W), on the CPU unless they come from one elsewhere."""
+    """An IMAGE from frames (B, C, H, W) of one size, of their type and on their device."""
     return torch.stack([frame.movedim(0, -1) for frame in frames])
 
 

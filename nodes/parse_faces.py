@@ -9,14 +9,15 @@ from torch import Tensor
 
 from ..psfr_core.errors import OptionError
 from ..psfr_core.networks.parse_net import ParseNet
-from ..psfr_core.parsing.labels import REGION_NAMES, FaceRegion, parse_regions
+from ..psfr_core.parsing.labels import FaceRegion, parse_regions
 from ..psfr_core.parsing.parse_map import ParseMap, UnknownColor
 from ..psfr_core.parsing.parser import parse_faces
 from .images import masks_of_frames, to_image, to_mask, to_rgb_batch
+from .inputs import crops_input, parse_map_input, parser_input, regions_input
 from .previews import preview
 from .runtime import HostedNetwork, Steps, on_device, with_smaller_batches
 from .schema import CATEGORY, choice, extras, shows_preview
-from .types import ParseMapSocket, ParserSocket
+from .types import ParseMapSocket
 
 ANY_REGION = "any"
 _REGION_CHOICES = [region.name.lower() for region in FaceRegion]
@@ -34,8 +35,8 @@ class PSFR_ParseFaces(io.ComfyNode):
             description="Tells 19 regions of each aligned face apart: skin, eyes, lips, hair and so on. The parse map guides the "
             "restoration, and may be edited before.",
             inputs=[
-                io.Image.Input("crops", tooltip="Aligned faces, from Align Faces."),
-                ParserSocket.Input("parser", tooltip="From Load PSFR-GAN or Load Face Parser."),
+                crops_input(),
+                parser_input(),
             ],
             outputs=[
                 ParseMapSocket.Output(display_name="parse map", tooltip="The region of each pixel."),
@@ -69,7 +70,7 @@ class PSFR_ParseMapToMask(io.ComfyNode):
             category=CATEGORY,
             description="A mask of some regions of the aligned faces.",
             inputs=[
-                ParseMapSocket.Input("parse_map", display_name="parse map", tooltip="From Parse Faces."),
+                parse_map_input("From Parse Faces."),
                 regions_input("face", "The regions in the mask."),
             ],
             outputs=[io.Mask.Output(display_name="mask", tooltip="White where a pixel is of these regions.")],
@@ -92,7 +93,7 @@ class PSFR_EditParseMap(io.ComfyNode):
             category=CATEGORY,
             description="Paints a region where a mask is white, turns one region into another, or both: one region, inside a mask.",
             inputs=[
-                ParseMapSocket.Input("parse_map", display_name="parse map", tooltip="From Parse Faces."),
+                parse_map_input("From Parse Faces."),
                 io.Combo.Input(
                     "region",
                     options=_REGION_CHOICES,
@@ -165,13 +166,6 @@ def parse_crops(crops: Tensor, parser: HostedNetwork[ParseNet]) -> ParseMap:
     steps = Steps(len(crops))
     with on_device(parser):
         return with_smaller_batches(lambda batch_size: parse_faces(crops, parser.network, batch_size, progress=steps))
-
-
-def regions_input(default: str, what: str) -> io.String.Input:
-    """A text that names regions and groups of regions."""
-    return io.String.Input(
-        "regions", default=default, tooltip=f"{what} Names with commas between them: {', '.join(REGION_NAMES)}."
-    )
 
 
 def _region(name: str) -> FaceRegion:

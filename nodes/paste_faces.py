@@ -17,10 +17,10 @@ from ..psfr_core.paste_back.masks import crop_masks
 from ..psfr_core.paste_back.paste import PasteOptions, PasteResult, paste_faces
 from .found_faces import FoundFaces
 from .images import to_frames, to_image, to_mask, to_rgb_batch
-from .parse_faces import regions_input
+from .inputs import parse_map_input, regions_input, strength_input
 from .previews import preview
 from .schema import CATEGORY, extras, shows_preview
-from .types import FacesSocket, ParseMapSocket, PasteOptionsSocket
+from .types import FacesSocket, PasteOptionsSocket
 
 WHOLE_CROP = "all"
 _PASTED = "face,ears,hair,earring"
@@ -45,19 +45,10 @@ class PSFR_PasteFacesBack(io.ComfyNode):
                     "crops",
                     tooltip="One picture for each face, in their order; any size, and changed by any other node.",
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="0 leaves the image exactly as it is, 1 replaces the faces.",
-                ),
-                ParseMapSocket.Input(
-                    "parse_map",
-                    display_name="parse map",
+                strength_input("0 leaves the image exactly as it is, 1 replaces the faces."),
+                parse_map_input(
+                    "With it only some regions are pasted, see Paste Options; without it the whole crop with a soft edge.",
                     optional=True,
-                    tooltip="With it only some regions are pasted, see Paste Options; without it the whole crop with a soft edge.",
                 ),
                 PasteOptionsSocket.Input("options", optional=True, tooltip="From Paste Options."),
             ],

@@ -9,9 +9,10 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..psfr_core.detection.selection import SelectionOptions, select_faces
+from ..psfr_core.imaging.channels import to_rgb
 from ..psfr_core.imaging.resize import resize_within
 from .found_faces import FoundFaces
-from .images import to_image, to_rgb_batch
+from .images import to_frames, to_image
 
 _MOST_PICTURES = 16
 _SIDE = 512
@@ -19,8 +20,8 @@ _SIDE = 512
 
 def preview(image: Tensor) -> ui.PreviewImage:
     """The first pictures of an IMAGE, made small: saving a batch of large frames takes longer than restoring them."""
-    frames = resize_within(to_rgb_batch(image[:_MOST_PICTURES]), _SIDE)
-    return ui.PreviewImage(to_image(frames.clamp(0, 1)))
+    frames = to_frames(image[:_MOST_PICTURES])
+    return ui.PreviewImage(to_image([resize_within(to_rgb(frame), _SIDE).clamp(0, 1) for frame in frames]))
 
 
 def face_picker(faces: FoundFaces, options: SelectionOptions) -> dict[str, Any]:

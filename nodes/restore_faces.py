@@ -12,11 +12,12 @@ from ..psfr_core.parsing.parse_map import ParseMap
 from ..psfr_core.paste_back.color_match import ColorMatch, match_colors
 from ..psfr_core.restoration.enhance import enhance_faces
 from .images import to_image, to_rgb_batch
+from .inputs import color_match_input, crops_input, generator_input, parse_map_input, strength_input
 from .parse_faces import parse_crops
 from .previews import preview
 from .runtime import HostedNetwork, Steps, on_device, with_smaller_batches
 from .schema import CATEGORY, choice, extras, shows_preview
-from .types import GeneratorSocket, ParseMapSocket, ParserSocket
+from .types import ParserSocket
 
 
 class PSFR_RestoreAlignedFaces(io.ComfyNode):
@@ -30,22 +31,12 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
             category=CATEGORY,
             description="Restores aligned faces, guided by their parse map. Without a map the faces are parsed here.",
             inputs=[
-                io.Image.Input("crops", tooltip="Aligned faces, from Align Faces."),
-                GeneratorSocket.Input("generator", tooltip="From Load PSFR-GAN or Load Generator."),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="0 gives the crops as they are, 1 the restored faces, a value between a mixture.",
-                ),
+                crops_input(),
+                generator_input(),
+                strength_input("0 gives the crops as they are, 1 the restored faces, a value between a mixture."),
                 color_match_input(),
-                ParseMapSocket.Input(
-                    "parse_map",
-                    display_name="parse map",
-                    optional=True,
-                    tooltip="The regions to restore by, perhaps edited. Without it the parser is needed.",
+                parse_map_input(
+                    "The regions to restore by, perhaps edited. Without it the parser is needed.", optional=True
                 ),
                 ParserSocket.Input("parser", optional=True, tooltip="Parses the crops when no parse map is connected."),
             ],
@@ -69,15 +60,6 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
         restored = match_colors(restored, faces, choice(ColorMatch, color_match))
         mixed = to_image(faces.lerp(restored, strength))
         return io.NodeOutput(mixed, ui=preview(mixed))
-
-
-def color_match_input() -> io.Combo.Input:
-    return io.Combo.Input(
-        "color_match",
-        options=ColorMatch,
-        default=ColorMatch.LOW_FREQUENCY,
-        tooltip="Where the broad colours of a restored face come from: low-frequency takes the photo's, none the generator's.",
-    )
 
 
 def _parsed(faces: Tensor, parser: HostedNetwork[ParseNet] | None) -> ParseMap:

@@ -16,23 +16,28 @@ from ..psfr_core.paste_back.color_match import ColorMatch
 from ..psfr_core.paste_back.paste import PasteOptions
 from ..psfr_core.restoration.models import RestorationModels
 from ..psfr_core.restoration.options import NoFace, RestoreOptions
-from ..psfr_core.restoration.restore import restore_image
-from .detect_faces import (
-    check_face_count,
+from ..psfr_core.restoration.restore import RestorationResult, restore_image
+from .detect_faces import check_face_count
+from .images import masks_of_frames, to_frames, to_image, to_mask
+from .inputs import (
+    color_match_input,
     confidence_input,
+    detector_input,
+    face_mask_input,
+    generator_input,
     indices_input,
     max_faces_input,
     min_size_input,
     no_face_input,
     order_input,
+    parser_input,
     selection_options,
+    strength_input,
 )
-from .images import masks_of_frames, to_frames, to_image, to_mask
 from .previews import preview
-from .restore_faces import color_match_input
 from .runtime import HostedNetwork, on_device, steps_of_frames, with_smaller_batches
 from .schema import CATEGORY, choice, extras, shows_preview
-from .types import DetectorSocket, GeneratorSocket, ParserSocket, PasteOptionsSocket, RestoreOptionsSocket
+from .types import PasteOptionsSocket, RestoreOptionsSocket
 
 
 @dataclass(frozen=True)
@@ -56,26 +61,17 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
             "Nothing but the faces changes.",
             inputs=[
                 io.Image.Input("image", tooltip="The images or frames."),
-                GeneratorSocket.Input("generator", tooltip="From Load PSFR-GAN or Load Generator."),
-                ParserSocket.Input("parser", tooltip="From Load PSFR-GAN or Load Face Parser."),
-                DetectorSocket.Input("detector", tooltip="From Load PSFR-GAN or Load Face Detector."),
+                generator_input(),
+                parser_input(),
+                detector_input(),
                 io.Combo.Input(
                     "faces",
                     options=FaceSelection,
                     default=FaceSelection.ALL,
                     tooltip="Which faces of each image: all, the largest, or the one nearest to the centre.",
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="0 leaves the image exactly as it is, 1 replaces the faces.",
-                ),
-                io.Mask.Input(
-                    "mask", optional=True, tooltip="Only faces with at least half of their box in this mask."
-                ),
+                strength_input("0 leaves the image exactly as it is, 1 replaces the faces."),
+                face_mask_input(),
                 RestoreOptionsSocket.Input("options", optional=True, tooltip="From Restore Options."),
             ],
             outputs=[
@@ -110,13 +106,18 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         )
         frames = to_frames(image)
         progress = steps_of_frames(len(frames))
+
+        def restore(index: int, frame: Tensor, frame_mask: Tensor | None) -> RestorationResult:
+            report = progress(index)
+            return with_smaller_batches(
+                lambda size: restore_image(
+                    frame, models, replace(restoration, batch_size=size), mask=frame_mask, progress=report
+                )
+            )
+
         with on_device(generator, parser, detector):
             results = [
-                with_smaller_batches(
-                    lambda size, frame=frame, frame_mask=frame_mask, index=index: restore_image(
-                        frame, models, replace(restoration, batch_size=size), mask=frame_mask, progress=progress(index)
-                    )
-                )
+                restore(index, frame, frame_mask)
                 for index, (frame, frame_mask) in enumerate(zip(frames, masks_of_frames(mask, frames), strict=True))
             ]
         count = sum(len(result.faces) for result in results)

@@ -73,8 +73,8 @@ class SocketType:
 
     def __init__(self, io_type: str, input_class: type[Any] = Input) -> None:
         self.io_type = io_type
-        self.Input = type("Input", (input_class,), {"io_type": io_type})
-        self.Output = type("Output", (Output,), {"io_type": io_type})
+        self.Input: type[Any] = type("Input", (input_class,), {"io_type": io_type})
+        self.Output: type[Any] = type("Output", (Output,), {"io_type": io_type})
 
 
 def Custom(io_type: str) -> SocketType:  # noqa: N802
