@@ -23,11 +23,9 @@ FOLDERS = {
 
 
 def register_model_folders() -> None:
-    """Make sure that ComfyUI knows the folders; paths that it has for them stay, and their order."""
-    models = Path(folder_paths.models_dir)
+    """Make sure that ComfyUI looks into ``models`` for each folder, after the paths it already has for it."""
     for name in dict.fromkeys(name for names in FOLDERS.values() for name in names):
-        if name == OWN_FOLDER or name not in folder_paths.folder_names_and_paths:
-            folder_paths.add_model_folder_path(name, str(models / name))
+        folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
 
 
 def model_choices(kind: ModelKind) -> list[str]:

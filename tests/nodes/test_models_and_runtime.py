@@ -28,7 +28,7 @@ def options(nodes: dict[str, Any], node_id: str, name: str) -> list[str]:
     return next(socket.options for socket in nodes[node_id].define_schema().inputs if socket.id == name)
 
 
-def test_our_folder_is_added_and_those_of_others_stay(pack: Any, host: Host) -> None:
+def test_folders_are_added_behind_those_of_others(pack: Any, host: Host) -> None:
     folder_paths = host("folder_paths")
     folder_paths.folder_names_and_paths.clear()
     theirs = (["/from/yaml"], {".pth"})
@@ -36,10 +36,11 @@ def test_our_folder_is_added_and_those_of_others_stay(pack: Any, host: Host) -> 
         facerestore_models=theirs, psfrgan=(["/mine/psfrgan"], set()), checkpoints=(["/c"], {".ckpt"})
     )
     pack("nodes.model_folders").register_model_folders()
+    models = Path(folder_paths.models_dir)
     assert folder_paths.folder_names_and_paths["facerestore_models"] is theirs
-    assert theirs == (["/from/yaml"], {".pth"})
-    assert folder_paths.get_folder_paths("psfrgan") == ["/mine/psfrgan", str(Path(folder_paths.models_dir) / "psfrgan")]
-    assert folder_paths.get_folder_paths("facedetection") == [str(Path(folder_paths.models_dir) / "facedetection")]
+    assert theirs == (["/from/yaml", str(models / "facerestore_models")], {".pth"})
+    assert folder_paths.get_folder_paths("psfrgan") == ["/mine/psfrgan", str(models / "psfrgan")]
+    assert folder_paths.get_folder_paths("facedetection") == [str(models / "facedetection")]
     assert folder_paths.get_folder_paths("checkpoints") == ["/c"]
 
 
