@@ -12,7 +12,7 @@ from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.restoration.models import ModelPreset
 from ..psfr_core.weights.loader import load_detector_network, load_generator, load_parse_net
 from ..psfr_core.weights.manifest import ModelKind
-from .model_folders import find_model, fingerprint, model_choices, need_model
+from .model_folders import find_model, fingerprint, model_choices, need_model, need_models
 from .runtime import HostedNetwork, Precision
 from .schema import CATEGORY, choice, extras
 from .types import DetectorSocket, GeneratorSocket, ParserSocket
@@ -65,8 +65,7 @@ class PSFR_LoadModels(io.ComfyNode):
     def execute(
         cls, preset: str, generator: str, parser: str, detector: str, precision: str, download: bool
     ) -> io.NodeOutput:
-        names = _named(preset, generator, parser, detector)
-        paths = {kind: need_model(name, kind, may_download=download) for kind, name in names.items()}
+        paths = need_models(_named(preset, generator, parser, detector), may_download=download)
         return io.NodeOutput(
             _generator(paths[ModelKind.GENERATOR], precision),
             _parser(paths[ModelKind.PARSER], precision),

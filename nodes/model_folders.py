@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import folder_paths
 
-from ..psfr_core.errors import ModelNotFoundError
+from ..psfr_core.errors import DownloadError, ModelNotFoundError
 from ..psfr_core.weights.hub import manual_steps
 from ..psfr_core.weights.locate import find_model_file, warn_if_changed
 from ..psfr_core.weights.manifest import ModelFile, ModelKind, is_model_name, model_file, model_names
@@ -62,6 +63,20 @@ def need_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
     if is_model_name(name):
         warn_if_changed(model_file(name), path)
     return path
+
+
+def need_models(names: Mapping[ModelKind, str], *, may_download: bool) -> dict[ModelKind, Path]:
+    """As ``need_model`` for several, with one ModelNotFoundError that names all that are missing."""
+    found: dict[ModelKind, Path] = {}
+    missing: list[str] = []
+    for kind, name in names.items():
+        try:
+            found[kind] = need_model(name, kind, may_download=may_download)
+        except (ModelNotFoundError, DownloadError) as error:
+            missing.append(str(error))
+    if missing:
+        raise ModelNotFoundError("\n".join(missing))
+    return found
 
 
 def fingerprint(*paths: Path | None) -> str:

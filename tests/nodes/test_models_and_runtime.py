@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -78,10 +79,12 @@ def test_no_name_reaches_outside_the_folders(run: Run, host: Host, pack: Any, na
 
 def test_a_missing_model_says_how_to_get_it(run: Run, host: Host, pack: Any) -> None:
     error = pack("psfr_core.errors").ModelNotFoundError
-    with pytest.raises(
-        error, match=r"psfrgan-512 is not in the model folders. Download .*github.*put it into .*psfrgan"
-    ):
+    with pytest.raises(error) as missing:
         run("PSFR_LoadModels", preset="published 512")
+    generator, parser, detector = str(missing.value).splitlines()  # all of them at once
+    assert re.search(r"psfrgan-512 is not in the model folders. Download .*github.*put it into .*psfrgan", generator)
+    assert "parsenet-512" in parser
+    assert "retinaface-resnet50" in detector
     with pytest.raises(error, match=r"Switch on 'download' .*Download parsing_parsenet.pth from .*facedetection"):
         run("PSFR_LoadFaceParser", parser="parsenet-512")
 
