@@ -10,7 +10,7 @@ import folder_paths
 from ..psfr_core.errors import DownloadError, ModelNotFoundError
 from ..psfr_core.weights.hub import manual_steps
 from ..psfr_core.weights.locate import find_model_file, warn_if_changed
-from ..psfr_core.weights.manifest import ModelFile, ModelKind, is_model_name, model_file, model_names
+from ..psfr_core.weights.manifest import ModelFile, ModelKind, is_model_name, known_file, model_file, model_names
 from .downloads import download
 
 OWN_FOLDER = "psfrgan"
@@ -42,9 +42,9 @@ def weight_files(*folders: str) -> list[str]:
 
 def find_model(name: str, kind: ModelKind) -> Path | None:
     """The file of a known model or of a name from ``model_choices``; None when there is none inside the folders."""
-    if is_model_name(name):
-        return find_model_file(model_file(name), _paths(FOLDERS[kind]))
-    return find_weight_file(name, FOLDERS[kind])
+    found = None if is_model_name(name) else find_weight_file(name, FOLDERS[kind])
+    entry = _known(name)
+    return find_model_file(entry, _paths(FOLDERS[kind])) if found is None and entry else found
 
 
 def find_weight_file(name: str, folders: tuple[str, ...]) -> Path | None:
@@ -55,13 +55,13 @@ def find_weight_file(name: str, folders: tuple[str, ...]) -> Path | None:
 
 def need_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
     """As ``find_model``, but fetched when it is missing and ``may_download`` is set, and ModelNotFoundError otherwise."""
-    path = find_model(name, kind)
-    if path is None and may_download and is_model_name(name):
-        path = download(model_file(name), _download_folder(model_file(name)))
+    path, entry = find_model(name, kind), _known(name)
+    if path is None and may_download and entry and not entry.is_bundled:
+        path = download(entry, _download_folder(entry))
     if path is None:
         raise ModelNotFoundError(_not_here(name, kind))
-    if is_model_name(name):
-        warn_if_changed(model_file(name), path)
+    if entry:
+        warn_if_changed(entry, path)
     return path
 
 
@@ -85,6 +85,11 @@ def fingerprint(*paths: Path | None) -> str:
     return ", ".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
 
 
+def _known(name: str) -> ModelFile | None:
+    """The known model of this name, or whose file has this name."""
+    return model_file(name) if is_model_name(name) else known_file(name)
+
+
 def _files(folder: str) -> list[str]:
     try:
         return folder_paths.get_filename_list(folder)
@@ -102,10 +107,10 @@ def _download_folder(entry: ModelFile) -> Path:
 
 
 def _not_here(name: str, kind: ModelKind) -> str:
-    if not is_model_name(name):
+    entry = _known(name)
+    if entry is None:
         looked = ", ".join(_paths(FOLDERS[kind]))
         return f"There is no {kind.value} file {name!r} in {looked}. Put it there, or choose another in the loader."
-    entry = model_file(name)
     if entry.is_bundled:
         return f"{entry.name} ships with this pack, but its file {entry.file_name} is gone. Install the pack again."
     advice = "Switch on 'download' in the loader. Or by hand: " if entry.repo_id else ""

@@ -153,6 +153,11 @@ def model_names(kind: ModelKind | None = None) -> list[str]:
     return [entry.name for entry in MODEL_FILES if kind in (None, entry.kind)]
 
 
+def known_file(file_name: str) -> ModelFile | None:
+    """The known model whose weight file is called so; None if there is none."""
+    return next((entry for entry in MODEL_FILES if entry.file_name == file_name), None)
+
+
 def is_model_name(source: object) -> bool:
     """Whether ``source`` is the name of a known model, and not a path."""
     return source in model_names()

@@ -34,21 +34,21 @@ def test_an_example_fits_the_schemas(workflows: ModuleType, schemas: dict[str, A
         for socket in node["inputs"]:
             assert socket["type"] == inputs[socket["name"]].io_type
             assert socket["link"] is not None or "widget" in socket or inputs[socket["name"]].optional
+        to_fetch = {model["name"] for model in node["properties"].get("models", [])}
         for name, value in workflows.widget_values(node).items():
-            check_value(inputs[name], value)
+            assert value in to_fetch or is_valid(inputs[name], value), (node["type"], name, value)
     for _, origin, slot, target, place, kind in workflow["links"]:
         assert by_id[origin]["outputs"][slot]["type"] == kind
         # ComfyUI's Preview Any takes everything
         assert by_id[target]["inputs"][place]["type"] in (kind, "*")
 
 
-def check_value(socket: Any, value: Any) -> None:
+def is_valid(socket: Any, value: Any) -> bool:
     if socket.io_type == "COMBO":
-        assert value in socket.options
-    elif socket.io_type in ("INT", "FLOAT"):
-        assert socket.min <= value <= socket.max
-    else:
-        assert type(value) is type(socket.default)
+        return value in socket.options
+    if socket.io_type in ("INT", "FLOAT"):
+        return socket.min <= value <= socket.max
+    return type(value) is type(socket.default)
 
 
 def test_an_example_has_a_note_and_a_picture(workflows: ModuleType, example: str) -> None:
@@ -60,11 +60,11 @@ def test_an_example_has_a_note_and_a_picture(workflows: ModuleType, example: str
 
 
 def test_published_models_come_with_their_addresses(workflows: ModuleType, pack: Any) -> None:
-    """So that the frontend can offer them; those of the Hub, as the manifest has them."""
+    """So that the frontend can offer to fetch them."""
     (loader,) = [node for node in workflows.read("published_512")["nodes"] if node["type"] == "PSFR_LoadModels"]
-    known = {entry.file_name: entry for entry in pack("psfr_core.weights.manifest").MODEL_FILES}
-    names = [model["name"] for model in loader["properties"]["models"]]
-    assert names == ["parsing_parsenet.pth", "detection_Resnet50_Final.pth"]
+    chosen = [workflows.widget_values(loader)[name] for name in ("generator", "parser", "detector")]
+    assert [model["name"] for model in loader["properties"]["models"]] == chosen
     for model in loader["properties"]["models"]:
-        assert model["url"] == known[model["name"]].addresses[0]
-        assert model["directory"] == known[model["name"]].folders[0]
+        entry = pack("psfr_core.weights.manifest").known_file(model["name"])
+        assert model["url"] == entry.addresses[0]
+        assert model["directory"] == entry.folders[0]

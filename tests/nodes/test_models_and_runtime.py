@@ -77,6 +77,15 @@ def test_no_name_reaches_outside_the_folders(run: Run, host: Host, pack: Any, na
         run("PSFR_LoadGenerator", generator=name)
 
 
+def test_the_file_name_of_a_known_model_is_as_good_as_its_name(run: Run, host: Host, pack: Any) -> None:
+    """Workflows that the frontend offers to fetch the files of name files."""
+    error = pack("psfr_core.errors").ModelNotFoundError
+    with pytest.raises(error, match=r"parsenet-512 is not in the model folders. Switch on 'download'"):
+        run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth")
+    put(host, "psfrgan/parsing_parsenet.safetensors", source="parsenet_256.safetensors")  # its converted copy
+    assert run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth").args[0].side == 256
+
+
 def test_a_missing_model_says_how_to_get_it(run: Run, host: Host, pack: Any) -> None:
     error = pack("psfr_core.errors").ModelNotFoundError
     with pytest.raises(error) as missing:
