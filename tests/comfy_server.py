@@ -25,6 +25,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACK_FOLDER = "psfr-gan"  # without a space: aiohttp serves no files below an address with one
+MORE_MODELS = "more models"  # a folder that extra_model_paths.yaml names
 _START_SECONDS, _RUN_SECONDS, _POLL_SECONDS = 180, 600, 0.1
 
 
@@ -101,10 +102,13 @@ def running_server(base: Path) -> Generator[ComfyServer]:
     for folder in ("custom_nodes", "models/psfrgan", "models/facedetection", "input", "output", "temp", "user"):
         (base / folder).mkdir(parents=True)
     (base / "custom_nodes" / PACK_FOLDER).symlink_to(ROOT)
+    more_paths = base / "extra_model_paths.yaml"
+    more_paths.write_text(f"elsewhere:\n  base_path: {base}\n  psfrgan: {MORE_MODELS}\n")
     port = _free_port()
     command = [
         *(os.environ.get("COMFYUI_PYTHON", sys.executable), "main.py", "--cpu", "--disable-auto-launch"),
-        *("--port", str(port), "--base-directory", str(base), *shlex.split(os.environ.get("COMFYUI_ARGS", ""))),
+        *("--port", str(port), "--base-directory", str(base), "--extra-model-paths-config", str(more_paths)),
+        *shlex.split(os.environ.get("COMFYUI_ARGS", "")),
     ]
     log = base / "server.log"
     with log.open("wb") as output:

@@ -129,6 +129,18 @@ def test_a_changed_model_file_is_loaded_again(comfy: Any, ours: Any, base: Promp
     assert comfy.run(prompt).end == "execution_success"
 
 
+def test_folders_of_extra_model_paths_are_searched(comfy: Any, ours: Any, base: Prompt) -> None:
+    folder = comfy.base / "more models"
+    folder.mkdir()
+    shutil.copy(ROOT / "psfr_core" / "assets" / "psfrgan_256.safetensors", folder / "elsewhere.safetensors")
+    prompt = base | {
+        "m": ours("PSFR_LoadModels", preset="custom", generator="elsewhere.safetensors"),
+        "r": whole(ours, ["i", 0]),
+        "n": node("PreviewAny", source=["r", 2]),
+    }
+    assert text_of(comfy.run(prompt), "n") == "1"
+
+
 def test_unloading_all_models_changes_nothing(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {
         "r": whole(ours, ["i", 0], strength=0.83),
