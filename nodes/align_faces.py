@@ -11,6 +11,7 @@ from ..psfr_core.imaging.channels import to_rgb
 from .found_faces import FoundFaces
 from .images import to_frames, to_image
 from .previews import preview
+from .runtime import Steps
 from .schema import CATEGORY, extras, shows_preview
 from .types import FacesSocket
 
@@ -56,10 +57,10 @@ class PSFR_AlignFaces(io.ComfyNode):
     def execute(cls, image: Tensor, faces: FoundFaces, crop_size: int) -> io.NodeOutput:
         frames = to_frames(image)
         faces = faces.in_frames(frames)
-        crops = [
-            aligned.crop
-            for frame, found in zip(frames, faces.frames, strict=True)
-            for aligned in align_faces(to_rgb(frame).clamp(0, 1), found, crop_size)
-        ]
+        steps = Steps(len(frames))
+        crops: list[Tensor] = []
+        for index, (frame, found) in enumerate(zip(frames, faces.frames, strict=True), start=1):
+            crops += [aligned.crop for aligned in align_faces(to_rgb(frame).clamp(0, 1), found, crop_size)]
+            steps(index, steps.total)
         batch = to_image(crops or [torch.zeros(3, crop_size, crop_size)])
         return io.NodeOutput(batch, faces, faces.count, ui=preview(batch))

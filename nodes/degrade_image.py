@@ -74,7 +74,7 @@ class PSFR_DegradeImage(io.ComfyNode):
             degraded.append(torch.cat([pair.lq, alpha.float()]))
             targets.append(torch.cat([pair.hq, alpha.float()]))
             descriptions.append(str(drawn))
-            steps(index + 1, len(frames))
+            steps(index + 1, steps.total)
         batch = to_image(degraded)
         return io.NodeOutput(batch, to_image(targets), "\n".join(descriptions), ui=preview(batch))
 

@@ -83,7 +83,8 @@ class PSFR_DetectFaces(io.ComfyNode):
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         frames = to_frames(image)
-        found = _detect(frames, detector, DetectionOptions(min_score=confidence or None, tiles=tiles))
+        steps = Steps(2 * len(frames))  # found, and drawn
+        found = _detect(frames, detector, DetectionOptions(min_score=confidence or None, tiles=tiles), steps)
         options = SelectionOptions(min_size=min_size)
         chosen = [
             select_faces(faces, Size.of(frames), options, frame_mask)
@@ -91,7 +92,7 @@ class PSFR_DetectFaces(io.ComfyNode):
         ]
         faces = FoundFaces.of(chosen, frames)
         check_face_count(faces.count, choice(NoFace, no_face))
-        overlay = to_image([_overlay(frame, found) for frame, found in zip(frames, chosen, strict=True)])
+        overlay = to_image(_draw(frames, faces, steps))
         shown = overlay[faces.picture_frame : faces.picture_frame + 1]
         return io.NodeOutput(faces, _bounding_boxes(faces), faces.count, overlay, ui=preview(shown))
 
@@ -139,10 +140,11 @@ def check_face_count(count: int, no_face: NoFace) -> None:
         )
 
 
-def _detect(frames: Tensor, hosted: HostedNetwork[nn.Module], options: DetectionOptions) -> list[list[Face]]:
+def _detect(
+    frames: Tensor, hosted: HostedNetwork[nn.Module], options: DetectionOptions, steps: Steps
+) -> list[list[Face]]:
     detector = make_detector(hosted.network, options)
     found: list[list[Face]] = []
-    steps = Steps(len(frames))
 
     def search(images: Tensor) -> list[list[Face]]:
         return with_smaller_batches(
@@ -152,12 +154,16 @@ def _detect(frames: Tensor, hosted: HostedNetwork[nn.Module], options: Detection
     with on_device(hosted):
         for batch in frames.split(batch_limit()):
             found += search(torch.stack([to_rgb(frame).clamp(0, 1) for frame in batch]))
-            steps(len(found), len(frames))
+            steps(len(found), steps.total)
     return found
 
 
-def _overlay(frame: Tensor, faces: list[Face]) -> Tensor:
-    return draw_faces(to_rgb(frame).clamp(0, 1), faces)
+def _draw(frames: Tensor, faces: FoundFaces, steps: Steps) -> list[Tensor]:
+    drawn: list[Tensor] = []
+    for frame, found in zip(frames, faces.frames, strict=True):
+        drawn.append(draw_faces(to_rgb(frame).clamp(0, 1), found))
+        steps(len(frames) + len(drawn), steps.total)
+    return drawn
 
 
 def _bounding_boxes(faces: FoundFaces) -> list[list[dict[str, float | str]]]:

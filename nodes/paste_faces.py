@@ -19,6 +19,7 @@ from .found_faces import FoundFaces
 from .images import to_frames, to_image, to_mask, to_rgb_batch
 from .inputs import parse_map_input, regions_input, strength_input
 from .previews import preview
+from .runtime import Steps
 from .schema import CATEGORY, extras, shows_preview
 from .types import FacesSocket, PasteOptionsSocket
 
@@ -76,11 +77,13 @@ class PSFR_PasteFacesBack(io.ComfyNode):
         restored = to_rgb_batch(crops)
         masks = strength * crop_masks(restored.shape[-1], options or PasteOptions(), parse_map)
         masks = masks.expand(len(restored), -1, -1, -1)
+        steps = Steps(len(frames))
         results: list[PasteResult] = []
         first = 0
         for frame, found in zip(frames, faces.frames, strict=True):
             part = slice(first, first := first + len(found))
             results.append(_paste(frame, found, restored[part], masks[part]))
+            steps(len(results), steps.total)
         pasted = to_image([result.image for result in results])
         return io.NodeOutput(pasted, to_mask([result.mask for result in results]), ui=preview(pasted))
 

@@ -186,6 +186,26 @@ def test_progress_counts_parsed_and_restored_faces_of_each_frame(
     assert shown == [0, 500, 1000, 1000, 2000, 2500, 3000]
 
 
+@pytest.mark.parametrize("node_id", ["PSFR_DetectFaces", "PSFR_AlignFaces", "PSFR_PasteFacesBack", "PSFR_DegradeImage"])
+def test_cancel_stops_every_step_at_the_next_frame(
+    run: Run, models: dict[str, Any], portrait: Tensor, host: Host, node_id: str
+) -> None:
+    batch = portrait.repeat(3, 1, 1, 1)
+    faces = run("PSFR_DetectFaces", image=batch, detector=models["detector"]).args[0]
+    inputs = {
+        "PSFR_DetectFaces": {"detector": models["detector"]},
+        "PSFR_AlignFaces": {"faces": faces},
+        "PSFR_PasteFacesBack": {"faces": faces, "crops": batch},
+        "PSFR_DegradeImage": {},
+    }[node_id]
+    shown = host("comfy.utils").shown
+    shown.clear()
+    host("comfy.model_management").interrupted = True
+    with pytest.raises(host("comfy.model_management").InterruptProcessingException):
+        run(node_id, image=batch, **inputs)
+    assert shown == []  # Cancel was heard when the first frame was done
+
+
 @pytest.mark.parametrize("face", [1, 2])
 def test_cancel_stops_before_the_next_face(
     run: Run, models: dict[str, Any], portrait: Tensor, host: Host, monkeypatch: pytest.MonkeyPatch, face: int

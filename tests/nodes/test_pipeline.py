@@ -39,6 +39,23 @@ def test_one_node_equals_the_steps_and_the_library(
     assert (whole - portrait).abs().max() > 0.1
 
 
+def test_faces_of_many_frames_go_back_into_their_own(
+    run: Run, models: dict[str, Any], portrait: Tensor, detected: Any
+) -> None:
+    small = torch.full_like(portrait, 0.2)
+    small[:, 64:192, 64:192] = portrait[:, ::2, ::2]
+    batch = torch.cat([portrait, torch.full_like(portrait, 0.5), small, portrait.flip(2)])
+    faces = run("PSFR_DetectFaces", image=batch, detector=models["detector"]).args[0]
+    assert [len(found) for found in faces.frames] == [1, 0, 1, 1]
+    pasted, _ = steps(run, models, batch, faces)
+    # Several crops at once are resized and blurred in another order of additions than one.
+    torch.testing.assert_close(
+        pasted, run("PSFR_RestoreFacesInImage", image=batch, **models).args[0], atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(pasted[0], steps(run, models, portrait, detected[0])[0][0], atol=1e-5, rtol=0)
+    assert torch.equal(pasted[1], batch[1])
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_batch_of_any_image_keeps_all_but_the_faces(
