@@ -153,6 +153,7 @@ def test_unloading_all_models_changes_nothing(comfy: Any, ours: Any, base: Promp
     run = comfy.run(prompt)
     assert not run.cached
     assert text_of(run, "p") == before
+    assert "leak" not in comfy.log.read_text(errors="replace")
 
 
 def test_cancel_ends_a_long_run_and_the_next_one_works(comfy: Any, ours: Any, base: Prompt) -> None:
