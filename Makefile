@@ -12,6 +12,9 @@ TRAIN = MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 $(BI
 SETS = --faces $(DATA)/faces/omi $(DATA)/faces/faker --labels $(DATA)/labels/omi $(DATA)/labels/faker \
 	--val-faces $(DATA)/faces/omi_val --val-labels $(DATA)/labels/omi_val --licence CC-BY-NC-SA-4.0
 PIXEL_ONLY = --style 0 --adversarial 0 --feature-matching 0
+GENERATOR_256 = $(SETS) --channels 192 128 96 64 32 --parser $(RUNS)/parser/parser.safetensors \
+	--pixel 10 --perceptual 0.005 --style 1 --adversarial 0 --feature-matching 0 --feature-window 128 \
+	--features $(DATA)/weights/vgg16_features_imagenet.safetensors --batch-size 4 --betas 0.5 0.99 --ema-decay 0.998
 
 .PHONY: demo test test-comfyui lint locales train-lite clean
 
@@ -47,7 +50,7 @@ lint: $(VENV)/installed-dev
 locales: $(VENV)/installed-dev
 	$(BIN)/pytest tests/nodes/test_names_and_strings.py --write-strings
 
-# The bundled models: about three hours on two CPU cores. Interrupted runs go on where they were.
+# The bundled models: about five hours on two CPU cores. Interrupted runs go on where they were.
 train-lite: $(VENV)/installed
 	$(TRAIN) parser --out $(RUNS)/parser $(SETS) --batch-size 4 --steps 4200 --learning-rate 5e-4
 	$(TRAIN) detector --out $(RUNS)/detector $(SETS) --backgrounds $(BACKGROUNDS) --steps 4500 \
@@ -56,10 +59,12 @@ train-lite: $(VENV)/installed
 		--steps 1000 --learning-rate 1e-3 --betas 0.5 0.99
 	$(TRAIN) generator --out $(RUNS)/generator_128 $(SETS) $(PIXEL_ONLY) --channels 192 128 96 64 \
 		--steps 1000 --learning-rate 8e-4 --betas 0.5 0.99 --start-from $(RUNS)/generator_64/generator.safetensors
-	$(TRAIN) generator --out $(RUNS)/generator_256 $(SETS) --channels 192 128 96 64 32 --parser $(RUNS)/parser/parser.safetensors \
-		--pixel 10 --perceptual 0.005 --style 1 --adversarial 0 --feature-matching 0 --feature-window 128 \
-		--features $(DATA)/weights/vgg16_features_imagenet.safetensors --batch-size 4 --steps 2600 --learning-rate 5e-4 \
-		--betas 0.5 0.99 --ema-decay 0.998 --start-from $(RUNS)/generator_128/generator.safetensors
+	$(TRAIN) generator --out $(RUNS)/generator_256_a $(GENERATOR_256) --steps 2600 --learning-rate 5e-4 \
+		--start-from $(RUNS)/generator_128/generator.safetensors
+	$(TRAIN) generator --out $(RUNS)/generator_256_b $(GENERATOR_256) --steps 3000 --learning-rate 4e-4 \
+		--start-from $(RUNS)/generator_256_a/generator.safetensors
+	$(TRAIN) generator --out $(RUNS)/generator_256_c $(GENERATOR_256) --steps 2200 --learning-rate 5e-4 --seed 7 \
+		--start-from $(RUNS)/generator_256_b/generator.safetensors
 
 clean:
 	rm -rf $(VENV) demo

@@ -66,7 +66,7 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
         size_bytes=5_330_798,
-        sha256="b89bac1143e3ff549412d7eb135de590e9f8bffbf6ff9a34da7e773edcda40de",
+        sha256="8c17b13d13794ffcd52ff8c39a156fdfbfaa59986c269c3573980f2e2230c619",
     ),
     ModelFile(
         name="parsenet-256",
