@@ -76,8 +76,9 @@ class PSFR_CompareImages(io.ComfyNode):
             "LPIPS": float(_distances(lpips, images, references).mean()) if lpips else math.nan,
         }
         difference = to_image(difference_picture(images, references, gain))
-        shown = preview(difference).as_dict() | {"text": [_report(values)]}
-        return io.NodeOutput(_report(values), *values.values(), difference, ui=shown)
+        report = _report(values)
+        shown = preview(difference).as_dict() | {"text": [report]}
+        return io.NodeOutput(report, *values.values(), difference, ui=shown)
 
 
 def _report(values: dict[str, float]) -> str:

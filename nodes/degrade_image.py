@@ -68,11 +68,11 @@ class PSFR_DegradeImage(io.ComfyNode):
         targets: list[Tensor] = []
         descriptions: list[str] = []
         for index, frame in enumerate(frames):
-            hq, alpha = split_alpha(frame.cpu())
+            hq, alpha = split_alpha(frame.cpu().float())
             drawn = sample_degradation(config, min(Size.of(hq)), torch.Generator().manual_seed(seed + index))
-            pair = apply_degradation(hq.float().clamp(0, 1), drawn)
-            degraded.append(torch.cat([pair.lq, alpha.float()]))
-            targets.append(torch.cat([pair.hq, alpha.float()]))
+            pair = apply_degradation(hq.clamp(0, 1), drawn)
+            degraded.append(torch.cat([pair.lq, alpha]))
+            targets.append(torch.cat([pair.hq, alpha]))
             descriptions.append(str(drawn))
             steps(index + 1, steps.total)
         batch = to_image(degraded)

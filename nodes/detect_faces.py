@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from comfy_api.latest import io
 from torch import Tensor, nn
@@ -143,12 +145,11 @@ def check_face_count(count: int, no_face: NoFace) -> None:
 def _detect(
     frames: Tensor, hosted: HostedNetwork[nn.Module], options: DetectionOptions, steps: Steps
 ) -> list[list[Face]]:
-    detector = make_detector(hosted.network, options)
     found: list[list[Face]] = []
 
     def search(images: Tensor) -> list[list[Face]]:
         return with_smaller_batches(
-            lambda size: [faces for part in images.split(size) for faces in detector.detect(part)]
+            lambda size: make_detector(hosted.network, replace(options, batch_size=size)).detect(images)
         )
 
     with on_device(hosted):

@@ -15,6 +15,7 @@ from .detection.face import Face
 from .errors import InputError, OptionError
 from .geometry.box import Size
 from .imaging.resize import resize
+from .metrics.image_pair import check_pair
 from .parsing.labels import FaceRegion
 from .parsing.parse_map import ParseMap
 
@@ -56,11 +57,7 @@ def overlay_parse_map(images: Tensor, parse_map: ParseMap, opacity: float = 0.5)
 
 def difference_picture(images: Tensor, references: Tensor, gain: float = 1.0) -> Tensor:
     """Where and how much two batches (B, 3, H, W) of one shape differ: ``gain`` times the absolute difference, in [0, 1]."""
-    check_shape(images, "B 3 H W", "images")
-    if images.shape != references.shape:
-        raise InputError(
-            f"images and references must have the same shape, got {tuple(images.shape)} and {tuple(references.shape)}."
-        )
+    check_pair(images, references)
     return ((images - references).abs() * gain).clamp(0, 1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,14 +21,26 @@ from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.restoration.models import RestorationModels
 
 
+def load_file(name: str, path: Path) -> ModuleType:
+    """The module or package in a file, under a name of its own."""
+    folder = [str(path.parent)] if path.name == "__init__.py" else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folder)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    sys.modules[name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
+
+
 def load_beside(name: str) -> ModuleType:
     """A module of this folder that is no test."""
     path = Path(__file__).parent / name
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    sys.modules[path.stem] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)  # type: ignore[union-attr]
-    return module
+    return load_file(path.stem, path)
+
+
+@pytest.fixture(scope="session")
+def load_module() -> Callable[[str, Path], ModuleType]:
+    """``load_file``, for the tests in folders below."""
+    return load_file
 
 
 @pytest.fixture(scope="session")

@@ -75,21 +75,18 @@ def restore_image(
             raise NoFaceError(_no_face(image))
         nothing = colours.new_zeros(0, 3, models.crop_size, models.crop_size)
         return RestorationResult(image.clone(), torch.zeros_like(colours[:1]), [], None, nothing)
-    crops = torch.stack([face.crop for face in aligned])
-    device = models.generator.const_input.device
+    crops = torch.stack([face.crop for face in aligned]).to(models.generator.const_input.device)
     steps = 2 * len(crops)
     if parse_maps is None:
-        parse_maps = parse_faces(
-            crops.to(device), models.parse_net, options.batch_size, progress=part_of(progress, 0, steps)
-        )
+        parse_maps = parse_faces(crops, models.parse_net, options.batch_size, progress=part_of(progress, 0, steps))
     restored = enhance_faces(
-        crops.to(device),
+        crops,
         parse_maps,
         models.generator,
         batch_size=options.batch_size,
         progress=part_of(progress, len(crops), steps),
     )
-    restored = match_colors(restored, crops.to(device), options.color_match)
+    restored = match_colors(restored, crops, options.color_match)
     masks = options.strength * crop_masks(models.crop_size, options.paste, parse_maps)
     pasted = paste_faces(image, aligned, restored, masks)
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,32 +19,20 @@ STAND_IN = Path(__file__).parent / "stand_in"
 PACK = "/custom_nodes/psfr pack"  # ComfyUI takes the path as the name
 
 
-def load_file(name: str, path: Path) -> ModuleType:
-    """The module or package in a file, under a name of its own."""
-    folder = [str(path.parent)] if path.name == "__init__.py" else None
-    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folder)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-strings", action="store_true", help="check in what the schemas say")
 
 
 @pytest.fixture(scope="session")
-def pack() -> Iterator[Callable[[str], ModuleType]]:
+def pack(load_module: Callable[[str, Path], ModuleType]) -> Iterator[Callable[[str], ModuleType]]:
     """A function that gives a module of the pack: ``pack("nodes.runtime")``, ``pack("psfr_core.errors")``."""
     before = dict(sys.modules)
     for name in ("folder_paths", "comfy", "comfy_api"):
         path = STAND_IN / name
-        load_file(name, path / "__init__.py" if path.is_dir() else path.with_suffix(".py"))
+        load_module(name, path / "__init__.py" if path.is_dir() else path.with_suffix(".py"))
     for name in ("comfy_api.latest", "comfy.model_management", "comfy.model_patcher", "comfy.utils"):
         importlib.import_module(name)
-    load_file(PACK, ROOT / "__init__.py")
+    load_module(PACK, ROOT / "__init__.py")
     yield lambda name: importlib.import_module(f"{PACK}.{name}")
     for name in set(sys.modules) - set(before):
         del sys.modules[name]
