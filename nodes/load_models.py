@@ -152,17 +152,17 @@ def _named(preset: str, generator: str, parser: str, detector: str) -> dict[Mode
 
 
 def _generator(path: Path, precision: str) -> HostedNetwork[PsfrGenerator]:
-    network = load_generator(path).to(choice(Precision, precision).dtype)
-    return HostedNetwork.of(network, network.config.size)
+    network = load_generator(path)
+    return HostedNetwork.of(network, network.config.size, choice(Precision, precision))
 
 
 def _parser(path: Path, precision: str) -> HostedNetwork[ParseNet]:
-    network = load_parse_net(path).to(choice(Precision, precision).dtype)
-    return HostedNetwork.of(network, network.config.size)
+    network = load_parse_net(path)
+    return HostedNetwork.of(network, network.config.size, choice(Precision, precision))
 
 
 def _detector(path: Path) -> HostedNetwork[nn.Module]:
-    return HostedNetwork.of(load_detector_network(path), _DETECTION_SIDE)
+    return HostedNetwork.of(load_detector_network(path), _DETECTION_SIDE, Precision.FLOAT32)
 
 
 def _file_input(kind: ModelKind, when: str = "") -> io.Combo.Input:
@@ -180,7 +180,7 @@ def _precision_input() -> io.Combo.Input:
         "precision",
         options=Precision,
         default=Precision.AUTO,
-        tooltip="Numbers to compute with. auto: what ComfyUI prefers on this device; float32 on a CPU.",
+        tooltip="Numbers to compute with. auto: what ComfyUI prefers on this device; on a CPU bfloat16 if that is fast there.",
     )
 
 

@@ -15,6 +15,8 @@ import comfy.utils
 import torch
 from torch import nn
 
+from ..psfr_core.batches import usual_batch_size
+from ..psfr_core.networks.inference.optimize import fastest_dtype, optimize_for_inference
 from ..psfr_core.progress import Progress
 
 N = TypeVar("N", bound=nn.Module)
@@ -22,7 +24,6 @@ T = TypeVar("T")
 
 # About six maps of 64 float32 channels are alive at once inside the networks, at the side of the picture they see.
 _BYTES_PER_PIXEL = 6 * 64 * 4
-_ITEMS_AT_ONCE = 4
 _THOUSANDTHS = 1000
 
 
@@ -40,6 +41,8 @@ class Precision(str, Enum):
         if self is not Precision.AUTO:
             return getattr(torch, self.value)
         device = management.get_torch_device()
+        if management.is_device_cpu(device) and not getattr(management, "FORCE_FP32", False):
+            return fastest_dtype(device)  # ComfyUI itself never leaves float32 on a CPU
         if management.should_use_bf16(device):
             return torch.bfloat16
         return torch.float16 if management.should_use_fp16(device) else torch.float32
@@ -57,13 +60,13 @@ class HostedNetwork(Generic[N]):
     patcher: Any
 
     @classmethod
-    def of(cls, network: N, side: int) -> HostedNetwork[N]:
-        """``network`` under ComfyUI's care, which begins on the device where unused models wait."""
+    def of(cls, network: N, side: int, precision: Precision) -> HostedNetwork[N]:
+        """``network``, optimised for inference, under ComfyUI's care, which begins on the device where unused models wait."""
+        load_device = management.get_torch_device()
+        network = optimize_for_inference(network, load_device, precision.dtype)
         # Looked up at each call: ComfyUI replaces the class after the packs are imported.
         patcher_class = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-        patcher = patcher_class(
-            network, load_device=management.get_torch_device(), offload_device=management.unet_offload_device()
-        )
+        patcher = patcher_class(network, load_device=load_device, offload_device=management.unet_offload_device())
         return cls(network, side, patcher)
 
 
@@ -84,8 +87,8 @@ def on_device(*hosted: HostedNetwork[Any]) -> Generator[None]:
 
 
 def batch_limit() -> int:
-    """How many pictures go through a network at once: one on a CPU, where more are no faster and cannot be cancelled."""
-    return 1 if management.is_device_cpu(management.get_torch_device()) else _ITEMS_AT_ONCE
+    """How many pictures go through a network at once, at most."""
+    return usual_batch_size(management.get_torch_device())
 
 
 def with_smaller_batches(work: Callable[[int], T]) -> T:

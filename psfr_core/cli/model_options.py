@@ -25,7 +25,11 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, networks: bool = Tru
     if networks:
         group.add_argument("--generator", default="psfrgan-256", help="default: psfrgan-256, bundled")
         group.add_argument("--parser", default="parsenet-256", help="default: parsenet-256, bundled")
-        group.add_argument("--dtype", choices=_DTYPES, default="float32", help="of generator and parser")
+        group.add_argument(
+            "--dtype",
+            choices=_DTYPES,
+            help="of generator and parser; default: bfloat16 on CPUs made for it, else float32",
+        )
     group.add_argument("--detector", help="default: a RetinaFace that is at hand, else compact-face, bundled")
     group.add_argument(
         "--models-folder", type=Path, action="append", default=[], help="look here for models; repeatable"
@@ -48,7 +52,7 @@ def take_models(args: argparse.Namespace) -> RestorationModels:
         detection=take_options(args, DetectionOptions, skip=_SKIPPED),
         folders=args.models_folder,
         device=args.device,
-        dtype=getattr(torch, args.dtype),
+        dtype=getattr(torch, args.dtype) if args.dtype else None,
         download=args.download,
     )
 

@@ -31,13 +31,15 @@ def run(args: argparse.Namespace) -> int:
 
     Writes NAME.png and NAME_color.png for an aligned face, else NAME_0.png, NAME_0_crop.png, NAME_0_color.png for each face.
     """
+    from ..networks.inference.optimize import fastest_dtype, optimize_for_inference
     from ..weights.loader import load_parse_net
 
     if args.size is not None and args.size < 1:
         raise OptionError(f"--size must be at least 1 pixel, got {args.size}.")
     plan = plan_outputs(args.inputs, args.output, ".png", lambda target: [target, _colours(target)])
     device = take_device(args)
-    parse_net = load_parse_net(args.parser, folders=args.models_folder, download=args.download).to(device)
+    parse_net = load_parse_net(args.parser, folders=args.models_folder, download=args.download)
+    parse_net = optimize_for_inference(parse_net, device, fastest_dtype(device)).to(device)
     size = args.size or parse_net.config.size
     detector = None if args.aligned else take_detector(args)
     written: list[Path] = []

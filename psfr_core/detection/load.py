@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..networks.compact_face_net import CompactFaceNet
+from ..networks.inference.optimize import optimize_for_inference
 from ..weights.loader import load_detector_network
 from ..weights.locate import find_model_file
 from ..weights.manifest import model_file
@@ -39,8 +40,9 @@ def load_detector(
     works, else the bundled detector; nothing is downloaded for that. Errors are those of ``load_detector_network``.
     """
     chosen = default_detector(folders) if source is None else source
-    network = load_detector_network(chosen, folders=folders, download=download).to(device or "cpu")
-    return make_detector(network, options)
+    device = device or "cpu"
+    network = load_detector_network(chosen, folders=folders, download=download)
+    return make_detector(optimize_for_inference(network, device, torch.float32).to(device), options)
 
 
 def make_detector(network: nn.Module, options: DetectionOptions | None = None) -> FaceDetector:

@@ -57,20 +57,29 @@ class ParseNet(nn.Module):
         self.config = config
         finest, coarsest = config.channels[0], config.channels[-1]
         self.encoder = nn.Sequential(
-            _Conv(3, finest), *(_ResidualBlock(fine, coarse, down=True) for fine, coarse in pairwise(config.channels))
+            ReflectConv(3, finest),
+            *(ResidualBlock(fine, coarse, down=True) for fine, coarse in pairwise(config.channels)),
         )
-        self.body = nn.Sequential(*(_ResidualBlock(coarsest, coarsest) for _ in range(config.residual_blocks)))
+        self.body = nn.Sequential(*(ResidualBlock(coarsest, coarsest) for _ in range(config.residual_blocks)))
         self.decoder = nn.Sequential(
-            *(_ResidualBlock(coarse, fine, up=True) for coarse, fine in pairwise(reversed(config.channels)))
+            *(ResidualBlock(coarse, fine, up=True) for coarse, fine in pairwise(reversed(config.channels)))
         )
-        self.out_img_conv = _Conv(finest, 3)
-        self.out_mask_conv = _Conv(finest, PARSE_CLASSES)
+        self.out_img_conv: nn.Module = ReflectConv(finest, 3)
+        self.out_mask_conv: nn.Module = ReflectConv(finest, PARSE_CLASSES)
 
     def forward(self, lq: Tensor) -> tuple[Tensor, Tensor]:
         """Parse logits (B, 19, H, W) and the reconstructed face (B, 3, H, W) in about [-1, 1].
 
         ``lq`` (B, 3, H, W) is RGB in [-1, 1]; H and W are ``config.size`` in normal use, and multiples of ``config.size`` / 32.
         """
+        features = self._features(lq)
+        return self.out_mask_conv(features), self.out_img_conv(features)
+
+    def parse_logits(self, lq: Tensor) -> Tensor:
+        """The parse logits alone, without the work for the face that only training looks at."""
+        return self.out_mask_conv(self._features(lq))
+
+    def _features(self, lq: Tensor) -> Tensor:
         check_shape(lq, "B 3 H W", "lq")
         multiple = self.config.size // COARSEST_SIZE
         if lq.shape[2] % multiple or lq.shape[3] % multiple:
@@ -79,26 +88,25 @@ class ParseNet(nn.Module):
                 f"got {lq.shape[3]} x {lq.shape[2]}. Resize the face to {self.config.size} x {self.config.size}."
             )
         features = self.encoder(lq)
-        features = self.decoder(features + self.body(features))
-        return self.out_mask_conv(features), self.out_img_conv(features)
+        return self.decoder(features + self.body(features))
 
 
-class _ResidualBlock(nn.Module):
+class ResidualBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, *, down: bool = False, up: bool = False) -> None:
         super().__init__()
         if down or up:
-            self.shortcut_func: nn.Module = _Conv(in_channels, out_channels, down=down, up=up)
+            self.shortcut_func: nn.Module = ReflectConv(in_channels, out_channels, down=down, up=up)
         else:
             self.shortcut_func = nn.Identity()
-        self.conv1 = _Conv(in_channels, out_channels, up=up, normed=True)
-        self.conv2 = _Conv(out_channels, out_channels, down=down, normed=True)
+        self.conv1 = ReflectConv(in_channels, out_channels, up=up, normed=True)
+        self.conv2 = ReflectConv(out_channels, out_channels, down=down, normed=True)
 
     def forward(self, features: Tensor) -> Tensor:
         residual = F.leaky_relu(self.conv1(features), LEAKY_SLOPE)
         return self.shortcut_func(features) + self.conv2(residual)
 
 
-class _Conv(nn.Module):
+class ReflectConv(nn.Module):
     """Reflection-padded 3x3 convolution, halving or doubling the size on the way; batch norm replaces the bias."""
 
     def __init__(

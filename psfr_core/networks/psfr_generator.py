@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..checks import check_shape
 from ..errors import InputError, OptionError
-from .spade import SpadeResBlock
+from .spade import ReferenceLayer, SpadeResBlock
 
 BASE_SIZE = 16  # side of the constant input
 PARSE_CLASSES = 19
@@ -67,7 +67,7 @@ class PsfrGenerator(nn.Module):
             )
             for coarse, fine in pairwise(channels[:-1])
         )
-        self.img_out = nn.Conv2d(last, 3, 3, padding=1)
+        self.img_out: nn.Module = nn.Conv2d(last, 3, 3, padding=1)
 
     def _block(self, channels: int) -> SpadeResBlock:
         return SpadeResBlock(channels, REFERENCE_CHANNELS, self.config.modulation_channels)
@@ -79,15 +79,20 @@ class PsfrGenerator(nn.Module):
         other inputs of the form (16 * 2^k) are resized to each scale all the same.
         """
         _check_inputs(lq, parse_one_hot)
-        reference = torch.cat([lq, parse_one_hot.to(lq.dtype)], dim=1)
+        reference = _in_layout_of(self.const_input, torch.cat([lq, parse_one_hot.to(lq.dtype)], dim=1))
         features = self.const_input.expand(len(lq), -1, -1, -1)
         for stage in (self.head, *self.body):
             for layer in stage.children():
-                if isinstance(layer, SpadeResBlock):
+                if isinstance(layer, ReferenceLayer):
                     features = layer(features, _resize_reference(reference, features.shape[-1]))
                 else:
                     features = layer(features)
         return self.img_out(features)
+
+
+def _in_layout_of(other: Tensor, images: Tensor) -> Tensor:
+    is_channels_last = other.is_contiguous(memory_format=torch.channels_last)
+    return images.contiguous(memory_format=torch.channels_last) if is_channels_last else images
 
 
 def _resize_reference(reference: Tensor, side: int) -> Tensor:

@@ -27,7 +27,11 @@ class SpadeNorm(nn.Module):
         return self.gamma_conv(hidden) * F.instance_norm(features) + self.beta_conv(hidden)
 
 
-class SpadeResBlock(nn.Module):
+class ReferenceLayer(nn.Module):
+    """A layer that sees the reference as well: called with features (B, C, H, W) and the reference of their size."""
+
+
+class SpadeResBlock(ReferenceLayer):
     """Two modulated convolutions beside an identity connection; keeps size and channels."""
 
     def __init__(self, channels: int, reference_channels: int, hidden_channels: int) -> None:

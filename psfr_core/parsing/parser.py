@@ -9,26 +9,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..batches import check_batch_size, usual_batch_size
 from ..checks import check_float, check_shape
-from ..errors import OptionError
 from ..networks.parse_net import ParseNet
 from ..progress import Progress
 from .parse_map import ParseMap
 
 
 def parse_faces(
-    crops: Tensor, parse_net: ParseNet, batch_size: int = 4, *, progress: Progress | None = None
+    crops: Tensor, parse_net: ParseNet, batch_size: int | None = None, *, progress: Progress | None = None
 ) -> ParseMap:
     """The parse maps of aligned face crops (B, 3, S, S), RGB in [0, 1], at their size and on their device.
 
-    The network sees the crops at its own size and in its own precision, ``batch_size`` at a time; where the sizes
-    differ its scores are resized, so that the regions' edges stay smooth. ``progress`` is called with the number of faces
-    done after each batch, and may raise to stop. Source: section 3.2 of the paper.
+    The network sees the crops at its own size and in its own precision, ``batch_size`` at a time (None: what suits its device);
+    where the sizes differ its scores are resized, so that the regions' edges stay smooth. ``progress`` is called with the
+    number of faces done after each batch, and may raise to stop. Source: section 3.2 of the paper.
     """
     check_shape(crops, "B 3 S S", "crops")
     check_float(crops, "crops")
-    if batch_size < 1:
-        raise OptionError(f"batch_size must be at least 1, got {batch_size}.")
+    check_batch_size(batch_size)
+    batch_size = batch_size or usual_batch_size(next(parse_net.parameters()).device)
     labels: list[Tensor] = []
     with torch.no_grad(), _evaluating(parse_net):
         for start in range(0, len(crops), batch_size):
@@ -41,7 +41,7 @@ def parse_faces(
 def _parse_batch(crops: Tensor, parse_net: ParseNet) -> ParseMap:
     weight = next(parse_net.parameters())
     inputs = _resized(crops.float().clamp(0, 1), parse_net.config.size) * 2 - 1
-    parse_logits, _ = parse_net(inputs.to(weight))
+    parse_logits = parse_net.parse_logits(inputs.to(weight))
     return ParseMap.from_logits(_resized(parse_logits.float(), crops.shape[-1]))
 
 

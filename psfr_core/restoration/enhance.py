@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..batches import check_batch_size, usual_batch_size
 from ..checks import check_float, check_shape
-from ..errors import InputError, OptionError, PsfrError
+from ..errors import InputError, PsfrError
 from ..geometry.box import Size
 from ..imaging.resize import resize
 from ..networks.psfr_generator import PsfrGenerator
@@ -20,17 +21,19 @@ def enhance_faces(
     parse_map: ParseMap,
     generator: PsfrGenerator,
     *,
-    batch_size: int = 4,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
     """Restored faces (B, 3, S, S) in [0, 1], float32, from aligned ``crops`` (B, 3, S, S), RGB in [0, 1], and their parse map.
 
-    Crops and map of another size than the generator's are resized, and the result comes back in the size of the crops.
-    ``progress`` is called with the number of faces done after each batch, and may raise to stop. Raises InputError for
-    crops and maps that do not belong together, PsfrError when the generator gives no finite numbers.
-    Source: paper, section 3.1.
+    Crops and map of another size than the generator's are resized, and the result comes back in the size of the crops. They go
+    through it ``batch_size`` at a time (None: what suits its device). ``progress`` is called with the number of faces done
+    after each batch, and may raise to stop. Raises InputError for crops and maps that do not belong together, PsfrError when
+    the generator gives no finite numbers. Source: paper, section 3.1.
     """
-    _check_inputs(crops, parse_map, batch_size)
+    _check_inputs(crops, parse_map)
+    check_batch_size(batch_size)
+    batch_size = batch_size or usual_batch_size(generator.const_input.device)
     restored: list[Tensor] = []
     for start in range(0, len(crops), batch_size):
         batch = slice(start, start + batch_size)
@@ -54,11 +57,9 @@ def _resized(images: Tensor, side: int) -> Tensor:
     return resize(images, Size(side, side))
 
 
-def _check_inputs(crops: Tensor, parse_map: ParseMap, batch_size: int) -> None:
+def _check_inputs(crops: Tensor, parse_map: ParseMap) -> None:
     check_shape(crops, "B 3 S S", "crops")
     check_float(crops, "crops")
     check_shape(parse_map.labels, "B S S", "parse map labels")
     if len(parse_map) != len(crops):
         raise InputError(f"There are {len(crops)} crops but {len(parse_map)} parse maps: each face needs its own.")
-    if batch_size < 1:
-        raise OptionError(f"batch_size must be at least 1, got {batch_size}.")

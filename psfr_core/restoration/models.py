@@ -13,6 +13,7 @@ from ..detection.face import FaceDetector
 from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.options import DetectionOptions
 from ..errors import OptionError
+from ..networks.inference.optimize import fastest_dtype, optimize_for_inference
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PsfrGenerator
 from ..weights.loader import load_generator, load_parse_net
@@ -69,19 +70,21 @@ def load_models(
     detection: DetectionOptions | None = None,
     folders: Sequence[str | Path] = (),
     device: str | torch.device | None = None,
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     download: bool = False,
 ) -> RestorationModels:
     """The models by their known names or the paths of their files; without arguments, those that come with the package.
 
     ``detector`` None takes a RetinaFace when one is at hand and the bundled detector otherwise. Known models are looked for in
     ``folders`` and the default folder; ``download`` allows to fetch missing ones. ``device`` None is the best one there is;
-    generator and parser compute in ``dtype``, the detector in float32. Raises ModelNotFoundError, CheckpointError or DownloadError.
+    generator and parser compute in ``dtype`` (None: ``fastest_dtype``), the detector in float32. All are optimised for that
+    device and stay there: see ``optimize_for_inference``. Raises ModelNotFoundError, CheckpointError or DownloadError.
     """
     device = usable_device(device)
+    dtype = dtype or fastest_dtype(device)
     return RestorationModels(
-        load_generator(generator, folders=folders, download=download).to(device, dtype),
-        load_parse_net(parser, folders=folders, download=download).to(device, dtype),
+        optimize_for_inference(load_generator(generator, folders=folders, download=download), device, dtype).to(device),
+        optimize_for_inference(load_parse_net(parser, folders=folders, download=download), device, dtype).to(device),
         load_detector(detector, options=detection, folders=folders, device=device, download=download),
     )
 

@@ -40,7 +40,7 @@ def test_file_of_the_bundled_network_becomes_a_compact_detector(tmp_path: Path) 
     detector = load_detector(tmp_path / "mine.pth", options=options, device="cpu")
     assert isinstance(detector, CompactDetector)
     assert detector.options is options
-    assert torch.equal(detector.network.state_dict()["stem.0.weight"], network.state_dict()["stem.0.weight"])
+    assert torch.equal(detector.network.state_dict()["laterals.0.weight"], network.state_dict()["laterals.0.weight"])
     assert detector.detect(torch.zeros(2, 3, 20, 30)) == [[], []]
 
 

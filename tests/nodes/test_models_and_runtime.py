@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from psfr_core.networks.inference.optimize import fastest_dtype
+
 Run = Callable[..., Any]
 Host = Callable[[str], Any]
 ASSETS = Path(__file__).parents[2] / "psfr_core" / "assets"
@@ -146,6 +148,16 @@ def test_what_comfyui_leaves_behind_is_moved_and_moved_back(
     assert moves == [torch.device("meta"), torch.device("cpu")]
 
 
+@pytest.mark.parametrize(("forced", "expected"), [(False, fastest_dtype("cpu")), (True, torch.float32)])
+def test_precision_on_a_cpu_is_the_fastest(
+    run: Run, host: Host, monkeypatch: pytest.MonkeyPatch, forced: bool, expected: torch.dtype
+) -> None:
+    monkeypatch.setattr(host("comfy.model_management"), "FORCE_FP32", forced, raising=False)
+    generator, parser, _ = run("PSFR_LoadModels", precision="auto").args
+    assert generator.network.const_input.dtype == expected
+    assert next(parser.network.parameters()).dtype == expected
+
+
 @pytest.mark.parametrize(
     ("precision", "prefers", "expected"),
     [
@@ -159,6 +171,7 @@ def test_what_comfyui_leaves_behind_is_moved_and_moved_back(
 def test_precision(
     run: Run, host: Host, monkeypatch: pytest.MonkeyPatch, precision: str, prefers: str, expected: torch.dtype
 ) -> None:
+    monkeypatch.setattr(host("comfy.model_management"), "is_device_cpu", lambda device: False)
     if prefers:
         monkeypatch.setattr(host("comfy.model_management"), prefers, lambda device: True)
     generator, parser, detector = run("PSFR_LoadModels", precision=precision).args
@@ -167,12 +180,16 @@ def test_precision(
     assert next(detector.network.parameters()).dtype == torch.float32
 
 
-def test_bfloat16_restores_nearly_the_same(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
-    half = dict(
-        zip(("generator", "parser", "detector"), run("PSFR_LoadModels", precision="bfloat16").args, strict=True)
+def test_bfloat16_restores_nearly_the_same(run: Run, portrait: Tensor) -> None:
+    sockets = ("generator", "parser", "detector")
+    exact, rough = (
+        run(
+            "PSFR_RestoreFacesInImage",
+            image=portrait,
+            **dict(zip(sockets, run("PSFR_LoadModels", precision=precision).args, strict=True)),
+        ).args[0]
+        for precision in ("float32", "bfloat16")
     )
-    exact = run("PSFR_RestoreFacesInImage", image=portrait, **models).args[0]
-    rough = run("PSFR_RestoreFacesInImage", image=portrait, **half).args[0]
     assert rough.dtype == torch.float32
     assert 0 < (exact - rough).square().mean() < 1e-4  # 40 dB
 

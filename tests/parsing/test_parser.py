@@ -15,7 +15,7 @@ class FakeNet(ParseNet):
         super().__init__(ParseNetConfig((1,) * (size // 32).bit_length(), residual_blocks=0))
         self.given = []
 
-    def forward(self, lq):
+    def parse_logits(self, lq):
         assert lq.shape[-2:] == (self.config.size, self.config.size)
         assert not self.training
         assert not torch.is_grad_enabled()
@@ -23,7 +23,7 @@ class FakeNet(ParseNet):
         logits = lq.new_zeros(lq.shape[0], 19, *lq.shape[-2:])
         logits[:, 1] = lq[:, 0]
         logits[:, 13] = -lq[:, 0]
-        return logits, lq
+        return logits
 
 
 def half_red(batch, side):

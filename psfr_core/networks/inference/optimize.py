@@ -1,0 +1,109 @@
+"""The networks as they compute fastest, equal in all but rounding to the plain definitions they are made from."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ..parse_net import COARSEST_SIZE, ParseNet, ReflectConv, ResidualBlock
+from ..psfr_generator import BASE_SIZE, PsfrGenerator
+from ..spade import SpadeResBlock
+from .convolution import PackedConv2d, UpsampleConv2d, can_pack
+from .parse_net import FastDownBlock, FastReflectConv, FastResidualBlock, FastUpBlock
+from .spade import FastSpadeResBlock
+
+N = TypeVar("N", bound=nn.Module)
+
+
+def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.dtype) -> N:
+    """``network``, whose weights are taken over, arranged for inference in ``dtype`` on ``device``; move it there afterwards.
+
+    It is called like the one given, and gives the same but for rounding. Batch norm is worked into the convolutions, and weights
+    lie in channels_last where convolutions are fastest so. On a CPU the generator and the parsing network are rebuilt from layers
+    made for it: they cannot be moved, nor change their type, any more.
+    """
+    device = torch.device(device)
+    network = fold_batch_norm(network.eval().requires_grad_(False)).to(dtype)
+    if device.type == "mps":
+        return network
+    if device.type == "cuda":
+        return network.to(memory_format=torch.channels_last)
+    if isinstance(network, PsfrGenerator):
+        return cast(N, _fast_generator(network))
+    if isinstance(network, ParseNet):
+        return cast(N, _fast_parse_net(network))
+    return network.to(memory_format=torch.channels_last)
+
+
+def fastest_dtype(device: torch.device | str) -> torch.dtype:
+    """What networks compute fastest in and restore as well: bfloat16 on CPUs with instructions for it, else float32."""
+    return torch.bfloat16 if torch.device(device).type == "cpu" and _has_bfloat16_instructions() else torch.float32
+
+
+def _has_bfloat16_instructions() -> bool:
+    # Emulated, it would be slower than float32. Not all versions of PyTorch can tell; then it is taken as missing.
+    tests = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return can_pack(torch.bfloat16) and any(test is not None and test() for test in tests)
+
+
+def fold_batch_norm(network: N) -> N:
+    """The same ``network`` with each batch norm that follows a convolution worked into it."""
+    for module in network.modules():
+        children = list(module.named_children())
+        for (name, conv), (norm_name, norm) in pairwise(children):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, name, fuse_conv_bn_eval(conv, norm))
+                setattr(module, norm_name, nn.Identity())
+        if isinstance(module, ReflectConv) and not isinstance(module.norm, nn.Identity):
+            module.conv2d = fuse_conv_bn_eval(module.conv2d, module.norm.norm)
+            module.norm = nn.Identity()
+    return network
+
+
+@torch.no_grad()
+def _fast_generator(generator: PsfrGenerator) -> PsfrGenerator:
+    first_conv, first_block = generator.head.children()
+    generator.const_input = _frozen(first_conv(generator.const_input))  # the same for every face
+    generator.head = nn.Sequential(_Copy(), FastSpadeResBlock(cast(SpadeResBlock, first_block), BASE_SIZE))
+    side = BASE_SIZE
+    for index, stage in enumerate(generator.body):
+        _, conv, block = stage.children()
+        upsample = UpsampleConv2d(cast(nn.Conv2d, conv), (side, side))
+        side *= 2
+        generator.body[index] = nn.Sequential(upsample, FastSpadeResBlock(cast(SpadeResBlock, block), side))
+    generator.img_out = PackedConv2d(cast(nn.Conv2d, generator.img_out), (side, side), padding=(1, 1))
+    return generator
+
+
+def _fast_parse_net(parse_net: ParseNet) -> ParseNet:
+    side = parse_net.config.size
+    first, *down = parse_net.encoder.children()
+    encoder: list[nn.Module] = [FastReflectConv(cast(ReflectConv, first), side)]
+    for block in down:
+        encoder.append(FastDownBlock(cast(ResidualBlock, block), side))
+        side //= 2
+    decoder: list[nn.Module] = []
+    for block in parse_net.decoder.children():
+        decoder.append(FastUpBlock(cast(ResidualBlock, block), side))
+        side *= 2
+    parse_net.encoder, parse_net.decoder = nn.Sequential(*encoder), nn.Sequential(*decoder)
+    body = [FastResidualBlock(cast(ResidualBlock, block), COARSEST_SIZE) for block in parse_net.body.children()]
+    parse_net.body = nn.Sequential(*body)
+    parse_net.out_mask_conv = FastReflectConv(cast(ReflectConv, parse_net.out_mask_conv), side)
+    parse_net.out_img_conv = FastReflectConv(cast(ReflectConv, parse_net.out_img_conv), side)
+    return parse_net
+
+
+class _Copy(nn.Module):
+    """What goes into the first block, which overwrites it."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.clone(memory_format=torch.channels_last)
+
+
+def _frozen(tensor: Tensor) -> nn.Parameter:
+    return nn.Parameter(tensor.contiguous(memory_format=torch.channels_last), requires_grad=False)

@@ -1,0 +1,145 @@
+"""The parsing network's layers, computed a few rows at a time, with batch norm worked into the convolutions.
+
+Within a block only what the next block needs is stored at full size; a convolution's neighbourhood at the edge of a strip is
+computed twice. Borders are reflections, as in the plain network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..parse_net import ReflectConv, ResidualBlock
+from .convolution import PackedConv2d, UpsampleConv2d
+
+_STRIP_VALUES = 1 << 21  # of the widest map of a strip
+
+
+class FastReflectConv(nn.Module):
+    """A ``ReflectConv`` that keeps the size of maps of about ``side`` pixels in channels_last."""
+
+    def __init__(self, conv: ReflectConv, side: int) -> None:
+        super().__init__()
+        self.rows = _strip_rows(max(conv.conv2d.in_channels, conv.conv2d.out_channels), side)
+        self.conv = PackedConv2d(conv.conv2d, (self.rows + 2, side + 2))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C', H, W) from ``features`` (B, C, H, W)."""
+        features = features.contiguous(memory_format=torch.channels_last)
+        result = _empty(features, len(self.conv.bias), *features.shape[-2:])
+        for one, its_result in zip(features.split(1), result.split(1), strict=True):
+            for start, stop in _strips(one.shape[-2], self.rows):
+                its_result[:, :, start:stop] = self.conv(_reflected(one, start - 1, stop + 1))
+        return result
+
+
+class FastResidualBlock(nn.Module):
+    """A ``ResidualBlock`` that keeps the size."""
+
+    def __init__(self, block: ResidualBlock, side: int) -> None:
+        super().__init__()
+        self.conv1 = PackedConv2d(block.conv1.conv2d, (side + 2, side + 2), leaky=True)
+        self.conv2 = PackedConv2d(block.conv2.conv2d, (side + 2, side + 2))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) from ``features`` of the same shape."""
+        residual = self.conv1(F.pad(features, (1, 1, 1, 1), mode="reflect"))
+        return self.conv2(F.pad(residual, (1, 1, 1, 1), mode="reflect")).add_(features)
+
+
+class FastDownBlock(nn.Module):
+    """A ``ResidualBlock`` that halves maps of about ``side`` pixels."""
+
+    def __init__(self, block: ResidualBlock, side: int) -> None:
+        super().__init__()
+        channels = block.conv1.conv2d.out_channels
+        self.rows = max(1, _strip_rows(channels, side) // 2)  # of the result
+        size = (2 * self.rows + 1, side + 2)
+        self.shortcut = PackedConv2d(cast(ReflectConv, block.shortcut_func).conv2d, size)
+        self.conv1 = PackedConv2d(block.conv1.conv2d, (2 * self.rows + 3, side + 2), leaky=True)
+        self.conv2 = PackedConv2d(block.conv2.conv2d, size)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C', H / 2, W / 2) from ``features`` (B, C, H, W)."""
+        height, width = features.shape[-2:]
+        result = _empty(features, len(self.conv2.bias), height // 2, width // 2)
+        for one, its_result in zip(features.split(1), result.split(1), strict=True):
+            for start, stop in _strips(height // 2, self.rows):
+                self._strip(one, its_result[:, :, start:stop], 2 * start, 2 * stop)
+        return result
+
+    def _strip(self, features: Tensor, result: Tensor, start: int, stop: int) -> None:
+        """The ``result`` of rows ``start`` to ``stop`` of the features; a halved row sees the row before it and the one after."""
+        first = max(start - 1, 0)
+        seen = _reflected(features, first - 1, stop + 1)
+        residual = self.conv1(seen)
+        result.copy_(self.shortcut(seen[:, :, start - first : start - first + stop - start + 1]))
+        self.conv2.add_to(result, F.pad(residual, (1, 1, int(start == 0), 0), mode="reflect"))
+
+
+class FastUpBlock(nn.Module):
+    """A ``ResidualBlock`` that doubles maps of about ``side`` pixels."""
+
+    def __init__(self, block: ResidualBlock, side: int) -> None:
+        super().__init__()
+        channels = block.conv1.conv2d.out_channels
+        self.rows = max(1, _strip_rows(channels, 2 * side) // 2)  # of the features
+        size = (self.rows + 4, side + 2)
+        self.shortcut = UpsampleConv2d(cast(ReflectConv, block.shortcut_func).conv2d, size, has_border=True)
+        self.conv1 = UpsampleConv2d(block.conv1.conv2d, size, has_border=True, leaky=True)
+        self.conv2 = PackedConv2d(block.conv2.conv2d, (2 * self.rows + 2, 2 * side + 2))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C', 2H, 2W) from ``features`` (B, C, H, W)."""
+        height, width = features.shape[-2:]
+        result = _empty(features, len(self.conv2.bias), 2 * height, 2 * width)
+        for one, its_result in zip(features.split(1), result.split(1), strict=True):
+            for start, stop in _strips(height, self.rows):
+                self._strip(one, its_result[:, :, 2 * start : 2 * stop], start, stop)
+        return result
+
+    def _strip(self, features: Tensor, result: Tensor, start: int, stop: int) -> None:
+        """The ``result`` of rows ``start`` to ``stop`` of the features."""
+        height = features.shape[-2]
+        first, last = max(start - 1, 0), min(stop + 1, height)
+        # A reflection of the doubled image is the edge pixel of the image again.
+        seen = _continued(features, first - 1, last + 1)
+        residual = self.conv1(seen)
+        above, below = 2 * (start - first), 2 * (last - stop)  # rows too many, but for one that conv2 sees
+        residual = residual[:, :, max(above - 1, 0) : residual.shape[-2] - max(below - 1, 0)]
+        result.copy_(self.shortcut(seen[:, :, start - first : seen.shape[-2] - (last - stop)]))
+        self.conv2.add_to(result, F.pad(residual, (1, 1, int(above == 0), int(below == 0)), mode="reflect"))
+
+
+def _strip_rows(channels: int, side: int) -> int:
+    return max(2, min(side, _STRIP_VALUES // (side * channels)))
+
+
+def _strips(height: int, rows: int) -> Iterator[tuple[int, int]]:
+    return ((start, min(start + rows, height)) for start in range(0, height, rows))
+
+
+def _reflected(features: Tensor, start: int, stop: int) -> Tensor:
+    """Rows ``start`` to ``stop``, at most one outside the image at each end, with a column at each side: reflections."""
+    return _bordered(features, start, stop, "reflect")
+
+
+def _continued(features: Tensor, start: int, stop: int) -> Tensor:
+    """The same with the edge pixels again."""
+    return _bordered(features, start, stop, "replicate")
+
+
+def _bordered(features: Tensor, start: int, stop: int, mode: str) -> Tensor:
+    height = features.shape[-2]
+    inside = features[:, :, max(start, 0) : min(stop, height)]
+    return F.pad(inside, (1, 1, int(start < 0), int(stop > height)), mode=mode)
+
+
+def _empty(like: Tensor, channels: int, height: int, width: int) -> Tensor:
+    return torch.empty(
+        (len(like), channels, height, width), dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+    )

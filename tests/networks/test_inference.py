@@ -1,0 +1,190 @@
+"""The optimised networks against the plain ones that they are made from."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from types import ModuleType
+from typing import Any, TypeVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from psfr_core.errors import OptionError
+from psfr_core.networks.compact_face_net import CompactFaceNet
+from psfr_core.networks.inference import convolution, parse_net, spade
+from psfr_core.networks.inference.optimize import fastest_dtype, fold_batch_norm, optimize_for_inference
+from psfr_core.networks.parse_net import PUBLISHED_PARSE_NET, ParseNet, ParseNetConfig
+from psfr_core.networks.psfr_generator import PUBLISHED_GENERATOR, GeneratorConfig, PsfrGenerator
+from psfr_core.weights.retinaface import build_retinaface
+from psfr_core.weights.state_dict import fold_spectral_norm
+
+N = TypeVar("N", bound=nn.Module)
+
+GENERATORS = [GeneratorConfig((24,), 7), GeneratorConfig((32, 20, 12), 16), GeneratorConfig((8, 6, 4, 3, 2), 5)]
+PARSE_NETS = [ParseNetConfig((4,), 0), ParseNetConfig((8, 20), 3), ParseNetConfig((4, 6, 8, 8), 1)]
+
+
+@pytest.fixture(autouse=True)
+def no_gradients():
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture(params=["packed", "usual"])
+def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both with oneDNN's operators and without them."""
+    if request.param == "usual":
+        monkeypatch.setattr(convolution, "can_pack", lambda dtype: False)
+    elif not convolution.can_pack(torch.float32):
+        pytest.skip("this PyTorch has no oneDNN")
+
+
+@pytest.fixture(params=["whole maps", "few rows"])
+def strips(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps in one piece, and in uneven strips."""
+    if request.param == "few rows":
+        for module in (spade, parse_net):
+            monkeypatch.setattr(module, "_STRIP_VALUES", 5000)
+
+
+def lively(network: N) -> N:
+    """``network`` in eval mode with batch norms that are not the identity."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.get_buffer("running_mean").normal_(0, 0.3)
+            module.get_buffer("running_var").uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.3)
+    return network.eval()
+
+
+def face(batch: int, side: int) -> tuple[Tensor, Tensor]:
+    labels = torch.randint(0, 19, (batch, side, side))
+    return torch.rand(batch, 3, side, side) * 2 - 1, nn.functional.one_hot(labels, 19).permute(0, 3, 1, 2).float()
+
+
+def optimized(network: N, dtype: torch.dtype = torch.float32) -> N:
+    return optimize_for_inference(copy.deepcopy(network), "cpu", dtype)
+
+
+@pytest.mark.usefixtures("operators", "strips")
+@pytest.mark.parametrize("config", GENERATORS, ids=str)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_generator_stays_the_same(config: GeneratorConfig, batch: int) -> None:
+    plain = lively(PsfrGenerator(config))
+    fast = optimized(plain)
+    for side in (config.size, config.size, 2 * config.size):
+        inputs = face(batch, side)
+        torch.testing.assert_close(fast(*inputs), plain(*inputs), atol=1e-5, rtol=1e-4)
+    assert fast.config == config
+
+
+@pytest.mark.usefixtures("operators", "strips")
+@pytest.mark.parametrize("config", PARSE_NETS, ids=str)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_parsing_network_stays_the_same(config: ParseNetConfig, batch: int) -> None:
+    plain = lively(ParseNet(config))
+    fast = optimized(plain)
+    for height, width in ((config.size, config.size), (config.size, config.size), (config.size // 2, 2 * config.size)):
+        lq = torch.rand(batch, 3, height, width) * 2 - 1
+        logits, image = plain(lq)
+        for found, expected in zip(fast(lq), (logits, image), strict=True):
+            torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(fast.parse_logits(lq), logits, atol=1e-5, rtol=1e-4)
+
+
+def test_the_published_generator_keeps_its_golden_values(golden: ModuleType) -> None:
+    generator = PsfrGenerator(PUBLISHED_GENERATOR)
+    generator.load_state_dict(fold_spectral_norm(golden.state_dict("generator")))
+    generator = optimize_for_inference(generator, "cpu", torch.float32)
+    inputs = golden.image("generator/lq", 1, 512), golden.parse_one_hot("generator/parse", 1, 512)
+    for _ in range(2):
+        out = generator(*inputs)
+        assert (out[..., ::8, ::8] - golden.expected("generator/out_stride8")).abs().max() <= 1e-4
+        assert (out[..., 200:264, 200:264] - golden.expected("generator/out_crop")).abs().max() <= 1e-4
+
+
+def test_the_published_parsing_network_keeps_its_golden_values(golden: ModuleType) -> None:
+    net = ParseNet(PUBLISHED_PARSE_NET)
+    net.load_state_dict(golden.state_dict("parsenet"))
+    net = optimize_for_inference(net, "cpu", torch.float32)
+    expected = golden.expected("parsenet/logits_stride8")
+    for _ in range(2):
+        logits, image = net(golden.image("generator/lq", 1, 512))
+        assert (logits[..., ::8, ::8] - expected).abs().max() <= 1e-4 * (expected.max() - expected.min())
+        assert (image[..., ::8, ::8] - golden.expected("parsenet/image_stride8")).abs().max() <= 1e-4
+
+
+@pytest.mark.usefixtures("operators")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_close(dtype: torch.dtype) -> None:
+    generator, net = lively(PsfrGenerator(GENERATORS[1])), lively(ParseNet(PARSE_NETS[1]))
+    lq, one_hot = face(2, 64)
+    for found, expected in (
+        (optimized(generator, dtype)(lq.to(dtype), one_hot.to(dtype)), generator(lq, one_hot)),
+        (optimized(net, dtype).parse_logits(lq.to(dtype)), net.parse_logits(lq)),
+    ):
+        assert found.dtype == dtype
+        error = (found.float() - expected).square().mean().sqrt() / expected.std()
+        assert 1e-5 < error < 0.03
+
+
+def test_computes_the_same_in_another_thread() -> None:
+    fast = optimized(lively(PsfrGenerator(GENERATORS[1])))
+    inputs = face(1, 64)
+    found: list[Tensor] = []
+
+    def compute() -> None:
+        with torch.inference_mode():
+            found.append(fast(*inputs))
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    thread.join()
+    torch.testing.assert_close(found[0], fast(*inputs))
+
+
+@pytest.mark.skipif(not convolution.can_pack(torch.float32), reason="this PyTorch has no oneDNN")
+@pytest.mark.parametrize("move", [{"device": "meta"}, {"dtype": torch.float16}])
+def test_cannot_be_moved(move: dict[str, Any]) -> None:
+    fast = optimized(PsfrGenerator(GENERATORS[0]))
+    assert fast.to("cpu") is fast
+    with pytest.raises(OptionError, match=r"laid out for torch.float32 on the CPU.*Load it again"):
+        fast.to(**move)
+
+
+def test_batch_norms_are_folded() -> None:
+    for plain, image in (
+        (lively(CompactFaceNet()), torch.rand(2, 3, 96, 64)),
+        (lively(build_retinaface("mobile0.25")), torch.rand(1, 3, 96, 64) * 255 - 128),
+        (lively(build_retinaface("resnet50")), torch.rand(1, 3, 64, 64) * 255 - 128),
+    ):
+        folded = fold_batch_norm(copy.deepcopy(plain))
+        assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+        for found, expected in zip(folded(image), plain(image), strict=True):
+            torch.testing.assert_close(found, expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-3)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_for_other_devices_the_network_stays_movable(device: str) -> None:
+    plain = lively(ParseNet(PARSE_NETS[1]))
+    arranged = optimize_for_inference(copy.deepcopy(plain), device, torch.float32)
+    lq = torch.rand(1, 3, 64, 64)
+    for found, expected in zip(arranged.double().float()(lq), plain(lq), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    weight = next(arranged.parameters())
+    assert weight.is_contiguous(memory_format=torch.channels_last) == (device == "cuda")
+
+
+def test_processors_without_bfloat16_compute_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fastest_dtype("cuda") == torch.float32
+    for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    assert fastest_dtype("cpu") == torch.float32
+    if convolution.can_pack(torch.bfloat16):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+        assert fastest_dtype("cpu") == torch.bfloat16
+        monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+        assert fastest_dtype("cpu") == torch.float32
