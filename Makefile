@@ -1,4 +1,4 @@
-# make demo · make test · make test-comfyui · make lint · make locales · make train-lite; each sets up .venv by itself.
+# make demo · make bench · make test · make test-comfyui · make lint · make locales · make train-lite; each sets up .venv by itself.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,10 @@ GENERATOR_256 = $(SETS) --channels 192 128 96 64 32 --parser $(RUNS)/parser/pars
 	--pixel 10 --perceptual 0.005 --style 1 --adversarial 0 --feature-matching 0 --feature-window 128 \
 	--features $(DATA)/weights/vgg16_features_imagenet.safetensors --batch-size 4 --betas 0.5 0.99 --ema-decay 0.998
 
-.PHONY: demo test test-comfyui lint locales train-lite clean
+bench: $(VENV)/installed
+	$(BIN)/psfr benchmark --images examples/images/portrait.jpg examples/images/solvay_conference_1927.jpg $(BENCH)
+
+.PHONY: bench demo test test-comfyui lint locales train-lite clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

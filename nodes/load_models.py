@@ -18,7 +18,9 @@ from .schema import CATEGORY, choice, extras
 from .types import DetectorSocket, GeneratorSocket, ParserSocket
 
 CUSTOM = "custom"
-_DETECTION_SIDE = 1280  # DetectionOptions.max_side: detectors see views of at most this side
+_DETECTION_SIDE = (
+    1280  # detectors see up to 1920 x 1080 pixels, but keep no maps of that size: this much memory is enough
+)
 
 
 class PSFR_LoadModels(io.ComfyNode):

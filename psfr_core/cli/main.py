@@ -21,6 +21,7 @@ COMMANDS = {
     "publish": "upload a converted file to a Hugging Face repository of yours",
     "train": "train the detector, the parsing network or the generator",
     "evaluate": "measure restored images and models",
+    "benchmark": "measure the speed and memory of everything on this machine",
 }
 
 

@@ -16,7 +16,7 @@ class DetectionOptions:
     min_score: float | None = described(None, "least score of a face, 0 to 1; none: what suits the detector")
     min_eye_distance: float = described(5.0, "in pixels; heads seen from the side or far away have less")
     max_overlap: float = described(0.4, "of two boxes with a larger intersection over union the surer one stays")
-    max_side: int = described(1280, "larger images are shrunk to this longer side")
+    max_side: int = described(1920, "larger images are shrunk to this longer side")
     min_side: int = described(512, "smaller images are enlarged to this shorter side, as far as max-side allows")
     tiles: bool = described(False, "search large images also in tiles at full size, for tiny faces")
     batch_size: int = described(4, "images that go through the network together")

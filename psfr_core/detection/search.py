@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from .candidates import Candidates
 from .face import Face
 from .options import DetectionOptions
 from .suppression import plausible, suppress_overlaps
-from .views import NetworkReach, View, views_of
+from .views import NetworkReach, View, pictures_of, views_of
 
 Propose = Callable[[Tensor], list[Candidates]]
 """The candidates in each of a batch of images (B, 3, H, W), whose sides are multiples of 32, in pixels of those images."""
@@ -33,19 +34,23 @@ def search_faces(
         raise InputError("The detector's network is in training mode. Call its eval() first.")
     check_shape(images, "B 3 H W", "images")
     check_float(images, "images")
-    if not bool(images.isfinite().all()):
+    low, high = (float(extreme) for extreme in images.aminmax()) if images.numel() else (0.0, 0.0)  # NaN is both
+    if not (isfinite(low) and isfinite(high)):
         raise InputError("images must be finite numbers, got NaN or infinity. The step before this one has failed.")
     size = Size.of(images)
+    is_in_range = low >= 0 and high <= 1
+    views = views_of(size, options, reach)
     return [
         faces
         for batch in images.split(options.batch_size)
-        for faces in _search_batch(_prepared(batch, network), views_of(size, options, reach), propose, options)
+        for faces in _search_batch(_prepared(batch, network, is_in_range), views, propose, options)
     ]
 
 
-def _prepared(images: Tensor, network: nn.Module) -> Tensor:
+def _prepared(images: Tensor, network: nn.Module, is_in_range: bool) -> Tensor:
     like = next(network.parameters(), torch.empty(0, device=images.device))
-    return images.to(like.device, torch.float32).clamp(0, 1).to(like.dtype)
+    exact = images.to(like.device, torch.float32)
+    return (exact if is_in_range else exact.clamp(0, 1)).to(like.dtype)
 
 
 def _search_batch(
@@ -53,8 +58,8 @@ def _search_batch(
 ) -> list[list[Face]]:
     size = Size.of(images)
     found: list[list[Candidates]] = [[] for _ in images]
-    for view in views:
-        for of_image, candidates in zip(found, propose(view.cut(images)), strict=True):
+    for view, picture in zip(views, pictures_of(images, views), strict=True):
+        for of_image, candidates in zip(found, propose(picture), strict=True):
             of_image.append(_in_image(candidates, view, size, options))
     return [suppress_overlaps(Candidates.join(parts), options.max_overlap).to_faces() for parts in found]
 

@@ -7,6 +7,7 @@ finds faces without fine detail, large but blurred: small enough, they look like
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
@@ -40,12 +41,6 @@ class View:
     size: Size
     largest_face: float = inf  # pixels of this view
 
-    def cut(self, images: Tensor) -> Tensor:
-        """This view of ``images`` (B, C, H, W); right and below the edge is repeated up to a multiple of 32 pixels."""
-        resized = resize(self.part.cut(images), self.size)
-        padding = (0, -self.size.width % SIZE_MULTIPLE, 0, -self.size.height % SIZE_MULTIPLE)
-        return F.pad(resized, padding, mode="replicate") if any(padding) else resized
-
     def to_image(self, candidates: Candidates) -> Candidates:
         """Candidates of this view in pixels of the whole image."""
         scale = (self.part.size.width / self.size.width, self.part.size.height / self.size.height)
@@ -58,6 +53,29 @@ class View:
         high = [inf if part[side] == image[side] else self.size[side - 2] - BORDER_PX for side in (2, 3)]
         is_whole = (boxes[:, :2] >= boxes.new_tensor(low)) & (boxes[:, 2:] <= boxes.new_tensor(high))
         return is_whole.all(dim=1) & ((boxes[:, 2:] - boxes[:, :2]) <= self.largest_face).all(dim=1)
+
+
+def pictures_of(images: Tensor, views: Sequence[View]) -> Iterator[Tensor]:
+    """What each of ``views`` shows of ``images`` (B, C, H, W), continued right and below up to a multiple of 32 pixels."""
+    whole = images
+    for view in views:
+        if view.part.size == Size.of(images):
+            whole = picture = _shrunk(
+                whole, view.size
+            )  # of the view before, twice as large: quicker than of the images
+        else:
+            picture = _shrunk(view.part.cut(images), view.size)
+        padding = (0, -view.size.width % SIZE_MULTIPLE, 0, -view.size.height % SIZE_MULTIPLE)
+        yield F.pad(picture, padding, mode="replicate") if any(padding) else picture
+
+
+def _shrunk(images: Tensor, size: Size) -> Tensor:
+    """``images`` at ``size``; halved, as far as that goes, by averaging, in a fifth of the time of a bicubic resize."""
+    while min(images.shape[-1] / size.width, images.shape[-2] / size.height) >= 2 and not (
+        images.shape[-1] % 2 or images.shape[-2] % 2
+    ):
+        images = F.interpolate(images, scale_factor=0.5, mode="bilinear")  # halfway between pixels: the mean of four
+    return resize(images, size)
 
 
 def views_of(size: Size, options: DetectionOptions, reach: NetworkReach) -> list[View]:

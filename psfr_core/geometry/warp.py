@@ -16,6 +16,7 @@ from ..errors import InputError, OptionError
 from .box import Box, PixelBox, Size
 from .similarity import affine_scale, check_affine, compose_affines, invert_affine, shift_affine, transform_points
 
+_LEAST_SHRINK = 1.01  # below it the filter would leave all as it is but for a few thousandths
 _DENSITY = 1.5  # samples for each output pixel from which on linear interpolation between them is sharp enough
 
 
@@ -24,8 +25,8 @@ def warp_affine(image: Tensor, affine: Tensor, size: Size) -> Tensor:
     """What ``affine`` (2, 3), from pixels of ``image`` to pixels of the output, shows of it in ``size`` pixels.
 
     ``image`` (B, C, H, W) or (C, H, W), float, any range; float32 on its device comes back. Outside the image its edge
-    pixels continue. Growing interpolates cubically halfway between the pixels and linearly in between; shrinking first
-    removes what the output cannot show. Both keep linear ramps exactly; sharp edges may overshoot by a few percent.
+    pixels continue. Growing interpolates cubically (a = -0.75, as PyTorch and OpenCV do); shrinking first removes what
+    the output cannot show. Both keep linear ramps to a twentieth of a pixel; sharp edges may overshoot by a few percent.
     Raises InputError for other shapes, integers and maps without an inverse, OptionError for an empty size.
     """
     check_float(image, "image")
@@ -60,19 +61,18 @@ def _warp(batch: Tensor, affine: Tensor, size: Size) -> Tensor:
     if shrink > 1:
         patch = _thin_out(_thin_out(patch, shrink, step, dim=-2), shrink, step, dim=-1)
     first, spacing = -step, float(step)  # of the patch's samples, in source pixels from the box's first pixel
-    if shrink < _DENSITY:
-        patch = _fill_between(_fill_between(patch, dim=-1), dim=-2)
-        first, spacing = 0, 0.5
     to_patch = shift_affine(-box.left - first, -box.top - first) / spacing
     grid = _sampling_grid(compose_affines(output_to_source, to_patch), size, patch)
-    grid = grid.expand(len(patch), -1, -1, -1)
-    return F.grid_sample(patch, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return _sample(patch, grid, "bicubic" if shrink < _DENSITY else "bilinear")
 
 
 def _shrink(affine: Tensor, source: Size) -> float:
     """How many source pixels make an output pixel, at least 1."""
+    shrink = 1 / affine_scale(affine)
+    if shrink < _LEAST_SHRINK:
+        return 1.0
     # Bounded, because its filter must not dwarf the source: nobody sees aliasing in a source shown at 16 pixels.
-    return min(max(1.0, 1 / affine_scale(affine)), max(64.0, max(source) / 16))
+    return min(shrink, max(64.0, max(source) / 16))
 
 
 def _reach(shrink: float) -> int:
@@ -117,18 +117,6 @@ def _thin_out(image: Tensor, shrink: float, step: int, dim: int) -> Tensor:
     return thinned
 
 
-def _fill_between(image: Tensor, dim: int) -> Tensor:
-    """(B, C, H, W) with a pixel, cubically interpolated, between every two along ``dim``.
-
-    Sample n lies at pixel 1 + n / 2: the first and the last two pixels are only looked at.
-    """
-    count, axis = image.shape[dim] - 3, image.ndim + dim
-    far_before, before, after, far_after = (image.narrow(dim, offset, count) for offset in range(4))
-    # (9 (before + after) - (far_before + far_after)) / 16, Keys' cubic at its middle
-    between = torch.lerp(before, after, 0.5).lerp_(torch.lerp(far_before, far_after, 0.5), -1 / 8)
-    return torch.stack((before, between), dim=axis + 1).flatten(axis, axis + 1)
-
-
 def _catmull_rom(x: float) -> float:
     # Keys' cubic kernel with a = -1/2, the one that keeps linear and quadratic functions.
     x = abs(x)
@@ -141,6 +129,22 @@ def _every(image: Tensor, step: int, start: int, count: int, dim: int) -> Tensor
     """The view of ``count`` rows (``dim`` -2) or columns (-1) of ``image``, ``step`` apart."""
     picked = slice(start, start + (count - 1) * step + 1, step)
     return image[..., picked, :] if dim == -2 else image[..., picked]
+
+
+def _sample(patch: Tensor, grid: Tensor, mode: str) -> Tensor:
+    """What (B, C, H, W) shows at the places of ``grid`` (1, H', W', 2)."""
+    if patch.device.type == "mps" and mode == "bicubic":  # which Metal has not
+        return _sample(patch.cpu(), grid.cpu(), mode).to(patch.device)
+    if (
+        patch.device.type == "cpu" and torch.get_num_threads() > 1
+    ):  # which share out the images of a batch, but no channels
+        return _grid_sample(patch.flatten(0, 1)[:, None], grid, mode).view(*patch.shape[:2], *grid.shape[1:3])
+    return _grid_sample(patch, grid, mode)
+
+
+def _grid_sample(images: Tensor, grid: Tensor, mode: str) -> Tensor:
+    grids = grid.expand(len(images), -1, -1, -1)
+    return F.grid_sample(images, grids, mode=mode, padding_mode="border", align_corners=False)
 
 
 def _sampling_grid(output_to_patch: Tensor, size: Size, patch: Tensor) -> Tensor:

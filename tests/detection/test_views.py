@@ -9,7 +9,7 @@ import torch
 
 from psfr_core.detection.candidates import Candidates
 from psfr_core.detection.options import DetectionOptions
-from psfr_core.detection.views import NetworkReach, View, search_sizes, views_of
+from psfr_core.detection.views import NetworkReach, View, pictures_of, search_sizes, views_of
 from psfr_core.geometry.box import PixelBox, Size
 
 REACH = NetworkReach()
@@ -60,10 +60,23 @@ def test_small_images_have_no_tiles() -> None:
 
 def test_views_are_padded_to_multiples_of_32() -> None:
     image = torch.rand(2, 3, 50, 70, generator=torch.Generator().manual_seed(0))
-    cut = View(PixelBox(10, 5, 55, 50), Size(45, 45)).cut(image)
+    (cut,) = pictures_of(image, [View(PixelBox(10, 5, 55, 50), Size(45, 45))])
     assert cut.shape == (2, 3, 64, 64)
     assert torch.equal(cut[:, :, :45, :45], image[:, :, 5:50, 10:55])
     assert torch.equal(cut[:, :, :45, 45:], image[:, :, 5:50, 54:55].expand(-1, -1, -1, 19))
+
+
+@pytest.mark.parametrize("width", [768, 512, 511])
+def test_smaller_views_show_the_same(width: int) -> None:
+    y, x = torch.meshgrid(torch.arange(256.0), torch.arange(float(width)), indexing="ij")
+    image = torch.stack([x, y, x + y])[None]
+    views = views_of(Size(width, 256), DetectionOptions(min_side=64), NetworkReach(smallest_view=128))
+    assert len(views) >= 3
+    for view, picture in zip(views, pictures_of(image, views), strict=True):
+        shown = picture[0, :, : view.size.height, : view.size.width]
+        x_scale, y_scale = width / view.size.width, 256 / view.size.height
+        assert float(shown[0, 9, 20]) == pytest.approx(20.5 * x_scale - 0.5, abs=0.02)
+        assert float(shown[1, 9, 20]) == pytest.approx(9.5 * y_scale - 0.5, abs=0.02)
 
 
 def test_pixel_centres_map_to_pixel_centres() -> None:

@@ -13,7 +13,7 @@ from psfr_core.alignment.template import template_for
 from psfr_core.detection.face import Face
 from psfr_core.errors import InputError
 from psfr_core.geometry.box import Box, Size
-from psfr_core.geometry.similarity import compose_affines, invert_affine, shift_affine, transform_points
+from psfr_core.geometry.similarity import affine_scale, compose_affines, invert_affine, shift_affine, transform_points
 from psfr_core.paste_back.masks import crop_masks
 from psfr_core.paste_back.paste import PasteOptions, paste_faces
 
@@ -134,7 +134,9 @@ def test_the_face_lands_where_its_crop_was(crop_size: int, restored_size: int, s
     inside = ((here > margin) & (here < crop_size - 1 - margin)).all(dim=1)
     assert inside.sum() > 60 * scale
     found = result.image[:2, rows[inside], columns[inside]] * 200
-    assert torch.allclose(found, torch.stack([columns, rows])[:, inside].float(), atol=0.02)
+    restored_pixel = crop_size / restored_size / affine_scale(placed.image_to_crop)
+    tolerance = 0.07 * max(restored_pixel, 0.3)  # a twentieth along each axis
+    assert torch.allclose(found, torch.stack([columns, rows])[:, inside].float(), atol=tolerance)
 
 
 def test_a_mask_of_ones_stops_at_the_crops_border() -> None:
@@ -168,7 +170,7 @@ def test_the_blend_follows_the_mask() -> None:
     result = paste_faces(image, [placed], restored, torch.full((1, 1, 32, 32), 0.25))
     assert result.image[:, 31, 31].tolist() == pytest.approx([6.05, 6.1, 6.15])
     whole = paste_faces(image * 1e4, [placed], restored, torch.ones(1, 1, 32, 32))
-    assert torch.equal(whole.image[:, 31, 31], restored[0, :, 0, 0])
+    assert torch.allclose(whole.image[:, 31, 31], restored[0, :, 0, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -200,6 +202,25 @@ def test_the_order_of_overlapping_faces_does_not_matter() -> None:
         other = paste_faces(image, [aligned[index] for index in picked], restored[picked], masks[picked])
         assert torch.equal(other.image, first.image)
         assert torch.equal(other.mask, first.mask)
+
+
+def test_the_result_may_go_into_another_tensor_or_into_the_image_itself() -> None:
+    aligned, restored, masks = overlapping_faces()
+    image = torch.rand(3, 90, 100)
+    expected = paste_faces(image, aligned, restored, masks)
+    elsewhere, itself = torch.empty(3, 90, 100), image.clone()
+    assert paste_faces(image, aligned, restored, masks, out=elsewhere).image is elsewhere
+    found = paste_faces(itself, aligned, restored, masks, out=itself)
+    assert found.image is itself
+    for result in (elsewhere, itself):
+        assert torch.equal(result, expected.image)
+    assert torch.equal(found.mask, expected.mask)
+
+
+@pytest.mark.parametrize("out", [torch.zeros(3, 90, 99), torch.zeros(3, 90, 100, dtype=torch.float64)])
+def test_the_tensor_for_the_result_must_be_like_the_image(out: Tensor) -> None:
+    with pytest.raises(InputError, match=r"out must be like the image, \(3, 90, 100\) torch.float32"):
+        paste_faces(torch.rand(3, 90, 100), *overlapping_faces(), out=out)
 
 
 def test_the_mask_of_overlapping_faces_is_the_largest() -> None:

@@ -1,0 +1,122 @@
+"""Time and memory of one piece of work against another."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import nn
+
+Work = Callable[[], object]
+
+LEAST_REPEATS = 7
+_STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One line of a report. Seconds are medians; ``ratio`` is the median of the ratios of neighbouring runs."""
+
+    name: str
+    baseline: str
+    ratio: float
+    seconds: float
+    baseline_seconds: float
+    megabytes: float | None = None
+    baseline_megabytes: float | None = None
+    note: str = ""
+
+
+def compare(name: str, work: Work, baseline_name: str, baseline: Work, repeats: int, note: str = "") -> Measurement:
+    """``work`` against ``baseline``, run in turns after one run of each that does not count."""
+    pairs = [(timed(baseline), timed(work)) for _ in range(1 + repeats)][1:]
+    return Measurement(
+        name,
+        baseline_name,
+        median(before / after for before, after in pairs),
+        median(after for _, after in pairs),
+        median(before for before, _ in pairs),
+        note=note,
+    )
+
+
+def timed(work: Work) -> float:
+    """Seconds that ``work`` takes, until the device has done it."""
+    _wait()
+    start = time.perf_counter()
+    work()
+    _wait()
+    return time.perf_counter() - start
+
+
+def peak_megabytes(work: Work, networks: Sequence[nn.Module]) -> float | None:
+    """Memory that ``work`` takes at most, and that of the ``networks``' weights; None where the system does not tell."""
+    weights = sum(_bytes(network) for network in networks)
+    if torch.cuda.is_available():
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        work()
+        return (torch.cuda.max_memory_allocated() - before + weights) / 1e6
+    if not _CLEAR_REFS.exists():
+        return None
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # so that what was free before does not hide what is taken now
+    _CLEAR_REFS.write_text("5")  # the peak begins anew
+    before = _status("VmRSS")
+    work()
+    return (_status("VmHWM") - before + weights) / 1e6
+
+
+def machine(device: torch.device) -> dict[str, str | int | float]:
+    """What the figures were measured on."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "cpu": _cpu_name(),
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 2),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+    }
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    elif torch.backends.mps.is_available():
+        torch.mps.synchronize()
+
+
+def _bytes(network: nn.Module) -> int:
+    """Of all tensors; spectral norm keeps the weights it computed beside parameters and buffers."""
+    computed = (value for module in network.modules() for value in vars(module).values())
+    tensors = [
+        *network.parameters(),
+        *network.buffers(),
+        *(value for value in computed if isinstance(value, torch.Tensor)),
+    ]
+    return sum(tensor.nelement() * tensor.element_size() for tensor in tensors)
+
+
+def _status(field: str) -> int:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [
+            line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        if names:
+            return f"{names[0]} ({len(names)} cores)"
+    return platform.processor() or platform.machine()

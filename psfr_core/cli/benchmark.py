@@ -1,0 +1,91 @@
+"""``psfr benchmark``: how fast everything is here, against the published formulation and against facexlib."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import OptionError
+from .model_options import take_device
+
+if TYPE_CHECKING:
+    from ..benchmark.measure import Measurement
+
+_COLUMNS = ("what", "against", "ratio", "seconds", "against: seconds", "MB", "against: MB", "")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of ``psfr benchmark``."""
+    from ..benchmark.cases import CASES
+
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of: {', '.join(CASES)}; default: all")
+    parser.add_argument("--repeats", type=int, default=7, help="runs of each, in turns; at least 7, the default")
+    parser.add_argument("--generator", help="name or file; default: random weights in the published shapes")
+    parser.add_argument("--parser", help="name or file; default: random weights in the published shapes")
+    parser.add_argument("--detector", help="name or file of a RetinaFace, for detection")
+    parser.add_argument(
+        "--images", nargs="+", type=Path, default=[], help="photos with faces, for quality and detection"
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best there is")
+    parser.add_argument("--out", type=Path, help="folder for benchmark.md and benchmark.json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measures the cases one after the other and prints each line as soon as it is known."""
+    from ..benchmark.cases import CASES, Setting
+    from ..benchmark.measure import LEAST_REPEATS, machine
+    from ..imaging.channels import to_rgb
+    from ..imaging.io import read_image
+
+    unknown = [name for name in args.cases if name not in CASES]
+    if unknown:
+        raise OptionError(f"There is no case {unknown[0]}. Choose among {', '.join(CASES)}.")
+    if args.repeats < LEAST_REPEATS:
+        raise OptionError(f"--repeats must be at least {LEAST_REPEATS}, got {args.repeats}: timings are noisy.")
+    device = take_device(args)
+    images = tuple(to_rgb(read_image(path).pixels) for path in args.images)
+    setting = Setting(device, args.repeats, args.generator, args.parser, args.detector, images)
+    on = machine(device)
+    lines = [
+        ", ".join(f"{key} {value}" for key, value in on.items()),
+        "",
+        _row(_COLUMNS),
+        _row(["---"] * len(_COLUMNS)),
+    ]
+    print("\n".join(lines), flush=True)
+    measured: list[Measurement] = []
+    for name in args.cases or CASES:
+        for measurement in CASES[name](setting):
+            measured.append(measurement)
+            lines.append(_row(_cells(measurement)))
+            print(lines[-1], flush=True)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "benchmark.md").write_text("\n".join(lines) + "\n")
+        results = [_finite(asdict(measurement)) for measurement in measured]
+        (args.out / "benchmark.json").write_text(json.dumps({"machine": on, "results": results}, indent=2) + "\n")
+    return 0
+
+
+def _cells(of: Measurement) -> list[str]:
+    numbers = (of.ratio, of.seconds, of.baseline_seconds, of.megabytes, of.baseline_megabytes)
+    formats = ("{:.1f}x", "{:.3f}", "{:.3f}", "{:.0f}", "{:.0f}")
+    shown = [
+        "" if number is None or math.isnan(number) else text.format(number)
+        for number, text in zip(numbers, formats, strict=True)
+    ]
+    return [of.name, of.baseline, *shown, of.note]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _finite(result: dict[str, object]) -> dict[str, object]:
+    """JSON has no NaN."""
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in result.items()}

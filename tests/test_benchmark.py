@@ -1,0 +1,60 @@
+"""What the benchmark compares with, and how; not how fast anything is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from psfr_core.benchmark.measure import compare, peak_megabytes
+from psfr_core.benchmark.published import PublishedGenerator
+from psfr_core.cli.main import main
+from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
+
+
+@torch.no_grad()
+def test_the_published_formulation_has_the_same_weights() -> None:
+    generator = PsfrGenerator(GeneratorConfig((12, 8, 6), 5)).eval()
+    published = PublishedGenerator(generator)
+    lq = torch.rand(2, 3, 64, 64) * 2 - 1
+    one_hot = torch.nn.functional.one_hot(torch.randint(0, 19, (2, 64, 64)), 19).permute(0, 3, 1, 2).float()
+    torch.testing.assert_close(published(lq, one_hot), generator(lq, one_hot), atol=1e-5, rtol=1e-4)
+    assert "weight_orig" in dict(published.generator.img_out.named_parameters())
+
+
+def test_both_run_in_turns_and_the_first_of_each_does_not_count() -> None:
+    runs: list[str] = []
+    measured = compare("ours", lambda: runs.append("B"), "theirs", lambda: runs.append("A"), 7)
+    assert runs == ["A", "B"] * 8
+    assert measured.ratio > 0
+    assert measured.baseline == "theirs"
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak memory of a process")
+def test_peak_memory_is_that_of_the_work_and_of_the_weights() -> None:
+    network = torch.nn.Linear(1000, 1000)
+    found = peak_megabytes(lambda: torch.ones(25_000_000).sum(), [network])
+    assert found is not None
+    assert 103 < found < 125  # 100 MB and 4 MB
+
+
+def test_command_writes_markdown_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "loading", "--generator", "psfrgan-256", "--device", "cpu", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "benchmark.md").read_text() == capsys.readouterr().out
+    content = json.loads((tmp_path / "benchmark.json").read_text())
+    assert content["machine"]["torch"] == torch.__version__
+    first, last = content["results"]
+    assert first["name"] == "load a generator file"
+    assert first["ratio"] > 0
+    assert last["ratio"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["nothing"], "There is no case nothing. Choose among networks"), (["--repeats", "3"], "at least 7, got 3")],
+)
+def test_mistakes_are_named(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", *arguments]) == 2
+    assert words in capsys.readouterr().err
