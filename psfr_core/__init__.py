@@ -13,6 +13,7 @@ from .detection.options import DetectionOptions
 from .detection.selection import FaceOrder, FaceSelection, SelectionOptions, select_faces
 from .errors import PsfrError
 from .geometry.box import Box, Size
+from .networks.inference.optimize import optimize_for_inference
 from .parsing.labels import FaceRegion, RegionGroup
 from .parsing.parse_map import ParseMap
 from .parsing.parser import parse_faces
@@ -52,6 +53,7 @@ __all__ = [
     "load_models",
     "load_parse_net",
     "match_colors",
+    "optimize_for_inference",
     "parse_faces",
     "paste_faces",
     "restore_image",
