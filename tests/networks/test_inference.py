@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from psfr_core.errors import OptionError
 from psfr_core.networks.compact_face_net import CompactFaceNet
-from psfr_core.networks.inference import convolution, parse_net, spade
+from psfr_core.networks.inference import convolution
+from psfr_core.networks.inference import strips as strips_of_maps
 from psfr_core.networks.inference.optimize import fastest_dtype, fold_batch_norm, optimize_for_inference
 from psfr_core.networks.parse_net import PUBLISHED_PARSE_NET, ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import PUBLISHED_GENERATOR, GeneratorConfig, PsfrGenerator
@@ -45,8 +46,7 @@ def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 def strips(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Maps in one piece, and in uneven strips."""
     if request.param == "few rows":
-        for module in (spade, parse_net):
-            monkeypatch.setattr(module, "_STRIP_VALUES", 5000)
+        monkeypatch.setattr(strips_of_maps, "_STRIP_BYTES", 20_000)
 
 
 def lively(network: N) -> N:

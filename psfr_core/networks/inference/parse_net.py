@@ -6,7 +6,6 @@ computed twice. Borders are reflections, as in the plain network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -15,8 +14,7 @@ from torch import Tensor, nn
 
 from ..parse_net import ReflectConv, ResidualBlock
 from .convolution import PackedConv2d, UpsampleConv2d
-
-_STRIP_VALUES = 1 << 21  # of the widest map of a strip
+from .strips import rows_of_strips, strips
 
 
 class FastReflectConv(nn.Module):
@@ -24,7 +22,9 @@ class FastReflectConv(nn.Module):
 
     def __init__(self, conv: ReflectConv, side: int) -> None:
         super().__init__()
-        self.rows = _strip_rows(max(conv.conv2d.in_channels, conv.conv2d.out_channels), side)
+        self.rows = rows_of_strips(
+            max(conv.conv2d.in_channels, conv.conv2d.out_channels), side, conv.conv2d.weight.dtype
+        )
         self.conv = PackedConv2d(conv.conv2d, (self.rows + 2, side + 2))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ class FastReflectConv(nn.Module):
         features = features.contiguous(memory_format=torch.channels_last)
         result = _empty(features, len(self.conv.bias), *features.shape[-2:])
         for one, its_result in zip(features.split(1), result.split(1), strict=True):
-            for start, stop in _strips(one.shape[-2], self.rows):
+            for start, stop in strips(one.shape[-2], self.rows):
                 its_result[:, :, start:stop] = self.conv(_reflected(one, start - 1, stop + 1))
         return result
 
@@ -57,7 +57,7 @@ class FastDownBlock(nn.Module):
     def __init__(self, block: ResidualBlock, side: int) -> None:
         super().__init__()
         channels = block.conv1.conv2d.out_channels
-        self.rows = max(1, _strip_rows(channels, side) // 2)  # of the result
+        self.rows = rows_of_strips(channels, side, block.conv1.conv2d.weight.dtype) // 2  # of the result
         size = (2 * self.rows + 1, side + 2)
         self.shortcut = PackedConv2d(cast(ReflectConv, block.shortcut_func).conv2d, size)
         self.conv1 = PackedConv2d(block.conv1.conv2d, (2 * self.rows + 3, side + 2), leaky=True)
@@ -68,7 +68,7 @@ class FastDownBlock(nn.Module):
         height, width = features.shape[-2:]
         result = _empty(features, len(self.conv2.bias), height // 2, width // 2)
         for one, its_result in zip(features.split(1), result.split(1), strict=True):
-            for start, stop in _strips(height // 2, self.rows):
+            for start, stop in strips(height // 2, self.rows):
                 self._strip(one, its_result[:, :, start:stop], 2 * start, 2 * stop)
         return result
 
@@ -87,7 +87,7 @@ class FastUpBlock(nn.Module):
     def __init__(self, block: ResidualBlock, side: int) -> None:
         super().__init__()
         channels = block.conv1.conv2d.out_channels
-        self.rows = max(1, _strip_rows(channels, 2 * side) // 2)  # of the features
+        self.rows = rows_of_strips(channels, 2 * side, block.conv1.conv2d.weight.dtype) // 2  # of the features
         size = (self.rows + 4, side + 2)
         self.shortcut = UpsampleConv2d(cast(ReflectConv, block.shortcut_func).conv2d, size, has_border=True)
         self.conv1 = UpsampleConv2d(block.conv1.conv2d, size, has_border=True, leaky=True)
@@ -98,7 +98,7 @@ class FastUpBlock(nn.Module):
         height, width = features.shape[-2:]
         result = _empty(features, len(self.conv2.bias), 2 * height, 2 * width)
         for one, its_result in zip(features.split(1), result.split(1), strict=True):
-            for start, stop in _strips(height, self.rows):
+            for start, stop in strips(height, self.rows):
                 self._strip(one, its_result[:, :, 2 * start : 2 * stop], start, stop)
         return result
 
@@ -113,14 +113,6 @@ class FastUpBlock(nn.Module):
         residual = residual[:, :, max(above - 1, 0) : residual.shape[-2] - max(below - 1, 0)]
         result.copy_(self.shortcut(seen[:, :, start - first : seen.shape[-2] - (last - stop)]))
         self.conv2.add_to(result, F.pad(residual, (1, 1, int(above == 0), int(below == 0)), mode="reflect"))
-
-
-def _strip_rows(channels: int, side: int) -> int:
-    return max(2, min(side, _STRIP_VALUES // (side * channels)))
-
-
-def _strips(height: int, rows: int) -> Iterator[tuple[int, int]]:
-    return ((start, min(start + rows, height)) for start in range(0, height, rows))
 
 
 def _reflected(features: Tensor, start: int, stop: int) -> Tensor:

@@ -6,7 +6,6 @@ rows they stay in the processor's cache, and nothing of the image's size is take
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -15,9 +14,9 @@ from torch import Tensor, nn
 
 from ..spade import LEAKY_SLOPE, ReferenceLayer, SpadeNorm, SpadeResBlock
 from .convolution import PackedConv2d
+from .strips import rows_of_strips, strips
 
 _EPS = 1e-5  # of F.instance_norm
-_STRIP_VALUES = 1 << 21  # of the widest map of a strip
 
 
 class FastSpadeResBlock(ReferenceLayer):
@@ -26,7 +25,7 @@ class FastSpadeResBlock(ReferenceLayer):
     def __init__(self, block: SpadeResBlock, side: int) -> None:
         super().__init__()
         hidden, channels = block.norm_0.gamma_conv.in_channels, block.conv_0.in_channels
-        self.rows = max(1, min(side, _STRIP_VALUES // (side * max(hidden, 2 * channels))))
+        self.rows = rows_of_strips(max(hidden, 2 * channels), side, block.conv_0.weight.dtype)
         self.norm_0, self.norm_1 = (_FastSpadeNorm(norm, self.rows, side) for norm in (block.norm_0, block.norm_1))
         self.conv_0, self.conv_1 = (
             PackedConv2d(conv, (self.rows + 2, side), padding=(0, 1)) for conv in (block.conv_0, block.conv_1)
@@ -41,17 +40,13 @@ class FastSpadeResBlock(ReferenceLayer):
     def _add_residual(self, features: Tensor, reference: Tensor) -> None:
         residual = torch.empty_like(features)
         statistics = _statistics(features)
-        for start, stop in self._strips(features):
+        for start, stop in strips(features.shape[-2], self.rows):
             modulated = self.norm_0(features, statistics, reference, start, stop)
             residual[:, :, start:stop] = self.conv_0(modulated)
         statistics = _statistics(residual)
-        for start, stop in self._strips(features):
+        for start, stop in strips(features.shape[-2], self.rows):
             modulated = self.norm_1(residual, statistics, reference, start, stop)
             self.conv_1.add_to(features[:, :, start:stop], modulated)
-
-    def _strips(self, features: Tensor) -> Iterator[tuple[int, int]]:
-        height = features.shape[-2]
-        return ((start, min(start + self.rows, height)) for start in range(0, height, self.rows))
 
 
 class _FastSpadeNorm(nn.Module):
