@@ -60,9 +60,8 @@ def pictures_of(images: Tensor, views: Sequence[View]) -> Iterator[Tensor]:
     whole = images
     for view in views:
         if view.part.size == Size.of(images):
-            whole = picture = _shrunk(
-                whole, view.size
-            )  # of the view before, twice as large: quicker than of the images
+            # of the view before, which is twice as large: quicker than of the images
+            whole = picture = _shrunk(whole, view.size)
         else:
             picture = _shrunk(view.part.cut(images), view.size)
         padding = (0, -view.size.width % SIZE_MULTIPLE, 0, -view.size.height % SIZE_MULTIPLE)

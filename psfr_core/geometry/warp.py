@@ -135,9 +135,8 @@ def _sample(patch: Tensor, grid: Tensor, mode: str) -> Tensor:
     """What (B, C, H, W) shows at the places of ``grid`` (1, H', W', 2)."""
     if patch.device.type == "mps" and mode == "bicubic":  # which Metal has not
         return _sample(patch.cpu(), grid.cpu(), mode).to(patch.device)
-    if (
-        patch.device.type == "cpu" and torch.get_num_threads() > 1
-    ):  # which share out the images of a batch, but no channels
+    if patch.device.type == "cpu" and torch.get_num_threads() > 1:
+        # Threads share out the images of a batch, but not their channels.
         return _grid_sample(patch.flatten(0, 1)[:, None], grid, mode).view(*patch.shape[:2], *grid.shape[1:3])
     return _grid_sample(patch, grid, mode)
 

@@ -167,7 +167,7 @@ def test_batch_norms_are_folded() -> None:
             torch.testing.assert_close(found, expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-3)
 
 
-@pytest.mark.parametrize("device", ["cuda", "mps"])
+@pytest.mark.parametrize("device", ["cuda", "mps", "xpu", "privateuseone"])
 def test_for_other_devices_the_network_stays_movable(device: str) -> None:
     plain = lively(ParseNet(PARSE_NETS[1]))
     arranged = optimize_for_inference(copy.deepcopy(plain), device, torch.float32)

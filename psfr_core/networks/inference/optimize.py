@@ -28,15 +28,11 @@ def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.
     """
     device = torch.device(device)
     network = fold_batch_norm(network.eval().requires_grad_(False)).to(dtype)
-    if device.type == "mps":
-        return network
-    if device.type == "cuda":
-        return network.to(memory_format=torch.channels_last)
-    if isinstance(network, PsfrGenerator):
+    if device.type == "cpu" and isinstance(network, PsfrGenerator):
         return cast(N, _fast_generator(network))
-    if isinstance(network, ParseNet):
+    if device.type == "cpu" and isinstance(network, ParseNet):
         return cast(N, _fast_parse_net(network))
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last) if device.type in ("cpu", "cuda") else network
 
 
 def fastest_dtype(device: torch.device | str) -> torch.dtype:
