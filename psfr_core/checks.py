@@ -1,5 +1,6 @@
 """Checks of tensors, with messages in words."""
 
+import torch
 from torch import Tensor
 
 from .errors import InputError
@@ -27,3 +28,8 @@ def check_float(tensor: Tensor, name: str) -> None:
         raise InputError(
             f"{name} must hold floating point numbers in [0, 1], got {tensor.dtype}. Divide 8-bit values by 255 first."
         )
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no number is NaN or infinite; no copy is made to find out."""
+    return tensor.numel() == 0 or bool(torch.stack(tensor.aminmax()).isfinite().all())  # NaN is least and greatest

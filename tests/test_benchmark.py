@@ -28,6 +28,7 @@ def test_both_run_in_turns_and_the_first_of_each_does_not_count() -> None:
     runs: list[str] = []
     measured = compare("ours", lambda: runs.append("B"), "theirs", lambda: runs.append("A"), 7)
     assert runs == ["A", "B"] * 8
+    assert measured.ratio is not None
     assert measured.ratio > 0
     assert measured.baseline == "theirs"
 

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from ..alignment.template import template_for
 from ..detection.face import Face
 from ..detection.load import load_detector
 from ..detection.retinaface import RetinaFaceDetector
+from ..detection.suppression import overlaps
 from ..geometry.box import Box
 from ..imaging.resize import resize
 from ..metrics.psnr import psnr
@@ -80,18 +82,14 @@ def networks(setting: Setting) -> Iterator[Measurement]:
     lq, one_hot = (tensor.to(device) for tensor in _face(generator.config.size))
     parse_lq = resize(lq, (parse_net.config.size, parse_net.config.size))
     baselines = _works(published, lambda parse_lq: plain_parse_net(parse_lq)[0], lq, parse_lq, one_hot)
-    peaks = {
-        "generator": peak_megabytes(baselines["generator"], [published]),
-        "parser": peak_megabytes(baselines["parser"], [plain_parse_net]),
-        "parser and generator": peak_megabytes(baselines["parser and generator"], [published, plain_parse_net]),
-    }
+    baseline_networks = _used(published, plain_parse_net)
+    peaks = {name: peak_megabytes(work, baseline_networks[name]) for name, work in baselines.items()}
     for dtype in setting.dtypes:
         fast_generator = optimize_for_inference(copy.deepcopy(generator), device, dtype).to(device)
         fast_parse_net = optimize_for_inference(copy.deepcopy(parse_net), device, dtype).to(device)
         inputs = lq.to(dtype), parse_lq.to(dtype), one_hot.to(dtype)
         works = _works(fast_generator, fast_parse_net.parse_logits, *inputs)
-        used: dict[str, list[nn.Module]] = {"generator": [fast_generator], "parser": [fast_parse_net]}
-        used["parser and generator"] = [fast_generator, fast_parse_net]
+        used = _used(fast_generator, fast_parse_net)
         notes = {
             "generator": _difference(works["generator"](), baselines["generator"]()),
             "parser": _agreement(works["parser"](), baselines["parser"]()),
@@ -116,6 +114,11 @@ def _works(
         "parser": lambda: parser(parse_lq),
         "parser and generator": lambda: (parser(parse_lq), generator(lq, one_hot))[1],
     }
+
+
+def _used(generator: nn.Module, parser: nn.Module) -> dict[str, list[nn.Module]]:
+    """The networks behind each of ``_works``."""
+    return {"generator": [generator], "parser": [parser], "parser and generator": [generator, parser]}
 
 
 def _batch(
@@ -231,10 +234,10 @@ def detection(setting: Setting) -> Iterator[Measurement]:
     canvas = _collage(setting.images, 3840, 2160)
     picture = _bgr(canvas)
     theirs = network.detect_faces(picture, conf_threshold=detector.min_score)
-    sides = [min(right - left, bottom - top) for left, top, right, bottom, *_ in theirs]
-    ours = [face.box for face in detector.detect(canvas[None])[0]]
-    large = [Box(*map(float, found[:4])) for found, side in zip(theirs, sides, strict=True) if side > 40]
-    again = sum(any(_overlap(box, other) > 0.4 for other in ours) for box in large)
+    boxes = torch.tensor(theirs)[:, :4].float()
+    large = boxes[(boxes[:, 2:] - boxes[:, :2]).amin(dim=1) > 40]
+    ours = torch.tensor([face.box for face in detector.detect(canvas[None])[0]]).reshape(-1, 4)
+    again = sum(bool((overlaps(box, ours) > 0.4).any()) for box in large)
     yield compare(
         "RetinaFace in 3840x2160",
         lambda: detector.detect(canvas[None]),
@@ -264,8 +267,8 @@ def restoration(setting: Setting) -> Iterator[Measurement]:
         "import time, torch, psfr_core; start = time.perf_counter(); image = torch.rand(3, 1080, 1920);"
         f"psfr_core.restore_image(image, psfr_core.load_models(device='{setting.device}')); print(time.perf_counter() - start)"
     )
-    seconds = sorted(float(subprocess.check_output([sys.executable, "-c", first])) for _ in range(3))[1]  # noqa: S603
-    yield Measurement("first call of a process", "", float("nan"), seconds, float("nan"), note="models loaded, no face")
+    seconds = median(float(subprocess.check_output([sys.executable, "-c", first])) for _ in range(3))  # noqa: S603
+    yield Measurement("first call of a process", seconds, note="models loaded, no face")
 
 
 def loading(setting: Setting) -> Iterator[Measurement]:
@@ -280,13 +283,11 @@ def loading(setting: Setting) -> Iterator[Measurement]:
         )
         peak = peak_megabytes(lambda: loaded.append(load_generator(path)), [])
         yield replace(measured, megabytes=peak, note=f"a file of {size:.0f} MB")
-        optimised = sorted(
+        optimised = median(
             timed(lambda: optimize_for_inference(load_generator(path), setting.device, setting.dtypes[-1]))
             for _ in range(setting.repeats)
-        )[setting.repeats // 2]
-        yield Measurement(
-            "load and optimise it", "", float("nan"), optimised, float("nan"), note=_named(setting.dtypes[-1])
         )
+        yield Measurement("load and optimise it", optimised, note=_named(setting.dtypes[-1]))
 
 
 CASES: dict[str, Case] = {
@@ -341,16 +342,6 @@ def _collage(images: Sequence[Tensor], width: int, height: int) -> Tensor:
         fitted = resize(image, (int(image.shape[2] * scale), int(image.shape[1] * scale))).clamp(0, 1)
         canvas[:, : fitted.shape[1], index * column : index * column + fitted.shape[2]] = fitted
     return canvas
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    width = min(one.right, other.right) - max(one.left, other.left)
-    height = min(one.bottom, other.bottom) - max(one.top, other.top)
-    if width <= 0 or height <= 0:
-        return 0.0
-    area = sum((box.right - box.left) * (box.bottom - box.top) for box in (one, other))
-    return width * height / (area - width * height)
 
 
 def _difference(found: Tensor, expected: Tensor) -> str:

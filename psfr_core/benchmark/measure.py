@@ -23,13 +23,16 @@ _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True)
 class Measurement:
-    """One line of a report. Seconds are medians; ``ratio`` is the median of the ratios of neighbouring runs."""
+    """One line of a report. Seconds are medians; ``ratio`` is the median of the ratios of neighbouring runs.
+
+    None is what was not measured.
+    """
 
     name: str
-    baseline: str
-    ratio: float
     seconds: float
-    baseline_seconds: float
+    baseline: str = ""
+    ratio: float | None = None
+    baseline_seconds: float | None = None
     megabytes: float | None = None
     baseline_megabytes: float | None = None
     note: str = ""
@@ -40,9 +43,9 @@ def compare(name: str, work: Work, baseline_name: str, baseline: Work, repeats: 
     pairs = [(timed(baseline), timed(work)) for _ in range(1 + repeats)][1:]
     return Measurement(
         name,
+        median(after for _, after in pairs),
         baseline_name,
         median(before / after for before, after in pairs),
-        median(after for _, after in pairs),
         median(before for before, _ in pairs),
         note=note,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "benchmark.md").write_text("\n".join(lines) + "\n")
-        results = [_finite(asdict(measurement)) for measurement in measured]
+        results = [asdict(measurement) for measurement in measured]
         (args.out / "benchmark.json").write_text(json.dumps({"machine": on, "results": results}, indent=2) + "\n")
     return 0
 
@@ -75,17 +74,9 @@ def run(args: argparse.Namespace) -> int:
 def _cells(of: Measurement) -> list[str]:
     numbers = (of.ratio, of.seconds, of.baseline_seconds, of.megabytes, of.baseline_megabytes)
     formats = ("{:.1f}x", "{:.3f}", "{:.3f}", "{:.0f}", "{:.0f}")
-    shown = [
-        "" if number is None or math.isnan(number) else text.format(number)
-        for number, text in zip(numbers, formats, strict=True)
-    ]
+    shown = ["" if number is None else text.format(number) for number, text in zip(numbers, formats, strict=True)]
     return [of.name, of.baseline, *shown, of.note]
 
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _finite(result: dict[str, object]) -> dict[str, object]:
-    """JSON has no NaN."""
-    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in result.items()}

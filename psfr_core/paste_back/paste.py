@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..alignment.align import AlignedFace
-from ..checks import check_float, check_shape
+from ..checks import check_float, check_shape, is_finite
 from ..described import described
 from ..errors import InputError, OptionError
 from ..geometry.box import PixelBox, Size
@@ -225,7 +225,7 @@ def _check_inputs(image: Tensor, aligned: Sequence[AlignedFace], restored: Tenso
     check_shape(restored, f"N 3 {side} {side}", "restored")
     check_shape(masks, f"N 1 {side} {side}", "masks")
     check_float(masks, "masks")
-    if not all(bool(extreme.isfinite()) for extreme in restored.aminmax()):  # NaN is both; no copy is made to find it
+    if not is_finite(restored):
         raise InputError("restored holds NaN or infinite values. The step before this one has failed.")
     if len(masks) not in (1, len(aligned)):
         raise InputError(f"masks holds {len(masks)} masks for {len(aligned)} faces: give one each, or one for all.")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..batches import check_batch_size, usual_batch_size
-from ..checks import check_float, check_shape
+from ..checks import check_float, check_shape, is_finite
 from ..errors import InputError, PsfrError
 from ..geometry.box import Size
 from ..imaging.resize import resize
@@ -48,7 +48,7 @@ def _enhance_batch(crops: Tensor, parse_map: ParseMap, generator: PsfrGenerator)
     lq = _resized(crops.float(), size).clamp(0, 1) * 2 - 1
     one_hot = parse_map.resized(Size(size, size)).one_hot
     restored = generator(lq.to(weight), one_hot.to(weight)).float()
-    if not bool(restored.isfinite().all()):
+    if not is_finite(restored):
         raise PsfrError(f"The generator gave NaN or infinite values in {weight.dtype}. Load it in float32 or bfloat16.")
     return _resized((restored.clamp(-1, 1) + 1) / 2, crops.shape[-1]).clamp(0, 1).to(crops.device)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..checks import is_finite
 from ..errors import CheckpointError
 from .checkpoint_file import read_checkpoint
 
@@ -37,7 +38,7 @@ def read_state_dict(path: Path) -> StateDict:
     except CheckpointError as error:
         raise CheckpointError(f"{path.name} is damaged or incomplete: {error} Download it again.") from error
     for key, tensor in folded.items():
-        if tensor.numel() and not all(extreme.isfinite() for extreme in tensor.aminmax()):  # NaN is both; makes no copy
+        if not is_finite(tensor):
             raise CheckpointError(
                 f"{path.name} is damaged: {key} holds NaN or infinite values. Download or train it again."
             )

@@ -19,32 +19,46 @@ from ..spade import LEAKY_SLOPE
 _NO_DILATION = [1, 1]
 
 
-class PackedConv2d(nn.Module):
+class _PackedLayer(nn.Module):
+    """Weights that are laid out once and stay as they are."""
+
+    weight: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, *, is_packed: bool, leaky: bool) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.bias = nn.Parameter(bias, requires_grad=False)
+        self.is_packed, self.leaky = is_packed, leaky
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _PackedLayer:
+        """Raise OptionError if ``fn``, which .to() and the like apply to all weights, would do anything."""
+        moved = fn(self.bias)
+        if moved.device != self.bias.device or moved.dtype != self.bias.dtype:
+            raise OptionError(
+                f"This network is laid out for {self.bias.dtype} on the CPU, and cannot be moved to {moved.dtype} on "
+                f"{moved.device}. Load it again, and optimise it for that device and type."
+            )
+        return self
+
+
+class PackedConv2d(_PackedLayer):
     """A convolution, and LeakyReLU if wanted, of maps in channels_last.
 
     ``input_size`` (height, width) is what the weights are laid out for; other sizes are computed as well.
     """
 
-    weight: Tensor
-
     def __init__(
         self, conv: nn.Conv2d, input_size: tuple[int, int], *, padding: tuple[int, int] = (0, 0), leaky: bool = False
     ) -> None:
-        super().__init__()
-        self.stride, self.padding, self.leaky = list(conv.stride), list(padding), leaky
-        weight = conv.weight.detach()
-        self.is_packed = can_pack(weight.dtype)
-        if self.is_packed:
+        stride, weight = list(conv.stride), conv.weight.detach()
+        is_packed = can_pack(weight.dtype)
+        if is_packed:
             shape = [1, conv.in_channels, *input_size]
             weight = torch.ops.mkldnn._reorder_convolution_weight(
-                weight.contiguous(), self.padding, self.stride, _NO_DILATION, 1, shape
+                weight.contiguous(), list(padding), stride, _NO_DILATION, 1, shape
             )
-        self.register_buffer("weight", weight)
-        self.bias = _bias_of(conv)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PackedConv2d:
-        _check_stays(self.bias, fn)
-        return self
+        super().__init__(weight, bias_of(conv), is_packed=is_packed, leaky=leaky)
+        self.stride, self.padding = stride, list(padding)
 
     def forward(self, features: Tensor) -> Tensor:
         """The convolved ``features`` (B, C, H, W)."""
@@ -65,33 +79,25 @@ class PackedConv2d(nn.Module):
             total.add_(F.conv2d(features, self.weight, self.bias, self.stride, self.padding))
 
 
-class UpsampleConv2d(nn.Module):
+class UpsampleConv2d(_PackedLayer):
     """Doubling by nearest neighbour and a 3x3 convolution in one: a transposed convolution with 2.25 times fewer multiplications.
 
     Each of four neighbouring results sees only 2x2 different pixels, whose weights are the sums of those that meet there.
     The features come with a border of one pixel, or are continued with zeros when there is none.
     """
 
-    weight: Tensor
-
     def __init__(
         self, conv: nn.Conv2d, input_size: tuple[int, int], *, has_border: bool = False, leaky: bool = False
     ) -> None:
-        super().__init__()
-        self.padding, self.leaky = [3, 3] if has_border else [1, 1], leaky
-        weight = _subpixel_weights(conv.weight.detach())
-        self.is_packed = can_pack(weight.dtype)
-        if self.is_packed:
+        padding, weight = [3, 3] if has_border else [1, 1], _subpixel_weights(conv.weight.detach())
+        is_packed = can_pack(weight.dtype)
+        if is_packed:
             shape = [1, conv.in_channels, *input_size]
             weight = torch.ops.mkldnn._reorder_convolution_transpose_weight(
-                weight, self.padding, [0, 0], [2, 2], _NO_DILATION, 1, shape
+                weight, padding, [0, 0], [2, 2], _NO_DILATION, 1, shape
             )
-        self.register_buffer("weight", weight)
-        self.bias = _bias_of(conv)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> UpsampleConv2d:
-        _check_stays(self.bias, fn)
-        return self
+        super().__init__(weight, bias_of(conv), is_packed=is_packed, leaky=leaky)
+        self.padding = padding
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C', 2H, 2W) from ``features`` (B, C, H, W), or from (B, C, H + 2, W + 2) where they have a border."""
@@ -112,19 +118,9 @@ def can_pack(dtype: torch.dtype) -> bool:
     return dtype == torch.float32
 
 
-def _bias_of(conv: nn.Conv2d) -> nn.Parameter:
-    bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
-    return nn.Parameter(bias, requires_grad=False)
-
-
-def _check_stays(bias: Tensor, move: Callable[[Tensor], Tensor]) -> None:
-    """Raise OptionError if ``move``, which .to() and the like apply to all weights, would do anything."""
-    moved = move(bias)
-    if moved.device != bias.device or moved.dtype != bias.dtype:
-        raise OptionError(
-            f"This network is laid out for {bias.dtype} on the CPU, and cannot be moved to {moved.dtype} on {moved.device}. "
-            "Load it again, and optimise it for that device and type."
-        )
+def bias_of(conv: nn.Conv2d) -> Tensor:
+    """The bias of ``conv``, zeros if it has none."""
+    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
 
 
 def _activation(leaky: bool) -> tuple[str, list[Any], str]:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..spade import LEAKY_SLOPE, ReferenceLayer, SpadeNorm, SpadeResBlock
-from .convolution import PackedConv2d
+from .convolution import PackedConv2d, bias_of
 from .strips import rows_of_strips, strips
 
 _EPS = 1e-5  # of F.instance_norm
@@ -96,9 +96,5 @@ def _side_by_side(one: nn.Conv2d, other: nn.Conv2d) -> nn.Conv2d:
     """The convolution whose results are those of ``one`` and then those of ``other``, of the same input."""
     both = nn.Conv2d(one.in_channels, one.out_channels + other.out_channels, 3, device="meta")
     both.weight = nn.Parameter(torch.cat([one.weight, other.weight]), requires_grad=False)
-    both.bias = nn.Parameter(torch.cat([_bias(one), _bias(other)]), requires_grad=False)
+    both.bias = nn.Parameter(torch.cat([bias_of(one), bias_of(other)]), requires_grad=False)
     return both
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
