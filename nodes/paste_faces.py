@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..psfr_core.alignment.align import place_crops
-from ..psfr_core.detection.face import Face
 from ..psfr_core.errors import InputError
 from ..psfr_core.parsing.labels import parse_regions
 from ..psfr_core.parsing.parse_map import ParseMap
 from ..psfr_core.paste_back.masks import crop_masks
-from ..psfr_core.paste_back.paste import PasteOptions, PasteResult, paste_faces
+from ..psfr_core.paste_back.paste import PasteOptions, paste_faces
 from .found_faces import FoundFaces
-from .images import to_frames, to_image, to_mask, to_rgb_batch
+from .images import to_frames, to_mask, to_rgb_batch
 from .inputs import parse_map_input, regions_input, strength_input
 from .previews import preview
 from .runtime import Steps
@@ -71,21 +67,22 @@ class PSFR_PasteFacesBack(io.ComfyNode):
         parse_map: ParseMap | None = None,
         options: PasteOptions | None = None,
     ) -> io.NodeOutput:
-        frames = to_frames(image)
+        pasted = image.clone()
+        frames = to_frames(pasted)
         faces = faces.in_frames(frames)
         _check_counts(faces.count, crops, parse_map)
         restored = to_rgb_batch(crops)
         masks = strength * crop_masks(restored.shape[-1], options or PasteOptions(), parse_map)
         masks = masks.expand(len(restored), -1, -1, -1)
         steps = Steps(len(frames))
-        results: list[PasteResult] = []
+        changed: list[Tensor] = []
         first = 0
         for frame, found in zip(frames, faces.frames, strict=True):
             part = slice(first, first := first + len(found))
-            results.append(_paste(frame, found, restored[part], masks[part]))
-            steps(len(results), steps.total)
-        pasted = to_image([result.image for result in results])
-        return io.NodeOutput(pasted, to_mask([result.mask for result in results]), ui=preview(pasted))
+            aligned = place_crops(found, restored[part]) if found else []
+            changed.append(paste_faces(frame, aligned, restored[part], masks[part], out=frame).mask)
+            steps(len(changed), steps.total)
+        return io.NodeOutput(pasted, to_mask(changed), ui=preview(pasted))
 
 
 class PSFR_PasteOptions(io.ComfyNode):
@@ -119,12 +116,6 @@ class PSFR_PasteOptions(io.ComfyNode):
     def execute(cls, feather: float, regions: str) -> io.NodeOutput:
         chosen = None if regions.strip().lower() == WHOLE_CROP else parse_regions(regions)
         return io.NodeOutput(PasteOptions(feather=feather, regions=chosen))
-
-
-def _paste(frame: Tensor, faces: Sequence[Face], restored: Tensor, masks: Tensor) -> PasteResult:
-    if not faces:
-        return PasteResult(frame, torch.zeros_like(frame[:1], dtype=torch.float32))
-    return paste_faces(frame, place_crops(faces, restored), restored, masks)
 
 
 def _check_counts(faces: int, crops: Tensor, parse_map: ParseMap | None) -> None:

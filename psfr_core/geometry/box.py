@@ -74,6 +74,15 @@ class PixelBox(NamedTuple):
     def is_empty(self) -> bool:
         return 0 in self.size
 
+    def intersection(self, other: PixelBox) -> PixelBox:
+        """The pixels in both rectangles; empty where they do not meet."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        return PixelBox(left, top, min(self.right, other.right), min(self.bottom, other.bottom))
+
+    def within(self, size: Size) -> PixelBox:
+        """The pixels of this rectangle that an image of ``size`` has."""
+        return self.intersection(PixelBox(0, 0, size.width, size.height))
+
     def cut(self, image: Tensor) -> Tensor:
         """The view of ``image`` (..., H, W) inside this rectangle."""
         return image[..., self.top : self.bottom, self.left : self.right]

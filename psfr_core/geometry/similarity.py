@@ -6,7 +6,6 @@ Convention: points are (x, y) with the centre of the top-left pixel at (0, 0); a
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -55,22 +54,23 @@ def fit_similarity_robustly(source: Tensor, target: Tensor) -> Tensor:
     count = len(source)
     if count < 3:
         return everything
-    best_median, best_squares = math.inf, torch.zeros(0)
-    for pair in combinations(range(count), 2):
-        if torch.equal(source[pair[0]], source[pair[1]]) or torch.equal(target[pair[0]], target[pair[1]]):
-            continue
-        squares = _squared_distances(fit_similarity(source[[*pair]], target[[*pair]]), source, target)
-        median = float(squares.sort().values[count // 2])
-        if median < best_median:
-            best_median, best_squares = median, squares
+    # Through two points the map of complex numbers is w1 + turn * (z - z1).
+    z, w = _complex(source), _complex(target)
+    one, other = torch.combinations(torch.arange(count)).T
+    differ = (z[one] != z[other]) & (w[one] != w[other])
+    one, other = one[differ], other[differ]
+    turn = (w[other] - w[one]) / (z[other] - z[one])
+    squares = (w[one, None] + turn[:, None] * (z - z[one, None]) - w).abs().square()
+    medians = squares.sort(dim=1).values[:, count // 2]
+    best_median, best = medians.min(dim=0)
     # The robust standard deviation of Rousseeuw and Leroy, 1987; 2.5 of them hold 99 % of the points that belong.
-    deviation = max(1.4826 * (1 + 5 / (count - 2)) * math.sqrt(best_median), _LEAST_DEVIATION_PX)
-    agreeing = best_squares <= (2.5 * deviation) ** 2
+    deviation = max(1.4826 * (1 + 5 / (count - 2)) * math.sqrt(float(best_median)), _LEAST_DEVIATION_PX)
+    agreeing = squares[best] <= (2.5 * deviation) ** 2
     return fit_similarity(source[agreeing], target[agreeing])
 
 
-def _squared_distances(affine: Tensor, source: Tensor, target: Tensor) -> Tensor:
-    return (transform_points(affine, source) - target.double().cpu()).square().sum(dim=1)
+def _complex(points: Tensor) -> Tensor:
+    return torch.view_as_complex(points.detach().double().cpu().contiguous())
 
 
 def invert_affine(affine: Tensor) -> Tensor:

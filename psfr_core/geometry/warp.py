@@ -57,11 +57,15 @@ def _warp(batch: Tensor, affine: Tensor, size: Size) -> Tensor:
     box = _source_box(output_to_source, size, Size.of(batch))
     shrink = _shrink(affine, Size.of(batch))
     step, reach = max(1, math.floor(shrink / _DENSITY)), _reach(shrink)
-    patch = _cut_with_edge(batch, box, before=reach + step, after=reach + 3 * step).float()
+    before, after = reach + step, reach + 3 * step
+    seen = PixelBox(box.left - before, box.top - before, box.right + after, box.bottom + after)
     if shrink > 1:
+        patch = _cut_with_edge(batch, seen).float()
         patch = _thin_out(_thin_out(patch, shrink, step, dim=-2), shrink, step, dim=-1)
-    first, spacing = -step, float(step)  # of the patch's samples, in source pixels from the box's first pixel
-    to_patch = shift_affine(-box.left - first, -box.top - first) / spacing
+    else:  # sampling continues the edge by itself
+        seen = seen.within(Size.of(batch))
+        patch = seen.cut(batch).float()
+    to_patch = shift_affine(-seen.left - reach, -seen.top - reach) / step
     grid = _sampling_grid(compose_affines(output_to_source, to_patch), size, patch)
     return _sample(patch, grid, "bicubic" if shrink < _DENSITY else "bilinear")
 
@@ -87,17 +91,10 @@ def _source_box(output_to_source: Tensor, size: Size, source: Size) -> PixelBox:
     return PixelBox(left, top, max(box.right, left + 1), max(box.bottom, top + 1))
 
 
-def _cut_with_edge(batch: Tensor, box: PixelBox, before: int, after: int) -> Tensor:
-    """The pixels of ``box`` and those ``before`` left and above and ``after`` right and below it, edges continued."""
-    wanted = PixelBox(box.left - before, box.top - before, box.right + after, box.bottom + after)
-    size = Size.of(batch)
-    there = Box(*map(float, wanted)).to_pixels(size)
-    missing = (
-        there.left - wanted.left,
-        wanted.right - there.right,
-        there.top - wanted.top,
-        wanted.bottom - there.bottom,
-    )
+def _cut_with_edge(batch: Tensor, box: PixelBox) -> Tensor:
+    """The pixels of ``box``, edges continued where it reaches beyond the image."""
+    there = box.within(Size.of(batch))
+    missing = (there.left - box.left, box.right - there.right, there.top - box.top, box.bottom - there.bottom)
     patch = there.cut(batch)
     return F.pad(patch, missing, mode="replicate") if any(missing) else patch
 
@@ -151,6 +148,9 @@ def _sampling_grid(output_to_patch: Tensor, size: Size, patch: Tensor) -> Tensor
     width, height = Size.of(patch)
     to_unit = torch.tensor([[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1]], dtype=torch.float64)
     (xx, xy, x0), (yx, yy, y0) = compose_affines(output_to_patch, to_unit).tolist()
-    across = torch.arange(size.width, dtype=torch.float32, device=patch.device)
-    down = torch.arange(size.height, dtype=torch.float32, device=patch.device)[:, None]
-    return torch.stack([across * xx + (down * xy + x0), across * yx + (down * yy + y0)], dim=-1)[None]
+    device = torch.device("cpu") if patch.device.type == "mps" else patch.device  # not every Metal has complex numbers
+    across = torch.arange(size.width, dtype=torch.float32, device=device)
+    down = torch.arange(size.height, dtype=torch.float32, device=device)[:, None]
+    # x and y as one complex number: both in one pass, and in the order that is wanted
+    grid = torch.view_as_real(across * complex(xx, yx) + (down * complex(xy, yy) + complex(x0, y0)))
+    return grid[None].to(patch.device)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..alignment.align import AlignedFace
@@ -59,7 +60,7 @@ def snap_mask(mask: Tensor) -> Tensor:
 
     So pixels stay untouched where nothing is to be pasted, and where all is, nothing of what was there shines through.
     """
-    return mask.where(mask > _INVISIBLE, 0).where(mask < 1 - _INVISIBLE, 1)
+    return -F.threshold(-F.threshold(mask, _INVISIBLE, 0), _INVISIBLE - 1, -1)  # a fifth of the time of two where
 
 
 @torch.no_grad()
@@ -79,12 +80,14 @@ def paste_faces(
     _check_inputs(image, aligned, restored, masks)
     pasted = image.clone() if out is None else _filled(out, image)
     mask = _untouched_mask(image)
-    layers = _layers(image, aligned, restored.to(image.device), masks.to(image.device)) if aligned else []
-    # All are computed before the first is written: where faces overlap, each must see the image as it was.
-    blended = [_blend(layer, image, [other for other in layers if other is not layer]) for layer in layers]
-    for layer, (colour, amount) in zip(layers, blended, strict=True):
-        layer.box.cut(pasted)[: len(colour)].copy_(colour)
-        layer.box.cut(mask).copy_(torch.maximum(layer.box.cut(mask), amount))
+    patches = _patches(image, aligned, restored.to(image.device), masks.to(image.device)) if aligned else []
+    for group in _overlapping(patches):
+        layers = [_layer(patch, image) for patch in group]
+        # All are computed before the first is written: where faces overlap, each must see the image as it was.
+        blended = [_blend(layer, image, [other for other in layers if other is not layer]) for layer in layers]
+        for layer, (colour, amount) in zip(layers, blended, strict=True):
+            layer.box.cut(pasted)[: len(colour)].copy_(colour)
+            layer.box.cut(mask).copy_(torch.maximum(layer.box.cut(mask), amount))
     return PasteResult(pasted, mask)
 
 
@@ -121,30 +124,56 @@ def _untouched_mask(image: Tensor) -> Tensor:
 class _Layer:
     """One restored face inside its rectangle of the image: colour (1 or 3, h, w) and mask (1, h, w).
 
-    ``distance_squared`` (1, h, w) is that from the crop's centre, in its sides.
+    ``x`` and ``y`` (h, w) are the distances from the crop's centre along its axes, in its sides.
     """
 
     box: PixelBox
     colour: Tensor
     mask: Tensor
-    distance_squared: Tensor
+    x: Tensor
+    y: Tensor
 
     @property
     def weight(self) -> Tensor:
         """How much the colour counts beside that of another face (1, h, w)."""
-        return self.mask / (self.distance_squared + _CLOSEST).square()
+        return self.mask / (self.x.square() + self.y.square() + _CLOSEST).square()
 
 
-def _layers(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> list[_Layer]:
-    # A fixed order, so that rounding does not depend on the order of the faces either.
-    order = sorted(range(len(aligned)), key=lambda index: aligned[index].image_to_crop.flatten().tolist())
+@dataclass(frozen=True, eq=False)
+class _Patch:
+    """One restored face (3, S, S) and its mask (1, S, S), with the least and greatest values of each, and where it goes."""
+
+    box: PixelBox
+    image_to_restored: Tensor
+    restored: Tensor
+    mask: Tensor
+    colours: _Range
+    amounts: _Range
+
+
+def _patches(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> list[_Patch]:
+    """The faces that show in the image, in an order of their own, so that rounding does not depend on theirs."""
+    size = Size.of(restored)
+    maps = [compose_affines(face.image_to_crop, resize_affine(Size.of(face.crop), size)) for face in aligned]
+    boxes = [output_box(invert_affine(affine), size).to_pixels(Size.of(image)) for affine in maps]
     colours, amounts = _ranges(restored), _ranges(masks)
     if len(masks) == 1:
         masks, amounts = masks.expand(len(aligned), -1, -1, -1), amounts * len(aligned)
-    layers = (
-        _layer(image, aligned[index], restored[index], masks[index], colours[index], amounts[index]) for index in order
+    patches = map(_Patch, boxes, maps, restored, masks, colours, amounts)
+    return sorted(
+        (patch for patch in patches if not patch.box.is_empty),
+        key=lambda patch: patch.image_to_restored.flatten().tolist(),
     )
-    return [layer for layer in layers if layer is not None]
+
+
+def _overlapping(patches: Sequence[_Patch]) -> list[list[_Patch]]:
+    """The patches in groups whose rectangles meet; no two groups touch the same pixel."""
+    groups: list[list[_Patch]] = []
+    for patch in patches:
+        apart = [group for group in groups if all(patch.box.intersection(other.box).is_empty for other in group)]
+        joined = [other for group in groups if group not in apart for other in group]
+        groups = [*apart, [*joined, patch]]
+    return groups
 
 
 def _ranges(batch: Tensor) -> list[_Range]:
@@ -155,41 +184,31 @@ def _ranges(batch: Tensor) -> list[_Range]:
     return [(least, most) for least, most in extremes.tolist()]
 
 
-def _layer(
-    image: Tensor, face: AlignedFace, restored: Tensor, mask: Tensor, colours: _Range, amounts: _Range
-) -> _Layer | None:
-    size = Size.of(restored)
-    image_to_restored = compose_affines(face.image_to_crop, resize_affine(Size.of(face.crop), size))
-    restored_to_image = invert_affine(image_to_restored)
-    box = output_box(restored_to_image, size).to_pixels(Size.of(image))
-    if box.is_empty:
-        return None
-    colour = luma(restored.float()) if len(image) < 3 else restored
-    to_box = compose_affines(restored_to_image, shift_affine(-box.left, -box.top))
-    warped = warp_affine(torch.cat([colour.float(), mask.float()]), to_box, box.size)
-    reach, distance_squared = _place_in_crop(image_to_restored, size, box, image.device)
+def _layer(patch: _Patch, image: Tensor) -> _Layer:
+    size, box = Size.of(patch.restored), patch.box
+    colour = luma(patch.restored.float()) if len(image) < 3 else patch.restored
+    to_box = compose_affines(invert_affine(patch.image_to_restored), shift_affine(-box.left, -box.top))
+    warped = warp_affine(torch.cat([colour.float(), patch.mask.float()]), to_box, box.size)
+    x, y = _place_in_crop(patch.image_to_restored, size, box, image.device)
+    is_outside = torch.maximum(x.abs(), y.abs()) > 0.5
     # Interpolation overshoots at sharp edges; nothing may count for more, nor get brighter or darker, than was given.
-    amount = snap_mask(warped[-1:].clamp_(*amounts)).where(reach <= 0.5, 0)
-    colour = warped[:-1].clamp_(*colours)
-    return _Layer(box, colour, amount, distance_squared)
+    amount = snap_mask(warped[-1:].clamp_(*patch.amounts)).masked_fill_(is_outside, 0)
+    colour = warped[:-1].clamp_(*patch.colours)
+    return _Layer(box, colour, amount, x, y)
 
 
 def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: torch.device) -> tuple[Tensor, Tensor]:
-    """How far each pixel of ``box`` lies from the crop's centre, in crop sides: along the farther axis, and squared.
-
-    The first is at most 0.5 inside the crop.
-    """
+    """How far each pixel of ``box`` lies right of and below the crop's centre (h, w), in crop sides."""
     to_sides = compose_affines(image_to_crop, resize_affine(size, Size(1, 1)))
     (xx, xy, x0), (yx, yy, y0) = to_sides.tolist()
     across = torch.arange(box.left, box.right, dtype=torch.float32, device=device)
     down = torch.arange(box.top, box.bottom, dtype=torch.float32, device=device)[:, None]
-    x, y = across * xx + (down * xy + x0), across * yx + (down * yy + y0)
-    return torch.maximum(x.abs(), y.abs())[None], (x * x + y * y)[None]
+    return across * xx + (down * xy + x0), across * yx + (down * yy + y0)
 
 
 def _mix(layer: _Layer, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
     """Colour (1 or 3, h, w) and mask (1, h, w) of ``layer``'s rectangle with all other layers that reach into it."""
-    overlaps = [(other, box) for other in others if not (box := _intersection(layer.box, other.box)).is_empty]
+    overlaps = [(other, box) for other in others if not (box := layer.box.intersection(other.box)).is_empty]
     if not overlaps:
         return layer.colour, layer.mask
     weight, mask = layer.weight, layer.mask.clone()
@@ -201,11 +220,6 @@ def _mix(layer: _Layer, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
         here.cut(weight).add_(its_weight)
         here.cut(mask).copy_(torch.maximum(here.cut(mask), there.cut(other.mask)))
     return total / weight.where(weight > 0, 1), mask
-
-
-def _intersection(one: PixelBox, other: PixelBox) -> PixelBox:
-    left, top = max(one.left, other.left), max(one.top, other.top)
-    return PixelBox(left, top, min(one.right, other.right), min(one.bottom, other.bottom))
 
 
 def _inside(box: PixelBox, frame: PixelBox) -> PixelBox:
@@ -225,7 +239,8 @@ def _check_inputs(image: Tensor, aligned: Sequence[AlignedFace], restored: Tenso
     check_shape(restored, f"N 3 {side} {side}", "restored")
     check_shape(masks, f"N 1 {side} {side}", "masks")
     check_float(masks, "masks")
-    if not is_finite(restored):
-        raise InputError("restored holds NaN or infinite values. The step before this one has failed.")
+    for name, given in (("restored", restored), ("masks", masks)):
+        if not is_finite(given):
+            raise InputError(f"{name} holds NaN or infinite values. The step before this one has failed.")
     if len(masks) not in (1, len(aligned)):
         raise InputError(f"masks holds {len(masks)} masks for {len(aligned)} faces: give one each, or one for all.")
