@@ -30,6 +30,11 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, networks: bool = Tru
             choices=_DTYPES,
             help="of generator and parser; default: bfloat16 on CPUs made for it, else float32",
         )
+        group.add_argument(
+            "--compile",
+            action="store_true",
+            help="put generator and parser through torch.compile: for many faces on a GPU; falls back with a warning",
+        )
     group.add_argument("--detector", help="default: a RetinaFace that is at hand, else compact-face, bundled")
     group.add_argument(
         "--models-folder", type=Path, action="append", default=[], help="look here for models; repeatable"
@@ -53,6 +58,7 @@ def take_models(args: argparse.Namespace) -> RestorationModels:
         folders=args.models_folder,
         device=args.device,
         dtype=getattr(torch, args.dtype) if args.dtype else None,
+        compile_networks=args.compile,
         download=args.download,
     )
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ..errors import OptionError
+from ..networks.inference.optimize import optimize_for_inference
 from ..weights.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
 from .options import add_options, take_options
 from .progress import progress_bar
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser_.add_argument("--residual-blocks", type=int, default=6)
     generator.add_argument("--channels", type=int, nargs="+", default=[192, 128, 96, 64, 32])
     generator.add_argument("--modulation-channels", type=int, default=32)
+    generator.add_argument("--residual", action="store_true", help="learn what is to be added to the low-quality face")
     generator.add_argument("--parser", type=Path, help="parsing network for the input maps; true maps without")
     generator.add_argument("--features", type=Path, help="ImageNet features for the perceptual and style terms")
     generator.add_argument("--feature-layers", nargs="+", default=["conv1_2", "conv2_2", "conv3_3", "conv4_3"])
@@ -92,7 +94,7 @@ def _train_generator(args: argparse.Namespace) -> int:
     from ..training.generator import GeneratorLossConfig, GeneratorTrainee, start_from
     from ..weights.loader import load_generator
 
-    network = PsfrGenerator(GeneratorConfig(tuple(args.channels), args.modulation_channels))
+    network = PsfrGenerator(GeneratorConfig(tuple(args.channels), args.modulation_channels, args.residual))
     if args.start_from:
         start_from(network, load_generator(args.start_from))
     weights = take_options(args, GeneratorLossConfig)
@@ -178,7 +180,7 @@ def _teachers(args: argparse.Namespace, with_discriminator: bool) -> Teachers:
         config = DiscriminatorConfig(tuple(args.discriminator_channels), args.discriminator_scales)
         discriminator = _placed(add_spectral_norm(Discriminator(config)), args)
     return Teachers(
-        parser=_placed(load_parse_net(args.parser), args) if args.parser else None,
+        parser=_frozen(load_parse_net(args.parser), args) if args.parser else None,
         features=load_image_features(args.features, args.feature_layers).to(args.device) if args.features else None,
         discriminator=discriminator,
     )
@@ -197,6 +199,12 @@ def _copy_weights(source: nn.Module, target: nn.Module) -> None:
 def _placed(network: N, args: argparse.Namespace) -> N:
     network.to(args.device)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _frozen(network: N, args: argparse.Namespace) -> N:
+    """A network that is not trained, as fast as it goes."""
+    dtype = torch.bfloat16 if args.bf16 else torch.float32
+    return optimize_for_inference(network, args.device, dtype).to(args.device)
 
 
 def _finish(trainee: Trainee[N], args: argparse.Namespace, architecture: Architecture[N]) -> int:

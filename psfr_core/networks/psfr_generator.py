@@ -21,10 +21,15 @@ REFERENCE_CHANNELS = 3 + PARSE_CLASSES  # RGB image and one-hot parse map
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Sizes of a generator: ``channels[0]`` at 16 px, each further entry one doubling of the side."""
+    """Sizes of a generator: ``channels[0]`` at 16 px, each further entry one doubling of the side.
+
+    ``residual`` ones, which the paper does not have, only make what is to be added to the low-quality face: small networks then
+    keep what was good in it.
+    """
 
     channels: tuple[int, ...]
     modulation_channels: int = 64
+    residual: bool = False
 
     def __post_init__(self) -> None:
         if not self.channels or min(*self.channels, self.modulation_channels) < 1:
@@ -41,7 +46,8 @@ class GeneratorConfig:
         stages = sum(key.startswith("body.") and key.endswith(".1.weight") for key in state_dict)
         channels = (state_dict["const_input"].shape[1],)
         channels += tuple(state_dict[f"body.{stage}.1.weight"].shape[0] for stage in range(stages))
-        return GeneratorConfig(channels, state_dict["head.1.norm_0.conv1.0.weight"].shape[0])
+        modulation_channels = state_dict["head.1.norm_0.conv1.0.weight"].shape[0]
+        return GeneratorConfig(channels, modulation_channels, residual="lq_out.weight" in state_dict)
 
 
 PUBLISHED_GENERATOR = GeneratorConfig((1024, 512, 256, 128, 64, 32), 64)
@@ -68,6 +74,9 @@ class PsfrGenerator(nn.Module):
             for coarse, fine in pairwise(channels[:-1])
         )
         self.img_out: nn.Module = nn.Conv2d(last, 3, 3, padding=1)
+        self.lq_out = nn.Conv2d(3, 3, 1, bias=False) if config.residual else None
+        if self.lq_out is not None:
+            nn.init.dirac_(self.lq_out.weight)
 
     def _block(self, channels: int) -> SpadeResBlock:
         return SpadeResBlock(channels, REFERENCE_CHANNELS, self.config.modulation_channels)
@@ -87,7 +96,9 @@ class PsfrGenerator(nn.Module):
                     features = layer(features, _resize_reference(reference, features.shape[-1]))
                 else:
                     features = layer(features)
-        return self.img_out(features)
+        if self.lq_out is None:
+            return self.img_out(features)
+        return self.img_out(features) + self.lq_out(_resize_reference(reference[:, :3], features.shape[-1]))
 
 
 def _in_layout_of(other: Tensor, images: Tensor) -> Tensor:

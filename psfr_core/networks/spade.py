@@ -5,6 +5,7 @@ Attribute names follow the published state dict.
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,7 +25,15 @@ class SpadeNorm(nn.Module):
 
     def forward(self, features: Tensor, reference: Tensor) -> Tensor:
         hidden = self.conv1(reference)
-        return self.gamma_conv(hidden) * F.instance_norm(features) + self.beta_conv(hidden)
+        return self.gamma_conv(hidden) * _instance_norm(features) + self.beta_conv(hidden)
+
+
+def _instance_norm(features: Tensor) -> Tensor:
+    if features.device.type == "cpu" and features.is_contiguous(memory_format=torch.channels_last):
+        # PyTorch's gives up that layout, and takes three times as long; one by one, batch norm is the same.
+        normed = [F.batch_norm(face, None, None, training=True) for face in features.split(1)]
+        return torch.cat(normed).contiguous(memory_format=torch.channels_last)
+    return F.instance_norm(features)
 
 
 class ReferenceLayer(nn.Module):

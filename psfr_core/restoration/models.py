@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -13,12 +14,14 @@ from ..detection.face import FaceDetector
 from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.options import DetectionOptions
 from ..errors import OptionError
+from ..networks.inference.compile import compile_for_inference
 from ..networks.inference.optimize import fastest_dtype, optimize_for_inference
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PsfrGenerator
 from ..weights.loader import load_generator, load_parse_net
 from ..weights.manifest import ModelKind
 
+logger = logging.getLogger(__name__)
 BUNDLED_GENERATOR = "psfrgan-256"
 BUNDLED_PARSE_NET = "parsenet-256"
 
@@ -71,6 +74,7 @@ def load_models(
     folders: Sequence[str | Path] = (),
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
+    compile_networks: bool = False,
     download: bool = False,
 ) -> RestorationModels:
     """The models by their known names or the paths of their files; without arguments, those that come with the package.
@@ -78,15 +82,22 @@ def load_models(
     ``detector`` None takes a RetinaFace when one is at hand and the bundled detector otherwise. Known models are looked for in
     ``folders`` and the default folder; ``download`` allows to fetch missing ones. ``device`` None is the best one there is;
     generator and parser compute in ``dtype`` (None: ``fastest_dtype``), the detector in float32. All are optimised for that
-    device and stay there: see ``optimize_for_inference``. Raises ModelNotFoundError, CheckpointError or DownloadError.
+    device and stay there: see ``optimize_for_inference``. ``compile_networks`` puts generator and parser through
+    ``torch.compile`` as well, which takes a minute at the first face and pays for many on a GPU: see ``compile_for_inference``.
+    Raises ModelNotFoundError, CheckpointError or DownloadError.
     """
     device = usable_device(device)
     dtype = dtype or fastest_dtype(device)
-    return RestorationModels(
-        optimize_for_inference(load_generator(generator, folders=folders, download=download), device, dtype).to(device),
-        optimize_for_inference(load_parse_net(parser, folders=folders, download=download), device, dtype).to(device),
-        load_detector(detector, options=detection, folders=folders, device=device, download=download),
-    )
+    restorer = load_generator(generator, folders=folders, download=download)
+    parse_net = load_parse_net(parser, folders=folders, download=download)
+    restorer = optimize_for_inference(restorer, device, dtype).to(device)
+    parse_net = optimize_for_inference(parse_net, device, dtype).to(device)
+    if compile_networks and device.type == "cpu":
+        logger.warning("torch.compile is left out: on a CPU the networks are faster without it.")
+    elif compile_networks:
+        restorer, parse_net = compile_for_inference(restorer), compile_for_inference(parse_net)
+    found = load_detector(detector, options=detection, folders=folders, device=device, download=download)
+    return RestorationModels(restorer, parse_net, found)
 
 
 def usable_device(device: str | torch.device | None) -> torch.device:

@@ -110,7 +110,8 @@ class GeneratorTrainee:
     def _input_map(self, lq: Tensor, true_map: Tensor) -> Tensor:
         if self._teachers.parser is None:
             return true_map
-        return parse_faces((lq + 1) / 2, self._teachers.parser, batch_size=len(lq)).one_hot
+        with torch.autocast(self.device.type, enabled=False):  # the parser has its own precision
+            return parse_faces((lq + 1) / 2, self._teachers.parser, batch_size=len(lq)).one_hot
 
     def _window(self, seed: int, side: int) -> tuple[slice, slice]:
         """Rows and columns that the feature network looks at, the same for the same samples."""
@@ -184,13 +185,30 @@ def _to_network(image: Tensor) -> Tensor:
     return (image * 2 - 1).contiguous(memory_format=torch.channels_last)
 
 
+@torch.no_grad()
 def start_from(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
-    """Fills ``network`` with all weights of ``smaller`` that fit: a generator grows by adding stages at the fine end."""
-    if network.config.channels[: len(smaller.config.channels)] != smaller.config.channels:
+    """Fills ``network`` with the weights of ``smaller``: a generator grows by stages at the fine end, and by wider layers.
+
+    What a layer adds to its width is not listened to at first, so that a stage makes what it made. The output layer begins anew
+    where it means something else: after another stage, or in a residual network that starts from one that is not. Raises
+    OptionError where ``smaller`` has anything larger.
+    """
+    ours, theirs = network.config, smaller.config
+    keeps_output = (len(ours.channels), ours.residual) == (len(theirs.channels), theirs.residual)
+    state = network.state_dict()
+    copied = {name: value for name, value in smaller.state_dict().items() if keeps_output or "_out." not in name}
+    if not all(name in state and _is_within(value.shape, state[name].shape) for name, value in copied.items()):
         raise OptionError(
-            f"A generator of channels {network.config.channels} cannot start from {smaller.config.channels}: "
-            "its first stages must be the same."
+            f"A generator of {ours} cannot start from one of {theirs}: its stages must be as wide or wider."
         )
-    mine = network.state_dict()
-    fitting = {name: value for name, value in smaller.state_dict().items() if mine[name].shape == value.shape}
-    network.load_state_dict({**mine, **fitting})
+    for name, value in copied.items():
+        if value.dim() == 4 and name != "const_input":
+            state[name][:, value.shape[1] :] = 0
+        state[name][tuple(slice(size) for size in value.shape)] = value
+    if ours.residual and not keeps_output:
+        state["img_out.weight"].zero_()
+        state["img_out.bias"].zero_()
+
+
+def _is_within(small: torch.Size, large: torch.Size) -> bool:
+    return len(small) == len(large) and all(one <= other for one, other in zip(small, large, strict=True))

@@ -23,7 +23,11 @@ from psfr_core.weights.state_dict import fold_spectral_norm
 
 N = TypeVar("N", bound=nn.Module)
 
-GENERATORS = [GeneratorConfig((24,), 7), GeneratorConfig((32, 20, 12), 16), GeneratorConfig((8, 6, 4, 3, 2), 5)]
+GENERATORS = [
+    GeneratorConfig((24,), 7),
+    GeneratorConfig((32, 20, 12), 16),
+    GeneratorConfig((8, 6, 4, 3, 2), 5, residual=True),
+]
 PARSE_NETS = [ParseNetConfig((4,), 0), ParseNetConfig((8, 20), 3), ParseNetConfig((4, 6, 8, 8), 1)]
 
 

@@ -43,7 +43,10 @@ def test_size_follows_from_the_stages(config: GeneratorConfig, size: int) -> Non
     assert config.size == size
 
 
-@pytest.mark.parametrize("config", [GeneratorConfig((4,), 3), SMALL, GeneratorConfig((8, 8, 6, 6), 16)])
+@pytest.mark.parametrize(
+    "config",
+    [GeneratorConfig((4,), 3), SMALL, GeneratorConfig((4, 4), 3, residual=True), GeneratorConfig((8, 8, 6, 6), 16)],
+)
 def test_config_is_read_back_from_the_weights(config: GeneratorConfig) -> None:
     assert GeneratorConfig.from_state_dict(PsfrGenerator(config).state_dict()) == config
 

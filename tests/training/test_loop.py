@@ -116,8 +116,33 @@ def test_a_generator_grows_by_a_stage() -> None:
     small, large = PsfrGenerator(GeneratorConfig((8, 6), 4)), PsfrGenerator(GeneratorConfig((8, 6, 4), 4))
     start_from(large, small)
     assert torch.equal(large.body[0][1].weight, small.body[0][1].weight)  # type: ignore[index]
-    with pytest.raises(OptionError, match="first stages must be the same"):
+    with pytest.raises(OptionError, match="as wide or wider"):
         start_from(large, PsfrGenerator(GeneratorConfig((8, 8), 4)))
+
+
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_wider_generator_begins_with_what_the_narrow_one_makes(residual: bool) -> None:
+    narrow = PsfrGenerator(GeneratorConfig((8, 6), 4, residual))
+    wide = PsfrGenerator(GeneratorConfig((10, 9), 7, residual))
+    lq, parse_map = torch.rand(2, 3, 32, 32), torch.rand(2, 19, 32, 32)
+    start_from(wide, narrow)
+    made = wide(lq, parse_map)
+    torch.testing.assert_close(made, narrow(lq, parse_map), atol=1e-5, rtol=0)
+    made.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in wide.parameters())
+    new_channels = wide.get_parameter("img_out.weight").grad[:, 6:]  # type: ignore[index]
+    assert new_channels.abs().min() > 0  # they are there to be learned from
+
+
+def test_a_residual_generator_begins_with_the_face_itself() -> None:
+    plain, residual = (
+        PsfrGenerator(GeneratorConfig((8, 6), 4)),
+        PsfrGenerator(GeneratorConfig((8, 6), 4, residual=True)),
+    )
+    start_from(residual, plain)
+    lq = torch.rand(1, 3, 32, 32)
+    assert torch.equal(residual(lq, torch.rand(1, 19, 32, 32)), lq)
+    assert torch.equal(residual.head[1].conv_0.weight, plain.head[1].conv_0.weight)  # type: ignore[index]
 
 
 def test_learning_rate_warms_up_and_decays() -> None:
