@@ -46,7 +46,7 @@ def test_the_file_says_what_it_is(published: Path, tmp_path: Path) -> None:
     with safe_open(tmp_path / "g.safetensors", "pt") as file:
         written = file.metadata()
     assert written["architecture"] == "psfr_generator"
-    assert json.loads(written["config"]) == {"channels": [12, 8, 4], "modulation_channels": 6}
+    assert json.loads(written["config"]) == {"channels": [12, 8, 4], "modulation_channels": 6, "residual": False}
     assert written["licence"] == "CC-BY-NC-SA-4.0"
     assert written["source"].startswith("psfrgan_epoch15_net_G.pth, https://github.com/chaofengc/PSFRGAN")
 
