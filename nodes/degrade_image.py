@@ -9,7 +9,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..psfr_core.degradation.config import LIMITS, DegradationConfig
+from ..psfr_core.degradation.config import LIMITS, MOST_PASSES, DegradationConfig
 from ..psfr_core.degradation.pipeline import apply_degradation, sample_degradation
 from ..psfr_core.geometry.box import Size
 from ..psfr_core.imaging.channels import split_alpha
@@ -99,6 +99,7 @@ class PSFR_DegradationOptions(io.ComfyNode):
         config: dict[str, Any] = {
             name: (values[name + LOW], values[name + HIGH]) if name in LIMITS else values[name]
             for name in (field.name for field in fields(DegradationConfig))
+            if name in LIMITS or name in values
         }
         return io.NodeOutput(DegradationConfig(**config))
 
@@ -117,11 +118,12 @@ _MEANINGS = {
     "noise_per_channel_probability": "How often noise has colour.",
     "jpeg_probability": "How often the image is saved as JPEG.",
     "jpeg_quality": "JPEG's quality.",
+    "passes": "How many times in a row the picture is blurred, reduced, given noise and saved; 2 resembles pictures shared often.",
 }
 
 
-def _config_inputs() -> list[io.Float.Input]:
-    inputs: list[io.Float.Input] = []
+def _config_inputs() -> list[io.Float.Input | io.Int.Input]:
+    inputs: list[io.Float.Input | io.Int.Input] = []
     for option in fields(DegradationConfig):
         meaning, default = _MEANINGS[option.name], option.default
         if isinstance(default, tuple):
@@ -138,6 +140,10 @@ def _config_inputs() -> list[io.Float.Input]:
                         tooltip=f"{meaning} The {which} value.",
                     )
                 )
+        elif isinstance(default, int):
+            inputs.append(  # optional, because workflows from before it came have none
+                io.Int.Input(option.name, default=default, min=1, max=MOST_PASSES, tooltip=meaning, optional=True)
+            )
         else:
             inputs.append(
                 io.Float.Input(option.name, default=default, min=0.0, max=1.0, step=0.01, tooltip=f"{meaning} 0 to 1.")

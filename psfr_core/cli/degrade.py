@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
 
-from ..degradation.config import DegradationConfig
+from ..degradation.config import DegradationConfig, DegradationPreset, load_degradation
 from ..degradation.pipeline import apply_degradation, sample_degradation
 from ..geometry.box import Size
 from ..imaging.channels import split_alpha
 from ..imaging.io import read_image, write_image
 from .files import for_each_image, plan_outputs
 from .options import add_options, take_options
+
+DEGRADATION_HELP = (
+    f"{', '.join(preset.value for preset in DegradationPreset)}, or a JSON file of ranges; default: paper"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,12 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hq", type=Path, metavar="DIR", help="also write what each should become: grey where its colour was taken"
     )
     parser.add_argument("--seed", type=int, default=0, help="the first picture's; each further one adds 1 (default: 0)")
+    parser.add_argument(
+        "--degradation",
+        default="paper",
+        metavar="NAME",
+        help=f"{DEGRADATION_HELP}; ranges given beside it replace its own",
+    )
     add_options(parser, DegradationConfig)
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes a PNG file for each picture and prints what was done to it; 1 when a picture failed."""
-    config = take_options(args, DegradationConfig)
+    config = _config(args)
     plan = plan_outputs(args.inputs, args.output, ".png", lambda target: [target, *_clean(target, args.hq)])
     seeds = {source: args.seed + index for index, source in enumerate(plan)}
 
@@ -46,6 +56,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"{target}: {degradation}")
 
     return for_each_image("degrading", plan, degrade)
+
+
+def _config(args: argparse.Namespace) -> DegradationConfig:
+    """The degradation by its name, with the ranges that were given."""
+    given, usual = take_options(args, DegradationConfig), DegradationConfig()
+    names = [field.name for field in fields(DegradationConfig)]
+    changed = {name: getattr(given, name) for name in names if getattr(given, name) != getattr(usual, name)}
+    return replace(load_degradation(args.degradation), **changed)
 
 
 def _clean(target: Path, folder: Path | None) -> list[Path]:

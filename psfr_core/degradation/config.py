@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from ..errors import OptionError
@@ -18,7 +21,8 @@ class DegradationConfig:
 
     Ranges in pixels hold for an image whose shorter side is 512 pixels, and shrink and grow with it. ``noise_std`` is
     for images in [0, 1]; ``reduced_side`` is the side before enlarging, as a fraction of the image's; ``jpeg_quality``
-    is Pillow's.
+    is Pillow's. With more than one of ``passes`` the reduced picture is blurred, resized and so on again, its lengths in pixels
+    taken at its own size: the second-order degradation of Wang et al., Real-ESRGAN (2021).
     Source: Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021).
     """
 
@@ -34,11 +38,14 @@ class DegradationConfig:
     noise_per_channel_probability: float = 0.5
     jpeg_probability: float = 0.7
     jpeg_quality: Range = (35.0, 90.0)
+    passes: int = 1
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name.endswith("_probability"):
+            if field.name == "passes":
+                _check_passes(value)
+            elif field.name.endswith("_probability"):
                 _check_probability(field.name, value)
             else:
                 _check_range(field.name, value, *LIMITS[field.name])
@@ -58,6 +65,39 @@ class DegradationConfig:
         return cls(**{**values, **ranges})
 
 
+class DegradationPreset(str, Enum):
+    """Degradations with a name."""
+
+    PAPER = "paper"  # what the published networks and all figures are made with
+    HARDER = "harder"  # second-order: closer to pictures that were shared and saved again and again
+
+    @property
+    def config(self) -> DegradationConfig:
+        """What is drawn from."""
+        return _PRESETS[self]
+
+
+def load_degradation(source: str) -> DegradationConfig:
+    """The preset of this name, or the configuration in a JSON file of this path, as ``to_dict`` gives it.
+
+    Raises OptionError for anything else.
+    """
+    if source in [preset.value for preset in DegradationPreset]:
+        return DegradationPreset(source).config
+    try:
+        values = json.loads(Path(source).read_text())
+    except (OSError, ValueError) as error:
+        names = ", ".join(preset.value for preset in DegradationPreset)
+        raise OptionError(
+            f"{source} is neither a preset ({names}) nor a JSON file of a degradation: {error}"
+        ) from error
+    if not isinstance(values, dict):
+        raise OptionError(f"{source} must hold a JSON object with ranges by name, got {type(values).__name__}.")
+    return DegradationConfig.from_dict(values)
+
+
+MOST_PASSES = 4
+
 # What each range may reach from and to.
 LIMITS: dict[str, Range] = {
     "gaussian_sigma_px": (0.0, 100.0),
@@ -68,6 +108,11 @@ LIMITS: dict[str, Range] = {
     "noise_std": (0.0, 1.0),
     "jpeg_quality": (1.0, 100.0),
 }
+
+
+def _check_passes(value: object) -> None:
+    if not isinstance(value, int) or not 1 <= value <= MOST_PASSES:
+        raise OptionError(f"passes must be a whole number from 1 to {MOST_PASSES}, got {value!r}.")
 
 
 def _check_probability(name: str, value: object) -> None:
@@ -84,3 +129,16 @@ def _check_range(name: str, value: object, lowest: float, highest: float) -> Non
                 )
         case _:
             raise OptionError(f"{name} must be two numbers (low, high), got {value!r}.")
+
+
+_PRESETS = {
+    DegradationPreset.PAPER: DegradationConfig(),
+    DegradationPreset.HARDER: DegradationConfig(
+        blur_probability=0.7,
+        gaussian_sigma_px=(2.0, 15.0),
+        noise_probability=0.4,
+        jpeg_probability=0.9,
+        jpeg_quality=(30.0, 90.0),
+        passes=2,
+    ),
+}

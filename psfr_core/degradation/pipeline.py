@@ -61,7 +61,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Degradation:
-    """One drawn degradation: with the same image it always gives the same picture. None leaves a step out."""
+    """One drawn degradation: with the same image it always gives the same picture. None leaves a step out.
+
+    ``then`` is a further one of the reduced picture, whose ``reduced_side`` is a fraction of the first image's side as well.
+    """
 
     grey: bool
     blur: Blur | None
@@ -69,6 +72,7 @@ class Degradation:
     interpolation: Interpolation
     noise: Noise | None
     jpeg_quality: int | None
+    then: Degradation | None = None
 
     def __str__(self) -> str:
         steps = ["grey"] if self.grey else []
@@ -79,6 +83,8 @@ class Degradation:
             steps.append(f"noise {self.noise.std:.3f}{' per channel' if self.noise.per_channel else ''}")
         if self.jpeg_quality is not None:
             steps.append(f"JPEG {self.jpeg_quality}")
+        if self.then is not None:
+            steps.append(f"then {self.then}")
         return ", ".join(steps)
 
 
@@ -104,26 +110,44 @@ def apply_degradation(hq: Tensor, degradation: Degradation) -> DegradedPair:
     check_float(hq, "hq")
     if degradation.grey:
         hq = operations.grey(hq)
-    lq = hq if degradation.blur is None else degradation.blur.apply(hq)
     size = Size.of(hq)
-    lq = operations.resize(lq, _reduced(size, degradation.reduced_side), degradation.interpolation)
-    if degradation.noise is not None:
-        lq = operations.add_noise(lq, degradation.noise.std, degradation.noise.per_channel, degradation.noise.seed)
-    lq = operations.quantized(lq) if degradation.jpeg_quality is None else operations.jpeg(lq, degradation.jpeg_quality)
-    lq = operations.quantized(operations.resize(lq, size, Interpolation.BICUBIC))
+    lq = operations.quantized(operations.resize(_reduce(hq, degradation, size), size, Interpolation.BICUBIC))
     return DegradedPair(lq, hq)
+
+
+def _reduce(image: Tensor, degradation: Degradation, size: Size) -> Tensor:
+    """The image degraded and reduced from ``size``, once and then as often as is drawn."""
+    if degradation.blur is not None:
+        image = degradation.blur.apply(image)
+    image = operations.resize(image, _reduced(size, degradation.reduced_side), degradation.interpolation)
+    noise, quality = degradation.noise, degradation.jpeg_quality
+    if noise is not None:
+        image = operations.add_noise(image, noise.std, noise.per_channel, noise.seed)
+    image = operations.quantized(image) if quality is None else operations.jpeg(image, quality)
+    return image if degradation.then is None else _reduce(image, degradation.then, size)
 
 
 def sample_degradation(config: DegradationConfig, side: int, generator: torch.Generator) -> Degradation:
     """A degradation drawn for an image whose shorter side is ``side`` pixels; ``generator`` must be a CPU generator."""
     draw = _Draw(generator)
+    return _sample_pass(config, side, draw, grey=draw.happens(config.grey_probability), passes=config.passes)
+
+
+def _sample_pass(
+    config: DegradationConfig, side: int, draw: _Draw, *, passes: int, grey: bool = False, reduced: float = 1.0
+) -> Degradation:
+    """``passes`` degradations in a row, of which the first sees the picture at ``reduced`` of its side."""
+    scale = reduced * side / REFERENCE_SIDE
+    blur = _sample_blur(config, scale, draw) if draw.happens(config.blur_probability) else None
+    reduced = draw.within(config.reduced_side)
     return Degradation(
-        grey=draw.happens(config.grey_probability),
-        blur=_sample_blur(config, side / REFERENCE_SIDE, draw) if draw.happens(config.blur_probability) else None,
-        reduced_side=draw.within(config.reduced_side),
+        grey=grey,
+        blur=blur,
+        reduced_side=reduced,
         interpolation=draw.one_of(tuple(Interpolation)),
         noise=_sample_noise(config, draw) if draw.happens(config.noise_probability) else None,
         jpeg_quality=round(draw.within(config.jpeg_quality)) if draw.happens(config.jpeg_probability) else None,
+        then=_sample_pass(config, side, draw, passes=passes - 1, reduced=reduced) if passes > 1 else None,
     )
 
 
