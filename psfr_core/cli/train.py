@@ -13,6 +13,7 @@ from torch import nn
 from ..errors import OptionError
 from ..networks.inference.optimize import optimize_for_inference
 from ..weights.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
+from .degrade import DEGRADATION_HELP
 from .options import add_options, take_options
 from .progress import progress_bar
 
@@ -57,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     detector.add_argument("--teacher", type=Path, required=True, help="RetinaFace weights that label the faces")
     detector.add_argument("--side", type=int, default=320, help="side of the training scenes; default: 320")
     detector.add_argument("--channels", type=int, nargs=5, default=[16, 24, 48, 64, 96])
+    for command in (parser_, generator):
+        command.add_argument("--degradation", default="paper", metavar="NAME", help=DEGRADATION_HELP)
     parser_.add_argument("--channels", type=int, nargs="+", default=[16, 32, 64, 128])
     parser_.add_argument("--residual-blocks", type=int, default=6)
     generator.add_argument("--channels", type=int, nargs="+", default=[192, 128, 96, 64, 32])
@@ -84,8 +87,8 @@ def _train_parser(args: argparse.Namespace) -> int:
     network = ParseNet(config)
     if args.start_from:
         _copy_weights(load_parse_net(args.start_from), network)
-    faces, validation = _faces(args, network.config.size)
-    trainee = ParserTrainee(_placed(network, args), _samples(faces, args), validation, args.val_count)
+    samples, validation = _samples(args, network.config.size)
+    trainee = ParserTrainee(_placed(network, args), samples, validation, args.val_count)
     return _finish(trainee, args, PARSE_NET)
 
 
@@ -98,10 +101,10 @@ def _train_generator(args: argparse.Namespace) -> int:
     if args.start_from:
         start_from(network, load_generator(args.start_from))
     weights = take_options(args, GeneratorLossConfig)
-    faces, validation = _faces(args, network.config.size)
+    samples, validation = _samples(args, network.config.size)
     trainee = GeneratorTrainee(
         _placed(network, args),
-        _samples(faces, args),
+        samples,
         _teachers(args, weights.needs_discriminator),
         weights,
         validation.batch(range(args.val_count)),
@@ -153,19 +156,18 @@ def _face_sets(args: argparse.Namespace, size: int) -> tuple[FaceSet, FaceSet]:
     )
 
 
-def _faces(args: argparse.Namespace, size: int) -> tuple[FaceSet, DegradedFaces]:
-    from ..degradation.config import DegradationConfig
-    from ..training.faces import DegradedFaces
+def _samples(args: argparse.Namespace, size: int) -> tuple[DegradedFaces, DegradedFaces]:
+    """What is trained on, and what is validated on."""
+    from ..degradation.config import load_degradation
+    from ..training.faces import DegradedFaces, open_face_set
 
-    faces, validation = _face_sets(args, size)
-    return faces, DegradedFaces(validation, DegradationConfig(), seed=VALIDATION_SEED, jitter=False)
-
-
-def _samples(faces: FaceSet, args: argparse.Namespace) -> DegradedFaces:
-    from ..degradation.config import DegradationConfig
-    from ..training.faces import DegradedFaces
-
-    return DegradedFaces(faces, DegradationConfig(), seed=args.seed)
+    degradation = load_degradation(args.degradation)
+    faces = open_face_set(args.faces, args.labels, size)
+    validation = open_face_set([args.val_faces], [args.val_labels], size)
+    return (
+        DegradedFaces(faces, degradation, seed=args.seed),
+        DegradedFaces(validation, degradation, seed=VALIDATION_SEED, jitter=False),
+    )
 
 
 def _teachers(args: argparse.Namespace, with_discriminator: bool) -> Teachers:

@@ -6,23 +6,30 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import degrade
-from ..errors import PsfrError, TrainingError
-from ..geometry.box import Size
+from ..errors import TrainingError
 from ..parsing.labels import MIRRORED_REGION, FaceRegion
-from ..parsing.parse_map import ParseMap
+from .face_files import FaceFile, find_face_files
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+MOST_BYTES_IN_MEMORY = 4 * 2**30
+
+
+class Faces(Protocol):
+    """Aligned faces with their labels."""
+
+    def __len__(self) -> int: ...
+
+    def face(self, index: int) -> tuple[Tensor, Tensor]:
+        """Image (3, S, S) and labels (S, S) of one of them, uint8."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +43,23 @@ class FaceSet:
     def __len__(self) -> int:
         return len(self.images)
 
+    def face(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.images[index], self.labels[index]
+
+
+@dataclass(frozen=True, eq=False)
+class FacesOnDisk:
+    """Aligned faces, each read when it is asked for."""
+
+    files: Sequence[FaceFile]
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def face(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.files[index].read(self.size)
+
 
 class FaceSample(NamedTuple):
     """One sample or batch: ``lq`` and ``hq`` (.., 3, S, S) in [0, 1], ``labels`` (.., S, S) int64."""
@@ -46,52 +70,29 @@ class FaceSample(NamedTuple):
 
 
 def load_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> FaceSet:
-    """All faces of the folders at ``size`` pixels, with the label PNG of the same stem from the folder at the same position.
+    """All faces of the folders at ``size`` pixels, in memory; see ``find_face_files`` for what lies where.
 
     Raises TrainingError when a folder is empty, a file is unreadable or a face has no labels: a set is never silently smaller.
     """
-    if len(image_folders) != len(label_folders):
-        raise TrainingError(
-            f"Each face folder needs its label folder: got {len(image_folders)} face and {len(label_folders)} label folders."
-        )
-    pairs = [
-        (path, label_folder / f"{path.stem}.png")
-        for image_folder, label_folder in zip(image_folders, label_folders, strict=True)
-        for path in list_faces(image_folder)
-    ]
-    images = torch.stack([_read_face(path, size) for path, _ in pairs])
-    labels = torch.stack([_read_labels(path, size) for _, path in pairs])
-    return FaceSet(images, labels, tuple(path.stem for path, _ in pairs))
+    return _load(find_face_files(image_folders, label_folders), size)
 
 
-def list_faces(folder: Path) -> list[Path]:
-    """The image files of ``folder`` in the order of their names; TrainingError when there is none."""
-    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise TrainingError(f"There is no image ({', '.join(IMAGE_SUFFIXES)}) in the folder {folder}.")
-    return paths
+def open_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> Faces:
+    """As ``load_face_set``, but sets that would take more than 4 GiB of memory stay on disk."""
+    files = find_face_files(image_folders, label_folders)
+    is_small = len(files) * 4 * size * size <= MOST_BYTES_IN_MEMORY
+    return _load(files, size) if is_small else FacesOnDisk(files, size)
 
 
-def _read_face(path: Path, size: int) -> Tensor:
-    try:
-        with Image.open(path) as image:
-            resized = image.convert("RGB").resize((size, size), Image.Resampling.BOX)
-            return torch.from_numpy(np.array(resized)).permute(2, 0, 1)
-    except (OSError, UnidentifiedImageError) as error:
-        raise TrainingError(f"{path} is needed for training and cannot be read: {error}") from error
-
-
-def _read_labels(path: Path, size: int) -> Tensor:
-    try:
-        return ParseMap.from_png(path).resized(Size(size, size)).labels[0]
-    except PsfrError as error:
-        raise TrainingError(f"{path} is needed for training and cannot be read: {error}") from error
+def _load(files: Sequence[FaceFile], size: int) -> FaceSet:
+    images, labels = zip(*(file.read(size) for file in files), strict=True)
+    return FaceSet(torch.stack(images), torch.stack(labels), tuple(file.image.stem for file in files))
 
 
 class DegradedFaces(Dataset[FaceSample]):
     """An endless, repeatable series of samples: item ``i`` is the same in every run with the same seed."""
 
-    def __init__(self, faces: FaceSet, degradation: DegradationConfig, *, seed: int, jitter: bool = True) -> None:
+    def __init__(self, faces: Faces, degradation: DegradationConfig, *, seed: int, jitter: bool = True) -> None:
         self._faces = faces
         self._degradation = degradation
         self._seed = seed
@@ -107,8 +108,8 @@ class DegradedFaces(Dataset[FaceSample]):
             raise TrainingError(f"Sample {index} was asked for, but there are only {len(self._faces)} faces.")
         # Jittered sets draw at random, others go through the faces in their order.
         chosen = int(torch.randint(len(self._faces), (), generator=generator)) if self._jitter else index
-        hq = self._faces.images[chosen].float() / 255
-        labels = self._faces.labels[chosen]
+        image, labels = self._faces.face(chosen)
+        hq = image.float() / 255
         if self._jitter:
             hq, labels = _jitter(hq, labels, generator)
         pair = degrade(hq, self._degradation, generator)

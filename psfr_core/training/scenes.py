@@ -18,7 +18,8 @@ from ..degradation import operations
 from ..detection.face import Face
 from ..geometry.box import Box
 from ..parsing.labels import FaceRegion, RegionGroup
-from .faces import FaceSet, list_faces
+from .face_files import list_images
+from .faces import FaceSet
 
 BACKGROUND_SIDE = 1024  # backgrounds are kept in memory with this longer side
 SMALLEST_FACE_PX = 9.0  # faces below this are pasted nowhere
@@ -83,7 +84,7 @@ def load_backgrounds(folders: Sequence[Path]) -> list[Image.Image]:
     """All pictures of the folders, reduced to a longer side of 1024 pixels."""
     pictures: list[Image.Image] = []
     for folder in folders:
-        for path in list_faces(folder):
+        for path in list_images(folder):
             with Image.open(path) as picture:
                 picture.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
                 reduced = picture.convert("RGB")

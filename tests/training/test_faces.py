@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from PIL import Image
 
 from psfr_core.degradation.config import DegradationConfig
 from psfr_core.errors import TrainingError
-from psfr_core.training.faces import DegradedFaces, load_face_set, mirror_labels
+from psfr_core.training import faces as faces_module
+from psfr_core.training.faces import DegradedFaces, FacesOnDisk, load_face_set, mirror_labels, open_face_set
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -64,7 +66,7 @@ def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
 def test_missing_labels_are_an_error(tmp_path: Path) -> None:
     make_pair(tmp_path)
     (tmp_path / "labels" / "a.png").unlink()
-    with pytest.raises(TrainingError, match=r"a\.png is needed for training and cannot be read"):
+    with pytest.raises(TrainingError, match=r"a\.png has no labels"):
         load(tmp_path)
 
 
@@ -84,3 +86,65 @@ def test_labels_out_of_range_are_an_error(tmp_path: Path) -> None:
 def test_each_face_folder_needs_a_label_folder() -> None:
     with pytest.raises(TrainingError, match="got 2 face and 1 label folders"):
         load_face_set([DATA / "faces"] * 2, [DATA / "labels"], 16)
+
+
+def test_ffhq_is_read_as_downloaded(tmp_path: Path) -> None:
+    for name in ("00000", "01001"):
+        folder = tmp_path / "images1024x1024" / f"{name[:2]}000"
+        folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(folder / f"{name}.png")
+    labels = tmp_path / "labels"  # as psfr parse writes them, in one folder and with colours beside
+    labels.mkdir()
+    for value, name in enumerate(("00000", "01001"), start=1):
+        Image.fromarray(np.full((8, 8), value, np.uint8)).save(labels / f"{name}.png")
+        Image.new("RGB", (8, 8), (200, 0, 0)).save(labels / f"{name}_color.png")
+    faces = load_face_set([tmp_path / "images1024x1024"], [labels], 16)
+    assert faces.names == ("00000", "01001")
+    assert faces.labels.flatten(1).float().mean(1).tolist() == [1, 2]
+
+
+def celebamask(tmp_path: Path, **masks: np.ndarray[Any, Any]) -> tuple[Path, Path]:
+    images, labels = tmp_path / "CelebA-HQ-img", tmp_path / "CelebAMask-HQ-mask-anno"
+    images.mkdir()
+    (labels / "1").mkdir(parents=True)
+    Image.new("RGB", (16, 16)).save(images / "2345.jpg")
+    for part, mask in masks.items():
+        Image.fromarray(mask.astype(np.uint8) * 255).convert("RGB").save(labels / "1" / f"02345_{part}.png")
+    return images, labels
+
+
+def test_celebamask_hq_masks_are_merged_in_their_order(tmp_path: Path) -> None:
+    skin, hair, nose = (np.zeros((16, 16), bool) for _ in range(3))
+    skin[4:12], nose[6:8], hair[:6] = True, True, True
+    images, labels = celebamask(tmp_path, hair=hair, nose=nose, skin=skin)
+    merged = load_face_set([images], [labels], 16).labels[0]
+    assert merged[:, 0].tolist() == [13] * 6 + [2] * 2 + [1] * 4 + [0] * 4
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"), [((8, 8), "differ in size"), ((16, 8), "8 x 16 pixels, but aligned faces")]
+)
+def test_masks_of_another_size_are_an_error(tmp_path: Path, shape: tuple[int, int], message: str) -> None:
+    images, labels = celebamask(tmp_path, skin=np.ones((16, 16), bool), hair=np.ones(shape, bool))
+    with pytest.raises(TrainingError, match=message):
+        load_face_set([images], [labels], 16)
+
+
+def test_large_sets_stay_on_disk_and_give_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [DATA / "faces"], [DATA / "labels"]
+    in_memory = open_face_set(*folders, 32)
+    monkeypatch.setattr(faces_module, "MOST_BYTES_IN_MEMORY", 4 * 4 * 32 * 32 - 1)
+    on_disk = open_face_set(*folders, 32)
+    assert isinstance(on_disk, FacesOnDisk)
+    assert not isinstance(in_memory, FacesOnDisk)
+    assert len(on_disk) == len(in_memory) == 4
+    one, other = (DegradedFaces(faces, DegradationConfig(), seed=3)[5] for faces in (in_memory, on_disk))
+    assert torch.equal(one.lq, other.lq)
+    assert torch.equal(one.labels, other.labels)
+
+
+def test_a_face_that_is_not_square_is_an_error(tmp_path: Path) -> None:
+    make_pair(tmp_path)
+    Image.new("RGB", (8, 9)).save(tmp_path / "faces" / "a.png")
+    with pytest.raises(TrainingError, match="8 x 9 pixels, but aligned faces and their labels are square"):
+        load(tmp_path)
