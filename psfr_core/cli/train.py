@@ -66,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--modulation-channels", type=int, default=32)
     generator.add_argument("--residual", action="store_true", help="learn what is to be added to the low-quality face")
     generator.add_argument("--parser", type=Path, help="parsing network for the input maps; true maps without")
-    generator.add_argument("--features", type=Path, help="ImageNet features for the perceptual and style terms")
+    generator.add_argument(
+        "--features", type=Path, help="ImageNet features for the perceptual and style terms: a file, or vgg19 (fetched)"
+    )
     generator.add_argument("--feature-layers", nargs="+", default=["conv1_2", "conv2_2", "conv3_3", "conv4_3"])
     generator.add_argument("--discriminator-channels", type=int, nargs="+", default=[16, 32, 64, 128])
     generator.add_argument("--discriminator-scales", type=int, default=2)

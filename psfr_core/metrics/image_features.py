@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..checks import check_float, check_shape
-from ..errors import CheckpointError, InputError, OptionError
+from ..errors import CheckpointError, DownloadError, InputError, OptionError
 
 
 class Backbone(str, Enum):
@@ -22,6 +22,11 @@ class Backbone(str, Enum):
     VGG19 = "vgg19"
 
 
+_TORCHVISION_FILES = {  # the hash in the name is checked
+    Backbone.ALEXNET: "alexnet-owt-7be5be79.pth",
+    Backbone.VGG16: "vgg16-397923af.pth",
+    Backbone.VGG19: "vgg19-dcbb9e9d.pth",
+}
 _VGG_CHANNELS = (64, 128, 256, 512, 512)
 _VGG_CONVS = {Backbone.VGG16: (2, 2, 3, 3, 3), Backbone.VGG19: (2, 2, 4, 4, 4)}
 _SMALLEST_SIDE = {Backbone.ALEXNET: 31, Backbone.VGG16: 16, Backbone.VGG19: 16}
@@ -80,10 +85,11 @@ class ImageFeatures(nn.Module):
 def load_image_features(path: str | Path, taps: Sequence[str]) -> ImageFeatures:
     """The frozen network in a file of torchvision's weights, with taps at the named layers; recognised by its keys.
 
-    Takes .safetensors, .pth and .pt, with or without the classifier. Raises CheckpointError for any other content.
+    Takes .safetensors, .pth and .pt, with or without the classifier, and what ``read_backbone`` takes. Raises CheckpointError for
+    any other content.
     """
     path = Path(path)
-    return build_image_features(path, read_tensors(path), taps)
+    return build_image_features(path, read_backbone(path), taps)
 
 
 def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequence[str]) -> ImageFeatures:
@@ -97,6 +103,22 @@ def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequen
         raise CheckpointError(f"{path.name} looks like {network.backbone.value}, but {fault}. Use torchvision's file.")
     network.load_state_dict({name: weights[name] for name in wanted})
     return network.eval()
+
+
+def read_backbone(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weight file; where ``path`` is no file but the name of a backbone, of torchvision's.
+
+    Those are fetched into PyTorch's cache when they are not there yet. Raises CheckpointError, or DownloadError.
+    """
+    if path.is_file() or str(path) not in [backbone.value for backbone in Backbone]:
+        return read_tensors(path)
+    address = f"https://download.pytorch.org/models/{_TORCHVISION_FILES[Backbone(str(path))]}"
+    try:
+        return torch.hub.load_state_dict_from_url(address, map_location="cpu", check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise DownloadError(
+            f"The weights of {path} cannot be fetched from {address}: {error}. Download that file by hand and give its path."
+        ) from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

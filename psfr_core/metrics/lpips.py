@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .image_features import Backbone, ImageFeatures, build_image_features, read_tensors, recognize_backbone
+from .image_features import (
+    Backbone,
+    ImageFeatures,
+    build_image_features,
+    read_backbone,
+    read_tensors,
+    recognize_backbone,
+)
 from .image_pair import check_pair
 
 _TAPS = {
@@ -53,7 +60,7 @@ def load_lpips(features_path: str | Path, heads_path: str | Path) -> Lpips:
         raise CheckpointError(
             f"{heads_path.name} has LPIPS heads of {channels} channels, neither AlexNet's nor VGG-16's."
         )
-    weights = read_tensors(features_path)
+    weights = read_backbone(features_path)
     if (found := recognize_backbone(features_path, weights)) is not backbone:
         raise CheckpointError(
             f"{heads_path.name} belongs to {backbone.value}, but {features_path.name} is {found.value}. "

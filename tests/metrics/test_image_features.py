@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from psfr_core.errors import CheckpointError, InputError, OptionError
+from psfr_core.errors import CheckpointError, DownloadError, InputError, OptionError
 from psfr_core.metrics.image_features import Backbone, ImageFeatures, load_image_features
 
 STYLE_TAPS = ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4")
@@ -122,3 +122,29 @@ def test_says_what_is_wrong_with_taps_and_images():
     network(images(31))
     with pytest.raises(InputError, match="alexnet needs images of at least 31 x 31 pixels, got 30 x 30"):
         network(images(30))
+
+
+def test_torchvisions_weights_are_fetched_by_name(monkeypatch):
+    weights = random_network(Backbone.VGG19, STYLE_TAPS).state_dict()
+    asked = []
+
+    def fetch(address, **options):
+        asked.append((address.rsplit("/", 1)[1], options))
+        return weights
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fetch)
+    network = load_image_features("vgg19", STYLE_TAPS)
+    assert network.backbone is Backbone.VGG19
+    assert torch.equal(network.features[0].weight, weights["features.0.weight"])
+    assert asked == [("vgg19-dcbb9e9d.pth", {"map_location": "cpu", "check_hash": True, "weights_only": True})]
+
+
+def test_without_a_network_the_file_is_named(monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
+    with pytest.raises(DownloadError, match=r"models/vgg19-dcbb9e9d\.pth: no route to host.*by hand"):
+        load_image_features("vgg19", STYLE_TAPS)
+    with pytest.raises(CheckpointError, match="vgg11 does not exist"):
+        load_image_features("vgg11", STYLE_TAPS)
