@@ -20,6 +20,7 @@ COMMANDS = {
     "convert": "turn a weight file into a .safetensors file",
     "publish": "upload a converted file to a Hugging Face repository of yours",
     "train": "train the detector, the parsing network or the generator",
+    "ablate": "train generators that lack one idea of the paper each, and compare them",
     "evaluate": "measure restored images and models",
     "benchmark": "measure the speed and memory of everything on this machine",
 }

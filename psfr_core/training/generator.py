@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam
 
 from ..errors import OptionError
@@ -30,6 +30,7 @@ from .losses import (
 class GeneratorLossConfig:
     """Weight of each term of the generator's loss, and the discriminator's learning rate; a weight of 0 leaves the term out.
 
+    ``style_per_region`` is what makes the style loss semantic-aware; without it the whole face has one Gram matrix.
     ``feature_window`` is the side in pixels of the random window that the feature network looks at; None shows it all.
     """
 
@@ -40,6 +41,7 @@ class GeneratorLossConfig:
     adversarial: float = 1.0
     discriminator_learning_rate: float = 4e-4
     feature_window: int | None = None
+    style_per_region: bool = True
 
     def __post_init__(self) -> None:
         if min(self.pixel, self.perceptual, self.style, self.feature_matching, self.adversarial) < 0:
@@ -68,11 +70,11 @@ class Teachers:
 
 
 class GeneratorTrainee:
-    """A generator with its data, its judges and its losses."""
+    """A generator, or another network that restores in its manner, with its data, its judges and its losses."""
 
     def __init__(
         self,
-        network: PsfrGenerator,
+        network: nn.Module,
         train_faces: DegradedFaces,
         teachers: Teachers,
         weights: GeneratorLossConfig,
@@ -131,8 +133,8 @@ class GeneratorTrainee:
         if self._weights.perceptual:
             terms["perceptual"] = self._weights.perceptual * perceptual_loss(of_fake, of_real)
         if self._weights.style:  # the finest two layers are left out, as published
-            fine, coarse = of_fake[2:], of_real[2:]
-            terms["style"] = self._weights.style * region_style_loss(fine, coarse, true_map)
+            regions = true_map if self._weights.style_per_region else torch.ones_like(true_map[:, :1])
+            terms["style"] = self._weights.style * region_style_loss(of_fake[2:], of_real[2:], regions)
         return terms
 
     def _adversarial_terms(self, fake: Tensor, real: Tensor, true_map: Tensor) -> dict[str, Tensor]:
@@ -160,7 +162,7 @@ class GeneratorTrainee:
         }
 
     @torch.no_grad()
-    def validate(self, network: PsfrGenerator) -> dict[str, float]:
+    def validate(self, network: nn.Module) -> dict[str, float]:
         psnrs: list[Tensor] = []
         features = self._teachers.features
         distances: list[Tensor] = []

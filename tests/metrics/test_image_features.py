@@ -135,7 +135,7 @@ def test_torchvisions_weights_are_fetched_by_name(monkeypatch):
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fetch)
     network = load_image_features("vgg19", STYLE_TAPS)
     assert network.backbone is Backbone.VGG19
-    assert torch.equal(network.features[0].weight, weights["features.0.weight"])
+    assert torch.equal(network.state_dict()["features.0.weight"], weights["features.0.weight"])
     assert asked == [("vgg19-dcbb9e9d.pth", {"map_location": "cpu", "check_hash": True, "weights_only": True})]
 
 

@@ -1,0 +1,143 @@
+"""``psfr ablate``: trains generators that lack one idea of the paper each, and compares them."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from ..degradation.config import DegradationConfig
+from ..errors import OptionError
+from ..networks.inference.optimize import optimize_for_inference
+from .options import add_options, take_options
+from .progress import progress_bar
+
+if TYPE_CHECKING:
+    from ..metrics.lpips import Lpips
+    from ..training.ablations import Ablation
+    from ..training.faces import FaceSample
+
+Row = dict[str, float]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of ``psfr ablate``."""
+    from ..training.config import LoopConfig
+    from ..training.generator import GeneratorLossConfig
+
+    parser.add_argument("--out", type=Path, required=True, help="a run folder for each network, and the tables")
+    parser.add_argument("--faces", type=Path, nargs="+", required=True, help="folders of aligned faces to train on")
+    parser.add_argument("--labels", type=Path, nargs="+", required=True, help="label folder of each face folder")
+    parser.add_argument("--test-faces", type=Path, required=True, help="faces that the table is measured on")
+    parser.add_argument("--test-labels", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="a run of each network for each seed")
+    parser.add_argument("--channels", type=int, nargs="+", default=[96, 64, 48])
+    parser.add_argument("--modulation-channels", type=int, default=32)
+    parser.add_argument("--parser", default="parsenet-256", help="makes the parse maps; default: parsenet-256")
+    parser.add_argument("--features", type=Path, required=True, help="ImageNet features for the style term")
+    parser.add_argument("--feature-layers", nargs="+", default=["conv1_2", "conv2_2", "conv3_3", "conv4_3"])
+    parser.add_argument("--lpips-features", type=Path, required=True, help="AlexNet or VGG-16 weights, for LPIPS")
+    parser.add_argument("--heads", type=Path, required=True, help="LPIPS v0.1 heads that belong to them")
+    parser.add_argument("--device", default="cpu")
+    add_options(parser, LoopConfig, skip=("seed",), learning_rate=1e-3, steps=800, validate_every=800)
+    add_options(parser, GeneratorLossConfig, style=1.0, feature_matching=0.0, adversarial=0.0)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains what is not trained yet, measures all and writes ablations.csv and ablations.md."""
+    from ..metrics.lpips import load_lpips
+    from ..training.ablations import Ablation
+    from ..training.faces import DegradedFaces, load_face_set
+
+    lpips = load_lpips(args.lpips_features, args.heads).to(args.device)
+    size = 16 * 2 ** (len(args.channels) - 1)
+    test_faces = load_face_set([args.test_faces], [args.test_labels], size)
+    test = DegradedFaces(test_faces, DegradationConfig(), seed=0, jitter=False).batch(range(len(test_faces)))
+    rows: list[tuple[str, int, Row]] = [("degraded", 0, _measure(test.lq, test.hq, lpips))]
+    for seed in args.seeds:
+        for ablation in Ablation:
+            network = _train(args, ablation, seed, size, test)
+            rows.append((ablation.value, seed, _measure(_restored(args, network, test), test.hq, lpips)))
+            print(f"{ablation.value}, seed {seed}: {_shown(rows[-1][2])}")
+    _write(args.out, rows)
+    return 0
+
+
+def _train(args: argparse.Namespace, ablation: Ablation, seed: int, size: int, test: FaceSample) -> nn.Module:
+    from ..metrics.image_features import load_image_features
+    from ..networks.psfr_generator import GeneratorConfig
+    from ..training.config import LoopConfig
+    from ..training.faces import DegradedFaces, load_face_set
+    from ..training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers
+    from ..training.loop import train
+
+    losses = take_options(args, GeneratorLossConfig)
+    if losses.needs_discriminator:
+        raise OptionError("Ablations are trained without a discriminator: leave adversarial and feature matching at 0.")
+    torch.manual_seed(seed)
+    network = ablation.network(GeneratorConfig(tuple(args.channels), args.modulation_channels))
+    network = network.to(args.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    samples = DegradedFaces(load_face_set(args.faces, args.labels, size), DegradationConfig(), seed=seed)
+    teachers = Teachers(_parser(args), load_image_features(args.features, args.feature_layers).to(args.device))
+    trainee = GeneratorTrainee(network, samples, teachers, ablation.losses(losses), test)
+    loop = replace(take_options(args, LoopConfig, skip=("seed",)), seed=seed)
+    with progress_bar(f"{ablation.value}, seed {seed}") as show:
+        return train(trainee, loop, args.out / f"{ablation.value.replace(' ', '_')}_{seed}", show)
+
+
+def _parser(args: argparse.Namespace):  # noqa: ANN202
+    from ..weights.loader import load_parse_net
+
+    return optimize_for_inference(load_parse_net(args.parser), args.device, torch.float32).to(args.device)
+
+
+@torch.no_grad()
+def _restored(args: argparse.Namespace, network: nn.Module, faces: FaceSample) -> Tensor:
+    from ..parsing.parser import parse_faces
+
+    lq = faces.lq.to(args.device)
+    parse_maps = parse_faces(lq, _parser(args)).one_hot
+    made = [network(face[None] * 2 - 1, parse_map[None]) for face, parse_map in zip(lq, parse_maps, strict=True)]
+    return ((torch.cat(made) + 1) / 2).clamp(0, 1).cpu()
+
+
+def _measure(images: Tensor, references: Tensor, lpips: Lpips) -> Row:
+    from ..metrics.psnr import psnr
+    from ..metrics.ssim import ssim
+
+    device = next(lpips.buffers()).device
+    pairs = [(image[None], reference[None]) for image, reference in zip(images, references, strict=True)]
+    with torch.no_grad():
+        distances = [float(lpips(image.to(device), reference.to(device))) for image, reference in pairs]
+    return {
+        "psnr": sum(float(psnr(*pair)) for pair in pairs) / len(pairs),
+        "ssim": sum(float(ssim(*pair)) for pair in pairs) / len(pairs),
+        "lpips": sum(distances) / len(pairs),
+    }
+
+
+def _write(folder: Path, rows: Sequence[tuple[str, int, Row]]) -> None:
+    with (folder / "ablations.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["network", "seed", *rows[0][2]])
+        writer.writerows([name, seed, *(f"{value:.4f}" for value in row.values())] for name, seed, row in rows)
+    lines = ["| network | PSNR | SSIM | LPIPS |", "| --- | --- | --- | --- |"]
+    for name in dict.fromkeys(name for name, _, _ in rows):
+        values = torch.tensor([list(row.values()) for other, _, row in rows if other == name])
+        spread = (values.amax(0) - values.amin(0)) / 2
+        cells = [
+            f"{mean:.3f} ± {half:.3f}" for mean, half in zip(values.mean(0).tolist(), spread.tolist(), strict=True)
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    (folder / "ablations.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def _shown(row: Row) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in row.items())
