@@ -10,6 +10,7 @@ import torch
 
 from psfr_core.benchmark.measure import compare, peak_megabytes
 from psfr_core.benchmark.published import PublishedGenerator
+from psfr_core.benchmark.training_step import training_steps
 from psfr_core.cli.main import main
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
@@ -59,3 +60,17 @@ def test_command_writes_markdown_and_json(tmp_path: Path, capsys: pytest.Capture
 def test_mistakes_are_named(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_training_steps_are_compared_and_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_compiler(*_: object) -> None:
+        raise RuntimeError("no compiler\nat all")
+
+    monkeypatch.setattr(torch, "compile", no_compiler)
+    lq, one_hot = torch.rand(1, 3, 32, 32), torch.rand(1, 19, 32, 32)
+    *measured, compiled = training_steps(GeneratorConfig((4, 4), 3), lq, one_hot, 7)
+    assert [(step.name, step.baseline) for step in measured] == [
+        ("channels_last", "plain step"),
+        ("channels_last, bfloat16 autocast", "plain step"),
+    ]
+    assert (compiled.ratio, compiled.note) == (None, "failed: no compiler")

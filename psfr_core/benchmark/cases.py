@@ -40,6 +40,7 @@ from ..restoration.restore import restore_image
 from ..weights.loader import load_detector_network, load_generator, load_parse_net
 from .measure import Measurement, Work, compare, peak_megabytes, timed
 from .published import PublishedGenerator
+from .training_step import training_steps
 
 Case = Callable[["Setting"], Iterator[Measurement]]
 
@@ -290,6 +291,13 @@ def loading(setting: Setting) -> Iterator[Measurement]:
         yield Measurement("load and optimise it", optimised, note=_named(setting.dtypes[-1]))
 
 
+def training(setting: Setting) -> Iterator[Measurement]:
+    """A training step of the bundled generator in four forms."""
+    config = load_generator(setting.generator or BUNDLED_GENERATOR).config
+    lq, one_hot = (tensor.to(setting.device) for tensor in _face(config.size))
+    yield from training_steps(config, lq, one_hot, setting.repeats)
+
+
 CASES: dict[str, Case] = {
     "networks": networks,
     "quality": quality,
@@ -297,6 +305,7 @@ CASES: dict[str, Case] = {
     "detection": detection,
     "restoration": restoration,
     "loading": loading,
+    "training": training,
 }
 
 
