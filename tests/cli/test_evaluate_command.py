@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from psfr_core.cli.evaluate import match_faces
 from psfr_core.cli.main import main
 from psfr_core.detection.face import Face
+from psfr_core.evaluation.faces import match_faces
 from psfr_core.geometry.box import Box
 from psfr_core.imaging.io import ImageFile, write_image
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
