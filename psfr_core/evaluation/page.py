@@ -14,7 +14,7 @@ from .tables import shown
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
 body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-.table { overflow-x: auto; }
+.table { overflow-x: auto; margin-top: 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { border: 1px solid GrayText; padding: 0.2rem 0.6rem; text-align: right; }
 th:first-child { text-align: left; }

@@ -50,6 +50,13 @@ class MetricModels:
         }
         return [metric for metric, is_wanted in wanted.items() if is_wanted]
 
+    @property
+    def remarks(self) -> list[str]:
+        """What has to be known to read the figures."""
+        if self.identity is None:
+            return []
+        return [f"{Metric.IDENTITY.value}: {self.identity.description}"]
+
     def measures(self, reference: Tensor) -> dict[Metric, Measure]:
         """What gives each of ``metrics`` for a picture (1, 3, H, W); what only the ``reference`` needs is done once."""
         measures: dict[Metric, Measure] = {
@@ -100,7 +107,8 @@ class Scorer:
         """The figures of all samples so far; a single one has no distance of sets."""
         names = [pooled.name for pooled in self._models.pooled]
         distances = {stage.column(name): self._distance(name, stage) for name in names for stage in self._stages}
-        return EvaluationResult(self._rows, self._stages, self._models.metrics, names, distances)
+        models = self._models
+        return EvaluationResult(self._rows, self._stages, models.metrics, names, distances, models.remarks)
 
     def _distance(self, name: str, stage: Stage) -> float:
         if len(self._rows) < 2:

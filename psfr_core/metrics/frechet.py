@@ -50,7 +50,7 @@ class FeatureStatistics:
     def add(self, features: Tensor) -> None:
         """Count the features (B, C) of some more pictures."""
         check_shape(features, f"B {len(self._sum)}", "features")
-        features = features.double().cpu()
+        features = features.cpu().double()  # not every accelerator knows float64
         self.count += len(features)
         self._sum += features.sum(0)
         self._products += features.T @ features

