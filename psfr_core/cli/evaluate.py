@@ -30,9 +30,10 @@ _PAPER = PROTOCOLS[ProtocolName.PAPER]
 _PROTOCOL_TEXT = f"""
 --protocol paper measures as the paper does: {_PAPER.count:,} faces of CelebA-HQ, which a fixed seed draws from --faces,
 at {_PAPER.size} px, each degraded by the paper's pipeline with a fixed seed of its own; PSNR, SSIM, MS-SSIM, LPIPS, the
-Fréchet distance of --features, and FID where --fid is given. Which faces and degradations the paper took is not
-published. By such a protocol a third party measured for the published generator PSNR 24.82, SSIM 0.673, LPIPS 0.335
-and FID 12.0 (torchmetrics, pytorch-fid). Figures of other faces, sizes or numbers of faces cannot be compared with it.
+Fréchet distance of --features, and FID where --fid is given. They are not the faces and degradations of the paper,
+which are not known here. By such a protocol a third party measured for the published generator PSNR 24.82,
+SSIM 0.673, LPIPS 0.335 and FID 12.0 (torchmetrics, pytorch-fid). Figures of other faces, other sizes or other
+numbers of faces, such as those of the bundled models, cannot be compared with these.
 """
 
 

@@ -43,6 +43,6 @@ class Protocol:
 
 PROTOCOLS = {
     # Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021), measures
-    # 2,800 faces of CelebA-HQ. Which those are and how each was degraded is not published, so here the seeds say.
+    # 2,800 faces of CelebA-HQ. Which those are and how each was degraded is not known here, so the seeds say.
     ProtocolName.PAPER: Protocol(count=2_800, size=512, draw_seed=0, degradation_seed=0),
 }

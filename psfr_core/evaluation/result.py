@@ -37,7 +37,10 @@ class EvaluationResult:
     def notes(self) -> list[str]:
         """What has to be known to read the table."""
         count = len(self.rows)
-        missing = [f"{column}: missing for {number} of {count}, the mean is of the others" for column, number in self.missing.items()]
+        missing = [
+            f"{column}: missing for {number} of {count}, the mean is of the others"
+            for column, number in self.missing.items()
+        ]
         few = "comparable only between sets of this size, as few pictures raise it"
         sets = [f"{name}: {count} pictures against {count} references; {few}" for name in self.set_distances]
         return [*missing, *self.remarks, *sets]

@@ -137,6 +137,6 @@ def load_arcface(path: str | Path, device: torch.device) -> ArcFaceIdentity:
     try:
         network.load_state_dict(weights, assign=True)
     except RuntimeError as error:
-        reason = str(error).splitlines()[1].strip()
-        raise CheckpointError(f"{path.name} is not facexlib's ArcFace (IR-SE-50). {reason}") from error
+        keys = ", ".join(list(weights)[:3])
+        raise CheckpointError(f"{path.name} is not facexlib's ArcFace (IR-SE-50) (first keys: {keys}).") from error
     return ArcFaceIdentity(network.float().eval().requires_grad_(False).to(device))

@@ -112,5 +112,7 @@ def test_arcface_is_read_from_a_file_and_shown_its_own_crop(monkeypatch, tmp_pat
 def test_another_file_is_not_arcface(monkeypatch, tmp_path):
     monkeypatch.setattr(arcface_arch, "Backbone", Corners)
     save_file({"wrong": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(CheckpointError, match=r"other.safetensors is not facexlib's ArcFace \(IR-SE-50\). Missing key"):
+    with pytest.raises(
+        CheckpointError, match=r"other.safetensors is not facexlib's ArcFace \(IR-SE-50\) \(first keys: wrong\)"
+    ):
         load_identity(str(tmp_path / "other.safetensors"), CPU)
