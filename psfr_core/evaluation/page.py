@@ -20,7 +20,7 @@ th, td { border: 1px solid GrayText; padding: 0.2rem 0.6rem; text-align: right; 
 th:first-child { text-align: left; }
 section { display: flex; flex-wrap: wrap; gap: 0.75rem; margin: 0 0 2rem; }
 h3 { flex-basis: 100%; margin: 0; font-size: 1rem; overflow-wrap: anywhere; }
-figure { margin: 0; flex: 1 1 14rem; max-width: 22rem; }
+figure { margin: 0; flex: 1 1 8rem; max-width: 22rem; }
 img { width: 100%; display: block; }
 figcaption { font-size: 0.85rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0 0.75rem; margin: 0; }
