@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import csv
 import json
-import math
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from psfr_core.cli.evaluate import match_faces
 from psfr_core.cli.main import main
-from psfr_core.detection.face import Face
-from psfr_core.geometry.box import Box
+from psfr_core.evaluation.protocol import PROTOCOLS, Protocol, ProtocolName
 from psfr_core.imaging.io import ImageFile, write_image
+from psfr_core.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
@@ -77,12 +76,122 @@ def test_the_parser_is_measured_by_region(tmp_path: Path, parser_file: str) -> N
     assert {"left_eye", "eyes", "mean_iou_pairs_merged"} <= summary(tmp_path).keys()
 
 
-def face(x: float, shift: float = 0.0) -> Face:
-    points = torch.tensor([[0.0, 0], [20, 0], [10, 10], [2, 20], [18, 20]]) + torch.tensor([x + shift, 0])
-    return Face(Box(x, 0, x + 20, 20), points, 1.0)
+def folder_of(folder: Path, values: dict[str, float], side: int = 32) -> str:
+    folder.mkdir()
+    for name, value in values.items():
+        write_image(folder / name, ImageFile(torch.full((3, side, side), value)))
+    return str(folder)
 
 
-def test_faces_are_matched_by_their_landmarks() -> None:
-    row = match_faces([face(0, 1.0), face(300)], [face(0), face(100)])
-    assert row == {"found": 2, "expected": 2, "missed": 1, "extra": 1, "landmark_error": pytest.approx(0.05)}
-    assert math.isnan(match_faces([], [face(0)])["landmark_error"])
+def test_what_was_restored_is_measured_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = folder_of(tmp_path / "results", {"a.png": 0.4, "b.png": 0.45})
+    references = folder_of(tmp_path / "references", {"a.png": 0.5, "b.png": 0.5, "c.png": 0.5})
+    inputs = folder_of(tmp_path / "inputs", {"a.png": 0.2, "b.png": 0.2})
+    arguments = ["evaluate", "images", results, references, "--inputs", inputs, "--device", "cpu"]
+    assert main([*arguments, "--out", str(tmp_path / "out"), "--rank-by", "ssim"]) == 0
+    printed = capsys.readouterr()
+    assert "1 references have no result and are left out, such as c.png" in printed.err
+    assert (tmp_path / "out/summary.md").read_text() == printed.out
+    means = summary(tmp_path / "out")
+    assert means["psnr"] - means["psnr_before"] == pytest.approx((20 + 26.02) / 2 - 10.46, abs=0.4)
+    assert sorted(path.name for path in (tmp_path / "out/report").iterdir())[:2] == [
+        "01_before.jpg",
+        "01_reference.jpg",
+    ]
+    assert (tmp_path / "out/report.html").read_text().index("a.png") > 0
+
+
+def test_a_bad_picture_fails_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = folder_of(tmp_path / "results", {"a.png": 0.4, "b.png": 0.4, "c.png": 0.4})
+    references = folder_of(tmp_path / "references", {"a.png": 0.5, "b.png": 0.5})
+    write_image(tmp_path / "references" / "c.png", ImageFile(torch.zeros(3, 32, 40)))
+    (tmp_path / "results" / "b.png").write_bytes(b"no picture")
+    assert main(["evaluate", "images", results, references, "--device", "cpu", "--out", str(tmp_path / "out")]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "b.png is in no format that can be read" in printed.err
+    assert "c.png has 32 x 32 pixels, but its reference" in printed.err
+    assert "2 of 3 images failed" in printed.err
+    assert not (tmp_path / "out").exists()
+
+
+GENERATOR = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--device", "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--protocol", "paper"], "--protocol measures LPIPS: give --features and --heads"),
+        (["--protocol", "paper", "--seed", "1"], "leave out --seed"),
+        (["--rank-by", "niqe"], "--rank-by niqe is not measured. Measured are psnr, ssim."),
+        (["--detector", "compact-face"], "give --landmarks as well"),
+    ],
+)
+def test_options_that_contradict_are_refused(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*GENERATOR, *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def lpips_files(folder: Path) -> list[str]:
+    """Random weights in the shapes of AlexNet and of its LPIPS heads."""
+    save_file(ImageFeatures(Backbone.ALEXNET, ["relu5"]).state_dict(), folder / "alexnet.safetensors")
+    channels = (64, 192, 384, 256, 256)
+    heads = {f"lin{layer}.model.1.weight": torch.ones(1, count, 1, 1) for layer, count in enumerate(channels)}
+    save_file(heads, folder / "heads.safetensors")
+    return ["--features", str(folder / "alexnet.safetensors"), "--heads", str(folder / "heads.safetensors")]
+
+
+def test_the_protocol_decides_faces_size_and_figures(
+    tmp_path: Path, generator_file: str, parser_file: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    arguments = [*GENERATOR, "--generator", generator_file, "--parser", parser_file, "--protocol", "paper"]
+    arguments += [*lpips_files(tmp_path), "--landmarks", "--out", str(tmp_path / "out")]
+    assert main(arguments) == 2
+    assert "measures 2,800 faces, but only 4 were found" in capsys.readouterr().err
+    monkeypatch.setitem(PROTOCOLS, ProtocolName.PAPER, Protocol(3, 192, draw_seed=0, degradation_seed=5))
+    assert main(arguments) == 0
+    content = json.loads((tmp_path / "out/summary.json").read_text())
+    assert content["count"] == 3
+    assert content["settings"]["protocol"] == "paper"
+    assert content["rank_by"] == "lpips"
+    assert {"ms_ssim_before", "lpips_color_matched", "landmark_distance_generator"} <= content["mean"].keys()
+    assert content["distances"].keys() == {
+        f"frechet_alexnet_relu5_{stage}" for stage in ("before", "generator", "color_matched")
+    }
+    assert len(list((tmp_path / "out/report").iterdir())) == 9
+
+
+def test_the_protocol_needs_a_folder_of_faces(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "generator", "--protocol", "paper"])
+    assert stop.value.code == 2
+    assert "required: --faces" in capsys.readouterr().err
+
+
+def test_help_tells_the_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["evaluate", "generator", "--help"])
+    printed = capsys.readouterr().out
+    assert "2,800 faces of CelebA-HQ" in printed
+    assert "PSNR 24.82" in printed
+
+
+@pytest.mark.parametrize(
+    ("option", "module", "words"),
+    [
+        (["--niqe"], "pyiqa", "NIQE needs the package pyiqa"),
+        (["--ms-ssim"], "torchmetrics.functional.image", "MS-SSIM needs the package torchmetrics"),
+    ],
+)
+def test_missing_packages_are_named(
+    tmp_path: Path, option: list[str], module: str, words: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    results = folder_of(tmp_path / "results", {"a.png": 0.4}, side=176)
+    references = folder_of(tmp_path / "references", {"a.png": 0.5}, side=176)
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["evaluate", "images", results, references, "--device", "cpu", *option]) == 1
+    assert words in capsys.readouterr().err

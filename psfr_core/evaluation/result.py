@@ -1,0 +1,67 @@
+"""What an evaluation found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .metric import Metric, Row, Stage
+from .tables import markdown_table, means_of, missing_of, shown
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """What was measured: ``rows`` are the figures of each picture by its name, ``distances`` those of whole sets.
+
+    Figures are found by their columns, which ``Stage.column`` makes of the name of a metric or set distance.
+    ``stages`` are in the order of the tables, the one that matters last.
+    """
+
+    rows: Mapping[str, Row]
+    stages: Sequence[Stage]
+    metrics: Sequence[Metric]
+    set_distances: Sequence[str]
+    distances: Row
+    remarks: Sequence[str] = ()
+
+    @property
+    def table(self) -> list[list[str]]:
+        """The summary as text: the head with the names of the figures, then a line for each stage."""
+        means = means_of(self.rows) | self.distances
+        names = [*(metric.value for metric in self.metrics), *self.set_distances]
+        lines = [[stage.value, *(shown(means[stage.column(name)]) for name in names)] for stage in self.stages]
+        return [[f"mean of {len(self.rows)}", *names], *lines]
+
+    @property
+    def notes(self) -> list[str]:
+        """What has to be known to read the table."""
+        count = len(self.rows)
+        missing = [
+            f"{column}: missing for {number} of {count}, the mean is of the others"
+            for column, number in self.missing.items()
+        ]
+        few = "comparable only between sets of this size, as few pictures raise it"
+        sets = [f"{name}: {count} pictures against {count} references; {few}" for name in self.set_distances]
+        return [*missing, *self.remarks, *sets]
+
+    @property
+    def markdown(self) -> str:
+        """Table and notes."""
+        return markdown_table(*self.table) + "".join(f"\n{note}.\n" for note in self.notes)
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """In how many pictures a figure could not be measured, for the columns where it happened."""
+        return missing_of(self.rows)
+
+    def ranked(self, metric: Metric) -> list[str]:
+        """The names of the pictures by ``metric`` of the last stage, worst first; where it is missing counts as worst."""
+        column = self.stages[-1].column(metric.value)
+        sign = 1 if metric.higher_is_better else -1
+
+        def goodness(name: str) -> float:
+            value = self.rows[name][column]
+            return -math.inf if math.isnan(value) else sign * value
+
+        return sorted(self.rows, key=goodness)

@@ -1,0 +1,28 @@
+"""MS-SSIM, the likeness of two pictures in structure at five scales."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..errors import InputError
+from ..geometry.box import Size
+from .image_pair import check_pair
+from .optional import import_optional
+
+LEAST_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels must still fit
+
+
+def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
+    """Multi-scale structural similarities (B,), at most 1 (higher is better), with the published weights of the scales.
+
+    Both are (B, 3, H, W), RGB in [0, 1], of at least 176 x 176 pixels. Computed by torchmetrics; MissingPackageError
+    without it. Source: Wang et al., Multi-scale Structural Similarity for Image Quality Assessment, equation 7.
+    """
+    check_pair(images, references)
+    if min(Size.of(images)) < LEAST_SIDE:
+        found = f"{images.shape[-1]} x {images.shape[-2]}"
+        raise InputError(f"MS-SSIM needs images of at least {LEAST_SIDE} x {LEAST_SIDE} pixels, got {found}.")
+    torchmetrics = import_optional("torchmetrics.functional.image", "MS-SSIM", "torchmetrics")
+    return torchmetrics.multiscale_structural_similarity_index_measure(
+        images, references, data_range=1.0, reduction="none"
+    )
