@@ -12,7 +12,7 @@ from psfr_core.networks.discriminator import Discriminator, DiscriminatorConfig
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.networks.spectral_norm import add_spectral_norm
-from psfr_core.training.config import LoopConfig
+from psfr_core.training.config import LoopConfig, MixedPrecision
 from psfr_core.training.faces import DegradedFaces, FaceSet, load_face_set
 from psfr_core.training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers, start_from
 from psfr_core.training.loop import learning_rate_factor, train
@@ -43,7 +43,7 @@ def generator_trainee(faces: FaceSet, weights: GeneratorLossConfig = PIXEL_ONLY)
 def loop(steps: int, **settings: float) -> LoopConfig:
     return LoopConfig(
         steps=steps, batch_size=2, learning_rate=2e-3, warmup_steps=1, log_every=1, checkpoint_every=2,
-        validate_every=100, bf16=False, **settings,  # type: ignore[arg-type]
+        validate_every=100, mixed_precision=MixedPrecision.NONE, **settings,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(generator_trainee(faces, weights), loop(6), tmp_path / "parts", stop)
+        train(generator_trainee(faces, weights), loop(6), tmp_path / "parts", progress=stop)
     resumed = train(generator_trainee(faces, weights), loop(6), tmp_path / "parts")
     for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(one, other), name
