@@ -83,11 +83,13 @@ def run(args: argparse.Namespace) -> int:
 
     args.accelerator = make_accelerator(take_options(args, LoopConfig), usable_device(args.device))
     args.device = args.accelerator.device
+    torch.manual_seed(args.seed)  # for the weights that a network begins with
     on_stop = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is a Ctrl-C
     try:
         status = args.train(args)
     finally:
         signal.signal(signal.SIGTERM, on_stop)
+    args.accelerator.wait_for_everyone()  # one that leaves while others need it brings them down
     args.accelerator.end_training()
     return status
 

@@ -28,18 +28,10 @@ def save_checkpoint(path: Path, step: int, parts: Mapping[str, Stateful]) -> Non
     TrainingError when it cannot be written: an earlier one stays, and nothing else is left behind.
     """
     content = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
-    unfinished = path.with_suffix(".tmp")
     try:
-        with unfinished.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave the new name with the content missing
-        unfinished.replace(path)
+        _write(path, content)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as either
-        unfinished.unlink(missing_ok=True)
         raise TrainingError(_unwritten(path, step, error, _bytes_of(content))) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, parts: Mapping[str, Stateful], device: torch.device) -> int:
@@ -62,6 +54,18 @@ def load_checkpoint(path: Path, parts: Mapping[str, Stateful], device: torch.dev
     except (RuntimeError, ValueError, KeyError) as error:
         raise TrainingError(_other_run(path, str(error).split("\n")[0])) from error
     return step
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    unfinished = path.with_suffix(".tmp")
+    try:
+        with unfinished.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave the new name with the content missing
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _other_run(path: Path, reason: str) -> str:

@@ -28,7 +28,7 @@ class LoopConfig:
     warmup_steps: int = described(50, "steps in which the learning rate rises")
     ema_decay: float = described(0.995, "of the averaged weights, which are the result")
     mixed_precision: MixedPrecision = described(MixedPrecision.BF16, "type to compute losses in where that is safe")
-    seed: int = described(0, "of the samples")
+    seed: int = described(0, "of the samples, and of the weights to begin with")
     accumulation_steps: int = described(1, "parts a step's samples go through the network in, to need less memory")
     workers: int = described(0, "processes that make samples, for each that trains; 0 makes them in between")
     log_every: int = described(20, "steps between rows of log.csv")

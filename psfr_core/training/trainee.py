@@ -22,7 +22,9 @@ class Trainee(nn.Module, ABC, Generic[N]):
 
     def __init__(self, network: N, samples: Dataset[Any]) -> None:
         super().__init__()
-        self.network = network
+        # The layout of the images must be that of the weights: where they differ, PyTorch's instance norm on a CPU gives
+        # wrong gradients for a batch of one.
+        self.network: N = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.samples = samples
 
     @property
