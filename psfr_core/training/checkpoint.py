@@ -42,8 +42,9 @@ def load_checkpoint(path: Path, parts: Mapping[str, Stateful], device: torch.dev
         content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         step = int(content.pop("step"))
     except Exception as error:  # a damaged file fails in many ways: zip, pickle, missing keys, end of file
+        reason = f"{type(error).__name__}: {error}".split(". ")[0]
         raise TrainingError(
-            f"The checkpoint {path} is damaged or no checkpoint ({type(error).__name__}: {error}). "
+            f"The checkpoint {path} is damaged or no checkpoint ({reason}). "
             "Put a copy of it back, or delete it to begin the run anew."
         ) from error
     if set(content) != set(parts):
