@@ -26,6 +26,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
+$(VENV)/installed-train: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[train]"
+	touch $@
+
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
@@ -54,7 +58,7 @@ locales: $(VENV)/installed-dev
 	$(BIN)/pytest tests/nodes/test_names_and_strings.py --write-strings
 
 # The bundled models: about five hours on two CPU cores. Interrupted runs go on where they were.
-train-lite: $(VENV)/installed
+train-lite: $(VENV)/installed-train
 	$(TRAIN) parser --out $(RUNS)/parser $(SETS) --batch-size 4 --steps 4200 --learning-rate 5e-4
 	$(TRAIN) detector --out $(RUNS)/detector $(SETS) --backgrounds $(BACKGROUNDS) --steps 4500 \
 		--teacher $(DATA)/weights/detection_mobilenet0.25_Final.pth

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,14 +81,14 @@ def _train(args: argparse.Namespace, ablation: Ablation, seed: int, size: int, t
     if losses.needs_discriminator:
         raise OptionError("Ablations are trained without a discriminator: leave adversarial and feature matching at 0.")
     torch.manual_seed(seed)
-    network = ablation.network(GeneratorConfig(tuple(args.channels), args.modulation_channels))
-    network = network.to(args.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = ablation.network(GeneratorConfig(tuple(args.channels), args.modulation_channels)).to(args.device)
     samples = DegradedFaces(load_face_set(args.faces, args.labels, size), DegradationConfig(), seed=seed)
     teachers = Teachers(_parser(args), load_image_features(args.features, args.feature_layers).to(args.device))
     trainee = GeneratorTrainee(network, samples, teachers, ablation.losses(losses), test)
     loop = replace(take_options(args, LoopConfig, skip=("seed",)), seed=seed)
     with progress_bar(f"{ablation.value}, seed {seed}") as show:
-        return train(trainee, loop, args.out / f"{ablation.value.replace(' ', '_')}_{seed}", show)
+        folder = args.out / f"{ablation.value.replace(' ', '_')}_{seed}"
+        return train(trainee, loop, folder, settings={"losses": asdict(ablation.losses(losses))}, progress=show)
 
 
 def _parser(args: argparse.Namespace):  # noqa: ANN202

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
+from ..degradation.config import load_degradation
 from ..errors import OptionError
 from ..networks.inference.optimize import optimize_for_inference
+from ..restoration.models import usable_device
 from ..weights.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
+from ..weights.locate import sha256_of
 from .degrade import DEGRADATION_HELP
 from .options import add_options, take_options
 from .progress import progress_bar
@@ -20,8 +26,8 @@ from .progress import progress_bar
 if TYPE_CHECKING:
     from ..training.faces import DegradedFaces, FaceSet
     from ..training.generator import Teachers
-    from ..training.loop import Trainee
     from ..training.scenes import CutOut
+    from ..training.trainee import Trainee
 
 N = TypeVar("N", bound=nn.Module)
 VALIDATION_SEED = 1_000
@@ -47,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--val-faces", type=Path, required=True, help="faces not trained on")
         command.add_argument("--val-labels", type=Path, required=True)
         command.add_argument("--val-count", type=int, default=32, help="validation samples; default: 32")
-        command.add_argument("--device", default="cpu")
+        command.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best there is")
         command.add_argument("--start-from", type=Path, help="weight file to begin with")
         command.add_argument("--licence", default="unknown", help="licence of the result, kept in its metadata")
         add_options(command, LoopConfig, **defaults)
@@ -77,7 +83,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, or goes on with an interrupted run, and writes NETWORK.safetensors into the run folder."""
-    return args.train(args)
+    from ..training.acceleration import make_accelerator
+    from ..training.config import LoopConfig
+
+    args.accelerator = make_accelerator(take_options(args, LoopConfig), usable_device(args.device))
+    args.device = args.accelerator.device
+    torch.manual_seed(args.seed)  # for the weights that a network begins with
+    on_stop = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is a Ctrl-C
+    try:
+        status = args.train(args)
+    finally:
+        signal.signal(signal.SIGTERM, on_stop)
+    args.accelerator.wait_for_everyone()  # one that leaves while others need it brings them down
+    args.accelerator.end_training()
+    return status
 
 
 def _train_parser(args: argparse.Namespace) -> int:
@@ -160,7 +179,6 @@ def _face_sets(args: argparse.Namespace, size: int) -> tuple[FaceSet, FaceSet]:
 
 def _samples(args: argparse.Namespace, size: int) -> tuple[DegradedFaces, DegradedFaces]:
     """What is trained on, and what is validated on."""
-    from ..degradation.config import load_degradation
     from ..training.faces import DegradedFaces, open_face_set
 
     degradation = load_degradation(args.degradation)
@@ -207,7 +225,7 @@ def _placed(network: N, args: argparse.Namespace) -> N:
 
 def _frozen(network: N, args: argparse.Namespace) -> N:
     """A network that is not trained, as fast as it goes."""
-    dtype = torch.bfloat16 if args.bf16 else torch.float32
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(args.mixed_precision, torch.float32)
     return optimize_for_inference(network, args.device, dtype).to(args.device)
 
 
@@ -217,8 +235,18 @@ def _finish(trainee: Trainee[N], args: argparse.Namespace, architecture: Archite
     from ..weights.convert import to_half
     from ..weights.metadata import WeightMetadata, write_weights
 
-    with progress_bar(f"training the {args.network}") as show:
-        network = train(trainee, take_options(args, LoopConfig), args.out, show)
+    config, accelerator = take_options(args, LoopConfig), args.accelerator
+    with progress_bar(f"training the {args.network}") if accelerator.is_main_process else nullcontext() as show:
+        network = train(
+            trainee,
+            config,
+            args.out,
+            accelerator=accelerator,
+            settings=_settings(trainee.network, args),
+            progress=show,
+        )
+    if not accelerator.is_main_process:
+        return 0
     weights = network.state_dict()
     path = args.out / f"{args.network}.safetensors"
     source = f"psfr train {args.network}, {args.steps} steps"
@@ -227,3 +255,28 @@ def _finish(trainee: Trainee[N], args: argparse.Namespace, architecture: Archite
     )
     print(path)
     return 0
+
+
+def _settings(network: nn.Module, args: argparse.Namespace) -> dict[str, Any]:
+    """What a run depends on beside the loop's settings: all flags, with what is in the files and folders they name."""
+    from ..training.config import LoopConfig
+
+    elsewhere = {"out", "device", "accelerator", "licence", "command", "run", "train", "network"}
+    elsewhere |= {field.name for field in fields(LoopConfig)}
+    flags = {name: _identified(value) for name, value in vars(args).items() if name not in elsewhere}
+    return {
+        "network": {"name": args.network, **asdict(network.config)},  # type: ignore[arg-type]
+        **flags,
+        "degradation": load_degradation(getattr(args, "degradation", "paper")).to_dict(),
+    }
+
+
+def _identified(value: Any) -> Any:
+    """A flag's value; of a folder its place and number of files, of a file its name and hash."""
+    if isinstance(value, list):
+        return [_identified(part) for part in value]
+    if not isinstance(value, Path):
+        return value
+    if value.is_dir():
+        return {"folder": str(value.resolve()), "files": sum(1 for path in value.rglob("*") if path.is_file())}
+    return {"file": value.name, "sha256": sha256_of(value)} if value.is_file() else str(value)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from ..networks.compact_face_net import BOX_UNIT_PX, STRIDE, CompactFaceNet, cell_centers
-from .loop import Stateful
 from .scenes import Scene, Scenes
+from .trainee import Trainee
 
 PEAK_SIGMA = 0.07  # width of a face's peak in the score map, as a fraction of the face's size
 REGRESSION_FLOOR = 0.3  # cells above this part of a peak learn the box and landmarks
@@ -38,30 +41,46 @@ def make_targets(scene: Scene) -> Tensor:
     return torch.from_numpy(targets)
 
 
-class DetectorTrainee:
+class SceneSample(NamedTuple):
+    """One scene or a batch: ``image`` (.., 3, S, S) in [0, 1] and what the network should say of it."""
+
+    image: Tensor
+    targets: Tensor
+
+
+class SceneSamples(Dataset[SceneSample]):
+    """Scenes with their targets."""
+
+    def __init__(self, scenes: Scenes) -> None:
+        self._scenes = scenes
+
+    def __getitem__(self, index: int) -> SceneSample:
+        scene = self._scenes[index]
+        return SceneSample(scene.image, make_targets(scene))
+
+
+class DetectorTrainee(Trainee[CompactFaceNet]):
     """A face detector with its scenes and losses."""
 
     def __init__(self, network: CompactFaceNet, scenes: Scenes, validation: Scenes, count: int) -> None:
-        self.device = next(network.parameters()).device
-        self.network = network
-        self.companions: dict[str, Stateful] = {}
-        self._scenes = scenes
-        self._validation = [validation[index] for index in range(count)]
+        samples = SceneSamples(validation)
+        super().__init__(network, SceneSamples(scenes))
+        self._validation = [samples[index] for index in range(count)]
 
-    def losses(self, indices: range) -> dict[str, Tensor]:
-        return self._losses(self.network, [self._scenes[index] for index in indices])
+    def forward(self, batch: SceneSample, step: int) -> dict[str, Tensor]:
+        return self._losses(self.network, batch)
 
     @torch.no_grad()
     def validate(self, network: CompactFaceNet) -> dict[str, float]:
         sums: dict[str, float] = {}
-        for scene in self._validation:
-            for name, value in self._losses(network, [scene]).items():
+        for image, targets in self._validation:
+            for name, value in self._losses(network, SceneSample(image[None], targets[None])).items():
                 sums[name] = sums.get(name, 0.0) + float(value) / len(self._validation)
         return sums
 
-    def _losses(self, network: CompactFaceNet, scenes: list[Scene]) -> dict[str, Tensor]:
-        images = torch.stack([scene.image for scene in scenes]).to(self.device, memory_format=torch.channels_last)
-        targets = torch.stack([make_targets(scene) for scene in scenes]).to(self.device)
+    def _losses(self, network: CompactFaceNet, batch: SceneSample) -> dict[str, Tensor]:
+        images = batch.image.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+        targets = batch.targets.to(self.device, non_blocking=True)
         predicted = network.predict(images).float()
         score = focal_loss(predicted[:, :1], targets[:, :1])
         weight = targets[:, 15:]

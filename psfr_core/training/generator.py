@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from ..errors import OptionError
 from ..metrics.image_features import ImageFeatures
@@ -15,8 +15,8 @@ from ..networks.discriminator import Discriminator
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
 from ..parsing.parser import parse_faces
+from ..visualize import side_by_side
 from .faces import DegradedFaces, FaceSample
-from .loop import Stateful
 from .losses import (
     feature_matching_loss,
     hinge_discriminator_loss,
@@ -24,6 +24,7 @@ from .losses import (
     perceptual_loss,
     region_style_loss,
 )
+from .trainee import PICTURE_ROWS, N, Trainee
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ class Teachers:
     discriminator: Discriminator | None = None
 
 
-class GeneratorTrainee:
+class GeneratorTrainee(Trainee[N]):
     """A generator, or another network that restores in its manner, with its data, its judges and its losses."""
 
     def __init__(
         self,
-        network: nn.Module,
+        network: N,
         train_faces: DegradedFaces,
         teachers: Teachers,
         weights: GeneratorLossConfig,
@@ -84,30 +85,29 @@ class GeneratorTrainee:
             raise OptionError("The perceptual and style terms need a feature network: give its file, or set both to 0.")
         if weights.needs_discriminator and teachers.discriminator is None:
             raise OptionError("The adversarial and feature matching terms need a discriminator, or both set to 0.")
-        self.device = next(network.parameters()).device
-        self.network = network
-        self._train_faces = train_faces
+        super().__init__(network, train_faces)
+        self.discriminator = teachers.discriminator if weights.needs_discriminator else None
         self._teachers = teachers
         self._weights = weights
         self._validation = validation
-        self.companions: dict[str, Stateful] = {}
-        if teachers.discriminator is not None:
-            self._discriminator_optimizer = Adam(
-                teachers.discriminator.parameters(), lr=weights.discriminator_learning_rate, betas=(0.5, 0.999)
-            )
-            self.companions["discriminator"] = teachers.discriminator
-            self.companions["discriminator_optimizer"] = self._discriminator_optimizer
 
-    def losses(self, indices: range) -> dict[str, Tensor]:
-        lq, hq, labels = (part.to(self.device) for part in self._train_faces.batch(indices))
+    def opponents(self) -> list[dict[str, Any]]:
+        if self.discriminator is None:
+            return []
+        rate = self._weights.discriminator_learning_rate
+        return [{"params": [*self.discriminator.parameters()], "lr": rate, "betas": (0.5, 0.999)}]
+
+    def forward(self, batch: FaceSample, step: int) -> dict[str, Tensor]:
+        lq, hq, labels = (part.to(self.device, non_blocking=True) for part in batch)
         lq, real = _to_network(lq), _to_network(hq)
         true_map = one_hot(labels)
         fake = self.network(lq, self._input_map(lq, true_map))
         terms = {"pixel": self._weights.pixel * F.l1_loss(fake.float(), real)}
-        window = self._window(indices.start, lq.shape[-1])
+        window = self._window(step, lq.shape[-1])
         terms |= self._feature_terms(*(images[..., window[0], window[1]] for images in (fake, real, true_map)))
-        terms |= self._adversarial_terms(fake, real, true_map)
-        return {"total": torch.stack([term.float() for term in terms.values()]).sum(), **terms}
+        adversarial, opponent = self._adversarial_terms(fake, real, true_map)
+        terms |= adversarial
+        return {"total": torch.stack([term.float() for term in terms.values()]).sum(), **terms, **opponent}
 
     def _input_map(self, lq: Tensor, true_map: Tensor) -> Tensor:
         if self._teachers.parser is None:
@@ -116,7 +116,7 @@ class GeneratorTrainee:
             return parse_faces((lq + 1) / 2, self._teachers.parser, batch_size=len(lq)).one_hot
 
     def _window(self, seed: int, side: int) -> tuple[slice, slice]:
-        """Rows and columns that the feature network looks at, the same for the same samples."""
+        """Rows and columns that the feature network looks at, the same for all samples of a step."""
         length = min(self._weights.feature_window or side, side)
         generator = torch.Generator().manual_seed(seed)
         top, left = torch.randint(side - length + 1, (2,), generator=generator).tolist()
@@ -137,38 +137,41 @@ class GeneratorTrainee:
             terms["style"] = self._weights.style * region_style_loss(of_fake[2:], of_real[2:], regions)
         return terms
 
-    def _adversarial_terms(self, fake: Tensor, real: Tensor, true_map: Tensor) -> dict[str, Tensor]:
-        """Updates the discriminator once; then the generator's terms against it."""
-        discriminator = self._teachers.discriminator
-        if discriminator is None or not self._weights.needs_discriminator:
-            return {}
-        discriminator.requires_grad_(True)
+    def _adversarial_terms(
+        self, fake: Tensor, real: Tensor, true_map: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The generator's terms against the discriminator, and the discriminator's loss on the same images.
+
+        Both are of the discriminator as it is before the step, so they do not depend on the parts a step is done in.
+        """
+        discriminator = self.discriminator
+        if discriminator is None:
+            return {}, {}
         judged_real, judged_fake = discriminator(real, true_map), discriminator(fake.detach(), true_map)
         pairs = list(zip(judged_real, judged_fake, strict=True))
-        loss = torch.stack([hinge_discriminator_loss(r.score.float(), f.score.float()) for r, f in pairs]).mean()
-        self._discriminator_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self._discriminator_optimizer.step()
+        opponent = torch.stack([hinge_discriminator_loss(r.score.float(), f.score.float()) for r, f in pairs]).mean()
 
-        discriminator.requires_grad_(False)
+        discriminator.requires_grad_(False)  # what the generator is told must not move its judge
         judged_fake = discriminator(fake, true_map)
+        discriminator.requires_grad_(True)
         adversarial = torch.stack([hinge_generator_loss(f.score.float()) for f in judged_fake]).mean()
         matching = torch.stack(
             [feature_matching_loss(f.features, r.features) for f, r in zip(judged_fake, judged_real, strict=True)]
         ).mean()
-        return {
+        terms = {
             "adversarial": self._weights.adversarial * adversarial,
             "feature_matching": self._weights.feature_matching * matching,
         }
+        return terms, {"opponent": opponent}
 
     @torch.no_grad()
-    def validate(self, network: nn.Module) -> dict[str, float]:
+    def validate(self, network: N) -> dict[str, float]:
         psnrs: list[Tensor] = []
         features = self._teachers.features
         distances: list[Tensor] = []
         for degraded, clean, labels in zip(*self._validation, strict=True):
-            lq, real = _to_network(degraded[None].to(self.device)), _to_network(clean[None].to(self.device))
-            restored = network(lq, self._input_map(lq, one_hot(labels[None].to(self.device)))).clamp(-1, 1)
+            real = _to_network(clean[None].to(self.device))
+            restored = self._restored(network, degraded, labels)
             psnrs.append(-10 * torch.log10(F.mse_loss(restored, real) / 4))
             if features is not None:
                 distances.append(perceptual_loss(features((restored + 1) / 2), features((real + 1) / 2)))
@@ -176,6 +179,20 @@ class GeneratorTrainee:
         if distances:
             figures["perceptual"] = float(torch.stack(distances).mean())
         return figures
+
+    @torch.no_grad()
+    def picture(self, network: N) -> Tensor:
+        """Degraded, restored and clean faces, one a row."""
+        rows: list[Tensor] = []
+        for lq, hq, labels in zip(*(part[:PICTURE_ROWS] for part in self._validation), strict=True):
+            restored = (self._restored(network, lq, labels)[0].float().cpu() + 1) / 2
+            rows.append(side_by_side([lq, restored, hq]))
+        return torch.cat(rows, dim=1)
+
+    def _restored(self, network: nn.Module, lq: Tensor, labels: Tensor) -> Tensor:
+        """One face (1, 3, S, S) in [-1, 1], from ``lq`` (3, S, S) in [0, 1]."""
+        image = _to_network(lq[None].to(self.device))
+        return network(image, self._input_map(image, one_hot(labels[None].to(self.device)))).clamp(-1, 1)
 
 
 def one_hot(labels: Tensor) -> Tensor:

@@ -1,108 +1,115 @@
-"""The training loop: one loop for all networks, resumable, with averaged weights."""
+"""The training loop: one loop for all networks, over any number of processes, resumable, with averaged weights."""
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
+from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import TrainingError
+from ..progress import Progress
+from .acceleration import make_accelerator
+from .batches import Shares, load_batches
+from .checkpoint import Stateful, load_checkpoint, save_checkpoint
+from .circumstances import describe_circumstances
 from .config import LoopConfig
+from .run_folder import CHECKPOINT, LOG, VALIDATION, append_row, drop_rows_after, record_run
+from .tensorboard import Board, open_board
+from .trainee import N, Trainee
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 logger = logging.getLogger(__name__)
 MAX_GRADIENT_NORM = 10.0  # stops rare outliers from undoing much
-Progress = Callable[[int, int], None]  # step done, steps in all
 
 
-N = TypeVar("N", bound=nn.Module)
-
-
-class Stateful(Protocol):
-    """What a checkpoint can hold: a network or an optimizer."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state_dict: Any) -> object: ...
-
-
-class Trainee(Protocol[N]):
-    """A network being trained: what differs between detector, parser and generator."""
-
-    network: N
-    device: torch.device
-    companions: dict[str, Stateful]  # what is trained along, and belongs into a checkpoint
-
-    def losses(self, indices: range) -> dict[str, Tensor]:
-        """Named loss terms of the samples at ``indices``; ``total`` is minimised, the others are logged."""
-        ...
-
-    def validate(self, network: N) -> dict[str, float]:
-        """Named figures of ``network`` on data not trained on."""
-        ...
-
-
-def train(trainee: Trainee[N], config: LoopConfig, folder: Path, progress: Progress | None = None) -> N:
+def train(
+    trainee: Trainee[N],
+    config: LoopConfig,
+    folder: Path,
+    *,
+    accelerator: Accelerator | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> N:
     """The averaged network after ``config.steps`` steps, resumed from ``folder`` when a checkpoint is there.
 
-    ``folder`` receives ``config.json``, ``log.csv``, ``validation.csv`` and ``checkpoint.pt``.
+    ``folder`` receives ``config.json`` (with ``settings``: what else the run depends on), ``log.csv``, ``validation.csv``,
+    ``checkpoint.pt`` and ``tensorboard``. In a launch of several processes each calls this with the same arguments, and all
+    must see the same folder.
     """
     # Start
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_config(folder, config)
-    network = trainee.network.train()
+    accelerator = accelerator or make_accelerator(config, trainee.device)
+    is_main, network = accelerator.is_main_process, trainee.network
+    if is_main:
+        folder.mkdir(parents=True, exist_ok=True)
+        record_run(folder, {"loop": asdict(config), **(settings or {})}, describe_circumstances(accelerator))
+    ours = {"params": [*network.parameters()], "lr": config.learning_rate, "betas": config.betas}
+    objective, optimizer = accelerator.prepare(trainee.train(), Adam([ours, *trainee.opponents()]))
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
-    optimizer = Adam(network.parameters(), lr=config.learning_rate, betas=config.betas)
-    schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step, config))
-    step = _resume(folder, trainee, averaged, optimizer, schedule)
+    parts: dict[str, Stateful] = {"trainee": trainee, "averaged": averaged, "optimizer": optimizer}
+    if accelerator.scaler is not None:
+        parts["scaler"] = accelerator.scaler
+    saved = begun = _resume(folder, parts, accelerator)
+    shares = Shares(
+        range(begun, config.steps),
+        config.batch_size,
+        config.accumulation_steps,
+        accelerator.num_processes,
+        accelerator.process_index,
+    )
+    batches = load_batches(trainee.samples, shares, config.workers, accelerator.device)
     started = time.monotonic()
 
-    while step < config.steps:
-        # Update
-        indices = range(step * config.batch_size, (step + 1) * config.batch_size)
-        with torch.autocast(trainee.device.type, torch.bfloat16, enabled=config.bf16):
-            losses = trainee.losses(indices)
-        optimizer.zero_grad(set_to_none=True)
-        if not bool(losses["total"].isfinite()):
-            raise TrainingError(f"The loss is {losses['total'].item()} at step {step}: lower the learning rate.")
-        losses["total"].backward()
-        _clip_gradients(network, step)
-        optimizer.step()
-        schedule.step()
-        averaged.update_parameters(network)
-        step += 1
-
-        # Report
-        if step % config.log_every == 0 or step == config.steps:
-            values = {name: float(value.detach()) for name, value in losses.items()}
-            _append(folder / "log.csv", {"step": step, "seconds": round(time.monotonic() - started, 1), **values})
-        if step % config.validate_every == 0 or step == config.steps:
-            figures = trainee.validate(cast("N", averaged.module.eval()))
-            _append(folder / "validation.csv", {"step": step, **figures})
-            logger.info("step %d: %s", step, ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
-        if step % config.checkpoint_every == 0 or step == config.steps:
-            _save(folder, step, trainee, averaged, optimizer, schedule)
-        if progress is not None:
-            progress(step, config.steps)
-    return cast("N", averaged.module.eval())
-
-
-def _clip_gradients(network: nn.Module, step: int) -> None:
     try:
-        nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM, error_if_nonfinite=True)
-    except RuntimeError as error:
-        raise TrainingError(f"The gradients are not finite at step {step}: lower the learning rate.") from error
+        with open_board(folder, begun) if is_main else nullcontext(Board(None)) as board:
+            for step in range(begun + 1, config.steps + 1):
+                # Update
+                optimizer.param_groups[0]["lr"] = config.learning_rate * learning_rate_factor(step - 1, config)
+                losses: list[dict[str, Tensor]] = []
+                for _ in range(config.accumulation_steps):
+                    with accelerator.accumulate(objective):
+                        losses.append(objective(next(batches), step - 1))
+                        accelerator.backward(_to_minimise(losses[-1], step))
+                        if accelerator.sync_gradients:
+                            _clip_gradients(trainee, step, accelerator)
+                        optimizer.step()
+                        optimizer.zero_grad()
+                averaged.update_parameters(network)
+
+                # Report
+                is_last = step == config.steps
+                if is_last or step % config.log_every == 0:
+                    values = _mean_of(losses, accelerator)
+                    if is_main:
+                        seconds = round(time.monotonic() - started, 1)
+                        append_row(folder / LOG, {"step": step, "seconds": seconds, **values})
+                        rate = optimizer.param_groups[0]["lr"]
+                        board.curves("training", step, {**values, "learning_rate": rate})
+                if is_main and (is_last or step % config.validate_every == 0):
+                    _validate(trainee, cast("N", averaged.module), step, folder, board)
+                if is_last or step % config.checkpoint_every == 0:
+                    if is_main:
+                        save_checkpoint(folder / CHECKPOINT, step, parts)
+                    saved = step
+                if progress is not None:
+                    progress(step, config.steps)
+    except KeyboardInterrupt:
+        if is_main:
+            logger.warning("Interrupted. %s", _how_to_go_on(folder, saved))
+        raise
+    return cast("N", averaged.module.eval())
 
 
 def learning_rate_factor(step: int, config: LoopConfig) -> float:
@@ -113,50 +120,52 @@ def learning_rate_factor(step: int, config: LoopConfig) -> float:
     return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
-def _save(
-    folder: Path, step: int, trainee: Trainee[N], averaged: nn.Module, optimizer: Optimizer, schedule: LambdaLR
-) -> None:
-    checkpoint = {
-        "step": step,
-        "network": trainee.network.state_dict(),
-        "averaged": averaged.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": schedule.state_dict(),
-        "companions": {name: companion.state_dict() for name, companion in trainee.companions.items()},
-    }
-    unfinished = folder / "checkpoint.tmp"
-    torch.save(checkpoint, unfinished)
-    unfinished.replace(folder / "checkpoint.pt")
+def _resume(folder: Path, parts: Mapping[str, Stateful], accelerator: Accelerator) -> int:
+    """The step to go on from, the same in all processes."""
+    step = load_checkpoint(folder / CHECKPOINT, parts, accelerator.device)
+    steps = cast("Tensor", accelerator.gather(torch.tensor([step], device=accelerator.device))).tolist()
+    if set(steps) != {step}:
+        raise TrainingError(
+            f"The processes find checkpoints of different steps in {folder}: {steps}. "
+            "The run folder must be on a disk that all machines share."
+        )
+    if accelerator.is_main_process:
+        drop_rows_after(folder / LOG, step)
+        drop_rows_after(folder / VALIDATION, step)
+        if step:
+            logger.info("resumed at step %d from %s", step, folder / CHECKPOINT)
+    return step
 
 
-def _resume(folder: Path, trainee: Trainee[N], averaged: nn.Module, optimizer: Optimizer, schedule: LambdaLR) -> int:
-    path = folder / "checkpoint.pt"
-    if not path.exists():
-        return 0
-    checkpoint = torch.load(path, map_location=trainee.device, weights_only=True)
-    shapes = {key: value.shape for key, value in trainee.network.state_dict().items()}
-    if shapes != {key: value.shape for key, value in checkpoint["network"].items()} or set(
-        checkpoint["companions"]
-    ) != set(trainee.companions):
-        raise TrainingError(f"{path} belongs to a run of other networks. Choose another run folder, or delete it.")
-    trainee.network.load_state_dict(checkpoint["network"])
-    averaged.load_state_dict(checkpoint["averaged"])
-    optimizer.load_state_dict(checkpoint["optimizer"])
-    schedule.load_state_dict(checkpoint["schedule"])
-    for name, companion in trainee.companions.items():
-        companion.load_state_dict(checkpoint["companions"][name])
-    logger.info("resumed at step %d from %s", checkpoint["step"], path)
-    return checkpoint["step"]
+def _to_minimise(losses: Mapping[str, Tensor], step: int) -> Tensor:
+    loss = losses["total"] + losses["opponent"] if "opponent" in losses else losses["total"]
+    if not bool(loss.isfinite()):
+        raise TrainingError(f"The loss is {loss.item()} at step {step}: lower the learning rate.")
+    return loss
 
 
-def _write_config(folder: Path, config: LoopConfig) -> None:
-    (folder / "config.json").write_text(json.dumps(asdict(config), indent=2) + "\n")
+def _clip_gradients(trainee: Trainee[N], step: int, accelerator: Accelerator) -> None:
+    norm = accelerator.clip_grad_norm_(trainee.network.parameters(), MAX_GRADIENT_NORM)
+    # In fp16 gradients may overflow: the scaler leaves that step out, and scales less from then on.
+    if accelerator.scaler is None and not bool(torch.as_tensor(norm).isfinite()):
+        raise TrainingError(f"The gradients are not finite at step {step}: lower the learning rate.")
 
 
-def _append(path: Path, row: Mapping[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
+def _mean_of(losses: Sequence[Mapping[str, Tensor]], accelerator: Accelerator) -> dict[str, float]:
+    """Each loss over all samples of a step, of all its parts and processes."""
+    means = {name: torch.stack([part[name].detach().float() for part in losses]).mean() for name in losses[0]}
+    return {name: float(value) for name, value in accelerator.reduce(means, "mean").items()}
+
+
+def _validate(trainee: Trainee[N], network: N, step: int, folder: Path, board: Board) -> None:
+    figures = trainee.validate(network.eval())
+    append_row(folder / VALIDATION, {"step": step, **figures})
+    logger.info("step %d: %s", step, ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+    board.curves("validation", step, figures)
+    board.picture(step, trainee.picture(network))
+
+
+def _how_to_go_on(folder: Path, saved: int) -> str:
+    if not saved:
+        return "There is no checkpoint yet: the same command begins anew."
+    return f"The checkpoint in {folder} is of step {saved}: the same command goes on from there."

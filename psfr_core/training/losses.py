@@ -50,6 +50,9 @@ def region_style_loss(fake_features: Sequence[Tensor], real_features: Sequence[T
 
 def region_grams(features: Tensor, one_hot: Tensor) -> Tensor:
     """Gram matrices (B, R, C, C) of ``features`` (B, C, h, w) inside each region, over channels times the region's area."""
+    if features.dtype == torch.float16:  # whose range is too small for sums over a picture
+        with torch.autocast(features.device.type, enabled=False):
+            return region_grams(features.float(), one_hot)
     masks = F.interpolate(one_hot.to(features.dtype), features.shape[-2:], mode="nearest").flatten(2)
     flat = features.flatten(2)
     grams = torch.stack([(flat * mask[:, None]) @ flat.transpose(1, 2) for mask in masks.unbind(1)], dim=1)

@@ -12,8 +12,10 @@ from torch import Tensor
 from ..metrics.parsing_iou import ConfusionMatrix, mean_iou
 from ..networks.parse_net import ParseNet
 from ..parsing.labels import MEASURED_REGIONS
-from .faces import DegradedFaces
-from .loop import Stateful
+from ..parsing.parse_map import ParseMap
+from ..visualize import side_by_side
+from .faces import DegradedFaces, FaceSample
+from .trainee import PICTURE_ROWS, Trainee
 
 RECONSTRUCTION_WEIGHT = 0.5
 
@@ -31,18 +33,15 @@ def dice_loss(parse_logits: Tensor, labels: Tensor) -> Tensor:
     return 1 - dice[area > 0].mean()
 
 
-class ParserTrainee:
+class ParserTrainee(Trainee[ParseNet]):
     """A parsing network with its data and losses."""
 
     def __init__(self, network: ParseNet, train_faces: DegradedFaces, validation: DegradedFaces, count: int) -> None:
-        self.device = next(network.parameters()).device
-        self.network = network
-        self.companions: dict[str, Stateful] = {}
-        self._train_faces = train_faces
+        super().__init__(network, train_faces)
         self._validation = [validation[index] for index in range(count)]
 
-    def losses(self, indices: range) -> dict[str, Tensor]:
-        lq, hq, labels = (part.to(self.device) for part in self._train_faces.batch(indices))
+    def forward(self, batch: FaceSample, step: int) -> dict[str, Tensor]:
+        lq, hq, labels = (part.to(self.device, non_blocking=True) for part in batch)
         logits, image = self.network((lq * 2 - 1).to(memory_format=torch.channels_last))
         terms = {
             "cross_entropy": F.cross_entropy(logits.float(), labels),
@@ -58,3 +57,13 @@ class ParserTrainee:
             logits, _ = network(lq[None].to(self.device) * 2 - 1)
             confusion += ConfusionMatrix.of(logits.argmax(1).cpu(), labels[None])
         return {"mean_iou": mean_iou(confusion, MEASURED_REGIONS), "accuracy": confusion.accuracy}
+
+    @torch.no_grad()
+    def picture(self, network: ParseNet) -> Tensor:
+        """Degraded faces, their parsed and their true regions, one face a row."""
+        rows: list[Tensor] = []
+        for lq, _, labels in self._validation[:PICTURE_ROWS]:
+            logits, _ = network(lq[None].to(self.device) * 2 - 1)
+            true = ParseMap(labels[None].to(torch.uint8))
+            rows.append(side_by_side([lq, ParseMap.from_logits(logits.cpu()).to_color()[0], true.to_color()[0]]))
+        return torch.cat(rows, dim=1)

@@ -1,24 +1,38 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
 
+from psfr_core.cli.main import main
 from psfr_core.degradation.config import DegradationConfig
-from psfr_core.errors import OptionError, TrainingError
+from psfr_core.errors import MissingPackageError, OptionError, TrainingError
 from psfr_core.networks.discriminator import Discriminator, DiscriminatorConfig
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.networks.spectral_norm import add_spectral_norm
-from psfr_core.training.config import LoopConfig
+from psfr_core.progress import Progress
+from psfr_core.training.acceleration import make_accelerator
+from psfr_core.training.config import LoopConfig, MixedPrecision
 from psfr_core.training.faces import DegradedFaces, FaceSet, load_face_set
 from psfr_core.training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers, start_from
 from psfr_core.training.loop import learning_rate_factor, train
 from psfr_core.training.parser import ParserTrainee, dice_loss
 
 DATA = Path(__file__).parents[1] / "data"
+ROOT = Path(__file__).parents[2]
 PIXEL_ONLY = GeneratorLossConfig(style=0, adversarial=0, feature_matching=0)
 
 
@@ -31,7 +45,7 @@ def samples(faces: FaceSet, *, jitter: bool = True) -> DegradedFaces:
     return DegradedFaces(faces, DegradationConfig(), seed=1, jitter=jitter)
 
 
-def generator_trainee(faces: FaceSet, weights: GeneratorLossConfig = PIXEL_ONLY) -> GeneratorTrainee:
+def generator_trainee(faces: FaceSet, weights: GeneratorLossConfig = PIXEL_ONLY) -> GeneratorTrainee[PsfrGenerator]:
     torch.manual_seed(5)
     network = PsfrGenerator(GeneratorConfig((8, 8), 8))
     discriminator = add_spectral_norm(Discriminator(DiscriminatorConfig((4, 8), 2)))
@@ -40,10 +54,10 @@ def generator_trainee(faces: FaceSet, weights: GeneratorLossConfig = PIXEL_ONLY)
     return GeneratorTrainee(network, samples(faces), teachers, weights, validation)
 
 
-def loop(steps: int, **settings: float) -> LoopConfig:
+def loop(steps: int, batch_size: int = 2, checkpoint_every: int = 2, **settings: Any) -> LoopConfig:
     return LoopConfig(
-        steps=steps, batch_size=2, learning_rate=2e-3, warmup_steps=1, log_every=1, checkpoint_every=2,
-        validate_every=100, bf16=False, **settings,  # type: ignore[arg-type]
+        steps=steps, batch_size=batch_size, learning_rate=2e-3, warmup_steps=1, log_every=1, validate_every=100,
+        checkpoint_every=checkpoint_every, mixed_precision=MixedPrecision.NONE, **settings,
     )  # fmt: skip
 
 
@@ -52,8 +66,33 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def without_seconds(log: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in log]
+
+
+def difference(one: Path, other: Path, tolerance: float = 0.0) -> dict[str, float]:
+    """Which tensors of two runs' checkpoints differ, and by how much.
+
+    With a tolerance, a bias before an instance norm is left out: it has no effect, and what Adam makes of the rounding
+    errors that are its gradients is arbitrary.
+    """
+    found, expected = (dict(tensors_of(torch.load(folder / "checkpoint.pt"))) for folder in (one, other))
+    assert found.keys() == expected.keys()
+    differences = {name: float((value - expected[name]).abs().max()) for name, value in found.items()}
+    without_effect = "conv_0.bias" if tolerance else "no such name"
+    return {name: by for name, by in differences.items() if by > tolerance and without_effect not in name}
+
+
+def tensors_of(content: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield from tensors_of(value, f"{name}/{key}")
+    elif isinstance(content, Tensor):
+        yield name, content.double()
+
+
 def test_training_lowers_the_loss_and_leaves_a_log(faces: FaceSet, tmp_path: Path) -> None:
-    train(generator_trainee(faces), loop(30), tmp_path)
+    train(generator_trainee(faces), loop(30, checkpoint_every=30), tmp_path)
     log = rows(tmp_path / "log.csv")
     first, last = ([float(row["pixel"]) for row in part] for part in (log[:5], log[-5:]))
     assert sum(last) < 0.8 * sum(first)
@@ -61,21 +100,118 @@ def test_training_lowers_the_loss_and_leaves_a_log(faces: FaceSet, tmp_path: Pat
     assert float(rows(tmp_path / "validation.csv")[-1]["psnr_db"]) > 5
 
 
-@pytest.mark.parametrize("weights", [PIXEL_ONLY, GeneratorLossConfig(style=0)], ids=["pixel", "adversarial"])
-def test_an_interrupted_run_goes_on_with_the_same_numbers(
-    faces: FaceSet, tmp_path: Path, weights: GeneratorLossConfig
-) -> None:
-    whole = train(generator_trainee(faces, weights), loop(6), tmp_path / "whole")
-
+def stop_at(step: int) -> Progress:
     def stop(done: int, total: int) -> None:
-        if done == 4:
+        if done == step:
             raise KeyboardInterrupt
 
+    return stop
+
+
+@pytest.mark.parametrize("weights", [PIXEL_ONLY, GeneratorLossConfig(style=0)], ids=["pixel", "adversarial"])
+def test_an_interrupted_run_goes_on_with_the_same_numbers(
+    faces: FaceSet, tmp_path: Path, weights: GeneratorLossConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(generator_trainee(faces, weights), loop(6), whole)
     with pytest.raises(KeyboardInterrupt):
-        train(generator_trainee(faces, weights), loop(6), tmp_path / "parts", stop)
-    resumed = train(generator_trainee(faces, weights), loop(6), tmp_path / "parts")
-    for (name, one), other in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
-        assert torch.equal(one, other), name
+        train(generator_trainee(faces, weights), loop(6), parts, progress=stop_at(5))
+    assert f"Interrupted. The checkpoint in {parts} is of step 4: the same command goes on" in caplog.text
+    train(generator_trainee(faces, weights), loop(6), parts)
+    assert difference(whole, parts) == {}
+    assert without_seconds(rows(parts / "log.csv")) == without_seconds(rows(whole / "log.csv"))
+    assert len(json.loads((parts / "config.json").read_text())["runs"]) == 2
+
+
+def test_a_run_interrupted_before_its_first_checkpoint_begins_anew(
+    faces: FaceSet, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(generator_trainee(faces), loop(4), tmp_path, progress=stop_at(1))
+    assert "There is no checkpoint yet" in caplog.text
+    train(generator_trainee(faces), loop(4), tmp_path)
+    assert [row["step"] for row in rows(tmp_path / "log.csv")] == ["1", "2", "3", "4"]
+
+
+def test_a_run_does_not_go_on_with_other_settings(faces: FaceSet, tmp_path: Path) -> None:
+    train(generator_trainee(faces), loop(2), tmp_path, settings={"pixel": 10.0})
+    with pytest.raises(TrainingError, match=r"loop\.batch_size was 2, is 4; pixel was 10\.0, is 5\.0"):
+        train(generator_trainee(faces), loop(2, batch_size=4), tmp_path, settings={"pixel": 5.0})
+
+
+def test_parts_of_a_step_add_up(faces: FaceSet, tmp_path: Path) -> None:
+    # in three steps Adam moves weights by up to 6e-3
+    for parts in (1, 2, 4):
+        config = loop(3, batch_size=4, accumulation_steps=parts)
+        train(generator_trainee(faces), config, tmp_path / str(parts))
+    for parts in ("2", "4"):
+        assert difference(tmp_path / "1", tmp_path / parts, tolerance=1e-4) == {}
+    one, two = (rows(tmp_path / name / "log.csv")[-1] for name in ("1", "2"))
+    assert float(one["pixel"]) == pytest.approx(float(two["pixel"]), rel=1e-4)
+
+
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    folders = ["--faces", DATA / "faces", "--labels", DATA / "labels"]
+    folders += ["--val-faces", DATA / "faces", "--val-labels", DATA / "labels", "--val-count", "1"]
+    sizes = "--channels 8 8 --modulation-channels 4 --discriminator-channels 4 8 --discriminator-scales 1 --style 0"
+    # in three steps Adam moves weights by up to 6e-3
+    duration = "--steps 3 --batch-size 4 --warmup-steps 1 --learning-rate 2e-3 --mixed-precision none --device cpu"
+    arguments = ["train", "generator", *map(str, folders), *sizes.split(), *duration.split(), "--out"]
+    # accelerate launch starts this very launcher, but for GPUs only
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "psfr_core"]
+    assert main([*arguments, str(tmp_path / "one")]) == 0
+    done = subprocess.run(  # noqa: S603
+        [*launch, *arguments, str(tmp_path / "two")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "two" / "config.json").read_text())["runs"][0]["processes"] == 2
+    assert difference(tmp_path / "one", tmp_path / "two", tolerance=1e-4) == {}
+
+
+def test_only_whole_shares_of_a_batch_are_taken() -> None:
+    with pytest.raises(
+        OptionError, match=r"batch_size 8 must be divisible by the 1 processes times 3 accumulation steps, 3"
+    ):
+        make_accelerator(LoopConfig(steps=1, batch_size=8, accumulation_steps=3), torch.device("cpu"))
+
+
+def test_a_cpu_does_not_train_in_fp16() -> None:
+    with pytest.raises(OptionError, match="Choose bf16 or none"):
+        make_accelerator(LoopConfig(steps=1, mixed_precision=MixedPrecision.FP16), torch.device("cpu"))
+
+
+def test_training_names_the_package_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(MissingPackageError, match="pip install accelerate tensorboard"):
+        make_accelerator(LoopConfig(steps=1), torch.device("cpu"))
+
+
+def test_training_does_without_tensorboard(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with caplog.at_level("INFO"):
+        train(generator_trainee(faces), loop(1), tmp_path)
+    assert caplog.text.count("pip install tensorboard") == 1
+    assert not (tmp_path / "tensorboard").exists()
+    assert len(rows(tmp_path / "log.csv")) == 1
+
+
+def test_tensorboard_shows_curves_and_faces(faces: FaceSet, tmp_path: Path) -> None:
+    train(generator_trainee(faces), loop(2), tmp_path)
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    expected = [float(row["pixel"]) for row in rows(tmp_path / "log.csv")]
+    assert [event.value for event in board.Scalars("training/pixel")] == pytest.approx(expected, rel=1e-4)
+    assert [event.value for event in board.Scalars("training/learning_rate")] == pytest.approx([2e-3, 2e-3], rel=1e-4)
+    (image,) = board.Images("validation")
+    shown = np.array(Image.open(io.BytesIO(image.encoded_image_string)))
+    assert image.step == 2
+    assert shown.shape == (2 * 32, 3 * 32 + 2, 3)  # two faces: degraded, restored and clean, with gaps
+    sample = samples(faces, jitter=False)[1]
+    lower = torch.from_numpy(shown[32:]).permute(2, 0, 1) / 255
+    for found, expected in ((lower[..., :32], sample.lq), (lower[..., -32:], sample.hq)):
+        torch.testing.assert_close(found, expected, atol=1 / 255, rtol=0)
 
 
 def test_parser_training_runs_in_bf16(faces: FaceSet, tmp_path: Path) -> None:

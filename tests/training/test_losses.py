@@ -49,3 +49,12 @@ def test_an_empty_region_has_a_gram_of_zero() -> None:
     grams = region_grams(torch.rand(1, 3, 4, 4), one_hot)
     assert grams.shape == (1, 19, 3, 3)
     assert grams[:, 1:].abs().max() == 0
+
+
+def test_sums_over_a_picture_do_not_overflow_in_fp16() -> None:
+    one_hot = torch.zeros(1, 19, 64, 64)
+    one_hot[:, 1] = 1
+    features = torch.full((1, 2, 64, 64), 8.0)
+    with torch.autocast("cpu", torch.float16):
+        grams = region_grams(features.half(), one_hot)
+    assert grams[0, 1].tolist() == [[32.0, 32.0]] * 2  # 64 * 4096 / (2 * 4096)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import default_collate
 
 from psfr_core.detection.face import Face
 from psfr_core.geometry.box import Box
@@ -96,7 +97,7 @@ def test_focal_loss_forgives_what_is_right() -> None:
 def test_detector_losses_have_gradients(scenes: Scenes) -> None:
     net = CompactFaceNet(CompactFaceNetConfig((4, 4, 4, 4, 4), 4))
     trainee = DetectorTrainee(net, scenes, scenes, 1)
-    losses = trainee.losses(range(2))
+    losses = trainee(default_collate([trainee.samples[index] for index in range(2)]), 0)
     losses["total"].backward()
     assert all(parameter.grad is not None for parameter in net.parameters())
     assert set(trainee.validate(net.eval())) == {"total", "score", "box", "landmarks"}

@@ -1,0 +1,93 @@
+"""The file an interrupted run goes on from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..errors import TrainingError
+
+
+class Stateful(Protocol):
+    """What a checkpoint can hold: a network, an optimizer, a gradient scaler."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Any) -> object: ...
+
+
+def save_checkpoint(path: Path, step: int, parts: Mapping[str, Stateful]) -> None:
+    """Writes the state of ``parts`` after ``step`` steps; under ``path`` there is always one whole checkpoint.
+
+    TrainingError when it cannot be written: an earlier one stays, and nothing else is left behind.
+    """
+    content = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
+    try:
+        _write(path, content)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as either
+        raise TrainingError(_unwritten(path, step, error, _bytes_of(content))) from error
+
+
+def load_checkpoint(path: Path, parts: Mapping[str, Stateful], device: torch.device) -> int:
+    """Gives ``parts`` the state they had, and returns after how many steps that was; 0 without a checkpoint."""
+    if not path.exists():
+        return 0
+    try:
+        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        step = int(content.pop("step"))
+    except Exception as error:  # a damaged file fails in many ways: zip, pickle, missing keys, end of file
+        reason = f"{type(error).__name__}: {error}".split(". ")[0]
+        raise TrainingError(
+            f"The checkpoint {path} is damaged or no checkpoint ({reason}). "
+            "Put a copy of it back, or delete it to begin the run anew."
+        ) from error
+    if set(content) != set(parts):
+        raise TrainingError(_other_run(path, f"it holds {', '.join(content)}, needed are {', '.join(parts)}"))
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(content[name])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise TrainingError(_other_run(path, str(error).split("\n")[0])) from error
+    return step
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    unfinished = path.with_suffix(".tmp")
+    try:
+        with unfinished.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave the new name with the content missing
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _other_run(path: Path, reason: str) -> str:
+    return f"{path} belongs to a run of other networks ({reason}). Choose another run folder, or delete it."
+
+
+def _unwritten(path: Path, step: int, error: OSError | RuntimeError, needed: int) -> str:
+    cause = error.__context__ if isinstance(error.__context__, OSError) else error
+    reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+    free = shutil.disk_usage(path.parent).free
+    earlier = "The earlier checkpoint is still there. " if path.exists() else ""
+    return (
+        f"The checkpoint of step {step} cannot be written to {path} ({reason}): it needs about {needed / 1e6:.1f} MB, "
+        f"and {free / 1e6:.1f} MB are free. {earlier}Make room and give the same command again."
+    )
+
+
+def _bytes_of(value: Any) -> int:
+    """Size of the tensors in nested containers."""
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, Mapping):
+        return sum(_bytes_of(part) for part in value.values())
+    return sum(_bytes_of(part) for part in value) if isinstance(value, list | tuple) else 0

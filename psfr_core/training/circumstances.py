@@ -1,0 +1,56 @@
+"""Where a run takes place: what its folder keeps beside the settings."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def describe_circumstances(accelerator: Accelerator) -> dict[str, Any]:
+    """Command, versions, commit and device, made of what JSON has."""
+    device = accelerator.device
+    return {
+        "begun": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "version": _version(),
+        **describe_commit(Path(__file__)),
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "processes": accelerator.num_processes,
+    }
+
+
+def describe_commit(file: Path) -> dict[str, str | bool | None]:
+    """The commit that ``file`` is of, and whether tracked files differ from it; both None when git does not know the file."""
+    # A checkout of something else may lie around an installed package, so the file itself must be tracked.
+    commit = _git(file, "rev-parse", "HEAD") if _git(file, "ls-files", "--error-unmatch", file.name) else None
+    changes = _git(file, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "changed": None if commit is None else bool(changes)}
+
+
+def _version() -> str | None:
+    try:
+        return importlib.metadata.version("psfrgan")
+    except importlib.metadata.PackageNotFoundError:  # run from a copy of the files
+        return None
+
+
+def _git(file: Path, *arguments: str) -> str | None:
+    git = shutil.which("git")
+    if git is None:
+        return None
+    done = subprocess.run(  # noqa: S603
+        [git, "-C", str(file.parent), *arguments], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else None

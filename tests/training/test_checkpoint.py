@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from psfr_core.errors import TrainingError
+from psfr_core.training.checkpoint import load_checkpoint, save_checkpoint
+
+CPU = torch.device("cpu")
+
+
+def parts(value: float, width: int = 400) -> dict[str, nn.Module]:
+    network = nn.Linear(width, width)
+    nn.init.constant_(network.weight, value)
+    return {"trainee": network}
+
+
+def value_in(path: Path) -> float:
+    found = parts(0.0)
+    load_checkpoint(path, found, CPU)
+    return float(found["trainee"].get_parameter("weight").detach()[0, 0])
+
+
+@contextmanager
+def largest_file(size: int) -> Generator[None]:
+    """Writing fails beyond this size, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_without_a_checkpoint_a_run_begins_at_0(tmp_path: Path) -> None:
+    assert load_checkpoint(tmp_path / "checkpoint.pt", parts(1.0), CPU) == 0
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, 5, parts(1.0))
+    needed = (
+        r"step 6 cannot be written to .*checkpoint.pt .*: it needs about 0\.6 MB, and \d+\.\d MB are free\. The earlier"
+    )
+    with largest_file(100_000), pytest.raises(TrainingError, match=needed):
+        save_checkpoint(path, 6, parts(2.0))
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert value_in(path) == 1.0
+    save_checkpoint(path, 6, parts(2.0))
+    assert value_in(path) == 2.0
+
+
+def test_an_interruption_while_writing_leaves_the_earlier_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, 5, parts(1.0))
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", stop)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(path, 6, parts(2.0))
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert value_in(path) == 1.0
+
+
+@pytest.mark.parametrize("kept", [0, 1_000, 0.5, 0.999])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, kept: float) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, 5, parts(1.0))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept if kept > 1 else kept * len(content))])
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt is damaged .* or delete it to begin the run anew"):
+        load_checkpoint(path, parts(0.0), CPU)
+
+
+def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, 5, parts(1.0))
+    with pytest.raises(TrainingError, match="belongs to a run of other networks"):
+        load_checkpoint(path, parts(0.0, width=8), CPU)
+    with pytest.raises(TrainingError, match="it holds trainee, needed are trainee, scaler"):
+        load_checkpoint(path, {**parts(0.0), "scaler": nn.Identity()}, CPU)
