@@ -1,4 +1,5 @@
-# make demo · make bench · make test · make test-comfyui · make lint · make locales · make train-lite; each sets up .venv by itself.
+# make demo · make bench · make test · make test-comfyui · make lint · make locales · make train-lite ·
+# make ablations; each sets up .venv by itself.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +20,7 @@ GENERATOR_256 = $(SETS) --channels 192 128 96 64 32 --parser $(RUNS)/parser/pars
 bench: $(VENV)/installed
 	$(BIN)/psfr benchmark --images examples/images/portrait.jpg examples/images/solvay_conference_1927.jpg $(BENCH)
 
-.PHONY: bench demo test test-comfyui lint locales train-lite clean
+.PHONY: bench demo test test-comfyui lint locales train-lite ablations clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -72,6 +73,14 @@ train-lite: $(VENV)/installed-train
 		--start-from $(RUNS)/generator_256_a/generator.safetensors
 	$(TRAIN) generator --out $(RUNS)/generator_256_c $(GENERATOR_256) --steps 2200 --learning-rate 5e-4 --seed 7 \
 		--start-from $(RUNS)/generator_256_b/generator.safetensors
+
+# What the paper's ideas are worth on a small generator: psfr_core/assets/ablations.md.
+ablations: $(VENV)/installed-train
+	MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 $(BIN)/psfr ablate --out $(RUNS)/ablations \
+		--faces $(DATA)/faces/omi $(DATA)/faces/faker --labels $(DATA)/labels/omi $(DATA)/labels/faker \
+		--test-faces $(DATA)/faces/celebahq --test-labels $(DATA)/labels/celebahq --style 3 --steps 600 \
+		--features $(DATA)/weights/vgg16_features_imagenet.safetensors \
+		--lpips-features $(DATA)/weights/alexnet_features_imagenet.safetensors --heads $(DATA)/weights/lpips_v0.1_alex_heads.safetensors
 
 clean:
 	rm -rf $(VENV) demo
