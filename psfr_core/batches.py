@@ -6,10 +6,19 @@ import torch
 
 from .errors import OptionError
 
+_LARGEST = 8  # more no longer hides anything
+_UNKNOWN = 4
+_BYTES_A_FACE = 2**30  # more than any of the networks takes for one of 512 px, in float32
+
 
 def usual_batch_size(device: torch.device) -> int:
-    """One face on a CPU, which is busy with one, and where more only take memory; four elsewhere."""
-    return 1 if device.type == "cpu" else 4
+    """One face on a CPU, which is busy with one, and where more only take memory; on a GPU as many as its free memory holds."""
+    if device.type == "cpu":
+        return 1
+    if device.type != "cuda":
+        return _UNKNOWN
+    free, _ = torch.cuda.mem_get_info(device)
+    return min(max(free // _BYTES_A_FACE, 1), _LARGEST)
 
 
 def check_batch_size(batch_size: int | None) -> None:

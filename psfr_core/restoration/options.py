@@ -26,7 +26,8 @@ class RestoreOptions:
 
     strength: float = described(1.0, "0 leaves the image as it is, 1 replaces the faces")
     batch_size: int | None = described(
-        None, "faces that go through the networks together; none: 1 on a CPU, where more are no faster, and 4 elsewhere"
+        None,
+        "faces that go through the networks together; none: 1 on a CPU, where more are no faster, on a GPU what fits",
     )
     color_match: ColorMatch = described(ColorMatch.LOW_FREQUENCY, "where the broad colours of a face come from")
     no_face: NoFace = described(NoFace.KEEP, "what to do with an image without a face to restore")

@@ -1,0 +1,17 @@
+import pytest
+import torch
+
+from psfr_core.batches import usual_batch_size
+
+
+@pytest.mark.parametrize(("free_gib", "faces"), [(0.3, 1), (1.5, 1), (3.2, 3), (70, 8)])
+def test_gpus_take_as_many_faces_as_their_memory_holds(
+    monkeypatch: pytest.MonkeyPatch, free_gib: float, faces: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free_gib * 2**30), 80 * 2**30))
+    assert usual_batch_size(torch.device("cuda", 0)) == faces
+
+
+def test_others_have_a_size_of_their_own() -> None:
+    assert usual_batch_size(torch.device("cpu")) == 1
+    assert usual_batch_size(torch.device("mps")) == 4
