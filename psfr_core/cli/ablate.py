@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..degradation.config import DegradationConfig
 from ..errors import OptionError
-from ..networks.inference.optimize import optimize_for_inference
+from ..networks.inference.optimize import fastest_dtype, optimize_for_inference
 from .options import add_options, take_options
 from .progress import progress_bar
 
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lpips-features", type=Path, required=True, help="AlexNet or VGG-16 weights, for LPIPS")
     parser.add_argument("--heads", type=Path, required=True, help="LPIPS v0.1 heads that belong to them")
     parser.add_argument("--device", default="cpu")
-    add_options(parser, LoopConfig, skip=("seed",), learning_rate=1e-3, steps=800, validate_every=800)
+    add_options(parser, LoopConfig, skip=("seed",), learning_rate=1e-3, steps=400, validate_every=400)
     add_options(parser, GeneratorLossConfig, style=1.0, feature_matching=0.0, adversarial=0.0)
 
 
@@ -94,7 +94,8 @@ def _train(args: argparse.Namespace, ablation: Ablation, seed: int, size: int, t
 def _parser(args: argparse.Namespace):  # noqa: ANN202
     from ..weights.loader import load_parse_net
 
-    return optimize_for_inference(load_parse_net(args.parser), args.device, torch.float32).to(args.device)
+    parse_net = optimize_for_inference(load_parse_net(args.parser), args.device, fastest_dtype(args.device))
+    return parse_net.to(args.device)
 
 
 @torch.no_grad()
