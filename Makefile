@@ -16,6 +16,8 @@ PIXEL_ONLY = --style 0 --adversarial 0 --feature-matching 0
 GENERATOR_256 = $(SETS) --channels 192 128 96 64 32 --parser $(RUNS)/parser/parser.safetensors \
 	--pixel 10 --perceptual 0.005 --style 1 --adversarial 0 --feature-matching 0 --feature-window 128 \
 	--features $(DATA)/weights/vgg16_features_imagenet.safetensors --batch-size 4 --betas 0.5 0.99 --ema-decay 0.998
+PIXEL_256 = $(SETS) $(PIXEL_ONLY) --channels 192 128 96 64 32 --parser $(RUNS)/parser/parser.safetensors \
+	--batch-size 8 --learning-rate 8e-4 --betas 0.5 0.99
 
 bench: $(VENV)/installed
 	$(BIN)/psfr benchmark --images examples/images/portrait.jpg examples/images/solvay_conference_1927.jpg $(BENCH)
@@ -58,7 +60,7 @@ lint: $(VENV)/installed-dev
 locales: $(VENV)/installed-dev
 	$(BIN)/pytest tests/nodes/test_names_and_strings.py --write-strings
 
-# The bundled models: about five hours on two CPU cores. Interrupted runs go on where they were.
+# The bundled models: about seven hours on two CPU cores. Interrupted runs go on where they were.
 train-lite: $(VENV)/installed-train
 	$(TRAIN) parser --out $(RUNS)/parser $(SETS) --batch-size 4 --steps 4200 --learning-rate 5e-4
 	$(TRAIN) detector --out $(RUNS)/detector $(SETS) --backgrounds $(BACKGROUNDS) --steps 4500 \
@@ -73,6 +75,13 @@ train-lite: $(VENV)/installed-train
 		--start-from $(RUNS)/generator_256_a/generator.safetensors
 	$(TRAIN) generator --out $(RUNS)/generator_256_c $(GENERATOR_256) --steps 2200 --learning-rate 5e-4 --seed 7 \
 		--start-from $(RUNS)/generator_256_b/generator.safetensors
+	$(TRAIN) generator --out $(RUNS)/generator_256_d $(PIXEL_256) --steps 2000 --ema-decay 0.998 \
+		--start-from $(RUNS)/generator_256_c/generator.safetensors
+	$(TRAIN) generator --out $(RUNS)/generator_256_e $(PIXEL_256) --residual --steps 1000 --ema-decay 0.99 --seed 11 \
+		--start-from $(RUNS)/generator_256_d/generator.safetensors
+	$(TRAIN) generator --out $(RUNS)/generator_256_f $(GENERATOR_256) --channels 192 128 96 64 48 --modulation-channels 64 --residual \
+		--perceptual 0.01 --style 2 --steps 2500 --learning-rate 6e-4 --seed 21 \
+		--start-from $(RUNS)/generator_256_e/generator.safetensors
 
 # What the paper's ideas are worth on a small generator: psfr_core/assets/ablations.md.
 ablations: $(VENV)/installed-train

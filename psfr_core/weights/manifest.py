@@ -65,8 +65,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="psfrgan_256.safetensors",
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
-        size_bytes=5_330_798,
-        sha256="8c17b13d13794ffcd52ff8c39a156fdfbfaa59986c269c3573980f2e2230c619",
+        size_bytes=6_777_256,
+        sha256="74211adcc84c3ec7ef12bee3abe7928ba9c8ba9d9baf939488c675feed02746d",
     ),
     ModelFile(
         name="parsenet-256",
