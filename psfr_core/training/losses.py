@@ -43,21 +43,34 @@ def region_style_loss(fake_features: Sequence[Tensor], real_features: Sequence[T
     """
     # sum over layers of E[(G_r(fake) - G_r(real))^2] over batch, regions r and entries of G
     return _total(
-        F.mse_loss(region_grams(fake, one_hot), region_grams(real.detach(), one_hot))
+        _style_distance(fake.flatten(2), real.detach().flatten(2), _masks(one_hot, fake))
         for fake, real in zip(fake_features, real_features, strict=True)
     )
 
 
-def region_grams(features: Tensor, one_hot: Tensor) -> Tensor:
-    """Gram matrices (B, R, C, C) of ``features`` (B, C, h, w) inside each region, over channels times the region's area."""
-    if features.dtype == torch.float16:  # whose range is too small for sums over a picture
-        with torch.autocast(features.device.type, enabled=False):
-            return region_grams(features.float(), one_hot)
-    masks = F.interpolate(one_hot.to(features.dtype), features.shape[-2:], mode="nearest").flatten(2)
-    flat = features.flatten(2)
-    grams = torch.stack([(flat * mask[:, None]) @ flat.transpose(1, 2) for mask in masks.unbind(1)], dim=1)
-    area = masks.sum(dim=2)[:, :, None, None]
-    return grams / (features.shape[1] * area + 1e-8)
+def _style_distance(fake: Tensor, real: Tensor, masks: Tensor) -> Tensor:
+    """For features (B, C, P) of P places and ``masks`` (B, R, P)."""
+    if fake.dtype == torch.float16:  # whose range is too small for sums over a picture
+        with torch.autocast(fake.device.type, enabled=False):
+            return _style_distance(fake.float(), real.float(), masks)
+    present = masks.any(dim=2).any(dim=0).tolist()  # absent regions have Gram matrices of zero, and nothing to compare
+    # One region after the other: together their matrices fill the memory, and time goes into reading them again and again.
+    distances = [
+        F.mse_loss(region_gram(fake, mask), region_gram(real, mask))
+        for mask, is_present in zip(masks.unbind(1), present, strict=True)
+        if is_present
+    ]
+    return sum(distances, fake.new_zeros((), dtype=torch.float32)) / len(present)
+
+
+def _masks(one_hot: Tensor, features: Tensor) -> Tensor:
+    return F.interpolate(one_hot, features.shape[-2:], mode="nearest").flatten(2)
+
+
+def region_gram(features: Tensor, mask: Tensor) -> Tensor:
+    """Gram matrices (B, C, C) of features (B, C, P) where ``mask`` (B, P) is 1, over channels times the region's area."""
+    share = mask / (features.shape[1] * mask.sum(dim=1, keepdim=True) + 1e-8)
+    return (features * share.to(features.dtype)[:, None]) @ features.transpose(1, 2)
 
 
 def _total(terms: Iterable[Tensor]) -> Tensor:

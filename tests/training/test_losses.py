@@ -10,7 +10,7 @@ from psfr_core.training.losses import (
     hinge_discriminator_loss,
     hinge_generator_loss,
     perceptual_loss,
-    region_grams,
+    region_gram,
     region_style_loss,
 )
 
@@ -43,18 +43,28 @@ def test_style_does_not_see_where_in_a_region_something_is() -> None:
     assert float(region_style_loss([across], [features], one_hot)) > 1e-6
 
 
-def test_an_empty_region_has_a_gram_of_zero() -> None:
-    one_hot = torch.zeros(1, 19, 4, 4)
-    one_hot[:, 0] = 1
-    grams = region_grams(torch.rand(1, 3, 4, 4), one_hot)
-    assert grams.shape == (1, 19, 3, 3)
-    assert grams[:, 1:].abs().max() == 0
+def test_a_gram_matrix_is_that_of_its_region() -> None:
+    mask = torch.zeros(1, 16)
+    mask[0, 2:6] = 1
+    features = torch.rand(1, 3, 16)
+    inside = features[0, :, 2:6]
+    torch.testing.assert_close(region_gram(features, mask)[0], inside @ inside.T / (3 * 4))
+    assert region_gram(features, torch.zeros(1, 16)).abs().max() == 0
+
+
+def test_absent_regions_count_as_equal() -> None:
+    fake, real = torch.rand(2, 1, 5, 8, 8).unbind(0)
+    whole, half = torch.zeros(1, 19, 8, 8), torch.zeros(1, 2, 8, 8)
+    whole[:, 3] = half[:, 0] = 1
+    one = float(region_style_loss([fake], [real], whole[:, 3:4]))
+    assert float(region_style_loss([fake], [real], half)) == pytest.approx(one / 2)
+    assert float(region_style_loss([fake], [real], whole)) == pytest.approx(one / 19)
+    assert float(region_style_loss([fake], [real], torch.zeros(1, 19, 8, 8))) == 0
 
 
 def test_sums_over_a_picture_do_not_overflow_in_fp16() -> None:
-    one_hot = torch.zeros(1, 19, 64, 64)
-    one_hot[:, 1] = 1
-    features = torch.full((1, 2, 64, 64), 8.0)
+    one_hot = torch.ones(1, 1, 64, 64)
+    fake, real = torch.full((1, 2, 64, 64), 8.0), torch.full((1, 2, 64, 64), 4.0)
     with torch.autocast("cpu", torch.float16):
-        grams = region_grams(features.half(), one_hot)
-    assert grams[0, 1].tolist() == [[32.0, 32.0]] * 2  # 64 * 4096 / (2 * 4096)
+        loss = region_style_loss([fake.half()], [real.half()], one_hot)
+    assert float(loss) == pytest.approx((64 / 2 - 16 / 2) ** 2)  # 64 * 4096 / (2 * 4096) is 32
