@@ -14,16 +14,16 @@ from torch import Tensor, nn
 
 from ..degradation.config import DegradationConfig
 from ..errors import OptionError
+from ..evaluation.metric import Row, Stage
+from ..evaluation.tables import markdown_table, means_of
 from ..networks.inference.optimize import fastest_dtype, optimize_for_inference
 from .options import add_options, take_options
 from .progress import progress_bar
 
 if TYPE_CHECKING:
-    from ..metrics.lpips import Lpips
+    from ..evaluation.scorer import MetricModels
     from ..training.ablations import Ablation
     from ..training.faces import FaceSample
-
-Row = dict[str, float]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,19 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains what is not trained yet, measures all and writes ablations.csv and ablations.md."""
+    from ..evaluation.scorer import MetricModels
     from ..metrics.lpips import load_lpips
     from ..training.ablations import Ablation
     from ..training.faces import DegradedFaces, load_face_set
 
-    lpips = load_lpips(args.lpips_features, args.heads).to(args.device)
+    device = torch.device(args.device)
+    models = MetricModels(device, lpips=load_lpips(args.lpips_features, args.heads).to(device))
     size = 16 * 2 ** (len(args.channels) - 1)
     test_faces = load_face_set([args.test_faces], [args.test_labels], size)
     test = DegradedFaces(test_faces, DegradationConfig(), seed=0, jitter=False).batch(range(len(test_faces)))
-    rows: list[tuple[str, int, Row]] = [("degraded", 0, _measure(test.lq, test.hq, lpips))]
+    rows: list[tuple[str, int, Row]] = [("degraded", 0, _measure(test.lq, test.hq, models))]
     for seed in args.seeds:
         for ablation in Ablation:
             network = _train(args, ablation, seed, size, test)
-            rows.append((ablation.value, seed, _measure(_restored(args, network, test), test.hq, lpips)))
+            rows.append((ablation.value, seed, _measure(_restored(args, network, test), test.hq, models)))
             print(f"{ablation.value}, seed {seed}: {_shown(rows[-1][2])}")
     _write(args.out, rows)
     return 0
@@ -108,19 +110,14 @@ def _restored(args: argparse.Namespace, network: nn.Module, faces: FaceSample) -
     return ((torch.cat(made) + 1) / 2).clamp(0, 1).cpu()
 
 
-def _measure(images: Tensor, references: Tensor, lpips: Lpips) -> Row:
-    from ..metrics.psnr import psnr
-    from ..metrics.ssim import ssim
+def _measure(images: Tensor, references: Tensor, models: MetricModels) -> Row:
+    from ..evaluation.scorer import Scorer
+    from ..evaluation.sources import Sample
 
-    device = next(lpips.buffers()).device
-    pairs = [(image[None], reference[None]) for image, reference in zip(images, references, strict=True)]
-    with torch.no_grad():
-        distances = [float(lpips(image.to(device), reference.to(device))) for image, reference in pairs]
-    return {
-        "psnr": sum(float(psnr(*pair)) for pair in pairs) / len(pairs),
-        "ssim": sum(float(ssim(*pair)) for pair in pairs) / len(pairs),
-        "lpips": sum(distances) / len(pairs),
-    }
+    scorer = Scorer(models, (Stage.RESULT,))
+    for number, (image, reference) in enumerate(zip(images, references, strict=True)):
+        scorer.add(str(number), Sample(reference[None], {Stage.RESULT: image[None]}))
+    return means_of(scorer.result().rows)
 
 
 def _write(folder: Path, rows: Sequence[tuple[str, int, Row]]) -> None:
@@ -128,16 +125,15 @@ def _write(folder: Path, rows: Sequence[tuple[str, int, Row]]) -> None:
         writer = csv.writer(file)
         writer.writerow(["network", "seed", *rows[0][2]])
         writer.writerows([name, seed, *(f"{value:.4f}" for value in row.values())] for name, seed, row in rows)
-    lines = ["| network | PSNR | SSIM | LPIPS |", "| --- | --- | --- | --- |"]
+    lines: list[list[str]] = []
     for name in dict.fromkeys(name for name, _, _ in rows):
         values = torch.tensor([list(row.values()) for other, _, row in rows if other == name])
         spread = (values.amax(0) - values.amin(0)) / 2
-        cells = [
-            f"{mean:.3f} ± {half:.3f}" for mean, half in zip(values.mean(0).tolist(), spread.tolist(), strict=True)
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    (folder / "ablations.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+        means = zip(values.mean(0).tolist(), spread.tolist(), strict=True)
+        lines.append([name, *(f"{mean:.3f} ± {half:.3f}" for mean, half in means)])
+    table = markdown_table(["network", *rows[0][2]], *lines)
+    (folder / "ablations.md").write_text(table)
+    print(table, end="")
 
 
 def _shown(row: Row) -> str:
