@@ -87,7 +87,7 @@ train-lite: $(VENV)/installed-train
 ablations: $(VENV)/installed-train
 	MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 $(BIN)/psfr ablate --out $(RUNS)/ablations \
 		--faces $(DATA)/faces/omi $(DATA)/faces/faker --labels $(DATA)/labels/omi $(DATA)/labels/faker \
-		--test-faces $(DATA)/faces/celebahq --test-labels $(DATA)/labels/celebahq --style 3 \
+		--test-faces $(DATA)/faces/celebahq --test-labels $(DATA)/labels/celebahq --style 3 --feature-layers conv1_2 conv2_2 conv3_3 \
 		--features $(DATA)/weights/vgg16_features_imagenet.safetensors \
 		--lpips-features $(DATA)/weights/alexnet_features_imagenet.safetensors --heads $(DATA)/weights/lpips_v0.1_alex_heads.safetensors
 
