@@ -7,7 +7,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,10 @@ from .progress import progress_bar
 
 if TYPE_CHECKING:
     from ..evaluation.scorer import MetricModels
+    from ..networks.parse_net import ParseNet
     from ..training.ablations import Ablation
-    from ..training.faces import FaceSample
+    from ..training.faces import DegradedFaces, FaceSample
+    from ..training.generator import Teachers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,50 +64,59 @@ def run(args: argparse.Namespace) -> int:
     test_faces = load_face_set([args.test_faces], [args.test_labels], size)
     test = DegradedFaces(test_faces, DegradationConfig(), seed=0, jitter=False).batch(range(len(test_faces)))
     rows: list[tuple[str, int, Row]] = [("degraded", 0, _measure(test.lq, test.hq, models))]
+    faces, teachers = load_face_set(args.faces, args.labels, size), _teachers(args)
     for seed in args.seeds:
+        samples = DegradedFaces(faces, DegradationConfig(), seed=seed)
         for ablation in Ablation:
-            network = _train(args, ablation, seed, size, test)
-            rows.append((ablation.value, seed, _measure(_restored(args, network, test), test.hq, models)))
+            network = _train(args, ablation, seed, samples, teachers, test)
+            rows.append((ablation.value, seed, _measure(_restored(network, test, teachers), test.hq, models)))
             print(f"{ablation.value}, seed {seed}: {_shown(rows[-1][2])}")
     _write(args.out, rows)
     return 0
 
 
-def _train(args: argparse.Namespace, ablation: Ablation, seed: int, size: int, test: FaceSample) -> nn.Module:
-    from ..metrics.image_features import load_image_features
+def _train(
+    args: argparse.Namespace,
+    ablation: Ablation,
+    seed: int,
+    samples: DegradedFaces,
+    teachers: Teachers,
+    test: FaceSample,
+) -> nn.Module:
     from ..networks.psfr_generator import GeneratorConfig
     from ..training.config import LoopConfig
-    from ..training.faces import DegradedFaces, load_face_set
-    from ..training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers
+    from ..training.generator import GeneratorLossConfig, GeneratorTrainee
     from ..training.loop import train
 
     losses = take_options(args, GeneratorLossConfig)
     if losses.needs_discriminator:
         raise OptionError("Ablations are trained without a discriminator: leave adversarial and feature matching at 0.")
+    losses = ablation.losses(losses)
     torch.manual_seed(seed)
     network = ablation.network(GeneratorConfig(tuple(args.channels), args.modulation_channels)).to(args.device)
-    samples = DegradedFaces(load_face_set(args.faces, args.labels, size), DegradationConfig(), seed=seed)
-    teachers = Teachers(_parser(args), load_image_features(args.features, args.feature_layers).to(args.device))
-    trainee = GeneratorTrainee(network, samples, teachers, ablation.losses(losses), test)
+    trainee = GeneratorTrainee(network, samples, teachers, losses, test)
     loop = replace(take_options(args, LoopConfig, skip=("seed",)), seed=seed)
     with progress_bar(f"{ablation.value}, seed {seed}") as show:
         folder = args.out / f"{ablation.value.replace(' ', '_')}_{seed}"
-        return train(trainee, loop, folder, settings={"losses": asdict(ablation.losses(losses))}, progress=show)
+        return train(trainee, loop, folder, settings={"losses": asdict(losses)}, progress=show)
 
 
-def _parser(args: argparse.Namespace):  # noqa: ANN202
+def _teachers(args: argparse.Namespace) -> Teachers:
+    from ..metrics.image_features import load_image_features
+    from ..training.generator import Teachers
     from ..weights.loader import load_parse_net
 
     parse_net = optimize_for_inference(load_parse_net(args.parser), args.device, fastest_dtype(args.device))
-    return parse_net.to(args.device)
+    features = load_image_features(args.features, args.feature_layers)
+    return Teachers(parse_net.to(args.device), features.to(args.device))
 
 
 @torch.no_grad()
-def _restored(args: argparse.Namespace, network: nn.Module, faces: FaceSample) -> Tensor:
+def _restored(network: nn.Module, faces: FaceSample, teachers: Teachers) -> Tensor:
     from ..parsing.parser import parse_faces
 
-    lq = faces.lq.to(args.device)
-    parse_maps = parse_faces(lq, _parser(args)).one_hot
+    lq = faces.lq.to(next(network.parameters()).device)
+    parse_maps = parse_faces(lq, cast("ParseNet", teachers.parser)).one_hot
     made = [network(face[None] * 2 - 1, parse_map[None]) for face, parse_map in zip(lq, parse_maps, strict=True)]
     return ((torch.cat(made) + 1) / 2).clamp(0, 1).cpu()
 
