@@ -78,9 +78,9 @@ def paste_faces(
     areas alone. Raises InputError for shapes that do not fit each other.
     """
     _check_inputs(image, aligned, restored, masks)
+    patches = _patches(image, aligned, restored.to(image.device), masks.to(image.device)) if aligned else []
     pasted = image.clone() if out is None else _filled(out, image)
     mask = _untouched_mask(image)
-    patches = _patches(image, aligned, restored.to(image.device), masks.to(image.device)) if aligned else []
     for group in _overlapping(patches):
         layers = [_layer(patch, image) for patch in group]
         # All are computed before the first is written: where faces overlap, each must see the image as it was.
@@ -113,9 +113,7 @@ def _filled(out: Tensor, image: Tensor) -> Tensor:
 
 def _untouched_mask(image: Tensor) -> Tensor:
     size = (1, *image.shape[-2:])
-    if (
-        image.device.type == "cpu"
-    ):  # the system hands out NumPy's zeros when they are touched, which most of them never are
+    if image.device.type == "cpu":  # NumPy's zeros take no memory until they are touched, which most of them never are
         return torch.from_numpy(np.zeros(size, np.float32))
     return torch.zeros(size, device=image.device)
 
@@ -156,7 +154,7 @@ def _patches(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, ma
     size = Size.of(restored)
     maps = [compose_affines(face.image_to_crop, resize_affine(Size.of(face.crop), size)) for face in aligned]
     boxes = [output_box(invert_affine(affine), size).to_pixels(Size.of(image)) for affine in maps]
-    colours, amounts = _ranges(restored), _ranges(masks)
+    colours, amounts = _ranges(restored, "restored"), _ranges(masks, "masks")
     if len(masks) == 1:
         masks, amounts = masks.expand(len(aligned), -1, -1, -1), amounts * len(aligned)
     patches = map(_Patch, boxes, maps, restored, masks, colours, amounts)
@@ -176,11 +174,12 @@ def _overlapping(patches: Sequence[_Patch]) -> list[list[_Patch]]:
     return groups
 
 
-def _ranges(batch: Tensor) -> list[_Range]:
-    """The least and the greatest value of each of a batch."""
-    extremes = torch.stack(
-        [torch.stack(one.aminmax()) for one in batch]
-    )  # aminmax along an axis takes ten times as long
+def _ranges(batch: Tensor, name: str) -> list[_Range]:
+    """The least and the greatest value of each of a batch; InputError where they are no finite numbers."""
+    # aminmax along an axis takes ten times as long
+    extremes = torch.stack([torch.stack(one.aminmax()) for one in batch])
+    if not is_finite(extremes):
+        raise InputError(f"{name} holds NaN or infinite values. The step before this one has failed.")
     return [(least, most) for least, most in extremes.tolist()]
 
 
@@ -239,8 +238,5 @@ def _check_inputs(image: Tensor, aligned: Sequence[AlignedFace], restored: Tenso
     check_shape(restored, f"N 3 {side} {side}", "restored")
     check_shape(masks, f"N 1 {side} {side}", "masks")
     check_float(masks, "masks")
-    for name, given in (("restored", restored), ("masks", masks)):
-        if not is_finite(given):
-            raise InputError(f"{name} holds NaN or infinite values. The step before this one has failed.")
     if len(masks) not in (1, len(aligned)):
         raise InputError(f"masks holds {len(masks)} masks for {len(aligned)} faces: give one each, or one for all.")
