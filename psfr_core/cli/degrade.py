@@ -14,7 +14,7 @@ from ..geometry.box import Size
 from ..imaging.channels import split_alpha
 from ..imaging.io import read_image, write_image
 from .files import for_each_image, plan_outputs
-from .options import add_options, take_options
+from .options import add_options, take_given
 
 DEGRADATION_HELP = (
     f"{', '.join(preset.value for preset in DegradationPreset)}, or a JSON file of ranges; default: paper"
@@ -36,11 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{DEGRADATION_HELP}; ranges given beside it replace its own",
     )
     add_options(parser, DegradationConfig)
+    parser.set_defaults(
+        **{field.name: None for field in fields(DegradationConfig)}
+    )  # so that what is given can be told
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes a PNG file for each picture and prints what was done to it; 1 when a picture failed."""
-    config = _config(args)
+    config = replace(load_degradation(args.degradation), **take_given(args, DegradationConfig))
     plan = plan_outputs(args.inputs, args.output, ".png", lambda target: [target, *_clean(target, args.hq)])
     seeds = {source: args.seed + index for index, source in enumerate(plan)}
 
@@ -56,14 +59,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"{target}: {degradation}")
 
     return for_each_image("degrading", plan, degrade)
-
-
-def _config(args: argparse.Namespace) -> DegradationConfig:
-    """The degradation by its name, with the ranges that were given."""
-    given, usual = take_options(args, DegradationConfig), DegradationConfig()
-    names = [field.name for field in fields(DegradationConfig)]
-    changed = {name: getattr(given, name) for name in names if getattr(given, name) != getattr(usual, name)}
-    return replace(load_degradation(args.degradation), **changed)
 
 
 def _clean(target: Path, folder: Path | None) -> list[Path]:

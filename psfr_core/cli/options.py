@@ -36,6 +36,12 @@ def take_options(args: argparse.Namespace, options: type[T], *, skip: Iterable[s
     return options(**{field.name: _taken(getattr(args, field.name), hint) for field, hint in _fields(options, skip)})
 
 
+def take_given(args: argparse.Namespace, options: type) -> dict[str, Any]:
+    """The fields of ``options`` whose flags were given, where the parser's defaults for them are None."""
+    values = [(field.name, getattr(args, field.name), hint) for field, hint in _fields(options, ())]
+    return {name: _taken(value, hint) for name, value, hint in values if value is not None}
+
+
 def _fields(options: type, skip: Iterable[str]) -> list[tuple[Field[Any], Any]]:
     """The fields not skipped, with their types; of an optional type, the one that is not None."""
     hints = get_type_hints(options)

@@ -1,11 +1,13 @@
 import argparse
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from psfr_core.cli import degrade as command
-from psfr_core.degradation.config import DegradationConfig
+from psfr_core.degradation.config import DegradationConfig, DegradationPreset
 from psfr_core.degradation.pipeline import degrade
 from psfr_core.errors import ImageFileError, OptionError
 from psfr_core.imaging.io import ImageFile, read_image, write_image
@@ -81,3 +83,20 @@ def test_says_what_is_wrong(tmp_path):
         run(tmp_path / "a.png", "-o", tmp_path / "out", "--hq", tmp_path / "out")
     with pytest.raises(ImageFileError, match="does not exist"):
         run(tmp_path / "missing.png", "-o", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], DegradationPreset.HARDER.config),
+        (["--passes", "1"], replace(DegradationPreset.HARDER.config, passes=1)),  # which is the paper's, too
+        (["--noise-std", "0", "0.02"], replace(DegradationPreset.HARDER.config, noise_std=(0.0, 0.02))),
+    ],
+)
+def test_ranges_given_beside_a_preset_replace_its_own(
+    tmp_path: Path, given: list[str], expected: DegradationConfig
+) -> None:
+    face = next((Path(__file__).parents[1] / "data" / "faces").glob("*.jpg"))
+    assert run(face, "-o", tmp_path, "--seed", 5, "--degradation", "harder", *given) == 0
+    pair = degrade(read_image(face).pixels, expected, torch.Generator().manual_seed(5))
+    assert torch.equal(read_image(tmp_path / f"{face.stem}.png").pixels, pair.lq)
