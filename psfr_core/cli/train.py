@@ -75,7 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument(
         "--features", type=Path, help="ImageNet features for the perceptual and style terms: a file, or vgg19 (fetched)"
     )
+    generator.add_argument("--heads", type=Path, help="LPIPS v0.1 heads that belong to --features, for the LPIPS term")
     generator.add_argument("--feature-layers", nargs="+", default=["conv1_2", "conv2_2", "conv3_3", "conv4_3"])
+    generator.add_argument(
+        "--spectral-norm",
+        action="store_true",
+        help="normalise the generator's convolutions too, as published; from the start",
+    )
     generator.add_argument("--discriminator-channels", type=int, nargs="+", default=[16, 32, 64, 128])
     generator.add_argument("--discriminator-scales", type=int, default=2)
     add_options(generator, GeneratorLossConfig)
@@ -115,12 +121,15 @@ def _train_parser(args: argparse.Namespace) -> int:
 
 def _train_generator(args: argparse.Namespace) -> int:
     from ..networks.psfr_generator import GeneratorConfig, PsfrGenerator
+    from ..networks.spectral_norm import add_spectral_norm
     from ..training.generator import GeneratorLossConfig, GeneratorTrainee, start_from
     from ..weights.loader import load_generator
 
     network = PsfrGenerator(GeneratorConfig(tuple(args.channels), args.modulation_channels, args.residual))
     if args.start_from:
         start_from(network, load_generator(args.start_from))
+    if args.spectral_norm:
+        add_spectral_norm(network)
     weights = take_options(args, GeneratorLossConfig)
     samples, validation = _samples(args, network.config.size)
     trainee = GeneratorTrainee(
@@ -192,6 +201,7 @@ def _samples(args: argparse.Namespace, size: int) -> tuple[DegradedFaces, Degrad
 
 def _teachers(args: argparse.Namespace, with_discriminator: bool) -> Teachers:
     from ..metrics.image_features import load_image_features
+    from ..metrics.lpips import load_lpips
     from ..networks.discriminator import Discriminator, DiscriminatorConfig
     from ..networks.spectral_norm import add_spectral_norm
     from ..training.generator import Teachers
@@ -204,6 +214,7 @@ def _teachers(args: argparse.Namespace, with_discriminator: bool) -> Teachers:
     return Teachers(
         parser=_frozen(load_parse_net(args.parser), args) if args.parser else None,
         features=load_image_features(args.features, args.feature_layers).to(args.device) if args.features else None,
+        lpips=load_lpips(args.features, args.heads).to(args.device) if args.features and args.heads else None,
         discriminator=discriminator,
     )
 
@@ -234,6 +245,7 @@ def _finish(trainee: Trainee[N], args: argparse.Namespace, architecture: Archite
     from ..training.loop import train
     from ..weights.convert import to_half
     from ..weights.metadata import WeightMetadata, write_weights
+    from ..weights.state_dict import fold_spectral_norm
 
     config, accelerator = take_options(args, LoopConfig), args.accelerator
     with progress_bar(f"training the {args.network}") if accelerator.is_main_process else nullcontext() as show:
@@ -247,7 +259,7 @@ def _finish(trainee: Trainee[N], args: argparse.Namespace, architecture: Archite
         )
     if not accelerator.is_main_process:
         return 0
-    weights = network.state_dict()
+    weights = fold_spectral_norm(network.state_dict())
     path = args.out / f"{args.network}.safetensors"
     source = f"psfr train {args.network}, {args.steps} steps"
     write_weights(

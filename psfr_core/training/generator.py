@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import OptionError
 from ..metrics.image_features import ImageFeatures
+from ..metrics.lpips import Lpips
 from ..networks.discriminator import Discriminator
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
@@ -37,6 +38,7 @@ class GeneratorLossConfig:
 
     pixel: float = 10.0
     perceptual: float = 0.0
+    lpips: float = 0.0
     style: float = 1000.0
     feature_matching: float = 10.0
     adversarial: float = 1.0
@@ -45,7 +47,8 @@ class GeneratorLossConfig:
     style_per_region: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.pixel, self.perceptual, self.style, self.feature_matching, self.adversarial) < 0:
+        weights = (self.pixel, self.perceptual, self.lpips, self.style, self.feature_matching, self.adversarial)
+        if min(weights) < 0:
             raise OptionError(f"Loss weights must not be negative, got {self}.")
 
     @property
@@ -62,11 +65,12 @@ class Teachers:
     """The networks that judge the generator's output or feed it; each may be absent.
 
     ``parser`` gives the parse map of the low-quality face as in use; without it the true map is given. ``features`` taps an
-    ImageNet network for the perceptual and style terms, ``discriminator`` is trained along.
+    ImageNet network for the perceptual and style terms, ``lpips`` is the learned distance, ``discriminator`` is trained along.
     """
 
     parser: ParseNet | None = None
     features: ImageFeatures | None = None
+    lpips: Lpips | None = None
     discriminator: Discriminator | None = None
 
 
@@ -83,6 +87,10 @@ class GeneratorTrainee(Trainee[N]):
     ) -> None:
         if weights.needs_features and teachers.features is None:
             raise OptionError("The perceptual and style terms need a feature network: give its file, or set both to 0.")
+        if weights.lpips and teachers.lpips is None:
+            raise OptionError(
+                "The LPIPS term needs its network: give a feature network and its LPIPS heads, or set it to 0."
+            )
         if weights.needs_discriminator and teachers.discriminator is None:
             raise OptionError("The adversarial and feature matching terms need a discriminator, or both set to 0.")
         super().__init__(network, train_faces)
@@ -123,13 +131,15 @@ class GeneratorTrainee(Trainee[N]):
         return slice(top, top + length), slice(left, left + length)
 
     def _feature_terms(self, fake: Tensor, real: Tensor, true_map: Tensor) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        if self._teachers.lpips is not None and self._weights.lpips:
+            terms["lpips"] = self._weights.lpips * self._teachers.lpips((fake + 1) / 2, (real + 1) / 2).mean()
         features = self._teachers.features
         if features is None or not self._weights.needs_features:
-            return {}
+            return terms
         of_fake = features((fake + 1) / 2)
         with torch.no_grad():
             of_real = features((real + 1) / 2)
-        terms: dict[str, Tensor] = {}
         if self._weights.perceptual:
             terms["perceptual"] = self._weights.perceptual * perceptual_loss(of_fake, of_real)
         if self._weights.style:  # the finest two layers are left out, as published

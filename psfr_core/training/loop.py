@@ -70,6 +70,9 @@ def train(
         accelerator.process_index,
     )
     batches = load_batches(trainee.samples, shares, config.workers, accelerator.device)
+    is_sound = torch.ones(
+        (), dtype=torch.bool, device=accelerator.device
+    )  # looked at now and then: a look waits for the GPU
     started = time.monotonic()
 
     try:
@@ -77,29 +80,37 @@ def train(
             for step in range(begun + 1, config.steps + 1):
                 # Update
                 optimizer.param_groups[0]["lr"] = config.learning_rate * learning_rate_factor(step - 1, config)
+                is_last = step == config.steps
+                is_logged, is_validated, is_saved = (
+                    is_last or step % every == 0
+                    for every in (config.log_every, config.validate_every, config.checkpoint_every)
+                )
                 losses: list[dict[str, Tensor]] = []
                 for _ in range(config.accumulation_steps):
                     with accelerator.accumulate(objective):
                         losses.append(objective(next(batches), step - 1))
-                        accelerator.backward(_to_minimise(losses[-1], step))
+                        loss = _to_minimise(losses[-1])
+                        accelerator.backward(loss)
+                        is_sound &= loss.detach().isfinite()
                         if accelerator.sync_gradients:
-                            _clip_gradients(trainee, step, accelerator)
+                            is_sound &= _clip_gradients(trainee, accelerator)
                         optimizer.step()
                         optimizer.zero_grad()
                 averaged.update_parameters(network)
 
                 # Report
-                is_last = step == config.steps
-                if is_last or step % config.log_every == 0:
+                if is_logged or is_validated or is_saved:
+                    _check_sound(is_sound, step)
+                if is_logged:
                     values = _mean_of(losses, accelerator)
                     if is_main:
                         seconds = round(time.monotonic() - started, 1)
                         append_row(folder / LOG, {"step": step, "seconds": seconds, **values})
                         rate = optimizer.param_groups[0]["lr"]
                         board.curves("training", step, {**values, "learning_rate": rate})
-                if is_main and (is_last or step % config.validate_every == 0):
+                if is_main and is_validated:
                     _validate(trainee, cast("N", averaged.module), step, folder, board)
-                if is_last or step % config.checkpoint_every == 0:
+                if is_saved:
                     if is_main:
                         save_checkpoint(folder / CHECKPOINT, step, parts)
                     saved = step
@@ -137,18 +148,22 @@ def _resume(folder: Path, parts: Mapping[str, Stateful], accelerator: Accelerato
     return step
 
 
-def _to_minimise(losses: Mapping[str, Tensor], step: int) -> Tensor:
-    loss = losses["total"] + losses["opponent"] if "opponent" in losses else losses["total"]
-    if not bool(loss.isfinite()):
-        raise TrainingError(f"The loss is {loss.item()} at step {step}: lower the learning rate.")
-    return loss
+def _to_minimise(losses: Mapping[str, Tensor]) -> Tensor:
+    return losses["total"] + losses["opponent"] if "opponent" in losses else losses["total"]
 
 
-def _clip_gradients(trainee: Trainee[N], step: int, accelerator: Accelerator) -> None:
-    norm = accelerator.clip_grad_norm_(trainee.network.parameters(), MAX_GRADIENT_NORM)
-    # In fp16 gradients may overflow: the scaler leaves that step out, and scales less from then on.
-    if accelerator.scaler is None and not bool(torch.as_tensor(norm).isfinite()):
-        raise TrainingError(f"The gradients are not finite at step {step}: lower the learning rate.")
+def _clip_gradients(trainee: Trainee[N], accelerator: Accelerator) -> Tensor:
+    """Whether the gradients are finite."""
+    norm = torch.as_tensor(accelerator.clip_grad_norm_(trainee.network.parameters(), MAX_GRADIENT_NORM))
+    # In fp16 they may overflow: the scaler leaves that step out, and scales less from then on.
+    return norm.isfinite() if accelerator.scaler is None else torch.ones_like(norm, dtype=torch.bool)
+
+
+def _check_sound(is_sound: Tensor, step: int) -> None:
+    if not bool(is_sound):
+        raise TrainingError(
+            f"A loss or its gradients are no longer finite, at step {step} or just before: lower the learning rate."
+        )
 
 
 def _mean_of(losses: Sequence[Mapping[str, Tensor]], accelerator: Accelerator) -> dict[str, float]:

@@ -53,11 +53,13 @@ def _style_distance(fake: Tensor, real: Tensor, masks: Tensor) -> Tensor:
     if fake.dtype == torch.float16:  # whose range is too small for sums over a picture
         with torch.autocast(fake.device.type, enabled=False):
             return _style_distance(fake.float(), real.float(), masks)
-    present = masks.any(dim=2).any(dim=0).tolist()  # absent regions have Gram matrices of zero, and nothing to compare
-    # One region after the other: together their matrices fill the memory, and time goes into reading them again and again.
+    if fake.device.type != "cpu":
+        return F.mse_loss(region_grams(fake, masks), region_grams(real, masks))
+    # On a CPU one region after the other: together their matrices do not stay in its cache. Absent ones have nothing to compare.
+    present = masks.any(dim=2).any(dim=0).tolist()
     distances = [
-        F.mse_loss(region_gram(fake, mask), region_gram(real, mask))
-        for mask, is_present in zip(masks.unbind(1), present, strict=True)
+        F.mse_loss(region_grams(fake, mask), region_grams(real, mask))
+        for mask, is_present in zip(masks.split(1, dim=1), present, strict=True)
         if is_present
     ]
     return sum(distances, fake.new_zeros((), dtype=torch.float32)) / len(present)
@@ -67,10 +69,12 @@ def _masks(one_hot: Tensor, features: Tensor) -> Tensor:
     return F.interpolate(one_hot, features.shape[-2:], mode="nearest").flatten(2)
 
 
-def region_gram(features: Tensor, mask: Tensor) -> Tensor:
-    """Gram matrices (B, C, C) of features (B, C, P) where ``mask`` (B, P) is 1, over channels times the region's area."""
-    share = mask / (features.shape[1] * mask.sum(dim=1, keepdim=True) + 1e-8)
-    return (features * share.to(features.dtype)[:, None]) @ features.transpose(1, 2)
+def region_grams(features: Tensor, masks: Tensor) -> Tensor:
+    """Gram matrices (B, R, C, C) of features (B, C, P) where ``masks`` (B, R, P) are 1, over channels times the region's area."""
+    channels = features.shape[1]
+    shares = masks / (channels * masks.sum(dim=2, keepdim=True) + 1e-8)
+    inside = features[:, None] * shares.to(features.dtype)[:, :, None]
+    return (inside.flatten(1, 2) @ features.transpose(1, 2)).unflatten(1, (-1, channels))
 
 
 def _total(terms: Iterable[Tensor]) -> Tensor:

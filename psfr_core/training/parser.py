@@ -30,7 +30,8 @@ def dice_loss(parse_logits: Tensor, labels: Tensor) -> Tensor:
     overlap = (predicted * true).sum(dim=(0, 2, 3))
     area = true.sum(dim=(0, 2, 3))
     dice = 2 * overlap / (predicted.sum(dim=(0, 2, 3)) + area).clamp(min=1)
-    return 1 - dice[area > 0].mean()
+    present = area > 0
+    return 1 - (dice * present).sum() / present.sum()
 
 
 class ParserTrainee(Trainee[ParseNet]):

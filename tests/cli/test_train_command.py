@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from psfr_core.cli.main import main
 from psfr_core.weights.loader import load_generator, load_parse_net
@@ -38,6 +39,22 @@ def test_trains_against_a_discriminator(tmp_path: Path) -> None:
     options = ["--style", "0", "--modulation-channels", "4", "--channels", "4", "4"]
     options += ["--discriminator-channels", "4", "4", "--discriminator-scales", "1"]
     assert main([*arguments("generator", tmp_path), *options]) == 0
+
+
+def test_the_generator_is_spectrally_normalised_where_asked(tmp_path: Path) -> None:
+    options = ["--style", "0", "--adversarial", "0", "--feature-matching", "0", "--modulation-channels", "4"]
+    options += ["--channels", "4", "4", "--spectral-norm", "--steps", "12", "--ema-decay", "0"]
+    assert main([*arguments("generator", tmp_path), *options]) == 0
+    generator = load_generator(tmp_path / "generator.safetensors")
+    for convolution in (module for module in generator.modules() if isinstance(module, torch.nn.Conv2d)):
+        largest = torch.linalg.matrix_norm(convolution.weight.detach().flatten(1), 2)
+        assert float(largest) == pytest.approx(1, abs=0.1)  # without, about 0.7 here
+
+
+def test_the_lpips_term_needs_its_heads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--style", "0", "--adversarial", "0", "--feature-matching", "0", "--channels", "4", "4", "--lpips", "1"]
+    assert main([*arguments("generator", tmp_path), *options]) == 2
+    assert "its LPIPS heads" in capsys.readouterr().err
 
 
 def test_missing_networks_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,13 +4,14 @@ from types import ModuleType
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from psfr_core.training.losses import (
     feature_matching_loss,
     hinge_discriminator_loss,
     hinge_generator_loss,
     perceptual_loss,
-    region_gram,
+    region_grams,
     region_style_loss,
 )
 
@@ -44,12 +45,19 @@ def test_style_does_not_see_where_in_a_region_something_is() -> None:
 
 
 def test_a_gram_matrix_is_that_of_its_region() -> None:
-    mask = torch.zeros(1, 16)
-    mask[0, 2:6] = 1
+    mask = torch.zeros(1, 1, 16)
+    mask[0, 0, 2:6] = 1
     features = torch.rand(1, 3, 16)
     inside = features[0, :, 2:6]
-    torch.testing.assert_close(region_gram(features, mask)[0], inside @ inside.T / (3 * 4))
-    assert region_gram(features, torch.zeros(1, 16)).abs().max() == 0
+    torch.testing.assert_close(region_grams(features, mask)[0, 0], inside @ inside.T / (3 * 4))
+    assert region_grams(features, torch.zeros(1, 1, 16)).abs().max() == 0
+
+
+def test_regions_one_by_one_are_all_regions_at_once() -> None:
+    fake, real = torch.rand(2, 2, 5, 8, 8).unbind(0)
+    one_hot = F.one_hot(torch.randint(0, 18, (2, 8, 8)), 19).permute(0, 3, 1, 2).float()
+    together = F.mse_loss(*(region_grams(features.flatten(2), one_hot.flatten(2)) for features in (fake, real)))
+    torch.testing.assert_close(region_style_loss([fake], [real], one_hot), together)
 
 
 def test_absent_regions_count_as_equal() -> None:
