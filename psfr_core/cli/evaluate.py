@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..degradation.config import load_degradation
 from ..errors import OptionError
 from ..evaluation.metric import Row, Stage
 from ..evaluation.protocol import PROTOCOLS, ProtocolName
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import ImageFile, find_images, read_image, write_image
+from .degrade import DEGRADATION_HELP
 from .files import for_each_image
 from .metric_options import add_metric_arguments, take_metric_models, take_ranking
 from .model_options import add_model_arguments, take_detector, take_device
@@ -61,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for command in (generator, parser_):
         command.add_argument("--faces", type=Path, required=True, help="folder of clean aligned faces")
         command.add_argument("--seed", type=int, help="of the first degradation; default: 0")
+        command.add_argument("--degradation", metavar="NAME", help=DEGRADATION_HELP)
         command.add_argument("--parser", default="parsenet-256", help="default: parsenet-256, bundled")
     for command in (images, generator):
         add_metric_arguments(command)
@@ -95,7 +98,7 @@ def _images(args: argparse.Namespace) -> int:
 
 
 def _generator(args: argparse.Namespace) -> int:
-    from ..evaluation.sources import DegradedFaces, RestoredFaces
+    from ..evaluation.sources import RestoredFaces
     from ..networks.inference.optimize import optimize_for_inference
     from ..weights.loader import load_generator, load_parse_net
 
@@ -110,8 +113,8 @@ def _generator(args: argparse.Namespace) -> int:
         models = replace(models, ms_ssim=True)
         settings["protocol"] = args.protocol.value
     else:
-        faces = DegradedFaces(find_images([args.faces]), generator.config.size, args.seed or 0)
-        settings["seed of the first degradation"] = str(args.seed or 0)
+        faces = _degraded_faces(args, generator.config.size)
+        settings |= {"degradation": args.degradation or "paper", "seed of the first degradation": str(args.seed or 0)}
     strips: list[Tensor] = []
 
     def add_to_sheet(sample: Sample) -> None:
@@ -125,12 +128,19 @@ def _generator(args: argparse.Namespace) -> int:
     return failed
 
 
+def _degraded_faces(args: argparse.Namespace, size: int) -> DegradedFaces:
+    from ..evaluation.sources import DegradedFaces
+
+    degradation = load_degradation(args.degradation or "paper")
+    return DegradedFaces(find_images([args.faces]), size, args.seed or 0, degradation)
+
+
 def _protocol_faces(args: argparse.Namespace) -> DegradedFaces:
     from ..evaluation.sources import DegradedFaces
 
     protocol = PROTOCOLS[args.protocol]
-    if args.seed is not None:
-        raise OptionError("--protocol has its own seeds: leave out --seed.")
+    if args.seed is not None or args.degradation is not None:
+        raise OptionError("--protocol has its own degradation and seeds: leave out --degradation and --seed.")
     if not args.features:
         raise OptionError("--protocol measures LPIPS: give --features and --heads.")
     return DegradedFaces(protocol.draw(find_images([args.faces])), protocol.size, protocol.degradation_seed)
@@ -169,7 +179,6 @@ def _measure(
 
 def _parser(args: argparse.Namespace) -> int:
     from ..evaluation.regions import region_row
-    from ..evaluation.sources import DegradedFaces
     from ..metrics.parsing_iou import ConfusionMatrix
     from ..parsing.parse_map import ParseMap
     from ..parsing.parser import parse_faces
@@ -177,7 +186,7 @@ def _parser(args: argparse.Namespace) -> int:
 
     device = take_device(args)
     parse_net = load_parse_net(args.parser).to(device)
-    faces = DegradedFaces(find_images([args.faces]), parse_net.config.size, args.seed or 0)
+    faces = _degraded_faces(args, parse_net.config.size)
     total = ConfusionMatrix.empty()
     with progress_bar("measuring", unit="face") as show:
         for done, (path, name) in enumerate(faces.names.items(), start=1):

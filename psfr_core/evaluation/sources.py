@@ -89,9 +89,11 @@ class ResultFolder:
 
 
 class DegradedFaces:
-    """Clean aligned faces, made square at ``size`` pixels and degraded as in the paper; the seed of the n-th is ``seed`` + n."""
+    """Clean aligned faces, made square at ``size`` pixels and degraded; the seed of the n-th is ``seed`` + n."""
 
-    def __init__(self, faces: Sequence[Path], size: int, seed: int) -> None:
+    def __init__(
+        self, faces: Sequence[Path], size: int, seed: int, degradation: DegradationConfig | None = None
+    ) -> None:
         self.names: Mapping[Path, str] = {path: path.stem for path in faces}
         seen: dict[str, Path] = {}
         for path, name in self.names.items():
@@ -99,12 +101,13 @@ class DegradedFaces:
                 raise OptionError(f"{seen[name]} and {path} would have one line in the table: rename one of them.")
             seen[name] = path
         self._size = size
+        self._degradation = degradation or DegradationConfig()
         self._seeds = {path: seed + index for index, path in enumerate(self.names)}
 
     def pair(self, path: Path) -> DegradedPair:
         """The degraded and the clean face of a file, (3, S, S)."""
         clean = resize(to_rgb(read_image(path).pixels), Size(self._size, self._size)).clamp(0, 1)
-        return degrade(clean, DegradationConfig(), torch.Generator().manual_seed(self._seeds[path]))
+        return degrade(clean, self._degradation, torch.Generator().manual_seed(self._seeds[path]))
 
 
 class RestoredFaces:

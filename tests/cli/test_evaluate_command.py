@@ -64,6 +64,14 @@ def test_the_generator_is_measured_with_fixed_seeds(tmp_path: Path, generator_fi
     assert (tmp_path / "sheet.png").exists()
 
 
+def test_faces_are_degraded_as_asked(tmp_path: Path, generator_file: str, parser_file: str) -> None:
+    arguments = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--generator", generator_file]
+    arguments += ["--parser", parser_file, "--device", "cpu"]
+    assert main([*arguments, "--out", str(tmp_path / "paper")]) == 0
+    assert main([*arguments, "--degradation", "harder", "--out", str(tmp_path / "harder")]) == 0
+    assert summary(tmp_path / "harder")["psnr_before"] < summary(tmp_path / "paper")["psnr_before"] - 1
+
+
 def test_lpips_needs_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "generator", "--faces", str(DATA / "faces"), "--features", "x", "--device", "cpu"]) == 2
     assert "needs both --features and --heads" in capsys.readouterr().err
@@ -122,7 +130,8 @@ GENERATOR = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--device"
     ("arguments", "words"),
     [
         (["--protocol", "paper"], "--protocol measures LPIPS: give --features and --heads"),
-        (["--protocol", "paper", "--seed", "1"], "leave out --seed"),
+        (["--protocol", "paper", "--seed", "1"], "leave out --degradation and --seed"),
+        (["--protocol", "paper", "--degradation", "harder"], "leave out --degradation and --seed"),
         (["--rank-by", "niqe"], "--rank-by niqe is not measured. Measured are psnr, ssim."),
         (["--detector", "compact-face"], "give --landmarks as well"),
     ],

@@ -56,7 +56,8 @@ def test_a_gram_matrix_is_that_of_its_region() -> None:
 def test_regions_one_by_one_are_all_regions_at_once() -> None:
     fake, real = torch.rand(2, 2, 5, 8, 8).unbind(0)
     one_hot = F.one_hot(torch.randint(0, 18, (2, 8, 8)), 19).permute(0, 3, 1, 2).float()
-    together = F.mse_loss(*(region_grams(features.flatten(2), one_hot.flatten(2)) for features in (fake, real)))
+    of_fake, of_real = (region_grams(features.flatten(2), one_hot.flatten(2)) for features in (fake, real))
+    together = F.mse_loss(of_fake, of_real)
     torch.testing.assert_close(region_style_loss([fake], [real], one_hot), together)
 
 
