@@ -23,6 +23,7 @@ from .losses import (
     hinge_discriminator_loss,
     hinge_generator_loss,
     perceptual_loss,
+    psnr_loss,
     region_style_loss,
 )
 from .trainee import PICTURE_ROWS, N, Trainee
@@ -32,11 +33,13 @@ from .trainee import PICTURE_ROWS, N, Trainee
 class GeneratorLossConfig:
     """Weight of each term of the generator's loss, and the discriminator's learning rate; a weight of 0 leaves the term out.
 
-    ``style_per_region`` is what makes the style loss semantic-aware; without it the whole face has one Gram matrix.
+    ``pixel`` weighs L1, ``psnr`` the negative PSNR in dB, which counts hardly degraded faces as much as bad ones, ``lpips`` the
+    learned distance; the paper has neither of these two. ``style_per_region`` is what makes the style loss semantic-aware; without it the whole face has one Gram matrix.
     ``feature_window`` is the side in pixels of the random window that the feature network looks at; None shows it all.
     """
 
     pixel: float = 10.0
+    psnr: float = 0.0
     perceptual: float = 0.0
     lpips: float = 0.0
     style: float = 1000.0
@@ -47,7 +50,15 @@ class GeneratorLossConfig:
     style_per_region: bool = True
 
     def __post_init__(self) -> None:
-        weights = (self.pixel, self.perceptual, self.lpips, self.style, self.feature_matching, self.adversarial)
+        weights = (
+            self.pixel,
+            self.psnr,
+            self.perceptual,
+            self.lpips,
+            self.style,
+            self.feature_matching,
+            self.adversarial,
+        )
         if min(weights) < 0:
             raise OptionError(f"Loss weights must not be negative, got {self}.")
 
@@ -111,6 +122,8 @@ class GeneratorTrainee(Trainee[N]):
         true_map = one_hot(labels)
         fake = self.network(lq, self._input_map(lq, true_map))
         terms = {"pixel": self._weights.pixel * F.l1_loss(fake.float(), real)}
+        if self._weights.psnr:
+            terms["psnr"] = self._weights.psnr * psnr_loss(fake.float(), real)
         window = self._window(step, lq.shape[-1])
         terms |= self._feature_terms(*(images[..., window[0], window[1]] for images in (fake, real, true_map)))
         adversarial, opponent = self._adversarial_terms(fake, real, true_map)

@@ -27,6 +27,12 @@ def feature_matching_loss(fake_features: Sequence[Tensor], real_features: Sequen
     return _total(F.mse_loss(fake, real.detach()) for fake, real in zip(fake_features, real_features, strict=True))
 
 
+def psnr_loss(fake: Tensor, real: Tensor) -> Tensor:
+    """The negative PSNR in dB of images (B, 3, H, W) in [-1, 1]: hardly degraded faces count as much as the worst."""
+    # E over the batch of 10 log10(E[(fake - real)^2] / 2^2)
+    return 10 * torch.log10((fake - real).square().mean(dim=(1, 2, 3)) / 4 + 1e-8).mean()
+
+
 def perceptual_loss(fake_features: Sequence[Tensor], real_features: Sequence[Tensor]) -> Tensor:
     # sum over layers of w * E[(f(fake) - f(real))^2]
     weights = PERCEPTUAL_WEIGHTS[-len(fake_features) :]

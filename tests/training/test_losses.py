@@ -11,6 +11,7 @@ from psfr_core.training.losses import (
     hinge_discriminator_loss,
     hinge_generator_loss,
     perceptual_loss,
+    psnr_loss,
     region_grams,
     region_style_loss,
 )
@@ -42,6 +43,16 @@ def test_style_does_not_see_where_in_a_region_something_is() -> None:
     across = features.flip(-1)
     assert float(region_style_loss([within], [features], one_hot)) < 1e-12
     assert float(region_style_loss([across], [features], one_hot)) > 1e-6
+
+
+def test_the_psnr_term_counts_every_picture_alike() -> None:
+    real = torch.zeros(2, 3, 4, 4)
+    fake = real + torch.tensor([0.2, 0.02])[:, None, None, None]  # a tenth and a hundredth of the range: 20 and 40 dB
+    assert float(psnr_loss(fake, real)) == pytest.approx(-30, abs=0.01)
+    fake = real.requires_grad_() + 0.0
+    psnr_loss(fake, real.detach()).backward()  # equal pictures
+    assert real.grad is not None
+    assert bool(real.grad.isfinite().all())
 
 
 def test_a_gram_matrix_is_that_of_its_region() -> None:
