@@ -34,8 +34,9 @@ class GeneratorLossConfig:
     """Weight of each term of the generator's loss, and the discriminator's learning rate; a weight of 0 leaves the term out.
 
     ``pixel`` weighs L1, ``psnr`` the negative PSNR in dB, which counts hardly degraded faces as much as bad ones, ``lpips`` the
-    learned distance; the paper has neither of these two. ``style_per_region`` is what makes the style loss semantic-aware; without it the whole face has one Gram matrix.
-    ``feature_window`` is the side in pixels of the random window that the feature network looks at; None shows it all.
+    learned distance; the paper has neither of these two. ``style_per_region`` is what makes the style loss semantic-aware;
+    without it the whole face has one Gram matrix. ``feature_window`` is the side in pixels of the random window that the feature
+    network looks at; None shows it all.
     """
 
     pixel: float = 10.0
