@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
+
+MOST_WORKERS = 8  # that are begun unasked
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class Shares:
                 yield list(range(first, first + size))
 
 
-def load_batches(samples: Dataset[Any], shares: Shares, workers: int, device: torch.device) -> Iterator[Any]:
-    """The batches of ``shares``, the same for any number of workers.
+def load_batches(samples: Dataset[Any], shares: Shares, workers: int | None, device: torch.device) -> Iterator[Any]:
+    """The batches of ``shares``, the same for any number of workers; None takes as many as suit ``device``.
 
     Workers share the memory of ``samples``: they are forked, or get its tensors through shared memory.
     """
@@ -40,8 +43,13 @@ def load_batches(samples: Dataset[Any], shares: Shares, workers: int, device: to
         DataLoader(
             samples,
             batch_sampler=shares,
-            num_workers=workers,
+            num_workers=usual_workers(device, shares.processes) if workers is None else workers,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # its own, so that the caller's random numbers stay as they were
         )
     )
+
+
+def usual_workers(device: torch.device, processes: int) -> int:
+    """None beside training on a CPU, which they would slow down; else a share of the cores, as if on one machine."""
+    return 0 if device.type == "cpu" else max(min((os.cpu_count() or 1) // processes, MOST_WORKERS), 1)

@@ -30,7 +30,10 @@ class LoopConfig:
     mixed_precision: MixedPrecision = described(MixedPrecision.BF16, "type to compute losses in where that is safe")
     seed: int = described(0, "of the samples, and of the weights to begin with")
     accumulation_steps: int = described(1, "parts a step's samples go through the network in, to need less memory")
-    workers: int = described(0, "processes that make samples, for each that trains; 0 makes them in between")
+    workers: int | None = described(
+        None,
+        "processes that make samples, for each that trains; none: 0 on a CPU, which makes them in between, else up to 8",
+    )
     log_every: int = described(20, "steps between rows of log.csv")
     checkpoint_every: int = described(200, "steps between checkpoints")
     validate_every: int = described(400, "steps between rows of validation.csv")
@@ -39,7 +42,7 @@ class LoopConfig:
         for name in ("steps", "batch_size", "accumulation_steps", "log_every", "checkpoint_every", "validate_every"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.workers < 0:
+        if self.workers is not None and self.workers < 0:
             raise OptionError(f"workers must not be negative, got {self.workers}.")
         if not self.learning_rate > 0 or not 0 <= self.ema_decay < 1:
             raise OptionError(

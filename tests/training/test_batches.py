@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from itertools import chain
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from psfr_core.degradation.config import DegradationConfig
-from psfr_core.training.batches import Shares, load_batches
+from psfr_core.training.batches import Shares, load_batches, usual_workers
 from psfr_core.training.faces import DegradedFaces, FaceSample, load_face_set
 
 DATA = Path(__file__).parents[1] / "data"
@@ -35,3 +36,14 @@ def test_workers_make_the_same_batches() -> None:
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
     assert torch.equal(alone[1].hq, samples.batch([2, 3]).hq)
     assert torch.equal(torch.random.get_rng_state(), drawn)
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "processes", "expected"),
+    [("cpu", 64, 1, 0), ("cuda", 64, 1, 8), ("cuda", 16, 4, 4), ("cuda", 2, 4, 1), ("mps", None, 1, 1)],
+)
+def test_gpus_get_workers_unasked(
+    device: str, cores: int | None, processes: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert usual_workers(torch.device(device), processes) == expected
