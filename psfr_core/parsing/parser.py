@@ -32,17 +32,18 @@ def parse_faces(
     labels: list[Tensor] = []
     with torch.no_grad(), _evaluating(parse_net):
         for start in range(0, len(crops), batch_size):
-            labels.append(_parse_batch(crops[start : start + batch_size], parse_net).labels)
+            labels.append(ParseMap.from_logits(region_scores(crops[start : start + batch_size], parse_net)).labels)
             if progress is not None:
                 progress(min(start + batch_size, len(crops)), len(crops))
     return ParseMap(torch.cat(labels).to(crops.device))
 
 
-def _parse_batch(crops: Tensor, parse_net: ParseNet) -> ParseMap:
+def region_scores(crops: Tensor, parse_net: ParseNet) -> Tensor:
+    """The scores (B, 19, S, S) behind the parse maps of crops (B, 3, S, S), RGB in [0, 1], on the network's device."""
     weight = next(parse_net.parameters())
     inputs = _resized(crops.float().clamp(0, 1), parse_net.config.size) * 2 - 1
     parse_logits = parse_net.parse_logits(inputs.to(weight))
-    return ParseMap.from_logits(_resized(parse_logits.float(), crops.shape[-1]))
+    return _resized(parse_logits.float(), crops.shape[-1])
 
 
 def _resized(images: Tensor, side: int) -> Tensor:

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import degrade
 from ..errors import TrainingError
-from ..parsing.labels import MIRRORED_REGION, FaceRegion
+from ..parsing.parse_map import ParseMap
 from .face_files import FaceFile, find_face_files
 
 MOST_BYTES_IN_MEMORY = 4 * 2**30
@@ -121,17 +121,11 @@ class DegradedFaces(Dataset[FaceSample]):
         return FaceSample(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
 
-def mirror_labels(labels: Tensor) -> Tensor:
-    """Labels (.., H, W) of the mirrored face: flipped, with left and right parts exchanged."""
-    exchange = torch.tensor([MIRRORED_REGION[region] for region in FaceRegion], dtype=labels.dtype)
-    return exchange[labels.flip(-1).long()]
-
-
 def _jitter(image: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Half of the samples mirrored; all slightly turned, scaled, shifted and recoloured, as imperfect alignment would."""
     turn, scale, shift_x, shift_y, gain, gamma, tint_r, tint_b = (2 * torch.rand(8, generator=generator) - 1).tolist()
     if torch.rand((), generator=generator) < 0.5:
-        image, labels = image.flip(-1), mirror_labels(labels)
+        image, labels = image.flip(-1), ParseMap(labels[None]).mirrored().labels[0]
     angle, zoom = math.radians(5 * turn), 1 + 0.06 * scale
     matrix = torch.tensor(
         [

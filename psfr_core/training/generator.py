@@ -15,7 +15,7 @@ from ..metrics.lpips import Lpips
 from ..networks.discriminator import Discriminator
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
-from ..parsing.parser import parse_faces
+from ..parsing.parser import region_scores
 from ..visualize import side_by_side
 from .faces import DegradedFaces, FaceSample
 from .losses import (
@@ -80,7 +80,7 @@ class Teachers:
     ImageNet network for the perceptual and style terms, ``lpips`` is the learned distance, ``discriminator`` is trained along.
     """
 
-    parser: ParseNet | None = None
+    parser: ParseNet | None = None  # in evaluation mode
     features: ImageFeatures | None = None
     lpips: Lpips | None = None
     discriminator: Discriminator | None = None
@@ -134,8 +134,9 @@ class GeneratorTrainee(Trainee[N]):
     def _input_map(self, lq: Tensor, true_map: Tensor) -> Tensor:
         if self._teachers.parser is None:
             return true_map
-        with torch.autocast(self.device.type, enabled=False):  # the parser has its own precision
-            return parse_faces((lq + 1) / 2, self._teachers.parser, batch_size=len(lq)).one_hot
+        # The parser has its own precision. Its labels are not checked, which would wait for a GPU.
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            return one_hot(region_scores((lq + 1) / 2, self._teachers.parser).argmax(dim=1))
 
     def _window(self, seed: int, side: int) -> tuple[slice, slice]:
         """Rows and columns that the feature network looks at, the same for all samples of a step."""

@@ -10,8 +10,9 @@ from PIL import Image
 
 from psfr_core.degradation.config import DegradationConfig
 from psfr_core.errors import TrainingError
+from psfr_core.parsing.labels import FaceRegion
 from psfr_core.training import faces as faces_module
-from psfr_core.training.faces import DegradedFaces, FacesOnDisk, load_face_set, mirror_labels, open_face_set
+from psfr_core.training.faces import DegradedFaces, FaceSet, FacesOnDisk, load_face_set, open_face_set
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -42,9 +43,19 @@ def test_samples_are_repeatable_and_different() -> None:
     assert batch.labels.dtype == torch.int64
 
 
-def test_mirrored_labels_exchange_left_and_right() -> None:
-    labels = torch.tensor([[4, 5, 6, 7, 8, 9, 1]], dtype=torch.uint8)
-    assert mirror_labels(labels).tolist() == [[1, 8, 9, 6, 7, 4, 5]]
+def test_mirrored_faces_exchange_left_and_right() -> None:
+    labels = torch.zeros(1, 32, 32, dtype=torch.uint8)
+    labels[:, 12:16, 20:24] = FaceRegion.LEFT_EYE  # of the person, so on the right of the picture
+    faces = FaceSet(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), labels, ("one",))
+    samples = DegradedFaces(faces, DegradationConfig(), seed=0)
+    seen = {FaceRegion.LEFT_EYE: 0, FaceRegion.RIGHT_EYE: 0}
+    for index in range(16):
+        found = samples[index].labels
+        (region,) = (region for region in seen if bool((found == region).any()))
+        seen[region] += 1
+        column = float((found == region).nonzero()[:, 1].float().mean())
+        assert (column > 16) == (region is FaceRegion.LEFT_EYE)
+    assert min(seen.values()) > 2
 
 
 def make_pair(folder: Path, label: int = 1) -> None:
