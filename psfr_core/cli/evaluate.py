@@ -76,7 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser_.add_argument("--labels", type=Path, required=True, help="folder of label PNGs of the same names")
     detector.add_argument("inputs", nargs="+", metavar="IN", help="images, folders or patterns")
-    detector.add_argument("--reference", default="retinaface-mobile0.25", help="detector to compare with")
+    expected = detector.add_mutually_exclusive_group()
+    expected.add_argument("--reference", default="retinaface-mobile0.25", help="detector to compare with")
+    expected.add_argument(
+        "--face-free", action="store_true", help="no image shows a face: all that are found are extra"
+    )
     add_model_arguments(detector, networks=False)
 
 
@@ -202,23 +206,26 @@ def _detector(args: argparse.Namespace) -> int:
     from ..evaluation.faces import match_faces
 
     detector = take_detector(args)
-    reference = load_detector(args.reference, folders=args.models_folder, device=take_device(args))
+    reference = None
+    if not args.face_free:
+        reference = load_detector(args.reference, folders=args.models_folder, device=take_device(args))
     rows: dict[str, Row] = {}
     paths = find_images(args.inputs)
     with progress_bar("detecting", unit="image") as show:
         for done, path in enumerate(paths, start=1):
             image = to_rgb(read_image(path).pixels)[None]
-            rows[str(path)] = match_faces(detector.detect(image)[0], reference.detect(image)[0])
+            expected = [] if reference is None else reference.detect(image)[0]
+            rows[str(path)] = match_faces(detector.detect(image)[0], expected)
             show(done, len(paths))
     return _show(args, rows)
 
 
 def _show(args: argparse.Namespace, rows: Mapping[str, Row]) -> int:
     """Prints the means and writes the tables where asked."""
-    from ..evaluation.tables import markdown_table, means_of, write_tables
+    from ..evaluation.tables import markdown_table, means_of, shown, write_tables
 
     means = means_of(rows)
-    table = markdown_table([f"mean of {len(rows)}", *means], ["", *(f"{mean:.4f}" for mean in means.values())])
+    table = markdown_table([f"mean of {len(rows)}", *means], ["", *map(shown, means.values())])
     print(table, end="")
     if args.out:
         write_tables(args.out, rows, {}, table)

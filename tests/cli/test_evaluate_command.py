@@ -84,6 +84,15 @@ def test_the_parser_is_measured_by_region(tmp_path: Path, parser_file: str) -> N
     assert {"left_eye", "eyes", "mean_iou_pairs_merged"} <= summary(tmp_path).keys()
 
 
+def test_what_is_found_in_face_free_pictures_is_extra(tmp_path: Path) -> None:
+    write_image(tmp_path / "plain.png", ImageFile(torch.full((3, 96, 96), 0.5)))
+    images = [str(tmp_path / "plain.png"), str(DATA / "faces" / "male_58.jpg")]
+    arguments = ["evaluate", "detector", *images, "--detector", "compact-face", "--face-free", "--device", "cpu"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    means = summary(tmp_path / "out")
+    assert (means["found"], means["expected"], means["missed"], means["extra"]) == (0.5, 0, 0, 0.5)
+
+
 def folder_of(folder: Path, values: dict[str, float], side: int = 32) -> str:
     folder.mkdir()
     for name, value in values.items():
