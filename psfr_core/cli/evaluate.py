@@ -70,6 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.formatter_class = argparse.RawDescriptionHelpFormatter
     generator.epilog = _PROTOCOL_TEXT
     generator.add_argument("--generator", default="psfrgan-256", help="default: psfrgan-256, bundled")
+    generator.add_argument(
+        "--size", type=int, help="side in pixels of the faces measured; default: the generator's own"
+    )
     generator.add_argument("--sheet", type=Path, help="write degraded, restored and clean faces side by side")
     generator.add_argument(
         "--protocol", type=ProtocolName, choices=list(ProtocolName), metavar="paper", help="see below"
@@ -106,6 +109,8 @@ def _generator(args: argparse.Namespace) -> int:
     from ..networks.inference.optimize import optimize_for_inference
     from ..weights.loader import load_generator, load_parse_net
 
+    if args.size is not None and args.size < 1:
+        raise OptionError(f"--size must be at least 1 pixel, got {args.size}.")
     device = take_device(args)
     generator, parse_net = load_generator(args.generator), load_parse_net(args.parser)
     generator = optimize_for_inference(generator, device, torch.float32).to(device)
@@ -117,7 +122,7 @@ def _generator(args: argparse.Namespace) -> int:
         models = replace(models, ms_ssim=True)
         settings["protocol"] = args.protocol.value
     else:
-        faces = _degraded_faces(args, generator.config.size)
+        faces = _degraded_faces(args, args.size or generator.config.size)
         settings |= {"degradation": args.degradation or "paper", "seed of the first degradation": str(args.seed or 0)}
     strips: list[Tensor] = []
 
@@ -143,8 +148,10 @@ def _protocol_faces(args: argparse.Namespace) -> DegradedFaces:
     from ..evaluation.sources import DegradedFaces
 
     protocol = PROTOCOLS[args.protocol]
-    if args.seed is not None or args.degradation is not None:
-        raise OptionError("--protocol has its own degradation and seeds: leave out --degradation and --seed.")
+    if not all(given is None for given in (args.seed, args.degradation, args.size)):
+        raise OptionError(
+            "--protocol has its own size, degradation and seeds: leave out --size, --degradation and --seed."
+        )
     if not args.features:
         raise OptionError("--protocol measures LPIPS: give --features and --heads.")
     return DegradedFaces(protocol.draw(find_images([args.faces])), protocol.size, protocol.degradation_seed)

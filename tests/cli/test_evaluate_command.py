@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from psfr_core.cli.main import main
 from psfr_core.evaluation.protocol import PROTOCOLS, Protocol, ProtocolName
-from psfr_core.imaging.io import ImageFile, write_image
+from psfr_core.imaging.io import ImageFile, read_image, write_image
 from psfr_core.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
@@ -70,6 +70,13 @@ def test_faces_are_degraded_as_asked(tmp_path: Path, generator_file: str, parser
     assert main([*arguments, "--out", str(tmp_path / "paper")]) == 0
     assert main([*arguments, "--degradation", "harder", "--out", str(tmp_path / "harder")]) == 0
     assert summary(tmp_path / "harder")["psnr_before"] < summary(tmp_path / "paper")["psnr_before"] - 1
+
+
+def test_faces_are_measured_at_the_size_asked_for(tmp_path: Path, generator_file: str, parser_file: str) -> None:
+    arguments = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--generator", generator_file, "--size", "48"]
+    arguments += ["--parser", parser_file, "--device", "cpu", "--sheet", str(tmp_path / "sheet.png")]
+    assert main(arguments) == 0
+    assert read_image(tmp_path / "sheet.png").pixels.shape[-1] == 3 * 48
 
 
 def test_lpips_needs_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,8 +146,10 @@ GENERATOR = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--device"
     ("arguments", "words"),
     [
         (["--protocol", "paper"], "--protocol measures LPIPS: give --features and --heads"),
-        (["--protocol", "paper", "--seed", "1"], "leave out --degradation and --seed"),
-        (["--protocol", "paper", "--degradation", "harder"], "leave out --degradation and --seed"),
+        (["--protocol", "paper", "--seed", "1"], "leave out --size, --degradation and --seed"),
+        (["--protocol", "paper", "--degradation", "harder"], "leave out --size, --degradation and --seed"),
+        (["--protocol", "paper", "--size", "64"], "leave out --size, --degradation and --seed"),
+        (["--size", "0"], "--size must be at least 1"),
         (["--rank-by", "niqe"], "--rank-by niqe is not measured. Measured are psnr, ssim."),
         (["--detector", "compact-face"], "give --landmarks as well"),
     ],
