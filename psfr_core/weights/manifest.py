@@ -66,7 +66,7 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
         size_bytes=6_777_256,
-        sha256="74211adcc84c3ec7ef12bee3abe7928ba9c8ba9d9baf939488c675feed02746d",
+        sha256="c34fea0455686d0efedffacc09afb01665f8b2cbfea73dbd95447be94299341b",
     ),
     ModelFile(
         name="parsenet-256",
