@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# make train-lite: DATA holds faces/ and labels/ with the sets omi, faker and omi_val, and weights/ with the RetinaFace teacher and
-# the ImageNet features; BACKGROUNDS is a folder of pictures without faces.
+# make train-lite: DATA holds faces/ and labels/ with the sets omi, faker and omi_val, and weights/ with the RetinaFace teacher,
+# the ImageNet features and LPIPS's heads for VGG-16; BACKGROUNDS is a folder of pictures without faces.
 DATA ?= data
 BACKGROUNDS ?= backgrounds
 RUNS ?= runs
