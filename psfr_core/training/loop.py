@@ -70,9 +70,8 @@ def train(
         accelerator.process_index,
     )
     batches = load_batches(trainee.samples, shares, config.workers, accelerator.device)
-    is_sound = torch.ones(
-        (), dtype=torch.bool, device=accelerator.device
-    )  # looked at now and then: a look waits for the GPU
+    # Whether all has been finite so far. It is looked at now and then, because a look waits for the GPU.
+    is_sound = torch.ones((), dtype=torch.bool, device=accelerator.device)
     started = time.monotonic()
 
     try:
