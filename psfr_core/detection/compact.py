@@ -13,7 +13,7 @@ from .options import DetectionOptions
 from .search import search_faces
 from .views import NetworkReach
 
-DEFAULT_MIN_SCORE = 0.57
+DEFAULT_MIN_SCORE = 0.6
 AGREEING_CELLS = 5  # side of the square of cells whose boxes and landmarks are averaged
 REACH = NetworkReach(largest_face=160, smallest_view=128)
 

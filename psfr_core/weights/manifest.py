@@ -84,7 +84,7 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         licence=NON_COMMERCIAL,
         description="small face detector with 5 landmarks, trained by this project",
         size_bytes=1_475_038,
-        sha256="653926251dc0645aa492f3596bb821125cd821bfcb058a049e505b4f6ca47506",
+        sha256="c73f44df29fb42d652be2f2fab37e1cd8bc0c90816118e9433721bcd264ba792",
     ),
     ModelFile(
         name="psfrgan-512",
