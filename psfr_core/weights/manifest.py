@@ -75,7 +75,7 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         licence=NON_COMMERCIAL,
         description="small face parsing network, trained by this project",
         size_bytes=4_838_892,
-        sha256="90c010fff4677a1b05fcef73de3292f8336674792664b6666ca2fb6f3de3e546",
+        sha256="2b18218f98e832ac13bbf1c484c462313c3e4672b1b9101ed43658b15b97d1c4",
     ),
     ModelFile(
         name="compact-face",
