@@ -16,6 +16,7 @@ PIXEL_ONLY = --style 0 --adversarial 0 --feature-matching 0
 GENERATOR_256 = $(SETS) --channels 192 128 96 64 32 --parser $(RUNS)/parser/parser.safetensors \
 	--pixel 10 --perceptual 0.005 --style 1 --adversarial 0 --feature-matching 0 --feature-window 128 \
 	--features $(DATA)/weights/vgg16_features_imagenet.safetensors --batch-size 4 --betas 0.5 0.99 --ema-decay 0.998
+WIDE = --channels 192 128 96 64 48 --modulation-channels 64 --residual
 PIXEL_256 = $(SETS) $(PIXEL_ONLY) --channels 192 128 96 64 32 --parser $(RUNS)/parser/parser.safetensors \
 	--batch-size 8 --learning-rate 8e-4 --betas 0.5 0.99
 
@@ -79,10 +80,9 @@ train-lite: $(VENV)/installed-train
 		--start-from $(RUNS)/generator_256_c/generator.safetensors
 	$(TRAIN) generator --out $(RUNS)/generator_256_e $(PIXEL_256) --residual --steps 1000 --ema-decay 0.99 --seed 11 \
 		--start-from $(RUNS)/generator_256_d/generator.safetensors
-	$(TRAIN) generator --out $(RUNS)/generator_256_f $(GENERATOR_256) --channels 192 128 96 64 48 --modulation-channels 64 --residual \
-		--perceptual 0.01 --style 2 --steps 2500 --learning-rate 6e-4 --seed 21 \
+	$(TRAIN) generator --out $(RUNS)/generator_256_f $(GENERATOR_256) $(WIDE) --perceptual 0.01 --style 2 --steps 2500 --learning-rate 6e-4 --seed 21 \
 		--start-from $(RUNS)/generator_256_e/generator.safetensors
-	$(TRAIN) generator --out $(RUNS)/generator_256_g $(GENERATOR_256) --channels 192 128 96 64 48 --modulation-channels 64 --residual \
+	$(TRAIN) generator --out $(RUNS)/generator_256_g $(GENERATOR_256) $(WIDE) \
 		--pixel 2 --psnr 0.1 --perceptual 0 --lpips 3 --heads $(DATA)/weights/lpips_v0.1_vgg_heads.safetensors --style 1 \
 		--ema-decay 0.995 --steps 1100 --learning-rate 4e-4 --seed 41 --start-from $(RUNS)/generator_256_f/generator.safetensors
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..errors import OptionError
 from ..metrics.image_features import ImageFeatures
 from ..metrics.lpips import Lpips
+from ..metrics.psnr import psnr
 from ..networks.discriminator import Discriminator
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
@@ -146,15 +147,16 @@ class GeneratorTrainee(Trainee[N]):
         return slice(top, top + length), slice(left, left + length)
 
     def _feature_terms(self, fake: Tensor, real: Tensor, true_map: Tensor) -> dict[str, Tensor]:
+        fake, real = (fake + 1) / 2, (real + 1) / 2
         terms: dict[str, Tensor] = {}
         if self._teachers.lpips is not None and self._weights.lpips:
-            terms["lpips"] = self._weights.lpips * self._teachers.lpips((fake + 1) / 2, (real + 1) / 2).mean()
+            terms["lpips"] = self._weights.lpips * self._teachers.lpips(fake, real).mean()
         features = self._teachers.features
         if features is None or not self._weights.needs_features:
             return terms
-        of_fake = features((fake + 1) / 2)
+        of_fake = features(fake)
         with torch.no_grad():
-            of_real = features((real + 1) / 2)
+            of_real = features(real)
         if self._weights.perceptual:
             terms["perceptual"] = self._weights.perceptual * perceptual_loss(of_fake, of_real)
         if self._weights.style:  # the finest two layers are left out, as published
@@ -195,12 +197,12 @@ class GeneratorTrainee(Trainee[N]):
         features = self._teachers.features
         distances: list[Tensor] = []
         for degraded, clean, labels in zip(*self._validation, strict=True):
-            real = _to_network(clean[None].to(self.device))
+            real = clean[None].to(self.device)
             restored = self._restored(network, degraded, labels)
-            psnrs.append(-10 * torch.log10(F.mse_loss(restored, real) / 4))
+            psnrs.append(psnr(restored, real))
             if features is not None:
-                distances.append(perceptual_loss(features((restored + 1) / 2), features((real + 1) / 2)))
-        figures = {"psnr_db": float(torch.stack(psnrs).mean())}
+                distances.append(perceptual_loss(features(restored), features(real)))
+        figures = {"psnr_db": float(torch.cat(psnrs).mean())}
         if distances:
             figures["perceptual"] = float(torch.stack(distances).mean())
         return figures
@@ -210,14 +212,15 @@ class GeneratorTrainee(Trainee[N]):
         """Degraded, restored and clean faces, one a row."""
         rows: list[Tensor] = []
         for lq, hq, labels in zip(*(part[:PICTURE_ROWS] for part in self._validation), strict=True):
-            restored = (self._restored(network, lq, labels)[0].float().cpu() + 1) / 2
+            restored = self._restored(network, lq, labels)[0].float().cpu()
             rows.append(side_by_side([lq, restored, hq]))
         return torch.cat(rows, dim=1)
 
     def _restored(self, network: nn.Module, lq: Tensor, labels: Tensor) -> Tensor:
-        """One face (1, 3, S, S) in [-1, 1], from ``lq`` (3, S, S) in [0, 1]."""
+        """One face (1, 3, S, S), from ``lq`` (3, S, S), both in [0, 1]."""
         image = _to_network(lq[None].to(self.device))
-        return network(image, self._input_map(image, one_hot(labels[None].to(self.device)))).clamp(-1, 1)
+        restored = network(image, self._input_map(image, one_hot(labels[None].to(self.device))))
+        return (restored.clamp(-1, 1) + 1) / 2
 
 
 def one_hot(labels: Tensor) -> Tensor:
