@@ -43,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--modulation-channels", type=int, default=32)
     parser.add_argument("--parser", default="parsenet-256", help="makes the parse maps; default: parsenet-256")
     parser.add_argument("--features", type=Path, required=True, help="ImageNet features for the style term")
-    parser.add_argument("--feature-layers", nargs="+", default=["conv1_2", "conv2_2", "conv3_3", "conv4_3"])
     parser.add_argument("--lpips-features", type=Path, required=True, help="AlexNet or VGG-16 weights, for LPIPS")
     parser.add_argument("--heads", type=Path, required=True, help="LPIPS v0.1 heads that belong to them")
     parser.add_argument("--device", default="cpu")

@@ -24,8 +24,11 @@ from .options import add_options, take_options
 from .progress import progress_bar
 
 if TYPE_CHECKING:
+    from ..metrics.image_features import ImageFeatures
+    from ..networks.discriminator import Discriminator
+    from ..networks.feature_discriminator import FeatureDiscriminator
     from ..training.faces import DegradedFaces, FaceSet
-    from ..training.generator import Teachers
+    from ..training.generator import GeneratorLossConfig, Teachers
     from ..training.scenes import CutOut
     from ..training.trainee import Trainee
 
@@ -73,14 +76,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--residual", action="store_true", help="learn what is to be added to the low-quality face")
     generator.add_argument("--parser", type=Path, help="parsing network for the input maps; true maps without")
     generator.add_argument(
-        "--features", type=Path, help="ImageNet features for the perceptual and style terms: a file, or vgg19 (fetched)"
+        "--features",
+        type=Path,
+        help="ImageNet network for the terms that look at its layers: a file, or vgg19 (fetched)",
     )
     generator.add_argument("--heads", type=Path, help="LPIPS v0.1 heads that belong to --features, for the LPIPS term")
-    generator.add_argument("--feature-layers", nargs="+", default=["conv1_2", "conv2_2", "conv3_3", "conv4_3"])
     generator.add_argument(
         "--spectral-norm",
         action="store_true",
         help="normalise the generator's convolutions too, as published; from the start",
+    )
+    generator.add_argument(
+        "--feature-discriminator",
+        action="store_true",
+        help="judge activations at --feature-layers instead of pictures: learns much faster",
     )
     generator.add_argument("--discriminator-channels", type=int, nargs="+", default=[16, 32, 64, 128])
     generator.add_argument("--discriminator-scales", type=int, default=2)
@@ -135,7 +144,7 @@ def _train_generator(args: argparse.Namespace) -> int:
     trainee = GeneratorTrainee(
         _placed(network, args),
         samples,
-        _teachers(args, weights.needs_discriminator),
+        _teachers(args, weights),
         weights,
         validation.batch(range(args.val_count)),
     )
@@ -199,24 +208,40 @@ def _samples(args: argparse.Namespace, size: int) -> tuple[DegradedFaces, Degrad
     )
 
 
-def _teachers(args: argparse.Namespace, with_discriminator: bool) -> Teachers:
+def _teachers(args: argparse.Namespace, weights: GeneratorLossConfig) -> Teachers:
     from ..metrics.image_features import load_image_features
     from ..metrics.lpips import load_lpips
-    from ..networks.discriminator import Discriminator, DiscriminatorConfig
-    from ..networks.spectral_norm import add_spectral_norm
     from ..training.generator import Teachers
     from ..weights.loader import load_parse_net
 
-    discriminator = None
-    if with_discriminator:
-        config = DiscriminatorConfig(tuple(args.discriminator_channels), args.discriminator_scales)
-        discriminator = _placed(add_spectral_norm(Discriminator(config)), args)
+    features = lpips = None
+    if args.features and weights.lpips and args.heads:
+        lpips = load_lpips(args.features, args.heads, weights.feature_layers).to(args.device)
+        features = lpips.features
+    elif args.features:
+        features = load_image_features(args.features, weights.feature_layers).to(args.device)
     return Teachers(
         parser=_frozen(load_parse_net(args.parser), args) if args.parser else None,
-        features=load_image_features(args.features, args.feature_layers).to(args.device) if args.features else None,
-        lpips=load_lpips(args.features, args.heads).to(args.device) if args.features and args.heads else None,
-        discriminator=discriminator,
+        features=features,
+        lpips=lpips,
+        discriminator=_discriminator(args, weights, features) if weights.needs_discriminator else None,
     )
+
+
+def _discriminator(
+    args: argparse.Namespace, weights: GeneratorLossConfig, features: ImageFeatures | None
+) -> Discriminator | FeatureDiscriminator:
+    from ..networks.discriminator import Discriminator, DiscriminatorConfig
+    from ..networks.feature_discriminator import FeatureDiscriminator
+    from ..networks.spectral_norm import add_spectral_norm
+
+    if not args.feature_discriminator:
+        config = DiscriminatorConfig(tuple(args.discriminator_channels), args.discriminator_scales)
+        return _placed(add_spectral_norm(Discriminator(config)), args)
+    if features is None:
+        raise OptionError("--feature-discriminator judges what a feature network sees: give --features.")
+    channels = features.channels
+    return _placed(FeatureDiscriminator({layer: channels[layer] for layer in weights.feature_layers}), args)
 
 
 def _copy_weights(source: nn.Module, target: nn.Module) -> None:

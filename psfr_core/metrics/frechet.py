@@ -36,7 +36,7 @@ class ImageNetFeatures:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        return self._features(images)[-1].mean(dim=(2, 3))
+        return self._features(images)[self._features.taps[-1]].mean(dim=(2, 3))
 
 
 class FeatureStatistics:

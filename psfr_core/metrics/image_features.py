@@ -63,8 +63,11 @@ class ImageFeatures(nn.Module):
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.requires_grad_(False)
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """The activation (B, C, h, w) at each tap, in the order of ``taps``, for images (B, 3, H, W), RGB in [0, 1]."""
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """The activation (B, C, h, w) at each tap, by its name and in the order of ``taps``.
+
+        ``images`` (B, 3, H, W) are RGB in [0, 1].
+        """
         check_shape(images, "B 3 H W", "images")
         check_float(images, "images")
         smallest = _SMALLEST_SIDE[self.backbone]
@@ -79,7 +82,17 @@ class ImageFeatures(nn.Module):
             features = layer(features)
             if name in self.taps:
                 found_at[name] = features
-        return [found_at[tap] for tap in self.taps]
+        return {tap: found_at[tap] for tap in self.taps}
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """How many channels each tap has."""
+        found: dict[str, int] = {}
+        latest = 3
+        for name, layer in zip(self._names, self.features, strict=True):
+            latest = layer.out_channels if isinstance(layer, nn.Conv2d) else latest
+            found[name] = latest
+        return {tap: found[tap] for tap in self.taps}
 
 
 def load_image_features(path: str | Path, taps: Sequence[str]) -> ImageFeatures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -29,7 +29,8 @@ _HEAD_CHANNELS = {Backbone.ALEXNET: (64, 192, 384, 256, 256), Backbone.VGG16: (6
 class Lpips(nn.Module):
     """LPIPS v0.1 (lower is better, 0 for equal pictures): the weighted distance of their unit-length activations.
 
-    Source: Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, equation 1.
+    ``features`` must tap the layers that it is defined on, and may tap others. Source: Zhang et al., The Unreasonable
+    Effectiveness of Deep Features as a Perceptual Metric, equation 1.
     """
 
     def __init__(self, features: ImageFeatures, heads: Sequence[Tensor]) -> None:
@@ -40,17 +41,22 @@ class Lpips(nn.Module):
     def forward(self, images: Tensor, references: Tensor) -> Tensor:
         """The distances (B,) of image pairs (B, 3, H, W), RGB in [0, 1]; differentiable in both."""
         check_pair(images, references)
-        distance = images.new_zeros(len(images))
-        for one, other, head in zip(self.features(images), self.features(references), self.heads, strict=True):
-            squared = (_unit_length(one) - _unit_length(other)) ** 2
-            distance = distance + torch.einsum("bchw,c->bhw", squared, head).mean(dim=(1, 2))
-        return distance
+        return self.compare(self.features(images), self.features(references))
+
+    def compare(self, of_images: Mapping[str, Tensor], of_references: Mapping[str, Tensor]) -> Tensor:
+        """The distances (B,), where ``features`` has been asked already."""
+        distances: list[Tensor] = []
+        for tap, head in zip(_TAPS[self.features.backbone], self.heads, strict=True):
+            squared = (_unit_length(of_images[tap]) - _unit_length(of_references[tap])) ** 2
+            distances.append(torch.einsum("bchw,c->bhw", squared, head).mean(dim=(1, 2)))
+        return torch.stack(distances).sum(dim=0)
 
 
-def load_lpips(features_path: str | Path, heads_path: str | Path) -> Lpips:
+def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Sequence[str] = ()) -> Lpips:
     """LPIPS from a file of torchvision's AlexNet or VGG-16 and the file of LPIPS v0.1 heads that belongs to it.
 
-    Raises CheckpointError when a file is something else, or the two do not belong together.
+    Its features tap the layers ``more_taps`` too, for whoever else looks at them. Raises CheckpointError when a file is something
+    else, or the two do not belong together.
     """
     features_path, heads_path = Path(features_path), Path(heads_path)
     heads = _heads(heads_path)
@@ -66,7 +72,7 @@ def load_lpips(features_path: str | Path, heads_path: str | Path) -> Lpips:
             f"{heads_path.name} belongs to {backbone.value}, but {features_path.name} is {found.value}. "
             "Give files of one network."
         )
-    return Lpips(build_image_features(features_path, weights, _TAPS[backbone]), heads).eval()
+    return Lpips(build_image_features(features_path, weights, (*_TAPS[backbone], *more_taps)), heads).eval()
 
 
 def _heads(path: Path) -> list[Tensor]:
@@ -82,4 +88,5 @@ def _heads(path: Path) -> list[Tensor]:
 
 def _unit_length(features: Tensor) -> Tensor:
     # Inside the root, the small number keeps the gradient finite where all activations are 0.
+    features = features.float()  # whose squares leave the range of float16
     return features / (features.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()

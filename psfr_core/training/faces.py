@@ -134,7 +134,7 @@ def _jitter(image: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[
         ]
     )
     grid = F.affine_grid(matrix[None], [1, 1, *labels.shape], align_corners=False)
-    image = F.grid_sample(image[None], grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
+    image = F.grid_sample(image[None], grid, mode="bicubic", padding_mode="border", align_corners=False)[0]
     moved = F.grid_sample(labels[None, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)
     tint = torch.tensor([1 + 0.04 * tint_r, 1.0, 1 + 0.04 * tint_b])[:, None, None]
     image = (image * tint * (1 + 0.1 * gain)).clamp(0, 1) ** (1 + 0.15 * gamma)

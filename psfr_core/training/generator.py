@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,8 @@ from ..errors import OptionError
 from ..metrics.image_features import ImageFeatures
 from ..metrics.lpips import Lpips
 from ..metrics.psnr import psnr
-from ..networks.discriminator import Discriminator
+from ..networks.discriminator import Discriminator, ScaleJudgement
+from ..networks.feature_discriminator import FeatureDiscriminator
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
 from ..parsing.parser import region_scores
@@ -29,6 +31,9 @@ from .losses import (
 )
 from .trainee import PICTURE_ROWS, N, Trainee
 
+# What a discriminator sees of a batch: pictures (B, 3, H, W) in [-1, 1], or activations by layer.
+_Seen: TypeAlias = Tensor | Mapping[str, Tensor]
+
 
 @dataclass(frozen=True)
 class GeneratorLossConfig:
@@ -36,8 +41,9 @@ class GeneratorLossConfig:
 
     ``pixel`` weighs L1, ``psnr`` the negative PSNR in dB, which counts hardly degraded faces as much as bad ones, ``lpips`` the
     learned distance; the paper has neither of these two. ``style_per_region`` is what makes the style loss semantic-aware;
-    without it the whole face has one Gram matrix. ``feature_window`` is the side in pixels of the random window that the feature
-    network looks at; None shows it all.
+    without it the whole face has one Gram matrix. ``feature_layers`` are what the perceptual and style terms, and a discriminator
+    on features, look at. ``feature_window`` is the side in pixels of the random window that the feature network looks at; None
+    shows it all.
     """
 
     pixel: float = 10.0
@@ -48,6 +54,7 @@ class GeneratorLossConfig:
     feature_matching: float = 10.0
     adversarial: float = 1.0
     discriminator_learning_rate: float = 4e-4
+    feature_layers: tuple[str, ...] = ("conv1_2", "conv2_2", "conv3_3", "conv4_3")
     feature_window: int | None = None
     style_per_region: bool = True
 
@@ -66,7 +73,7 @@ class GeneratorLossConfig:
 
     @property
     def needs_features(self) -> bool:
-        return self.perceptual > 0 or self.style > 0
+        return self.perceptual > 0 or self.style > 0 or self.lpips > 0
 
     @property
     def needs_discriminator(self) -> bool:
@@ -77,14 +84,15 @@ class GeneratorLossConfig:
 class Teachers:
     """The networks that judge the generator's output or feed it; each may be absent.
 
-    ``parser`` gives the parse map of the low-quality face as in use; without it the true map is given. ``features`` taps an
-    ImageNet network for the perceptual and style terms, ``lpips`` is the learned distance, ``discriminator`` is trained along.
+    ``parser`` gives the parse map of the low-quality face as in use; without it the true map is given. ``features`` is an
+    ImageNet network with the layers tapped that the losses look at, ``lpips`` the learned distance on the same network.
+    ``discriminator`` is trained along.
     """
 
     parser: ParseNet | None = None  # in evaluation mode
     features: ImageFeatures | None = None
     lpips: Lpips | None = None
-    discriminator: Discriminator | None = None
+    discriminator: Discriminator | FeatureDiscriminator | None = None
 
 
 class GeneratorTrainee(Trainee[N]):
@@ -98,17 +106,20 @@ class GeneratorTrainee(Trainee[N]):
         weights: GeneratorLossConfig,
         validation: FaceSample,
     ) -> None:
-        if weights.needs_features and teachers.features is None:
-            raise OptionError("The perceptual and style terms need a feature network: give its file, or set both to 0.")
-        if weights.lpips and teachers.lpips is None:
+        needs_features = weights.needs_features or isinstance(teachers.discriminator, FeatureDiscriminator)
+        if needs_features and teachers.features is None:
             raise OptionError(
-                "The LPIPS term needs its network: give a feature network and its LPIPS heads, or set it to 0."
+                "The perceptual, style and LPIPS terms and a discriminator on features need a feature network: "
+                "give its file, or do without them."
             )
+        if weights.lpips and (teachers.lpips is None or teachers.lpips.features is not teachers.features):
+            raise OptionError("The LPIPS term needs the LPIPS heads of the feature network: give them, or set it to 0.")
         if weights.needs_discriminator and teachers.discriminator is None:
             raise OptionError("The adversarial and feature matching terms need a discriminator, or both set to 0.")
         super().__init__(network, train_faces)
         self.discriminator = teachers.discriminator if weights.needs_discriminator else None
         self._teachers = teachers
+        self._needs_features = needs_features
         self._weights = weights
         self._validation = validation
 
@@ -126,9 +137,13 @@ class GeneratorTrainee(Trainee[N]):
         terms = {"pixel": self._weights.pixel * F.l1_loss(fake.float(), real)}
         if self._weights.psnr:
             terms["psnr"] = self._weights.psnr * psnr_loss(fake.float(), real)
-        window = self._window(step, lq.shape[-1])
-        terms |= self._feature_terms(*(images[..., window[0], window[1]] for images in (fake, real, true_map)))
-        adversarial, opponent = self._adversarial_terms(fake, real, true_map)
+        judged: tuple[_Seen, _Seen, Tensor] = (fake, real, true_map)
+        if self._needs_features:
+            on_window = self._look(step, fake, real, true_map)
+            terms |= self._feature_terms(*on_window)
+            if isinstance(self.discriminator, FeatureDiscriminator):
+                judged = on_window
+        adversarial, opponent = self._adversarial_terms(*judged)
         terms |= adversarial
         return {"total": torch.stack([term.float() for term in terms.values()]).sum(), **terms, **opponent}
 
@@ -146,41 +161,50 @@ class GeneratorTrainee(Trainee[N]):
         top, left = torch.randint(side - length + 1, (2,), generator=generator).tolist()
         return slice(top, top + length), slice(left, left + length)
 
-    def _feature_terms(self, fake: Tensor, real: Tensor, true_map: Tensor) -> dict[str, Tensor]:
-        fake, real = (fake + 1) / 2, (real + 1) / 2
-        terms: dict[str, Tensor] = {}
-        if self._teachers.lpips is not None and self._weights.lpips:
-            terms["lpips"] = self._weights.lpips * self._teachers.lpips(fake, real).mean()
-        features = self._teachers.features
-        if features is None or not self._weights.needs_features:
-            return terms
-        of_fake = features(fake)
+    def _look(
+        self, step: int, fake: Tensor, real: Tensor, true_map: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+        """The activations of fake and real faces in this step's window, by layer, and the map there."""
+        rows, columns = self._window(step, fake.shape[-1])
+        fake, real, true_map = (images[..., rows, columns] for images in (fake, real, true_map))
+        features = cast("ImageFeatures", self._teachers.features)
+        of_fake = features((fake + 1) / 2)
         with torch.no_grad():
-            of_real = features(real)
-        if self._weights.perceptual:
-            terms["perceptual"] = self._weights.perceptual * perceptual_loss(of_fake, of_real)
-        if self._weights.style:  # the finest two layers are left out, as published
-            regions = true_map if self._weights.style_per_region else torch.ones_like(true_map[:, :1])
-            terms["style"] = self._weights.style * region_style_loss(of_fake[2:], of_real[2:], regions)
+            of_real = features((real + 1) / 2)
+        return of_fake, of_real, true_map
+
+    def _feature_terms(
+        self, fake: Mapping[str, Tensor], real: Mapping[str, Tensor], true_map: Tensor
+    ) -> dict[str, Tensor]:
+        weights, lpips = self._weights, self._teachers.lpips
+        terms: dict[str, Tensor] = {}
+        if weights.lpips and lpips is not None:
+            terms["lpips"] = weights.lpips * lpips.compare(fake, real).mean()
+        of_fake, of_real = (_at(weights.feature_layers, found) for found in (fake, real))
+        if weights.perceptual:
+            terms["perceptual"] = weights.perceptual * perceptual_loss(of_fake, of_real)
+        if weights.style:  # the finest two layers are left out, as published
+            regions = true_map if weights.style_per_region else torch.ones_like(true_map[:, :1])
+            terms["style"] = weights.style * region_style_loss(of_fake[2:], of_real[2:], regions)
         return terms
 
     def _adversarial_terms(
-        self, fake: Tensor, real: Tensor, true_map: Tensor
+        self, fake: _Seen, real: _Seen, true_map: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The generator's terms against the discriminator, and the discriminator's loss on the same images.
+        """The generator's terms against the discriminator, and the discriminator's loss on the same faces.
 
         Both are of the discriminator as it is before the step, so they do not depend on the parts a step is done in.
         """
-        discriminator = self.discriminator
-        if discriminator is None:
+        if self.discriminator is None:
             return {}, {}
-        judged_real, judged_fake = discriminator(real, true_map), discriminator(fake.detach(), true_map)
+        discriminator = cast("Callable[[_Seen, Tensor], list[ScaleJudgement]]", self.discriminator)
+        judged_real, judged_fake = discriminator(real, true_map), discriminator(_detached(fake), true_map)
         pairs = list(zip(judged_real, judged_fake, strict=True))
         opponent = torch.stack([hinge_discriminator_loss(r.score.float(), f.score.float()) for r, f in pairs]).mean()
 
-        discriminator.requires_grad_(False)  # what the generator is told must not move its judge
+        self.discriminator.requires_grad_(False)  # what the generator is told must not move its judge
         judged_fake = discriminator(fake, true_map)
-        discriminator.requires_grad_(True)
+        self.discriminator.requires_grad_(True)
         adversarial = torch.stack([hinge_generator_loss(f.score.float()) for f in judged_fake]).mean()
         matching = torch.stack(
             [feature_matching_loss(f.features, r.features) for f, r in zip(judged_fake, judged_real, strict=True)]
@@ -193,19 +217,25 @@ class GeneratorTrainee(Trainee[N]):
 
     @torch.no_grad()
     def validate(self, network: N) -> dict[str, float]:
-        psnrs: list[Tensor] = []
-        features = self._teachers.features
-        distances: list[Tensor] = []
+        figures: dict[str, list[Tensor]] = {}
         for degraded, clean, labels in zip(*self._validation, strict=True):
             real = clean[None].to(self.device)
             restored = self._restored(network, degraded, labels)
-            psnrs.append(psnr(restored, real))
-            if features is not None:
-                distances.append(perceptual_loss(features(restored), features(real)))
-        figures = {"psnr_db": float(torch.cat(psnrs).mean())}
-        if distances:
-            figures["perceptual"] = float(torch.stack(distances).mean())
-        return figures
+            found = {"psnr_db": psnr(restored, real)} | self._distances(restored, real)
+            for name, value in found.items():
+                figures.setdefault(name, []).append(value)
+        return {name: float(torch.stack(values).mean()) for name, values in figures.items()}
+
+    def _distances(self, restored: Tensor, real: Tensor) -> dict[str, Tensor]:
+        """As the feature network sees them, where there is one."""
+        features, lpips = self._teachers.features, self._teachers.lpips
+        if features is None:
+            return {}
+        found, wanted = features(restored), features(real)
+        if lpips is not None:
+            return {"lpips": lpips.compare(found, wanted)}
+        layers = self._weights.feature_layers
+        return {"perceptual": perceptual_loss(_at(layers, found), _at(layers, wanted))}
 
     @torch.no_grad()
     def picture(self, network: N) -> Tensor:
@@ -223,6 +253,14 @@ class GeneratorTrainee(Trainee[N]):
         return (restored.clamp(-1, 1) + 1) / 2
 
 
+def _at(layers: Sequence[str], features: Mapping[str, Tensor]) -> list[Tensor]:
+    return [features[layer] for layer in layers]
+
+
+def _detached(seen: _Seen) -> _Seen:
+    return seen.detach() if isinstance(seen, Tensor) else {name: part.detach() for name, part in seen.items()}
+
+
 def one_hot(labels: Tensor) -> Tensor:
     """Labels (B, H, W) as (B, 19, H, W) of 0 and 1."""
     return F.one_hot(labels, PARSE_CLASSES).permute(0, 3, 1, 2).float()
@@ -236,23 +274,33 @@ def _to_network(image: Tensor) -> Tensor:
 def start_from(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
     """Fills ``network`` with the weights of ``smaller``: a generator grows by stages at the fine end, and by wider layers.
 
-    What a layer adds to its width is not listened to at first, so that a stage makes what it made. The output layer begins anew
-    where it means something else: after another stage, or in a residual network that starts from one that is not. Raises
-    OptionError where ``smaller`` has anything larger.
+    What a layer adds to its width is not listened to at first, so that a stage makes what it made. A new stage begins by passing
+    on, doubled in size, what the output layer made before it; a residual network that starts from one that is not begins with the
+    low-quality face itself. Raises OptionError where ``smaller`` has anything more, or a new stage cannot hold a picture.
     """
     ours, theirs = network.config, smaller.config
-    keeps_output = (len(ours.channels), ours.residual) == (len(theirs.channels), theirs.residual)
     state = network.state_dict()
-    copied = {name: value for name, value in smaller.state_dict().items() if keeps_output or "_out." not in name}
+    grown = range(len(theirs.channels) - 1, len(ours.channels) - 1)  # the stages of the body that are new
+    copied = smaller.state_dict()
+    first, *others = [*(f"body.{stage}.1" for stage in grown), "img_out"]
+    for name in ("weight", "bias"):
+        copied[f"{first}.{name}"] = copied.pop(f"img_out.{name}")
     if not all(name in state and _is_within(value.shape, state[name].shape) for name, value in copied.items()):
         raise OptionError(
-            f"A generator of {ours} cannot start from one of {theirs}: its stages must be as wide or wider."
+            f"A generator of {ours} cannot start from one of {theirs}: its stages must be as wide or wider, new ones of 3 channels "
+            "or more, and it must be residual if that one is."
         )
     for name, value in copied.items():
         if value.dim() == 4 and name != "const_input":
             state[name][:, value.shape[1] :] = 0
         state[name][tuple(slice(size) for size in value.shape)] = value
-    if ours.residual and not keeps_output:
+    for layer in others:
+        nn.init.dirac_(state[f"{layer}.weight"][:3])
+        state[f"{layer}.bias"][:3] = 0
+    for stage in grown:
+        for name in ("weight", "bias"):
+            state[f"body.{stage}.2.conv_1.{name}"].zero_()
+    if ours.residual and not theirs.residual:
         state["img_out.weight"].zero_()
         state["img_out.bias"].zero_()
 

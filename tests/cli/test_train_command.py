@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from psfr_core.cli.main import main
+from psfr_core.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.weights.loader import load_generator, load_parse_net
 from psfr_core.weights.metadata import read_metadata
 
@@ -51,10 +54,37 @@ def test_the_generator_is_spectrally_normalised_where_asked(tmp_path: Path) -> N
         assert float(largest) == pytest.approx(1, abs=0.1)  # without, about 0.7 here
 
 
-def test_the_lpips_term_needs_its_heads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--style", "0", "--adversarial", "0", "--feature-matching", "0", "--channels", "4", "4", "--lpips", "1"]
-    assert main([*arguments("generator", tmp_path), *options]) == 2
-    assert "its LPIPS heads" in capsys.readouterr().err
+@pytest.fixture
+def alexnet(tmp_path: Path) -> list[str]:
+    """The options that name a feature network, here a random one, and layers of it."""
+    torch.manual_seed(0)
+    save_file(ImageFeatures(Backbone.ALEXNET, ["relu5"]).state_dict(), tmp_path / "alexnet.safetensors")
+    layers = ["--feature-layers", "conv1", "conv2", "conv3"]
+    return ["--features", str(tmp_path / "alexnet.safetensors"), *layers, "--modulation-channels", "4"]
+
+
+def test_trains_against_a_discriminator_on_features(tmp_path: Path, alexnet: list[str]) -> None:
+    channels = (64, 192, 384, 256, 256)
+    heads = {f"lin{layer}.model.1.weight": torch.rand(1, count, 1, 1) for layer, count in enumerate(channels)}
+    save_file(heads, tmp_path / "heads.safetensors")
+    options = [*alexnet, "--heads", str(tmp_path / "heads.safetensors"), "--lpips", "1", "--feature-discriminator"]
+    run = tmp_path / "run"
+    assert main([*arguments("generator", run), *options, "--channels", "4", "4", "--steps", "2"]) == 0
+    (row,) = csv.DictReader((run / "log.csv").open())
+    assert 0 < float(row["opponent"]) < 3
+    assert float(row["lpips"]) > 0
+    (row,) = csv.DictReader((run / "validation.csv").open())
+    assert float(row["lpips"]) > 0
+    trained = torch.load(run / "checkpoint.pt", weights_only=True)["trainee"]
+    judged = {key.split(".")[2] for key in trained if key.startswith("discriminator.")}
+    assert judged == {"conv1", "conv2", "conv3"}
+    assert not any("features" in key for key in trained)  # which are not trained, and large
+
+
+def test_the_lpips_term_needs_its_heads(tmp_path: Path, alexnet: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--adversarial", "0", "--feature-matching", "0", "--channels", "4", "4", "--lpips", "1"]
+    assert main([*arguments("generator", tmp_path), *alexnet, *options]) == 2
+    assert "needs the LPIPS heads" in capsys.readouterr().err
 
 
 def test_missing_networks_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

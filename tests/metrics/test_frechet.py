@@ -68,5 +68,5 @@ def test_features_are_pooled_over_the_picture_and_named():
     pooled = ImageNetFeatures(network)
     images = torch.rand(2, 3, 64, 64)
     assert pooled.name == "frechet_alexnet_relu5"
-    torch.testing.assert_close(pooled(images), network(images)[1].flatten(2).mean(2))
+    torch.testing.assert_close(pooled(images), network(images)["relu5"].flatten(2).mean(2))
     assert math.prod(pooled(images).shape) == 2 * 256

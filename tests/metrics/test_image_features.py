@@ -36,13 +36,13 @@ def test_layers_stand_where_torchvision_has_them(backbone, convolutions):
 
 
 def test_shapes_of_the_style_taps():
-    shapes = [tuple(features.shape) for features in random_network(Backbone.VGG19, STYLE_TAPS)(images(32))]
+    shapes = [tuple(features.shape) for features in random_network(Backbone.VGG19, STYLE_TAPS)(images(32)).values()]
     assert shapes == [(1, 64, 32, 32), (1, 128, 16, 16), (1, 256, 8, 8), (1, 512, 4, 4), (1, 512, 2, 2)]
 
 
 def test_a_tap_before_the_activation_keeps_its_negative_values():
     network = random_network(Backbone.VGG16, ("relu1_1", "conv1_1"))
-    after, before = network(images(16))
+    after, before = network(images(16)).values()
     assert before.min() < 0
     assert torch.equal(after, before.relu())
 
@@ -54,13 +54,13 @@ def test_input_is_normalised_with_the_statistics_of_imagenet():
     std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
     first = network.features[0]
     assert isinstance(first, nn.Conv2d)
-    assert torch.allclose(network(picture)[0], first((picture - mean) / std), atol=1e-6)
+    assert torch.allclose(network(picture)["conv1_1"], first((picture - mean) / std), atol=1e-6)
 
 
 def test_weights_are_frozen_and_the_image_has_a_gradient():
     network = random_network(Backbone.VGG16, ("conv2_2",))
     picture = images(16).requires_grad_()
-    network(picture)[0].square().mean().backward()
+    network(picture)["conv2_2"].square().mean().backward()
     assert picture.grad is not None
     assert picture.grad.abs().sum() > 0
     assert all(not parameter.requires_grad for parameter in network.parameters())
@@ -84,7 +84,7 @@ def test_a_file_is_recognised_and_read(tmp_path, backbone, deep, shallow, suffix
     assert loaded.backbone is backbone
     assert not loaded.training
     assert len(loaded.features) < len(network.features)
-    assert torch.equal(loaded(images())[0], network(images())[0])
+    assert torch.equal(loaded(images())[shallow], network(images())[shallow])
 
 
 def test_says_what_is_wrong_with_a_file(tmp_path):

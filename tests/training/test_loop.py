@@ -248,12 +248,28 @@ def test_terms_need_their_networks(faces: FaceSet) -> None:
             GeneratorTrainee(PsfrGenerator(GeneratorConfig((4, 4))), samples(faces), Teachers(), weights, validation)
 
 
-def test_a_generator_grows_by_a_stage() -> None:
-    small, large = PsfrGenerator(GeneratorConfig((8, 6), 4)), PsfrGenerator(GeneratorConfig((8, 6, 4), 4))
+@pytest.mark.parametrize("new_stages", [(4,), (5, 3)])
+def test_a_new_stage_begins_with_the_picture_doubled(new_stages: tuple[int, ...]) -> None:
+    small, large = PsfrGenerator(GeneratorConfig((8, 6), 4)), PsfrGenerator(GeneratorConfig((8, 6, *new_stages), 5))
+    edges = torch.ones(3, 3, dtype=torch.bool)
+    edges[1, 1] = False
+    small.img_out.weight.data[..., edges] = 0  # which see neighbours that are nearer at the doubled size
     start_from(large, small)
-    assert torch.equal(large.body[0][1].weight, small.body[0][1].weight)  # type: ignore[index]
-    with pytest.raises(OptionError, match="as wide or wider"):
-        start_from(large, PsfrGenerator(GeneratorConfig((8, 8), 4)))
+    lq, parse_map = torch.rand(2, 3, 128, 128), torch.rand(2, 19, 128, 128)
+    made = large(lq, parse_map)
+    doubled = torch.nn.functional.interpolate(small(lq, parse_map), scale_factor=2 ** len(new_stages), mode="nearest")
+    torch.testing.assert_close(made, doubled, atol=1e-5, rtol=0)
+    made.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in large.parameters())
+
+
+def test_says_why_a_generator_cannot_grow() -> None:
+    large = PsfrGenerator(GeneratorConfig((8, 6, 4), 4))
+    for channels, residual in [((8, 8), False), ((8, 6), True), ((8, 6, 4, 4), False)]:
+        with pytest.raises(OptionError, match="as wide or wider, new ones of 3 channels or more, and it must be"):
+            start_from(large, PsfrGenerator(GeneratorConfig(channels, 4, residual)))
+    with pytest.raises(OptionError, match="new ones of 3 channels"):
+        start_from(PsfrGenerator(GeneratorConfig((8, 2), 4)), PsfrGenerator(GeneratorConfig((8,), 4)))
 
 
 @pytest.mark.parametrize("residual", [False, True])
