@@ -279,27 +279,25 @@ def start_from(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
     low-quality face itself. Raises OptionError where ``smaller`` has anything more, or a new stage cannot hold a picture.
     """
     ours, theirs = network.config, smaller.config
-    state = network.state_dict()
-    grown = range(len(theirs.channels) - 1, len(ours.channels) - 1)  # the stages of the body that are new
-    copied = smaller.state_dict()
-    first, *others = [*(f"body.{stage}.1" for stage in grown), "img_out"]
-    for name in ("weight", "bias"):
-        copied[f"{first}.{name}"] = copied.pop(f"img_out.{name}")
-    if not all(name in state and _is_within(value.shape, state[name].shape) for name, value in copied.items()):
+    state, begun = network.state_dict(), smaller.state_dict()
+    for stage, channels in list(enumerate(ours.channels[1:]))[len(theirs.channels) - 1 :]:  # those that are new
+        begun |= {
+            f"body.{stage}.1.weight": begun["img_out.weight"],
+            f"body.{stage}.1.bias": begun["img_out.bias"],
+            f"body.{stage}.2.conv_1.weight": torch.zeros(channels, channels, 3, 3),
+            f"body.{stage}.2.conv_1.bias": torch.zeros(channels),
+            "img_out.weight": nn.init.dirac_(torch.empty(3, channels, 3, 3)),
+            "img_out.bias": torch.zeros(3),
+        }
+    if not all(name in state and _is_within(value.shape, state[name].shape) for name, value in begun.items()):
         raise OptionError(
             f"A generator of {ours} cannot start from one of {theirs}: its stages must be as wide or wider, new ones of 3 channels "
             "or more, and it must be residual if that one is."
         )
-    for name, value in copied.items():
+    for name, value in begun.items():
         if value.dim() == 4 and name != "const_input":
             state[name][:, value.shape[1] :] = 0
         state[name][tuple(slice(size) for size in value.shape)] = value
-    for layer in others:
-        nn.init.dirac_(state[f"{layer}.weight"][:3])
-        state[f"{layer}.bias"][:3] = 0
-    for stage in grown:
-        for name in ("weight", "bias"):
-            state[f"body.{stage}.2.conv_1.{name}"].zero_()
     if ours.residual and not theirs.residual:
         state["img_out.weight"].zero_()
         state["img_out.bias"].zero_()
