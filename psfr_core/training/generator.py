@@ -280,7 +280,8 @@ def start_from(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
     """
     ours, theirs = network.config, smaller.config
     state, begun = network.state_dict(), smaller.state_dict()
-    for stage, channels in list(enumerate(ours.channels[1:]))[len(theirs.channels) - 1 :]:  # those that are new
+    for stage in range(len(theirs.channels) - 1, len(ours.channels) - 1):  # those of the body that are new
+        channels = ours.channels[stage + 1]
         begun |= {
             f"body.{stage}.1.weight": begun["img_out.weight"],
             f"body.{stage}.1.bias": begun["img_out.bias"],
