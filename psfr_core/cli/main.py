@@ -18,6 +18,7 @@ COMMANDS = {
     "models": "list the known models and where they are",
     "download": "fetch a known model from the Hugging Face Hub",
     "convert": "turn a weight file into a .safetensors file",
+    "blend": "make a network between two",
     "publish": "upload a converted file to a Hugging Face repository of yours",
     "train": "train the detector, the parsing network or the generator",
     "ablate": "train generators that lack one idea of the paper each, and compare them",

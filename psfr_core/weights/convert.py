@@ -35,7 +35,7 @@ def convert_weights(
     Raises OptionError for a target that exists or has another suffix.
     """
     target = Path(target).expanduser()
-    _check_target(target, overwrite=overwrite)
+    check_target(target, overwrite=overwrite)
     path = locate_model(source, None, folders=folders)
     state_dict = read_state_dict(path)
     metadata = describe_weights(state_dict, path, licence=licence)
@@ -72,7 +72,8 @@ def _provenance(path: Path) -> tuple[str, str]:
     return UNKNOWN, path.name
 
 
-def _check_target(target: Path, *, overwrite: bool) -> None:
+def check_target(target: Path, *, overwrite: bool) -> None:
+    """Raises OptionError for a file that is not to be written: of another suffix, or one that exists unless ``overwrite``."""
     if target.suffix != SUFFIX:
         raise OptionError(f"The converted file must end in {SUFFIX}, got {target.name}.")
     if target.exists() and not overwrite:

@@ -10,7 +10,7 @@ import huggingface_hub
 import pytest
 import torch
 
-from psfr_core.cli import convert, download, models, publish
+from psfr_core.cli import blend, convert, download, models, publish
 from psfr_core.errors import DownloadError, OptionError
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.weights import locate
@@ -105,6 +105,13 @@ def test_convert_prints_hash_and_path(generator_file: Path, tmp_path: Path, caps
         call(convert, str(generator_file), str(target))
     assert call(convert, str(generator_file), str(target), "--half", "--force") == 0
     assert target.stat().st_size < 0.8 * full_size
+
+
+def test_blend_prints_hash_and_path(generator_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "g.safetensors"
+    options = ["--amount", "0.3", "--half"]
+    assert call(blend, str(generator_file), str(generator_file), str(target), *options) == 0
+    assert capsys.readouterr().out == f"{hashlib.sha256(target.read_bytes()).hexdigest()}  {target}\n"
 
 
 def test_publish_prints_the_address(

@@ -1,0 +1,62 @@
+"""A network between two, as a .safetensors file that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import OptionError
+from .convert import check_target, describe_weights, to_half
+from .locate import sha256_of
+from .metadata import WeightMetadata, write_weights
+from .resolve import locate_model
+from .state_dict import StateDict, read_state_dict
+
+
+def blend_weights(
+    one: str | Path,
+    other: str | Path,
+    target: str | Path,
+    *,
+    amount: float = 0.5,
+    folders: Sequence[str | Path] = (),
+    half: bool = False,
+    overwrite: bool = False,
+) -> str:
+    """The SHA-256 of ``target``: a network whose every weight lies between those of ``one`` and ``other`` (names or paths).
+
+    ``amount`` is the share of ``other``, 0 to 1. It makes sense where one was trained on from the other: between a generator with
+    small errors and one with much detail lie those that trade the two. ``half`` stores float16.
+    Raises OptionError for networks of different sizes, an amount out of range, and a target that exists or has another suffix.
+    Source: Wang et al., ESRGAN (2018), section 3.4, network interpolation.
+    """
+    if not 0 <= amount <= 1:
+        raise OptionError(f"The amount of the second network must be 0 to 1, got {amount}.")
+    target = Path(target).expanduser()
+    check_target(target, overwrite=overwrite)
+    (weights, first), (other_weights, second) = (_read(source, folders) for source in (one, other))
+    if (first.architecture, first.config) != (second.architecture, second.config):
+        raise OptionError(
+            f"Only networks of the same sizes can be blended: {one} is {first.architecture} with {first.config}, "
+            f"{other} is {second.architecture} with {second.config}."
+        )
+    blended = _between(weights, other_weights, amount)
+    shares = f"{1 - amount:g} of {first.source} and {amount:g} of {second.source}"
+    licence = first.licence if first.licence == second.licence else f"{first.licence} and {second.licence}"
+    described = WeightMetadata(first.architecture, first.config, licence, shares)
+    write_weights(target, to_half(blended) if half else blended, described)
+    return sha256_of(target)
+
+
+def _read(source: str | Path, folders: Sequence[str | Path]) -> tuple[StateDict, WeightMetadata]:
+    path = locate_model(source, None, folders=folders)
+    state_dict = read_state_dict(path)
+    return state_dict, describe_weights(state_dict, path)
+
+
+def _between(one: StateDict, other: StateDict, amount: float) -> StateDict:
+    """Whole numbers, which count batches, are those of ``one``."""
+    return {
+        key: value.float().lerp(other[key].float(), amount) if value.is_floating_point() else value
+        for key, value in one.items()
+    }
