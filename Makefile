@@ -17,6 +17,9 @@ GENERATOR_256 = $(SETS) --channels 192 128 96 64 32 --parser $(RUNS)/parser/pars
 	--pixel 10 --perceptual 0.005 --style 1 --adversarial 0 --feature-matching 0 --feature-window 128 \
 	--features $(DATA)/weights/vgg16_features_imagenet.safetensors --batch-size 4 --betas 0.5 0.99 --ema-decay 0.998
 WIDE = --channels 192 128 96 64 48 --modulation-channels 64 --residual
+PERCEIVED = --pixel 2 --psnr 0.1 --perceptual 0 --lpips 3 --heads $(DATA)/weights/lpips_v0.1_vgg_heads.safetensors \
+	--ema-decay 0.995 --learning-rate 4e-4
+AGAINST_FEATURES = $(PERCEIVED) --feature-discriminator
 PIXEL_256 = $(SETS) $(PIXEL_ONLY) --channels 192 128 96 64 32 --parser $(RUNS)/parser/parser.safetensors \
 	--batch-size 8 --learning-rate 8e-4 --betas 0.5 0.99
 
@@ -61,7 +64,7 @@ lint: $(VENV)/installed-dev
 locales: $(VENV)/installed-dev
 	$(BIN)/pytest tests/nodes/test_names_and_strings.py --write-strings
 
-# The bundled models: about eight hours on two CPU cores. Interrupted runs go on where they were.
+# The bundled models: about ten hours on two CPU cores. Interrupted runs go on where they were.
 train-lite: $(VENV)/installed-train
 	$(TRAIN) parser --out $(RUNS)/parser $(SETS) --batch-size 4 --steps 4200 --learning-rate 5e-4
 	$(TRAIN) detector --out $(RUNS)/detector $(SETS) --backgrounds $(BACKGROUNDS) --steps 4500 \
@@ -82,9 +85,14 @@ train-lite: $(VENV)/installed-train
 		--start-from $(RUNS)/generator_256_d/generator.safetensors
 	$(TRAIN) generator --out $(RUNS)/generator_256_f $(GENERATOR_256) $(WIDE) --perceptual 0.01 --style 2 --steps 2500 --learning-rate 6e-4 --seed 21 \
 		--start-from $(RUNS)/generator_256_e/generator.safetensors
-	$(TRAIN) generator --out $(RUNS)/generator_256_g $(GENERATOR_256) $(WIDE) \
-		--pixel 2 --psnr 0.1 --perceptual 0 --lpips 3 --heads $(DATA)/weights/lpips_v0.1_vgg_heads.safetensors --style 1 \
-		--ema-decay 0.995 --steps 1100 --learning-rate 4e-4 --seed 41 --start-from $(RUNS)/generator_256_f/generator.safetensors
+	$(TRAIN) generator --out $(RUNS)/generator_256_g $(GENERATOR_256) $(WIDE) $(PERCEIVED) --style 1 \
+		--steps 1100 --seed 41 --start-from $(RUNS)/generator_256_f/generator.safetensors
+	$(TRAIN) generator --out $(RUNS)/generator_256_h $(GENERATOR_256) $(WIDE) $(AGAINST_FEATURES) --style 1 --adversarial 0.1 \
+		--discriminator-learning-rate 1e-3 --steps 100 --seed 51 --start-from $(RUNS)/generator_256_g/generator.safetensors
+	$(TRAIN) generator --out $(RUNS)/generator_256_i $(GENERATOR_256) $(WIDE) $(AGAINST_FEATURES) --style 10 --adversarial 0.3 \
+		--discriminator-learning-rate 2e-3 --steps 1200 --seed 52 --start-from $(RUNS)/generator_256_h/generator.safetensors
+	$(BIN)/psfr blend $(RUNS)/generator_256_g/generator.safetensors $(RUNS)/generator_256_i/generator.safetensors \
+		$(RUNS)/psfrgan_256.safetensors --amount 0.7 --half
 
 # What the paper's ideas are worth on a small generator: psfr_core/assets/ablations.md.
 ablations: $(VENV)/installed-train

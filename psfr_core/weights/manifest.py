@@ -65,8 +65,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="psfrgan_256.safetensors",
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
-        size_bytes=6_777_256,
-        sha256="c34fea0455686d0efedffacc09afb01665f8b2cbfea73dbd95447be94299341b",
+        size_bytes=6_777_304,
+        sha256="dc447f5c1bd68304aae009c5cd6022c047abb000a02a01e2010f06f7de482e1d",
     ),
     ModelFile(
         name="parsenet-256",
