@@ -39,8 +39,8 @@ class PSFR_LoadModels(io.ComfyNode):
                     "preset",
                     options=[*(preset.value for preset in ModelPreset), CUSTOM],
                     default=ModelPreset.BUNDLED_256.value,
-                    tooltip="Models that belong together: the small bundled ones (256 px), the published ones (512 px, sharper, "
-                    "files needed), or custom for those chosen below.",
+                    tooltip="Models that belong together: the small bundled ones (256 px, or 512 px for larger faces), the "
+                    "published ones (512 px, sharper, files needed), or custom for those chosen below.",
                 ),
                 _file_input(ModelKind.GENERATOR, "Used with the preset custom. "),
                 _file_input(ModelKind.PARSER, "Used with the preset custom. "),

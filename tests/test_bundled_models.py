@@ -107,5 +107,5 @@ def test_a_picture_without_faces_stays_as_it_is(models: psfr_core.RestorationMod
 
 
 def test_bundled_models_are_named_in_the_manifest() -> None:
-    for name in ("psfrgan-256", "parsenet-256", "compact-face"):
+    for name in ("psfrgan-256", "psfrgan-512-small", "parsenet-256", "compact-face"):
         assert model_file(name).is_bundled

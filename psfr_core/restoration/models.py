@@ -30,6 +30,7 @@ class ModelPreset(str, Enum):
     """Known models that belong together."""
 
     BUNDLED_256 = "bundled 256"
+    BUNDLED_512 = "bundled 512"
     PUBLISHED_512 = "published 512"
 
     def model_of(self, kind: ModelKind) -> str:
@@ -40,6 +41,11 @@ class ModelPreset(str, Enum):
 _PRESETS = {
     ModelPreset.BUNDLED_256: {
         ModelKind.GENERATOR: BUNDLED_GENERATOR,
+        ModelKind.PARSER: BUNDLED_PARSE_NET,
+        ModelKind.DETECTOR: BUNDLED_DETECTOR,
+    },
+    ModelPreset.BUNDLED_512: {
+        ModelKind.GENERATOR: "psfrgan-512-small",
         ModelKind.PARSER: BUNDLED_PARSE_NET,
         ModelKind.DETECTOR: BUNDLED_DETECTOR,
     },

@@ -69,6 +69,15 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         sha256="dc447f5c1bd68304aae009c5cd6022c047abb000a02a01e2010f06f7de482e1d",
     ),
     ModelFile(
+        name="psfrgan-512-small",
+        kind=ModelKind.GENERATOR,
+        file_name="psfrgan_512_small.safetensors",
+        licence=NON_COMMERCIAL,
+        description="small PSFR-GAN generator for faces over 256 px, trained by this project",
+        size_bytes=6_898_984,
+        sha256="48be5be016575898e14cda42a48b762ec51ab6b09e7a29b9858a1651dd212249",
+    ),
+    ModelFile(
         name="parsenet-256",
         kind=ModelKind.PARSER,
         file_name="parsenet_256.safetensors",

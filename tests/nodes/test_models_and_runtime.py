@@ -53,6 +53,7 @@ def test_files_of_the_folders_are_offered_and_load(nodes: dict[str, Any], run: R
     put(host, "facedetection/notes.txt")
     assert options(nodes, "PSFR_LoadGenerator", "generator") == [
         "psfrgan-256",
+        "psfrgan-512-small",
         "psfrgan-512",
         "mine/g.safetensors",
         "other.pth",

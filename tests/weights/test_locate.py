@@ -99,7 +99,10 @@ def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_name_of_another_kind() -> None:
-    with pytest.raises(OptionError, match=r"parsenet-512 is a parser\. Choose one of psfrgan-256, psfrgan-512, or the"):
+    with pytest.raises(
+        OptionError,
+        match=r"parsenet-512 is a parser\. Choose one of psfrgan-256, psfrgan-512-small, psfrgan-512, or the",
+    ):
         locate_model("parsenet-512", ModelKind.GENERATOR)
 
 

@@ -15,12 +15,12 @@ ASSETS = Path(manifest.__file__).parents[1] / "assets"
 
 
 def test_names_and_files_are_unique() -> None:
-    assert len({entry.name for entry in MODEL_FILES}) == len(MODEL_FILES) == 8
+    assert len({entry.name for entry in MODEL_FILES}) == len(MODEL_FILES) == 9
     assert len({entry.file_name for entry in MODEL_FILES}) == len(MODEL_FILES)
 
 
 def test_the_names_of_each_kind() -> None:
-    assert model_names(ModelKind.GENERATOR) == ["psfrgan-256", "psfrgan-512"]
+    assert model_names(ModelKind.GENERATOR) == ["psfrgan-256", "psfrgan-512-small", "psfrgan-512"]
     assert model_names(ModelKind.PARSER) == ["parsenet-256", "parse-512", "parsenet-512"]
     assert model_names(ModelKind("detector")) == ["compact-face", "retinaface-resnet50", "retinaface-mobile0.25"]
 
@@ -29,7 +29,7 @@ def test_the_names_of_each_kind() -> None:
 def test_entries_are_complete(entry: ModelFile) -> None:
     assert entry.licence
     assert entry.description
-    assert entry.is_bundled == (entry.name in ("psfrgan-256", "parsenet-256", "compact-face"))
+    assert entry.is_bundled == (entry.name in ("psfrgan-256", "psfrgan-512-small", "parsenet-256", "compact-face"))
     assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32
     assert (entry.repo_id is None) == (entry.repo_path is None)
     assert entry.is_bundled or entry.addresses
@@ -68,5 +68,8 @@ def test_a_converted_name_keeps_the_dots_inside() -> None:
 def test_an_unknown_name_gets_the_list() -> None:
     assert not is_model_name("psfrgan")
     assert not is_model_name(Path("psfrgan-256"))
-    with pytest.raises(ModelNotFoundError, match=r"no model called 'psfrgan'.*psfrgan-256, parsenet-256, compact-face"):
+    with pytest.raises(
+        ModelNotFoundError,
+        match=r"no model called 'psfrgan'.*psfrgan-256, psfrgan-512-small, parsenet-256, compact-face",
+    ):
         model_file("psfrgan")
