@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from psfr_core.degradation.pipeline import Blur, BlurKind, Degradation, apply_de
 from psfr_core.imaging.io import read_image
 from psfr_core.metrics.parsing_iou import ConfusionMatrix, mean_iou
 from psfr_core.metrics.psnr import psnr
+from psfr_core.restoration.models import ModelPreset
 from psfr_core.weights.locate import assets_folder, sha256_of
-from psfr_core.weights.manifest import MODEL_FILES, model_file
+from psfr_core.weights.manifest import MODEL_FILES, ModelKind, model_file
 
 DATA = Path(__file__).parent / "data"
+EXAMPLES = Path(__file__).parents[1] / "examples" / "images"
 NAMES = ("female_11", "female_23", "male_58", "male_59")
 DEGRADATION = Degradation(
     grey=False,
@@ -43,7 +46,7 @@ def photo(name: str) -> tuple[Tensor, Tensor]:
 
 def test_bundled_files_are_what_the_manifest_says() -> None:
     bundled = [entry for entry in MODEL_FILES if entry.is_bundled]
-    assert len(bundled) == 3
+    assert len(bundled) == 4
     for entry in bundled:
         path = assets_folder() / entry.file_name
         assert entry.sha256 == sha256_of(path)
@@ -69,6 +72,18 @@ def test_degraded_faces_come_closer_to_the_truth(models: psfr_core.RestorationMo
         assert torch.equal(result.image[outside], degraded[outside])
     assert min(gains) > 0
     assert sum(gains) / len(gains) > 0.2
+
+
+def test_the_larger_generator_keeps_the_detail_of_larger_faces() -> None:
+    clean = read_image(EXAMPLES / "portrait_clean.jpg").pixels  # a face 270 px wide
+    hardly = replace(DEGRADATION, blur=Blur(BlurKind.GAUSSIAN, 0.7), reduced_side=0.7, jpeg_quality=80)
+    degraded = apply_degradation(clean, hardly).lq
+    found: dict[ModelPreset, float] = {}
+    for preset in (ModelPreset.BUNDLED_256, ModelPreset.BUNDLED_512):
+        names = [preset.model_of(kind) for kind in (ModelKind.GENERATOR, ModelKind.PARSER, ModelKind.DETECTOR)]
+        result = psfr_core.restore_image(degraded, psfr_core.load_models(*names, device="cpu"))
+        found[preset] = face_psnr(result, result.image, clean)
+    assert found[ModelPreset.BUNDLED_512] > found[ModelPreset.BUNDLED_256] + 0.4
 
 
 def test_the_right_parse_map_matters(models: psfr_core.RestorationModels) -> None:
