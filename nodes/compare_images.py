@@ -97,7 +97,7 @@ def _lpips(features: str, heads: str) -> Lpips | None:
         return None
     if len(chosen) == 1:
         raise OptionError("LPIPS needs two files that belong together: lpips_features and lpips_heads.")
-    return load_lpips(*(_file(name) for name in chosen))
+    return load_lpips(_file(features), _file(heads))
 
 
 def _file(name: str) -> Path:
