@@ -19,7 +19,7 @@ GENERATOR_256 = $(SETS) --channels 192 128 96 64 32 --parser $(RUNS)/parser/pars
 WIDE = --channels 192 128 96 64 48 --modulation-channels 64 --residual
 PERCEIVED = --pixel 2 --psnr 0.1 --perceptual 0 --lpips 3 --heads $(DATA)/weights/lpips_v0.1_vgg_heads.safetensors \
 	--ema-decay 0.995 --learning-rate 4e-4
-AGAINST_FEATURES = $(PERCEIVED) --feature-discriminator
+AGAINST_FEATURES = $(PERCEIVED) --feature-discriminator --style 10 --adversarial 0.3 --discriminator-learning-rate 2e-3
 PIXEL_256 = $(SETS) $(PIXEL_ONLY) --channels 192 128 96 64 32 --parser $(RUNS)/parser/parser.safetensors \
 	--batch-size 8 --learning-rate 8e-4 --betas 0.5 0.99
 
@@ -89,12 +89,12 @@ train-lite: $(VENV)/installed-train
 		--steps 1100 --seed 41 --start-from $(RUNS)/generator_256_f/generator.safetensors
 	$(TRAIN) generator --out $(RUNS)/generator_256_h $(GENERATOR_256) $(WIDE) $(AGAINST_FEATURES) --style 1 --adversarial 0.1 \
 		--discriminator-learning-rate 1e-3 --steps 100 --seed 51 --start-from $(RUNS)/generator_256_g/generator.safetensors
-	$(TRAIN) generator --out $(RUNS)/generator_256_i $(GENERATOR_256) $(WIDE) $(AGAINST_FEATURES) --style 10 --adversarial 0.3 \
-		--discriminator-learning-rate 2e-3 --steps 1200 --seed 52 --start-from $(RUNS)/generator_256_h/generator.safetensors
+	$(TRAIN) generator --out $(RUNS)/generator_256_i $(GENERATOR_256) $(WIDE) $(AGAINST_FEATURES) \
+		--steps 1200 --seed 52 --start-from $(RUNS)/generator_256_h/generator.safetensors
 	$(BIN)/psfr blend $(RUNS)/generator_256_g/generator.safetensors $(RUNS)/generator_256_i/generator.safetensors \
 		$(RUNS)/psfrgan_256.safetensors --amount 0.7 --half
 	$(TRAIN) generator --out $(RUNS)/generator_512 $(GENERATOR_256) $(WIDE) $(AGAINST_FEATURES) --channels 192 128 96 64 48 12 \
-		--style 10 --adversarial 0.3 --discriminator-learning-rate 2e-3 --feature-window 192 --batch-size 2 --steps 900 --seed 61 \
+		--feature-window 192 --batch-size 2 --steps 900 --seed 61 \
 		--start-from $(RUNS)/generator_256_i/generator.safetensors
 
 # What the paper's ideas are worth on a small generator: psfr_core/assets/ablations.md.

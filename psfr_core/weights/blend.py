@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import OptionError
-from .convert import check_target, describe_weights, to_half
+from .convert import check_target, read_described, to_half
 from .locate import sha256_of
 from .metadata import WeightMetadata, write_weights
-from .resolve import locate_model
-from .state_dict import StateDict, read_state_dict
+from .state_dict import StateDict
 
 
 def blend_weights(
@@ -34,7 +33,7 @@ def blend_weights(
         raise OptionError(f"The amount of the second network must be 0 to 1, got {amount}.")
     target = Path(target).expanduser()
     check_target(target, overwrite=overwrite)
-    (weights, first), (other_weights, second) = (_read(source, folders) for source in (one, other))
+    (weights, first), (other_weights, second) = (read_described(source, folders) for source in (one, other))
     if (first.architecture, first.config) != (second.architecture, second.config):
         raise OptionError(
             f"Only networks of the same sizes can be blended: {one} is {first.architecture} with {first.config}, "
@@ -46,12 +45,6 @@ def blend_weights(
     described = WeightMetadata(first.architecture, first.config, licence, shares)
     write_weights(target, to_half(blended) if half else blended, described)
     return sha256_of(target)
-
-
-def _read(source: str | Path, folders: Sequence[str | Path]) -> tuple[StateDict, WeightMetadata]:
-    path = locate_model(source, None, folders=folders)
-    state_dict = read_state_dict(path)
-    return state_dict, describe_weights(state_dict, path)
 
 
 def _between(one: StateDict, other: StateDict, amount: float) -> StateDict:

@@ -36,11 +36,18 @@ def convert_weights(
     """
     target = Path(target).expanduser()
     check_target(target, overwrite=overwrite)
-    path = locate_model(source, None, folders=folders)
-    state_dict = read_state_dict(path)
-    metadata = describe_weights(state_dict, path, licence=licence)
+    state_dict, metadata = read_described(source, folders, licence=licence)
     write_weights(target, to_half(state_dict) if half else state_dict, metadata)
     return sha256_of(target)
+
+
+def read_described(
+    source: str | Path, folders: Sequence[str | Path], *, licence: str | None = None
+) -> tuple[StateDict, WeightMetadata]:
+    """The folded weights of ``source`` (a model name or a path), and what is to be said about them."""
+    path = locate_model(source, None, folders=folders)
+    state_dict = read_state_dict(path)
+    return state_dict, describe_weights(state_dict, path, licence=licence)
 
 
 def describe_weights(state_dict: StateDict, path: Path, *, licence: str | None = None) -> WeightMetadata:
