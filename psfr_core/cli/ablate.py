@@ -7,7 +7,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from ..errors import OptionError
 from ..evaluation.metric import Row, Stage
 from ..evaluation.tables import markdown_table, means_of
 from ..networks.inference.optimize import fastest_dtype, optimize_for_inference
+from ..weights.manifest import ModelKind
+from ..weights.resolve import locate_model
 from .options import add_options, take_options
 from .progress import progress_bar
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from ..networks.parse_net import ParseNet
     from ..training.ablations import Ablation
     from ..training.faces import DegradedFaces, FaceSample
-    from ..training.generator import Teachers
+    from ..training.generator import GeneratorLossConfig, Teachers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +99,20 @@ def _train(
     loop = replace(take_options(args, LoopConfig, skip=("seed",)), seed=seed)
     with progress_bar(f"{ablation.value}, seed {seed}") as show:
         folder = args.out / f"{ablation.value.replace(' ', '_')}_{seed}"
-        return train(trainee, loop, folder, settings={"losses": asdict(losses)}, progress=show)
+        return train(trainee, loop, folder, settings=_settings(args, ablation, losses), progress=show)
+
+
+def _settings(args: argparse.Namespace, ablation: Ablation, losses: GeneratorLossConfig) -> dict[str, Any]:
+    """What a run depends on beside the loop's settings."""
+    from ..training.run_folder import identified
+
+    flags = ("faces", "labels", "features", "channels", "modulation_channels")
+    return {
+        "network": ablation.value,
+        "losses": asdict(losses),
+        "parser": identified(locate_model(args.parser, ModelKind.PARSER)),
+        **{name: identified(getattr(args, name)) for name in flags},
+    }
 
 
 def _teachers(args: argparse.Namespace) -> Teachers:
@@ -142,7 +157,7 @@ def _write(folder: Path, rows: Sequence[tuple[str, int, Row]]) -> None:
         means = zip(values.mean(0).tolist(), spread.tolist(), strict=True)
         lines.append([name, *(f"{mean:.3f} ± {half:.3f}" for mean, half in means)])
     table = markdown_table(["network", *rows[0][2]], *lines)
-    (folder / "ablations.md").write_text(table)
+    (folder / "ablations.md").write_text(table, encoding="utf-8")
     print(table, end="")
 
 

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             print(lines[-1], flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "benchmark.md").write_text("\n".join(lines) + "\n")
+        (args.out / "benchmark.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
         results = [asdict(measurement) for measurement in measured]
         (args.out / "benchmark.json").write_text(json.dumps({"machine": on, "results": results}, indent=2) + "\n")
     return 0

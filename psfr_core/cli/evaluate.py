@@ -51,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, (what, run_subject) in settings.items():
         command = subjects.add_parser(name, help=what, description=f"Measures {what}.")
         command.set_defaults(measure=run_subject)
-        command.add_argument("--out", type=Path, help="folder for tables (CSV, JSON, Markdown) and, of faces, a report")
+        report_too = " and a page with the worst, median and best" if name in ("images", "generator") else ""
+        command.add_argument("--out", type=Path, help=f"folder for tables (CSV, JSON, Markdown){report_too}")
         if name != "detector":
             command.add_argument("--device", help="default: the best there is")
     images, generator, parser_, detector = (subjects.choices[name] for name in settings)
@@ -198,14 +199,17 @@ def _parser(args: argparse.Namespace) -> int:
     device = take_device(args)
     parse_net = load_parse_net(args.parser).to(device)
     faces = _degraded_faces(args, parse_net.config.size)
+    rows: dict[str, Row] = {}
     total = ConfusionMatrix.empty()
     with progress_bar("measuring", unit="face") as show:
         for done, (path, name) in enumerate(faces.names.items(), start=1):
             lq = faces.pair(path).lq[None]
             true = ParseMap.from_png(args.labels / f"{name}.png").resized(Size.of(lq))
-            total += ConfusionMatrix.of(parse_faces(lq.to(device), parse_net).labels.cpu(), true.labels)
+            matrix = ConfusionMatrix.of(parse_faces(lq.to(device), parse_net).labels.cpu(), true.labels)
+            rows[name] = region_row(matrix)
+            total += matrix
             show(done, len(faces.names))
-    return _show(args, {"all": region_row(total)})
+    return _show(args, rows, region_row(total))
 
 
 def _detector(args: argparse.Namespace) -> int:
@@ -227,13 +231,14 @@ def _detector(args: argparse.Namespace) -> int:
     return _show(args, rows)
 
 
-def _show(args: argparse.Namespace, rows: Mapping[str, Row]) -> int:
-    """Prints the means and writes the tables where asked."""
-    from ..evaluation.tables import markdown_table, means_of, shown, write_tables
+def _show(args: argparse.Namespace, rows: Mapping[str, Row], of_all: Row | None = None) -> int:
+    """Prints the means, or the figures of all pictures as one, and writes the tables where asked."""
+    from ..evaluation.tables import finite, markdown_table, means_of, shown, write_tables
 
-    means = means_of(rows)
-    table = markdown_table([f"mean of {len(rows)}", *means], ["", *map(shown, means.values())])
+    figures = means_of(rows) if of_all is None else of_all
+    title = f"mean of {len(rows)}" if of_all is None else f"all {len(rows)} as one"
+    table = markdown_table([title, *figures], ["", *map(shown, figures.values())])
     print(table, end="")
     if args.out:
-        write_tables(args.out, rows, {}, table)
+        write_tables(args.out, rows, {} if of_all is None else {"all_as_one": finite(of_all)}, table)
     return 0

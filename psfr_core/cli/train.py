@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -18,7 +19,8 @@ from ..errors import OptionError
 from ..networks.inference.optimize import optimize_for_inference
 from ..restoration.models import usable_device
 from ..weights.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
-from ..weights.locate import sha256_of
+from ..weights.manifest import ModelKind
+from ..weights.resolve import locate_model
 from .degrade import DEGRADATION_HELP
 from .options import add_options, take_options
 from .progress import progress_bar
@@ -32,14 +34,16 @@ if TYPE_CHECKING:
     from ..training.scenes import CutOut
     from ..training.trainee import Trainee
 
+logger = logging.getLogger(__name__)
 N = TypeVar("N", bound=nn.Module)
-VALIDATION_SEED = 1_000
+VALIDATION_SEED, VALIDATION_COUNT = 1_000, 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of ``psfr train``."""
     from ..training.config import LoopConfig
     from ..training.generator import GeneratorLossConfig
+    from ..training.parser import ParserLossConfig
 
     networks = parser.add_subparsers(dest="network", required=True)
     settings: dict[str, tuple[str, Callable[[argparse.Namespace], int], Mapping[str, Any]]] = {
@@ -55,26 +59,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--labels", type=Path, nargs="+", required=True, help="label folder of each face folder")
         command.add_argument("--val-faces", type=Path, required=True, help="faces not trained on")
         command.add_argument("--val-labels", type=Path, required=True)
-        command.add_argument("--val-count", type=int, default=32, help="validation samples; default: 32")
+        command.add_argument(
+            "--val-count", type=int, help=f"validation samples; default: {VALIDATION_COUNT} or all there are"
+        )
         command.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best there is")
-        command.add_argument("--start-from", type=Path, help="weight file to begin with")
+        command.add_argument("--start-from", metavar="MODEL", help="weight file or model to begin with")
         command.add_argument("--licence", default="unknown", help="licence of the result, kept in its metadata")
         add_options(command, LoopConfig, **defaults)
     detector, parser_, generator = (networks.choices[name] for name in settings)
     detector.add_argument(
         "--backgrounds", type=Path, nargs="+", required=True, help="folders of pictures without faces"
     )
-    detector.add_argument("--teacher", type=Path, required=True, help="RetinaFace weights that label the faces")
+    detector.add_argument("--teacher", metavar="MODEL", required=True, help="RetinaFace that labels the faces")
     detector.add_argument("--side", type=int, default=320, help="side of the training scenes; default: 320")
     detector.add_argument("--channels", type=int, nargs=5, default=[16, 24, 48, 64, 96])
     for command in (parser_, generator):
         command.add_argument("--degradation", default="paper", metavar="NAME", help=DEGRADATION_HELP)
     parser_.add_argument("--channels", type=int, nargs="+", default=[16, 32, 64, 128])
     parser_.add_argument("--residual-blocks", type=int, default=6)
+    add_options(parser_, ParserLossConfig)
     generator.add_argument("--channels", type=int, nargs="+", default=[192, 128, 96, 64, 32])
     generator.add_argument("--modulation-channels", type=int, default=32)
     generator.add_argument("--residual", action="store_true", help="learn what is to be added to the low-quality face")
-    generator.add_argument("--parser", type=Path, help="parsing network for the input maps; true maps without")
+    generator.add_argument(
+        "--parser", metavar="MODEL", help="parsing network for the input maps, as in use; true maps without"
+    )
     generator.add_argument(
         "--features",
         type=Path,
@@ -91,8 +100,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="judge activations at --feature-layers instead of pictures: learns much faster",
     )
-    generator.add_argument("--discriminator-channels", type=int, nargs="+", default=[16, 32, 64, 128])
-    generator.add_argument("--discriminator-scales", type=int, default=2)
+    generator.add_argument(
+        "--discriminator-channels", type=int, nargs="+", help="of the discriminator on pictures; default: as published"
+    )
+    generator.add_argument(
+        "--discriminator-scales", type=int, help="that it judges pictures at; default: 3, as published"
+    )
     add_options(generator, GeneratorLossConfig)
 
 
@@ -101,6 +114,9 @@ def run(args: argparse.Namespace) -> int:
     from ..training.acceleration import make_accelerator
     from ..training.config import LoopConfig
 
+    for name, kind in {"parser": "parser", "teacher": "detector", "start_from": args.network}.items():
+        if getattr(args, name, None):
+            setattr(args, name, locate_model(getattr(args, name), ModelKind(kind)))
     args.accelerator = make_accelerator(take_options(args, LoopConfig), usable_device(args.device))
     args.device = args.accelerator.device
     torch.manual_seed(args.seed)  # for the weights that a network begins with
@@ -116,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _train_parser(args: argparse.Namespace) -> int:
     from ..networks.parse_net import ParseNet, ParseNetConfig
-    from ..training.parser import ParserTrainee
+    from ..training.parser import ParserLossConfig, ParserTrainee
     from ..weights.loader import load_parse_net
 
     config = ParseNetConfig(tuple(args.channels), args.residual_blocks)
@@ -124,7 +140,10 @@ def _train_parser(args: argparse.Namespace) -> int:
     if args.start_from:
         _copy_weights(load_parse_net(args.start_from), network)
     samples, validation = _samples(args, network.config.size)
-    trainee = ParserTrainee(_placed(network, args), samples, validation, args.val_count)
+    weights = take_options(args, ParserLossConfig)
+    trainee = ParserTrainee(
+        _placed(network, args), samples, weights, validation, _validation_count(args, validation.face_count)
+    )
     return _finish(trainee, args, PARSE_NET)
 
 
@@ -146,7 +165,7 @@ def _train_generator(args: argparse.Namespace) -> int:
         samples,
         _teachers(args, weights),
         weights,
-        validation.batch(range(args.val_count)),
+        validation.batch(range(_validation_count(args, validation.face_count))),
     )
     return _finish(trainee, args, PSFR_GENERATOR)
 
@@ -164,20 +183,30 @@ def _train_detector(args: argparse.Namespace) -> int:
     backgrounds = load_backgrounds(args.backgrounds)
 
     def scenes(of: FaceSet, seed: int) -> Scenes:
-        return Scenes(_labelled(of, args.teacher), make_distractors(of), backgrounds, side=args.side, seed=seed)
+        cut_outs = _labelled(of, args.teacher, args.device)
+        return Scenes(cut_outs, make_distractors(of), backgrounds, side=args.side, seed=seed)
 
     trainee = DetectorTrainee(
-        _placed(network, args), scenes(faces, args.seed), scenes(validation, VALIDATION_SEED), args.val_count
-    )  # type: ignore[arg-type]
+        _placed(network, args), scenes(faces, args.seed), scenes(validation, VALIDATION_SEED), _validation_count(args)
+    )
     return _finish(trainee, args, COMPACT_FACE_NET)
 
 
-def _labelled(faces: FaceSet, teacher: Path) -> list[CutOut]:
-    from ..detection.retinaface import RetinaFaceDetector
-    from ..training.scenes import make_cut_outs
-    from ..weights.loader import load_detector_network
+def _validation_count(args: argparse.Namespace, most: int | None = None) -> int:
+    """How many validation samples there are to be, of at most so many."""
+    if args.val_count is None:
+        return VALIDATION_COUNT if most is None else min(VALIDATION_COUNT, most)
+    if args.val_count < 1 or (most is not None and args.val_count > most):
+        limit = "at least 1" if most is None else f"from 1 to {most}, the faces of --val-faces"
+        raise OptionError(f"--val-count must be {limit}, got {args.val_count}.")
+    return args.val_count
 
-    detector = RetinaFaceDetector(load_detector_network(teacher))
+
+def _labelled(faces: FaceSet, teacher: Path, device: torch.device) -> list[CutOut]:
+    from ..detection.load import load_detector
+    from ..training.scenes import make_cut_outs
+
+    detector = load_detector(teacher, device=device)
     with progress_bar("labelling faces") as show:
         found = []
         for index, image in enumerate(faces.images):
@@ -235,13 +264,19 @@ def _discriminator(
     from ..networks.feature_discriminator import FeatureDiscriminator
     from ..networks.spectral_norm import add_spectral_norm
 
+    channels = args.discriminator_channels
+    on_pictures: dict[str, Any] = {"channels": channels and tuple(channels), "scales": args.discriminator_scales}
     if not args.feature_discriminator:
-        config = DiscriminatorConfig(tuple(args.discriminator_channels), args.discriminator_scales)
+        config = DiscriminatorConfig(**{name: value for name, value in on_pictures.items() if value is not None})
         return _placed(add_spectral_norm(Discriminator(config)), args)
+    if any(value is not None for value in on_pictures.values()):
+        raise OptionError(
+            "--discriminator-channels and --discriminator-scales are of a discriminator on pictures: leave them out, or "
+            "--feature-discriminator."
+        )
     if features is None:
         raise OptionError("--feature-discriminator judges what a feature network sees: give --features.")
-    channels = features.channels
-    return _placed(FeatureDiscriminator({layer: channels[layer] for layer in weights.feature_layers}), args)
+    return _placed(FeatureDiscriminator({layer: features.channels[layer] for layer in weights.feature_layers}), args)
 
 
 def _copy_weights(source: nn.Module, target: nn.Module) -> None:
@@ -284,12 +319,15 @@ def _finish(trainee: Trainee[N], args: argparse.Namespace, architecture: Archite
         )
     if not accelerator.is_main_process:
         return 0
-    weights = fold_spectral_norm(network.state_dict())
+    weights = fold_spectral_norm({name: tensor.cpu() for name, tensor in network.state_dict().items()})
     path = args.out / f"{args.network}.safetensors"
     source = f"psfr train {args.network}, {args.steps} steps"
-    write_weights(
-        path, to_half(weights), WeightMetadata(architecture.name, architecture.config(weights), args.licence, source)
-    )
+    metadata = WeightMetadata(architecture.name, architecture.config(weights), args.licence, source)
+    try:
+        weights = to_half(weights)
+    except OptionError as error:
+        logger.warning("%s is written in float32: %s", path, error)
+    write_weights(path, weights, metadata)
     print(path)
     return 0
 
@@ -297,23 +335,13 @@ def _finish(trainee: Trainee[N], args: argparse.Namespace, architecture: Archite
 def _settings(network: nn.Module, args: argparse.Namespace) -> dict[str, Any]:
     """What a run depends on beside the loop's settings: all flags, with what is in the files and folders they name."""
     from ..training.config import LoopConfig
+    from ..training.run_folder import identified
 
     elsewhere = {"out", "device", "accelerator", "licence", "command", "run", "train", "network"}
     elsewhere |= {field.name for field in fields(LoopConfig)}
-    flags = {name: _identified(value) for name, value in vars(args).items() if name not in elsewhere}
+    flags = {name: identified(value) for name, value in vars(args).items() if name not in elsewhere}
     return {
         "network": {"name": args.network, **asdict(network.config)},  # type: ignore[arg-type]
         **flags,
         "degradation": load_degradation(getattr(args, "degradation", "paper")).to_dict(),
     }
-
-
-def _identified(value: Any) -> Any:
-    """A flag's value; of a folder its place and number of files, of a file its name and hash."""
-    if isinstance(value, list):
-        return [_identified(part) for part in value]
-    if not isinstance(value, Path):
-        return value
-    if value.is_dir():
-        return {"folder": str(value.resolve()), "files": sum(1 for path in value.rglob("*") if path.is_file())}
-    return {"file": value.name, "sha256": sha256_of(value)} if value.is_file() else str(value)

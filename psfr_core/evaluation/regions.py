@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import isnan
+from statistics import fmean
+
 from ..metrics.parsing_iou import ConfusionMatrix, mean_iou
 from ..parsing.labels import MEASURED_REGIONS, RegionGroup
 from .metric import Row
@@ -14,10 +17,10 @@ def region_row(matrix: ConfusionMatrix) -> Row:
     regions = {region.name.lower(): matrix.iou(region) for region in sorted(MEASURED_REGIONS)}
     pairs = {group.value: matrix.iou(*group.regions) for group in _PAIRS}
     in_pairs = {region.name.lower() for group in _PAIRS for region in group.regions}
-    merged = [iou for name, iou in (regions | pairs).items() if name not in in_pairs]
+    merged = [iou for name, iou in (regions | pairs).items() if name not in in_pairs and not isnan(iou)]
     means = {
         "mean_iou": mean_iou(matrix, MEASURED_REGIONS),
-        "mean_iou_pairs_merged": sum(merged) / len(merged),
+        "mean_iou_pairs_merged": fmean(merged),
         "accuracy": matrix.accuracy,
     }
     return means | regions | pairs

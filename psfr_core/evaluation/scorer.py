@@ -12,7 +12,7 @@ from ..detection.face import FaceDetector
 from ..metrics.frechet import FeatureStatistics, PooledFeatures, frechet_distance
 from ..metrics.identity import IdentityNetwork
 from ..metrics.lpips import Lpips
-from ..metrics.ms_ssim import ms_ssim
+from ..metrics.ms_ssim import import_ms_ssim, ms_ssim
 from ..metrics.niqe import Niqe
 from ..metrics.psnr import psnr
 from ..metrics.ssim import ssim
@@ -35,6 +35,10 @@ class MetricModels:
     detector: FaceDetector | None = None
     niqe: Niqe | None = None
     pooled: Sequence[PooledFeatures] = ()
+
+    def __post_init__(self) -> None:
+        if self.ms_ssim:
+            import_ms_ssim()  # now, and not only when a picture is measured
 
     @property
     def metrics(self) -> list[Metric]:

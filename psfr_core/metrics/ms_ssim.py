@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from torch import Tensor
 
 from ..errors import InputError
@@ -10,6 +12,11 @@ from .image_pair import check_pair
 from .optional import import_optional
 
 LEAST_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels must still fit
+
+
+def import_ms_ssim() -> ModuleType:
+    """What computes MS-SSIM; MissingPackageError without torchmetrics."""
+    return import_optional("torchmetrics.functional.image", "MS-SSIM", "torchmetrics")
 
 
 def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
@@ -22,7 +29,6 @@ def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
     if min(Size.of(images)) < LEAST_SIDE:
         found = f"{images.shape[-1]} x {images.shape[-2]}"
         raise InputError(f"MS-SSIM needs images of at least {LEAST_SIDE} x {LEAST_SIDE} pixels, got {found}.")
-    torchmetrics = import_optional("torchmetrics.functional.image", "MS-SSIM", "torchmetrics")
-    return torchmetrics.multiscale_structural_similarity_index_measure(
+    return import_ms_ssim().multiscale_structural_similarity_index_measure(
         images, references, data_range=1.0, reduction="none"
     )

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checks import check_shape
+from ..errors import OptionError
 from .psfr_generator import REFERENCE_CHANNELS
 from .spade import LEAKY_SLOPE
 
@@ -24,6 +25,12 @@ class DiscriminatorConfig:
 
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     scales: int = 3
+
+    def __post_init__(self) -> None:
+        if len(self.channels) < 2 or min(*self.channels, self.scales) < 1:
+            raise OptionError(
+                f"A discriminator needs two or more channel numbers, and a scale, all at least 1: got {self}."
+            )
 
 
 class ScaleJudgement(NamedTuple):

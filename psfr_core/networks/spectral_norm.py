@@ -15,3 +15,8 @@ def add_spectral_norm(network: N) -> N:
         if isinstance(module, nn.Conv2d):
             nn.utils.spectral_norm(module)
     return network
+
+
+def has_spectral_norm(network: nn.Module) -> bool:
+    """Whether a layer of ``network`` is spectrally normalised so."""
+    return any(name.endswith("weight_u") for name, _ in network.named_buffers())

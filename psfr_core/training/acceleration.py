@@ -28,7 +28,7 @@ def make_accelerator(config: LoopConfig, device: torch.device) -> Accelerator:
         ) from error
     if str(device).startswith("cuda:"):  # accelerate takes the current one
         torch.cuda.set_device(device)
-    AcceleratorState._reset_state()  # type: ignore[reportPrivateUsage]  # else all runs of a process share one precision
+    AcceleratorState._reset_state(reset_partial_state=True)  # type: ignore[reportPrivateUsage]  # else all runs of a process share a device
     on_cpu = device.type == "cpu"
     if on_cpu and config.mixed_precision is MixedPrecision.FP16:
         raise OptionError("A CPU does not train in fp16. Choose bf16 or none as mixed precision.")

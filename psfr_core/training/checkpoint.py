@@ -34,12 +34,13 @@ def save_checkpoint(path: Path, step: int, parts: Mapping[str, Stateful]) -> Non
         raise TrainingError(_unwritten(path, step, error, _bytes_of(content))) from error
 
 
-def load_checkpoint(path: Path, parts: Mapping[str, Stateful], device: torch.device) -> int:
+def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> int:
     """Gives ``parts`` the state they had, and returns after how many steps that was; 0 without a checkpoint."""
     if not path.exists():
         return 0
     try:
-        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        # On the CPU: Adam keeps its counters where they are loaded, and would wait for a GPU to read them there.
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         step = int(content.pop("step"))
     except Exception as error:  # a damaged file fails in many ways: zip, pickle, missing keys, end of file
         reason = f"{type(error).__name__}: {error}".split(". ")[0]

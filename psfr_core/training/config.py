@@ -44,7 +44,7 @@ class LoopConfig:
                 raise OptionError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if self.workers is not None and self.workers < 0:
             raise OptionError(f"workers must not be negative, got {self.workers}.")
-        if not self.learning_rate > 0 or not 0 <= self.ema_decay < 1:
-            raise OptionError(
-                f"learning_rate must be positive and ema_decay in [0, 1), got {self.learning_rate} and {self.ema_decay}."
-            )
+        if not self.learning_rate > 0:
+            raise OptionError(f"learning_rate must be positive, got {self.learning_rate}.")
+        if not all(0 <= decay < 1 for decay in (*self.betas, self.ema_decay)):
+            raise OptionError(f"betas and ema_decay must lie in [0, 1), got {self.betas} and {self.ema_decay}.")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from ..errors import PsfrError, TrainingError
 from ..geometry.box import Size
+from ..imaging.channels import to_rgb
+from ..imaging.io import READABLE_SUFFIXES, read_image
+from ..imaging.resize import resize
 from ..parsing.labels import FaceRegion
 from ..parsing.parse_map import ParseMap
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 # How CelebAMask-HQ calls the masks of the regions, in the order of FaceRegion from skin on: later ones cover earlier ones.
 _PARTS = (
     "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear", "mouth", "u_lip", "l_lip",
@@ -32,13 +35,30 @@ class FaceFile:
     image: Path
     labels: Path | Mapping[FaceRegion, Path]
 
-    def read(self, size: int) -> tuple[Tensor, Tensor]:
-        """The image (3, ``size``, ``size``) and its labels (``size``, ``size``), uint8.
+    def check(self, size: int) -> None:
+        """Raise TrainingError for a file that is no square image, by its first bytes alone, or a face below ``size`` pixels."""
+        width = _checked_width(self.image)
+        if width < size:
+            raise TrainingError(
+                f"{self.image} has {width} pixels a side, but the network is trained at {size}: enlarged, it would teach blur. "
+                "Leave it out, or train a smaller network."
+            )
+        widths = {_checked_width(path) for path in _files_of(self.labels)}
+        if len(widths) > 1:
+            raise TrainingError(f"The masks of one face differ in size: those of {self.image}.")
 
-        Raises TrainingError for files that cannot be read, are not square or hold other values than labels.
+    def read(self, size: int) -> tuple[Tensor, Tensor]:
+        """The image (3, ``size``, ``size``) and its labels (``size``, ``size``), uint8, of files that pass ``check``.
+
+        Raises TrainingError for those that are damaged or hold other values than labels.
         """
+        wanted = Size(size, size)
+        try:
+            image = resize(to_rgb(read_image(self.image).pixels), wanted)
+        except PsfrError as error:
+            raise unreadable(self.image, error) from error
         labels = _read_labels(self.labels) if isinstance(self.labels, Path) else _merge_masks(self.labels)
-        return _read_image(self.image, size), labels.resized(Size(size, size)).labels[0]
+        return (image.clamp(0, 1) * 255).round().to(torch.uint8), labels.resized(wanted).labels[0]
 
 
 def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]) -> list[FaceFile]:
@@ -52,81 +72,111 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
         raise TrainingError(
             f"Each face folder needs its label folder: got {len(image_folders)} face and {len(label_folders)} label folders."
         )
-    return [
+    files = [
         FaceFile(path, _labels_of(path.relative_to(image_folder), label_folder, known))
         for image_folder, label_folder in zip(image_folders, label_folders, strict=True)
-        for known in [{path.name: path for path in label_folder.rglob("*.png")}]
-        for path in list_images(image_folder)
+        for known in [_by_name(label_folder)]
+        for path in _faces_in(image_folder, label_folder)
     ]
+    users = Counter(path for file in files for path in _files_of(file.labels))
+    shared = next((path for path, count in users.items() if count > 1), None)
+    if shared is not None:
+        first, second, *_ = (file.image for file in files if shared in _files_of(file.labels))
+        raise TrainingError(f"{shared} would be the labels of both {first} and {second}: give each labels of its own.")
+    return files
 
 
 def list_images(folder: Path) -> list[Path]:
     """The image files in ``folder`` and below it, in the order of their paths; TrainingError when there is none."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES)
     if not paths:
-        raise TrainingError(f"There is no image ({', '.join(IMAGE_SUFFIXES)}) in the folder {folder}.")
+        suffixes = ", ".join(sorted(READABLE_SUFFIXES))
+        raise TrainingError(f"There is no image ({suffixes}) in the folder {folder}.")
     return paths
 
 
-def _labels_of(image: Path, folder: Path, known: Mapping[str, Path]) -> Path | Mapping[FaceRegion, Path]:
+def _faces_in(folder: Path, label_folder: Path) -> list[Path]:
+    """Its images, but for labels that are kept in a folder inside it."""
+    labels = label_folder.resolve()
+    paths = [path for path in list_images(folder) if not path.resolve().is_relative_to(labels)]
+    if not paths:
+        raise TrainingError(
+            f"All images in {folder} lie in the label folder {label_folder}: keep faces and labels apart."
+        )
+    return paths
+
+
+def _by_name(label_folder: Path) -> dict[str, list[Path]]:
+    """All PNG files of a label folder."""
+    known: dict[str, list[Path]] = {}
+    for path in sorted(label_folder.rglob("*.png")):
+        known.setdefault(path.name, []).append(path)
+    return known
+
+
+def _labels_of(image: Path, folder: Path, known: Mapping[str, Sequence[Path]]) -> Path | Mapping[FaceRegion, Path]:
     same_place = folder / image.with_suffix(".png")
     if same_place.exists():
         return same_place
     name = f"{image.stem}.png"
     if name in known:
-        return known[name]
+        return _only(known[name], image)
     if image.stem.isdecimal():
         masks = {region: f"{int(image.stem):05d}_{part}.png" for region, part in MASK_NAMES.items()}
-        masks = {region: known[name] for region, name in masks.items() if name in known}
+        masks = {region: _only(known[name], image) for region, name in masks.items() if name in known}
         if masks:
             return masks
     raise TrainingError(f"{image} has no labels: neither {same_place} nor masks in CelebAMask-HQ's manner in {folder}.")
 
 
-def _read_image(path: Path, size: int) -> Tensor:
-    try:
-        with Image.open(path) as image:
-            _check_square(path, image.size)
-            resized = image.convert("RGB").resize((size, size), Image.Resampling.BOX)
-            return torch.from_numpy(np.array(resized)).permute(2, 0, 1)
-    except (OSError, UnidentifiedImageError) as error:
-        raise _unreadable(path, error) from error
+def _only(paths: Sequence[Path], image: Path) -> Path:
+    if len(paths) > 1:
+        raise TrainingError(
+            f"The labels of {image} may be {paths[0]} or {paths[1]}: put them where the image is among the faces, or rename them."
+        )
+    return paths[0]
+
+
+def _files_of(labels: Path | Mapping[FaceRegion, Path]) -> list[Path]:
+    return [labels] if isinstance(labels, Path) else list(labels.values())
 
 
 def _read_labels(path: Path) -> ParseMap:
     try:
-        parse_map = ParseMap.from_png(path)
+        return ParseMap.from_png(path)
     except PsfrError as error:
-        raise _unreadable(path, error) from error
-    _check_square(path, parse_map.labels.shape[-1:-3:-1])
-    return parse_map
+        raise unreadable(path, error) from error
 
 
 def _merge_masks(masks: Mapping[FaceRegion, Path]) -> ParseMap:
-    read: dict[FaceRegion, Tensor] = {}
-    for region, path in masks.items():
-        try:
-            with Image.open(path) as image:
-                _check_square(path, image.size)
-                read[region] = torch.from_numpy(np.array(image.convert("L"))) >= 128
-        except (OSError, UnidentifiedImageError) as error:
-            raise _unreadable(path, error) from error
-    shapes = {mask.shape for mask in read.values()}
-    if len(shapes) > 1:
-        raise TrainingError(
-            f"The masks of one face differ in size, {next(iter(masks.values()))} and the others of its number."
-        )
-    labels = torch.zeros(shapes.pop(), dtype=torch.uint8)
+    """The labels of masks of one size."""
+    read = {region: _read_mask(path) for region, path in masks.items()}
+    labels = torch.zeros(next(iter(read.values())).shape, dtype=torch.uint8)
     for region in sorted(read):
         labels[read[region]] = int(region)
     return ParseMap(labels[None])
 
 
-def _check_square(path: Path, size: Sequence[int]) -> None:
-    width, height = size
+def _read_mask(path: Path) -> Tensor:
+    try:
+        with Image.open(path) as image:
+            return torch.from_numpy(np.array(image.convert("L"))) >= 128
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _checked_width(path: Path) -> int:
+    """The side of a square image."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, Image.DecompressionBombError) as error:
+        raise unreadable(path, error) from error
     if width != height:
         raise TrainingError(f"{path} is {width} x {height} pixels, but aligned faces and their labels are square.")
+    return width
 
 
-def _unreadable(path: Path, error: Exception) -> TrainingError:
+def unreadable(path: Path, error: Exception) -> TrainingError:
+    """What says that a file of a training set cannot be read."""
     return TrainingError(f"{path} is needed for training and cannot be read: {error}")

@@ -72,16 +72,26 @@ class FaceSample(NamedTuple):
 def load_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> FaceSet:
     """All faces of the folders at ``size`` pixels, in memory; see ``find_face_files`` for what lies where.
 
-    Raises TrainingError when a folder is empty, a file is unreadable or a face has no labels: a set is never silently smaller.
+    Raises TrainingError when a folder is empty, a file is unreadable, a face too small or without labels: a set is never
+    silently smaller.
     """
-    return _load(find_face_files(image_folders, label_folders), size)
+    return _load(_checked(find_face_files(image_folders, label_folders), size), size)
 
 
 def open_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> Faces:
-    """As ``load_face_set``, but sets that would take more than 4 GiB of memory stay on disk."""
-    files = find_face_files(image_folders, label_folders)
+    """As ``load_face_set``, but sets that would take more than 4 GiB of memory stay on disk.
+
+    Of those only the beginnings of the files are looked at before a face is asked for.
+    """
+    files = _checked(find_face_files(image_folders, label_folders), size)
     is_small = len(files) * 4 * size * size <= MOST_BYTES_IN_MEMORY
     return _load(files, size) if is_small else FacesOnDisk(files, size)
+
+
+def _checked(files: Sequence[FaceFile], size: int) -> Sequence[FaceFile]:
+    for file in files:
+        file.check(size)
+    return files
 
 
 def _load(files: Sequence[FaceFile], size: int) -> FaceSet:
@@ -97,6 +107,11 @@ class DegradedFaces(Dataset[FaceSample]):
         self._degradation = degradation
         self._seed = seed
         self._jitter = jitter
+
+    @property
+    def face_count(self) -> int:
+        """How many faces the samples are made of."""
+        return len(self._faces)
 
     def __getitem__(self, index: int) -> FaceSample:
         with torch.autocast("cpu", enabled=False):  # a training step in half precision must not round the samples

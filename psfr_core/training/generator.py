@@ -22,6 +22,7 @@ from ..parsing.parser import region_scores
 from ..visualize import side_by_side
 from .faces import DegradedFaces, FaceSample
 from .losses import (
+    PERCEPTUAL_WEIGHTS,
     feature_matching_loss,
     hinge_discriminator_loss,
     hinge_generator_loss,
@@ -31,6 +32,7 @@ from .losses import (
 )
 from .trainee import PICTURE_ROWS, N, Trainee
 
+UNSTYLED_LAYERS = 2  # the finest ones, which the published style term leaves out
 # What a discriminator sees of a batch: pictures (B, 3, H, W) in [-1, 1], or activations by layer.
 _Seen: TypeAlias = Tensor | Mapping[str, Tensor]
 
@@ -70,6 +72,16 @@ class GeneratorLossConfig:
         )
         if min(weights) < 0:
             raise OptionError(f"Loss weights must not be negative, got {self}.")
+        if not self.discriminator_learning_rate > 0:
+            raise OptionError(f"discriminator_learning_rate must be positive, got {self.discriminator_learning_rate}.")
+        if self.feature_window is not None and self.feature_window < 1:
+            raise OptionError(f"feature_window must be at least 1 pixel, got {self.feature_window}.")
+        layers = len(self.feature_layers)
+        if (self.style and layers <= UNSTYLED_LAYERS) or (self.perceptual and layers > len(PERCEPTUAL_WEIGHTS)):
+            raise OptionError(
+                f"The style term needs feature layers beside the finest {UNSTYLED_LAYERS}, which it leaves out, and the perceptual "
+                f"term has weights for {len(PERCEPTUAL_WEIGHTS)}: got {layers}, {', '.join(self.feature_layers)}."
+            )
 
     @property
     def needs_features(self) -> bool:
@@ -183,9 +195,10 @@ class GeneratorTrainee(Trainee[N]):
         of_fake, of_real = (_at(weights.feature_layers, found) for found in (fake, real))
         if weights.perceptual:
             terms["perceptual"] = weights.perceptual * perceptual_loss(of_fake, of_real)
-        if weights.style:  # the finest two layers are left out, as published
+        if weights.style:
             regions = true_map if weights.style_per_region else torch.ones_like(true_map[:, :1])
-            terms["style"] = weights.style * region_style_loss(of_fake[2:], of_real[2:], regions)
+            coarse = slice(UNSTYLED_LAYERS, None)
+            terms["style"] = weights.style * region_style_loss(of_fake[coarse], of_real[coarse], regions)
         return terms
 
     def _adversarial_terms(

@@ -17,6 +17,7 @@ from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import TrainingError
+from ..networks.spectral_norm import has_spectral_norm
 from ..progress import Progress
 from .acceleration import make_accelerator
 from .batches import Shares, load_batches
@@ -57,11 +58,18 @@ def train(
         record_run(folder, {"loop": asdict(config), **(settings or {})}, describe_circumstances(accelerator))
     ours = {"params": [*network.parameters()], "lr": config.learning_rate, "betas": config.betas}
     objective, optimizer = accelerator.prepare(trainee.train(), Adam([ours, *trainee.opponents()]))
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
+    # Batch norm's statistics are averaged too; the unit vectors of spectral norm, no longer of length 1 then, are not.
+    average = get_ema_multi_avg_fn(config.ema_decay)
+    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=not has_spectral_norm(network))
     parts: dict[str, Stateful] = {"trainee": trainee, "averaged": averaged, "optimizer": optimizer}
     if accelerator.scaler is not None:
         parts["scaler"] = accelerator.scaler
     saved = begun = _resume(folder, parts, accelerator)
+    if begun > config.steps:
+        raise TrainingError(
+            f"The run in {folder} has done {begun} steps already, more than the {config.steps} asked for. "
+            "Ask for as many or more, or choose another run folder."
+        )
     shares = Shares(
         range(begun, config.steps),
         config.batch_size,
@@ -132,7 +140,7 @@ def learning_rate_factor(step: int, config: LoopConfig) -> float:
 
 def _resume(folder: Path, parts: Mapping[str, Stateful], accelerator: Accelerator) -> int:
     """The step to go on from, the same in all processes."""
-    step = load_checkpoint(folder / CHECKPOINT, parts, accelerator.device)
+    step = load_checkpoint(folder / CHECKPOINT, parts)
     steps = cast("Tensor", accelerator.gather(torch.tensor([step], device=accelerator.device))).tolist()
     if set(steps) != {step}:
         raise TrainingError(

@@ -5,10 +5,14 @@ The paper (section 3.2) has no Dice term; with few faces and heavy degradation i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..described import described
+from ..errors import OptionError
 from ..metrics.parsing_iou import ConfusionMatrix, mean_iou
 from ..networks.parse_net import ParseNet
 from ..parsing.labels import MEASURED_REGIONS
@@ -17,7 +21,17 @@ from ..visualize import side_by_side
 from .faces import DegradedFaces, FaceSample
 from .trainee import PICTURE_ROWS, Trainee
 
-RECONSTRUCTION_WEIGHT = 0.5
+
+@dataclass(frozen=True)
+class ParserLossConfig:
+    """Weights beside the cross-entropy, which counts 1; a weight of 0 leaves the term out."""
+
+    dice: float = described(1.0, "of the Dice loss, which the paper does not have")
+    reconstruction: float = described(0.5, "of the L1 loss of the reconstructed face")
+
+    def __post_init__(self) -> None:
+        if min(self.dice, self.reconstruction) < 0:
+            raise OptionError(f"Loss weights must not be negative, got {self}.")
 
 
 def dice_loss(parse_logits: Tensor, labels: Tensor) -> Tensor:
@@ -37,8 +51,16 @@ def dice_loss(parse_logits: Tensor, labels: Tensor) -> Tensor:
 class ParserTrainee(Trainee[ParseNet]):
     """A parsing network with its data and losses."""
 
-    def __init__(self, network: ParseNet, train_faces: DegradedFaces, validation: DegradedFaces, count: int) -> None:
+    def __init__(
+        self,
+        network: ParseNet,
+        train_faces: DegradedFaces,
+        weights: ParserLossConfig,
+        validation: DegradedFaces,
+        count: int,
+    ) -> None:
         super().__init__(network, train_faces)
+        self._weights = weights
         self._validation = [validation[index] for index in range(count)]
 
     def forward(self, batch: FaceSample, step: int) -> dict[str, Tensor]:
@@ -46,8 +68,8 @@ class ParserTrainee(Trainee[ParseNet]):
         logits, image = self.network((lq * 2 - 1).to(memory_format=torch.channels_last))
         terms = {
             "cross_entropy": F.cross_entropy(logits.float(), labels),
-            "dice": dice_loss(logits.float(), labels),
-            "reconstruction_l1": RECONSTRUCTION_WEIGHT * F.l1_loss(image.float(), hq * 2 - 1),
+            "dice": self._weights.dice * dice_loss(logits.float(), labels),
+            "reconstruction_l1": self._weights.reconstruction * F.l1_loss(image.float(), hq * 2 - 1),
         }
         return {"total": torch.stack(list(terms.values())).sum(), **terms}
 

@@ -6,10 +6,11 @@ import csv
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..errors import TrainingError
 from ..imaging.files import write_whole
+from ..weights.locate import sha256_of
 
 CHECKPOINT, CONFIG, LOG, VALIDATION = "checkpoint.pt", "config.json", "log.csv", "validation.csv"
 # What may be another when a run goes on: it changes no sample and no weight that was there.
@@ -35,9 +36,20 @@ def record_run(folder: Path, settings: Mapping[str, Any], circumstances: Mapping
     write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
+def identified(setting: Any) -> Any:
+    """A setting as config.json keeps it: of a folder its place and number of files, of a file its name and hash."""
+    if isinstance(setting, list):
+        return [identified(part) for part in cast("list[Any]", setting)]
+    if not isinstance(setting, Path):
+        return setting
+    if setting.is_dir():
+        return {"folder": str(setting.resolve()), "files": sum(1 for path in setting.rglob("*") if path.is_file())}
+    return {"file": setting.name, "sha256": sha256_of(setting)} if setting.is_file() else str(setting)
+
+
 def append_row(path: Path, row: Mapping[str, float]) -> None:
     """Adds a row to a CSV file, with its header when it is new."""
-    new = not path.exists()
+    new = _is_empty(path)
     try:
         with path.open("a", newline="") as file:
             writer = csv.DictWriter(file, list(row))
@@ -54,7 +66,7 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
 
 def drop_rows_after(path: Path, step: int) -> None:
     """Removes the rows of later steps, which a run that goes on from ``step`` makes again, and a row cut off."""
-    if not path.exists():
+    if _is_empty(path):
         return
     header, *rows = path.read_bytes().splitlines(keepends=True)
     kept = [row for row in rows if row.endswith(b"\n") and int(row.split(b",")[0]) <= step]
@@ -62,6 +74,11 @@ def drop_rows_after(path: Path, step: int) -> None:
         write_whole(path, header + b"".join(kept))
     else:
         path.unlink()
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether there is no such file, or one that a full disk kept from getting its header."""
+    return not path.exists() or path.stat().st_size == 0
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from torch import Tensor
 
 from ..degradation import operations
 from ..detection.face import Face
+from ..errors import TrainingError
 from ..geometry.box import Box
 from ..parsing.labels import FaceRegion, RegionGroup
-from .face_files import list_images
+from .face_files import list_images, unreadable
 from .faces import FaceSet
+
+logger = logging.getLogger(__name__)
 
 BACKGROUND_SIDE = 1024  # backgrounds are kept in memory with this longer side
 SMALLEST_FACE_PX = 9.0  # faces below this are pasted nowhere
@@ -66,7 +70,10 @@ class Scene(NamedTuple):
 
 
 def make_cut_outs(faces: FaceSet, found: Sequence[Sequence[Face]]) -> list[CutOut]:
-    """Faces cut along their parse map, with the most central detection of each; faces without detection are left out."""
+    """Faces cut along their parse map, with the most central detection of each.
+
+    Faces without detection are left out, which is logged; TrainingError when that leaves none.
+    """
     cut_outs: list[CutOut] = []
     for image, labels, candidates in zip(faces.images, faces.labels, found, strict=True):
         if not candidates:
@@ -77,19 +84,30 @@ def make_cut_outs(faces: FaceSet, found: Sequence[Sequence[Face]]) -> list[CutOu
         alpha = Image.fromarray((labels.numpy() != 0).astype(np.uint8) * 255)
         picture.putalpha(alpha.filter(ImageFilter.MinFilter(5)).filter(ImageFilter.GaussianBlur(2)))
         cut_outs.append(CutOut(picture, face.box, face.landmarks.numpy()))
+    if not cut_outs:
+        raise TrainingError(
+            f"The teacher finds a face in none of the {len(faces)} pictures: give another, or aligned faces."
+        )
+    if len(cut_outs) < len(faces):
+        logger.warning(
+            "%d of %d faces are left out: the teacher finds none there", len(faces) - len(cut_outs), len(faces)
+        )
     return cut_outs
 
 
 def load_backgrounds(folders: Sequence[Path]) -> list[Image.Image]:
-    """All pictures of the folders, reduced to a longer side of 1024 pixels."""
+    """All pictures of the folders, reduced to a longer side of 1024 pixels; TrainingError for one that cannot be read."""
     pictures: list[Image.Image] = []
     for folder in folders:
         for path in list_images(folder):
-            with Image.open(path) as picture:
-                picture.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
-                reduced = picture.convert("RGB")
-                reduced.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
-                pictures.append(reduced)
+            try:
+                with Image.open(path) as picture:
+                    picture.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
+                    reduced = picture.convert("RGB")
+            except OSError as error:
+                raise unreadable(path, error) from error
+            reduced.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
+            pictures.append(reduced)
     return pictures
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def test_each_network_is_trained_for_each_seed_and_measured(arguments: list[str]
     assert len(table) == 2 + 1 + len(names)
     cell = next(line for line in table if line.startswith("| full |")).split("|")[2].strip()
     assert cell == f"{sum(full) / 2:.3f} ± {abs(full[0] - full[1]) / 2:.3f}"
+
+
+def test_networks_of_other_faces_are_not_taken_for_these(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--seeds", "0"]) == 0
+    shutil.copytree(FACES, tmp_path / "faces")
+    assert main([*arguments, "--seeds", "0", "--faces", str(tmp_path / "faces")]) == 1
+    assert "was begun with other settings: faces was" in capsys.readouterr().err
 
 
 def test_a_discriminator_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

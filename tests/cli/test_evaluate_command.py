@@ -89,6 +89,12 @@ def test_the_parser_is_measured_by_region(tmp_path: Path, parser_file: str) -> N
     assert main([*arguments, "--parser", parser_file, "--device", "cpu", "--out", str(tmp_path)]) == 0
     assert 0 <= summary(tmp_path)["mean_iou"] < 0.3
     assert {"left_eye", "eyes", "mean_iou_pairs_merged"} <= summary(tmp_path).keys()
+    with (tmp_path / "images.csv").open() as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["female_11", "female_23", "male_58", "male_59"]
+    content = json.loads((tmp_path / "summary.json").read_text())
+    assert content["count"] == 4
+    assert content["all_as_one"]["accuracy"] == pytest.approx(content["mean"]["accuracy"])  # of faces of one size
+    assert (tmp_path / "summary.md").read_text().startswith("| all 4 as one |")
 
 
 def test_what_is_found_in_face_free_pictures_is_extra(tmp_path: Path) -> None:
@@ -213,12 +219,13 @@ def test_help_tells_the_protocol(capsys: pytest.CaptureFixture[str]) -> None:
         (["--ms-ssim"], "torchmetrics.functional.image", "MS-SSIM needs the package torchmetrics"),
     ],
 )
-def test_missing_packages_are_named(
+def test_missing_packages_are_named_before_anything_is_measured(
     tmp_path: Path, option: list[str], module: str, words: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    results = folder_of(tmp_path / "results", {"a.png": 0.4}, side=176)
-    references = folder_of(tmp_path / "references", {"a.png": 0.5}, side=176)
+    results, references = (
+        folder_of(tmp_path / name, {"a.png": 0.4, "b.png": 0.5}, side=176) for name in ("one", "two")
+    )
     monkeypatch.setitem(sys.modules, module, None)
     assert main(["evaluate", "images", results, references, "--device", "cpu", *option]) == 1
-    assert words in capsys.readouterr().err
+    assert capsys.readouterr().err.count(words) == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 from psfr_core.cli.main import main
 from psfr_core.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.weights.loader import load_generator, load_parse_net
+from psfr_core.weights.manifest import model_file
 from psfr_core.weights.metadata import read_metadata
 
 DATA = Path(__file__).parents[1] / "data"
@@ -44,9 +46,10 @@ def test_trains_against_a_discriminator(tmp_path: Path) -> None:
     assert main([*arguments("generator", tmp_path), *options]) == 0
 
 
-def test_the_generator_is_spectrally_normalised_where_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ema_decay", ["0", "0.9"])
+def test_the_generator_is_spectrally_normalised_where_asked(tmp_path: Path, ema_decay: str) -> None:
     options = ["--style", "0", "--adversarial", "0", "--feature-matching", "0", "--modulation-channels", "4"]
-    options += ["--channels", "4", "4", "--spectral-norm", "--steps", "12", "--ema-decay", "0"]
+    options += ["--channels", "4", "4", "--spectral-norm", "--steps", "12", "--ema-decay", ema_decay]
     assert main([*arguments("generator", tmp_path), *options]) == 0
     generator = load_generator(tmp_path / "generator.safetensors")
     for convolution in (module for module in generator.modules() if isinstance(module, torch.nn.Conv2d)):
@@ -79,6 +82,46 @@ def test_trains_against_a_discriminator_on_features(tmp_path: Path, alexnet: lis
     judged = {key.split(".")[2] for key in trained if key.startswith("discriminator.")}
     assert judged == {"conv1", "conv2", "conv3"}
     assert not any("features" in key for key in trained)  # which are not trained, and large
+
+
+@pytest.mark.parametrize("option", ["--discriminator-channels", "--discriminator-scales"])
+def test_a_discriminator_on_features_has_no_options_of_one_on_pictures(
+    tmp_path: Path, alexnet: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments("generator", tmp_path), *alexnet, "--feature-discriminator", option, "4"]) == 2
+    assert "are of a discriminator on pictures" in capsys.readouterr().err
+
+
+def test_models_are_known_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = [
+        "--channels",
+        "4",
+        "4",
+        "--modulation-channels",
+        "4",
+        "--style",
+        "0",
+        "--adversarial",
+        "0",
+        "--feature-matching",
+        "0",
+    ]
+    assert main([*arguments("generator", tmp_path), *small, "--parser", "parsenet-256"]) == 0
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["settings"]["parser"] == {
+        "file": "parsenet_256.safetensors",
+        "sha256": model_file("parsenet-256").sha256,
+    }
+    assert main([*arguments("generator", tmp_path), *small, "--parser", "psfrgan-256"]) == 2
+    assert "psfrgan-256 is a generator" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", ["0", "5"])
+def test_validation_samples_are_as_many_as_there_are_faces(
+    tmp_path: Path, count: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments("parser", tmp_path), "--channels", "4", "4", "--val-count", count]) == 2
+    assert f"--val-count must be from 1 to 4, the faces of --val-faces, got {count}" in capsys.readouterr().err
 
 
 def test_the_lpips_term_needs_its_heads(tmp_path: Path, alexnet: list[str], capsys: pytest.CaptureFixture[str]) -> None:

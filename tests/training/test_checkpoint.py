@@ -5,13 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import torch
 from torch import nn
 
 from psfr_core.errors import TrainingError
 from psfr_core.training.checkpoint import load_checkpoint, save_checkpoint
-
-CPU = torch.device("cpu")
 
 
 def parts(value: float, width: int = 400) -> dict[str, nn.Module]:
@@ -22,7 +19,7 @@ def parts(value: float, width: int = 400) -> dict[str, nn.Module]:
 
 def value_in(path: Path) -> float:
     found = parts(0.0)
-    load_checkpoint(path, found, CPU)
+    load_checkpoint(path, found)
     return float(found["trainee"].get_parameter("weight").detach()[0, 0])
 
 
@@ -39,7 +36,7 @@ def largest_file(size: int) -> Generator[None]:
 
 
 def test_without_a_checkpoint_a_run_begins_at_0(tmp_path: Path) -> None:
-    assert load_checkpoint(tmp_path / "checkpoint.pt", parts(1.0), CPU) == 0
+    assert load_checkpoint(tmp_path / "checkpoint.pt", parts(1.0)) == 0
 
 
 def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path) -> None:
@@ -79,13 +76,13 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, kept: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(kept if kept > 1 else kept * len(content))])
     with pytest.raises(TrainingError, match=r"checkpoint\.pt is damaged .* or delete it to begin the run anew"):
-        load_checkpoint(path, parts(0.0), CPU)
+        load_checkpoint(path, parts(0.0))
 
 
 def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, 5, parts(1.0))
     with pytest.raises(TrainingError, match="belongs to a run of other networks"):
-        load_checkpoint(path, parts(0.0, width=8), CPU)
+        load_checkpoint(path, parts(0.0, width=8))
     with pytest.raises(TrainingError, match="it holds trainee, needed are trainee, scaler"):
-        load_checkpoint(path, {**parts(0.0), "scaler": nn.Identity()}, CPU)
+        load_checkpoint(path, {**parts(0.0), "scaler": nn.Identity()})

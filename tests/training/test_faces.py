@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,8 @@ def test_mirrored_faces_exchange_left_and_right() -> None:
 def make_pair(folder: Path, label: int = 1) -> None:
     for name in ("faces", "labels"):
         (folder / name).mkdir()
-    Image.new("RGB", (8, 8)).save(folder / "faces" / "a.png")
-    Image.fromarray(np.full((8, 8), label, np.uint8)).save(folder / "labels" / "a.png")
+    Image.new("RGB", (16, 16)).save(folder / "faces" / "a.png")
+    Image.fromarray(np.full((16, 16), label, np.uint8)).save(folder / "labels" / "a.png")
 
 
 def load(folder: Path) -> None:
@@ -103,12 +104,12 @@ def test_ffhq_is_read_as_downloaded(tmp_path: Path) -> None:
     for name in ("00000", "01001"):
         folder = tmp_path / "images1024x1024" / f"{name[:2]}000"
         folder.mkdir(parents=True)
-        Image.new("RGB", (8, 8)).save(folder / f"{name}.png")
+        Image.new("RGB", (16, 16)).save(folder / f"{name}.png")
     labels = tmp_path / "labels"  # as psfr parse writes them, in one folder and with colours beside
     labels.mkdir()
     for value, name in enumerate(("00000", "01001"), start=1):
-        Image.fromarray(np.full((8, 8), value, np.uint8)).save(labels / f"{name}.png")
-        Image.new("RGB", (8, 8), (200, 0, 0)).save(labels / f"{name}_color.png")
+        Image.fromarray(np.full((16, 16), value, np.uint8)).save(labels / f"{name}.png")
+        Image.new("RGB", (16, 16), (200, 0, 0)).save(labels / f"{name}_color.png")
     faces = load_face_set([tmp_path / "images1024x1024"], [labels], 16)
     assert faces.names == ("00000", "01001")
     assert faces.labels.flatten(1).float().mean(1).tolist() == [1, 2]
@@ -156,6 +157,67 @@ def test_large_sets_stay_on_disk_and_give_the_same_samples(monkeypatch: pytest.M
 
 def test_a_face_that_is_not_square_is_an_error(tmp_path: Path) -> None:
     make_pair(tmp_path)
-    Image.new("RGB", (8, 9)).save(tmp_path / "faces" / "a.png")
-    with pytest.raises(TrainingError, match="8 x 9 pixels, but aligned faces and their labels are square"):
+    Image.new("RGB", (16, 17)).save(tmp_path / "faces" / "a.png")
+    with pytest.raises(TrainingError, match="16 x 17 pixels, but aligned faces and their labels are square"):
         load(tmp_path)
+
+
+def test_a_face_smaller_than_the_network_is_an_error(tmp_path: Path) -> None:
+    make_pair(tmp_path)
+    with pytest.raises(TrainingError, match=r"a\.png has 16 pixels a side, but the network is trained at 32"):
+        load_face_set([tmp_path / "faces"], [tmp_path / "labels"], 32)
+
+
+def test_faces_are_read_as_elsewhere(tmp_path: Path) -> None:
+    """Turned upright, in all formats, and with 16 bit."""
+    make_pair(tmp_path)
+    upright = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    upright.rotate(180).save(tmp_path / "faces" / "a.png", exif=exif)
+    upright.save(tmp_path / "faces" / "b.bmp")
+    Image.fromarray(np.asarray(upright.convert("L")).astype(np.uint16) * 257).save(tmp_path / "faces" / "c.png")
+    for name in "bc":
+        shutil.copy(tmp_path / "labels" / "a.png", tmp_path / "labels" / f"{name}.png")
+    faces = load_face_set([tmp_path / "faces"], [tmp_path / "labels"], 16)
+    assert faces.names == ("a", "b", "c")
+    for image in faces.images:
+        assert image[0].flatten().tolist() == list(range(256))
+
+
+def test_labels_of_one_name_in_two_folders_are_an_error(tmp_path: Path) -> None:
+    make_pair(tmp_path)
+    for folder in ("one", "two"):
+        (tmp_path / "labels" / folder).mkdir()
+        shutil.copy(tmp_path / "labels" / "a.png", tmp_path / "labels" / folder)
+    load(tmp_path)  # the one at the same place
+    (tmp_path / "labels" / "a.png").unlink()
+    with pytest.raises(TrainingError, match=r"labels of .*a\.png may be .*one.a\.png or .*two.a\.png"):
+        load(tmp_path)
+
+
+def test_two_faces_of_one_name_do_not_share_labels(tmp_path: Path) -> None:
+    make_pair(tmp_path)
+    (tmp_path / "faces" / "more").mkdir()
+    shutil.copy(tmp_path / "faces" / "a.png", tmp_path / "faces" / "more")
+    with pytest.raises(TrainingError, match=r"a\.png would be the labels of both .*faces.a\.png and .*more.a\.png"):
+        load(tmp_path)
+
+
+def test_labels_inside_the_face_folder_are_no_faces(tmp_path: Path) -> None:
+    make_pair(tmp_path)
+    (tmp_path / "labels").rename(tmp_path / "faces" / "labels")
+    faces = load_face_set([tmp_path / "faces"], [tmp_path / "faces" / "labels"], 16)
+    assert faces.names == ("a",)
+    with pytest.raises(TrainingError, match="keep faces and labels apart"):
+        load_face_set([tmp_path / "faces"], [tmp_path / "faces"], 16)
+
+
+def test_large_sets_are_looked_through_before_a_face_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_pair(tmp_path)
+    monkeypatch.setattr(faces_module, "MOST_BYTES_IN_MEMORY", 0)
+    (tmp_path / "labels" / "a.png").write_bytes(b"no picture")
+    with pytest.raises(TrainingError, match=r"a\.png is needed for training and cannot be read"):
+        open_face_set([tmp_path / "faces"], [tmp_path / "labels"], 16)

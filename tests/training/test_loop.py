@@ -29,7 +29,7 @@ from psfr_core.training.config import LoopConfig, MixedPrecision
 from psfr_core.training.faces import DegradedFaces, FaceSet, load_face_set
 from psfr_core.training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers, start_from
 from psfr_core.training.loop import learning_rate_factor, train
-from psfr_core.training.parser import ParserTrainee, dice_loss
+from psfr_core.training.parser import ParserLossConfig, ParserTrainee, dice_loss
 
 DATA = Path(__file__).parents[1] / "data"
 ROOT = Path(__file__).parents[2]
@@ -216,9 +216,14 @@ def test_tensorboard_shows_curves_and_faces(faces: FaceSet, tmp_path: Path) -> N
 
 def test_parser_training_runs_in_bf16(faces: FaceSet, tmp_path: Path) -> None:
     network = ParseNet(ParseNetConfig((8,), 1))
-    trainee = ParserTrainee(network, samples(faces), samples(faces, jitter=False), 2)
+    trainee = ParserTrainee(network, samples(faces), ParserLossConfig(dice=0), samples(faces, jitter=False), 2)
     train(trainee, LoopConfig(steps=2, batch_size=2, log_every=1), tmp_path)
-    assert float(rows(tmp_path / "log.csv")[-1]["cross_entropy"]) > 0
+    last = rows(tmp_path / "log.csv")[-1]
+    assert float(last["cross_entropy"]) > 0
+    assert float(last["dice"]) == 0
+    assert float(last["total"]) == pytest.approx(
+        float(last["cross_entropy"]) + float(last["reconstruction_l1"]), rel=1e-3
+    )
     assert 0 <= float(rows(tmp_path / "validation.csv")[-1]["accuracy"]) <= 1
 
 
@@ -241,11 +246,37 @@ def test_a_loss_that_is_not_finite_stops_the_run(faces: FaceSet, tmp_path: Path)
         train(trainee, loop(2), tmp_path)
 
 
+def test_fewer_steps_than_were_done_are_refused(faces: FaceSet, tmp_path: Path) -> None:
+    train(generator_trainee(faces), loop(2), tmp_path)
+    with pytest.raises(TrainingError, match="has done 2 steps already, more than the 1 asked for"):
+        train(generator_trainee(faces), loop(1), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"style": -1}, "must not be negative"),
+        ({"discriminator_learning_rate": 0.0}, "discriminator_learning_rate must be positive, got 0.0"),
+        ({"feature_window": 0}, "at least 1 pixel, got 0"),
+        ({"feature_layers": ("conv1_2", "conv2_2")}, "beside the finest 2.*: got 2, conv1_2, conv2_2"),
+        ({"perceptual": 1.0, "feature_layers": ("a",) * 6}, "weights for 5: got 6"),
+    ],
+)
+def test_losses_that_cannot_be_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        GeneratorLossConfig(**settings)
+
+
 def test_terms_need_their_networks(faces: FaceSet) -> None:
     validation = samples(faces, jitter=False).batch(range(1))
     for weights in (GeneratorLossConfig(adversarial=0, feature_matching=0), GeneratorLossConfig(style=0)):
         with pytest.raises(OptionError, match="need a"):
             GeneratorTrainee(PsfrGenerator(GeneratorConfig((4, 4))), samples(faces), Teachers(), weights, validation)
+
+
+def test_averages_of_other_than_past_steps_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"must lie in \[0, 1\), got \(0.9, 1.0\)"):
+        loop(1, betas=(0.9, 1.0))
 
 
 @pytest.mark.parametrize("new_stages", [(4,), (5, 3)])

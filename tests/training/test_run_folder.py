@@ -56,6 +56,14 @@ def test_a_checkpoint_without_its_settings_is_refused(tmp_path: Path, content: b
         record_run(tmp_path, settings(), {})
 
 
+def test_an_empty_table_gets_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.touch()  # what a full disk leaves
+    drop_rows_after(path, 3)
+    append_row(path, {"step": 4, "total": 0.5})
+    assert path.read_text().splitlines() == ["step,total", "4,0.5"]
+
+
 def test_rows_of_later_steps_and_cut_off_rows_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     drop_rows_after(path, 3)  # no file, nothing to do

@@ -7,6 +7,7 @@ from PIL import Image
 from torch.utils.data import default_collate
 
 from psfr_core.detection.face import Face
+from psfr_core.errors import TrainingError
 from psfr_core.geometry.box import Box
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from psfr_core.training.detector import DetectorTrainee, focal_loss, make_targets
@@ -53,9 +54,13 @@ def test_landmarks_lie_on_the_faces(scenes: Scenes) -> None:
     assert brighter >= 0.9 * seen
 
 
-def test_faces_without_detection_are_left_out() -> None:
+def test_faces_without_detection_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     faces = FaceSet(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.ones(2, 8, 8, dtype=torch.uint8), ("a", "b"))
-    assert len(make_cut_outs(faces, [[], [Face(Box(1, 1, 7, 7), torch.rand(5, 2), 1.0)]])) == 1
+    with caplog.at_level("WARNING"):
+        assert len(make_cut_outs(faces, [[], [Face(Box(1, 1, 7, 7), torch.rand(5, 2), 1.0)]])) == 1
+    assert "1 of 2 faces are left out" in caplog.text
+    with pytest.raises(TrainingError, match="finds a face in none of the 2 pictures"):
+        make_cut_outs(faces, [[], []])
 
 
 def test_distractors_show_no_part_of_the_face() -> None:
