@@ -1,11 +1,12 @@
-# make demo · make bench · make test · make test-comfyui · make lint · make locales · make train-lite ·
+# make demo · make bench · make test · make test-comfyui · make lint · make locales · make train-lite · make train-paper ·
 # make ablations; each sets up .venv by itself.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# make train-lite: DATA holds faces/ and labels/ with the sets omi, faker and omi_val, and weights/ with the RetinaFace teacher,
-# the ImageNet features and LPIPS's heads for VGG-16; BACKGROUNDS is a folder of pictures without faces.
+# make train-lite, make ablations: DATA holds faces/ and labels/ with the sets omi, faker and omi_val, for the ablations celebahq too, and
+# weights/ with the RetinaFace teacher, ImageNet features of VGG-16 and AlexNet, and LPIPS's heads for both; faces are aligned as FFHQ's, labels
+# PNGs of the 19 regions as psfr parse writes them. BACKGROUNDS is a folder of pictures without faces.
 DATA ?= data
 BACKGROUNDS ?= backgrounds
 RUNS ?= runs
@@ -26,7 +27,7 @@ PIXEL_256 = $(SETS) $(PIXEL_ONLY) --channels 192 128 96 64 32 --parser $(RUNS)/p
 bench: $(VENV)/installed
 	$(BIN)/psfr benchmark --images examples/images/portrait.jpg examples/images/solvay_conference_1927.jpg $(BENCH)
 
-.PHONY: bench demo test test-comfyui lint locales train-lite ablations clean
+.PHONY: bench demo test test-comfyui lint locales train-lite train-paper ablations clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -64,7 +65,7 @@ lint: $(VENV)/installed-dev
 locales: $(VENV)/installed-dev
 	$(BIN)/pytest tests/nodes/test_names_and_strings.py --write-strings
 
-# The bundled models: about eleven hours on two CPU cores. Interrupted runs go on where they were.
+# The bundled models: about sixteen hours on two CPU cores. Interrupted runs go on where they were.
 train-lite: $(VENV)/installed-train
 	$(TRAIN) parser --out $(RUNS)/parser $(SETS) --batch-size 4 --steps 4200 --learning-rate 5e-4
 	$(TRAIN) detector --out $(RUNS)/detector $(SETS) --backgrounds $(BACKGROUNDS) --steps 4500 \
@@ -96,6 +97,24 @@ train-lite: $(VENV)/installed-train
 	$(TRAIN) generator --out $(RUNS)/generator_512 $(GENERATOR_256) $(WIDE) $(AGAINST_FEATURES) --channels 192 128 96 64 48 12 \
 		--feature-window 192 --batch-size 2 --steps 900 --seed 61 \
 		--start-from $(RUNS)/generator_256_i/generator.safetensors
+
+# The published networks, for GPUs: LAUNCH="accelerate launch --multi_gpu -m psfr_core" takes several. CELEBAMASK is CelebAMask-HQ and FFHQ a folder of
+# FFHQ's images, both as downloaded; FFHQ_LABELS are its parse maps (psfr parse --aligned), VAL holds faces/ and labels/ kept out of both.
+LAUNCH ?= $(BIN)/psfr
+CELEBAMASK ?= CelebAMask-HQ
+FFHQ ?= images1024x1024
+FFHQ_LABELS ?= ffhq_labels
+VAL ?= val
+train-paper: $(VENV)/installed-train
+	$(LAUNCH) train parser --out $(RUNS)/paper_parser --faces $(CELEBAMASK)/CelebA-HQ-img --labels $(CELEBAMASK)/CelebAMask-HQ-mask-anno \
+		--val-faces $(VAL)/faces --val-labels $(VAL)/labels --channels 64 128 256 256 256 --residual-blocks 10 \
+		--dice 0 --reconstruction 1 --steps 90000 --batch-size 8 --learning-rate 2e-4 --betas 0.9 0.999
+	$(LAUNCH) train generator --out $(RUNS)/paper_generator --faces $(FFHQ) --labels $(FFHQ_LABELS) \
+		--val-faces $(VAL)/faces --val-labels $(VAL)/labels --channels 1024 512 256 128 64 32 --modulation-channels 64 --spectral-norm \
+		--discriminator-channels 64 128 256 512 1024 --discriminator-scales 3 --parser $(RUNS)/paper_parser/parser.safetensors \
+		--pixel 10 --feature-matching 10 --style 1000 --adversarial 1 --features vgg19 \
+		--feature-layers conv1_2 conv2_2 conv3_4 conv4_4 conv5_4 --steps 262500 --batch-size 4 \
+		--learning-rate 1e-4 --discriminator-learning-rate 4e-4 --betas 0.5 0.999
 
 # What the paper's ideas are worth on a small generator: psfr_core/assets/ablations.md.
 ablations: $(VENV)/installed-train

@@ -8,7 +8,8 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 
 from ..alignment.align import align_faces
 from ..alignment.template import template_for
+from ..degradation.config import DegradationPreset
+from ..degradation.pipeline import degrade
 from ..detection.face import Face
 from ..detection.load import load_detector
 from ..detection.retinaface import RetinaFaceDetector
@@ -194,13 +197,9 @@ def _paste(scene: _Scene, setting: Setting) -> Iterator[Measurement]:
         image.clone,
         setting.repeats,
     )
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with _one_thread():
         align, copying = (lambda: align_faces(image, scene.faces, 512)), image.clone
         yield compare(f"align with 1 thread, {scene}", align, "copying the image", copying, setting.repeats)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Tensor], masked: bool) -> Work:
@@ -292,10 +291,26 @@ def loading(setting: Setting) -> Iterator[Measurement]:
 
 
 def training(setting: Setting) -> Iterator[Measurement]:
-    """A training step of the bundled generator in four forms."""
+    """A training step of the bundled generator in four forms, and how fast a worker makes samples."""
     config = load_generator(setting.generator or BUNDLED_GENERATOR).config
     lq, one_hot = (tensor.to(setting.device) for tensor in _face(config.size))
     yield from training_steps(config, lq, one_hot, setting.repeats)
+    with _one_thread():  # as workers have
+        for preset in DegradationPreset:
+            for side in (256, 512):
+                yield _degrading(preset, resize((lq[0].cpu() + 1) / 2, (side, side)), setting.repeats)
+
+
+def _degrading(preset: DegradationPreset, face: Tensor, repeats: int) -> Measurement:
+    """Samples differ much in what is done to them, so a run makes 64."""
+
+    def work() -> None:
+        for seed in range(64):
+            degrade(face, preset.config, torch.Generator().manual_seed(seed))
+
+    seconds = median(timed(work) for _ in range(repeats)) / 64
+    name = f"degrade a face of {face.shape[-1]} px, {preset.value}"
+    return Measurement(name, seconds, note=f"{1 / seconds:.0f} samples a second and worker")
 
 
 CASES: dict[str, Case] = {
@@ -307,6 +322,16 @@ CASES: dict[str, Case] = {
     "loading": loading,
     "training": training,
 }
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _face(side: int) -> tuple[Tensor, Tensor]:

@@ -37,7 +37,7 @@ class Shares:
 def load_batches(samples: Dataset[Any], shares: Shares, workers: int | None, device: torch.device) -> Iterator[Any]:
     """The batches of ``shares``, the same for any number of workers; None takes as many as suit ``device``.
 
-    Workers share the memory of ``samples``: they are forked, or get its tensors through shared memory.
+    Workers that are forked share the memory of ``samples``; others get its tensors through shared memory, and copies of the rest.
     """
     return iter(
         DataLoader(

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import argparse
 import csv
 import json
+import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,12 +13,20 @@ import torch
 from safetensors.torch import save_file
 
 from psfr_core.cli.main import main
+from psfr_core.cli.options import take_options
+from psfr_core.cli.train import add_arguments
 from psfr_core.metrics.image_features import Backbone, ImageFeatures
+from psfr_core.networks.discriminator import DiscriminatorConfig
+from psfr_core.networks.parse_net import PUBLISHED_PARSE_NET, ParseNetConfig
+from psfr_core.networks.psfr_generator import PUBLISHED_GENERATOR, GeneratorConfig
+from psfr_core.training.generator import GeneratorLossConfig
+from psfr_core.training.parser import ParserLossConfig
 from psfr_core.weights.loader import load_generator, load_parse_net
 from psfr_core.weights.manifest import model_file
 from psfr_core.weights.metadata import read_metadata
 
-DATA = Path(__file__).parents[1] / "data"
+DATA, ROOT = Path(__file__).parents[1] / "data", Path(__file__).parents[2]
+MAKE = shutil.which("make")
 
 
 def arguments(network: str, out: Path) -> list[str]:
@@ -122,6 +134,25 @@ def test_validation_samples_are_as_many_as_there_are_faces(
 ) -> None:
     assert main([*arguments("parser", tmp_path), "--channels", "4", "4", "--val-count", count]) == 2
     assert f"--val-count must be from 1 to 4, the faces of --val-faces, got {count}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(MAKE is None, reason="the recipe is in the Makefile")
+def test_the_papers_recipe_is_that_of_the_published_networks() -> None:
+    printed = subprocess.run([str(MAKE), "-n", "train-paper"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    commands = [shlex.split(line) for line in printed.replace("\\\n", "").splitlines() if " train " in line]
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    of_parser, of_generator = (parser.parse_args(command[command.index("train") + 1 :]) for command in commands)
+    assert ParseNetConfig(tuple(of_parser.channels), of_parser.residual_blocks) == PUBLISHED_PARSE_NET
+    channels = tuple(of_generator.channels)
+    assert GeneratorConfig(channels, of_generator.modulation_channels, of_generator.residual) == PUBLISHED_GENERATOR
+    assert of_generator.spectral_norm
+    scales = of_generator.discriminator_scales
+    assert DiscriminatorConfig(tuple(of_generator.discriminator_channels), scales) == DiscriminatorConfig()
+    # what is as published by default, and the layers, which are VGG-19's
+    layers = ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4")
+    assert take_options(of_generator, GeneratorLossConfig) == GeneratorLossConfig(feature_layers=layers)
+    assert take_options(of_parser, ParserLossConfig) == ParserLossConfig(dice=0, reconstruction=1)
 
 
 def test_the_lpips_term_needs_its_heads(tmp_path: Path, alexnet: list[str], capsys: pytest.CaptureFixture[str]) -> None:
