@@ -142,7 +142,7 @@ def _train_parser(args: argparse.Namespace) -> int:
     samples, validation = _samples(args, network.config.size)
     weights = take_options(args, ParserLossConfig)
     trainee = ParserTrainee(
-        _placed(network, args), samples, weights, validation, _validation_count(args, validation.face_count)
+        network.to(args.device), samples, weights, validation, _validation_count(args, validation.face_count)
     )
     return _finish(trainee, args, PARSE_NET)
 
@@ -161,7 +161,7 @@ def _train_generator(args: argparse.Namespace) -> int:
     weights = take_options(args, GeneratorLossConfig)
     samples, validation = _samples(args, network.config.size)
     trainee = GeneratorTrainee(
-        _placed(network, args),
+        network.to(args.device),
         samples,
         _teachers(args, weights),
         weights,
@@ -187,7 +187,7 @@ def _train_detector(args: argparse.Namespace) -> int:
         return Scenes(cut_outs, make_distractors(of), backgrounds, side=args.side, seed=seed)
 
     trainee = DetectorTrainee(
-        _placed(network, args), scenes(faces, args.seed), scenes(validation, VALIDATION_SEED), _validation_count(args)
+        network.to(args.device), scenes(faces, args.seed), scenes(validation, VALIDATION_SEED), _validation_count(args)
     )
     return _finish(trainee, args, COMPACT_FACE_NET)
 
@@ -268,7 +268,7 @@ def _discriminator(
     on_pictures: dict[str, Any] = {"channels": channels and tuple(channels), "scales": args.discriminator_scales}
     if not args.feature_discriminator:
         config = DiscriminatorConfig(**{name: value for name, value in on_pictures.items() if value is not None})
-        return _placed(add_spectral_norm(Discriminator(config)), args)
+        return add_spectral_norm(Discriminator(config)).to(args.device)
     if any(value is not None for value in on_pictures.values()):
         raise OptionError(
             "--discriminator-channels and --discriminator-scales are of a discriminator on pictures: leave them out, or "
@@ -276,7 +276,8 @@ def _discriminator(
         )
     if features is None:
         raise OptionError("--feature-discriminator judges what a feature network sees: give --features.")
-    return _placed(FeatureDiscriminator({layer: features.channels[layer] for layer in weights.feature_layers}), args)
+    layers = {layer: features.channels[layer] for layer in weights.feature_layers}
+    return FeatureDiscriminator(layers).to(args.device)
 
 
 def _copy_weights(source: nn.Module, target: nn.Module) -> None:
@@ -287,11 +288,6 @@ def _copy_weights(source: nn.Module, target: nn.Module) -> None:
             f"The network of --start-from ({getattr(source, 'config', type(source).__name__)}) is not the one to be trained "
             f"({target.config}). Give its channels."
         ) from error
-
-
-def _placed(network: N, args: argparse.Namespace) -> N:
-    network.to(args.device)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _frozen(network: N, args: argparse.Namespace) -> N:

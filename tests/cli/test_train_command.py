@@ -138,7 +138,9 @@ def test_validation_samples_are_as_many_as_there_are_faces(
 
 @pytest.mark.skipif(MAKE is None, reason="the recipe is in the Makefile")
 def test_the_papers_recipe_is_that_of_the_published_networks() -> None:
-    printed = subprocess.run([str(MAKE), "-n", "train-paper"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(  # noqa: S603
+        [str(MAKE), "-n", "train-paper"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     commands = [shlex.split(line) for line in printed.replace("\\\n", "").splitlines() if " train " in line]
     parser = argparse.ArgumentParser()
     add_arguments(parser)
