@@ -204,7 +204,10 @@ def test_progress_counts_parsed_and_restored_faces_of_each_frame(
     assert shown == [0, 500, 1000, 1000, 2000, 2500, 3000]
 
 
-@pytest.mark.parametrize("node_id", ["PSFR_DetectFaces", "PSFR_AlignFaces", "PSFR_PasteFacesBack", "PSFR_DegradeImage"])
+@pytest.mark.parametrize(
+    "node_id",
+    ["PSFR_DetectFaces", "PSFR_AlignFaces", "PSFR_PasteFacesBack", "PSFR_DegradeImage", "PSFR_CompareImages"],
+)
 def test_cancel_stops_every_step_at_the_next_frame(
     run: Run, models: dict[str, Any], portrait: Tensor, host: Host, node_id: str
 ) -> None:
@@ -215,6 +218,7 @@ def test_cancel_stops_every_step_at_the_next_frame(
         "PSFR_AlignFaces": {"faces": faces},
         "PSFR_PasteFacesBack": {"faces": faces, "crops": batch},
         "PSFR_DegradeImage": {},
+        "PSFR_CompareImages": {"reference": batch},
     }[node_id]
     shown = host("comfy.utils").shown
     shown.clear()
