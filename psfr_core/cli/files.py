@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..errors import OptionError, PsfrError
-from ..imaging.io import READABLE_SUFFIXES, WRITABLE_SUFFIXES, find_images
+from ..imaging.io import LOSSLESS_SUFFIXES, READABLE_SUFFIXES, WRITABLE_SUFFIXES, find_images
 from .progress import progress_bar, report
 
 Written = Callable[[Path], Iterable[Path]]  # every file a command writes for one target
@@ -17,14 +17,14 @@ def plan_outputs(
 ) -> dict[Path, Path]:
     """Where the result of each input image goes: into the folder ``output``, or to the file ``output`` for a single image.
 
-    ``suffix`` replaces the suffix of the inputs. Raises OptionError when two results would have one name, when a result
-    would overwrite an input, or when ``output`` names a file that it cannot be.
+    ``suffix`` replaces the suffix of the inputs; without it all but lossless ones become PNG. Raises OptionError when two
+    results would have one name, when a result would overwrite an input, or when ``output`` names a file that it cannot be.
     """
     sources = find_images(list(inputs))
     if _looks_like_file(output):
         plan = {sources[0]: _checked_file(output, len(sources), suffix)}
     else:
-        plan = {source: output / source.with_suffix(suffix or _writable(source.suffix)).name for source in sources}
+        plan = {source: output / source.with_suffix(suffix or _lossless(source.suffix)).name for source in sources}
     taken: dict[Path, Path] = {}
     for source, target in plan.items():
         for path in written(target):
@@ -72,5 +72,5 @@ def _checked_file(output: Path, count: int, suffix: str | None) -> Path:
     return output
 
 
-def _writable(suffix: str) -> str:
-    return suffix if suffix.lower() in WRITABLE_SUFFIXES else ".png"
+def _lossless(suffix: str) -> str:
+    return suffix if suffix.lower() in LOSSLESS_SUFFIXES else ".png"

@@ -22,6 +22,16 @@ def test_results_keep_their_names_in_the_folder(tmp_path: Path) -> None:
     assert plan_outputs([a], tmp_path / "out", ".webp")[Path(a)] == tmp_path / "out" / "a.webp"
 
 
+@pytest.mark.parametrize(
+    ("name", "result"), [("a.jpg", "a.png"), ("a.JPEG", "a.png"), ("a.PNG", "a.PNG"), ("a.webp", "a.webp")]
+)
+def test_results_lose_nothing_unless_that_is_asked_for(tmp_path: Path, name: str, result: str) -> None:
+    a = picture(tmp_path / name)
+    assert plan_outputs([a], tmp_path / "out")[Path(a)] == tmp_path / "out" / result
+    assert plan_outputs([a], tmp_path / "out", ".jpg")[Path(a)] == tmp_path / "out" / "a.jpg"
+    assert plan_outputs([a], tmp_path / "b.jpg")[Path(a)] == tmp_path / "b.jpg"
+
+
 def test_one_image_may_name_its_file(tmp_path: Path) -> None:
     a = picture(tmp_path / "a.png")
     assert plan_outputs([a], tmp_path / "b.jpg") == {Path(a): tmp_path / "b.jpg"}
