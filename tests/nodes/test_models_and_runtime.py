@@ -254,6 +254,8 @@ def test_cancel_stops_before_the_next_face(
         torch.cuda.OutOfMemoryError("CUDA out of memory."),
         RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("[enforce fail] data. DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+        MemoryError("Unable to allocate 9 bytes: there is no memory left"),
     ],
 )
 def test_out_of_memory_halves_the_batch_and_then_tells(
