@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..batches import check_batch_size, usual_batch_size
 from ..checks import check_float, check_shape
+from ..imaging.resize import interpolate
 from ..networks.parse_net import ParseNet
 from ..progress import Progress
 from .parse_map import ParseMap
@@ -49,7 +49,7 @@ def region_scores(crops: Tensor, parse_net: ParseNet) -> Tensor:
 def _resized(images: Tensor, side: int) -> Tensor:
     if images.shape[-1] == side:
         return images
-    return F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
+    return interpolate(images, (side, side), "bilinear")
 
 
 @contextmanager
