@@ -154,7 +154,7 @@ def _detect(
 
     with on_device(hosted):
         for batch in frames.split(batch_limit()):
-            found += search(torch.stack([to_rgb(frame).clamp(0, 1) for frame in batch]))
+            found += search(torch.stack([to_rgb(frame) for frame in batch]))
             steps(len(found), steps.total)
     return found
 

@@ -217,8 +217,14 @@ def test_what_does_not_belong_together_is_named(
         run(node_id, **(given | changes))
 
 
-def test_a_broken_picture_is_an_error_and_not_a_result(run: Run, models: dict[str, Any], pack: Any) -> None:
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_broken_picture_is_an_error_and_not_a_result(
+    run: Run, models: dict[str, Any], pack: Any, value: float
+) -> None:
     image = torch.rand(1, 64, 64, 3)
-    image[0, 3, 3, 1] = torch.nan
-    with pytest.raises(pack("psfr_core.errors").InputError, match="finite numbers"):
+    image[0, 3, 3, 1] = value
+    error = pack("psfr_core.errors").InputError
+    with pytest.raises(error, match="finite numbers"):
         run("PSFR_RestoreFacesInImage", image=image, **models)
+    with pytest.raises(error, match="finite numbers"):
+        run("PSFR_DetectFaces", image=image, detector=models["detector"])
