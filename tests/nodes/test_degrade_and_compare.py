@@ -96,3 +96,16 @@ def test_examples_are_those_in_the_folder(run: Run, pack: Any) -> None:
     assert image.shape[-1] == 3  # the file is grey
     with pytest.raises(pack("psfr_core.errors").ImageFileError, match="Choose one of portrait.jpg"):
         run("PSFR_LoadExampleImage", picture="../before_after.jpg")
+
+
+def test_without_the_examples_only_their_node_fails(
+    nodes: dict[str, Any], run: Run, pack: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    usual = nodes["PSFR_LoadExampleImage"].define_schema().inputs[0].default
+    monkeypatch.setattr(pack("nodes.example_image"), "_FOLDER", tmp_path)
+    picture = nodes["PSFR_LoadExampleImage"].define_schema().inputs[0]
+    assert (picture.options, picture.default) == ([usual], usual)
+    with pytest.raises(
+        pack("psfr_core.errors").ImageFileError, match="gone from .*Install it again, or use Load Image"
+    ):
+        run("PSFR_LoadExampleImage")
