@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 from collections.abc import Callable
@@ -124,6 +125,34 @@ def test_a_loader_runs_again_only_for_another_file(nodes: dict[str, Any], host: 
     assert node.fingerprint_inputs(**chosen) != first
     bundled = node.fingerprint_inputs(**(chosen | {"preset": "bundled 256"}))
     assert "g.safetensors" not in bundled
+
+
+def test_what_comes_from_another_node_does_not_make_a_loader_run_again(nodes: dict[str, Any], host: Host) -> None:
+    """ComfyUI gives None for it, and runs a node again whose fingerprint_inputs raises."""
+    put(host, "psfrgan/g.safetensors")
+    node, linked = nodes["PSFR_LoadModels"], {"generator": None, "parser": None, "detector": None}
+    nothing = node.fingerprint_inputs(preset=None, generator="g.safetensors", parser=None, detector=None)
+    assert nothing == node.fingerprint_inputs(preset="custom", **linked) == ""
+    assert "g.safetensors" in node.fingerprint_inputs(**(linked | {"preset": "custom", "generator": "g.safetensors"}))
+    assert nodes["PSFR_LoadGenerator"].fingerprint_inputs(generator=None) == ""
+    assert nodes["PSFR_CompareImages"].fingerprint_inputs(lpips_features=None, lpips_heads="none") == ""
+
+
+@pytest.mark.parametrize(
+    ("node_id", "names"),
+    [
+        ("PSFR_LoadModels", ["generator", "parser", "detector"]),
+        ("PSFR_LoadGenerator", ["generator"]),
+        ("PSFR_LoadFaceParser", ["parser"]),
+        ("PSFR_LoadFaceDetector", ["detector"]),
+    ],
+)
+def test_names_that_are_in_no_list_reach_the_loader(nodes: dict[str, Any], node_id: str, names: list[str]) -> None:
+    """ComfyUI leaves those inputs unchecked that validate_inputs names, and gives it no argument for linked ones."""
+    validate = nodes[node_id].validate_inputs
+    assert inspect.getfullargspec(validate).args == ["cls", *names]
+    assert validate(**dict.fromkeys(names, "parsing_parsenet.pth")) is True
+    assert validate() is True
 
 
 def test_networks_are_counted_with_room_for_a_batch(
