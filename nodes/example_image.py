@@ -22,7 +22,7 @@ class PSFR_LoadExampleImage(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        names = _names() or [_USUAL]  # a list without a choice would keep all nodes of the pack from loading
+        names = _names() or [_USUAL]  # an error here would keep all nodes of the pack from loading
         return io.Schema(
             node_id="PSFR_LoadExampleImage",
             display_name="Load Example Image (PSFR-GAN)",

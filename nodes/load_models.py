@@ -23,7 +23,7 @@ from .runtime import HostedNetwork, Precision
 from .schema import CATEGORY, choice, extras
 from .types import DetectorSocket, GeneratorSocket, ParserSocket
 
-N = TypeVar("N", str, str | None)
+Name = TypeVar("Name", str, str | None)
 
 CUSTOM = "custom"
 _DETECTION_SIDE = (
@@ -177,7 +177,7 @@ class PSFR_LoadFaceDetector(io.ComfyNode):
         return io.NodeOutput(_detector(need_model(detector, ModelKind.DETECTOR, may_download=download)))
 
 
-def _named(preset: str, generator: N, parser: N, detector: N) -> dict[ModelKind, N | str]:
+def _named(preset: str, generator: Name, parser: Name, detector: Name) -> dict[ModelKind, Name | str]:
     if preset == CUSTOM:
         return {ModelKind.GENERATOR: generator, ModelKind.PARSER: parser, ModelKind.DETECTOR: detector}
     return {kind: choice(ModelPreset, preset).model_of(kind) for kind in ModelKind}
