@@ -10,13 +10,15 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..psfr_core.errors import InputError, ModelNotFoundError, OptionError
+from ..psfr_core.imaging.channels import to_rgb
 from ..psfr_core.metrics.lpips import Lpips, load_lpips
 from ..psfr_core.metrics.psnr import psnr
 from ..psfr_core.metrics.ssim import ssim
 from ..psfr_core.visualize import difference_picture
-from .images import to_image, to_rgb_batch
+from .images import blank_image, to_frames
 from .model_folders import OWN_FOLDER, find_weight_file, fingerprint, weight_files
 from .previews import preview
+from .runtime import Steps
 from .schema import CATEGORY, extras, shows_preview
 
 NO_FILE = "none"
@@ -58,37 +60,43 @@ class PSFR_CompareImages(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, lpips_features: str = NO_FILE, lpips_heads: str = NO_FILE, **_: object) -> str:
-        return fingerprint(*(find_weight_file(name, (OWN_FOLDER,)) for name in (lpips_features, lpips_heads)))
+    def fingerprint_inputs(cls, lpips_features: str | None = None, lpips_heads: str | None = None, **_: object) -> str:
+        known = [name for name in (lpips_features, lpips_heads) if name is not None]  # others come from another node
+        return fingerprint(*(find_weight_file(name, (OWN_FOLDER,)) for name in known))
 
     @classmethod
     def execute(
         cls, image: Tensor, reference: Tensor, gain: float, lpips_features: str, lpips_heads: str
     ) -> io.NodeOutput:
-        images, references = to_rgb_batch(image).clamp(0, 1), to_rgb_batch(reference).clamp(0, 1)
-        if len(references) not in (1, len(images)):
-            raise InputError(f"There are {len(references)} references for {len(images)} images: give one, or one each.")
-        references = references.expand(len(images), -1, -1, -1)
+        frames, references = to_frames(image), to_frames(reference)
+        if len(references) not in (1, len(frames)):
+            raise InputError(f"There are {len(references)} references for {len(frames)} images: give one, or one each.")
         lpips = _lpips(lpips_features, lpips_heads)
-        values = {
-            "PSNR": float(psnr(images, references).mean()),
-            "SSIM": float(ssim(images, references).mean()),
-            "LPIPS": float(_distances(lpips, images, references).mean()) if lpips else math.nan,
-        }
-        difference = to_image(difference_picture(images, references, gain))
-        report = _report(values)
+        steps = Steps(len(frames))
+        difference = blank_image(frames)
+        measured: list[Tensor] = []
+        pairs = zip(frames, references.expand(len(frames), -1, -1, -1), to_frames(difference), strict=True)
+        for done, (frame, other, picture) in enumerate(pairs, start=1):
+            pair = (to_rgb(frame).clamp(0, 1)[None], to_rgb(other).clamp(0, 1)[None])
+            measured.append(_measure(*pair, lpips))
+            picture.copy_(difference_picture(*pair, gain)[0])
+            steps(done, steps.total)
+        means = torch.stack(measured).mean(dim=0).tolist()
+        report = _report(*means)
         shown = preview(difference).as_dict() | {"text": [report]}
-        return io.NodeOutput(report, *values.values(), difference, ui=shown)
+        return io.NodeOutput(report, *means, difference, ui=shown)
 
 
-def _report(values: dict[str, float]) -> str:
-    lpips = "not measured: choose its two files" if math.isnan(values["LPIPS"]) else f"{values['LPIPS']:.4f}"
-    return f"PSNR {values['PSNR']:.2f} dB\nSSIM {values['SSIM']:.4f}\nLPIPS {lpips}"
+@torch.no_grad()
+def _measure(image: Tensor, reference: Tensor, lpips: Lpips | None) -> Tensor:
+    """PSNR, SSIM and LPIPS of a batch of one, LPIPS not a number where it cannot be measured."""
+    distance = lpips(image, reference) if lpips else image.new_full((1,), math.nan)
+    return torch.cat([psnr(image, reference), ssim(image, reference), distance])
 
 
-def _distances(lpips: Lpips, images: Tensor, references: Tensor) -> Tensor:
-    with torch.no_grad():
-        return torch.cat([lpips(one[None], other[None]) for one, other in zip(images, references, strict=True)])
+def _report(psnr_db: float, similarity: float, distance: float) -> str:
+    lpips = "not measured: choose its two files" if math.isnan(distance) else f"{distance:.4f}"
+    return f"PSNR {psnr_db:.2f} dB\nSSIM {similarity:.4f}\nLPIPS {lpips}"
 
 
 def _lpips(features: str, heads: str) -> Lpips | None:

@@ -13,7 +13,7 @@ from ..psfr_core.degradation.config import LIMITS, MOST_PASSES, DegradationConfi
 from ..psfr_core.degradation.pipeline import apply_degradation, sample_degradation
 from ..psfr_core.geometry.box import Size
 from ..psfr_core.imaging.channels import split_alpha
-from .images import to_frames, to_image
+from .images import blank_image, to_frames
 from .previews import preview
 from .runtime import Steps
 from .schema import CATEGORY, extras, shows_preview
@@ -64,19 +64,18 @@ class PSFR_DegradeImage(io.ComfyNode):
         config = options or DegradationConfig()
         frames = to_frames(image)
         steps = Steps(len(frames))
-        degraded: list[Tensor] = []
-        targets: list[Tensor] = []
+        channels = 3 + len(split_alpha(frames[0])[1])
+        degraded, target = blank_image(frames, channels), blank_image(frames, channels)
         descriptions: list[str] = []
-        for index, frame in enumerate(frames):
-            hq, alpha = split_alpha(frame.cpu().float())
-            drawn = sample_degradation(config, min(Size.of(hq)), torch.Generator().manual_seed(seed + index))
-            pair = apply_degradation(hq.clamp(0, 1), drawn)
-            degraded.append(torch.cat([pair.lq, alpha]))
-            targets.append(torch.cat([pair.hq, alpha]))
+        for index, (frame, lq, hq) in enumerate(zip(frames, to_frames(degraded), to_frames(target), strict=True)):
+            colours, alpha = split_alpha(frame.cpu().float())
+            drawn = sample_degradation(config, min(Size.of(colours)), torch.Generator().manual_seed(seed + index))
+            pair = apply_degradation(colours.clamp(0, 1), drawn)
+            lq.copy_(torch.cat([pair.lq, alpha]))
+            hq.copy_(torch.cat([pair.hq, alpha]))
             descriptions.append(str(drawn))
             steps(index + 1, steps.total)
-        batch = to_image(degraded)
-        return io.NodeOutput(batch, to_image(targets), "\n".join(descriptions), ui=preview(batch))
+        return io.NodeOutput(degraded, target, "\n".join(descriptions), ui=preview(degraded))
 
 
 class PSFR_DegradationOptions(io.ComfyNode):

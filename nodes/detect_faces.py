@@ -18,7 +18,7 @@ from ..psfr_core.imaging.channels import to_rgb
 from ..psfr_core.restoration.options import NoFace
 from ..psfr_core.visualize import draw_faces
 from .found_faces import FoundFaces
-from .images import masks_of_frames, to_frames, to_image
+from .images import blank_image, masks_of_frames, to_frames
 from .inputs import (
     confidence_input,
     detector_input,
@@ -94,7 +94,7 @@ class PSFR_DetectFaces(io.ComfyNode):
         ]
         faces = FoundFaces.of(chosen, frames)
         check_face_count(faces.count, choice(NoFace, no_face))
-        overlay = to_image(_draw(frames, faces, steps))
+        overlay = _draw(frames, faces, steps)
         shown = overlay[faces.picture_frame : faces.picture_frame + 1]
         return io.NodeOutput(faces, _bounding_boxes(faces), faces.count, overlay, ui=preview(shown))
 
@@ -154,17 +154,18 @@ def _detect(
 
     with on_device(hosted):
         for batch in frames.split(batch_limit()):
-            found += search(torch.stack([to_rgb(frame).clamp(0, 1) for frame in batch]))
+            found += search(torch.stack([to_rgb(frame) for frame in batch]))
             steps(len(found), steps.total)
     return found
 
 
-def _draw(frames: Tensor, faces: FoundFaces, steps: Steps) -> list[Tensor]:
-    drawn: list[Tensor] = []
-    for frame, found in zip(frames, faces.frames, strict=True):
-        drawn.append(draw_faces(to_rgb(frame).clamp(0, 1), found))
-        steps(len(frames) + len(drawn), steps.total)
-    return drawn
+def _draw(frames: Tensor, faces: FoundFaces, steps: Steps) -> Tensor:
+    overlay = blank_image(frames)
+    pictures = zip(to_frames(overlay), frames, faces.frames, strict=True)
+    for done, (picture, frame, found) in enumerate(pictures, start=len(frames) + 1):
+        picture.copy_(draw_faces(to_rgb(frame).clamp(0, 1), found))
+        steps(done, steps.total)
+    return overlay
 
 
 def _bounding_boxes(faces: FoundFaces) -> list[list[dict[str, float | str]]]:

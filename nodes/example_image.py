@@ -14,6 +14,7 @@ from .previews import preview
 from .schema import CATEGORY, shows_preview
 
 _FOLDER = Path(__file__).parent.parent / "examples" / "images"
+_USUAL = "portrait.jpg"
 
 
 class PSFR_LoadExampleImage(io.ComfyNode):
@@ -21,7 +22,7 @@ class PSFR_LoadExampleImage(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        names = _names()
+        names = _names() or [_USUAL]  # an error here would keep all nodes of the pack from loading
         return io.Schema(
             node_id="PSFR_LoadExampleImage",
             display_name="Load Example Image (PSFR-GAN)",
@@ -37,8 +38,13 @@ class PSFR_LoadExampleImage(io.ComfyNode):
 
     @classmethod
     def execute(cls, picture: str) -> io.NodeOutput:
-        if picture not in _names():
-            raise ImageFileError(f"This pack has no picture {picture!r}. Choose one of {', '.join(_names())}.")
+        names = _names()
+        if not names:
+            raise ImageFileError(
+                f"The pictures of this pack are gone from {_FOLDER}. Install it again, or use Load Image."
+            )
+        if picture not in names:
+            raise ImageFileError(f"This pack has no picture {picture!r}. Choose one of {', '.join(names)}.")
         image = to_image(to_rgb(read_image(_FOLDER / picture).pixels)[None])
         return io.NodeOutput(image, ui=preview(image))
 

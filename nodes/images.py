@@ -31,6 +31,11 @@ def to_image(frames: Tensor | Sequence[Tensor]) -> Tensor:
     return torch.stack([frame.movedim(0, -1) for frame in frames])
 
 
+def blank_image(frames: Tensor, channels: int = 3) -> Tensor:
+    """A float32 IMAGE for pictures of these frames, to be written one by one: no list of them is held beside it."""
+    return frames.new_empty((len(frames), *frames.shape[2:], channels), dtype=torch.float32)
+
+
 def to_mask(masks: Sequence[Tensor] | Tensor) -> Tensor:
     """A MASK from masks (1, H, W), one for each frame."""
     return torch.cat(list(masks))

@@ -1,8 +1,14 @@
-"""Loaders of the generator, the parsing network and the detector."""
+"""Loaders of the generator, the parsing network and the detector.
+
+Their validate_inputs take the check of file names from ComfyUI, which knows only those in the lists: a name may belong to a
+model that lies under another name, and where there is none, execute says how to get it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from comfy_api.latest import io
 from torch import nn
@@ -16,6 +22,8 @@ from .model_folders import find_model, fingerprint, model_choices, need_model, n
 from .runtime import HostedNetwork, Precision
 from .schema import CATEGORY, choice, extras
 from .types import DetectorSocket, GeneratorSocket, ParserSocket
+
+Name = TypeVar("Name", str, str | None)
 
 CUSTOM = "custom"
 _DETECTION_SIDE = (
@@ -57,11 +65,21 @@ class PSFR_LoadModels(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(
+        cls, generator: str | None = None, parser: str | None = None, detector: str | None = None
+    ) -> bool:
+        return True
+
+    @classmethod
     def fingerprint_inputs(
-        cls, preset: str = "", generator: str = "", parser: str = "", detector: str = "", **_: object
+        cls,
+        preset: str | None = None,
+        generator: str | None = None,
+        parser: str | None = None,
+        detector: str | None = None,
+        **_: object,
     ) -> str:
-        names = _named(preset, generator, parser, detector)
-        return fingerprint(*(find_model(name, kind) for kind, name in names.items()))
+        return _fingerprint({} if preset is None else _named(preset, generator, parser, detector))
 
     @classmethod
     def execute(
@@ -91,8 +109,12 @@ class PSFR_LoadGenerator(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, generator: str = "", **_: object) -> str:
-        return fingerprint(find_model(generator, ModelKind.GENERATOR))
+    def validate_inputs(cls, generator: str | None = None) -> bool:
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, generator: str | None = None, **_: object) -> str:
+        return _fingerprint({ModelKind.GENERATOR: generator})
 
     @classmethod
     def execute(cls, generator: str, precision: str, download: bool) -> io.NodeOutput:
@@ -115,8 +137,12 @@ class PSFR_LoadFaceParser(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, parser: str = "", **_: object) -> str:
-        return fingerprint(find_model(parser, ModelKind.PARSER))
+    def validate_inputs(cls, parser: str | None = None) -> bool:
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, parser: str | None = None, **_: object) -> str:
+        return _fingerprint({ModelKind.PARSER: parser})
 
     @classmethod
     def execute(cls, parser: str, precision: str, download: bool) -> io.NodeOutput:
@@ -139,18 +165,27 @@ class PSFR_LoadFaceDetector(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, detector: str = "", **_: object) -> str:
-        return fingerprint(find_model(detector, ModelKind.DETECTOR))
+    def validate_inputs(cls, detector: str | None = None) -> bool:
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, detector: str | None = None, **_: object) -> str:
+        return _fingerprint({ModelKind.DETECTOR: detector})
 
     @classmethod
     def execute(cls, detector: str, download: bool) -> io.NodeOutput:
         return io.NodeOutput(_detector(need_model(detector, ModelKind.DETECTOR, may_download=download)))
 
 
-def _named(preset: str, generator: str, parser: str, detector: str) -> dict[ModelKind, str]:
+def _named(preset: str, generator: Name, parser: Name, detector: Name) -> dict[ModelKind, Name | str]:
     if preset == CUSTOM:
         return {ModelKind.GENERATOR: generator, ModelKind.PARSER: parser, ModelKind.DETECTOR: detector}
     return {kind: choice(ModelPreset, preset).model_of(kind) for kind in ModelKind}
+
+
+def _fingerprint(names: Mapping[ModelKind, str | None]) -> str:
+    """Of the files behind these names; one that comes from another node is not known yet, and says nothing."""
+    return fingerprint(*(find_model(name, kind) for kind, name in names.items() if name is not None))
 
 
 def _generator(path: Path, precision: str) -> HostedNetwork[PsfrGenerator]:

@@ -1,4 +1,4 @@
-"""The model folders of ComfyUI: which are searched for which model, what is in them, and nothing outside them."""
+"""The model folders of ComfyUI: which are searched for which model, and what is in them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def weight_files(*folders: str) -> list[str]:
 
 
 def find_model(name: str, kind: ModelKind) -> Path | None:
-    """The file of a known model or of a name from ``model_choices``; None when there is none inside the folders."""
+    """The file of a known model or of a name from ``model_choices``, None when there is none.
+
+    It lies inside the folders; that of a known model also in this pack or where the command line keeps its downloads.
+    """
     found = None if is_model_name(name) else find_weight_file(name, FOLDERS[kind])
     entry = _known(name)
     return find_model_file(entry, _paths(FOLDERS[kind])) if found is None and entry else found

@@ -18,7 +18,7 @@ from ..psfr_core.restoration.models import RestorationModels
 from ..psfr_core.restoration.options import NoFace, RestoreOptions
 from ..psfr_core.restoration.restore import RestorationResult, restore_image
 from .detect_faces import check_face_count
-from .images import masks_of_frames, to_frames, to_image, to_mask
+from .images import masks_of_frames, to_frames, to_mask
 from .inputs import (
     color_match_input,
     confidence_input,
@@ -104,7 +104,8 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         models = RestorationModels(
             generator.network, parser.network, make_detector(detector.network, settings.detection)
         )
-        frames = to_frames(image)
+        restored = image.clone()
+        frames = to_frames(restored)
         progress = steps_of_frames(len(frames))
 
         def restore(index: int, frame: Tensor, frame_mask: Tensor | None) -> RestorationResult:
@@ -115,15 +116,16 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
                 )
             )
 
+        changed: list[Tensor] = []
+        count = 0
         with on_device(generator, parser, detector):
-            results = [
-                restore(index, frame, frame_mask)
-                for index, (frame, frame_mask) in enumerate(zip(frames, masks_of_frames(mask, frames), strict=True))
-            ]
-        count = sum(len(result.faces) for result in results)
+            for index, (frame, frame_mask) in enumerate(zip(frames, masks_of_frames(mask, frames), strict=True)):
+                result = restore(index, frame, frame_mask)
+                frame.copy_(result.image)
+                changed.append(result.mask)
+                count += len(result.faces)
         check_face_count(count, settings.restoration.no_face)
-        restored = to_image([result.image for result in results])
-        return io.NodeOutput(restored, to_mask([result.mask for result in results]), count, ui=preview(restored))
+        return io.NodeOutput(restored, to_mask(changed), count, ui=preview(restored))
 
 
 class PSFR_RestoreOptions(io.ComfyNode):

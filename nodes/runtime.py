@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from ..psfr_core.batches import usual_batch_size
+from ..psfr_core.errors import is_out_of_memory
 from ..psfr_core.networks.inference.optimize import fastest_dtype, optimize_for_inference
 from ..psfr_core.progress import Progress
 
@@ -144,7 +145,4 @@ def _is_on(network: nn.Module, device: torch.device) -> bool:
 
 def _is_out_of_memory(error: Exception) -> bool:
     is_oom = getattr(management, "is_oom", lambda error: isinstance(error, management.OOM_EXCEPTION))  # since 0.17
-    if is_oom(error):
-        return True
-    words = str(error).lower()  # MPS and the CPU have no type of their own for it
-    return isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)
+    return is_oom(error) or is_out_of_memory(error)

@@ -18,6 +18,8 @@ def usual_batch_size(device: torch.device) -> int:
     if device.type != "cuda":
         return _UNKNOWN
     free, _ = torch.cuda.mem_get_info(device)
+    # What PyTorch holds and does not use is free as well.
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return min(max(free // _BYTES_A_FACE, 1), _LARGEST)
 
 

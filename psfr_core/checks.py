@@ -30,6 +30,12 @@ def check_float(tensor: Tensor, name: str) -> None:
         )
 
 
+def check_finite(tensor: Tensor, name: str) -> None:
+    """Raise InputError where ``tensor`` has a number that is NaN or infinite; waits for the device that it is on."""
+    if not is_finite(tensor):
+        raise InputError(f"{name} must be finite numbers, got NaN or infinity. The step before this one has failed.")
+
+
 def is_finite(tensor: Tensor) -> bool:
     """Whether no number is NaN or infinite; no copy is made to find out."""
     return tensor.numel() == 0 or bool(torch.stack(tensor.aminmax()).isfinite().all())  # NaN is least and greatest

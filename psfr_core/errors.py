@@ -43,3 +43,15 @@ class MissingPackageError(PsfrError, ImportError):
 
 class TrainingError(PsfrError):
     """A training run cannot start or go on."""
+
+
+# What CUDA and MPS say, the CPU, and the CPU on Windows.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; for that PyTorch has a type of its own on some devices only."""
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(part in words for part in _OUT_OF_MEMORY)
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..errors import OptionError, PsfrError
-from ..imaging.io import READABLE_SUFFIXES, WRITABLE_SUFFIXES, find_images
+from ..errors import OptionError, PsfrError, is_out_of_memory
+from ..imaging.io import LOSSLESS_SUFFIXES, READABLE_SUFFIXES, WRITABLE_SUFFIXES, find_images
 from .progress import progress_bar, report
 
 Written = Callable[[Path], Iterable[Path]]  # every file a command writes for one target
@@ -17,25 +17,26 @@ def plan_outputs(
 ) -> dict[Path, Path]:
     """Where the result of each input image goes: into the folder ``output``, or to the file ``output`` for a single image.
 
-    ``suffix`` replaces the suffix of the inputs. Raises OptionError when two results would have one name, when a result
-    would overwrite an input, or when ``output`` names a file that it cannot be.
+    ``suffix`` replaces the suffix of the inputs; without it all but lossless ones become PNG. Raises OptionError when two
+    results would have one name, when a result would overwrite an input, or when ``output`` names a file that it cannot be.
     """
     sources = find_images(list(inputs))
     if _looks_like_file(output):
         plan = {sources[0]: _checked_file(output, len(sources), suffix)}
     else:
-        plan = {source: output / source.with_suffix(suffix or _writable(source.suffix)).name for source in sources}
-    taken: dict[Path, Path] = {}
+        plan = {source: output / source.with_suffix(suffix or _lossless(source.suffix)).name for source in sources}
+    taken: dict[str, Path] = {}
     for source, target in plan.items():
         for path in written(target):
             if path.exists() and any(path.samefile(other) for other in sources):
                 raise OptionError(f"{path} is an input and is not overwritten. Choose another output folder.")
-            if path.resolve() in taken:
+            name = str(path.resolve()).casefold()  # many disks make one file of names that differ in capitals
+            if name in taken:
                 raise OptionError(
-                    f"{path} would be written twice, for {taken[path.resolve()]} and for {source}. "
+                    f"{path} would be written twice, for {taken[name]} and for {source}. "
                     "Rename one, or use two output folders."
                 )
-            taken[path.resolve()] = source
+            taken[name] = source
     return plan
 
 
@@ -47,9 +48,11 @@ def for_each_image(label: str, plan: dict[Path, Path], process: Callable[[Path, 
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 process(source, target)
-            except (PsfrError, OSError) as error:
+            except Exception as error:
+                if not (isinstance(error, (PsfrError, OSError)) or is_out_of_memory(error)):
+                    raise
                 failed += 1
-                report(f"{source}: {error}")
+                report(f"{source}: {str(error) or 'there is not enough memory for it'}")
             show(done, len(plan))
     if failed:
         report(f"{failed} of {len(plan)} images failed, see above.")
@@ -72,5 +75,5 @@ def _checked_file(output: Path, count: int, suffix: str | None) -> Path:
     return output
 
 
-def _writable(suffix: str) -> str:
-    return suffix if suffix.lower() in WRITABLE_SUFFIXES else ".png"
+def _lossless(suffix: str) -> str:
+    return suffix if suffix.lower() in LOSSLESS_SUFFIXES else ".png"

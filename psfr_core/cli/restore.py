@@ -27,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT", help="folder, or a file for one image"
     )
-    parser.add_argument("--format", choices=[s[1:] for s in WRITABLE_SUFFIXES], help="default: the format of the input")
+    parser.add_argument(
+        "--format",
+        choices=[s[1:] for s in WRITABLE_SUFFIXES],
+        help="default: png, or webp for WebP images: nothing is lost",
+    )
     parser.add_argument("--compare", action="store_true", help="also write NAME_compare.png with before and after")
     parser.add_argument(
         "--indices", default="", help="faces to restore, as '0,2,4-6' in the chosen order; default: all"

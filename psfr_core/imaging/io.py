@@ -26,7 +26,8 @@ from .files import write_whole
 from .png16 import decode_png16, encode_png16, is_png16
 
 READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
-WRITABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+LOSSLESS_SUFFIXES = (".png", ".webp")
+WRITABLE_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jpg", ".jpeg")
 
 _SUFFIX_LIST = ", ".join(sorted(READABLE_SUFFIXES))
 _ORIENTATION_TAG = 0x0112
@@ -94,8 +95,8 @@ def read_image(path: str | Path) -> ImageFile:
 def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -> None:
     """Write a PNG, JPEG or WebP file, by the suffix of ``path``; the folder must exist.
 
-    Values are clamped to [0, 1] and rounded. PNG keeps 16 bit, WebP is lossless with 8 bit. JPEG cannot hold
-    transparent pixels. The file appears under its name only when it is complete.
+    Values are clamped to [0, 1] and rounded. PNG keeps 16 bit, WebP is lossless with 8 bit; that bits are lost is
+    logged. JPEG cannot hold transparent pixels. The file appears under its name only when it is complete.
     Raises ImageFileError when that is impossible.
     """
     path = Path(path)
@@ -222,6 +223,8 @@ def _encoded(path: Path, image: ImageFile, jpeg_quality: int) -> bytes:
     profile = _fitting_profile(image.icc_profile, channels)
     if suffix == ".png" and image.bit_depth == 16:
         return encode_png16(_quantized(image.pixels, 65535).astype(np.uint16), profile)
+    if image.bit_depth == 16:
+        _log.warning("%s keeps only 8 of 16 bit per channel; choose .png to keep them all", path)
     values = _quantized(image.pixels, 255).astype(np.uint8)
     picture = Image.fromarray(values[..., 0] if channels == 1 else values)
     buffer = BytesIO()

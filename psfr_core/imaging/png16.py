@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS_OF_COLOR_TYPE = {0: 1, 2: 3, 4: 2, 6: 4}  # grey, RGB, grey + alpha, RGB + alpha
 _PAETH = 4
+_BLOCK_ROWS = 64  # filtered at a time: the arithmetic takes ten times the memory of what it is done with
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
 
@@ -56,16 +57,23 @@ def encode_png16(pixels: NDArray[np.uint16], icc_profile: bytes | None) -> bytes
     """A PNG file of ``pixels`` (H, W, C) with 1 to 4 channels: grey, grey + alpha, RGB, RGB + alpha."""
     height, width, channels = pixels.shape
     color_type = {count: kind for kind, count in _CHANNELS_OF_COLOR_TYPE.items()}[channels]
-    values = pixels.astype(">u2").view(np.uint8).reshape(height, width, channels * 2)
-    padded = np.pad(values, ((1, 0), (1, 0), (0, 0))).astype(np.int16)
-    predicted = _paeth(padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1])
-    rows = (values - predicted.astype(np.uint8)).reshape(height, -1)
-    filtered = np.insert(rows, 0, _PAETH, axis=1)
     file = [SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0))]
     if icc_profile is not None:
         file.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile)))
-    file += [_chunk(b"IDAT", zlib.compress(filtered.tobytes())), _chunk(b"IEND", b"")]
+    packer = zlib.compressobj()
+    packed = [packer.compress(_filtered(pixels, top)) for top in range(0, height, _BLOCK_ROWS)]
+    file += [_chunk(b"IDAT", b"".join([*packed, packer.flush()])), _chunk(b"IEND", b"")]
     return b"".join(file)
+
+
+def _filtered(pixels: NDArray[np.uint16], top: int) -> bytes:
+    """The block of rows from ``top`` on as a file holds it: each row after the number of its filter, here always Paeth."""
+    block = pixels[max(top - 1, 0) : top + _BLOCK_ROWS].astype(">u2")
+    values = block.view(np.uint8).reshape(*block.shape[:2], -1)
+    padded = np.pad(values, ((0 if top else 1, 0), (1, 0), (0, 0))).astype(np.int16)  # zeros before the image
+    predicted = _paeth(padded[1:, :-1], padded[:-1, 1:], padded[:-1, :-1])
+    rows = (padded[1:, 1:] - predicted).astype(np.uint8)
+    return np.insert(rows.reshape(len(rows), -1), 0, _PAETH, axis=1).tobytes()
 
 
 def _header(data: bytes) -> _Header | None:

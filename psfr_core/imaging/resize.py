@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -25,8 +27,15 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
         return image
     planes = image.reshape(-1, *image.shape[-3:])
     exact = planes if planes.element_size() >= 4 else planes.float()
-    resized = F.interpolate(exact, (height, width), mode="bicubic", antialias=True, align_corners=False)
+    resized = interpolate(exact, size, "bicubic")
     return resized.to(image.dtype).reshape(*image.shape[:-2], height, width)
+
+
+def interpolate(images: Tensor, size: tuple[int, int], mode: Literal["bilinear", "bicubic"]) -> Tensor:
+    """``images`` (B, C, H, W) at ``size`` = (width, height) pixels, by a kernel that is widened when they shrink."""
+    if images.device.type == "mps":  # where PyTorch before 2.8 has no such kernels
+        return interpolate(images.cpu(), size, mode).to(images.device)
+    return F.interpolate(images, (size[1], size[0]), mode=mode, antialias=True, align_corners=False)
 
 
 def resize_within(image: Tensor, longer_side: int) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checks import check_float, check_shape
+from ..checks import check_finite, check_float, check_shape
 from ..errors import InputError
 from ..geometry.box import Size
 from .label_png import read_label_png, write_label_png
@@ -68,10 +68,11 @@ class ParseMap:
         """The map that ``to_color`` drew, from a picture (B, 3, H, W), RGB in [0, 1].
 
         Raises InputError for any other colour, unless the nearest one is wanted; a picture that was resized smoothly
-        or saved as JPEG has them.
+        or saved as JPEG has them. Values that are not finite are an InputError always.
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
+        check_finite(picture, "picture")
         if unknown is UnknownColor.NEAREST:
             return cls(_nearest_color(picture))
         codes = _color_codes((picture * 255).round().long())

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..batches import check_batch_size, usual_batch_size
-from ..checks import check_float, check_shape
+from ..checks import check_finite, check_float, check_shape, is_finite
+from ..errors import PsfrError
+from ..imaging.resize import interpolate
 from ..networks.parse_net import ParseNet
 from ..progress import Progress
 from .parse_map import ParseMap
@@ -23,16 +24,24 @@ def parse_faces(
 
     The network sees the crops at its own size and in its own precision, ``batch_size`` at a time (None: what suits its device);
     where the sizes differ its scores are resized, so that the regions' edges stay smooth. ``progress`` is called with the
-    number of faces done after each batch, and may raise to stop. Source: section 3.2 of the paper.
+    number of faces done after each batch, and may raise to stop. Raises InputError for crops of another shape or with values
+    that are not finite, PsfrError when the network gives no finite numbers. Source: section 3.2 of the paper.
     """
     check_shape(crops, "B 3 S S", "crops")
     check_float(crops, "crops")
+    check_finite(crops, "crops")
     check_batch_size(batch_size)
-    batch_size = batch_size or usual_batch_size(next(parse_net.parameters()).device)
+    weight = next(parse_net.parameters())
+    batch_size = batch_size or usual_batch_size(weight.device)
     labels: list[Tensor] = []
     with torch.no_grad(), _evaluating(parse_net):
         for start in range(0, len(crops), batch_size):
-            labels.append(ParseMap.from_logits(region_scores(crops[start : start + batch_size], parse_net)).labels)
+            parse_logits = region_scores(crops[start : start + batch_size], parse_net)
+            if not is_finite(parse_logits):
+                raise PsfrError(
+                    f"The parser gave NaN or infinite values in {weight.dtype}. Load it in float32 or bfloat16."
+                )
+            labels.append(ParseMap.from_logits(parse_logits).labels)
             if progress is not None:
                 progress(min(start + batch_size, len(crops)), len(crops))
     return ParseMap(torch.cat(labels).to(crops.device))
@@ -49,7 +58,7 @@ def region_scores(crops: Tensor, parse_net: ParseNet) -> Tensor:
 def _resized(images: Tensor, side: int) -> Tensor:
     if images.shape[-1] == side:
         return images
-    return F.interpolate(images, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
+    return interpolate(images, (side, side), "bilinear")
 
 
 @contextmanager

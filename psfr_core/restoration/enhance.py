@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..batches import check_batch_size, usual_batch_size
-from ..checks import check_float, check_shape, is_finite
+from ..checks import check_finite, check_float, check_shape, is_finite
 from ..errors import InputError, PsfrError
 from ..geometry.box import Size
 from ..imaging.resize import resize
@@ -28,8 +28,8 @@ def enhance_faces(
 
     Crops and map of another size than the generator's are resized, and the result comes back in the size of the crops. They go
     through it ``batch_size`` at a time (None: what suits its device). ``progress`` is called with the number of faces done
-    after each batch, and may raise to stop. Raises InputError for crops and maps that do not belong together, PsfrError when
-    the generator gives no finite numbers. Source: paper, section 3.1.
+    after each batch, and may raise to stop. Raises InputError for crops and maps that do not belong together and for crops with
+    values that are not finite, PsfrError when the generator gives no finite numbers. Source: paper, section 3.1.
     """
     _check_inputs(crops, parse_map)
     check_batch_size(batch_size)
@@ -60,6 +60,7 @@ def _resized(images: Tensor, side: int) -> Tensor:
 def _check_inputs(crops: Tensor, parse_map: ParseMap) -> None:
     check_shape(crops, "B 3 S S", "crops")
     check_float(crops, "crops")
+    check_finite(crops, "crops")
     check_shape(parse_map.labels, "B S S", "parse map labels")
     if len(parse_map) != len(crops):
         raise InputError(f"There are {len(crops)} crops but {len(parse_map)} parse maps: each face needs its own.")

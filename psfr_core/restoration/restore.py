@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..alignment.align import AlignedFace, align_faces
+from ..checks import check_finite
 from ..detection.face import Face
 from ..detection.selection import select_faces
 from ..errors import InputError, NoFaceError
@@ -58,14 +59,16 @@ def restore_image(
     one for each of them, replaces parsing: take both from an earlier result, edit the maps, and restore again. Where the
     result's mask is 0 the image is the same bit for bit; no face found is a normal result with the image unchanged, unless
     the options make it a NoFaceError. ``progress`` counts each face twice, parsed and restored, and may raise to stop.
-    Raises InputError for a bad image.
+    Raises InputError for a bad image, also one with a colour that is not a finite number.
     """
     options = options or RestoreOptions()
     if faces is None and parse_maps is not None:
         raise InputError("parse_maps belong to faces: give the faces they were made for as well.")
     if faces is not None and mask is not None:
         raise InputError("mask chooses among detected faces: leave it out when faces are given.")
-    colours = to_rgb(image).clamp(0, 1)
+    colours = to_rgb(image)
+    check_finite(colours, "image")
+    colours = colours.clamp(0, 1)
     if faces is None:
         found = models.detector.detect(colours[None])[0]
         faces = select_faces(found, Size.of(image), options.selection, mask)

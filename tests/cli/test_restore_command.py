@@ -61,10 +61,20 @@ def test_orientation_is_applied_and_the_profile_kept(tmp_path: Path) -> None:
     pixels = Image.fromarray(np.random.default_rng(0).integers(0, 255, (160, 120, 3), dtype=np.uint8))
     pixels.save(tmp_path / "a.jpg", exif=exif, icc_profile=profile)
     assert main(["restore", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out")]) == 0
-    with Image.open(tmp_path / "out" / "a.jpg") as after:
+    with Image.open(tmp_path / "out" / "a.png") as after:
         assert after.size == (160, 120)
         assert after.getexif().get(0x0112, 1) == 1
         assert after.info["icc_profile"] == profile
+
+
+def test_a_jpeg_changes_only_where_its_faces_are(tmp_path: Path) -> None:
+    before = picture(tmp_path / "a.jpg")
+    assert main(["restore", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out")]) == 0
+    after = read_image(tmp_path / "out" / "a.png").pixels
+    assert torch.equal(after[:, 100:], before[:, 100:])
+    assert not torch.equal(after, before)
+    assert main(["restore", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out"), "--format", "jpg"]) == 0
+    assert (tmp_path / "out" / "a.jpg").exists()
 
 
 def test_one_bad_file_does_not_stop_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,17 @@ def test_jpeg_refuses_transparent_pixels_only(tmp_path: Path) -> None:
     assert not (tmp_path / "b.jpg").exists()
 
 
+@pytest.mark.parametrize(("name", "is_lost"), [("a.png", False), ("a.webp", True), ("a.jpg", True)])
+def test_bits_that_a_format_cannot_hold_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, is_lost: bool
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        write_image(tmp_path / name, ImageFile(random_pixels(3)))
+        assert not caplog.records
+        write_image(tmp_path / name, ImageFile(random_pixels(3, 16), 16))
+    assert (f"{name} keeps only 8 of 16 bit per channel" in caplog.text) is is_lost
+
+
 @pytest.mark.parametrize("bit_depth", [8, 16])
 def test_values_are_rounded_and_clamped(tmp_path: Path, bit_depth: int) -> None:
     highest = 2**bit_depth - 1
@@ -286,7 +297,7 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_bad_targets_are_named(tmp_path: Path) -> None:
     image = ImageFile(random_pixels(3))
-    with pytest.raises(ImageFileError, match=r"cannot write \.bmp. Use one of \.png, \.jpg"):
+    with pytest.raises(ImageFileError, match=r"cannot write \.bmp. Use one of \.png, \.webp, \.jpg"):
         write_image(tmp_path / "a.bmp", image)
     with pytest.raises(ImageFileError, match="cannot write a file without suffix"):
         write_image(tmp_path / "a", image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from io import BytesIO
 
@@ -83,6 +84,26 @@ def test_written_files_are_read_by_pillow_too(channels: int) -> None:
     expected = pixels if channels == 1 else pixels // 257
     np.testing.assert_array_equal(read[..., [0, -1]] if channels == 2 else read, expected)
     np.testing.assert_array_equal(decode_png16(data), pixels)
+
+
+@pytest.mark.parametrize("height", [63, 64, 65, 130])
+def test_rows_that_are_filtered_in_blocks_fit_together(height: int) -> None:
+    pixels = np.random.default_rng(height).integers(0, 65536, (height, 5, 3)).astype(np.uint16)
+    data = encode_png16(pixels, None)
+    np.testing.assert_array_equal(decode_png16(data), pixels)
+    packed = data[data.index(b"IDAT") + 4 :]
+    assert zlib.decompressobj().decompress(packed) == filtered(pixels, np.full(height, 4))
+
+
+def test_filtering_takes_less_memory_than_the_picture() -> None:
+    pixels = np.zeros((2000, 500, 3), np.uint16)  # the file is small
+    tracemalloc.start()
+    try:
+        encode_png16(pixels, None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < pixels.nbytes
 
 
 def test_pillow_reads_the_same_from_an_interlaced_file() -> None:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+import torch.nn.functional as F
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from psfr_core.errors import InputError, OptionError
 from psfr_core.geometry.box import Size
-from psfr_core.imaging.resize import resize
+from psfr_core.imaging.resize import interpolate, resize
 
 
 @pytest.mark.parametrize("shape", [(3, 7, 5), (1, 3, 7, 5), (2, 4, 1, 7, 5)])
@@ -55,3 +60,23 @@ def test_bad_input_is_named() -> None:
         resize(torch.zeros(3, 4, 4, dtype=torch.uint8), (2, 2))
     with pytest.raises(InputError, match=r"\(\.\.\., C, H, W\)"):
         resize(torch.rand(4, 4), (2, 2))
+
+
+@pytest.mark.parametrize(
+    "resized", [lambda image: resize(image, (4, 4)), lambda image: interpolate(image, (4, 4), "bilinear")]
+)
+def test_metal_is_spared_what_it_cannot(
+    monkeypatch: pytest.MonkeyPatch, resized: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    """PyTorch before 2.8 raises NotImplementedError there."""
+    devices: list[str] = []
+    compute = F.interpolate
+
+    def watched(images: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+        devices.append(images.device.type)
+        return compute(images, *args, **options)
+
+    monkeypatch.setattr(F, "interpolate", watched)
+    with FakeTensorMode():  # tensors without numbers, of any device
+        assert resized(torch.empty(1, 3, 8, 8, device="mps")).device.type == "mps"
+    assert devices == ["cpu"]

@@ -55,10 +55,16 @@ def test_figures_and_difference(run: Run) -> None:
     assert difference[0, 3, 3].tolist() == pytest.approx([0.4, 0.0, 0.0], abs=1e-6)
 
 
-def test_one_reference_for_all_images_or_one_each(run: Run, pack: Any) -> None:
+def test_one_reference_for_all_images_or_one_each(run: Run, pack: Any, host: Callable[[str], Any]) -> None:
     images = torch.rand(3, 16, 16, 3)
     assert run("PSFR_CompareImages", image=images, reference=images).args[1] == math.inf
-    assert run("PSFR_CompareImages", image=images, reference=images[:1]).args[4].shape == (3, 16, 16, 3)
+    shown = host("comfy.utils").shown
+    shown.clear()
+    _, _, similarity, _, difference = run("PSFR_CompareImages", image=images, reference=images[:1]).args
+    assert shown == [(1, 3), (2, 3), (3, 3)]
+    assert torch.equal(difference, ((images - images[:1]).abs() * 4).clamp(0, 1))
+    each = [run("PSFR_CompareImages", image=one[None], reference=images[:1]).args[2] for one in images]
+    assert similarity == pytest.approx(sum(each) / 3, abs=1e-6)
     with pytest.raises(pack("psfr_core.errors").InputError, match="2 references for 3 images"):
         run("PSFR_CompareImages", image=images, reference=images[:2])
     with pytest.raises(pack("psfr_core.errors").InputError, match="same shape"):
@@ -90,3 +96,16 @@ def test_examples_are_those_in_the_folder(run: Run, pack: Any) -> None:
     assert image.shape[-1] == 3  # the file is grey
     with pytest.raises(pack("psfr_core.errors").ImageFileError, match="Choose one of portrait.jpg"):
         run("PSFR_LoadExampleImage", picture="../before_after.jpg")
+
+
+def test_without_the_examples_only_their_node_fails(
+    nodes: dict[str, Any], run: Run, pack: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    usual = nodes["PSFR_LoadExampleImage"].define_schema().inputs[0].default
+    monkeypatch.setattr(pack("nodes.example_image"), "_FOLDER", tmp_path)
+    picture = nodes["PSFR_LoadExampleImage"].define_schema().inputs[0]
+    assert (picture.options, picture.default) == ([usual], usual)
+    with pytest.raises(
+        pack("psfr_core.errors").ImageFileError, match="gone from .*Install it again, or use Load Image"
+    ):
+        run("PSFR_LoadExampleImage")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 from collections.abc import Callable
@@ -126,6 +127,34 @@ def test_a_loader_runs_again_only_for_another_file(nodes: dict[str, Any], host: 
     assert "g.safetensors" not in bundled
 
 
+def test_what_comes_from_another_node_does_not_make_a_loader_run_again(nodes: dict[str, Any], host: Host) -> None:
+    """ComfyUI gives None for it, and runs a node again whose fingerprint_inputs raises."""
+    put(host, "psfrgan/g.safetensors")
+    node, linked = nodes["PSFR_LoadModels"], {"generator": None, "parser": None, "detector": None}
+    nothing = node.fingerprint_inputs(preset=None, generator="g.safetensors", parser=None, detector=None)
+    assert nothing == node.fingerprint_inputs(preset="custom", **linked) == ""
+    assert "g.safetensors" in node.fingerprint_inputs(**(linked | {"preset": "custom", "generator": "g.safetensors"}))
+    assert nodes["PSFR_LoadGenerator"].fingerprint_inputs(generator=None) == ""
+    assert nodes["PSFR_CompareImages"].fingerprint_inputs(lpips_features=None, lpips_heads="none") == ""
+
+
+@pytest.mark.parametrize(
+    ("node_id", "names"),
+    [
+        ("PSFR_LoadModels", ["generator", "parser", "detector"]),
+        ("PSFR_LoadGenerator", ["generator"]),
+        ("PSFR_LoadFaceParser", ["parser"]),
+        ("PSFR_LoadFaceDetector", ["detector"]),
+    ],
+)
+def test_names_that_are_in_no_list_reach_the_loader(nodes: dict[str, Any], node_id: str, names: list[str]) -> None:
+    """ComfyUI leaves those inputs unchecked that validate_inputs names, and gives it no argument for linked ones."""
+    validate = nodes[node_id].validate_inputs
+    assert inspect.getfullargspec(validate).args == ["cls", *names]
+    assert validate(**dict.fromkeys(names, "parsing_parsenet.pth")) is True
+    assert validate() is True
+
+
 def test_networks_are_counted_with_room_for_a_batch(
     run: Run, models: dict[str, Any], portrait: Tensor, host: Host
 ) -> None:
@@ -204,7 +233,10 @@ def test_progress_counts_parsed_and_restored_faces_of_each_frame(
     assert shown == [0, 500, 1000, 1000, 2000, 2500, 3000]
 
 
-@pytest.mark.parametrize("node_id", ["PSFR_DetectFaces", "PSFR_AlignFaces", "PSFR_PasteFacesBack", "PSFR_DegradeImage"])
+@pytest.mark.parametrize(
+    "node_id",
+    ["PSFR_DetectFaces", "PSFR_AlignFaces", "PSFR_PasteFacesBack", "PSFR_DegradeImage", "PSFR_CompareImages"],
+)
 def test_cancel_stops_every_step_at_the_next_frame(
     run: Run, models: dict[str, Any], portrait: Tensor, host: Host, node_id: str
 ) -> None:
@@ -215,6 +247,7 @@ def test_cancel_stops_every_step_at_the_next_frame(
         "PSFR_AlignFaces": {"faces": faces},
         "PSFR_PasteFacesBack": {"faces": faces, "crops": batch},
         "PSFR_DegradeImage": {},
+        "PSFR_CompareImages": {"reference": batch},
     }[node_id]
     shown = host("comfy.utils").shown
     shown.clear()
@@ -250,6 +283,8 @@ def test_cancel_stops_before_the_next_face(
         torch.cuda.OutOfMemoryError("CUDA out of memory."),
         RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("[enforce fail] data. DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+        MemoryError("Unable to allocate 9 bytes: there is no memory left"),
     ],
 )
 def test_out_of_memory_halves_the_batch_and_then_tells(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,27 @@ def test_faces_of_many_frames_go_back_into_their_own(
     )
     torch.testing.assert_close(pasted[0], steps(run, models, portrait, detected[0])[0][0], atol=1e-5, rtol=0)
     assert torch.equal(pasted[1], batch[1])
+
+
+def test_crops_and_maps_of_earlier_frames_are_given_up(
+    run: Run, models: dict[str, Any], portrait: Tensor, pack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU those of a long video would fill its memory."""
+    node = pack("nodes.restore_image")
+    restore_image = node.restore_image
+    results: list[Any] = []
+    alive: list[int] = []
+
+    def watched(*args: Any, **options: Any) -> Any:
+        result = restore_image(*args, **options)
+        results.append(weakref.ref(result))
+        alive.append(sum(found() is not None for found in results))
+        return result
+
+    monkeypatch.setattr(node, "restore_image", watched)
+    run("PSFR_RestoreFacesInImage", image=portrait.repeat(4, 1, 1, 1), **models)
+    assert len(alive) == 4
+    assert max(alive) <= 2  # the one before goes when the next is there
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -195,8 +217,14 @@ def test_what_does_not_belong_together_is_named(
         run(node_id, **(given | changes))
 
 
-def test_a_broken_picture_is_an_error_and_not_a_result(run: Run, models: dict[str, Any], pack: Any) -> None:
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_broken_picture_is_an_error_and_not_a_result(
+    run: Run, models: dict[str, Any], pack: Any, value: float
+) -> None:
     image = torch.rand(1, 64, 64, 3)
-    image[0, 3, 3, 1] = torch.nan
-    with pytest.raises(pack("psfr_core.errors").InputError, match="finite numbers"):
+    image[0, 3, 3, 1] = value
+    error = pack("psfr_core.errors").InputError
+    with pytest.raises(error, match="finite numbers"):
         run("PSFR_RestoreFacesInImage", image=image, **models)
+    with pytest.raises(error, match="finite numbers"):
+        run("PSFR_DetectFaces", image=image, detector=models["detector"])

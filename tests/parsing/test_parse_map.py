@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 
@@ -218,3 +219,12 @@ def test_the_nearest_colour_can_be_taken():
     with pytest.raises(InputError, match="belongs to no face region"):
         ParseMap.from_picture(noisy)
     assert torch.equal(ParseMap.from_picture(noisy, UnknownColor.NEAREST).labels, parse_map.labels)
+
+
+@pytest.mark.parametrize("unknown", UnknownColor)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_picture_without_finite_numbers_is_no_map(value, unknown):
+    picture = random_map().to_grey()
+    picture[1, :, 2, 3] = value
+    with pytest.raises(InputError, match="picture must be finite numbers"):
+        ParseMap.from_picture(picture, unknown)

@@ -1,9 +1,10 @@
+import math
 import re
 
 import pytest
 import torch
 
-from psfr_core.errors import InputError, OptionError
+from psfr_core.errors import InputError, OptionError, PsfrError
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.parsing.parser import parse_faces
 
@@ -92,3 +93,20 @@ def test_says_what_is_wrong_with_crops(crops, words):
 def test_needs_a_batch_size():
     with pytest.raises(OptionError, match="batch_size must be at least 1, got 0"):
         parse_faces(half_red(1, 32), FakeNet(32), batch_size=0)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_crops_that_hold_no_numbers_are_refused_before_the_network_runs(value):
+    net, crops = FakeNet(32), half_red(2, 32)
+    crops[1, 2, 3, 4] = value
+    with pytest.raises(InputError, match="crops must be finite numbers, got NaN or infinity. The step before"):
+        parse_faces(crops, net)
+    assert net.given == []
+
+
+def test_a_network_that_fails_is_an_error_and_not_a_map():
+    net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).half()
+    last = list(net.parameters())[-1]
+    last.data.fill_(torch.inf)
+    with pytest.raises(PsfrError, match=r"parser gave NaN or infinite values in torch.float16. Load it in float32 or"):
+        parse_faces(half_red(1, 64), net)

@@ -80,6 +80,14 @@ def test_an_enlarged_map_restores_the_same_face(generator: PsfrGenerator) -> Non
         enhance_faces(crops, ParseMap(parse_map.labels[:, :20]), generator)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_crops_that_hold_no_numbers_are_not_the_generators_fault(generator: PsfrGenerator, value: float) -> None:
+    crops = torch.rand(2, 3, 64, 64)
+    crops[1, 0, 5, 5] = value
+    with pytest.raises(InputError, match="crops must be finite numbers"):
+        enhance_faces(crops, random_map(2, 64), generator)
+
+
 def test_a_generator_that_fails_is_an_error_and_not_a_picture(generator: PsfrGenerator) -> None:
     weights = generator.state_dict()
     generator.load_state_dict({**weights, "img_out.bias": torch.full((3,), torch.nan)})

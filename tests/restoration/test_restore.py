@@ -153,6 +153,17 @@ def test_bad_images_are_named(models: RestorationModels, image: torch.Tensor, wo
         restore_image(image, replace(models, detector=detector))
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("given", [False, True], ids=["found", "given"])
+def test_a_colour_that_is_no_number_is_an_error_wherever_faces_come_from(
+    models: RestorationModels, two_faces: list[Face], given: bool, value: float
+) -> None:
+    image = torch.rand(4, 120, 160)
+    image[1, 40, 40] = value
+    with pytest.raises(InputError, match="image must be finite numbers"):
+        restore_image(image, with_faces(models, two_faces), WHOLE_CROP, faces=two_faces if given else None)
+
+
 def test_a_mask_does_not_choose_among_given_faces(models: RestorationModels, two_faces: list[Face]) -> None:
     with pytest.raises(InputError, match="leave it out when faces are given"):
         restore_image(torch.rand(3, 64, 64), models, faces=two_faces, mask=torch.zeros(64, 64))

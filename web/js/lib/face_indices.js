@@ -24,13 +24,11 @@ export function parseIndices(text, count) {
 }
 
 /**
- * The shortest text that chooses exactly these of the faces.
+ * The shortest text that chooses exactly these numbers.
  * @param {Iterable<number>} chosen
- * @param {number} count
  */
-export function formatIndices(chosen, count) {
-  const indices = [...chosen].filter((index) => index < count).sort((a, b) => a - b);
-  if (indices.length === count) return "";
+export function formatIndices(chosen) {
+  const indices = [...chosen].sort((a, b) => a - b);
   if (indices.length === 0) return NO_FACE;
   /** @type {number[][]} */
   const runs = [];
@@ -43,15 +41,17 @@ export function formatIndices(chosen, count) {
 }
 
 /**
- * The text after a click on a face. A text that cannot be read counts as "none".
+ * The text after a click on a face: no other number changes, also none that only other images of a batch have.
+ * A text that cannot be read counts as "none", the empty one as the faces shown. What comes out is never empty, because
+ * that would choose faces of other images that nobody clicked.
  * @param {string} text
  * @param {number} index
- * @param {number} count
+ * @param {number} count how many faces the picture shows
  */
 export function toggled(text, index, count) {
-  const { chosen } = parseIndices(text, count);
+  const { chosen } = parseIndices(text, text.trim() === "" ? count : HIGHEST_INDEX + 1);
   if (!chosen.delete(index)) chosen.add(index);
-  return formatIndices(chosen, count);
+  return formatIndices(chosen);
 }
 
 /**
