@@ -43,7 +43,7 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 demo: $(VENV)/installed
-	$(BIN)/psfr restore "examples/images/*.jpg" --output demo --compare --format png
+	$(BIN)/psfr restore "examples/images/*.jpg" --output demo --compare
 	@echo "Look at demo/*_compare.png: before on the left, after on the right."
 
 test: $(VENV)/installed-dev
