@@ -66,7 +66,7 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
         size_bytes=6_777_304,
-        sha256="dc447f5c1bd68304aae009c5cd6022c047abb000a02a01e2010f06f7de482e1d",
+        sha256="d3423c11a1d366b103ec574837a67657da8b5a608b625424a995cab7385ced28",
     ),
     ModelFile(
         name="psfrgan-512-small",
