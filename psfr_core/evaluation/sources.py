@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..checks import check_shape
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import DegradedPair, degrade
 from ..errors import ImageFileError, OptionError
@@ -89,7 +90,7 @@ class ResultFolder:
 
 
 class DegradedFaces:
-    """Clean aligned faces, made square at ``size`` pixels and degraded; the seed of the n-th is ``seed`` + n."""
+    """Clean aligned faces at ``size`` pixels, and degraded; the seed of the n-th is ``seed`` + n."""
 
     def __init__(
         self, faces: Sequence[Path], size: int, seed: int, degradation: DegradationConfig | None = None
@@ -105,8 +106,10 @@ class DegradedFaces:
         self._seeds = {path: seed + index for index, path in enumerate(self.names)}
 
     def pair(self, path: Path) -> DegradedPair:
-        """The degraded and the clean face of a file, (3, S, S)."""
-        clean = resize(to_rgb(read_image(path).pixels), Size(self._size, self._size)).clamp(0, 1)
+        """The degraded and the clean face of a file, (3, S, S); InputError for a picture that is not square."""
+        pixels = to_rgb(read_image(path).pixels)
+        check_shape(pixels, "3 S S", f"{path}, a face to measure with,")
+        clean = resize(pixels, Size(self._size, self._size)).clamp(0, 1)
         return degrade(clean, self._degradation, torch.Generator().manual_seed(self._seeds[path]))
 
 

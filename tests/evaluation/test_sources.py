@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from psfr_core.errors import ImageFileError, OptionError
+from psfr_core.errors import ImageFileError, InputError, OptionError
 from psfr_core.evaluation.metric import Stage
 from psfr_core.evaluation.sources import DegradedFaces, RestoredFaces, ResultFolder
 from psfr_core.imaging.io import ImageFile, write_image
@@ -57,6 +57,15 @@ def test_seeds_belong_to_faces(tmp_path: Path) -> None:
     assert second.lq.shape == second.hq.shape == (3, 32, 32)
     assert torch.equal(faces.pair(paths[1]).lq, second.lq)  # whatever was loaded before
     assert torch.equal(later.pair(paths[1]).lq, second.lq)
+
+
+def test_a_face_that_is_not_square_is_an_error(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", ImageFile(torch.rand(3, 16, 20)))
+    faces = DegradedFaces([tmp_path / "a.png"], 16, 0)
+    with pytest.raises(
+        InputError, match=r"a.png, a face to measure with, must have the shape \(3, S, S\), got \(3, 16, 20\)"
+    ):
+        faces.pair(tmp_path / "a.png")
 
 
 def test_two_faces_never_share_a_row(tmp_path: Path) -> None:
