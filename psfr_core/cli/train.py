@@ -114,9 +114,10 @@ def run(args: argparse.Namespace) -> int:
     from ..training.acceleration import make_accelerator
     from ..training.config import LoopConfig
 
-    for name, kind in {"parser": "parser", "teacher": "detector", "start_from": args.network}.items():
+    kinds = {"parser": ModelKind.PARSER, "teacher": ModelKind.DETECTOR, "start_from": ModelKind(args.network)}
+    for name, kind in kinds.items():
         if getattr(args, name, None):
-            setattr(args, name, locate_model(getattr(args, name), ModelKind(kind)))
+            setattr(args, name, locate_model(getattr(args, name), kind))
     args.accelerator = make_accelerator(take_options(args, LoopConfig), usable_device(args.device))
     args.device = args.accelerator.device
     torch.manual_seed(args.seed)  # for the weights that a network begins with
