@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .errors import InputError
+from .errors import InputError, PsfrError
 
 
 def check_shape(tensor: Tensor, pattern: str, name: str) -> None:
@@ -39,3 +39,12 @@ def check_finite(tensor: Tensor, name: str) -> None:
 def is_finite(tensor: Tensor) -> bool:
     """Whether no number is NaN or infinite; no copy is made to find out."""
     return tensor.numel() == 0 or bool(torch.stack(tensor.aminmax()).isfinite().all())  # NaN is least and greatest
+
+
+def check_output(output: Tensor, network: str, dtype: torch.dtype) -> None:
+    """Raise PsfrError where the ``output`` of a ``network`` computing in ``dtype`` is not finite; waits for its device."""
+    if is_finite(output):
+        return
+    exact = dtype in (torch.float32, torch.bfloat16)  # whose range no weights that make sense leave
+    advice = "Its weights are damaged: load other ones" if exact else "Load it in float32 or bfloat16"
+    raise PsfrError(f"The {network} gave NaN or infinite values in {dtype}. {advice}.")

@@ -12,12 +12,10 @@ from torch import Tensor
 
 from .checks import check_float, check_shape
 from .detection.face import Face
-from .errors import InputError, OptionError
+from .errors import InputError
 from .geometry.box import Size
 from .imaging.resize import resize
 from .metrics.image_pair import check_pair
-from .parsing.labels import FaceRegion
-from .parsing.parse_map import ParseMap
 
 _GOLDEN_RATIO = 0.618034  # steps of this share of the colour circle never meet
 _GAP = 0.02  # between pictures side by side, as a fraction of their height
@@ -37,22 +35,6 @@ def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
         _draw_face(draw, face, index, size)
     drawn = torch.from_numpy(np.array(layer)).to(image.device).permute(2, 0, 1)
     return torch.where(drawn[3:] > 0, drawn[:3].to(image.dtype) / 255, image)
-
-
-def overlay_parse_map(images: Tensor, parse_map: ParseMap, opacity: float = 0.5) -> Tensor:
-    """The images (B, 3, H, W), RGB in [0, 1], under the colours of their regions; the background stays as it is.
-
-    A map of another size is resized to the images'. ``opacity`` runs from 0 (image only) to 1 (colours only).
-    """
-    check_shape(images, "B 3 H W", "images")
-    check_float(images, "images")
-    if not 0.0 <= opacity <= 1.0:
-        raise OptionError(f"opacity must be from 0 to 1, got {opacity}.")
-    if len(parse_map) != len(images):
-        raise InputError(f"{len(parse_map)} parse maps do not fit {len(images)} images. Give one for each image.")
-    parse_map = parse_map.resized(Size.of(images))
-    mixed = torch.lerp(images, parse_map.to_color().to(images), opacity)
-    return torch.where(parse_map.mask(FaceRegion.BACKGROUND) > 0, images, mixed)
 
 
 def difference_picture(images: Tensor, references: Tensor, gain: float = 1.0) -> Tensor:

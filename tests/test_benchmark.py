@@ -37,7 +37,7 @@ def test_both_run_in_turns_and_the_first_of_each_does_not_count() -> None:
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak memory of a process")
 def test_peak_memory_is_that_of_the_work_and_of_the_weights() -> None:
     network = torch.nn.Linear(1000, 1000)
-    found = peak_megabytes(lambda: torch.ones(25_000_000).sum(), [network])
+    found = peak_megabytes(lambda: torch.ones(25_000_000).sum(), [network], torch.device("cpu"))
     assert found is not None
     assert 103 < found < 125  # 100 MB and 4 MB
 
@@ -55,7 +55,12 @@ def test_command_writes_markdown_and_json(tmp_path: Path, capsys: pytest.Capture
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["nothing"], "There is no case nothing. Choose among networks"), (["--repeats", "3"], "at least 7, got 3")],
+    [
+        (["nothing"], "There is no case nothing. Choose among networks"),
+        (["--repeats", "3"], "at least 7, got 3"),
+        (["quality"], "The case quality cannot be measured: it needs --images"),
+        (["paste", "detection"], "The case detection cannot be measured: it needs --images"),
+    ],
 )
 def test_mistakes_are_named(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", *arguments]) == 2

@@ -4,11 +4,9 @@ import pytest
 import torch
 
 from psfr_core.detection.face import Face
-from psfr_core.errors import InputError, OptionError
+from psfr_core.errors import InputError
 from psfr_core.geometry.box import Box
-from psfr_core.parsing.labels import REGION_COLORS, FaceRegion
-from psfr_core.parsing.parse_map import ParseMap
-from psfr_core.visualize import difference_picture, draw_faces, overlay_parse_map, side_by_side
+from psfr_core.visualize import difference_picture, draw_faces, side_by_side
 
 
 def random_image(height, width, channels=3):
@@ -80,23 +78,6 @@ def test_faces_over_the_edge_are_drawn_as_far_as_they_reach(box):
     assert bool(changed(image, drawn).any()) == (box[0] < 60)
 
 
-def test_overlay_mixes_colours_and_leaves_the_background():
-    images = random_image(2, 3)[None]
-    labels = torch.tensor([[[0, 1, 13], [0, 0, 4]]], dtype=torch.uint8)
-    mixed = overlay_parse_map(images, ParseMap(labels), opacity=0.25)
-    assert torch.equal(mixed[0, :, :, 0], images[0, :, :, 0])
-    hair = torch.tensor(REGION_COLORS[FaceRegion.HAIR]) / 255
-    assert torch.allclose(mixed[0, :, 0, 2], 0.75 * images[0, :, 0, 2] + 0.25 * hair)
-    assert torch.equal(overlay_parse_map(images, ParseMap(labels), opacity=0), images)
-
-
-def test_overlay_fits_a_map_of_another_size():
-    images = torch.zeros(1, 3, 8, 8)
-    labels = torch.tensor([[[0, 1], [1, 0]]], dtype=torch.uint8)
-    covered = overlay_parse_map(images, ParseMap(labels), opacity=1.0).sum(dim=1)[0] > 0
-    assert torch.equal(covered, labels[0].bool().repeat_interleave(4, 0).repeat_interleave(4, 1))
-
-
 def test_side_by_side_brings_all_to_one_height():
     small, large = torch.full((3, 50, 30), 0.25), random_image(100, 80)
     row = side_by_side([small, large])
@@ -117,16 +98,6 @@ def test_side_by_side_brings_all_to_one_height():
         ),
         (lambda: side_by_side([]), InputError, "There is no picture to put side by side"),
         (lambda: side_by_side([torch.zeros(1, 8, 8)]), InputError, "picture 0 must have the shape (3, H, W)"),
-        (
-            lambda: overlay_parse_map(torch.zeros(2, 3, 4, 4), ParseMap(torch.zeros(1, 4, 4, dtype=torch.uint8))),
-            InputError,
-            "1 parse maps do not fit 2 images",
-        ),
-        (
-            lambda: overlay_parse_map(torch.zeros(1, 3, 4, 4), ParseMap(torch.zeros(1, 4, 4, dtype=torch.uint8)), 1.5),
-            OptionError,
-            "opacity must be from 0 to 1, got 1.5",
-        ),
     ],
 )
 def test_says_what_is_wrong(call, error, words):

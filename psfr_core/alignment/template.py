@@ -25,4 +25,4 @@ def template_for(crop_size: int) -> Tensor:
     """The template (5, 2), float64, in pixels of a crop of ``crop_size``, the top-left pixel's centre at (0, 0)."""
     if crop_size < 1:
         raise OptionError(f"crop_size must be at least 1 pixel, got {crop_size}.")
-    return torch.tensor(FFHQ_TEMPLATE, dtype=torch.float64) * crop_size - 0.5
+    return torch.tensor(FFHQ_TEMPLATE, dtype=torch.float64, device="cpu") * crop_size - 0.5

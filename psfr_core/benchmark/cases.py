@@ -27,6 +27,7 @@ from ..detection.face import Face
 from ..detection.load import load_detector
 from ..detection.retinaface import RetinaFaceDetector
 from ..detection.suppression import overlaps
+from ..errors import NoFaceError, OptionError
 from ..geometry.box import Box
 from ..imaging.resize import resize
 from ..metrics.psnr import psnr
@@ -87,7 +88,7 @@ def networks(setting: Setting) -> Iterator[Measurement]:
     parse_lq = resize(lq, (parse_net.config.size, parse_net.config.size))
     baselines = _works(published, lambda parse_lq: plain_parse_net(parse_lq)[0], lq, parse_lq, one_hot)
     baseline_networks = _used(published, plain_parse_net)
-    peaks = {name: peak_megabytes(work, baseline_networks[name]) for name, work in baselines.items()}
+    peaks = {name: peak_megabytes(work, baseline_networks[name], device) for name, work in baselines.items()}
     for dtype in setting.dtypes:
         fast_generator = optimize_for_inference(copy.deepcopy(generator), device, dtype).to(device)
         fast_parse_net = optimize_for_inference(copy.deepcopy(parse_net), device, dtype).to(device)
@@ -102,7 +103,7 @@ def networks(setting: Setting) -> Iterator[Measurement]:
             measured = compare(
                 f"{name}, {_named(dtype)}", work, _PLAIN, baselines[name], setting.repeats, notes.get(name, "")
             )
-            yield replace(measured, megabytes=peak_megabytes(work, used[name]), baseline_megabytes=peaks[name])
+            yield replace(measured, megabytes=peak_megabytes(work, used[name], device), baseline_megabytes=peaks[name])
         yield from _batch(setting, fast_generator, inputs, dtype)
 
 
@@ -136,8 +137,8 @@ def _batch(
     )
     yield replace(
         compare(f"8 faces, {_named(dtype)}", eight, "8 times one face", lambda: [one() for _ in range(8)], setting.repeats),
-        megabytes=peak_megabytes(eight, [generator]),
-        baseline_megabytes=peak_megabytes(one, [generator]),
+        megabytes=peak_megabytes(eight, [generator], setting.device),
+        baseline_megabytes=peak_megabytes(one, [generator], setting.device),
     )  # fmt: skip
 
 
@@ -145,14 +146,14 @@ def _batch(
 def quality(setting: Setting) -> Iterator[Measurement]:
     """The bundled networks in what is fastest here against float32, on the faces of the images."""
     fast = setting.dtypes[-1]
-    if not setting.images or fast == torch.float32:
-        return
     generator, parser = setting.generator or BUNDLED_GENERATOR, setting.parser or BUNDLED_PARSE_NET
     exact, rough = (
         load_models(generator, parser, setting.detector, device=setting.device, dtype=dtype)
         for dtype in (torch.float32, fast)
     )
     found = [align_faces(image, exact.detector.detect(image[None])[0], exact.crop_size) for image in setting.images]
+    if not any(found):
+        raise NoFaceError("No face was found in any of the --images: name photos with faces.")
     crops = torch.stack([face.crop for faces in found for face in faces]).to(setting.device)
     maps, rough_maps = parse_faces(crops, exact.parse_net), parse_faces(crops, rough.parse_net)
     agreeing = (maps.labels == rough_maps.labels).float().mean()
@@ -224,12 +225,10 @@ def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Ten
 
 @torch.no_grad()
 def detection(setting: Setting) -> Iterator[Measurement]:
-    """Detection in an image of 3840x2160 against facexlib's at full size; needs a RetinaFace and images."""
-    if setting.detector is None or not setting.images:
-        return
+    """Detection in an image of 3840x2160 against facexlib's at full size."""
     detector = load_detector(setting.detector, device=setting.device)
-    if not isinstance(detector, RetinaFaceDetector):
-        return
+    if setting.detector is None or not isinstance(detector, RetinaFaceDetector):
+        raise OptionError(f"{setting.detector} is no RetinaFace, which the case detection compares with facexlib's.")
     network: Any = load_detector_network(setting.detector).to(setting.device)
     canvas = _collage(setting.images, 3840, 2160)
     picture = _bgr(canvas)
@@ -281,7 +280,7 @@ def loading(setting: Setting) -> Iterator[Measurement]:
         measured = compare(
             "load a generator file", lambda: load_generator(path), "reading its bytes", path.read_bytes, setting.repeats
         )
-        peak = peak_megabytes(lambda: loaded.append(load_generator(path)), [])
+        peak = peak_megabytes(lambda: loaded.append(load_generator(path)), [], torch.device("cpu"))
         yield replace(measured, megabytes=peak, note=f"a file of {size:.0f} MB")
         optimised = median(
             timed(lambda: optimize_for_inference(load_generator(path), setting.device, setting.dtypes[-1]))
@@ -311,6 +310,17 @@ def _degrading(preset: DegradationPreset, face: Tensor, repeats: int) -> Measure
     seconds = median(timed(work) for _ in range(repeats)) / 64
     name = f"degrade a face of {face.shape[-1]} px, {preset.value}"
     return Measurement(name, seconds, note=f"{1 / seconds:.0f} samples a second and worker")
+
+
+def why_not(name: str, setting: Setting) -> str | None:
+    """What keeps a case from being measured in this setting; None when nothing does."""
+    if name in ("quality", "detection") and not setting.images:
+        return "it needs --images"
+    if name == "detection" and setting.detector is None:
+        return "it needs --detector, a RetinaFace"
+    if name == "quality" and setting.dtypes[-1] == torch.float32:
+        return "nothing is faster than float32 on this device"
+    return None
 
 
 CASES: dict[str, Case] = {

@@ -60,15 +60,15 @@ def timed(work: Work) -> float:
     return time.perf_counter() - start
 
 
-def peak_megabytes(work: Work, networks: Sequence[nn.Module]) -> float | None:
-    """Memory that ``work`` takes at most, and that of the ``networks``' weights; None where the system does not tell."""
+def peak_megabytes(work: Work, networks: Sequence[nn.Module], device: torch.device) -> float | None:
+    """Memory of ``device`` that ``work`` takes at most, and that of the ``networks``' weights; None where nothing tells."""
     weights = sum(_bytes(network) for network in networks)
-    if torch.cuda.is_available():
+    if device.type == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         work()
         return (torch.cuda.max_memory_allocated() - before + weights) / 1e6
-    if not _CLEAR_REFS.exists():
+    if device.type != "cpu" or not _CLEAR_REFS.exists():
         return None
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # so that what was free before does not hide what is taken now
@@ -84,7 +84,7 @@ def machine(device: torch.device) -> dict[str, str | int | float]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "cpu": _cpu_name(),
         "threads": torch.get_num_threads(),
-        "load": round(os.getloadavg()[0], 2),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else "unknown",
         "torch": torch.__version__,
         "python": platform.python_version(),
         "system": platform.platform(terse=True),

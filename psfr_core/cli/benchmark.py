@@ -9,8 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from ..errors import OptionError
 from .model_options import take_device
+from .progress import report
 
 if TYPE_CHECKING:
     from ..benchmark.measure import Measurement
@@ -36,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures the cases one after the other and prints each line as soon as it is known."""
-    from ..benchmark.cases import CASES, Setting
+    from ..benchmark.cases import CASES, Setting, why_not
     from ..benchmark.measure import LEAST_REPEATS, machine
     from ..imaging.channels import to_rgb
     from ..imaging.io import read_image
@@ -49,6 +52,13 @@ def run(args: argparse.Namespace) -> int:
     device = take_device(args)
     images = tuple(to_rgb(read_image(path).pixels) for path in args.images)
     setting = Setting(device, args.repeats, args.generator, args.parser, args.detector, images)
+    left_out = {name: reason for name in args.cases or CASES if (reason := why_not(name, setting)) is not None}
+    for name, reason in left_out.items():
+        if args.cases:
+            raise OptionError(f"The case {name} cannot be measured: {reason}.")
+        report(f"{name} is left out: {reason}.")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # whose work is waited for
     on = machine(device)
     lines = [
         ", ".join(f"{key} {value}" for key, value in on.items()),
@@ -58,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     print("\n".join(lines), flush=True)
     measured: list[Measurement] = []
-    for name in args.cases or CASES:
+    for name in args.cases or (name for name in CASES if name not in left_out):
         for measurement in CASES[name](setting):
             measured.append(measurement)
             lines.append(_row(_cells(measurement)))

@@ -11,6 +11,7 @@ from ..detection.face import Face
 from ..detection.selection import SelectionOptions, select_faces
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
+from ..imaging.files import write_whole
 from ..imaging.io import ImageFile, read_image, write_image
 from ..visualize import draw_faces
 from .files import for_each_image, plan_outputs
@@ -42,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
         image = to_rgb(photo.pixels)
         faces = select_faces(detector.detect(image[None])[0], Size.of(image), selection)
         write_image(target, ImageFile(draw_faces(image, faces), icc_profile=photo.icc_profile))
-        target.with_suffix(".json").write_text(json.dumps(_as_json(Size.of(image), faces), indent=2) + "\n")
+        found = json.dumps(_as_json(Size.of(image), faces), indent=2) + "\n"
+        write_whole(target.with_suffix(".json"), found.encode())
         counts.append(len(faces))
 
     code = for_each_image("detecting", plan, detect)

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from ..degradation.config import load_degradation
 from ..errors import OptionError
-from ..evaluation.metric import Row, Stage
+from ..evaluation.metric import Row
 from ..evaluation.protocol import PROTOCOLS, ProtocolName
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
-from ..imaging.io import ImageFile, find_images, read_image, write_image
+from ..imaging.io import find_images, read_image
 from .degrade import DEGRADATION_HELP
 from .files import for_each_image
 from .metric_options import add_metric_arguments, take_metric_models, take_ranking
@@ -26,7 +25,7 @@ from .progress import progress_bar, report
 
 if TYPE_CHECKING:
     from ..evaluation.scorer import MetricModels
-    from ..evaluation.sources import DegradedFaces, Sample, SampleSource
+    from ..evaluation.sources import DegradedFaces, SampleSource
 
 _PAPER = PROTOCOLS[ProtocolName.PAPER]
 _PROTOCOL_TEXT = f"""
@@ -74,7 +73,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument(
         "--size", type=int, help="side in pixels of the faces measured; default: the generator's own"
     )
-    generator.add_argument("--sheet", type=Path, help="write degraded, restored and clean faces side by side")
     generator.add_argument(
         "--protocol", type=ProtocolName, choices=list(ProtocolName), metavar="paper", help="see below"
     )
@@ -125,17 +123,7 @@ def _generator(args: argparse.Namespace) -> int:
     else:
         faces = _degraded_faces(args, args.size or generator.config.size)
         settings |= {"degradation": args.degradation or "paper", "seed of the first degradation": str(args.seed or 0)}
-    strips: list[Tensor] = []
-
-    def add_to_sheet(sample: Sample) -> None:
-        pictures = (sample.pictures[Stage.BEFORE], sample.pictures[Stage.COLOR_MATCHED], sample.reference)
-        strips.append(torch.cat(pictures, dim=3)[0])
-
-    restored = RestoredFaces(faces, generator, parse_net)
-    failed = _measure(args, restored, models, settings, add_to_sheet if args.sheet else None)
-    if args.sheet and not failed:
-        write_image(args.sheet, ImageFile(torch.cat(strips, dim=1)))
-    return failed
+    return _measure(args, RestoredFaces(faces, generator, parse_net), models, settings)
 
 
 def _degraded_faces(args: argparse.Namespace, size: int) -> DegradedFaces:
@@ -163,9 +151,8 @@ def _measure(
     source: SampleSource,
     models: MetricModels,
     settings: Mapping[str, str],
-    also: Callable[[Sample], None] | None = None,
 ) -> int:
-    """Measures every sample, hands it to ``also``, prints the summary and writes the report where asked."""
+    """Measures every sample, prints the summary and writes the report where asked."""
     from ..evaluation.report import ReportOptions, write_report
     from ..evaluation.scorer import Scorer
 
@@ -173,10 +160,7 @@ def _measure(
     scorer = Scorer(models, source.stages)
 
     def measure(path: Path, _: Path) -> None:
-        sample = source.load(path)
-        scorer.add(source.names[path], sample)
-        if also is not None:
-            also(sample)
+        scorer.add(source.names[path], source.load(path))
 
     failed = for_each_image("measuring", {path: path for path in source.names}, measure)
     if failed:

@@ -25,10 +25,11 @@ def plan_outputs(
         plan = {sources[0]: _checked_file(output, len(sources), suffix)}
     else:
         plan = {source: output / source.with_suffix(suffix or _lossless(source.suffix)).name for source in sources}
+    read = {_identity(source) for source in sources}
     taken: dict[str, Path] = {}
     for source, target in plan.items():
         for path in written(target):
-            if path.exists() and any(path.samefile(other) for other in sources):
+            if path.exists() and _identity(path) in read:
                 raise OptionError(f"{path} is an input and is not overwritten. Choose another output folder.")
             name = str(path.resolve()).casefold()  # many disks make one file of names that differ in capitals
             if name in taken:
@@ -59,6 +60,12 @@ def for_each_image(label: str, plan: dict[Path, Path], process: Callable[[Path, 
     return 1 if failed else 0
 
 
+def _identity(path: Path) -> tuple[int, int]:
+    """What a file's names have in common, links included."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
 def _looks_like_file(output: Path) -> bool:
     return not output.is_dir() and output.suffix.lower() in {*READABLE_SUFFIXES, ".json"}
 
@@ -66,12 +73,12 @@ def _looks_like_file(output: Path) -> bool:
 def _checked_file(output: Path, count: int, suffix: str | None) -> Path:
     if count > 1:
         raise OptionError(f"{output} is one file, but there are {count} images. Name a folder.")
-    if output.suffix.lower() not in WRITABLE_SUFFIXES:
-        raise OptionError(f"{output}: cannot write {output.suffix}. Use one of {', '.join(WRITABLE_SUFFIXES)}.")
     if suffix is not None and suffix != output.suffix.lower():
         raise OptionError(
-            f"{output} is to be a {output.suffix} file, but {suffix} is wanted. Name a folder or {suffix}."
+            f"{output}: this writes {suffix} files, not {output.suffix}. Name a folder or a {suffix} file."
         )
+    if output.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise OptionError(f"{output}: cannot write {output.suffix}. Use one of {', '.join(WRITABLE_SUFFIXES)}.")
     return output
 
 

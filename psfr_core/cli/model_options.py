@@ -33,7 +33,8 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, networks: bool = Tru
         group.add_argument(
             "--compile",
             action="store_true",
-            help="put generator and parser through torch.compile: for many faces on a GPU; falls back with a warning",
+            help="put generator and parser through torch.compile: for many faces on a GPU, each number of faces at once costs "
+            "a minute when it first comes; falls back with a warning",
         )
     group.add_argument("--detector", help="default: a RetinaFace that is at hand, else compact-face, bundled")
     group.add_argument(

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..alignment.align import align_faces
+from ..checks import check_shape
 from ..errors import OptionError
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
@@ -36,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.size is not None and args.size < 1:
         raise OptionError(f"--size must be at least 1 pixel, got {args.size}.")
-    plan = plan_outputs(args.inputs, args.output, ".png", lambda target: [target, _colours(target)])
+    plan = plan_outputs(
+        args.inputs, args.output, ".png", lambda target: [target, *([_colours(target)] if args.aligned else [])]
+    )
     device = take_device(args)
     parse_net = load_parse_net(args.parser, folders=args.models_folder, download=args.download)
     parse_net = optimize_for_inference(parse_net, device, fastest_dtype(device)).to(device)
@@ -48,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         photo = read_image(source)
         image = to_rgb(photo.pixels)
         if detector is None:
+            check_shape(image, "3 S S", "an aligned face")
             crops = {target: resize(image, Size(size, size)).clamp(0, 1)}
         else:
             faces = align_faces(image, detector.detect(image[None])[0], size)

@@ -15,6 +15,9 @@ from torch.nn import functional as F
 from ..geometry.box import Size
 from ..imaging import filters
 from ..imaging.channels import luma
+from ..imaging.resize import interpolate
+
+_WIDEST_EXACT_MEDIAN = 31  # px
 
 
 class Interpolation(str, Enum):
@@ -44,9 +47,17 @@ def box_blur(image: Tensor, size_px: float) -> Tensor:
 
 
 def median_blur(image: Tensor, size_px: float) -> Tensor:
-    """The median over a square, in 255 steps from 0 to 1; the side is the nearest odd number of pixels, at least 3."""
+    """The median over a square, in 255 steps from 0 to 1; the side is the nearest odd number of pixels, at least 3.
+
+    It is exact up to 31 pixels; wider ones, which only large photos get, are taken of the image made smaller, because the
+    work grows with the square's area.
+    """
     side = max(2 * round((size_px - 1) / 2) + 1, 3)
     height, width = image.shape[-2:]
+    if side > _WIDEST_EXACT_MEDIAN:
+        small = Size(*(math.ceil(length * _WIDEST_EXACT_MEDIAN / side) for length in (width, height)))
+        blurred = median_blur(interpolate(image[None], small, "bilinear")[0], _WIDEST_EXACT_MEDIAN)
+        return interpolate(blurred[None], (width, height), "bilinear")[0]
     padded = (_extend(image.clamp(0, 1), side // 2) * 255).round().to(torch.uint8)
     views = [padded[..., y : y + height, x : x + width] for y in range(side) for x in range(side)]
     # The median is the largest level that more than half of the pixels reach; found bit by bit, which is exact, and

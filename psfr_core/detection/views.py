@@ -112,5 +112,5 @@ def _intervals(length: int, side: int) -> list[tuple[int, int]]:
         return [(0, length)]
     overlap = round(side * TILE_OVERLAP)
     count = ceil((length - overlap) / (side - overlap))
-    starts = torch.linspace(0, length - side, count).round().int().tolist()
+    starts = torch.linspace(0, length - side, count, device="cpu").round().int().tolist()
     return [(start, start + side) for start in starts]

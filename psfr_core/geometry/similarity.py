@@ -28,7 +28,7 @@ def fit_similarity(source: Tensor, target: Tensor) -> Tensor:
     """
     check_shape(source, "N 2", "source points")
     check_shape(target, f"{len(source)} 2", "target points")
-    source, target = source.detach().double().cpu(), target.detach().double().cpu()
+    source, target = source.detach().cpu().double(), target.detach().cpu().double()
     if not (source.isfinite().all() and target.isfinite().all()):
         raise InputError("The points of a similarity fit must be finite numbers, but some are NaN or infinite.")
     source_mean, target_mean = source.mean(0), target.mean(0)
@@ -40,7 +40,7 @@ def fit_similarity(source: Tensor, target: Tensor) -> Tensor:
     cosine, sine = float((x * u + y * v).sum()) / spread, float((x * v - y * u).sum()) / spread
     if (cosine**2 + sine**2) * spread <= _LEAST_AGREEMENT * float((u * u + v * v).sum()):
         raise InputError("No similarity maps the source points onto the target points: are they mirrored or mixed up?")
-    linear = torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64)
+    linear = torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64, device="cpu")
     return torch.cat([linear, (target_mean - linear @ source_mean)[:, None]], dim=1)
 
 
@@ -56,7 +56,7 @@ def fit_similarity_robustly(source: Tensor, target: Tensor) -> Tensor:
         return everything
     # Through two points the map of complex numbers is w1 + turn * (z - z1).
     z, w = _complex(source), _complex(target)
-    one, other = torch.combinations(torch.arange(count)).T
+    one, other = torch.combinations(torch.arange(count, device="cpu")).T
     differ = (z[one] != z[other]) & (w[one] != w[other])
     one, other = one[differ], other[differ]
     turn = (w[other] - w[one]) / (z[other] - z[one])
@@ -70,7 +70,7 @@ def fit_similarity_robustly(source: Tensor, target: Tensor) -> Tensor:
 
 
 def _complex(points: Tensor) -> Tensor:
-    return torch.view_as_complex(points.detach().double().cpu().contiguous())
+    return torch.view_as_complex(points.detach().cpu().double().contiguous())
 
 
 def invert_affine(affine: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ def compose_affines(first: Tensor, then: Tensor) -> Tensor:
 def transform_points(affine: Tensor, points: Tensor) -> Tensor:
     """``points`` (N, 2) mapped by ``affine`` (2, 3), as float64 on the CPU."""
     check_shape(points, "N 2", "points")
-    return points.double().cpu() @ affine[:, :2].T + affine[:, 2]
+    return points.cpu().double() @ affine[:, :2].T + affine[:, 2]
 
 
 def affine_scale(affine: Tensor) -> float:
@@ -99,7 +99,7 @@ def affine_scale(affine: Tensor) -> float:
 
 def shift_affine(x: float, y: float) -> Tensor:
     """The affine (2, 3) that moves points by ``x`` to the right and ``y`` down."""
-    return torch.tensor([[1.0, 0.0, x], [0.0, 1.0, y]], dtype=torch.float64)
+    return torch.tensor([[1.0, 0.0, x], [0.0, 1.0, y]], dtype=torch.float64, device="cpu")
 
 
 def resize_affine(before: Size, after: Size) -> Tensor:
@@ -109,7 +109,7 @@ def resize_affine(before: Size, after: Size) -> Tensor:
     """
     x_scale, y_scale = after.width / before.width, after.height / before.height
     x_shift, y_shift = (x_scale - 1) / 2, (y_scale - 1) / 2
-    return torch.tensor([[x_scale, 0.0, x_shift], [0.0, y_scale, y_shift]], dtype=torch.float64)
+    return torch.tensor([[x_scale, 0.0, x_shift], [0.0, y_scale, y_shift]], dtype=torch.float64, device="cpu")
 
 
 def check_affine(affine: Tensor, name: str) -> None:

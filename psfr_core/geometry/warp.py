@@ -46,7 +46,9 @@ def output_box(affine: Tensor, size: Size) -> Box:
     Goes from pixel border to pixel border, so that ``to_pixels`` of it names every pixel touched.
     """
     right, bottom = size.width - 0.5, size.height - 0.5
-    corners = torch.tensor([[-0.5, -0.5], [right, -0.5], [-0.5, bottom], [right, bottom]], dtype=torch.float64)
+    corners = torch.tensor(
+        [[-0.5, -0.5], [right, -0.5], [-0.5, bottom], [right, bottom]], dtype=torch.float64, device="cpu"
+    )
     mapped = transform_points(affine, corners)
     (left, top), (right, bottom) = mapped.amin(0).tolist(), mapped.amax(0).tolist()
     return Box(left + 0.5, top + 0.5, right + 0.5, bottom + 0.5)
@@ -146,7 +148,9 @@ def _grid_sample(images: Tensor, grid: Tensor, mode: str) -> Tensor:
 def _sampling_grid(output_to_patch: Tensor, size: Size, patch: Tensor) -> Tensor:
     """The grid (1, H, W, 2) of F.grid_sample, which counts from -1 at the left border to 1 at the right one."""
     width, height = Size.of(patch)
-    to_unit = torch.tensor([[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1]], dtype=torch.float64)
+    to_unit = torch.tensor(
+        [[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1]], dtype=torch.float64, device="cpu"
+    )
     (xx, xy, x0), (yx, yy, y0) = compose_affines(output_to_patch, to_unit).tolist()
     device = torch.device("cpu") if patch.device.type == "mps" else patch.device  # not every Metal has complex numbers
     across = torch.arange(size.width, dtype=torch.float32, device=device)

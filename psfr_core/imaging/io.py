@@ -87,9 +87,9 @@ def read_image(path: str | Path) -> ImageFile:
     except _DAMAGED as error:
         raise ImageFileError(f"{path} cannot be read, it is damaged or cut off: {error}.") from error
     bit_depth = 16 if pixels.itemsize == 2 else 8
-    scaled = _upright(pixels, orientation).astype(np.float32) / (2**bit_depth - 1)
-    tensor = torch.from_numpy(scaled).permute(2, 0, 1).contiguous()
-    return ImageFile(tensor, bit_depth, _fitting_profile(profile, tensor.shape[0]))
+    upright = np.array(_upright(pixels, orientation), np.int32 if bit_depth == 16 else np.uint8)
+    scaled = torch.from_numpy(upright).permute(2, 0, 1).contiguous().float().div_(2**bit_depth - 1)
+    return ImageFile(scaled, bit_depth, _fitting_profile(profile, len(scaled)))
 
 
 def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -> None:
@@ -105,7 +105,8 @@ def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -
     try:
         write_whole(path, _encoded(path, image, jpeg_quality))
     except (OSError, ValueError) as error:
-        raise ImageFileError(f"{path} cannot be written: {error}.") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ImageFileError(f"{path} cannot be written: {reason}.") from error
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
@@ -222,10 +223,10 @@ def _encoded(path: Path, image: ImageFile, jpeg_quality: int) -> bytes:
     channels = image.pixels.shape[0]
     profile = _fitting_profile(image.icc_profile, channels)
     if suffix == ".png" and image.bit_depth == 16:
-        return encode_png16(_quantized(image.pixels, 65535).astype(np.uint16), profile)
+        return encode_png16(_quantized(image.pixels, 65535, torch.int32).astype(np.uint16), profile)
     if image.bit_depth == 16:
         _log.warning("%s keeps only 8 of 16 bit per channel; choose .png to keep them all", path)
-    values = _quantized(image.pixels, 255).astype(np.uint8)
+    values = _quantized(image.pixels, 255, torch.uint8)
     picture = Image.fromarray(values[..., 0] if channels == 1 else values)
     buffer = BytesIO()
     if suffix == ".png":
@@ -238,8 +239,9 @@ def _encoded(path: Path, image: ImageFile, jpeg_quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def _quantized(pixels: Tensor, highest: int) -> NDArray[np.float32]:
-    return (pixels.detach().float().clamp(0, 1) * highest).round().permute(1, 2, 0).cpu().contiguous().numpy()
+def _quantized(pixels: Tensor, highest: int, dtype: torch.dtype) -> NDArray[Any]:
+    levels = pixels.detach().float().clamp(0, 1).mul_(highest).round_().to(dtype)
+    return levels.permute(1, 2, 0).cpu().contiguous().numpy()
 
 
 def _without_alpha(picture: Image.Image, path: Path) -> Image.Image:

@@ -48,4 +48,4 @@ def write_label_png(path: Path, labels: Tensor) -> None:
     try:
         write_whole(path, buffer.getvalue())
     except OSError as error:
-        raise ImageFileError(f"{path} cannot be written: {error}.") from error
+        raise ImageFileError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -141,6 +141,8 @@ class ParseMap:
         """The map at another size: each pixel takes the label of the nearest one."""
         if min(size) < 1:
             raise InputError(f"A parse map needs at least 1 x 1 pixels, got {size.width} x {size.height}.")
+        if size == self.size:
+            return self
         rows = _nearest(self.size.height, size.height, self.labels.device)
         columns = _nearest(self.size.width, size.width, self.labels.device)
         return ParseMap(self.labels[:, rows][:, :, columns])

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..batches import check_batch_size, usual_batch_size
-from ..checks import check_finite, check_float, check_shape, is_finite
-from ..errors import PsfrError
+from ..checks import check_finite, check_float, check_output, check_shape
 from ..imaging.resize import interpolate
 from ..networks.parse_net import ParseNet
 from ..progress import Progress
@@ -34,13 +33,11 @@ def parse_faces(
     weight = next(parse_net.parameters())
     batch_size = batch_size or usual_batch_size(weight.device)
     labels: list[Tensor] = []
-    with torch.no_grad(), _evaluating(parse_net):
+    # without autocast: the network has a precision of its own, and its packed weights take no other
+    with torch.no_grad(), torch.autocast("cpu", enabled=False), _evaluating(parse_net):
         for start in range(0, len(crops), batch_size):
             parse_logits = region_scores(crops[start : start + batch_size], parse_net)
-            if not is_finite(parse_logits):
-                raise PsfrError(
-                    f"The parser gave NaN or infinite values in {weight.dtype}. Load it in float32 or bfloat16."
-                )
+            check_output(parse_logits, "parser", weight.dtype)
             labels.append(ParseMap.from_logits(parse_logits).labels)
             if progress is not None:
                 progress(min(start + batch_size, len(crops)), len(crops))

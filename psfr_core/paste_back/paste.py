@@ -235,7 +235,6 @@ def _check_inputs(image: Tensor, aligned: Sequence[AlignedFace], restored: Tenso
     check_shape(restored, "N 3 S S", "restored")
     check_float(restored, "restored")
     side = restored.shape[-1]
-    check_shape(restored, f"N 3 {side} {side}", "restored")
     check_shape(masks, f"N 1 {side} {side}", "masks")
     check_float(masks, "masks")
     if len(masks) not in (1, len(aligned)):

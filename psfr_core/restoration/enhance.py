@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ..batches import check_batch_size, usual_batch_size
-from ..checks import check_finite, check_float, check_shape, is_finite
-from ..errors import InputError, PsfrError
+from ..checks import check_finite, check_float, check_output, check_shape
+from ..errors import InputError
 from ..geometry.box import Size
 from ..imaging.resize import resize
 from ..networks.psfr_generator import PsfrGenerator
@@ -47,9 +47,11 @@ def _enhance_batch(crops: Tensor, parse_map: ParseMap, generator: PsfrGenerator)
     size, weight = generator.config.size, generator.const_input
     lq = _resized(crops.float(), size).clamp(0, 1) * 2 - 1
     one_hot = parse_map.resized(Size(size, size)).one_hot
-    restored = generator(lq.to(weight), one_hot.to(weight)).float()
-    if not is_finite(restored):
-        raise PsfrError(f"The generator gave NaN or infinite values in {weight.dtype}. Load it in float32 or bfloat16.")
+    with torch.autocast(
+        "cpu", enabled=False
+    ):  # the generator has a precision of its own, its packed weights take no other
+        restored = generator(lq.to(weight), one_hot.to(weight)).float()
+    check_output(restored, "generator", weight.dtype)
     return _resized((restored.clamp(-1, 1) + 1) / 2, crops.shape[-1]).clamp(0, 1).to(crops.device)
 
 

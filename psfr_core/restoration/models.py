@@ -90,7 +90,8 @@ def load_models(
     generator and parser compute in ``dtype`` (None: ``fastest_dtype``), the detector in float32. All are optimised for that
     device and stay there: see ``optimize_for_inference``. ``compile_networks`` puts generator and parser through
     ``torch.compile`` as well, which takes a minute at the first face and pays for many on a GPU: see ``compile_for_inference``.
-    Raises ModelNotFoundError, CheckpointError or DownloadError.
+    Raises ModelNotFoundError, CheckpointError, DownloadError, OptionError for a device that cannot be used, and
+    MissingPackageError for a RetinaFace without facexlib.
     """
     device = usable_device(device)
     dtype = dtype or fastest_dtype(device)
@@ -114,9 +115,8 @@ def usable_device(device: str | torch.device | None) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise OptionError(
-            f"The device {device} cannot be used here ({reason}). Use {_best_device()}, or cpu."
-        ) from error
+        usable = dict.fromkeys([str(_best_device()), "cpu"])
+        raise OptionError(f"The device {device} cannot be used here ({reason}). Use {' or '.join(usable)}.") from error
     return torch.device(device)
 
 

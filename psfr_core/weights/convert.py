@@ -75,7 +75,8 @@ def _provenance(path: Path) -> tuple[str, str]:
         return written.licence, written.source
     for entry in MODEL_FILES:
         if entry.file_name == path.name and is_published_file(entry, path):
-            return entry.licence, f"{entry.file_name}, {entry.url}" if entry.url else entry.file_name
+            unverified = " (by its name: the hash is not known)" if entry.sha256 is None else ""
+            return entry.licence, (f"{entry.file_name}, {entry.url}" if entry.url else entry.file_name) + unverified
     return UNKNOWN, path.name
 
 

@@ -59,7 +59,7 @@ def is_published_file(entry: ModelFile, path: Path) -> bool:
     """Whether ``path`` has the published size and hash of ``entry``, as far as these are known."""
     if entry.size_bytes not in (None, path.stat().st_size):
         return False
-    return entry.sha256 in (None, sha256_of(path))
+    return entry.sha256 is None or entry.sha256 == sha256_of(path)
 
 
 def warn_if_changed(entry: ModelFile, path: Path) -> None:

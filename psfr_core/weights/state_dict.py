@@ -38,7 +38,7 @@ def read_state_dict(path: Path) -> StateDict:
     except CheckpointError as error:
         raise CheckpointError(f"{path.name} is damaged or incomplete: {error} Download it again.") from error
     for key, tensor in folded.items():
-        if not is_finite(tensor):
+        if tensor.is_floating_point() and not is_finite(tensor):
             raise CheckpointError(
                 f"{path.name} is damaged: {key} holds NaN or infinite values. Download or train it again."
             )

@@ -126,6 +126,14 @@ def test_crops_of_any_size_go_back_to_where_they_came_from(two_faces: list[Face]
         assert torch.allclose(found, expected, atol=1e-3)
 
 
+def test_another_default_device_is_not_taken(two_faces: list[Face]) -> None:
+    image = torch.rand(3, 240, 320)
+    with torch.device("meta"):
+        elsewhere = align_faces(image, two_faces, 64)
+    for found, expected in zip(elsewhere, align_faces(image, two_faces, 64), strict=True):
+        assert torch.equal(found.crop, expected.crop)
+
+
 def test_each_crop_needs_its_face(two_faces: list[Face]) -> None:
     with pytest.raises(InputError, match="3 crops but 2 faces"):
         place_crops(two_faces, torch.rand(3, 3, 8, 8))

@@ -45,6 +45,14 @@ def test_inputs_are_never_overwritten(tmp_path: Path) -> None:
             plan_outputs([a], output)
 
 
+def test_a_link_to_an_input_is_not_overwritten(tmp_path: Path) -> None:
+    a = picture(tmp_path / "in" / "a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").hardlink_to(a)
+    with pytest.raises(OptionError, match="is an input and is not overwritten"):
+        plan_outputs([a], tmp_path / "out")
+
+
 @pytest.mark.parametrize("names", [("one/a.png", "two/a.png"), ("one/IMG.png", "two/img.png"), ("a.jpg", "a.png")])
 def test_two_results_of_one_name_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
     inputs = [picture(tmp_path / "in" / name) for name in names]
@@ -64,7 +72,8 @@ def test_every_file_that_will_be_written_is_checked(tmp_path: Path) -> None:
         (2, "x.png", None, "is one file, but there are 2 images"),
         (1, "x.bmp", None, "cannot write .bmp"),
         (1, "x.json", None, "cannot write .json"),
-        (1, "x.jpg", ".png", "is to be a .jpg file, but .png is wanted"),
+        (1, "x.jpg", ".png", "this writes .png files, not .jpg. Name a folder or a .png file"),
+        (1, "x.json", ".png", "this writes .png files, not .json"),
     ],
 )
 def test_an_output_that_cannot_be_is_named(

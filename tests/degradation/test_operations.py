@@ -78,6 +78,16 @@ def test_motion_turns_with_the_angle_and_leans_with_the_balance():
     assert diagonal[5, 9] < 1e-4
 
 
+def test_wide_medians_are_taken_of_a_smaller_image():
+    step = torch.zeros(3, 300, 400)
+    step[:, :, 150:] = 1
+    step[:, 140:160, 60:70] = 1  # a speck, of which a median leaves nothing
+    blurred = operations.median_blur(step, 201)
+    assert blurred.shape == step.shape
+    assert blurred[:, 100:200, :130].max() < 0.02
+    assert blurred[:, 100:200, 170:].min() > 0.98
+
+
 @pytest.mark.parametrize("size_px", [1.0, 2.4, 8.0])
 @pytest.mark.parametrize("blur", ["box", "gaussian", "median", "motion"])
 def test_blurs_keep_flat_images_and_sizes(blur, size_px):

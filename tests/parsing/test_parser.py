@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from psfr_core.errors import InputError, OptionError, PsfrError
+from psfr_core.networks.inference.optimize import optimize_for_inference
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.parsing.parser import parse_faces
 
@@ -102,6 +103,15 @@ def test_crops_that_hold_no_numbers_are_refused_before_the_network_runs(value):
     with pytest.raises(InputError, match="crops must be finite numbers, got NaN or infinity. The step before"):
         parse_faces(crops, net)
     assert net.given == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_around_it_changes_nothing(dtype):
+    net = optimize_for_inference(ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval(), "cpu", dtype)
+    crops = half_red(1, 64)
+    expected = parse_faces(crops, net).labels
+    with torch.autocast("cpu"):
+        assert torch.equal(parse_faces(crops, net).labels, expected)
 
 
 def test_a_network_that_fails_is_an_error_and_not_a_map():

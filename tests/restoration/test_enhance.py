@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from psfr_core.errors import InputError, OptionError, PsfrError
+from psfr_core.networks.inference.optimize import optimize_for_inference
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.parsing.parse_map import ParseMap
 from psfr_core.restoration.enhance import enhance_faces
@@ -88,10 +89,19 @@ def test_crops_that_hold_no_numbers_are_not_the_generators_fault(generator: Psfr
         enhance_faces(crops, random_map(2, 64), generator)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_around_it_changes_nothing(generator: PsfrGenerator, dtype: torch.dtype) -> None:
+    fast = optimize_for_inference(generator, "cpu", dtype)
+    crops, parse_map = torch.rand(1, 3, 64, 64), random_map(1, 64)
+    expected = enhance_faces(crops, parse_map, fast)
+    with torch.autocast("cpu"):
+        assert torch.equal(enhance_faces(crops, parse_map, fast), expected)
+
+
 def test_a_generator_that_fails_is_an_error_and_not_a_picture(generator: PsfrGenerator) -> None:
     weights = generator.state_dict()
     generator.load_state_dict({**weights, "img_out.bias": torch.full((3,), torch.nan)})
-    with pytest.raises(PsfrError, match=r"NaN or infinite values in torch.float32"):
+    with pytest.raises(PsfrError, match=r"NaN or infinite values in torch.float32. Its weights are damaged"):
         enhance_faces(torch.rand(1, 3, 64, 64), random_map(1, 64), generator)
 
 

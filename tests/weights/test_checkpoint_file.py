@@ -40,6 +40,12 @@ def test_every_format_is_read(tmp_path: Path, name: str) -> None:
     torch.testing.assert_close(read_state_dict(path), TENSORS)
 
 
+def test_whole_numbers_of_any_kind_are_read(tmp_path: Path) -> None:
+    tensors = {"w": torch.ones(2), "n": torch.tensor([1, 65535], dtype=torch.uint16)}
+    save_file(tensors, tmp_path / "a.safetensors")
+    assert read_state_dict(tmp_path / "a.safetensors").keys() == {"w", "n"}
+
+
 def test_a_safetensors_header_that_begins_like_text(tmp_path: Path) -> None:
     for words in range(60):  # header lengths around ord("{"), ord("[") and ord("<")
         path = tmp_path / "a.safetensors"

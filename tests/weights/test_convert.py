@@ -49,6 +49,7 @@ def test_the_file_says_what_it_is(published: Path, tmp_path: Path) -> None:
     assert json.loads(written["config"]) == {"channels": [12, 8, 4], "modulation_channels": 6, "residual": False}
     assert written["licence"] == "CC-BY-NC-SA-4.0"
     assert written["source"].startswith("psfrgan_epoch15_net_G.pth, https://github.com/chaofengc/PSFRGAN")
+    assert written["source"].endswith("(by its name: the hash is not known)")
 
 
 @pytest.mark.parametrize("is_published", [True, False])
@@ -66,6 +67,7 @@ def test_a_name_alone_does_not_prove_the_source(
     assert written is not None
     assert (written.licence == "CC-BY-NC-SA-4.0") == is_published
     assert (written.source == published.name) != is_published
+    assert "by its name" not in written.source
 
 
 def test_equal_weights_give_equal_files(published: Path, tmp_path: Path) -> None:
