@@ -59,6 +59,14 @@ class PSFR_DetectFaces(io.ComfyNode):
                         tooltip="Search large images also in tiles at full size: finds tiny faces, and takes longer.",
                     )
                 ),
+                advanced(
+                    io.Boolean.Input(
+                        "turned",
+                        default=False,
+                        tooltip="Search also with the image on its sides and its head: finds faces lying or upside down, and "
+                        "takes four times as long.",
+                    )
+                ),
                 face_mask_input(),
             ],
             outputs=[
@@ -82,11 +90,13 @@ class PSFR_DetectFaces(io.ComfyNode):
         min_size: float,
         no_face: str,
         tiles: bool = False,
+        turned: bool = False,
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         frames = to_frames(image)
         steps = Steps(2 * len(frames))  # found, and drawn
-        found = _detect(frames, detector, DetectionOptions(min_score=confidence or None, tiles=tiles), steps)
+        detection = DetectionOptions(min_score=confidence or None, tiles=tiles, turned=turned)
+        found = _detect(frames, detector, detection, steps)
         options = SelectionOptions(min_size=min_size)
         chosen = [
             select_faces(faces, Size.of(frames), options, frame_mask)

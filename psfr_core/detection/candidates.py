@@ -49,6 +49,13 @@ class Candidates:
         boxes = self.boxes * factor.repeat(2) + offset.repeat(2)
         return Candidates(boxes, (self.landmarks + 0.5) * factor - 0.5 + offset, self.scores)
 
+    def quarter_turned(self, height: float) -> Candidates:
+        """The same after the image, ``height`` pixels high, was turned clockwise by a quarter."""
+        left, top, right, bottom = self.boxes.unbind(dim=1)
+        x, y = self.landmarks.unbind(dim=2)
+        boxes = torch.stack([height - bottom, left, height - top, right], dim=1)
+        return Candidates(boxes, torch.stack([height - 1 - y, x], dim=2), self.scores)
+
     def sorted(self) -> Candidates:
         """Highest score first; equal scores from the top, then from the left."""
         order = torch.arange(len(self.scores), device=self.scores.device)

@@ -19,6 +19,10 @@ class DetectionOptions:
     max_side: int = described(1920, "larger images are shrunk to this longer side")
     min_side: int = described(512, "smaller images are enlarged to this shorter side, as far as max-side allows")
     tiles: bool = described(False, "search large images also in tiles at full size, for tiny faces")
+    turned: bool = described(
+        False,
+        "search also with the image on its sides and its head: finds faces lying or upside down, in four times the time",
+    )
     batch_size: int = described(4, "images that go through the network together")
 
     def __post_init__(self) -> None:

@@ -37,13 +37,11 @@ def search_faces(
     low, high = (float(extreme) for extreme in images.aminmax()) if images.numel() else (0.0, 0.0)  # NaN is both
     if not (isfinite(low) and isfinite(high)):
         raise InputError("images must be finite numbers, got NaN or infinity. The step before this one has failed.")
-    size = Size.of(images)
     is_in_range = low >= 0 and high <= 1
-    views = views_of(size, options, reach)
     return [
         faces
         for batch in images.split(options.batch_size)
-        for faces in _search_batch(_prepared(batch, network, is_in_range), views, propose, options)
+        for faces in _search_batch(_prepared(batch, network, is_in_range), propose, options, reach)
     ]
 
 
@@ -53,17 +51,25 @@ def _prepared(images: Tensor, network: nn.Module, is_in_range: bool) -> Tensor:
     return (exact if is_in_range else exact.clamp(0, 1)).to(like.dtype)
 
 
-def _search_batch(
-    images: Tensor, views: Sequence[View], propose: Propose, options: DetectionOptions
-) -> list[list[Face]]:
-    size = Size.of(images)
+def _search_batch(images: Tensor, propose: Propose, options: DetectionOptions, reach: NetworkReach) -> list[list[Face]]:
     found: list[list[Candidates]] = [[] for _ in images]
-    for view, picture in zip(views, pictures_of(images, views), strict=True):
-        for of_image, candidates in zip(found, propose(picture), strict=True):
-            of_image.append(_in_image(candidates, view, size, options))
+    for quarters in range(4 if options.turned else 1):
+        turned = images.rot90(-quarters, (-2, -1))  # clockwise
+        size = Size.of(turned)
+        views = views_of(size, options, reach)
+        for view, picture in zip(views, pictures_of(turned, views), strict=True):
+            for of_image, candidates in zip(found, propose(picture), strict=True):
+                of_image.append(_turned_on(_in_image(candidates, view, size, options), size, -quarters % 4))
     return [suppress_overlaps(Candidates.join(parts), options.max_overlap).to_faces() for parts in found]
 
 
 def _in_image(candidates: Candidates, view: View, size: Size, options: DetectionOptions) -> Candidates:
     here = candidates.on_cpu()
     return plausible(view.to_image(here.select(view.trusts(here, size))), size, options.min_eye_distance)
+
+
+def _turned_on(candidates: Candidates, size: Size, quarters: int) -> Candidates:
+    """The candidates of an image of ``size`` after so many quarter turns clockwise."""
+    for _ in range(quarters):
+        candidates, size = candidates.quarter_turned(size.height), Size(size.height, size.width)
+    return candidates

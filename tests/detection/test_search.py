@@ -114,6 +114,27 @@ def test_large_views_do_not_report_large_faces() -> None:
     torch.testing.assert_close(centers(faces), torch.tensor([[500.0, 400]]), atol=0.1, rtol=0)
 
 
+@pytest.mark.parametrize(("right", "down"), [(1, 0), (0, 1), (-1, 0), (0, -1)])
+@pytest.mark.parametrize("side", [300, 1400])
+def test_turned_faces_are_found_where_they_are(right: int, down: int, side: int) -> None:
+    """Here a red square is a face if the green one lies to its right, and only then."""
+
+    def upright(images: Tensor) -> list[Candidates]:
+        found = [one.boxes[:, :2] + one.boxes[:, 2:] for one in squares(images)]
+        apart = [centers[1] - centers[0] for centers in found]
+        seen = torch.tensor([[float(x) > abs(float(y)), False] for x, y in apart])
+        return [one.select(mask) for one, mask in zip(squares(images), seen, strict=True)]
+
+    x, y = side // 2 - 30, side // 2
+    image = image_of((side, side + 100), (x, y, 41), (x + 90 * right, y + 90 * down, 31))[None, :]
+    (faces,) = search_faces(image, NETWORK, upright, DetectionOptions(turned=True), REACH)
+    turn = torch.tensor([[right, down], [-down, right]]).float()
+    torch.testing.assert_close(centers(faces), torch.tensor([[x, y]]).float(), atol=0.05, rtol=0)
+    torch.testing.assert_close(faces[0].landmarks, torch.tensor([x, y]) + 41 * FACE_POINTS @ turn, atol=0.2, rtol=0)
+    (unturned,) = search_faces(image, NETWORK, upright, DetectionOptions(), REACH)
+    assert len(unturned) == (right == 1)
+
+
 def test_eyes_too_near_to_each_other_are_no_face() -> None:
     image = image_of((512, 512), (100, 100, 41), (300, 300, 19))[None]
     (faces,) = search_faces(image, NETWORK, squares, DetectionOptions(min_eye_distance=10), REACH)
