@@ -24,6 +24,8 @@ AGAINST_FEATURES = $(PERCEIVED) --feature-discriminator --style 10 --adversarial
 PIXEL_256 = $(SETS) $(PIXEL_ONLY) --channels 192 128 96 64 32 --parser $(RUNS)/parser/parser.safetensors \
 	--batch-size 8 --learning-rate 8e-4 --betas 0.5 0.99
 
+.DEFAULT_GOAL := demo
+
 bench: $(VENV)/installed
 	$(BIN)/psfr benchmark --images examples/images/portrait.jpg examples/images/solvay_conference_1927.jpg $(BENCH)
 

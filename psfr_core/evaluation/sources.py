@@ -53,7 +53,10 @@ class SampleSource(Protocol):
 
 
 class ResultFolder:
-    """Results of any method, with references of the same names, and the pictures they were made from where known."""
+    """Results of any method, with references of the same names, and the pictures they were made from where known.
+
+    Suffixes may differ, as long as only one file of a folder has the name.
+    """
 
     def __init__(self, results: Path, references: Path, inputs: Path | None = None) -> None:
         for folder in (results, references, inputs):
@@ -61,22 +64,23 @@ class ResultFolder:
                 raise ImageFileError(
                     f"{folder} is no folder. Give the folder of the results and that of the references."
                 )
-        self._references, self._inputs = references, inputs
+        self._references = _Named(references, "reference")
+        self._inputs = None if inputs is None else _Named(inputs, "input")
         self.names: Mapping[Path, str] = {path: path.name for path in find_images([results])}
         self.stages = (Stage.RESULT,) if inputs is None else (Stage.BEFORE, Stage.RESULT)
 
     @property
     def left_out(self) -> list[str]:
         """The names of references that have no result."""
-        done = set(self.names.values())
-        return [path.name for path in find_images([self._references]) if path.name not in done]
+        done = {path.stem for path in self.names}
+        return [path.name for path in self._references.paths if path.stem not in done]
 
     def load(self, path: Path) -> Sample:
         """The sample of a result; ImageFileError when its reference or input is missing or of another size."""
-        reference = _beside(path, self._references, "reference")
+        reference = self._references.beside(path)
         pictures = {Stage.RESULT: path}
         if self._inputs is not None:
-            pictures = {Stage.BEFORE: _beside(path, self._inputs, "input"), **pictures}
+            pictures = {Stage.BEFORE: self._inputs.beside(path), **pictures}
         clean = _read(reference)
         sample = Sample(clean, {stage: _read(picture) for stage, picture in pictures.items()})
         for stage, picture in sample.pictures.items():
@@ -87,6 +91,27 @@ class ResultFolder:
                     f"{expected.width} x {expected.height}: bring both to one size."
                 )
         return sample
+
+
+class _Named:
+    """The images of a folder, found by the names of others."""
+
+    def __init__(self, folder: Path, what: str) -> None:
+        self.paths = find_images([folder])
+        self._folder, self._what = folder, what
+        self._by_stem: dict[str, list[Path]] = {}
+        for path in self.paths:
+            self._by_stem.setdefault(path.stem, []).append(path)
+
+    def beside(self, result: Path) -> Path:
+        """The image with the name of ``result``, or the only one with another suffix."""
+        alike = self._by_stem.get(result.stem, [])
+        exact = [path for path in alike if path.name == result.name]
+        if not alike:
+            raise ImageFileError(f"it has no {self._what}: there is no {self._folder / result.stem}, of any suffix.")
+        if len(alike) > 1 and not exact:
+            raise ImageFileError(f"it has more than one {self._what}: {' and '.join(map(str, alike))}. Keep one.")
+        return (exact or alike)[0]
 
 
 class DegradedFaces:
@@ -133,10 +158,3 @@ class RestoredFaces:
 
 def _read(path: Path) -> Tensor:
     return to_rgb(read_image(path).pixels)[None]
-
-
-def _beside(result: Path, folder: Path, what: str) -> Path:
-    path = folder / result.name
-    if not path.exists():
-        raise ImageFileError(f"it has no {what}: {path} does not exist.")
-    return path

@@ -1,4 +1,4 @@
-"""Image files as tensors, and back: bit depth, orientation, alpha and colour profile are kept."""
+"""Image files as tensors, and back: bit depth, orientation, alpha, colour profile and EXIF data are kept."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ WRITABLE_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jpg", ".jpeg")
 _SUFFIX_LIST = ", ".join(sorted(READABLE_SUFFIXES))
 _ORIENTATION_TAG = 0x0112
 _BITS_PER_SAMPLE_TAG = 258
+_LONGEST_JPEG_EXIF = 65533
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 
@@ -43,11 +44,13 @@ class ImageFile:
     """The content of an image file, upright.
 
     ``pixels`` is float32 (C, H, W) in [0, 1], channels grey, grey + alpha, RGB or RGBA. ``bit_depth`` is 8 or 16.
+    ``exif`` is what Pillow writes as such: date, camera, place; without a preview, and without an orientation.
     """
 
     pixels: Tensor
     bit_depth: int = 8
     icc_profile: bytes | None = None
+    exif: bytes | None = None
 
     def __post_init__(self) -> None:
         check_shape(self.pixels, "C H W", "pixels")
@@ -75,7 +78,7 @@ def read_image(path: str | Path) -> ImageFile:
         with Image.open(BytesIO(data)) as image:
             _warn_of_loss(path, image)
             pixels = decode_png16(data) if is_png16(data) else _pillow_pixels(path, image)
-            orientation = _orientation(path, image)
+            exif = _exif(path, image)
             profile = image.info.get("icc_profile")
     except Image.DecompressionBombError as error:
         raise ImageFileError(f"{path} is too large to be read safely: {error}.") from error
@@ -87,9 +90,9 @@ def read_image(path: str | Path) -> ImageFile:
     except _DAMAGED as error:
         raise ImageFileError(f"{path} cannot be read, it is damaged or cut off: {error}.") from error
     bit_depth = 16 if pixels.itemsize == 2 else 8
-    upright = np.array(_upright(pixels, orientation), np.int32 if bit_depth == 16 else np.uint8)
+    upright = np.array(_upright(pixels, exif.pop(_ORIENTATION_TAG, 1)), np.int32 if bit_depth == 16 else np.uint8)
     scaled = torch.from_numpy(upright).permute(2, 0, 1).contiguous().float().div_(2**bit_depth - 1)
-    return ImageFile(scaled, bit_depth, _fitting_profile(profile, len(scaled)))
+    return ImageFile(scaled, bit_depth, _fitting_profile(profile, len(scaled)), _packed(path, exif))
 
 
 def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -> None:
@@ -174,12 +177,20 @@ def _bits_per_channel(image: PillowFile) -> int:
     return 8
 
 
-def _orientation(path: Path, image: PillowFile) -> int:
+def _exif(path: Path, image: PillowFile) -> Image.Exif:
     try:
-        return image.getexif().get(_ORIENTATION_TAG, 1)
+        return image.getexif()
     except _DAMAGED as error:
         _log.warning("%s has damaged EXIF data (%s); it is taken as upright, turn it yourself if not", path, error)
-        return 1
+        return Image.Exif()
+
+
+def _packed(path: Path, exif: Image.Exif) -> bytes | None:
+    try:
+        return exif.tobytes() if len(exif) else None
+    except (*_DAMAGED, TypeError) as error:
+        _log.warning("%s has EXIF data that are lost (%s)", path, error)
+        return None
 
 
 def _pillow_pixels(path: Path, image: PillowFile) -> NDArray[Any]:
@@ -220,22 +231,26 @@ def _encoded(path: Path, image: ImageFile, jpeg_quality: int) -> bytes:
     if suffix not in WRITABLE_SUFFIXES:
         found = suffix or "a file without suffix"
         raise ImageFileError(f"{path}: cannot write {found}. Use one of {', '.join(WRITABLE_SUFFIXES)}.")
-    channels = image.pixels.shape[0]
+    channels, exif = image.pixels.shape[0], image.exif or b""
     profile = _fitting_profile(image.icc_profile, channels)
     if suffix == ".png" and image.bit_depth == 16:
-        return encode_png16(_quantized(image.pixels, 65535, torch.int32).astype(np.uint16), profile)
+        return encode_png16(_quantized(image.pixels, 65535, torch.int32).astype(np.uint16), profile, exif)
     if image.bit_depth == 16:
         _log.warning("%s keeps only 8 of 16 bit per channel; choose .png to keep them all", path)
     values = _quantized(image.pixels, 255, torch.uint8)
     picture = Image.fromarray(values[..., 0] if channels == 1 else values)
     buffer = BytesIO()
     if suffix == ".png":
-        picture.save(buffer, "PNG", icc_profile=profile)
+        picture.save(buffer, "PNG", icc_profile=profile, exif=exif)
     elif suffix == ".webp":
-        picture.save(buffer, "WEBP", lossless=True, exact=True, icc_profile=profile if channels >= 3 else None)
+        profile = profile if channels >= 3 else None
+        picture.save(buffer, "WEBP", lossless=True, exact=True, icc_profile=profile, exif=exif)
     else:
         picture = _without_alpha(picture, path) if image.has_alpha else picture
-        picture.save(buffer, "JPEG", quality=jpeg_quality, subsampling=0, icc_profile=profile)
+        if len(exif) > _LONGEST_JPEG_EXIF:
+            _log.warning("%s loses its EXIF data, which are longer than JPEG allows; choose .png to keep them", path)
+            exif = b""
+        picture.save(buffer, "JPEG", quality=jpeg_quality, subsampling=0, icc_profile=profile, exif=exif)
     return buffer.getvalue()
 
 

@@ -53,13 +53,15 @@ def decode_png16(data: bytes) -> NDArray[np.uint16]:
     return _with_transparent_color(pixels, chunks[b"tRNS"]) if b"tRNS" in chunks else pixels
 
 
-def encode_png16(pixels: NDArray[np.uint16], icc_profile: bytes | None) -> bytes:
+def encode_png16(pixels: NDArray[np.uint16], icc_profile: bytes | None, exif: bytes = b"") -> bytes:
     """A PNG file of ``pixels`` (H, W, C) with 1 to 4 channels: grey, grey + alpha, RGB, RGB + alpha."""
     height, width, channels = pixels.shape
     color_type = {count: kind for kind, count in _CHANNELS_OF_COLOR_TYPE.items()}[channels]
     file = [SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0))]
     if icc_profile is not None:
         file.append(_chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc_profile)))
+    if exif:
+        file.append(_chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")))
     packer = zlib.compressobj()
     packed = [packer.compress(_filtered(pixels, top)) for top in range(0, height, _BLOCK_ROWS)]
     file += [_chunk(b"IDAT", b"".join([*packed, packer.flush()])), _chunk(b"IEND", b"")]

@@ -35,13 +35,27 @@ def test_results_stand_beside_their_reference_and_input(tmp_path: Path) -> None:
     assert values == pytest.approx([0.6, 0.2, 0.4], abs=1e-6)
 
 
+def test_the_suffix_may_differ_but_not_be_guessed(tmp_path: Path) -> None:
+    result = write(tmp_path / "results" / "a.png", 0.4)
+    write(tmp_path / "references" / "a.jpg", 0.6)
+    source = ResultFolder(tmp_path / "results", tmp_path / "references")
+    assert source.left_out == []
+    assert source.load(result).reference.mean().item() == pytest.approx(0.6, abs=0.01)
+    write(tmp_path / "references" / "a.webp", 0.2)
+    with pytest.raises(ImageFileError, match=r"more than one reference: .*a\.jpg and .*a\.webp. Keep one"):
+        ResultFolder(tmp_path / "results", tmp_path / "references").load(result)
+    write(tmp_path / "references" / "a.png", 0.8)
+    same = ResultFolder(tmp_path / "results", tmp_path / "references").load(result)
+    assert same.reference.mean().item() == pytest.approx(0.8, abs=0.01)
+
+
 def test_missing_and_unequal_pictures_are_named(tmp_path: Path) -> None:
     result = write(tmp_path / "results" / "a.png", 0.4)
     write(tmp_path / "references" / "a.png", 0.6, side=20)
     write(tmp_path / "inputs" / "b.png", 0.6)
     with pytest.raises(ImageFileError, match=r"a.png has 16 x 16 pixels, but its reference .*a.png has 20 x 20: bring"):
         ResultFolder(tmp_path / "results", tmp_path / "references").load(result)
-    with pytest.raises(ImageFileError, match=r"it has no input: .*inputs.a.png does not exist"):
+    with pytest.raises(ImageFileError, match=r"it has no input: there is no .*inputs.a, of any suffix"):
         ResultFolder(tmp_path / "results", tmp_path / "references", tmp_path / "inputs").load(result)
     with pytest.raises(ImageFileError, match="none is no folder"):
         ResultFolder(tmp_path / "results", tmp_path / "references", tmp_path / "none")

@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +132,33 @@ def test_exif_orientation_is_applied_as_pillow_does(tmp_path: Path, orientation:
     read = read_image(path)
     assert read.bit_depth == (16 if kind == "png16" else 8)
     np.testing.assert_allclose(read.pixels[0].numpy(), np.asarray(turned) / 255, atol=2 / 255)
+
+
+@pytest.mark.parametrize(("name", "bit_depth"), [("b.png", 8), ("b.png", 16), ("b.webp", 8), ("b.jpg", 8)])
+def test_exif_data_go_along_without_orientation_and_preview(tmp_path: Path, name: str, bit_depth: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0110] = 6, "a camera"
+    exif.get_ifd(0x8769)[0x9003] = "1999:12:31 23:59:59"
+    exif.get_ifd(0x8825)[1] = "N"
+    NOISE.save(tmp_path / "a.jpg", exif=exif)
+    image = read_image(tmp_path / "a.jpg")
+    write_image(tmp_path / name, replace(image, bit_depth=bit_depth))
+    with Image.open(tmp_path / name) as written:
+        kept = written.getexif()
+    assert dict(kept) | {0x8769: 0, 0x8825: 0} == {0x0110: "a camera", 0x8769: 0, 0x8825: 0}
+    assert kept.get_ifd(0x8769) == {0x9003: "1999:12:31 23:59:59"}
+    assert kept.get_ifd(0x8825) == {1: "N"}
+    assert read_image(tmp_path / name).pixels.shape == image.pixels.shape
+
+
+def test_exif_data_too_long_for_jpeg_are_left_out_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    exif = Image.Exif()
+    exif[0x9286] = b"x" * 70_000
+    write_image(tmp_path / "a.jpg", ImageFile(random_pixels(3), exif=exif.tobytes()))
+    assert "loses its EXIF data" in caplog.text
+    assert read_image(tmp_path / "a.jpg").exif is None
 
 
 def _with_exif(png: bytes, exif: Image.Exif) -> bytes:

@@ -103,3 +103,21 @@ def test_the_registry_archive_has_what_the_pack_runs_on() -> None:
     for needed in ("nodes/", "psfr_core/", "web/", "examples/", "locales/", "__init__.py", "requirements.txt"):
         assert needed not in ignored
     assert {"tests/", ".ci/", "Makefile"} <= set(ignored)
+
+
+def test_what_the_registry_archive_leaves_out_is_imported_by_nothing_in_it() -> None:
+    """It leaves out what starts processes or uploads, which the registry's scanner takes for malware."""
+    ignored = tuple((ROOT / ".comfyignore").read_text(encoding="utf-8").split())
+    for path in (path for folder in ("nodes", "psfr_core") for path in (ROOT / folder).rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        if name.startswith(ignored):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert "subprocess" not in {
+            alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        }
+        for node in (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level):
+            base = path.parents[node.level - 1].relative_to(ROOT).as_posix()
+            module = "/".join([base, *(node.module or "").split(".")]).rstrip("/")
+            for imported in (f"{module}.py", *(f"{module}/{alias.name}.py" for alias in node.names), f"{module}/"):
+                assert not imported.startswith(ignored), f"{name} imports {imported}"
