@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if args.size is not None and args.size < 1:
         raise OptionError(f"--size must be at least 1 pixel, got {args.size}.")
     plan = plan_outputs(
-        args.inputs, args.output, ".png", lambda target: [target, *([_colours(target)] if args.aligned else [])]
+        args.inputs, args.output, ".png", lambda target: [target, _colours(target)] if args.aligned else [target]
     )
     device = take_device(args)
     parse_net = load_parse_net(args.parser, folders=args.models_folder, download=args.download)

@@ -108,8 +108,7 @@ def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -
     try:
         write_whole(path, _encoded(path, image, jpeg_quality))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ImageFileError(f"{path} cannot be written: {reason}.") from error
+        raise ImageFileError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:

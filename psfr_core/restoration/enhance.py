@@ -47,9 +47,8 @@ def _enhance_batch(crops: Tensor, parse_map: ParseMap, generator: PsfrGenerator)
     size, weight = generator.config.size, generator.const_input
     lq = _resized(crops.float(), size).clamp(0, 1) * 2 - 1
     one_hot = parse_map.resized(Size(size, size)).one_hot
-    with torch.autocast(
-        "cpu", enabled=False
-    ):  # the generator has a precision of its own, its packed weights take no other
+    # without autocast: the generator has a precision of its own, and its packed weights take no other
+    with torch.autocast("cpu", enabled=False):
         restored = generator(lq.to(weight), one_hot.to(weight)).float()
     check_output(restored, "generator", weight.dtype)
     return _resized((restored.clamp(-1, 1) + 1) / 2, crops.shape[-1]).clamp(0, 1).to(crops.device)
