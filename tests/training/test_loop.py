@@ -100,6 +100,25 @@ def test_training_lowers_the_loss_and_leaves_a_log(faces: FaceSet, tmp_path: Pat
     assert float(rows(tmp_path / "validation.csv")[-1]["psnr_db"]) > 5
 
 
+def test_the_trained_network_is_the_average_of_its_steps(faces: FaceSet, tmp_path: Path) -> None:
+    trainee = generator_trainee(faces)
+    steps: list[dict[str, Tensor]] = []
+
+    def keep(done: int, total: int) -> None:
+        steps.append({name: value.clone() for name, value in trainee.network.state_dict().items()})
+
+    averaged = train(trainee, loop(3, ema_decay=0.75), tmp_path, progress=keep)
+    first, second, third = steps
+    for name, found in averaged.state_dict().items():
+        # the first step is the average's first value; 0.75 of it is left after each further one
+        expected = 0.75**2 * first[name] + 0.75 * 0.25 * second[name] + 0.25 * third[name]
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert (third["const_input"] - averaged.const_input).abs().max() > 1e-3
+    validated = float(rows(tmp_path / "validation.csv")[-1]["psnr_db"])
+    assert validated == pytest.approx(trainee.validate(averaged)["psnr_db"], rel=1e-5)
+    assert validated != pytest.approx(trainee.validate(trainee.network)["psnr_db"], rel=1e-4)
+
+
 def stop_at(step: int) -> Progress:
     def stop(done: int, total: int) -> None:
         if done == step:
