@@ -59,6 +59,23 @@ def test_mirrored_faces_exchange_left_and_right() -> None:
     assert min(seen.values()) > 2
 
 
+def test_labels_go_where_the_picture_goes() -> None:
+    """Here hair is red and all else, skin, is green, so that each pixel shows its label."""
+    is_hair = torch.zeros(48, 48, dtype=torch.bool)
+    is_hair[6:20, 10:40] = True
+    labels = torch.where(is_hair, FaceRegion.HAIR, FaceRegion.SKIN).to(torch.uint8)
+    image = 255 * torch.stack([is_hair, ~is_hair, torch.zeros_like(is_hair)]).to(torch.uint8)
+    faces = FaceSet(image[None], labels[None], ("one",))
+    samples = DegradedFaces(faces, DegradationConfig(grey_probability=0), seed=0)
+    for index in range(12):
+        _, (red, green, _), found = samples[index]
+        # none of the other colour: all pixels but those at the edges
+        pure_hair, pure_skin = (green == 0) & (red > 0), (red == 0) & (green > 0)
+        assert (pure_hair | pure_skin).float().mean() > 0.9
+        assert bool((found[pure_hair] == FaceRegion.HAIR).all())
+        assert bool((found[pure_skin] == FaceRegion.SKIN).all())
+
+
 def make_pair(folder: Path, label: int = 1) -> None:
     for name in ("faces", "labels"):
         (folder / name).mkdir()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import log
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +99,14 @@ def test_focal_loss_forgives_what_is_right() -> None:
     right, wrong = 10 * (2 * peaks - 1), 10 * (1 - 2 * peaks)
     assert float(focal_loss(right, peaks)) < 1e-3
     assert float(focal_loss(wrong, peaks)) > 100
+
+
+def test_focal_loss_is_the_published_one() -> None:
+    scores, peaks = torch.tensor([0.9, 0.2, 0.7, 0.4]), torch.tensor([1.0, 1.0, 0.5, 0.0])
+    at_faces = 0.1**2 * log(0.9) + 0.8**2 * log(0.2)
+    elsewhere = 0.5**4 * 0.7**2 * log(0.3) + 0.4**2 * log(0.6)
+    found = focal_loss(scores.logit().view(1, 1, 2, 2), peaks.view(1, 1, 2, 2))
+    assert float(found) == pytest.approx(-(at_faces + elsewhere) / 2, rel=1e-5)
 
 
 def test_detector_losses_have_gradients(scenes: Scenes) -> None:
