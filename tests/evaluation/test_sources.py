@@ -11,6 +11,9 @@ from psfr_core.evaluation.sources import DegradedFaces, RestoredFaces, ResultFol
 from psfr_core.imaging.io import ImageFile, write_image
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
+from psfr_core.parsing.parser import parse_faces
+from psfr_core.paste_back.color_match import ColorMatch, match_colors
+from psfr_core.restoration.enhance import enhance_faces
 
 
 def write(path: Path, value: float, side: int = 16) -> Path:
@@ -94,3 +97,20 @@ def test_restored_faces_have_the_size_that_is_measured(tmp_path: Path) -> None:
     sample = source.load(path)
     assert tuple(sample.pictures) == source.stages
     assert {picture.shape for picture in (sample.reference, *sample.pictures.values())} == {(1, 3, 96, 96)}
+
+
+def test_each_stage_is_made_of_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    write_image(path, ImageFile(torch.rand(3, 64, 64)))
+    generator, parse_net = PsfrGenerator(GeneratorConfig((6, 4, 4), 4)), ParseNet(ParseNetConfig((4, 4), 1))
+    faces = DegradedFaces([path], 64, 0)
+    sample = RestoredFaces(faces, generator.eval(), parse_net.eval()).load(path)
+    before, restored, matched = (
+        sample.pictures[stage] for stage in (Stage.BEFORE, Stage.GENERATOR, Stage.COLOR_MATCHED)
+    )
+    pair = faces.pair(path)
+    assert torch.equal(sample.reference[0], pair.hq)
+    assert torch.equal(before[0], pair.lq)
+    assert torch.equal(restored, enhance_faces(before, parse_faces(before, parse_net), generator))
+    assert torch.equal(matched, match_colors(restored, before, ColorMatch.LOW_FREQUENCY))
+    assert (matched - restored).abs().max() > 0.05

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -23,6 +25,16 @@ def test_light_from_one_side_is_kept() -> None:
     matched = match_colors(torch.full((1, 3, 64, 64), 0.5), crops, ColorMatch.LOW_FREQUENCY)
     middle = slice(16, 48)  # the blur reaches over the border elsewhere
     torch.testing.assert_close(matched[..., middle], crops[..., middle], atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("period", [0.1, 0.2, 0.4])
+def test_the_broader_a_stripe_the_more_of_it_is_the_photos(period: float) -> None:
+    """Its period is a part of the crop's side, and a Gaussian of 0.06 of that side leaves so much of it."""
+    stripes = 0.2 * torch.cos(2 * math.pi / (100 * period) * torch.arange(100.0)).expand(1, 3, 100, 100)
+    matched = match_colors(torch.full((1, 3, 100, 100), 0.5), 0.5 + stripes, ColorMatch.LOW_FREQUENCY)
+    left = math.exp(-2 * (math.pi * 0.06 / period) ** 2)
+    inner = slice(25, 75)  # the blur reaches over the border elsewhere
+    torch.testing.assert_close((matched - 0.5)[..., inner], left * stripes[..., inner], atol=5e-4, rtol=0)
 
 
 def test_none_changes_nothing() -> None:

@@ -14,7 +14,10 @@ from psfr_core.errors import InputError, NoFaceError, OptionError
 from psfr_core.geometry.box import Box
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from psfr_core.parsing.parse_map import ParseMap
-from psfr_core.paste_back.paste import PasteOptions
+from psfr_core.paste_back.color_match import ColorMatch, match_colors
+from psfr_core.paste_back.masks import crop_masks
+from psfr_core.paste_back.paste import PasteOptions, paste_faces
+from psfr_core.restoration.enhance import enhance_faces
 from psfr_core.restoration.models import RestorationModels
 from psfr_core.restoration.options import NoFace, RestoreOptions
 from psfr_core.restoration.restore import restore_image
@@ -119,6 +122,21 @@ def test_an_edited_parse_map_is_used(models: RestorationModels, two_faces: list[
     hair = ParseMap(torch.full_like(first.parse_maps.labels, 13))
     edited = restore_image(image, models, WHOLE_CROP, faces=first.faces, parse_maps=hair)
     assert (edited.image - first.image).abs().max() > 1e-3
+
+
+def test_colours_come_from_where_the_options_say(models: RestorationModels, two_faces: list[Face]) -> None:
+    image = torch.rand(3, 120, 160)
+    models = with_faces(models, two_faces)
+    plain, matched = (restore_image(image, models, replace(WHOLE_CROP, color_match=method)) for method in ColorMatch)
+    assert plain.parse_maps is not None
+    crops = torch.stack([face.crop for face in plain.aligned])
+    assert torch.equal(plain.restored, enhance_faces(crops, plain.parse_maps, models.generator))
+    assert torch.equal(matched.restored, match_colors(plain.restored, crops, ColorMatch.LOW_FREQUENCY))
+    # and they are what is pasted
+    for result in (plain, matched):
+        masks = crop_masks(models.crop_size, WHOLE_CROP.paste, result.parse_maps)
+        assert torch.equal(result.image, paste_faces(image, result.aligned, result.restored, masks).image)
+    assert (matched.image - plain.image).abs().max() > 0.05
 
 
 def test_mask_and_selection_choose_faces(models: RestorationModels, two_faces: list[Face]) -> None:
