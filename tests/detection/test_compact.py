@@ -19,6 +19,10 @@ TURNED_RIGHT = torch.tensor([[-2.0, -6], [10, -6], [10, 0], [0, 10], [9, 10]])  
 class PlantedNet(nn.Module):
     """A face wherever the image is red, the redder the surer; it looks to the side on which the image is green."""
 
+    def __init__(self, box: Tensor = BOX) -> None:
+        super().__init__()
+        self.box = box
+
     def forward(self, images: Tensor) -> CompactFaceNetOutput:
         cells = F.avg_pool2d(images, 4)
         centers = cell_centers(cells.shape[2], cells.shape[3], cells)
@@ -27,7 +31,7 @@ class PlantedNet(nn.Module):
         points = TURNED_RIGHT.reshape(1, 10, 1, 1) * looks_right[:, :, 0] + left.reshape(1, 10, 1, 1) * (
             1 - looks_right[:, :, 0]
         )
-        boxes = centers.repeat(1, 2, 1, 1) + BOX.view(1, 4, 1, 1)
+        boxes = centers.repeat(1, 2, 1, 1) + self.box.view(1, 4, 1, 1)
         logits = torch.logit(cells[:, :1], eps=1e-4)
         return CompactFaceNetOutput(logits, boxes.expand(len(images), -1, -1, -1), centers.repeat(1, 5, 1, 1) + points)
 
@@ -75,6 +79,15 @@ def test_a_large_face_without_detail_is_found_in_a_smaller_view() -> None:
     image = planted((7, 7, 0.75), size=(128, 128)).repeat_interleave(4, 1).repeat_interleave(4, 2)
     (faces,) = detector().detect(image[None])
     assert round(max(face.box.width for face in faces)) == 160
+
+
+@pytest.mark.parametrize(("side", "widths"), [(158, [158, 316]), (162, [324])])
+def test_only_the_smallest_view_reports_faces_of_more_than_160_pixels(side: int, widths: list[int]) -> None:
+    """The planted network answers with one box in each view, here of 256 and 128 pixels."""
+    network = PlantedNet(side * torch.tensor([-0.5, -0.5, 0.5, 0.5]))
+    image = planted((15, 15, 0.75), size=(128, 128)).repeat_interleave(2, 1).repeat_interleave(2, 2)
+    (faces,) = CompactDetector(network.eval(), ANY).detect(image[None])  # type: ignore[arg-type]
+    assert sorted(round(face.box.width) for face in faces) == widths
 
 
 def test_default_threshold() -> None:

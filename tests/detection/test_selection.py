@@ -76,6 +76,19 @@ def test_what_is_kept(options: SelectionOptions, expected: list[str]) -> None:
     assert names(options) == expected
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"), [((200, 100), "in the middle"), ((100, 200), "low"), ((100, 100), "left")]
+)
+def test_the_centre_is_half_of_the_width_and_half_of_the_height(size: tuple[int, int], expected: str) -> None:
+    known = [
+        face("in the middle", 90, 35, 20, 20, 0.7),
+        face("left", 45, 35, 20, 20, 0.9),
+        face("low", 50, 85, 20, 20, 0.8),
+    ]
+    (found,) = select_faces([one for _, one in known], Size(*size), SelectionOptions(selection=FaceSelection.CENTER))
+    assert [name for name, one in known if one is found] == [expected]
+
+
 @pytest.mark.parametrize("order", list(FaceOrder))
 def test_order_of_equals_does_not_depend_on_the_order_given(order: FaceOrder) -> None:
     twins = [face(str(n), 10 * (n % 2), 20 * (n // 2), 30, 40, 0.5)[1] for n in range(4)]
