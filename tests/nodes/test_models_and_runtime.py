@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -125,6 +126,34 @@ def test_a_loader_runs_again_only_for_another_file(nodes: dict[str, Any], host: 
     assert node.fingerprint_inputs(**chosen) != first
     bundled = node.fingerprint_inputs(**(chosen | {"preset": "bundled 256"}))
     assert "g.safetensors" not in bundled
+
+
+@pytest.mark.parametrize(
+    ("node_id", "name"),
+    [
+        ("PSFR_LoadModels", "generator"),
+        ("PSFR_LoadModels", "parser"),
+        ("PSFR_LoadModels", "detector"),
+        ("PSFR_LoadGenerator", "generator"),
+        ("PSFR_LoadFaceParser", "parser"),
+        ("PSFR_LoadFaceDetector", "detector"),
+        ("PSFR_CompareImages", "lpips_features"),
+        ("PSFR_CompareImages", "lpips_heads"),
+    ],
+)
+def test_a_file_that_was_written_again_is_read_again(
+    nodes: dict[str, Any], host: Host, node_id: str, name: str
+) -> None:
+    """Trained on, it has the size it had; copied with its time, it may be that of another."""
+    path, node = put(host, "psfrgan/mine.safetensors"), nodes[node_id]
+    chosen = {"preset": "custom"} if node_id == "PSFR_LoadModels" else {}
+    chosen[name] = "mine.safetensors"
+    first, stat = node.fingerprint_inputs(**chosen), path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000_000))
+    assert node.fingerprint_inputs(**chosen) != first
+    path.write_bytes(b"another")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert node.fingerprint_inputs(**chosen) != first
 
 
 def test_what_comes_from_another_node_does_not_make_a_loader_run_again(nodes: dict[str, Any], host: Host) -> None:

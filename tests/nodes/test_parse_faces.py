@@ -65,6 +65,14 @@ def test_a_mask_of_any_size_is_painted(run: Run, parse_map: Any) -> None:
     assert torch.equal(both.labels, expected)
 
 
+def test_a_mask_counts_where_it_is_above_one_half(run: Run, parse_map: Any) -> None:
+    mask = torch.tensor([0.0, 0.5, 0.51, 1.0]).expand(1, 4, 4)
+    edited = run("PSFR_EditParseMap", parse_map=parse_map, region="hat", mask=mask).args[0]
+    expected = parse_map.labels.clone()
+    expected[:, :, 2:] = 14
+    assert torch.equal(edited.labels, expected)
+
+
 def test_each_face_has_its_mask(run: Run, parse_map: Any) -> None:
     mask = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
     edited = run("PSFR_EditParseMap", parse_map=parse_map, region="neck", mask=mask).args[0]

@@ -13,14 +13,14 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def faces(pack: Any, host: object) -> Any:
-    """Three faces in the second of two frames: middle, right (large), left (small)."""
+    """Three faces in the second of three frames: middle, right (large), left (small)."""
     face, box = pack("psfr_core.detection.face").Face, pack("psfr_core.geometry.box").Box
     found = [
         face(box(40.0, 10.0, 60.0, 30.0), torch.zeros(5, 2), 0.9),
         face(box(70.0, 10.0, 100.0, 40.0), torch.zeros(5, 2), 0.8),
         face(box(10.0, 10.0, 20.0, 20.0), torch.zeros(5, 2), 0.7),
     ]
-    return pack("nodes.found_faces").FoundFaces.of([[], found], torch.rand(2, 3, 50, 100))
+    return pack("nodes.found_faces").FoundFaces.of([[], found, []], torch.rand(3, 3, 50, 100))
 
 
 def lefts(faces: Any) -> list[list[float]]:
@@ -43,8 +43,8 @@ def test_selected_and_rest(
     run: Run, faces: Any, options: dict[str, Any], selected: list[float], rest: list[float]
 ) -> None:
     found, others, count = run("PSFR_SelectFaces", faces=faces, **options).args
-    assert lefts(found) == [[], selected]
-    assert lefts(others) == [[], rest]
+    assert lefts(found) == [[], selected, []]
+    assert lefts(others) == [[], rest, []]
     assert count == len(selected)
 
 
