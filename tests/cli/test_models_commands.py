@@ -9,6 +9,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from psfr_core.cli import blend, convert, download, models, publish
 from psfr_core.errors import DownloadError, OptionError
@@ -108,10 +109,19 @@ def test_convert_prints_hash_and_path(generator_file: Path, tmp_path: Path, caps
 
 
 def test_blend_prints_hash_and_path(generator_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = tmp_path / "g.safetensors"
-    options = ["--amount", "0.3", "--half"]
-    assert call(blend, str(generator_file), str(generator_file), str(target), *options) == 0
+    target, other = tmp_path / "g.safetensors", tmp_path / "other.pth"
+    torch.save(PsfrGenerator(GeneratorConfig((6, 4), modulation_channels=2)).state_dict(), other)
+    arguments = [str(generator_file), str(other), str(target)]
+    assert call(blend, *arguments, "--amount", "0.3", "--half") == 0
     assert capsys.readouterr().out == f"{hashlib.sha256(target.read_bytes()).hexdigest()}  {target}\n"
+    one, two = torch.load(generator_file), torch.load(other)
+    for key, value in load_file(target).items():
+        torch.testing.assert_close(value, (0.7 * one[key] + 0.3 * two[key]).half())
+    with pytest.raises(OptionError, match="--force"):
+        call(blend, *arguments)
+    assert call(blend, *arguments, "--force") == 0
+    for key, value in load_file(target).items():
+        torch.testing.assert_close(value, (one[key] + two[key]) / 2)
 
 
 def test_publish_prints_the_address(
