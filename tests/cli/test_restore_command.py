@@ -1,25 +1,45 @@
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from psfr_core.cli import detect, restore
 from psfr_core.cli.main import main
 from psfr_core.detection.face import Face
+from psfr_core.detection.load import load_detector
+from psfr_core.detection.options import DetectionOptions
 from psfr_core.imaging.io import ImageFile, read_image, write_image
-from psfr_core.restoration.models import RestorationModels
+from psfr_core.parsing.labels import parse_regions
+from psfr_core.paste_back.color_match import ColorMatch
+from psfr_core.paste_back.paste import PasteOptions
+from psfr_core.restoration.models import RestorationModels, load_models
+from psfr_core.restoration.options import RestoreOptions
+from psfr_core.restoration.restore import restore_image
 
 
 @pytest.fixture(autouse=True)
-def _planted(models: RestorationModels, two_faces: list[Face], monkeypatch: pytest.MonkeyPatch) -> None:
+def asked(models: RestorationModels, two_faces: list[Face], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the loaders were called with: they give tiny networks, and a detector that finds two faces."""
     models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
-    monkeypatch.setattr(restore, "take_models", lambda args: models)
-    monkeypatch.setattr(detect, "take_detector", lambda args: models.detector)
+    arguments: dict[str, Any] = {}
+
+    def played(load: Callable[..., Any], loaded: Any) -> Callable[..., Any]:
+        def note(*args: Any, **options: Any) -> Any:
+            arguments.update(inspect.signature(load).bind(*args, **options).arguments)
+            return loaded
+
+        return note
+
+    monkeypatch.setattr("psfr_core.restoration.models.load_models", played(load_models, models))
+    monkeypatch.setattr("psfr_core.detection.load.load_detector", played(load_detector, models.detector))
+    return arguments
 
 
 def picture(path: Path, channels: int = 3, bit_depth: int = 8) -> torch.Tensor:
@@ -117,6 +137,124 @@ def test_strength_indices_and_regions_are_heard(tmp_path: Path) -> None:
     assert not second[:, :80].any()
     assert second[:, 100:140].any()
     assert changed("--regions", "all").sum() > changed("--regions", "eyes").sum()
+
+
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ("--strength 0.5", RestoreOptions(strength=0.5)),
+        ("--color-match none", RestoreOptions(color_match=ColorMatch.NONE)),
+        ("--feather 0.3", RestoreOptions(paste=PasteOptions(feather=0.3))),
+        ("--regions hair", RestoreOptions(paste=PasteOptions(regions=parse_regions("hair")))),
+        ("--regions all --feather 0.3", RestoreOptions(paste=PasteOptions(feather=0.3, regions=None))),
+    ],
+)
+def test_the_picture_is_the_librarys(
+    tmp_path: Path, models: RestorationModels, flags: str, options: RestoreOptions
+) -> None:
+    before = picture(tmp_path / "a.png")
+
+    def by_the_library(wanted: RestoreOptions) -> torch.Tensor:
+        write_image(tmp_path / "c.png", ImageFile(restore_image(before, models, wanted).image))
+        return read_image(tmp_path / "c.png").pixels
+
+    assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), *flags.split()]) == 0
+    after = read_image(tmp_path / "b.png").pixels
+    assert torch.equal(after, by_the_library(options))
+    assert not torch.equal(after, by_the_library(RestoreOptions()))
+
+
+def test_an_image_without_a_face_can_be_an_error(tmp_path: Path, models: RestorationModels) -> None:
+    picture(tmp_path / "a.png")
+    models.detector.faces.clear()  # type: ignore[attr-defined]
+    arguments = ["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png")]
+    assert main([*arguments, "--no-face", "error"]) == 1
+    assert main(arguments) == 0
+
+
+@pytest.mark.parametrize(("flags", "sizes"), [("", [1, 1]), ("--batch-size 2", [2])])
+def test_faces_go_through_the_networks_together(
+    tmp_path: Path, models: RestorationModels, flags: str, sizes: list[int]
+) -> None:
+    picture(tmp_path / "a.png")
+    seen: list[int] = []
+    models.generator.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), *flags.split()]) == 0
+    assert seen == sizes
+
+
+# The first of the two faces, whose score is 0.9, is the larger one; the second, of 0.8, is nearer to the middle.
+@pytest.mark.parametrize(
+    ("flags", "scores"),
+    [
+        ("", [0.9, 0.8]),
+        ("--order small-first", [0.8, 0.9]),
+        ("--order small-first --max-faces 1", [0.8]),
+        ("--max-faces 1", [0.9]),
+        ("--min-size 30", [0.9]),
+        ("--selection largest", [0.9]),
+        ("--selection center", [0.8]),
+    ],
+)
+def test_faces_are_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str, scores: list[float]) -> None:
+    before = picture(tmp_path / "a.png")
+    arguments = [str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]
+    assert main(["detect", *arguments]) == 0
+    found = json.loads((tmp_path / "out" / "a.json").read_text())
+    assert [face["score"] for face in found["faces"]] == scores
+    assert main(["restore", *arguments, "--regions", "all"]) == 0
+    changed = (read_image(tmp_path / "out" / "a.png").pixels - before).abs().amax(0) > 0
+    assert [bool(changed[:, :80].any()), bool(changed[:, 80:].any())] == [0.9 in scores, 0.8 in scores]
+    assert f"{len(scores)} faces restored in 1 images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ("", DetectionOptions()),
+        (
+            "--min-score 0.3 --min-eye-distance 9 --max-overlap 0.2 --max-side 900 --min-side 300 --tiles",
+            DetectionOptions(0.3, 9.0, 0.2, 900, 300, tiles=True),
+        ),
+        ("--turned", DetectionOptions(turned=True)),
+    ],
+)
+def test_the_detector_searches_as_it_is_told(
+    tmp_path: Path, asked: dict[str, Any], flags: str, options: DetectionOptions
+) -> None:
+    picture(tmp_path / "a.png")
+    for command, name in (("restore", "detection"), ("detect", "options")):
+        assert main([command, str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]) == 0
+        assert asked[name] == options
+
+
+@pytest.mark.parametrize(
+    ("flags", "arguments"),
+    [
+        ("", {}),
+        ("--generator g --parser p --detector d", {"generator": "g", "parser": "p", "detector": "d"}),
+        ("--models-folder a --models-folder b", {"folders": [Path("a"), Path("b")]}),
+        ("--device cuda:1 --dtype float16", {"device": "cuda:1", "dtype": torch.float16}),
+        ("--compile", {"compile_networks": True}),
+        ("--download", {"download": True}),
+    ],
+)
+def test_models_are_those_asked_for(
+    tmp_path: Path, asked: dict[str, Any], flags: str, arguments: dict[str, Any]
+) -> None:
+    picture(tmp_path / "a.png")
+    assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]) == 0
+    usual = {"generator": "psfrgan-256", "parser": "parsenet-256", "detector": None, "folders": [], "device": None}
+    usual |= {"detection": DetectionOptions(), "dtype": None, "compile_networks": False, "download": False}
+    assert asked == usual | arguments
+
+
+def test_the_detector_alone_is_the_one_asked_for(tmp_path: Path, asked: dict[str, Any]) -> None:
+    picture(tmp_path / "a.png")
+    flags = "--detector d --models-folder a --device meta --download"
+    assert main(["detect", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]) == 0
+    expected = {"source": "d", "folders": [Path("a")], "device": torch.device("meta"), "download": True}
+    assert asked == expected | {"options": DetectionOptions()}
 
 
 def test_detect_writes_json_and_a_picture(tmp_path: Path, two_faces: list[Face]) -> None:
