@@ -78,6 +78,17 @@ test("an example runs and shows what it did", async (t) => {
   for (const { type, widths } of shown) assert.ok(widths.length && widths.every((width) => width >= 256), `${type}: ${widths}`);
 });
 
+const indices = () =>
+  page.evaluate(() => {
+    const node = app.graph._nodes.find((node) => node.type === "PSFR_SelectFaces");
+    return node.widgets.find((widget) => widget.name === "indices").value;
+  });
+
+const pressed = () =>
+  page.evaluate(() =>
+    [...document.querySelectorAll(".psfr-frame button[aria-pressed=true]")].map((button) => Number(button.value)),
+  );
+
 test("the face picker chooses faces, and the choice is saved, shared and sent", async (t) => {
   await load(page, read("only_the_chosen_faces.json"));
   assert.equal(await run(page), "execution_success");
@@ -85,15 +96,6 @@ test("the face picker chooses faces, and the choice is saved, shared and sent", 
     assert.equal(await page.evaluate(() => document.querySelectorAll(".psfr-picker").length), 0);
     return t.skip(incapable); // the text of the widget is what chooses there
   }
-  const indices = () =>
-    page.evaluate(() => {
-      const node = app.graph._nodes.find((node) => node.type === "PSFR_SelectFaces");
-      return node.widgets.find((widget) => widget.name === "indices").value;
-    });
-  const pressed = () =>
-    page.evaluate(() =>
-      [...document.querySelectorAll(".psfr-frame button[aria-pressed=true]")].map((button) => Number(button.value)),
-    );
   assert.equal(await indices(), "0-3");
   assert.deepEqual(await pressed(), [0, 1, 2, 3]);
   await page.evaluate(() => {
@@ -102,6 +104,12 @@ test("the face picker chooses faces, and the choice is saved, shared and sent", 
     app.canvas.setDirty(true, true);
   });
   await page.waitForTimeout(500);
+  await page.click(".psfr-frame button[value='1']");
+  assert.equal(await indices(), "0,2,3");
+  await page.keyboard.press("Control+z"); // makes the nodes anew
+  await page.waitForTimeout(800);
+  assert.equal(await indices(), "0-3");
+  assert.deepEqual(await pressed(), [0, 1, 2, 3]);
   await page.click(".psfr-frame button[value='1']");
   await page.click(".psfr-frame button[value='7']");
   await shot("face_picker");
@@ -115,10 +123,13 @@ test("the face picker chooses faces, and the choice is saved, shared and sent", 
   const sent = Object.values(prompt).find(({ class_type }) => class_type === "PSFR_SelectFaces").inputs;
   assert.deepEqual(Object.keys(sent).sort(), ["faces", "indices", "max_faces", "min_size", "order"]);
   assert.equal(sent.indices, "0,2,3,7");
-  await load(page, saved);
-  assert.equal(await indices(), "0,2,3,7");
-  assert.equal(await run(page), "execution_success");
-  assert.deepEqual(await pressed(), [0, 2, 3, 7]);
+  for (const [text, chosen] of [["1", [1]], ["0,2,3,7", [0, 2, 3, 7]]]) {
+    node.widgets_values[1] = text; // first not what the picker shows already
+    await load(page, saved);
+    assert.equal(await indices(), text);
+    assert.equal(await run(page), "execution_success");
+    assert.deepEqual(await pressed(), chosen);
+  }
 });
 
 test("the help panel shows the page of a node with its pictures", async (t) => {

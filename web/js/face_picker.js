@@ -145,6 +145,12 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   };
   after(indices, "callback", refresh);
   after(node, "onExecuted", show);
+  after(node, "onAdded", () => {
+    const key = outputKey(node);
+    // for Nodes 2.0, which goes on showing the element of the node that had this id before undo
+    document.querySelector(`.psfr-picker[data-node="${key}"]`)?.replaceWith(root);
+    root.dataset.node = key;
+  });
   after(node, "onConfigure", () => {
     show(app.nodeOutputs[outputKey(node)]); // undo makes the nodes anew and keeps their outputs
     refresh();
