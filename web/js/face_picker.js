@@ -29,6 +29,14 @@ const LEAST_HEIGHT = 110; // of the picture
 const FIRST_WIDTH = 420; // of the node once it has a picture, at least: small faces need room for their numbers
 const FIRST_ASPECT = 1.25; // height over width up to which the node grows by itself
 
+/** What the wheel and the middle button do, they do over the picture too. */
+const CANVAS_METHODS = Object.freeze({
+  onwheel: "processMouseWheel",
+  onpointerdown: "processMouseDown",
+  onpointermove: "processMouseMove",
+  onpointerup: "processMouseUp",
+});
+
 const CSS = `
 .psfr-picker { display: flex; flex-direction: column; min-height: ${TEXT_HEIGHT}px; font: 12px/1.5 sans-serif; }
 .psfr-picker.psfr-filled { min-height: ${LEAST_HEIGHT}px; }
@@ -140,9 +148,9 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   });
   widget.serialize = false; // nor in the workflow
   node.expandToFitContent();
-  root.onwheel = (event) => {
-    if (!setting("Comfy.VueNodes.Enabled")) app.canvas.processMouseWheel(event); // Nodes 2.0 hands it on by itself
-  };
+  for (const [on, method] of Object.entries(CANVAS_METHODS)) {
+    Object.assign(root, { [on]: (/** @type {MouseEvent} */ event) => isForCanvas(event) && app.canvas[method](event) });
+  }
   after(indices, "callback", refresh);
   after(node, "onExecuted", show);
   after(node, "onAdded", () => {
@@ -186,6 +194,10 @@ function imageUrl(/** @type {Record<string, string>} */ { filename, subfolder, t
 
 /** Where ComfyUI keeps the output of a node. @param {any} node */
 const outputKey = ({ graph, id }) => (graph && !graph.isRootGraph ? `${graph.id}:${id}` : String(id));
+
+/** Nodes 2.0 hands these on by itself. @param {MouseEvent} event */
+const isForCanvas = ({ type, button, buttons }) =>
+  !setting("Comfy.VueNodes.Enabled") && (type === "wheel" || button === 1 || Boolean(buttons & 4));
 
 const setting = (/** @type {string} */ id) => app.extensionManager.setting.get(id);
 
