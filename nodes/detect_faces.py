@@ -141,7 +141,7 @@ class PSFR_SelectFaces(io.ComfyNode):
         selected = faces.map(lambda found: select_faces(found, faces.size, options))
         kept = {id(face) for found in selected.frames for face in found}
         rest = faces.map(lambda found: [face for face in found if id(face) not in kept])
-        return io.NodeOutput(selected, rest, selected.count, ui=face_picker(faces, options))
+        return io.NodeOutput(selected, rest, selected.count, ui=face_picker(faces, options, indices))
 
 
 def check_face_count(count: int, no_face: NoFace) -> None:

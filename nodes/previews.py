@@ -24,8 +24,10 @@ def preview(image: Tensor) -> ui.PreviewImage:
     return ui.PreviewImage(to_image([resize_within(to_rgb(frame), _SIDE).clamp(0, 1) for frame in frames]))
 
 
-def face_picker(faces: FoundFaces, options: SelectionOptions) -> dict[str, Any]:
-    """What web/js/face_picker.js shows: the picture of ``faces``, and all faces in it by their numbers under ``options``."""
+def face_picker(faces: FoundFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:
+    """What web/js/face_picker.js shows: the picture of ``faces``, all faces in it by their numbers under ``options``, and
+    the text that chose some, which came from a link perhaps.
+    """
     (saved,) = ui.ImageSaveHelper.save_images(
         to_image(faces.picture[None]), "psfr_faces", io.FolderType.temp, None, compress_level=1
     )
@@ -40,4 +42,4 @@ def face_picker(faces: FoundFaces, options: SelectionOptions) -> dict[str, Any]:
         }
         for index, face in enumerate(shown)
     ]
-    return {"face_picker": [{"image": saved, "width": width, "height": height, "faces": boxes}]}
+    return {"face_picker": [{"image": saved, "width": width, "height": height, "faces": boxes, "indices": indices}]}

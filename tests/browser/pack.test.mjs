@@ -132,6 +132,29 @@ test("the face picker chooses faces, and the choice is saved, shared and sent", 
   }
 });
 
+test("the face picker shows what a link chose, and takes no clicks", async (t) => {
+  if (incapable) return t.skip(incapable);
+  await load(page, read("only_the_chosen_faces.json"));
+  await page.evaluate(() => {
+    const text = LiteGraph.createNode("PrimitiveString");
+    app.graph.add(text);
+    text.widgets[0].value = "2";
+    const node = app.graph._nodes.find((node) => node.type === "PSFR_SelectFaces");
+    text.connect(0, node, node.findInputSlot("indices"));
+  });
+  assert.equal(await run(page), "execution_success");
+  assert.deepEqual(await pressed(), [2]);
+  assert.equal(await page.locator(".psfr-frame button:enabled").count(), 0);
+  assert.match(await page.textContent(".psfr-status"), /is linked/);
+  await shot("face_picker_linked");
+  await page.evaluate(() => {
+    const node = app.graph._nodes.find((node) => node.type === "PSFR_SelectFaces");
+    node.disconnectInput(node.findInputSlot("indices"));
+  });
+  assert.deepEqual(await pressed(), [0, 1, 2, 3]);
+  assert.equal(await page.textContent(".psfr-status"), "");
+});
+
 test("the help panel shows the page of a node with its pictures", async (t) => {
   if (incapable) return t.skip(incapable);
   await load(page, read("only_the_chosen_faces.json"));

@@ -52,6 +52,7 @@ def test_the_picker_gets_all_faces_by_their_numbers(run: Run, faces: Any) -> Non
     shown = run("PSFR_SelectFaces", faces=faces, order="left-right", indices="1", max_faces=1, min_size=15.0).ui
     (message,) = shown["face_picker"]
     assert (message["width"], message["height"], message["image"]["type"]) == (100, 50, "temp")
+    assert message["indices"] == "1"
     assert message["faces"] == [
         {"index": 0, "box": [0.4, 0.2, 0.6, 0.6], "score": 0.9},
         {"index": 1, "box": [0.7, 0.2, 1.0, 0.8], "score": 0.8},

@@ -9,18 +9,54 @@ import { boxStyle, parseIndices, toggled } from "./lib/face_indices.js";
 
 /**
  * @typedef {{index: number, box: number[], score: number}} Face its box in fractions of the frame's size
- * @typedef {{image: Record<string, string>, width: number, height: number, faces: Face[]}} Frame
+ * @typedef {{image: Record<string, string>, width: number, height: number, faces: Face[], indices: string}} Frame
  * @typedef {{face_picker?: Frame[]} | null | undefined} Output what the node sends after it ran
  */
 
-/** @type {Record<string, string[]>} shown before the first run, without a face, before an error, before a number */
+/** @type {Record<string, Record<string, string>>} */
 const TEXTS = Object.freeze({
-  en: ["Run the workflow once to see the faces.", "No face in this image.", "indices cannot be read:", "Face"],
-  zh: ["运行一次工作流即可看到人脸。", "此图像中没有人脸。", "无法读取 indices：", "人脸"],
-  ja: ["一度実行すると顔が表示されます。", "この画像に顔はありません。", "indices を読み取れません：", "顔"],
-  ko: ["워크플로를 한 번 실행하면 얼굴이 표시됩니다.", "이 이미지에 얼굴이 없습니다.", "indices를 읽을 수 없습니다:", "얼굴"],
-  ru: ["Запустите процесс, чтобы увидеть лица.", "На этом изображении нет лиц.", "Не удалось прочитать indices:", "Лицо"],
-  fr: ["Exécutez le workflow pour voir les visages.", "Aucun visage dans cette image.", "indices illisible :", "Visage"],
+  en: {
+    face: "Face",
+    toRun: "Run the workflow once to see the faces.",
+    noFace: "No face in this image.",
+    linked: "indices is linked: change it at the other end.",
+    unreadable: "indices cannot be read:",
+  },
+  zh: {
+    face: "人脸",
+    toRun: "运行一次工作流即可看到人脸。",
+    noFace: "此图像中没有人脸。",
+    linked: "indices 已连线，请在连线的另一端修改。",
+    unreadable: "无法读取 indices：",
+  },
+  ja: {
+    face: "顔",
+    toRun: "一度実行すると顔が表示されます。",
+    noFace: "この画像に顔はありません。",
+    linked: "indices はリンクされています。リンク元で変更してください。",
+    unreadable: "indices を読み取れません：",
+  },
+  ko: {
+    face: "얼굴",
+    toRun: "워크플로를 한 번 실행하면 얼굴이 표시됩니다.",
+    noFace: "이 이미지에 얼굴이 없습니다.",
+    linked: "indices가 연결되어 있습니다. 연결된 쪽에서 변경하세요.",
+    unreadable: "indices를 읽을 수 없습니다:",
+  },
+  ru: {
+    face: "Лицо",
+    toRun: "Запустите процесс, чтобы увидеть лица.",
+    noFace: "На этом изображении нет лиц.",
+    linked: "indices приходит по связи: измените его на другом конце.",
+    unreadable: "Не удалось прочитать indices:",
+  },
+  fr: {
+    face: "Visage",
+    toRun: "Exécutez le workflow pour voir les visages.",
+    noFace: "Aucun visage dans cette image.",
+    linked: "indices est relié : modifiez-le à l'autre bout.",
+    unreadable: "indices illisible :",
+  },
 });
 
 const MARGIN = 10; // ComfyUI's around the element
@@ -46,6 +82,7 @@ const CSS = `
 .psfr-frame img { display: block; width: 100%; height: 100%; border-radius: 4px; }
 .psfr-frame button { position: absolute; container-type: inline-size; box-sizing: border-box; padding: 0;
   min-width: 10px; min-height: 10px; border: 1px dashed #fffc; border-radius: 3px; background: #0006; cursor: pointer; }
+.psfr-frame button:disabled { cursor: default; }
 .psfr-frame button[aria-pressed="true"] { border: 2px solid #3dff9a; background: none; box-shadow: 0 0 0 1px #000a; }
 .psfr-frame button:is(:hover, :focus-visible) { z-index: 1; outline: 2px solid #fff; }
 .psfr-frame span { position: absolute; left: 50%; top: 100%; transform: translate(-50%, -3px); padding: 0 2px;
@@ -53,7 +90,7 @@ const CSS = `
 .psfr-frame [aria-pressed="true"] span { color: #000; background: #3dff9a; }
 .psfr-status { overflow: hidden; white-space: nowrap; text-overflow: ellipsis; text-align: center;
   color: var(--descrip-text); }
-.psfr-filled .psfr-status { color: var(--error-text); }
+.psfr-status.psfr-error { color: var(--error-text); }
 .psfr-status:empty { display: none; }`;
 
 /** @type {WeakMap<object, (output: Output) => void>} shows an output in the picker of a node */
@@ -82,7 +119,9 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   const stage = element("div", { className: "psfr-stage" }, overlay);
   const root = element("div", { className: "psfr-picker" }, stage, status);
 
-  const text = () => String(indices.value ?? "");
+  // a link, also to the input of a subgraph, overrules the widget: what it gave is known after a run
+  const isLinked = () => node.isInputConnected(node.findInputSlot("indices"));
+  const text = () => String((isLinked() ? frame?.indices : indices.value) ?? "");
   const isFilled = () => isLoaded && Boolean(frame?.faces.length);
   const leastHeight = () => (isFilled() ? LEAST_HEIGHT : TEXT_HEIGHT);
 
@@ -90,11 +129,20 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
     const { chosen, error } = parseIndices(text(), frame?.faces.length ?? 0);
     for (const button of overlay.querySelectorAll("button")) {
       button.ariaPressed = String(chosen.has(Number(button.value)));
+      button.disabled = isLinked();
     }
-    const [hint, empty, unreadable] = texts();
-    status.textContent = !frame ? hint : !frame.faces.length ? empty : error === null ? "" : `${unreadable} ${error}`;
+    status.textContent = statusText(error);
+    status.classList.toggle("psfr-error", isFilled() && error !== null);
     root.classList.toggle("psfr-filled", isFilled());
     node.setDirtyCanvas(true, true);
+  }
+
+  function statusText(/** @type {string | null} */ error) {
+    const { toRun, noFace, linked, unreadable } = texts();
+    if (!frame) return toRun;
+    if (!frame.faces.length) return noFace;
+    if (isLinked()) return linked;
+    return error === null ? "" : `${unreadable} ${error}`;
   }
 
   function show(/** @type {Output} */ output) {
@@ -107,7 +155,7 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   }
 
   function faceButton(/** @type {Face} */ { index, box, score }) {
-    const ariaLabel = `${texts()[3]} ${index}`;
+    const ariaLabel = `${texts().face} ${index}`;
     const title = `${ariaLabel} (${score.toFixed(2)})`;
     const number = element("span", { textContent: String(index) });
     const button = element("button", { type: "button", value: String(index), ariaLabel, title }, number);
@@ -152,6 +200,7 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
     Object.assign(root, { [on]: (/** @type {MouseEvent} */ event) => isForCanvas(event) && app.canvas[method](event) });
   }
   after(indices, "callback", refresh);
+  after(node, "onConnectionsChange", refresh);
   after(node, "onExecuted", show);
   after(node, "onAdded", () => {
     const key = outputKey(node);
