@@ -84,7 +84,7 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         licence=NON_COMMERCIAL,
         description="small face parsing network, trained by this project",
         size_bytes=4_838_892,
-        sha256="2b18218f98e832ac13bbf1c484c462313c3e4672b1b9101ed43658b15b97d1c4",
+        sha256="50de6b7d827868581f355332cdc5d61890dfa2788402e6523f6bbfd442408d0e",
     ),
     ModelFile(
         name="compact-face",
