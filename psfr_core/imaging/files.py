@@ -10,11 +10,13 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write ``data`` into the file ``path``, whose folder must exist.
 
     Under that name there is at any time either what was there before or all of ``data``, also when the disk is full
-    or the program is stopped. OSError when writing fails; nothing is left behind then.
+    or the program is stopped. OSError, which names ``path``, when writing fails; nothing is left behind then.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -75,8 +75,8 @@ def _provenance(path: Path) -> tuple[str, str]:
         return written.licence, written.source
     for entry in MODEL_FILES:
         if entry.file_name == path.name and is_published_file(entry, path):
-            unverified = " (by its name: the hash is not known)" if entry.sha256 is None else ""
-            return entry.licence, (f"{entry.file_name}, {entry.url}" if entry.url else entry.file_name) + unverified
+            origin = f"{entry.file_name}, {entry.url}" if entry.url else entry.file_name
+            return entry.licence, origin if entry.sha256 else f"{origin} (by its name: the hash is not known)"
     return UNKNOWN, path.name
 
 

@@ -26,3 +26,9 @@ def test_a_full_disk_leaves_the_old_content_and_nothing_else(tmp_path: Path, mon
     with pytest.raises(OSError, match="No space left"):
         write_whole(tmp_path / "a", b"new content")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_whole(tmp_path / "none" / "a", b"content")
+    assert str(caught.value) == f"[Errno 2] No such file or directory: '{tmp_path / 'none' / 'a'}'"
