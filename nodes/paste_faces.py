@@ -7,10 +7,9 @@ from torch import Tensor
 
 from ..psfr_core.alignment.align import place_crops
 from ..psfr_core.errors import InputError
-from ..psfr_core.parsing.labels import parse_regions
 from ..psfr_core.parsing.parse_map import ParseMap
 from ..psfr_core.paste_back.masks import crop_masks
-from ..psfr_core.paste_back.paste import PasteOptions, paste_faces
+from ..psfr_core.paste_back.paste import WHOLE_CROP, PasteOptions, parse_pasted_regions, paste_faces
 from .found_faces import FoundFaces
 from .images import to_frames, to_mask, to_rgb_batch
 from .inputs import parse_map_input, regions_input, strength_input
@@ -19,7 +18,6 @@ from .runtime import Steps
 from .schema import CATEGORY, extras, shows_preview
 from .types import FacesSocket, PasteOptionsSocket
 
-WHOLE_CROP = "all"
 _PASTED = "face,ears,hair,earring"
 
 
@@ -114,8 +112,7 @@ class PSFR_PasteOptions(io.ComfyNode):
 
     @classmethod
     def execute(cls, feather: float, regions: str) -> io.NodeOutput:
-        chosen = None if regions.strip().lower() == WHOLE_CROP else parse_regions(regions)
-        return io.NodeOutput(PasteOptions(feather=feather, regions=chosen))
+        return io.NodeOutput(PasteOptions(feather=feather, regions=parse_pasted_regions(regions)))
 
 
 def _check_counts(faces: int, crops: Tensor, parse_map: ParseMap | None) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 from ..detection.selection import SelectionOptions, parse_indices
 from ..imaging.channels import to_rgb
 from ..imaging.io import WRITABLE_SUFFIXES, ImageFile, read_image, write_image
-from ..parsing.labels import parse_regions
-from ..paste_back.paste import PasteOptions
+from ..paste_back.paste import PasteOptions, parse_pasted_regions
 from ..restoration.options import RestoreOptions
 from ..restoration.restore import restore_image
 from ..visualize import side_by_side
@@ -77,8 +76,7 @@ def _options(args: argparse.Namespace) -> RestoreOptions:
     selection = take_options(args, SelectionOptions, skip=_SKIPPED_SELECTION)
     paste = take_options(args, PasteOptions, skip=("regions",))
     if args.regions:
-        regions = None if args.regions == "all" else parse_regions(args.regions)
-        paste = replace(paste, regions=regions)
+        paste = replace(paste, regions=parse_pasted_regions(args.regions))
     return replace(
         take_options(args, RestoreOptions, skip=("selection", "paste")),
         selection=replace(selection, indices=parse_indices(args.indices)),

@@ -18,10 +18,12 @@ from ..geometry.box import PixelBox, Size
 from ..geometry.similarity import compose_affines, invert_affine, resize_affine, shift_affine
 from ..geometry.warp import output_box, warp_affine
 from ..imaging.channels import check_channels, luma
-from ..parsing.labels import FaceRegion, RegionGroup
+from ..parsing.labels import FaceRegion, RegionGroup, parse_regions
 
 # A hat, a neck and clothes are left as they were: they reach beyond the crop, and half of them restored would show.
 PASTED_REGIONS = RegionGroup.HEAD.regions - {FaceRegion.HAT}
+
+WHOLE_CROP = "all"  # in place of names of regions
 
 _Range = tuple[float, float]
 
@@ -45,6 +47,11 @@ class PasteOptions:
             raise OptionError(f"feather is a fraction of the crop's side and must lie in [0, 0.5], got {self.feather}.")
         if self.regions is not None and not self.regions:
             raise OptionError("regions is empty, so nothing would be pasted. Name regions, or give None for the crop.")
+
+
+def parse_pasted_regions(text: str) -> frozenset[FaceRegion] | None:
+    """What ``PasteOptions.regions`` is for a text like ``skin, eyes``, or ``all``; OptionError for unknown names."""
+    return None if text.strip().lower() == WHOLE_CROP else parse_regions(text)
 
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool

@@ -146,7 +146,7 @@ def test_strength_indices_and_regions_are_heard(tmp_path: Path) -> None:
         ("--color-match none", RestoreOptions(color_match=ColorMatch.NONE)),
         ("--feather 0.3", RestoreOptions(paste=PasteOptions(feather=0.3))),
         ("--regions hair", RestoreOptions(paste=PasteOptions(regions=parse_regions("hair")))),
-        ("--regions all --feather 0.3", RestoreOptions(paste=PasteOptions(feather=0.3, regions=None))),
+        ("--regions ALL --feather 0.3", RestoreOptions(paste=PasteOptions(feather=0.3, regions=None))),
     ],
 )
 def test_the_picture_is_the_librarys(
