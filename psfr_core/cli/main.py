@@ -46,10 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OptionError as error:
         print(f"psfr {args.command}: {error}", file=sys.stderr)
         return 2
-    except PsfrError as error:
-        print(f"psfr {args.command}: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:  # a folder that cannot be entered, a disk that is full
+    except (PsfrError, OSError) as error:  # a folder that cannot be entered, a disk that is full
         print(f"psfr {args.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -64,7 +61,3 @@ def _show_our_messages() -> None:
     log.propagate = False
     if not log.handlers:
         log.addHandler(logging.StreamHandler())
-
-
-if __name__ == "__main__":
-    sys.exit(main())
