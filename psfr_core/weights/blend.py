@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import OptionError
@@ -18,7 +17,6 @@ def blend_weights(
     target: str | Path,
     *,
     amount: float = 0.5,
-    folders: Sequence[str | Path] = (),
     half: bool = False,
     overwrite: bool = False,
 ) -> str:
@@ -33,7 +31,7 @@ def blend_weights(
         raise OptionError(f"The amount of the second network must be 0 to 1, got {amount}.")
     target = Path(target).expanduser()
     check_target(target, overwrite=overwrite)
-    (weights, first), (other_weights, second) = (read_described(source, folders) for source in (one, other))
+    (weights, first), (other_weights, second) = (read_described(source) for source in (one, other))
     if (first.architecture, first.config) != (second.architecture, second.config):
         raise OptionError(
             f"Only networks of the same sizes can be blended: {one} is {first.architecture} with {first.config}, "

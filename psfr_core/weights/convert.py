@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,7 +22,6 @@ def convert_weights(
     source: str | Path,
     target: str | Path,
     *,
-    folders: Sequence[str | Path] = (),
     half: bool = False,
     overwrite: bool = False,
     licence: str | None = None,
@@ -36,26 +34,23 @@ def convert_weights(
     """
     target = Path(target).expanduser()
     check_target(target, overwrite=overwrite)
-    state_dict, metadata = read_described(source, folders, licence=licence)
+    state_dict, metadata = read_described(source, licence=licence)
     write_weights(target, to_half(state_dict) if half else state_dict, metadata)
     return sha256_of(target)
 
 
-def read_described(
-    source: str | Path, folders: Sequence[str | Path], *, licence: str | None = None
-) -> tuple[StateDict, WeightMetadata]:
-    """The folded weights of ``source`` (a model name or a path), and what is to be said about them."""
-    path = locate_model(source, None, folders=folders)
+def read_described(source: str | Path, *, licence: str | None = None) -> tuple[StateDict, WeightMetadata]:
+    """The folded weights of ``source`` (a model name or a path), and what is to be said about them.
+
+    CheckpointError if they are no complete network of ours.
+    """
+    path = locate_model(source, None)
     state_dict = read_state_dict(path)
-    return state_dict, describe_weights(state_dict, path, licence=licence)
-
-
-def describe_weights(state_dict: StateDict, path: Path, *, licence: str | None = None) -> WeightMetadata:
-    """The metadata for folded weights read from ``path``; CheckpointError if they are no complete network of ours."""
     architecture = match_architecture(state_dict, ARCHITECTURES, path.name)
     build_network(state_dict, architecture, path.name)
     known_licence, origin = _provenance(path)
-    return WeightMetadata(architecture.name, architecture.config(state_dict), licence or known_licence, origin)
+    metadata = WeightMetadata(architecture.name, architecture.config(state_dict), licence or known_licence, origin)
+    return state_dict, metadata
 
 
 def to_half(state_dict: StateDict) -> StateDict:
