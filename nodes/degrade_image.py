@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..psfr_core.degradation.config import LIMITS, MOST_PASSES, DegradationConfig
 from ..psfr_core.degradation.pipeline import apply_degradation, sample_degradation
+from ..psfr_core.described import description_of
 from ..psfr_core.geometry.box import Size
 from ..psfr_core.imaging.channels import split_alpha
 from .images import blank_image, to_frames
@@ -103,28 +104,10 @@ class PSFR_DegradationOptions(io.ComfyNode):
         return io.NodeOutput(DegradationConfig(**config))
 
 
-# What each field of DegradationConfig means to a user.
-_MEANINGS = {
-    "grey_probability": "How often colour is taken away.",
-    "blur_probability": "How often the image is blurred, in one of four ways.",
-    "gaussian_sigma_px": "Gaussian blur: its standard deviation in pixels.",
-    "box_size_px": "Box blur: its side in pixels.",
-    "median_size_px": "Median filter: its side in pixels.",
-    "motion_length_px": "Motion blur: its length in pixels.",
-    "reduced_side": "The size before enlarging again, as a fraction of the image's.",
-    "noise_probability": "How often noise is added.",
-    "noise_std": "The noise's standard deviation, for values from 0 to 1.",
-    "noise_per_channel_probability": "How often noise has colour.",
-    "jpeg_probability": "How often the image is saved as JPEG.",
-    "jpeg_quality": "JPEG's quality.",
-    "passes": "How many times in a row the picture is blurred, reduced, given noise and saved; 2 resembles pictures shared often.",
-}
-
-
 def _config_inputs() -> list[io.Float.Input | io.Int.Input]:
     inputs: list[io.Float.Input | io.Int.Input] = []
     for option in fields(DegradationConfig):
-        meaning, default = _MEANINGS[option.name], option.default
+        meaning, default = description_of(option), option.default
         if isinstance(default, tuple):
             low, high = LIMITS[option.name]
             step = 0.0005 if high <= 1 else 0.5

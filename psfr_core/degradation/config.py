@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from ..described import described
 from ..errors import OptionError
 
 REFERENCE_SIDE = 512  # the image side in pixels that the ranges in pixels are meant for
@@ -19,26 +20,28 @@ Range = tuple[float, float]
 class DegradationConfig:
     """What to draw from, as (low, high) ranges with both ends included; the defaults are those of the paper.
 
-    Ranges in pixels hold for an image whose shorter side is 512 pixels, and shrink and grow with it. ``noise_std`` is
-    for images in [0, 1]; ``reduced_side`` is the side before enlarging, as a fraction of the image's; ``jpeg_quality``
-    is Pillow's. With more than one of ``passes`` the reduced picture is blurred, resized and so on again, its lengths in pixels
-    taken at its own size: the second-order degradation of Wang et al., Real-ESRGAN (2021).
+    Ranges in pixels hold for an image whose shorter side is 512 pixels, and shrink and grow with it. With more than one of
+    ``passes`` the reduced picture is blurred, resized and so on again, its lengths in pixels taken at its own size: the
+    second-order degradation of Wang et al., Real-ESRGAN (2021).
     Source: Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021).
     """
 
-    grey_probability: float = 0.3
-    blur_probability: float = 0.5
-    gaussian_sigma_px: Range = (3.0, 15.0)
-    box_size_px: Range = (3.0, 15.0)
-    median_size_px: Range = (3.0, 15.0)
-    motion_length_px: Range = (5.0, 25.0)
-    reduced_side: Range = (1 / 16, 1 / 2)
-    noise_probability: float = 0.2
-    noise_std: Range = (0.0, 0.1)
-    noise_per_channel_probability: float = 0.5
-    jpeg_probability: float = 0.7
-    jpeg_quality: Range = (35.0, 90.0)
-    passes: int = 1
+    grey_probability: float = described(0.3, "How often colour is taken away.")
+    blur_probability: float = described(0.5, "How often the image is blurred, in one of four ways.")
+    gaussian_sigma_px: Range = described((3.0, 15.0), "Gaussian blur: its standard deviation in pixels.")
+    box_size_px: Range = described((3.0, 15.0), "Box blur: its side in pixels.")
+    median_size_px: Range = described((3.0, 15.0), "Median filter: its side in pixels.")
+    motion_length_px: Range = described((5.0, 25.0), "Motion blur: its length in pixels.")
+    reduced_side: Range = described((1 / 16, 1 / 2), "The size before enlarging again, as a fraction of the image's.")
+    noise_probability: float = described(0.2, "How often noise is added.")
+    noise_std: Range = described((0.0, 0.1), "The noise's standard deviation, for values from 0 to 1.")
+    noise_per_channel_probability: float = described(0.5, "How often noise has colour.")
+    jpeg_probability: float = described(0.7, "How often the image is saved as JPEG.")
+    jpeg_quality: Range = described((35.0, 90.0), "JPEG's quality.")
+    passes: int = described(
+        1,
+        "How many times in a row the picture is blurred, reduced, given noise and saved; 2 resembles pictures shared often.",
+    )
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..described import described
 from ..errors import OptionError
 from ..metrics.image_features import ImageFeatures
 from ..metrics.lpips import Lpips
@@ -41,24 +42,25 @@ _Seen: TypeAlias = Tensor | Mapping[str, Tensor]
 class GeneratorLossConfig:
     """Weight of each term of the generator's loss, and the discriminator's learning rate; a weight of 0 leaves the term out.
 
-    ``pixel`` weighs L1, ``psnr`` the negative PSNR in dB, which counts hardly degraded faces as much as bad ones, ``lpips`` the
-    learned distance; the paper has neither of these two. ``style_per_region`` is what makes the style loss semantic-aware;
-    without it the whole face has one Gram matrix. ``feature_layers`` are what the perceptual and style terms, and a discriminator
-    on features, look at. ``feature_window`` is the side in pixels of the random window that the feature network looks at; None
-    shows it all.
+    ``style_per_region`` is what makes the style loss semantic-aware. The paper has neither ``psnr`` nor ``lpips``.
     """
 
-    pixel: float = 10.0
-    psnr: float = 0.0
-    perceptual: float = 0.0
-    lpips: float = 0.0
-    style: float = 1000.0
-    feature_matching: float = 10.0
-    adversarial: float = 1.0
-    discriminator_learning_rate: float = 4e-4
-    feature_layers: tuple[str, ...] = ("conv1_2", "conv2_2", "conv3_3", "conv4_3")
-    feature_window: int | None = None
-    style_per_region: bool = True
+    pixel: float = described(10.0, "of L1")
+    psnr: float = described(0.0, "of the negative PSNR in dB, which counts hardly degraded faces as much as bad ones")
+    perceptual: float = described(0.0, "of the distance of features, in VGG's layers")
+    lpips: float = described(0.0, "of LPIPS, the learned distance; needs the heads")
+    style: float = described(1000.0, "of the distance of features' Gram matrices")
+    feature_matching: float = described(10.0, "of the distance in all layers of the discriminator")
+    adversarial: float = described(1.0, "of the discriminator's judgement, as a hinge loss")
+    discriminator_learning_rate: float = described(4e-4, "Adam's, at its highest")
+    feature_layers: tuple[str, ...] = described(
+        ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
+        "what the perceptual and style terms, and a discriminator on features, look at",
+    )
+    feature_window: int | None = described(
+        None, "side in pixels of the random window that the feature network looks at; none: all"
+    )
+    style_per_region: bool = described(True, "a Gram matrix for each region of the face, not one for all of it")
 
     def __post_init__(self) -> None:
         weights = (
