@@ -100,7 +100,7 @@ class PSFR_DetectFaces(io.ComfyNode):
         options = SelectionOptions(min_size=min_size)
         chosen = [
             select_faces(faces, Size.of(frames), options, frame_mask)
-            for faces, frame_mask in zip(found, masks_of_frames(mask, frames), strict=True)
+            for faces, frame_mask in zip(found, masks_of_frames(mask, len(frames)), strict=True)
         ]
         faces = FoundFaces.of(chosen, frames)
         check_face_count(faces.count, choice(NoFace, no_face))

@@ -41,11 +41,11 @@ def to_mask(masks: Sequence[Tensor] | Tensor) -> Tensor:
     return torch.cat(list(masks))
 
 
-def masks_of_frames(mask: Tensor | None, frames: Tensor) -> list[Tensor | None]:
-    """A mask (H, W) or None for each frame, from a MASK of one for all or one each; Load Image's "no mask" is none."""
+def masks_of_frames(mask: Tensor | None, count: int) -> list[Tensor | None]:
+    """Of each of ``count`` frames a mask (H, W) or None, from a MASK of one for all or one each; Load Image's "no mask" is none."""
     if mask is None or (Size.of(mask) == _NO_MASK and not bool(mask.any())):
-        return [None] * len(frames)
+        return [None] * count
     masks = mask if mask.dim() == 3 else mask[None]
-    if len(masks) not in (1, len(frames)):
-        raise InputError(f"There are {len(masks)} masks for {len(frames)} images. Give one for all, or one each.")
-    return list(masks.float().expand(len(frames), -1, -1))
+    if len(masks) not in (1, count):
+        raise InputError(f"There are {len(masks)} masks for {count} images. Give one for all, or one each.")
+    return list(masks.float().expand(count, -1, -1))

@@ -177,7 +177,7 @@ def _region(name: str) -> FaceRegion:
 
 def _at_size_of(mask: Tensor, parse_map: ParseMap) -> Tensor:
     """Where a MASK of any size is white, (B, H, W) like the labels."""
-    masks = masks_of_frames(mask, parse_map.labels)
+    masks = masks_of_frames(mask, len(parse_map))
     if masks[0] is None:
         return torch.zeros_like(parse_map.labels, dtype=torch.bool)
     size = (parse_map.size.height, parse_map.size.width)

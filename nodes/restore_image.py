@@ -119,7 +119,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         changed: list[Tensor] = []
         count = 0
         with on_device(generator, parser, detector):
-            for index, (frame, frame_mask) in enumerate(zip(frames, masks_of_frames(mask, frames), strict=True)):
+            for index, (frame, frame_mask) in enumerate(zip(frames, masks_of_frames(mask, len(frames)), strict=True)):
                 result = restore(index, frame, frame_mask)
                 frame.copy_(result.image)
                 changed.append(result.mask)
