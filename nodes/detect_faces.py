@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -15,6 +16,7 @@ from ..psfr_core.detection.selection import SelectionOptions, select_faces
 from ..psfr_core.errors import NoFaceError
 from ..psfr_core.geometry.box import Size
 from ..psfr_core.imaging.channels import to_rgb
+from ..psfr_core.progress import Progress
 from ..psfr_core.restoration.options import NoFace
 from ..psfr_core.visualize import draw_faces
 from .found_faces import FoundFaces
@@ -31,7 +33,7 @@ from .inputs import (
     selection_options,
 )
 from .previews import face_picker, preview
-from .runtime import HostedNetwork, Steps, batch_limit, on_device, with_smaller_batches
+from .runtime import HostedNetwork, batch_limit, on_device, steps_of_frames, with_smaller_batches
 from .schema import CATEGORY, advanced, choice, extras, shows_preview
 from .types import BoundingBoxSocket, FacesSocket
 
@@ -94,9 +96,9 @@ class PSFR_DetectFaces(io.ComfyNode):
         mask: Tensor | None = None,
     ) -> io.NodeOutput:
         frames = to_frames(image)
-        steps = Steps(2 * len(frames))  # found, and drawn
+        progress = steps_of_frames(2 * len(frames))  # found, and drawn
         detection = DetectionOptions(min_score=confidence or None, tiles=tiles, turned=turned)
-        found = _detect(frames, detector, detection, steps)
+        found = _detect(frames, detector, detection, progress)
         options = SelectionOptions(min_size=min_size)
         chosen = [
             select_faces(faces, Size.of(frames), options, frame_mask)
@@ -104,7 +106,7 @@ class PSFR_DetectFaces(io.ComfyNode):
         ]
         faces = FoundFaces.of(chosen, frames)
         check_face_count(faces.count, choice(NoFace, no_face))
-        overlay = _draw(frames, faces, steps)
+        overlay = _draw(frames, faces, progress)
         shown = overlay[faces.picture_frame : faces.picture_frame + 1]
         return io.NodeOutput(faces, _bounding_boxes(faces), faces.count, overlay, ui=preview(shown))
 
@@ -153,28 +155,33 @@ def check_face_count(count: int, no_face: NoFace) -> None:
 
 
 def _detect(
-    frames: Tensor, hosted: HostedNetwork[nn.Module], options: DetectionOptions, steps: Steps
+    frames: Tensor, hosted: HostedNetwork[nn.Module], options: DetectionOptions, progress: Callable[[int], Progress]
 ) -> list[list[Face]]:
     found: list[list[Face]] = []
 
-    def search(images: Tensor) -> list[list[Face]]:
+    def search(images: Tensor, report: Progress) -> list[list[Face]]:
+        def all_of_batch(done: int, total: int) -> None:
+            report(len(images) * done, total)
+
         return with_smaller_batches(
-            lambda size: make_detector(hosted.network, replace(options, batch_size=size)).detect(images)
+            lambda size: make_detector(hosted.network, replace(options, batch_size=size)).detect(
+                images, progress=all_of_batch
+            )
         )
 
     with on_device(hosted):
         for batch in frames.split(batch_limit()):
-            found += search(torch.stack([to_rgb(frame) for frame in batch]))
-            steps(len(found), steps.total)
+            found += search(torch.stack([to_rgb(frame) for frame in batch]), progress(len(found)))
     return found
 
 
-def _draw(frames: Tensor, faces: FoundFaces, steps: Steps) -> Tensor:
+def _draw(frames: Tensor, faces: FoundFaces, progress: Callable[[int], Progress]) -> Tensor:
     overlay = blank_image(frames)
     pictures = zip(to_frames(overlay), frames, faces.frames, strict=True)
-    for done, (picture, frame, found) in enumerate(pictures, start=len(frames) + 1):
+    for index, (picture, frame, found) in enumerate(pictures, start=len(frames)):
+        report = progress(index)
         picture.copy_(draw_faces(to_rgb(frame).clamp(0, 1), found))
-        steps(done, steps.total)
+        report(1, 1)
     return overlay
 
 

@@ -18,6 +18,7 @@ from psfr_core.detection.face import Face
 from psfr_core.geometry.box import Box
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
+from psfr_core.progress import Progress
 from psfr_core.restoration.models import RestorationModels
 
 
@@ -79,7 +80,7 @@ class PlantedFaces:
     def __init__(self, faces: Sequence[Face]) -> None:
         self.faces = list(faces)
 
-    def detect(self, images: Tensor) -> list[list[Face]]:
+    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
         return [list(self.faces) for _ in images]
 
 

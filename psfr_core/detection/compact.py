@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..networks.compact_face_net import CompactFaceNet, CompactFaceNetOutput
+from ..progress import Progress
 from .candidates import Candidates
 from .face import Face
 from .options import DetectionOptions
@@ -28,9 +29,9 @@ class CompactDetector:
         self.options = options or DetectionOptions()
         self.min_score = DEFAULT_MIN_SCORE if self.options.min_score is None else self.options.min_score
 
-    def detect(self, images: Tensor) -> list[list[Face]]:
-        """The faces of each image of a batch (B, 3, H, W), RGB in [0, 1]: one list an image, highest score first."""
-        return search_faces(images, self.network, self._propose, self.options, REACH)
+    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+        """See ``FaceDetector``."""
+        return search_faces(images, self.network, self._propose, self.options, REACH, progress=progress)
 
     def _propose(self, images: Tensor) -> list[Candidates]:
         output = CompactFaceNetOutput(*(tensor.float() for tensor in self.network(images)))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..geometry.box import Box, Size
+from ..progress import Progress
 
 _ASPECT_TOLERANCE = 0.01  # what rounding to whole pixels or multiples of 8 makes of a large image
 
@@ -49,6 +50,9 @@ class Face:
 class FaceDetector(Protocol):
     """Finds faces in images of any size."""
 
-    def detect(self, images: Tensor) -> list[list[Face]]:
-        """The faces of each image of a batch (B, 3, H, W), RGB in [0, 1]: one list an image, highest score first."""
+    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+        """The faces of each image of a batch (B, 3, H, W), RGB in [0, 1]: one list an image, highest score first.
+
+        ``progress`` counts the passes through the network, and may raise to stop.
+        """
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..progress import Progress
 from .candidates import Candidates
 from .face import Face
 from .options import DetectionOptions
@@ -32,9 +33,9 @@ class RetinaFaceDetector:
         self.options = options or DetectionOptions()
         self.min_score = DEFAULT_MIN_SCORE if self.options.min_score is None else self.options.min_score
 
-    def detect(self, images: Tensor) -> list[list[Face]]:
-        """The faces of each image of a batch (B, 3, H, W), RGB in [0, 1]: one list an image, highest score first."""
-        return search_faces(images, self.network, self._propose, self.options, NetworkReach())
+    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+        """See ``FaceDetector``."""
+        return search_faces(images, self.network, self._propose, self.options, NetworkReach(), progress=progress)
 
     def _propose(self, images: Tensor) -> list[Candidates]:
         bgr = images.flip(1) * 255 - images.new_tensor(_MEAN_BGR).view(3, 1, 1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..checks import check_float, check_shape
 from ..errors import InputError
 from ..geometry.box import Size
+from ..progress import Progress
 from .candidates import Candidates
 from .face import Face
 from .options import DetectionOptions
@@ -23,11 +24,18 @@ Propose = Callable[[Tensor], list[Candidates]]
 
 @torch.no_grad()
 def search_faces(
-    images: Tensor, network: nn.Module, propose: Propose, options: DetectionOptions, reach: NetworkReach
+    images: Tensor,
+    network: nn.Module,
+    propose: Propose,
+    options: DetectionOptions,
+    reach: NetworkReach,
+    *,
+    progress: Progress | None = None,
 ) -> list[list[Face]]:
     """The faces of each image of a batch (B, 3, H, W) of any size, RGB in [0, 1]: highest score first, in image pixels.
 
-    ``propose`` gets the images on the device and in the precision of ``network``, values clamped to [0, 1].
+    ``propose`` gets the images on the device and in the precision of ``network``, values clamped to [0, 1]. ``progress`` is
+    called after each call of it, with how many are done and to do.
     Raises InputError for another shape, whole numbers, values that are not finite, or a network in training mode.
     """
     if network.training:
@@ -38,10 +46,21 @@ def search_faces(
     if not (isfinite(low) and isfinite(high)):
         raise InputError("images must be finite numbers, got NaN or infinity. The step before this one has failed.")
     is_in_range = low >= 0 and high <= 1
+    batches = images.split(options.batch_size)
+    done, total = 0, len(batches) * (4 if options.turned else 1) * len(views_of(Size.of(images), options, reach))
+
+    def propose_and_tell(pictures: Tensor) -> list[Candidates]:
+        nonlocal done
+        candidates = propose(pictures)
+        done += 1
+        if progress is not None:
+            progress(done, total)
+        return candidates
+
     return [
         faces
-        for batch in images.split(options.batch_size)
-        for faces in _search_batch(_prepared(batch, network, is_in_range), propose, options, reach)
+        for batch in batches
+        for faces in _search_batch(_prepared(batch, network, is_in_range), propose_and_tell, options, reach)
     ]
 
 

@@ -20,7 +20,7 @@ from ..parsing.parser import parse_faces
 from ..paste_back.color_match import match_colors
 from ..paste_back.masks import crop_masks
 from ..paste_back.paste import paste_faces
-from ..progress import Progress, part_of
+from ..progress import Progress, part_of, uncounted
 from .enhance import enhance_faces
 from .models import RestorationModels
 from .options import NoFace, RestoreOptions
@@ -58,7 +58,8 @@ def restore_image(
     Only faces in ``mask`` (H, W) are restored, when it is given. ``faces`` replaces detection and selection, and ``parse_maps``,
     one for each of them, replaces parsing: take both from an earlier result, edit the maps, and restore again. Where the
     result's mask is 0 the image is the same bit for bit; no face found is a normal result with the image unchanged, unless
-    the options make it a NoFaceError. ``progress`` counts each face twice, parsed and restored, and may raise to stop.
+    the options make it a NoFaceError. ``progress`` counts each face twice, parsed and restored, after it was called with 0
+    at each step of the search, and may raise to stop.
     Raises InputError for a bad image, also one with a colour that is not a finite number.
     """
     options = options or RestoreOptions()
@@ -70,7 +71,7 @@ def restore_image(
     check_finite(colours, "image")
     colours = colours.clamp(0, 1)
     if faces is None:
-        found = models.detector.detect(colours[None])[0]
+        found = models.detector.detect(colours[None], progress=uncounted(progress))[0]
         faces = select_faces(found, Size.of(image), options.selection, mask)
     aligned = align_faces(colours, faces, models.crop_size)
     if not aligned:

@@ -79,6 +79,20 @@ def test_highest_score_comes_first_and_frames_stay_apart() -> None:
         assert [face.box for face in alone] == [face.box for face in faces]
 
 
+def test_progress_counts_all_passes_and_may_stop_each() -> None:
+    frames, seen = torch.zeros(3, 3, 900, 1300), []
+    options = DetectionOptions(batch_size=2, max_side=700, tiles=True, turned=True)
+    search_faces(frames, NETWORK, squares, options, REACH, progress=lambda *counts: seen.append(counts))
+    passes = 2 * 4 * (2 + 3 * 2)  # batches, turns, sizes (700 and 350 px) and tiles
+    assert seen == [(done, passes) for done in range(1, passes + 1)]
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt(done)
+
+    with pytest.raises(KeyboardInterrupt, match="^1$"):
+        search_faces(frames, NETWORK, squares, options, REACH, progress=stop)
+
+
 def test_tiles_find_faces_too_small_for_the_shrunken_image() -> None:
     tiny, large = (1000, 333, 11), (400, 300, 201)
     image = image_of((1500, 600), tiny, large)[None]

@@ -13,6 +13,7 @@ from psfr_core.evaluation.metric import Metric, Stage
 from psfr_core.evaluation.scorer import MetricModels, Scorer
 from psfr_core.evaluation.sources import Sample
 from psfr_core.geometry.box import Box
+from psfr_core.progress import Progress
 
 CPU = torch.device("cpu")
 
@@ -29,7 +30,7 @@ def flat(value: float) -> Tensor:
 class FaceByBrightness:
     """A detector whose face lies as many pixels to the right as the picture is bright, in hundredths; none in black."""
 
-    def detect(self, images: Tensor) -> list[list[Face]]:
+    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
         return [[face(100 * float(image.mean()))] if image.mean() > 0 else [] for image in images]
 
 

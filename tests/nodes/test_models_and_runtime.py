@@ -259,7 +259,40 @@ def test_progress_counts_parsed_and_restored_faces_of_each_frame(
     batch = torch.cat([portrait, torch.zeros_like(portrait), portrait])
     run("PSFR_RestoreFacesInImage", image=batch, **models)
     shown = [done for done, total in host("comfy.utils").shown if total == 3000]
-    assert shown == [0, 500, 1000, 1000, 2000, 2500, 3000]
+    assert sorted(shown) == shown
+    assert list(dict.fromkeys(shown)) == [0, 500, 1000, 2000, 2500, 3000]
+
+
+def test_the_bar_moves_while_one_image_is_searched(
+    run: Run, models: dict[str, Any], portrait: Tensor, host: Host
+) -> None:
+    shown = host("comfy.utils").shown
+    shown.clear()
+    run("PSFR_DetectFaces", image=portrait, detector=models["detector"], turned=True)
+    searched, drawn = [done for done, _ in shown if done <= 1000], [done for done, _ in shown if done > 1000]
+    assert len(set(searched)) > 12  # three sizes at least, in four turns
+    assert (sorted(searched), drawn) == (searched, [2000])
+    assert {total for _, total in shown} == {2000}
+
+
+@pytest.mark.parametrize("node_id", ["PSFR_DetectFaces", "PSFR_RestoreFacesInImage"])
+def test_cancel_stops_within_the_search_of_one_image(
+    run: Run, models: dict[str, Any], portrait: Tensor, host: Host, monkeypatch: pytest.MonkeyPatch, node_id: str
+) -> None:
+    management, network = host("comfy.model_management"), models["detector"].network
+    calls: list[Tensor] = []
+    forward = network.forward
+
+    def press_cancel(images: Tensor) -> Any:
+        calls.append(images)
+        management.interrupted = len(calls) == 2
+        return forward(images)
+
+    monkeypatch.setattr(network, "forward", press_cancel)
+    inputs = {"detector": models["detector"]} if node_id == "PSFR_DetectFaces" else models
+    with pytest.raises(management.InterruptProcessingException):
+        run(node_id, image=portrait, **inputs)
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 from psfr_core.alignment.template import template_for
 from psfr_core.detection.compact import CompactDetector
 from psfr_core.detection.face import Face
+from psfr_core.detection.load import load_detector
 from psfr_core.detection.selection import FaceSelection, SelectionOptions
 from psfr_core.errors import InputError, NoFaceError, OptionError
 from psfr_core.geometry.box import Box
@@ -218,6 +219,15 @@ def test_progress_may_stop_during_parsing(models: RestorationModels, two_faces: 
         restore_image(
             torch.rand(3, 120, 160), with_faces(models, two_faces), replace(WHOLE_CROP, batch_size=1), progress=stop
         )
+
+
+def test_progress_may_stop_the_search(models: RestorationModels) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt(f"{done} of {total}")
+
+    models = replace(models, detector=load_detector("compact-face"))
+    with pytest.raises(KeyboardInterrupt, match="0 of 4"):  # 683, 341, 171 and 85 px wide
+        restore_image(torch.rand(3, 120, 160), models, progress=stop)
 
 
 def test_no_face_can_be_made_an_error(models: RestorationModels) -> None:
