@@ -169,7 +169,7 @@ def _detect(
             )
         )
 
-    with on_device(hosted):
+    with on_device(hosted, pictures=len(frames)):
         for batch in frames.split(batch_limit()):
             found += search(torch.stack([to_rgb(frame) for frame in batch]), progress(len(found)))
     return found

@@ -164,7 +164,7 @@ class PSFR_ImageToParseMap(io.ComfyNode):
 def parse_crops(crops: Tensor, parser: HostedNetwork[ParseNet]) -> ParseMap:
     """The parse map of crops (B, 3, S, S)."""
     steps = Steps(len(crops))
-    with on_device(parser):
+    with on_device(parser, pictures=len(crops)):
         return with_smaller_batches(lambda batch_size: parse_faces(crops, parser.network, batch_size, progress=steps))
 
 

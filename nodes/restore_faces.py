@@ -70,7 +70,7 @@ def _parsed(faces: Tensor, parser: HostedNetwork[ParseNet] | None) -> ParseMap:
 
 def _restore(faces: Tensor, parse_map: ParseMap, generator: HostedNetwork[PsfrGenerator]) -> Tensor:
     steps = Steps(len(faces))
-    with on_device(generator):
+    with on_device(generator, pictures=len(faces)):
         return with_smaller_batches(
             lambda batch_size: enhance_faces(faces, parse_map, generator.network, batch_size=batch_size, progress=steps)
         )

@@ -23,8 +23,6 @@ from ..psfr_core.progress import Progress
 N = TypeVar("N", bound=nn.Module)
 T = TypeVar("T")
 
-# About six maps of 64 float32 channels are alive at once inside the networks, at the side of the picture they see.
-_BYTES_PER_PIXEL = 6 * 64 * 4
 _THOUSANDTHS = 1000
 
 
@@ -53,28 +51,29 @@ class Precision(str, Enum):
 class HostedNetwork(Generic[N]):
     """A network that ComfyUI counts, places on the device when it is needed, and offloads.
 
-    ``side`` is that in pixels of the pictures it sees.
+    ``picture_bytes`` is the memory that one picture takes on its way through.
     """
 
     network: N
-    side: int
+    picture_bytes: int
     patcher: Any
 
     @classmethod
-    def of(cls, network: N, side: int, precision: Precision) -> HostedNetwork[N]:
+    def of(cls, network: N, picture_bytes: int, precision: Precision) -> HostedNetwork[N]:
         """``network``, optimised for inference, under ComfyUI's care, which begins on the device where unused models wait."""
         load_device = management.get_torch_device()
         network = optimize_for_inference(network, load_device, precision.dtype)
         # Looked up at each call: ComfyUI replaces the class after the packs are imported.
         patcher_class = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
         patcher = patcher_class(network, load_device=load_device, offload_device=management.unet_offload_device())
-        return cls(network, side, patcher)
+        return cls(network, picture_bytes, patcher)
 
 
 @contextmanager
-def on_device(*hosted: HostedNetwork[Any]) -> Generator[None]:
-    """All these networks are on the device they compute on, with room for their activations."""
-    needed = max(network.side**2 for network in hosted) * _BYTES_PER_PIXEL * batch_limit()
+def on_device(*hosted: HostedNetwork[Any], pictures: int | None = None) -> Generator[None]:
+    """All these networks are on the device they compute on, with room for so many pictures at once, as far as they go together."""
+    together = batch_limit() if pictures is None else min(pictures, batch_limit())
+    needed = max(network.picture_bytes for network in hosted) * together
     management.load_models_gpu([network.patcher for network in hosted], memory_required=needed, force_full_load=True)
     # With --novram, or weights that only ComfyUI's own layers move, something stays behind.
     moved = [network for network in hosted if not _is_on(network.network, network.patcher.load_device)]

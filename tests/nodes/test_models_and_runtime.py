@@ -62,7 +62,7 @@ def test_files_of_the_folders_are_offered_and_load(nodes: dict[str, Any], run: R
     ]
     assert "notes.txt" not in options(nodes, "PSFR_LoadFaceDetector", "detector")
     hosted = run("PSFR_LoadGenerator", generator="mine/g.safetensors").args[0]
-    assert hosted.network.config.size == hosted.side == 256
+    assert hosted.network.config.size == 256
 
 
 def test_known_files_are_found_where_other_packs_keep_them(run: Run, host: Host) -> None:
@@ -88,7 +88,7 @@ def test_the_file_name_of_a_known_model_is_as_good_as_its_name(run: Run, host: H
     with pytest.raises(error, match=r"parsenet-512 is not in the model folders. Switch on 'download'"):
         run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth")
     put(host, "psfrgan/parsing_parsenet.safetensors", source="parsenet_256.safetensors")  # its converted copy
-    assert run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth").args[0].side == 256
+    assert run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth").args[0].network.config.size == 256
 
 
 def test_a_missing_model_says_how_to_get_it(run: Run, host: Host, pack: Any) -> None:
@@ -184,13 +184,22 @@ def test_names_that_are_in_no_list_reach_the_loader(nodes: dict[str, Any], node_
     assert validate() is True
 
 
-def test_networks_are_counted_with_room_for_a_batch(
-    run: Run, models: dict[str, Any], portrait: Tensor, host: Host
+def test_networks_are_counted_with_room_for_the_pictures_that_go_through_together(
+    run: Run, models: dict[str, Any], portrait: Tensor, host: Host, pack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in ("nodes.runtime", "nodes.detect_faces"):
+        monkeypatch.setattr(pack(module), "batch_limit", lambda: 4)
+    patchers = {name: models[name].patcher for name in ("generator", "parser", "detector")}
+    crops = torch.rand(6, 256, 256, 3)
     run("PSFR_RestoreFacesInImage", image=portrait, **models)
-    patchers = [models[name].patcher for name in ("generator", "parser", "detector")]
-    assert host("comfy.model_management").loaded == [(patchers, 1280**2 * 6 * 64 * 4)]
-    assert {patcher.offload_device.type for patcher in patchers} == {"cpu"}
+    run("PSFR_DetectFaces", image=portrait, detector=models["detector"])
+    run("PSFR_ParseFaces", crops=crops, parser=models["parser"])
+    assert host("comfy.model_management").loaded == [
+        (list(patchers.values()), 4 * 2**29),  # it may have many faces
+        ([patchers["detector"]], 2**29),
+        ([patchers["parser"]], 4 * 256**2 * 6 * 64 * 4),
+    ]
+    assert {patcher.offload_device.type for patcher in patchers.values()} == {"cpu"}
 
 
 def test_what_comfyui_leaves_behind_is_moved_and_moved_back(
