@@ -72,10 +72,13 @@ class PSFR_CompareImages(io.ComfyNode):
         if len(references) not in (1, len(frames)):
             raise InputError(f"There are {len(references)} references for {len(frames)} images: give one, or one each.")
         lpips = _lpips(lpips_features, lpips_heads)
+        lpips = lpips and lpips.to(frames.device)
         steps = Steps(len(frames))
         difference = blank_image(frames)
         measured: list[Tensor] = []
-        pairs = zip(frames, references.expand(len(frames), -1, -1, -1), to_frames(difference), strict=True)
+        pairs = zip(
+            frames, references.to(frames.device).expand(len(frames), -1, -1, -1), to_frames(difference), strict=True
+        )
         for done, (frame, other, picture) in enumerate(pairs, start=1):
             pair = (to_rgb(frame).clamp(0, 1)[None], to_rgb(other).clamp(0, 1)[None])
             measured.append(_measure(*pair, lpips))
