@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..batches import check_batch_size, usual_batch_size
 from ..checks import check_finite, check_float, check_output, check_shape
 from ..imaging.resize import interpolate
+from ..networks.inference.autocast import without_autocast
 from ..networks.parse_net import ParseNet
 from ..progress import Progress
 from .parse_map import ParseMap
@@ -33,8 +34,7 @@ def parse_faces(
     weight = next(parse_net.parameters())
     batch_size = batch_size or usual_batch_size(weight.device)
     labels: list[Tensor] = []
-    # without autocast: the network has a precision of its own, and its packed weights take no other
-    with torch.no_grad(), torch.autocast("cpu", enabled=False), _evaluating(parse_net):
+    with torch.no_grad(), without_autocast(weight.device), _evaluating(parse_net):
         for start in range(0, len(crops), batch_size):
             parse_logits = region_scores(crops[start : start + batch_size], parse_net)
             check_output(parse_logits, "parser", weight.dtype)

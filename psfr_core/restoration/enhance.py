@@ -10,6 +10,7 @@ from ..checks import check_finite, check_float, check_output, check_shape
 from ..errors import InputError
 from ..geometry.box import Size
 from ..imaging.resize import resize
+from ..networks.inference.autocast import without_autocast
 from ..networks.psfr_generator import PsfrGenerator
 from ..parsing.parse_map import ParseMap
 from ..progress import Progress
@@ -47,8 +48,7 @@ def _enhance_batch(crops: Tensor, parse_map: ParseMap, generator: PsfrGenerator)
     size, weight = generator.config.size, generator.const_input
     lq = _resized(crops.float(), size).clamp(0, 1) * 2 - 1
     one_hot = parse_map.resized(Size(size, size)).one_hot
-    # without autocast: the generator has a precision of its own, and its packed weights take no other
-    with torch.autocast("cpu", enabled=False):
+    with without_autocast(weight.device):
         restored = generator(lq.to(weight), one_hot.to(weight)).float()
     check_output(restored, "generator", weight.dtype)
     return _resized((restored.clamp(-1, 1) + 1) / 2, crops.shape[-1]).clamp(0, 1).to(crops.device)

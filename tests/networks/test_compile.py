@@ -73,7 +73,15 @@ def test_a_failure_is_told_once_and_costs_nothing(
     ]
 
 
-@pytest.mark.parametrize("error", [torch.cuda.OutOfMemoryError("full"), InputError("no square")], ids=repr)
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        InputError("no square"),
+    ],
+    ids=repr,
+)
 def test_other_errors_come_through(
     generator: PsfrGenerator, monkeypatch: pytest.MonkeyPatch, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ...errors import PsfrError
+from ...errors import PsfrError, is_out_of_memory
 from ..parse_net import ParseNet
 from ..psfr_generator import PsfrGenerator
 
@@ -29,9 +29,9 @@ def compile_for_inference(network: N) -> N:
     def run(*inputs: Tensor) -> Tensor:
         try:
             return compiled(*inputs).clone()  # a CUDA graph writes its next result over this one
-        except (torch.cuda.OutOfMemoryError, PsfrError):
-            raise
         except Exception as error:
+            if isinstance(error, PsfrError) or is_out_of_memory(error):
+                raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             logger.warning("torch.compile failed, %s runs as it is: %s", type(network).__name__, reason)
             setattr(network, method, plain)
