@@ -31,10 +31,12 @@ from .inputs import (
     no_face_input,
     order_input,
     selection_options,
+    tiles_input,
+    turned_input,
 )
 from .previews import face_picker, preview
 from .runtime import HostedNetwork, batch_limit, on_device, steps_of_frames, with_smaller_batches
-from .schema import CATEGORY, advanced, choice, extras, shows_preview
+from .schema import CATEGORY, choice, extras, shows_preview
 from .types import BoundingBoxSocket, FacesSocket
 
 
@@ -54,21 +56,8 @@ class PSFR_DetectFaces(io.ComfyNode):
                 confidence_input(),
                 min_size_input(),
                 no_face_input(),
-                advanced(
-                    io.Boolean.Input(
-                        "tiles",
-                        default=False,
-                        tooltip="Search large images also in tiles at full size: finds tiny faces, and takes longer.",
-                    )
-                ),
-                advanced(
-                    io.Boolean.Input(
-                        "turned",
-                        default=False,
-                        tooltip="Search also with the image on its sides and its head: finds faces lying or upside down, and "
-                        "takes four times as long.",
-                    )
-                ),
+                tiles_input(),
+                turned_input(),
                 face_mask_input(),
             ],
             outputs=[

@@ -18,12 +18,24 @@ _NO_MASK = Size(64, 64)  # Load Image gives a mask of zeros in this size for a p
 def to_frames(image: Tensor) -> Tensor:
     """The frames (B, C, H, W) of an IMAGE, a view of its type."""
     check_shape(image, "B H W C", "image")
+    if not 1 <= image.shape[-1] <= 4:
+        raise InputError(
+            f"An image has 1 to 4 channels, got {image.shape[-1]}: this is something else, perhaps a latent."
+        )
     return image.movedim(-1, 1)
 
 
 def to_rgb_batch(image: Tensor) -> Tensor:
     """The frames (B, 3, H, W) of an IMAGE, float32, with grey repeated and alpha left out."""
     return torch.stack([to_rgb(frame) for frame in to_frames(image)])
+
+
+def to_crops(image: Tensor) -> Tensor:
+    """Aligned faces (N, 3, S, S) of an IMAGE, as ``to_rgb_batch``; InputError when they are not square."""
+    height, width = to_frames(image).shape[2:]
+    if height != width:
+        raise InputError(f"Crops must be square, got {width} x {height}: connect those of Align Faces.")
+    return to_rgb_batch(image)
 
 
 def to_image(frames: Tensor | Sequence[Tensor]) -> Tensor:
@@ -45,7 +57,7 @@ def masks_of_frames(mask: Tensor | None, count: int) -> list[Tensor | None]:
     """Of each of ``count`` frames a mask (H, W) or None, from a MASK of one for all or one each; Load Image's "no mask" is none."""
     if mask is None or (Size.of(mask) == _NO_MASK and not bool(mask.any())):
         return [None] * count
-    masks = mask if mask.dim() == 3 else mask[None]
+    masks = mask.reshape(-1, *mask.shape[-2:])  # as ComfyUI takes them: some packs give (B, 1, H, W)
     if len(masks) not in (1, count):
-        raise InputError(f"There are {len(masks)} masks for {count} images. Give one for all, or one each.")
+        raise InputError(f"There are {len(masks)} masks where {count} are needed. Give one for all, or one each.")
     return list(masks.float().expand(count, -1, -1))

@@ -8,7 +8,7 @@ from ..psfr_core.detection.selection import FaceOrder, SelectionOptions, parse_i
 from ..psfr_core.parsing.labels import REGION_NAMES
 from ..psfr_core.paste_back.color_match import ColorMatch
 from ..psfr_core.restoration.options import NoFace
-from .schema import choice
+from .schema import advanced, choice
 from .types import DetectorSocket, GeneratorSocket, ParseMapSocket, ParserSocket
 
 
@@ -68,6 +68,29 @@ def no_face_input() -> io.Combo.Input:
         options=NoFace,
         default=NoFace.KEEP,
         tooltip="When there is no face: keep goes on and leaves the image as it is, error stops the workflow.",
+    )
+
+
+def tiles_input(*, optional: bool = False) -> io.Input:
+    return advanced(
+        io.Boolean.Input(
+            "tiles",
+            default=False,
+            optional=optional,
+            tooltip="Search large images also in tiles at full size: finds tiny faces, and takes longer.",
+        )
+    )
+
+
+def turned_input(*, optional: bool = False) -> io.Input:
+    return advanced(
+        io.Boolean.Input(
+            "turned",
+            default=False,
+            optional=optional,
+            tooltip="Search also with the image on its sides and its head: finds faces lying or upside down, and takes four times "
+            "as long.",
+        )
     )
 
 

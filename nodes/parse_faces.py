@@ -12,7 +12,7 @@ from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.parsing.labels import FaceRegion, parse_regions
 from ..psfr_core.parsing.parse_map import ParseMap, UnknownColor
 from ..psfr_core.parsing.parser import parse_faces
-from .images import masks_of_frames, to_image, to_mask, to_rgb_batch
+from .images import masks_of_frames, to_crops, to_image, to_mask, to_rgb_batch
 from .inputs import crops_input, parse_map_input, parser_input, regions_input
 from .previews import preview
 from .runtime import HostedNetwork, Steps, on_device, with_smaller_batches
@@ -54,7 +54,7 @@ class PSFR_ParseFaces(io.ComfyNode):
 
     @classmethod
     def execute(cls, crops: Tensor, parser: HostedNetwork[ParseNet]) -> io.NodeOutput:
-        parse_map = parse_crops(to_rgb_batch(crops), parser)
+        parse_map = parse_crops(to_crops(crops), parser)
         colours = to_image(parse_map.to_color())
         return io.NodeOutput(parse_map, colours, to_image(parse_map.to_grey()), ui=preview(colours))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -11,7 +12,7 @@ from ..psfr_core.parsing.parse_map import ParseMap
 from ..psfr_core.paste_back.masks import crop_masks
 from ..psfr_core.paste_back.paste import WHOLE_CROP, PasteOptions, parse_pasted_regions, paste_faces
 from .found_faces import FoundFaces
-from .images import to_frames, to_mask, to_rgb_batch
+from .images import to_crops, to_frames, to_mask
 from .inputs import parse_map_input, regions_input, strength_input
 from .previews import preview
 from .runtime import Steps
@@ -68,8 +69,10 @@ class PSFR_PasteFacesBack(io.ComfyNode):
         pasted = image.clone()
         frames = to_frames(pasted)
         faces = faces.in_frames(frames)
+        if faces.count == 0:  # the crops are Align Faces' placeholder, whatever became of it
+            return io.NodeOutput(pasted, torch.zeros_like(frames[:, 0], dtype=torch.float32), ui=preview(pasted))
         _check_counts(faces.count, crops, parse_map)
-        restored = to_rgb_batch(crops)
+        restored = to_crops(crops)
         masks = strength * crop_masks(restored.shape[-1], options or PasteOptions(), parse_map)
         masks = masks.expand(len(restored), -1, -1, -1)
         steps = Steps(len(frames))
@@ -116,8 +119,7 @@ class PSFR_PasteOptions(io.ComfyNode):
 
 
 def _check_counts(faces: int, crops: Tensor, parse_map: ParseMap | None) -> None:
-    """Without a face the crops are Align Faces' placeholder, whatever became of it."""
-    if faces and len(crops) != faces:
+    if len(crops) != faces:
         raise InputError(f"There are {faces} faces but {len(crops)} crops: each face needs its own, in their order.")
     if parse_map is not None and len(parse_map) != len(crops):
         raise InputError(f"There are {len(crops)} crops but {len(parse_map)} parse maps: each crop needs its own.")

@@ -11,7 +11,7 @@ from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.parsing.parse_map import ParseMap
 from ..psfr_core.paste_back.color_match import ColorMatch, match_colors
 from ..psfr_core.restoration.enhance import enhance_faces
-from .images import to_image, to_rgb_batch
+from .images import to_crops, to_image
 from .inputs import color_match_input, crops_input, generator_input, parse_map_input, strength_input
 from .parse_faces import parse_crops
 from .previews import preview
@@ -55,7 +55,7 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
         parse_map: ParseMap | None = None,
         parser: HostedNetwork[ParseNet] | None = None,
     ) -> io.NodeOutput:
-        faces = to_rgb_batch(crops)
+        faces = to_crops(crops)
         restored = _restore(faces, parse_map or _parsed(faces, parser), generator)
         restored = match_colors(restored, faces, choice(ColorMatch, color_match))
         mixed = to_image(faces.lerp(restored, strength))

@@ -33,6 +33,8 @@ from .inputs import (
     parser_input,
     selection_options,
     strength_input,
+    tiles_input,
+    turned_input,
 )
 from .previews import preview
 from .runtime import HostedNetwork, on_device, steps_of_frames, with_smaller_batches
@@ -147,6 +149,8 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 color_match_input(),
                 no_face_input(),
                 PasteOptionsSocket.Input("paste", optional=True, tooltip="From Paste Options."),
+                tiles_input(optional=True),  # these two came later: older workflows have none
+                turned_input(optional=True),
             ],
             outputs=[RestoreOptionsSocket.Output(display_name="options", tooltip="For Restore Faces in Image.")],
             **extras(search_aliases=["face index", "face order", "face threshold"]),
@@ -163,11 +167,14 @@ class PSFR_RestoreOptions(io.ComfyNode):
         color_match: str,
         no_face: str,
         paste: PasteOptions | None = None,
+        tiles: bool = False,
+        turned: bool = False,
     ) -> io.NodeOutput:
+        detection = DetectionOptions(min_score=confidence or None, tiles=tiles, turned=turned)
         restoration = RestoreOptions(
             color_match=choice(ColorMatch, color_match),
             no_face=choice(NoFace, no_face),
             selection=selection_options(order, indices, max_faces, min_size),
             paste=paste or PasteOptions(),
         )
-        return io.NodeOutput(RestoreSettings(DetectionOptions(min_score=confidence or None), restoration))
+        return io.NodeOutput(RestoreSettings(detection, restoration))

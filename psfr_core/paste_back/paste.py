@@ -51,7 +51,12 @@ class PasteOptions:
 
 def parse_pasted_regions(text: str) -> frozenset[FaceRegion] | None:
     """What ``PasteOptions.regions`` is for a text like ``skin, eyes``, or ``all``; OptionError for unknown names."""
-    return None if text.strip().lower() == WHOLE_CROP else parse_regions(text)
+    if text.strip().lower() == WHOLE_CROP:
+        return None
+    try:
+        return parse_regions(text)
+    except OptionError as error:
+        raise OptionError(f"{error} Or write {WHOLE_CROP}, alone, for the whole crop.") from error
 
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool

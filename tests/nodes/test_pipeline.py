@@ -135,6 +135,10 @@ def test_no_face_passes_through_every_node(run: Run, models: dict[str, Any]) -> 
     assert torch.equal(pasted, image)
     assert mask.shape == (2, 128, 96)
     assert float(mask.max()) == 0
+    others = {"crops": torch.rand(3, 50, 64, 3), "parse_map": run("PSFR_ImageToParseMap", image=crops).args[0]}
+    pasted, mask = run("PSFR_PasteFacesBack", image=image.half(), faces=faces, strength=1.0, **others).args
+    assert torch.equal(pasted, image.half())
+    assert (mask.shape, mask.dtype, float(mask.max())) == ((2, 128, 96), torch.float32, 0)
 
 
 def test_no_face_in_a_batch_can_be_an_error(run: Run, models: dict[str, Any], portrait: Tensor, pack: Any) -> None:
@@ -198,7 +202,14 @@ def test_bounding_boxes_are_comfyuis(detected: Any) -> None:
     ("node_id", "changes", "words"),
     [
         ("PSFR_PasteFacesBack", {"crops": torch.rand(2, 64, 64, 3)}, "There are 1 faces but 2 crops"),
-        ("PSFR_PasteFacesBack", {"crops": torch.rand(1, 64, 65, 3)}, r"crops must have the shape \(N, 3, S, S\)"),
+        (
+            "PSFR_PasteFacesBack",
+            {"crops": torch.rand(1, 64, 65, 3)},
+            "must be square, got 65 x 64: connect those of Align",
+        ),
+        ("PSFR_ParseFaces", {"crops": torch.rand(1, 64, 65, 3)}, "must be square, got 65 x 64"),
+        ("PSFR_RestoreAlignedFaces", {"crops": torch.rand(1, 65, 64, 3)}, "must be square, got 64 x 65"),
+        ("PSFR_AlignFaces", {"image": torch.rand(1, 256, 256, 16)}, "1 to 4 channels, got 16"),
         ("PSFR_PasteFacesBack", {"image": torch.rand(2, 256, 256, 3)}, "those of 1 images, but there are 2 here"),
         ("PSFR_PasteFacesBack", {"image": torch.rand(1, 256, 300, 3)}, "but this one has 300 x 256"),
         ("PSFR_AlignFaces", {"image": torch.rand(1, 200, 256, 3)}, "same picture, larger or smaller, and not cropped"),
@@ -211,6 +222,7 @@ def test_what_does_not_belong_together_is_named(
     given = {
         "PSFR_PasteFacesBack": {"image": portrait, "faces": detected[0], "crops": torch.rand(1, 64, 64, 3)},
         "PSFR_AlignFaces": {"image": portrait, "faces": detected[0]},
+        "PSFR_ParseFaces": {"parser": models["parser"]},
         "PSFR_RestoreAlignedFaces": {"crops": torch.rand(1, 64, 64, 3), "generator": models["generator"]},
     }[node_id]
     with pytest.raises(pack("psfr_core.errors").InputError, match=words):

@@ -138,6 +138,8 @@ def test_restore_options_are_the_librarys(run: Run, pack: Pack) -> None:
         color_match="none",
         no_face="error",
         paste=run("PSFR_PasteOptions", feather=0.2, regions="eyes").args[0],
+        tiles=True,
+        turned=True,
     ).args[0]
     selection = {"min_size": 20.0, "order": "left-right", "indices": (0, 2), "max_faces": 3}
     regions = pack("psfr_core.parsing.labels").parse_regions("eyes")
@@ -148,7 +150,7 @@ def test_restore_options_are_the_librarys(run: Run, pack: Pack) -> None:
         selection=options(pack("psfr_core.detection.selection").SelectionOptions, **selection),
         paste=pack("psfr_core.paste_back.paste").PasteOptions(feather=0.2, regions=regions),
     )
-    detection = pack("psfr_core.detection.options").DetectionOptions(min_score=0.3)
+    detection = pack("psfr_core.detection.options").DetectionOptions(min_score=0.3, tiles=True, turned=True)
     assert settings == pack("nodes.restore_image").RestoreSettings(detection, restoration)
 
 

@@ -11,11 +11,12 @@ from torch import Tensor
 from psfr_core.alignment.align import AlignedFace, align_faces
 from psfr_core.alignment.template import template_for
 from psfr_core.detection.face import Face
-from psfr_core.errors import InputError
+from psfr_core.errors import InputError, OptionError
 from psfr_core.geometry.box import Box, Size
 from psfr_core.geometry.similarity import affine_scale, compose_affines, invert_affine, shift_affine, transform_points
+from psfr_core.parsing.labels import FaceRegion
 from psfr_core.paste_back.masks import crop_masks
-from psfr_core.paste_back.paste import PasteOptions, paste_faces
+from psfr_core.paste_back.paste import PasteOptions, parse_pasted_regions, paste_faces
 
 WHOLE_CROP = PasteOptions(regions=None)
 
@@ -303,3 +304,10 @@ def test_shapes_that_do_not_fit_are_named(
         paste_faces(torch.zeros(image), [crop_placed((4, 4), 1, 0, 16)], torch.zeros(restored), torch.zeros(masks))
     with pytest.raises(InputError, match="floating point"):
         paste_faces(torch.zeros(3, 4, 4, dtype=torch.uint8), [], torch.zeros(0, 3, 4, 4), torch.zeros(0, 1, 4, 4))
+
+
+def test_pasted_regions_from_a_text() -> None:
+    assert parse_pasted_regions(" All ") is None
+    assert parse_pasted_regions("nose") == {FaceRegion.NOSE}
+    with pytest.raises(OptionError, match="'all' is no region of a face.* Or write all, alone, for the whole crop"):
+        parse_pasted_regions("all,hair")
