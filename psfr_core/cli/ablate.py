@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..evaluation.scorer import MetricModels
     from ..networks.parse_net import ParseNet
     from ..training.ablations import Ablation
-    from ..training.faces import DegradedFaces, FaceSample
+    from ..training.faces import FaceSample, FaceSamples
     from ..training.generator import GeneratorLossConfig, Teachers
 
 
@@ -57,17 +57,17 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation.scorer import MetricModels
     from ..metrics.lpips import load_lpips
     from ..training.ablations import Ablation
-    from ..training.faces import DegradedFaces, load_face_set
+    from ..training.faces import FaceSamples, degraded_once, load_face_set
 
     device = torch.device(args.device)
     models = MetricModels(device, lpips=load_lpips(args.lpips_features, args.heads).to(device))
     size = 16 * 2 ** (len(args.channels) - 1)
     test_faces = load_face_set([args.test_faces], [args.test_labels], size)
-    test = DegradedFaces(test_faces, DegradationConfig(), seed=0, jitter=False).batch(range(len(test_faces)))
+    test = degraded_once(test_faces, DegradationConfig(), seed=0, count=len(test_faces))
     rows: list[tuple[str, int, Row]] = [("degraded", 0, _measure(test.lq, test.hq, models))]
     faces, teachers = load_face_set(args.faces, args.labels, size), _teachers(args)
     for seed in args.seeds:
-        samples = DegradedFaces(faces, DegradationConfig(), seed=seed)
+        samples = FaceSamples(faces, DegradationConfig(), seed=seed)
         for ablation in Ablation:
             network = _train(args, ablation, seed, samples, teachers, test)
             rows.append((ablation.value, seed, _measure(_restored(network, test, teachers), test.hq, models)))
@@ -80,7 +80,7 @@ def _train(
     args: argparse.Namespace,
     ablation: Ablation,
     seed: int,
-    samples: DegradedFaces,
+    samples: FaceSamples,
     teachers: Teachers,
     test: FaceSample,
 ) -> nn.Module:

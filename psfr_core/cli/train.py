@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..metrics.image_features import ImageFeatures
     from ..networks.discriminator import Discriminator
     from ..networks.feature_discriminator import FeatureDiscriminator
-    from ..training.faces import DegradedFaces, FaceSet
+    from ..training.faces import FaceSample, FaceSamples, FaceSet
     from ..training.generator import GeneratorLossConfig, Teachers
     from ..training.scenes import CutOut
     from ..training.trainee import Trainee
@@ -142,9 +142,7 @@ def _train_parser(args: argparse.Namespace) -> int:
         _copy_weights(load_parse_net(args.start_from), network)
     samples, validation = _samples(args, network.config.size)
     weights = take_options(args, ParserLossConfig)
-    trainee = ParserTrainee(
-        network.to(args.device), samples, weights, validation, _validation_count(args, validation.face_count)
-    )
+    trainee = ParserTrainee(network.to(args.device), samples, weights, validation)
     return _finish(trainee, args, PARSE_NET)
 
 
@@ -161,13 +159,7 @@ def _train_generator(args: argparse.Namespace) -> int:
         add_spectral_norm(network)
     weights = take_options(args, GeneratorLossConfig)
     samples, validation = _samples(args, network.config.size)
-    trainee = GeneratorTrainee(
-        network.to(args.device),
-        samples,
-        _teachers(args, weights),
-        weights,
-        validation.batch(range(_validation_count(args, validation.face_count))),
-    )
+    trainee = GeneratorTrainee(network.to(args.device), samples, _teachers(args, weights), weights, validation)
     return _finish(trainee, args, PSFR_GENERATOR)
 
 
@@ -225,16 +217,17 @@ def _face_sets(args: argparse.Namespace, size: int) -> tuple[FaceSet, FaceSet]:
     )
 
 
-def _samples(args: argparse.Namespace, size: int) -> tuple[DegradedFaces, DegradedFaces]:
+def _samples(args: argparse.Namespace, size: int) -> tuple[FaceSamples, FaceSample]:
     """What is trained on, and what is validated on."""
-    from ..training.faces import DegradedFaces, open_face_set
+    from ..training.faces import FaceSamples, degraded_once, open_face_set
 
     degradation = load_degradation(args.degradation)
     faces = open_face_set(args.faces, args.labels, size)
     validation = open_face_set([args.val_faces], [args.val_labels], size)
+    count = _validation_count(args, len(validation))
     return (
-        DegradedFaces(faces, degradation, seed=args.seed),
-        DegradedFaces(validation, degradation, seed=VALIDATION_SEED, jitter=False),
+        FaceSamples(faces, degradation, seed=args.seed),
+        degraded_once(validation, degradation, seed=VALIDATION_SEED, count=count),
     )
 
 

@@ -15,7 +15,6 @@ from torch.utils.data import Dataset
 
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import degrade
-from ..errors import TrainingError
 from ..parsing.parse_map import ParseMap
 from .face_files import FaceFile, find_face_files
 
@@ -99,41 +98,39 @@ def _load(files: Sequence[FaceFile], size: int) -> FaceSet:
     return FaceSet(torch.stack(images), torch.stack(labels), tuple(file.image.stem for file in files))
 
 
-class DegradedFaces(Dataset[FaceSample]):
-    """An endless, repeatable series of samples: item ``i`` is the same in every run with the same seed."""
+class FaceSamples(Dataset[FaceSample]):
+    """An endless, repeatable series of jittered samples: item ``i`` is the same in every run with the same seed."""
 
-    def __init__(self, faces: Faces, degradation: DegradationConfig, *, seed: int, jitter: bool = True) -> None:
+    def __init__(self, faces: Faces, degradation: DegradationConfig, *, seed: int) -> None:
         self._faces = faces
         self._degradation = degradation
         self._seed = seed
-        self._jitter = jitter
-
-    @property
-    def face_count(self) -> int:
-        """How many faces the samples are made of."""
-        return len(self._faces)
 
     def __getitem__(self, index: int) -> FaceSample:
+        generator = _generator(self._seed, index)
+        image, labels = self._faces.face(int(torch.randint(len(self._faces), (), generator=generator)))
         with torch.autocast("cpu", enabled=False):  # a training step in half precision must not round the samples
-            return self._sample(index)
+            hq, labels = _jitter(image.float() / 255, labels, generator)
+            return _degraded(hq, labels, self._degradation, generator)
 
-    def _sample(self, index: int) -> FaceSample:
-        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + index)
-        if not self._jitter and index >= len(self._faces):
-            raise TrainingError(f"Sample {index} was asked for, but there are only {len(self._faces)} faces.")
-        # Jittered sets draw at random, others go through the faces in their order.
-        chosen = int(torch.randint(len(self._faces), (), generator=generator)) if self._jitter else index
-        image, labels = self._faces.face(chosen)
-        hq = image.float() / 255
-        if self._jitter:
-            hq, labels = _jitter(hq, labels, generator)
-        pair = degrade(hq, self._degradation, generator)
-        return FaceSample(pair.lq, pair.hq, labels.long())
 
-    def batch(self, indices: Sequence[int]) -> FaceSample:
-        """The samples at ``indices`` as one batch."""
-        samples = [self[index] for index in indices]
-        return FaceSample(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
+def degraded_once(faces: Faces, degradation: DegradationConfig, *, seed: int, count: int) -> FaceSample:
+    """The first ``count`` of the faces as they are, as one batch: the same in every run with the same seed."""
+    samples: list[FaceSample] = []
+    for index in range(count):
+        image, labels = faces.face(index)
+        samples.append(_degraded(image.float() / 255, labels, degradation, _generator(seed, index)))
+    return FaceSample(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
+
+
+def _generator(seed: int, index: int) -> torch.Generator:
+    """The random numbers of one sample."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + index)
+
+
+def _degraded(hq: Tensor, labels: Tensor, degradation: DegradationConfig, generator: torch.Generator) -> FaceSample:
+    pair = degrade(hq, degradation, generator)
+    return FaceSample(pair.lq, pair.hq, labels.long())
 
 
 def _jitter(image: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
 from ..parsing.parser import region_scores
 from ..visualize import side_by_side
-from .faces import DegradedFaces, FaceSample
+from .faces import FaceSample, FaceSamples
 from .losses import (
     PERCEPTUAL_WEIGHTS,
     feature_matching_loss,
@@ -115,7 +115,7 @@ class GeneratorTrainee(Trainee[N]):
     def __init__(
         self,
         network: N,
-        train_faces: DegradedFaces,
+        train_faces: FaceSamples,
         teachers: Teachers,
         weights: GeneratorLossConfig,
         validation: FaceSample,

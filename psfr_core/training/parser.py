@@ -18,7 +18,7 @@ from ..networks.parse_net import ParseNet
 from ..parsing.labels import MEASURED_REGIONS
 from ..parsing.parse_map import ParseMap
 from ..visualize import side_by_side
-from .faces import DegradedFaces, FaceSample
+from .faces import FaceSample, FaceSamples
 from .trainee import PICTURE_ROWS, Trainee
 
 
@@ -54,14 +54,13 @@ class ParserTrainee(Trainee[ParseNet]):
     def __init__(
         self,
         network: ParseNet,
-        train_faces: DegradedFaces,
+        train_faces: FaceSamples,
         weights: ParserLossConfig,
-        validation: DegradedFaces,
-        count: int,
+        validation: FaceSample,
     ) -> None:
         super().__init__(network, train_faces)
         self._weights = weights
-        self._validation = [validation[index] for index in range(count)]
+        self._validation = validation
 
     def forward(self, batch: FaceSample, step: int) -> dict[str, Tensor]:
         lq, hq, labels = (part.to(self.device, non_blocking=True) for part in batch)
@@ -76,7 +75,7 @@ class ParserTrainee(Trainee[ParseNet]):
     @torch.no_grad()
     def validate(self, network: ParseNet) -> dict[str, float]:
         confusion = ConfusionMatrix.empty()
-        for lq, _, labels in self._validation:
+        for lq, _, labels in zip(*self._validation, strict=True):
             logits, _ = network(lq[None].to(self.device) * 2 - 1)
             confusion += ConfusionMatrix.of(logits.argmax(1).cpu(), labels[None])
         return {"mean_iou": mean_iou(confusion, MEASURED_REGIONS), "accuracy": confusion.accuracy}
@@ -85,7 +84,7 @@ class ParserTrainee(Trainee[ParseNet]):
     def picture(self, network: ParseNet) -> Tensor:
         """Degraded faces, their parsed and their true regions, one face a row."""
         rows: list[Tensor] = []
-        for lq, _, labels in self._validation[:PICTURE_ROWS]:
+        for lq, _, labels in zip(*(part[:PICTURE_ROWS] for part in self._validation), strict=True):
             logits, _ = network(lq[None].to(self.device) * 2 - 1)
             true = ParseMap(labels[None].to(torch.uint8))
             rows.append(side_by_side([lq, ParseMap.from_logits(logits.cpu()).to_color()[0], true.to_color()[0]]))

@@ -9,7 +9,7 @@ import torch
 
 from psfr_core.degradation.config import DegradationConfig
 from psfr_core.training.batches import Shares, load_batches, usual_workers
-from psfr_core.training.faces import DegradedFaces, FaceSample, load_face_set
+from psfr_core.training.faces import FaceSample, FaceSamples, load_face_set
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -25,7 +25,7 @@ def test_a_step_has_the_same_samples_however_it_is_shared(processes: int, parts:
 
 def test_workers_make_the_same_batches() -> None:
     faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
-    samples = DegradedFaces(faces, DegradationConfig(), seed=2)
+    samples = FaceSamples(faces, DegradationConfig(), seed=2)
     drawn = torch.random.get_rng_state()
     alone, shared = (
         list(load_batches(samples, Shares(range(4), 2), workers, torch.device("cpu"))) for workers in (0, 2)
@@ -34,7 +34,7 @@ def test_workers_make_the_same_batches() -> None:
     for one, other in zip(alone, shared, strict=True):
         assert isinstance(other, FaceSample)
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    assert torch.equal(alone[1].hq, samples.batch([2, 3]).hq)
+    assert torch.equal(alone[1].hq, torch.stack([samples[2].hq, samples[3].hq]))
     assert torch.equal(torch.random.get_rng_state(), drawn)
 
 

@@ -13,7 +13,7 @@ from psfr_core.degradation.config import DegradationConfig
 from psfr_core.errors import TrainingError
 from psfr_core.parsing.labels import FaceRegion
 from psfr_core.training import faces as faces_module
-from psfr_core.training.faces import DegradedFaces, FaceSet, FacesOnDisk, load_face_set, open_face_set
+from psfr_core.training.faces import FaceSamples, FaceSet, FacesOnDisk, degraded_once, load_face_set, open_face_set
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -29,26 +29,35 @@ def test_faces_and_labels_are_paired_by_name() -> None:
 
 def test_samples_are_repeatable_and_different() -> None:
     faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
-    first, again = (DegradedFaces(faces, DegradationConfig(), seed=3) for _ in range(2))
+    first, again = (FaceSamples(faces, DegradationConfig(), seed=3) for _ in range(2))
     for index in (0, 7):
         for one, other in zip(first[index], again[index], strict=True):
             assert torch.equal(one, other)
     assert not torch.equal(first[0].lq, first[1].lq)
-    assert not torch.equal(first[0].lq, DegradedFaces(faces, DegradationConfig(), seed=4)[0].lq)
+    assert not torch.equal(first[0].lq, FaceSamples(faces, DegradationConfig(), seed=4)[0].lq)
     with torch.autocast("cpu", torch.bfloat16):  # as in a training step
         for one, other in zip(first[0], again[0], strict=True):
             assert torch.equal(one, other)
             assert one.dtype == other.dtype
-    batch = first.batch([0, 7])
-    assert torch.equal(batch.hq[1], first[7].hq)
-    assert batch.labels.dtype == torch.int64
+    assert first[0].labels.dtype == torch.int64
+
+
+def test_each_face_is_degraded_once_in_its_order() -> None:
+    faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
+    batch = degraded_once(faces, DegradationConfig(), seed=1_000, count=3)
+    assert torch.equal(batch.hq, faces.images[:3].float() / 255)
+    assert torch.equal(batch.labels, faces.labels[:3].long())
+    # figures of past runs hang on what is drawn for each
+    assert batch.lq.mean(dim=(1, 2, 3)).tolist() == pytest.approx([0.462174, 0.415616, 0.405591], abs=2e-6)
+    fewer = degraded_once(faces, DegradationConfig(), seed=1_000, count=2)
+    assert torch.equal(fewer.lq, batch.lq[:2])
 
 
 def test_mirrored_faces_exchange_left_and_right() -> None:
     labels = torch.zeros(1, 32, 32, dtype=torch.uint8)
     labels[:, 12:16, 20:24] = FaceRegion.LEFT_EYE  # of the person, so on the right of the picture
     faces = FaceSet(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), labels, ("one",))
-    samples = DegradedFaces(faces, DegradationConfig(), seed=0)
+    samples = FaceSamples(faces, DegradationConfig(), seed=0)
     seen = {FaceRegion.LEFT_EYE: 0, FaceRegion.RIGHT_EYE: 0}
     for index in range(16):
         found = samples[index].labels
@@ -66,7 +75,7 @@ def test_labels_go_where_the_picture_goes() -> None:
     labels = torch.where(is_hair, FaceRegion.HAIR, FaceRegion.SKIN).to(torch.uint8)
     image = 255 * torch.stack([is_hair, ~is_hair, torch.zeros_like(is_hair)]).to(torch.uint8)
     faces = FaceSet(image[None], labels[None], ("one",))
-    samples = DegradedFaces(faces, DegradationConfig(grey_probability=0), seed=0)
+    samples = FaceSamples(faces, DegradationConfig(grey_probability=0), seed=0)
     for index in range(12):
         _, (red, green, _), found = samples[index]
         # none of the other colour: all pixels but those at the edges
@@ -167,7 +176,7 @@ def test_large_sets_stay_on_disk_and_give_the_same_samples(monkeypatch: pytest.M
     assert isinstance(on_disk, FacesOnDisk)
     assert not isinstance(in_memory, FacesOnDisk)
     assert len(on_disk) == len(in_memory) == 4
-    one, other = (DegradedFaces(faces, DegradationConfig(), seed=3)[5] for faces in (in_memory, on_disk))
+    one, other = (FaceSamples(faces, DegradationConfig(), seed=3)[5] for faces in (in_memory, on_disk))
     assert torch.equal(one.lq, other.lq)
     assert torch.equal(one.labels, other.labels)
 

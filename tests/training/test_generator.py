@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
+from torch.utils.data import default_collate
 
 from psfr_core.degradation.config import DegradationConfig
 from psfr_core.metrics.image_features import Backbone, ImageFeatures
@@ -18,7 +19,7 @@ from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.parsing.labels import FaceRegion
 from psfr_core.training.config import LoopConfig, MixedPrecision
-from psfr_core.training.faces import DegradedFaces, FaceSample, FaceSet, load_face_set
+from psfr_core.training.faces import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set
 from psfr_core.training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers
 from psfr_core.training.loop import train
 from psfr_core.training.losses import region_style_loss
@@ -35,20 +36,23 @@ def faces() -> FaceSet:
     return load_face_set([DATA / "faces"], [DATA / "labels"], 32)
 
 
-def samples(faces: FaceSet, *, jitter: bool = True) -> DegradedFaces:
-    return DegradedFaces(faces, DegradationConfig(), seed=1, jitter=jitter)
+def samples(faces: FaceSet) -> FaceSamples:
+    return FaceSamples(faces, DegradationConfig(), seed=1)
+
+
+def validation_of(faces: FaceSet, count: int) -> FaceSample:
+    return degraded_once(faces, DegradationConfig(), seed=1, count=count)
 
 
 def batch_of(faces: FaceSet) -> FaceSample:
-    return samples(faces).batch(range(2))
+    return default_collate([samples(faces)[index] for index in range(2)])
 
 
 def trainee_of(
     faces: FaceSet, teachers: Teachers, weights: GeneratorLossConfig = PIXEL_ONLY
 ) -> GeneratorTrainee[PsfrGenerator]:
-    validation = samples(faces, jitter=False).batch(range(1))
     network = PsfrGenerator(GeneratorConfig((8, 8), 4))
-    return GeneratorTrainee(network, samples(faces), teachers, weights, validation)
+    return GeneratorTrainee(network, samples(faces), teachers, weights, validation_of(faces, 1))
 
 
 def judged(faces: FaceSet, by: str) -> tuple[GeneratorTrainee[PsfrGenerator], Discriminator | FeatureDiscriminator]:
@@ -123,7 +127,7 @@ def maps_given(trainee: GeneratorTrainee[PsfrGenerator]) -> list[Tensor]:
 
 
 def test_the_generator_gets_the_parsers_map_where_there_is_a_parser(faces: FaceSet) -> None:
-    batch, validation = batch_of(faces), samples(faces, jitter=False).batch(range(1))
+    batch, validation = batch_of(faces), validation_of(faces, 1)
     trainee = trainee_of(faces, Teachers(parser=BrightIsHair(ParseNetConfig((4,), 0)).eval()))
     seen = maps_given(trainee)
     trainee(batch, 0)

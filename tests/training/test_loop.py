@@ -26,7 +26,7 @@ from psfr_core.networks.spectral_norm import add_spectral_norm
 from psfr_core.progress import Progress
 from psfr_core.training.acceleration import make_accelerator
 from psfr_core.training.config import LoopConfig, MixedPrecision
-from psfr_core.training.faces import DegradedFaces, FaceSet, load_face_set
+from psfr_core.training.faces import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set
 from psfr_core.training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers, start_from
 from psfr_core.training.loop import learning_rate_factor, train
 from psfr_core.training.parser import ParserLossConfig, ParserTrainee, dice_loss
@@ -41,8 +41,12 @@ def faces() -> FaceSet:
     return load_face_set([DATA / "faces"], [DATA / "labels"], 32)
 
 
-def samples(faces: FaceSet, *, jitter: bool = True) -> DegradedFaces:
-    return DegradedFaces(faces, DegradationConfig(), seed=1, jitter=jitter)
+def samples(faces: FaceSet) -> FaceSamples:
+    return FaceSamples(faces, DegradationConfig(), seed=1)
+
+
+def validation_of(faces: FaceSet, count: int) -> FaceSample:
+    return degraded_once(faces, DegradationConfig(), seed=1, count=count)
 
 
 def generator_trainee(faces: FaceSet, weights: GeneratorLossConfig = PIXEL_ONLY) -> GeneratorTrainee[PsfrGenerator]:
@@ -50,8 +54,7 @@ def generator_trainee(faces: FaceSet, weights: GeneratorLossConfig = PIXEL_ONLY)
     network = PsfrGenerator(GeneratorConfig((8, 8), 8))
     discriminator = add_spectral_norm(Discriminator(DiscriminatorConfig((4, 8), 2)))
     teachers = Teachers(discriminator=discriminator if weights.needs_discriminator else None)
-    validation = samples(faces, jitter=False).batch(range(2))
-    return GeneratorTrainee(network, samples(faces), teachers, weights, validation)
+    return GeneratorTrainee(network, samples(faces), teachers, weights, validation_of(faces, 2))
 
 
 def loop(steps: int, batch_size: int = 2, checkpoint_every: int = 2, **settings: Any) -> LoopConfig:
@@ -227,15 +230,15 @@ def test_tensorboard_shows_curves_and_faces(faces: FaceSet, tmp_path: Path) -> N
     shown = np.array(Image.open(io.BytesIO(image.encoded_image_string)))
     assert image.step == 2
     assert shown.shape == (2 * 32, 3 * 32 + 2, 3)  # two faces: degraded, restored and clean, with gaps
-    sample = samples(faces, jitter=False)[1]
+    sample = validation_of(faces, 2)
     lower = torch.from_numpy(shown[32:]).permute(2, 0, 1) / 255
-    for found, expected in ((lower[..., :32], sample.lq), (lower[..., -32:], sample.hq)):
+    for found, expected in ((lower[..., :32], sample.lq[1]), (lower[..., -32:], sample.hq[1])):
         torch.testing.assert_close(found, expected, atol=1 / 255, rtol=0)
 
 
 def test_parser_training_runs_in_bf16(faces: FaceSet, tmp_path: Path) -> None:
     network = ParseNet(ParseNetConfig((8,), 1))
-    trainee = ParserTrainee(network, samples(faces), ParserLossConfig(dice=0), samples(faces, jitter=False), 2)
+    trainee = ParserTrainee(network, samples(faces), ParserLossConfig(dice=0), validation_of(faces, 2))
     train(trainee, LoopConfig(steps=2, batch_size=2, log_every=1), tmp_path)
     last = rows(tmp_path / "log.csv")[-1]
     assert float(last["cross_entropy"]) > 0
@@ -287,7 +290,7 @@ def test_losses_that_cannot_be_are_refused(settings: dict[str, Any], words: str)
 
 
 def test_terms_need_their_networks(faces: FaceSet) -> None:
-    validation = samples(faces, jitter=False).batch(range(1))
+    validation = validation_of(faces, 1)
     for weights in (GeneratorLossConfig(adversarial=0, feature_matching=0), GeneratorLossConfig(style=0)):
         with pytest.raises(OptionError, match="need a"):
             GeneratorTrainee(PsfrGenerator(GeneratorConfig((4, 4))), samples(faces), Teachers(), weights, validation)
