@@ -13,7 +13,7 @@ import torch
 from ..degradation.config import load_degradation
 from ..errors import OptionError
 from ..evaluation.metric import Row
-from ..evaluation.protocol import PROTOCOLS, ProtocolName
+from ..evaluation.protocol import PAPER
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import find_images, read_image
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from ..evaluation.scorer import MetricModels
     from ..evaluation.sources import DegradedFaces, SampleSource
 
-_PAPER = PROTOCOLS[ProtocolName.PAPER]
 _PROTOCOL_TEXT = f"""
---protocol paper measures as the paper does: {_PAPER.count:,} faces of CelebA-HQ, which a fixed seed draws from --faces,
-at {_PAPER.size} px, each degraded by the paper's pipeline with a fixed seed of its own; PSNR, SSIM, MS-SSIM, LPIPS, the
+--protocol paper measures as the paper does: {PAPER.count:,} faces of CelebA-HQ, which a fixed seed draws from --faces,
+at {PAPER.size} px, each degraded by the paper's pipeline with a fixed seed of its own; PSNR, SSIM, MS-SSIM, LPIPS, the
 Fréchet distance of --features, and FID where --fid is given. They are not the faces and degradations of the paper,
 which are not known here. By such a protocol a third party measured for the published generator PSNR 24.82,
 SSIM 0.673, LPIPS 0.335 and FID 12.0 (torchmetrics, pytorch-fid). Figures of other faces, other sizes or other
@@ -73,9 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     generator.add_argument(
         "--size", type=int, help="side in pixels of the faces measured; default: the generator's own"
     )
-    generator.add_argument(
-        "--protocol", type=ProtocolName, choices=list(ProtocolName), metavar="paper", help="see below"
-    )
+    generator.add_argument("--protocol", choices=["paper"], help="see below")
     parser_.add_argument("--labels", type=Path, required=True, help="folder of label PNGs of the same names")
     detector.add_argument("inputs", nargs="+", metavar="IN", help="images, folders or patterns")
     expected = detector.add_mutually_exclusive_group()
@@ -119,7 +116,7 @@ def _generator(args: argparse.Namespace) -> int:
     if args.protocol:
         faces = _protocol_faces(args)
         models = replace(models, ms_ssim=True)
-        settings["protocol"] = args.protocol.value
+        settings["protocol"] = args.protocol
     else:
         faces = _degraded_faces(args, args.size or generator.config.size)
         settings |= {"degradation": args.degradation or "paper", "seed of the first degradation": str(args.seed or 0)}
@@ -136,14 +133,13 @@ def _degraded_faces(args: argparse.Namespace, size: int) -> DegradedFaces:
 def _protocol_faces(args: argparse.Namespace) -> DegradedFaces:
     from ..evaluation.sources import DegradedFaces
 
-    protocol = PROTOCOLS[args.protocol]
     if not all(given is None for given in (args.seed, args.degradation, args.size)):
         raise OptionError(
             "--protocol has its own size, degradation and seeds: leave out --size, --degradation and --seed."
         )
     if not args.features:
         raise OptionError("--protocol measures LPIPS: give --features and --heads.")
-    return DegradedFaces(protocol.draw(find_images([args.faces])), protocol.size, protocol.degradation_seed)
+    return DegradedFaces(PAPER.draw(find_images([args.faces])), PAPER.size, PAPER.seed)
 
 
 def _measure(

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from psfr_core.cli.main import main
-from psfr_core.evaluation.protocol import PROTOCOLS, Protocol, ProtocolName
+from psfr_core.evaluation.protocol import MeasuringProtocol
 from psfr_core.imaging.io import ImageFile, read_image, write_image
 from psfr_core.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
@@ -183,7 +183,7 @@ def test_the_protocol_decides_faces_size_and_figures(
     arguments += [*lpips_files(tmp_path), "--landmarks", "--out", str(tmp_path / "out")]
     assert main(arguments) == 2
     assert "measures 2,800 faces, but only 4 were found" in capsys.readouterr().err
-    monkeypatch.setitem(PROTOCOLS, ProtocolName.PAPER, Protocol(3, 192, draw_seed=0, degradation_seed=5))
+    monkeypatch.setattr("psfr_core.cli.evaluate.PAPER", MeasuringProtocol(3, 192, seed=5))
     assert main(arguments) == 0
     content = json.loads((tmp_path / "out/summary.json").read_text())
     assert content["count"] == 3
