@@ -149,10 +149,10 @@ def _measure(
     settings: Mapping[str, str],
 ) -> int:
     """Measures every sample, prints the summary and writes the report where asked."""
-    from ..evaluation.report import ReportOptions, write_report
+    from ..evaluation.report import write_report
     from ..evaluation.scorer import Scorer
 
-    options = ReportOptions(take_ranking(args, models), settings)
+    rank_by = take_ranking(args, models)
     scorer = Scorer(models, source.stages)
 
     def measure(path: Path, _: Path) -> None:
@@ -165,7 +165,7 @@ def _measure(
     print(result.markdown, end="")
     if args.out:
         paths = {name: path for path, name in source.names.items()}
-        write_report(args.out, result, lambda name: source.load(paths[name]), options)
+        write_report(args.out, result, lambda name: source.load(paths[name]), rank_by=rank_by, settings=settings)
     return 0
 
 

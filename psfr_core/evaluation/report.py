@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -22,34 +21,30 @@ _LONGEST_SIDE = 512  # of a picture in the page
 _JPEG_QUALITY = 90
 
 
-@dataclass(frozen=True)
-class ReportOptions:
-    """By what the faces of the page are ranked, and what it says, by name, about how they were measured."""
-
-    rank_by: Metric
-    settings: Mapping[str, str]
-
-
-def write_report(folder: Path, result: EvaluationResult, load: Callable[[str], Sample], options: ReportOptions) -> None:
+def write_report(
+    folder: Path,
+    result: EvaluationResult,
+    load: Callable[[str], Sample],
+    *,
+    rank_by: Metric,
+    settings: Mapping[str, str],
+) -> None:
     """Write tables and page into ``folder``, which is made; ``load`` gives the sample of a name once more.
 
-    The page ``report.html`` needs nothing but the JPEG files in the folder ``report`` beside it.
+    The faces are ranked by ``rank_by``; ``settings`` say, by name, how they were measured. The page
+    ``report.html`` needs nothing but the JPEG files in the folder ``report`` beside it.
     """
-    summary = {
-        "distances": finite(result.distances),
-        "rank_by": options.rank_by.value,
-        "settings": dict(options.settings),
-    }
+    summary = {"distances": finite(result.distances), "rank_by": rank_by.value, "settings": dict(settings)}
     write_tables(folder, result.rows, summary, result.markdown)
     (folder / _PICTURES_FOLDER).mkdir(exist_ok=True)
     faces: dict[CaseGroup, list[ShownFace]] = {}
     number = 0
-    for group, names in chosen_cases(result.ranked(options.rank_by)).items():
+    for group, names in chosen_cases(result.ranked(rank_by)).items():
         faces[group] = []
         for name in names:
             number += 1  # files are numbered, so that no name of a picture can be a bad name of a file
             faces[group].append(_face(folder, f"{number:02}", name, load(name), result))
-    content = page(result, faces, options.rank_by, options.settings)
+    content = page(result, faces, rank_by, settings)
     (folder / "report.html").write_text(content, encoding="utf-8")
 
 

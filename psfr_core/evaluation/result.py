@@ -39,7 +39,7 @@ class EvaluationResult:
         count = len(self.rows)
         missing = [
             f"{column}: missing for {number} of {count}, the mean is of the others"
-            for column, number in self.missing.items()
+            for column, number in missing_of(self.rows).items()
         ]
         few = "comparable only between sets of this size, as few pictures raise it"
         sets = [f"{name}: {count} pictures against {count} references; {few}" for name in self.set_distances]
@@ -49,11 +49,6 @@ class EvaluationResult:
     def markdown(self) -> str:
         """Table and notes."""
         return markdown_table(*self.table) + "".join(f"\n{note}.\n" for note in self.notes)
-
-    @property
-    def missing(self) -> dict[str, int]:
-        """In how many pictures a figure could not be measured, for the columns where it happened."""
-        return missing_of(self.rows)
 
     def ranked(self, metric: Metric) -> list[str]:
         """The names of the pictures by ``metric`` of the last stage, worst first; where it is missing counts as worst."""

@@ -10,7 +10,7 @@ import torch
 
 from psfr_core.evaluation.metric import Metric, Stage
 from psfr_core.evaluation.page import CaseGroup
-from psfr_core.evaluation.report import ReportOptions, chosen_cases, write_report
+from psfr_core.evaluation.report import chosen_cases, write_report
 from psfr_core.evaluation.result import EvaluationResult
 from psfr_core.evaluation.sources import Sample
 from psfr_core.imaging.io import read_image
@@ -60,7 +60,7 @@ def test_a_report_is_complete_in_its_folder(tmp_path: Path) -> None:
     result = EvaluationResult(rows, (Stage.BEFORE, Stage.RESULT), [Metric.PSNR], ["frechet_x"], distances)
     pictures = {Stage.BEFORE: torch.full((1, 3, 1024, 600), 0.2), Stage.RESULT: torch.full((1, 3, 1024, 600), 0.4)}
     sample = Sample(torch.full((1, 3, 1024, 600), 0.6), pictures)
-    write_report(tmp_path / "out", result, lambda _: sample, ReportOptions(Metric.PSNR, {"seed": "<0>"}))
+    write_report(tmp_path / "out", result, lambda _: sample, rank_by=Metric.PSNR, settings={"seed": "<0>"})
 
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["mean"] == {"psnr_before": 10.0, "psnr": 30.0}

@@ -12,6 +12,7 @@ from psfr_core.evaluation.faces import face_distance, match_faces
 from psfr_core.evaluation.metric import Metric, Stage
 from psfr_core.evaluation.scorer import MetricModels, Scorer
 from psfr_core.evaluation.sources import Sample
+from psfr_core.evaluation.tables import missing_of
 from psfr_core.geometry.box import Box
 from psfr_core.progress import Progress
 
@@ -84,7 +85,7 @@ def test_every_figure_of_every_stage() -> None:
 def test_faces_that_are_not_found_are_counted() -> None:
     models = MetricModels(CPU, detector=FaceByBrightness())
     result = scored(models, [(0.0, 0.4, 0.5), (0.45, 0.4, 0.5), (0.45, 0.4, 0.0)]).result()
-    assert result.missing == {"landmark_distance_before": 2, "landmark_distance": 1}
+    assert missing_of(result.rows) == {"landmark_distance_before": 2, "landmark_distance": 1}
     assert math.isnan(result.rows["0.png"]["landmark_distance_before"])
     assert result.table[2][-1] == "0.5000"  # the mean of those that are there
     assert "landmark_distance_before: missing for 2 of 3, the mean is of the others." in result.markdown
