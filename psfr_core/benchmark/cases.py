@@ -31,7 +31,7 @@ from ..errors import NoFaceError, OptionError
 from ..geometry.box import Box
 from ..imaging.resize import resize
 from ..metrics.psnr import psnr
-from ..networks.inference.optimize import fastest_dtype, optimize_for_inference
+from ..networks.inference.optimize import fastest_dtype, optimize_for_inference, optimized_on
 from ..networks.parse_net import PUBLISHED_PARSE_NET, ParseNet
 from ..networks.psfr_generator import PARSE_CLASSES, PUBLISHED_GENERATOR, PsfrGenerator
 from ..parsing.parse_map import ParseMap
@@ -90,8 +90,8 @@ def networks(setting: Setting) -> Iterator[Measurement]:
     baseline_networks = _used(published, plain_parse_net)
     peaks = {name: peak_megabytes(work, baseline_networks[name], device) for name, work in baselines.items()}
     for dtype in setting.dtypes:
-        fast_generator = optimize_for_inference(copy.deepcopy(generator), device, dtype).to(device)
-        fast_parse_net = optimize_for_inference(copy.deepcopy(parse_net), device, dtype).to(device)
+        fast_generator = optimized_on(copy.deepcopy(generator), device, dtype)
+        fast_parse_net = optimized_on(copy.deepcopy(parse_net), device, dtype)
         inputs = lq.to(dtype), parse_lq.to(dtype), one_hot.to(dtype)
         works = _works(fast_generator, fast_parse_net.parse_logits, *inputs)
         used = _used(fast_generator, fast_parse_net)

@@ -16,7 +16,7 @@ from ..degradation.config import DegradationConfig
 from ..errors import OptionError
 from ..evaluation.metric import Row, Stage
 from ..evaluation.tables import markdown_table, means_of
-from ..networks.inference.optimize import fastest_dtype, optimize_for_inference
+from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..weights.manifest import ModelKind
 from ..weights.resolve import locate_model
 from .options import add_options, take_options
@@ -120,9 +120,9 @@ def _teachers(args: argparse.Namespace) -> Teachers:
     from ..training.generator import Teachers
     from ..weights.loader import load_parse_net
 
-    parse_net = optimize_for_inference(load_parse_net(args.parser), args.device, fastest_dtype(args.device))
+    parse_net = optimized_on(load_parse_net(args.parser), args.device, fastest_dtype(args.device))
     features = load_image_features(args.features, args.feature_layers)
-    return Teachers(parse_net.to(args.device), features.to(args.device))
+    return Teachers(parse_net, features.to(args.device))
 
 
 @torch.no_grad()

@@ -102,15 +102,14 @@ def _images(args: argparse.Namespace) -> int:
 
 def _generator(args: argparse.Namespace) -> int:
     from ..evaluation.sources import RestoredFaces
-    from ..networks.inference.optimize import optimize_for_inference
+    from ..networks.inference.optimize import optimized_on
     from ..weights.loader import load_generator, load_parse_net
 
     if args.size is not None and args.size < 1:
         raise OptionError(f"--size must be at least 1 pixel, got {args.size}.")
     device = take_device(args)
-    generator, parse_net = load_generator(args.generator), load_parse_net(args.parser)
-    generator = optimize_for_inference(generator, device, torch.float32).to(device)
-    parse_net = optimize_for_inference(parse_net, device, torch.float32).to(device)
+    generator = optimized_on(load_generator(args.generator), device, torch.float32)
+    parse_net = optimized_on(load_parse_net(args.parser), device, torch.float32)
     models = take_metric_models(args, device)
     settings = {"generator": args.generator, "parsing network": args.parser, "faces": str(args.faces)}
     if args.protocol:
@@ -172,12 +171,13 @@ def _measure(
 def _parser(args: argparse.Namespace) -> int:
     from ..evaluation.regions import region_row
     from ..metrics.parsing_iou import ConfusionMatrix
+    from ..networks.inference.optimize import optimized_on
     from ..parsing.parse_map import ParseMap
     from ..parsing.parser import parse_faces
     from ..weights.loader import load_parse_net
 
     device = take_device(args)
-    parse_net = load_parse_net(args.parser).to(device)
+    parse_net = optimized_on(load_parse_net(args.parser), device, torch.float32)
     faces = _degraded_faces(args, parse_net.config.size)
     rows: dict[str, Row] = {}
     total = ConfusionMatrix.empty()

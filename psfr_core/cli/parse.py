@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     Writes NAME.png and NAME_color.png for an aligned face, else NAME_0.png, NAME_0_crop.png, NAME_0_color.png for each face.
     """
-    from ..networks.inference.optimize import fastest_dtype, optimize_for_inference
+    from ..networks.inference.optimize import fastest_dtype, optimized_on
     from ..weights.loader import load_parse_net
 
     if args.size is not None and args.size < 1:
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     )
     device = take_device(args)
     parse_net = load_parse_net(args.parser, folders=args.models_folder, download=args.download)
-    parse_net = optimize_for_inference(parse_net, device, fastest_dtype(device)).to(device)
+    parse_net = optimized_on(parse_net, device, fastest_dtype(device))
     size = args.size or parse_net.config.size
     detector = None if args.aligned else take_detector(args)
     written: list[Path] = []

@@ -16,7 +16,7 @@ from torch import nn
 
 from ..degradation.config import load_degradation
 from ..errors import OptionError
-from ..networks.inference.optimize import optimize_for_inference
+from ..networks.inference.optimize import optimized_on
 from ..restoration.models import usable_device
 from ..weights.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
 from ..weights.manifest import ModelKind
@@ -287,7 +287,7 @@ def _copy_weights(source: nn.Module, target: nn.Module) -> None:
 def _frozen(network: N, args: argparse.Namespace) -> N:
     """A network that is not trained, as fast as it goes."""
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(args.mixed_precision, torch.float32)
-    return optimize_for_inference(network, args.device, dtype).to(args.device)
+    return optimized_on(network, args.device, dtype)
 
 
 def _finish(trainee: Trainee[N], args: argparse.Namespace, architecture: Architecture[N]) -> int:

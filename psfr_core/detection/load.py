@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..networks.compact_face_net import CompactFaceNet
-from ..networks.inference.optimize import optimize_for_inference
+from ..networks.inference.optimize import optimized_on
 from ..weights.loader import load_detector_network
 from ..weights.locate import find_model_file
 from ..weights.manifest import model_file
@@ -42,7 +42,7 @@ def load_detector(
     chosen = default_detector(folders) if source is None else source
     device = device or "cpu"
     network = load_detector_network(chosen, folders=folders, download=download)
-    return make_detector(optimize_for_inference(network, device, torch.float32).to(device), options)
+    return make_detector(optimized_on(network, device, torch.float32), options)
 
 
 def make_detector(network: nn.Module, options: DetectionOptions | None = None) -> FaceDetector:

@@ -15,7 +15,7 @@ from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.options import DetectionOptions
 from ..errors import OptionError
 from ..networks.inference.compile import compile_for_inference
-from ..networks.inference.optimize import fastest_dtype, optimize_for_inference
+from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PsfrGenerator
 from ..weights.loader import load_generator, load_parse_net
@@ -95,10 +95,8 @@ def load_models(
     """
     device = usable_device(device)
     dtype = dtype or fastest_dtype(device)
-    restorer = load_generator(generator, folders=folders, download=download)
-    parse_net = load_parse_net(parser, folders=folders, download=download)
-    restorer = optimize_for_inference(restorer, device, dtype).to(device)
-    parse_net = optimize_for_inference(parse_net, device, dtype).to(device)
+    restorer = optimized_on(load_generator(generator, folders=folders, download=download), device, dtype)
+    parse_net = optimized_on(load_parse_net(parser, folders=folders, download=download), device, dtype)
     if compile_networks and device.type == "cpu":
         logger.warning("torch.compile is left out: on a CPU the networks are faster without it.")
     elif compile_networks:

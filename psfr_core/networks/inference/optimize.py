@@ -35,6 +35,11 @@ def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.
     return network.to(memory_format=torch.channels_last) if device.type in ("cpu", "cuda") else network
 
 
+def optimized_on(network: N, device: torch.device | str, dtype: torch.dtype) -> N:
+    """``network`` as ``optimize_for_inference`` arranges it, on ``device``."""
+    return optimize_for_inference(network, device, dtype).to(device)
+
+
 def fastest_dtype(device: torch.device | str) -> torch.dtype:
     """What networks compute fastest in and restore as well: bfloat16 on CPUs with instructions for it, else float32."""
     return torch.bfloat16 if torch.device(device).type == "cpu" and _has_bfloat16_instructions() else torch.float32
