@@ -15,7 +15,7 @@ from ..imaging.files import write_whole
 from ..imaging.io import ImageFile, read_image, write_image
 from ..visualize import draw_faces
 from .files import for_each_image, plan_outputs
-from .model_options import add_model_arguments, take_detector
+from .model_options import add_detector_arguments, take_detector
 from .options import add_options, take_options
 
 _SKIPPED = ("min_score", "indices")
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, required=True, metavar="OUT", help="folder for NAME.json and NAME.png"
     )
     add_options(parser, SelectionOptions, skip=_SKIPPED)
-    add_model_arguments(parser, networks=False)
+    add_detector_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:

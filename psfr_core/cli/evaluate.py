@@ -20,7 +20,7 @@ from ..imaging.io import find_images, read_image
 from .degrade import DEGRADATION_HELP
 from .files import for_each_image
 from .metric_options import add_metric_arguments, take_metric_models, take_ranking
-from .model_options import add_model_arguments, take_detector, take_device
+from .model_options import add_detector_arguments, take_detector, take_device
 from .progress import progress_bar, report
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     expected.add_argument(
         "--face-free", action="store_true", help="no image shows a face: all that are found are extra"
     )
-    add_model_arguments(detector, networks=False)
+    add_detector_arguments(detector)
 
 
 def run(args: argparse.Namespace) -> int:

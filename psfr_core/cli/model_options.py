@@ -16,26 +16,32 @@ if TYPE_CHECKING:
     from ..restoration.models import RestorationModels
 
 _SKIPPED = ("batch_size",)
+_NAMES_OR_FILES = "names that 'psfr models' lists, or weight files"
 _DTYPES = ("float32", "bfloat16", "float16")
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, *, networks: bool = True) -> None:
-    """Flags for the detector and, with ``networks``, for the generator and the parsing network."""
-    group = parser.add_argument_group("models", "names that 'psfr models' lists, or weight files")
-    if networks:
-        group.add_argument("--generator", default="psfrgan-256", help="default: psfrgan-256, bundled")
-        group.add_argument("--parser", default="parsenet-256", help="default: parsenet-256, bundled")
-        group.add_argument(
-            "--dtype",
-            choices=_DTYPES,
-            help="of generator and parser; default: bfloat16 on CPUs made for it, else float32",
-        )
-        group.add_argument(
-            "--compile",
-            action="store_true",
-            help="put generator and parser through torch.compile: for many faces on a GPU, each number of faces at once costs "
-            "a minute when it first comes; falls back with a warning",
-        )
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags for all three models."""
+    group = parser.add_argument_group("generator and parser", _NAMES_OR_FILES)
+    group.add_argument("--generator", default="psfrgan-256", help="default: psfrgan-256, bundled")
+    group.add_argument("--parser", default="parsenet-256", help="default: parsenet-256, bundled")
+    group.add_argument(
+        "--dtype",
+        choices=_DTYPES,
+        help="of generator and parser; default: bfloat16 on CPUs made for it, else float32",
+    )
+    group.add_argument(
+        "--compile",
+        action="store_true",
+        help="put generator and parser through torch.compile: for many faces on a GPU, each number of faces at once costs "
+        "a minute when it first comes; falls back with a warning",
+    )
+    add_detector_arguments(parser)
+
+
+def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags for the detector, and for where all models are found and run."""
+    group = parser.add_argument_group("models", _NAMES_OR_FILES)
     group.add_argument("--detector", help="default: a RetinaFace that is at hand, else compact-face, bundled")
     group.add_argument(
         "--models-folder", type=Path, action="append", default=[], help="look here for models; repeatable"

@@ -14,7 +14,7 @@ from ..imaging.io import ImageFile, read_image, write_image
 from ..imaging.resize import resize
 from ..parsing.parser import parse_faces
 from .files import for_each_image, plan_outputs
-from .model_options import add_model_arguments, take_detector, take_device
+from .model_options import add_detector_arguments, take_detector, take_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--aligned", action="store_true", help="the images are aligned faces already: one map an image")
     parser.add_argument("--size", type=int, help="side of the maps in pixels; default: the parsing network's")
     parser.add_argument("--parser", default="parsenet-256", help="name or file; default: parsenet-256, bundled")
-    add_model_arguments(parser, networks=False)
+    add_detector_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
