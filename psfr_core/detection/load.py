@@ -31,16 +31,15 @@ def load_detector(
     *,
     options: DetectionOptions | None = None,
     folders: Sequence[str | Path] = (),
-    device: torch.device | str | None = None,
+    device: torch.device | str = "cpu",
     download: bool = False,
 ) -> FaceDetector:
-    """The face detector in ``source``, a model name or a weight file, on ``device`` (None: the CPU).
+    """The face detector in ``source``, a model name or a weight file, on ``device``.
 
     Without ``source`` it is the best RetinaFace whose file is in ``folders`` or the default folder, if facexlib
     works, else the bundled detector; nothing is downloaded for that. Errors are those of ``load_detector_network``.
     """
     chosen = default_detector(folders) if source is None else source
-    device = device or "cpu"
     network = load_detector_network(chosen, folders=folders, download=download)
     return make_detector(optimized_on(network, device, torch.float32), options)
 
