@@ -24,7 +24,7 @@ from ..alignment.template import template_for
 from ..degradation.config import DegradationPreset
 from ..degradation.pipeline import degrade
 from ..detection.face import Face
-from ..detection.load import load_detector
+from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.retinaface import RetinaFaceDetector
 from ..detection.suppression import overlaps
 from ..errors import NoFaceError, OptionError
@@ -249,7 +249,7 @@ def detection(setting: Setting) -> Iterator[Measurement]:
 
 def restoration(setting: Setting) -> Iterator[Measurement]:
     """A whole restoration with the bundled models, and a new process's first one."""
-    models = load_models(detector="compact-face", device=setting.device)
+    models = load_models(detector=BUNDLED_DETECTOR, device=setting.device)
     portrait = resize(setting.images[0][None], (512, 512)) if setting.images else torch.rand(1, 3, 512, 512)
     canvas = torch.full((3, 1080, 1920), 0.5)
     canvas[:, 280:792, 700:1212] = portrait[0].clamp(0, 1)

@@ -17,6 +17,7 @@ from ..errors import OptionError
 from ..evaluation.metric import Row, Stage
 from ..evaluation.tables import markdown_table, means_of
 from ..networks.inference.optimize import fastest_dtype, optimized_on
+from ..restoration.models import BUNDLED_PARSE_NET
 from ..weights.manifest import ModelKind
 from ..weights.resolve import locate_model
 from .options import add_options, take_options
@@ -43,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="a run of each network for each seed")
     parser.add_argument("--channels", type=int, nargs="+", default=[96, 64, 48])
     parser.add_argument("--modulation-channels", type=int, default=32)
-    parser.add_argument("--parser", default="parsenet-256", help="makes the parse maps; default: parsenet-256")
+    parser.add_argument(
+        "--parser", default=BUNDLED_PARSE_NET, help=f"makes the parse maps; default: {BUNDLED_PARSE_NET}"
+    )
     parser.add_argument("--features", type=Path, required=True, help="ImageNet features for the style term")
     parser.add_argument("--lpips-features", type=Path, required=True, help="AlexNet or VGG-16 weights, for LPIPS")
     parser.add_argument("--heads", type=Path, required=True, help="LPIPS v0.1 heads that belong to them")

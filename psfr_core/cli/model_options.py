@@ -6,14 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.options import DetectionOptions
+from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models, usable_device
 from .options import add_options, take_options
 
 if TYPE_CHECKING:
     import torch
 
     from ..detection.face import FaceDetector
-    from ..restoration.models import RestorationModels
 
 _SKIPPED = ("batch_size",)
 _NAMES_OR_FILES = "names that 'psfr models' lists, or weight files"
@@ -23,8 +24,8 @@ _DTYPES = ("float32", "bfloat16", "float16")
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags for all three models."""
     group = parser.add_argument_group("generator and parser", _NAMES_OR_FILES)
-    group.add_argument("--generator", default="psfrgan-256", help="default: psfrgan-256, bundled")
-    group.add_argument("--parser", default="parsenet-256", help="default: parsenet-256, bundled")
+    group.add_argument("--generator", default=BUNDLED_GENERATOR, help=f"default: {BUNDLED_GENERATOR}, bundled")
+    group.add_argument("--parser", default=BUNDLED_PARSE_NET, help=f"default: {BUNDLED_PARSE_NET}, bundled")
     group.add_argument(
         "--dtype",
         choices=_DTYPES,
@@ -42,7 +43,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags for the detector, and for where all models are found and run."""
     group = parser.add_argument_group("models", _NAMES_OR_FILES)
-    group.add_argument("--detector", help="default: a RetinaFace that is at hand, else compact-face, bundled")
+    group.add_argument("--detector", help=f"default: a RetinaFace that is at hand, else {BUNDLED_DETECTOR}, bundled")
     group.add_argument(
         "--models-folder", type=Path, action="append", default=[], help="look here for models; repeatable"
     )
@@ -54,8 +55,6 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
 def take_models(args: argparse.Namespace) -> RestorationModels:
     """All three models."""
     import torch
-
-    from ..restoration.models import load_models
 
     return load_models(
         args.generator,
@@ -72,8 +71,6 @@ def take_models(args: argparse.Namespace) -> RestorationModels:
 
 def take_detector(args: argparse.Namespace) -> FaceDetector:
     """The detector alone."""
-    from ..detection.load import load_detector
-
     return load_detector(
         args.detector,
         options=take_options(args, DetectionOptions, skip=_SKIPPED),
@@ -85,6 +82,4 @@ def take_detector(args: argparse.Namespace) -> FaceDetector:
 
 def take_device(args: argparse.Namespace) -> torch.device:
     """The device asked for, or the best there is."""
-    from ..restoration.models import usable_device
-
     return usable_device(args.device)

@@ -13,6 +13,7 @@ from ..imaging.channels import to_rgb
 from ..imaging.io import ImageFile, read_image, write_image
 from ..imaging.resize import resize
 from ..parsing.parser import parse_faces
+from ..restoration.models import BUNDLED_PARSE_NET
 from .files import for_each_image, plan_outputs
 from .model_options import add_detector_arguments, take_detector, take_device
 
@@ -23,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the pictures")
     parser.add_argument("--aligned", action="store_true", help="the images are aligned faces already: one map an image")
     parser.add_argument("--size", type=int, help="side of the maps in pixels; default: the parsing network's")
-    parser.add_argument("--parser", default="parsenet-256", help="name or file; default: parsenet-256, bundled")
+    parser.add_argument(
+        "--parser", default=BUNDLED_PARSE_NET, help=f"name or file; default: {BUNDLED_PARSE_NET}, bundled"
+    )
     add_detector_arguments(parser)
 
 

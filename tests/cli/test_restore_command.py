@@ -37,8 +37,8 @@ def asked(models: RestorationModels, two_faces: list[Face], monkeypatch: pytest.
 
         return note
 
-    monkeypatch.setattr("psfr_core.restoration.models.load_models", played(load_models, models))
-    monkeypatch.setattr("psfr_core.detection.load.load_detector", played(load_detector, models.detector))
+    monkeypatch.setattr("psfr_core.cli.model_options.load_models", played(load_models, models))
+    monkeypatch.setattr("psfr_core.cli.model_options.load_detector", played(load_detector, models.detector))
     return arguments
 
 
