@@ -7,7 +7,8 @@ import gc
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -123,3 +124,14 @@ def _cpu_name() -> str:
         if names:
             return f"{names[0]} ({len(names)} cores)"
     return platform.processor() or platform.machine()
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """For what is to be measured with one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -39,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures the cases one after the other and prints each line as soon as it is known."""
-    from ..benchmark.cases import CASES, Setting, why_not
+    from ..benchmark.cases import CASES, why_not
     from ..benchmark.measure import LEAST_REPEATS, machine
+    from ..benchmark.setting import Setting
     from ..imaging.channels import to_rgb
     from ..imaging.io import read_image
 
