@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from ..degradation.config import DegradationConfig
-from ..errors import OptionError
 from ..evaluation.metric import Row, Stage
 from ..evaluation.tables import markdown_table, means_of
 from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..restoration.models import BUNDLED_PARSE_NET
 from ..weights.manifest import ModelKind
 from ..weights.resolve import locate_model
+from .model_options import take_device
 from .options import add_options, take_options
 from .progress import progress_bar
 
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from ..evaluation.scorer import MetricModels
     from ..networks.parse_net import ParseNet
     from ..training.ablations import Ablation
-    from ..training.faces import FaceSample, FaceSamples
-    from ..training.generator import GeneratorLossConfig, Teachers
+    from ..training.faces import FaceSample
+    from ..training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers
+
+# What no network here is trained by: a discriminator, and LPIPS, by which they are compared.
+_SKIPPED = ("adversarial", "feature_matching", "lpips", "discriminator_learning_rate")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,57 +55,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--heads", type=Path, required=True, help="LPIPS v0.1 heads that belong to them")
     parser.add_argument("--device", default="cpu")
     add_options(parser, LoopConfig, skip=("seed",), learning_rate=1e-3, steps=400, validate_every=400)
-    add_options(parser, GeneratorLossConfig, style=1.0, feature_matching=0.0, adversarial=0.0)
+    add_options(parser, GeneratorLossConfig, skip=_SKIPPED, style=1.0)
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains what is not trained yet, measures all and writes ablations.csv and ablations.md."""
     from ..evaluation.scorer import MetricModels
     from ..metrics.lpips import load_lpips
+    from ..networks.psfr_generator import GeneratorConfig
     from ..training.ablations import Ablation
     from ..training.faces import FaceSamples, degraded_once, load_face_set
+    from ..training.generator import GeneratorTrainee
 
-    device = torch.device(args.device)
-    models = MetricModels(device, lpips=load_lpips(args.lpips_features, args.heads).to(device))
-    size = 16 * 2 ** (len(args.channels) - 1)
-    test_faces = load_face_set([args.test_faces], [args.test_labels], size)
+    args.device = take_device(args)
+    losses, config = _losses(args), GeneratorConfig(tuple(args.channels), args.modulation_channels)
+    models = MetricModels(args.device, lpips=load_lpips(args.lpips_features, args.heads).to(args.device))
+    test_faces = load_face_set([args.test_faces], [args.test_labels], config.size)
     test = degraded_once(test_faces, DegradationConfig(), seed=0, count=len(test_faces))
     rows: list[tuple[str, int, Row]] = [("degraded", 0, _measure(test.lq, test.hq, models))]
-    faces, teachers = load_face_set(args.faces, args.labels, size), _teachers(args)
+    faces, teachers = load_face_set(args.faces, args.labels, config.size), _teachers(args)
     for seed in args.seeds:
         samples = FaceSamples(faces, DegradationConfig(), seed=seed)
         for ablation in Ablation:
-            network = _train(args, ablation, seed, samples, teachers, test)
+            torch.manual_seed(seed)
+            network, weights = ablation.network(config).to(args.device), ablation.losses(losses)
+            trainee = GeneratorTrainee(network, samples, teachers, weights, test)
+            network = _train(args, trainee, ablation, seed, weights)
             rows.append((ablation.value, seed, _measure(_restored(network, test, teachers), test.hq, models)))
             print(f"{ablation.value}, seed {seed}: {_shown(rows[-1][2])}")
     _write(args.out, rows)
     return 0
 
 
+def _losses(args: argparse.Namespace) -> GeneratorLossConfig:
+    """Those of the full network, which like all others has no discriminator."""
+    from ..training.generator import GeneratorLossConfig
+
+    losses = take_options(args, GeneratorLossConfig, skip=_SKIPPED)
+    return replace(losses, adversarial=0.0, feature_matching=0.0, lpips=0.0)
+
+
 def _train(
     args: argparse.Namespace,
+    trainee: GeneratorTrainee[nn.Module],
     ablation: Ablation,
     seed: int,
-    samples: FaceSamples,
-    teachers: Teachers,
-    test: FaceSample,
+    weights: GeneratorLossConfig,
 ) -> nn.Module:
-    from ..networks.psfr_generator import GeneratorConfig
     from ..training.config import LoopConfig
-    from ..training.generator import GeneratorLossConfig, GeneratorTrainee
     from ..training.loop import train
 
-    losses = take_options(args, GeneratorLossConfig)
-    if losses.needs_discriminator:
-        raise OptionError("Ablations are trained without a discriminator: leave adversarial and feature matching at 0.")
-    losses = ablation.losses(losses)
-    torch.manual_seed(seed)
-    network = ablation.network(GeneratorConfig(tuple(args.channels), args.modulation_channels)).to(args.device)
-    trainee = GeneratorTrainee(network, samples, teachers, losses, test)
     loop = replace(take_options(args, LoopConfig, skip=("seed",)), seed=seed)
     with progress_bar(f"{ablation.value}, seed {seed}") as show:
         folder = args.out / f"{ablation.value.replace(' ', '_')}_{seed}"
-        return train(trainee, loop, folder, settings=_settings(args, ablation, losses), progress=show)
+        return train(trainee, loop, folder, settings=_settings(args, ablation, weights), progress=show)
 
 
 def _settings(args: argparse.Namespace, ablation: Ablation, losses: GeneratorLossConfig) -> dict[str, Any]:

@@ -56,6 +56,21 @@ def test_networks_of_other_faces_are_not_taken_for_these(
     assert "was begun with other settings: faces was" in capsys.readouterr().err
 
 
-def test_a_discriminator_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*arguments, "--adversarial", "1"]) == 2
-    assert "trained without a discriminator" in capsys.readouterr().err
+@pytest.mark.parametrize("option", ["--adversarial", "--feature-matching", "--discriminator-learning-rate"])
+def test_there_is_no_discriminator_to_ask_for(
+    arguments: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, option, "1"])
+    assert stop.value.code == 2
+    assert f"unrecognized arguments: {option}" in capsys.readouterr().err
+
+
+def test_losses_and_devices_that_cannot_be_are_named_before_faces_are_read(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = [*arguments, "--faces", "nowhere", "--test-faces", "nowhere"]
+    assert main([*nowhere, "--device", "nonsense"]) == 2
+    assert "The device nonsense cannot be used here" in capsys.readouterr().err
+    assert main([*nowhere, "--feature-layers", "conv1", "conv2"]) == 2
+    assert "got 2, conv1, conv2" in capsys.readouterr().err
