@@ -152,12 +152,14 @@ def _train_generator(args: argparse.Namespace) -> int:
     from ..training.generator import GeneratorLossConfig, GeneratorTrainee, start_from
     from ..weights.loader import load_generator
 
+    weights = take_options(args, GeneratorLossConfig)
+    if args.heads and not weights.lpips:
+        raise OptionError("--heads are for the LPIPS term: give --lpips a weight above 0, or leave them out.")
     network = PsfrGenerator(GeneratorConfig(tuple(args.channels), args.modulation_channels, args.residual))
     if args.start_from:
         start_from(network, load_generator(args.start_from))
     if args.spectral_norm:
         add_spectral_norm(network)
-    weights = take_options(args, GeneratorLossConfig)
     samples, validation = _samples(args, network.config.size)
     trainee = GeneratorTrainee(network.to(args.device), samples, _teachers(args, weights), weights, validation)
     return _finish(trainee, args, PSFR_GENERATOR)
@@ -238,7 +240,7 @@ def _teachers(args: argparse.Namespace, weights: GeneratorLossConfig) -> Teacher
     from ..weights.loader import load_parse_net
 
     features = lpips = None
-    if args.features and weights.lpips and args.heads:
+    if args.features and args.heads:
         lpips = load_lpips(args.features, args.heads, weights.feature_layers).to(args.device)
         features = lpips.features
     elif args.features:

@@ -163,6 +163,13 @@ def test_the_lpips_term_needs_its_heads(tmp_path: Path, alexnet: list[str], caps
     assert "needs the LPIPS heads" in capsys.readouterr().err
 
 
+def test_heads_without_the_lpips_term_are_refused(
+    tmp_path: Path, alexnet: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments("generator", tmp_path), *alexnet, "--heads", "heads.safetensors"]) == 2
+    assert "--heads are for the LPIPS term: give --lpips a weight above 0" in capsys.readouterr().err
+
+
 def test_missing_networks_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--adversarial", "0", "--feature-matching", "0", "--channels", "4", "4"]
     assert main([*arguments("generator", tmp_path), *options]) == 2
