@@ -16,8 +16,9 @@ from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
 
 @torch.no_grad()
-def test_the_published_formulation_has_the_same_weights() -> None:
-    generator = PsfrGenerator(GeneratorConfig((12, 8, 6), 5)).eval()
+@pytest.mark.parametrize("residual", [False, True])
+def test_the_published_formulation_has_the_same_weights(residual: bool) -> None:
+    generator = PsfrGenerator(GeneratorConfig((12, 8, 6), 5, residual)).eval()
     published = PublishedGenerator(generator)
     lq = torch.rand(2, 3, 64, 64) * 2 - 1
     one_hot = torch.nn.functional.one_hot(torch.randint(0, 19, (2, 64, 64)), 19).permute(0, 3, 1, 2).float()

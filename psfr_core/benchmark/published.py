@@ -36,7 +36,8 @@ class PublishedGenerator(nn.Module):
         for stage in (self.generator.head, *self.generator.body):
             for layer in stage.children():
                 features = _block(layer, features, reference) if isinstance(layer, SpadeResBlock) else layer(features)
-        return self.generator.img_out(features)
+        image, lq_out = self.generator.img_out(features), self.generator.lq_out
+        return image if lq_out is None else image + lq_out(lq)
 
 
 def _block(block: SpadeResBlock, features: Tensor, reference: Tensor) -> Tensor:
