@@ -9,9 +9,9 @@ from typing import Any
 
 from ..detection.face import Face
 from ..detection.selection import SelectionOptions, select_faces
+from ..files import write_whole
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
-from ..imaging.files import write_whole
 from ..imaging.io import ImageFile, read_image, write_image
 from ..visualize import draw_faces
 from .files import for_each_image, plan_outputs

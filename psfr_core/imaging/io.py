@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..checks import check_float, check_shape
 from ..errors import ImageFileError, InputError
-from .files import write_whole
+from ..files import write_whole
 from .png16 import decode_png16, encode_png16, is_png16
 
 READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ImageFileError
-from ..imaging.files import write_whole
+from ..files import write_whole
 
 _DAMAGED = (OSError, SyntaxError, ValueError, struct.error, zlib.error)
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import TrainingError
-from ..imaging.files import write_whole
-from ..weights.locate import sha256_of
+from ..files import sha256_of, write_whole
 
 CHECKPOINT, CONFIG, LOG, VALIDATION = "checkpoint.pt", "config.json", "log.csv", "validation.csv"
 # What may be another when a run goes on: it changes no sample and no weight that was there.
@@ -37,14 +36,24 @@ def record_run(folder: Path, settings: Mapping[str, Any], circumstances: Mapping
 
 
 def identified(setting: Any) -> Any:
-    """A setting as config.json keeps it: of a folder its place and number of files, of a file its name and hash."""
+    """A setting as config.json keeps it: of a folder its place and number of files, of a file its name and hash.
+
+    Raises TrainingError for a file that cannot be read.
+    """
     if isinstance(setting, list):
         return [identified(part) for part in cast("list[Any]", setting)]
     if not isinstance(setting, Path):
         return setting
     if setting.is_dir():
         return {"folder": str(setting.resolve()), "files": sum(1 for path in setting.rglob("*") if path.is_file())}
-    return {"file": setting.name, "sha256": sha256_of(setting)} if setting.is_file() else str(setting)
+    if not setting.is_file():
+        return str(setting)
+    try:
+        return {"file": setting.name, "sha256": sha256_of(setting)}
+    except OSError as error:
+        raise TrainingError(
+            f"{setting} is named in the settings and cannot be read ({error.strerror or error}). Check its permissions."
+        ) from error
 
 
 def append_row(path: Path, row: Mapping[str, float]) -> None:

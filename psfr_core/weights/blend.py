@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import OptionError
+from ..files import sha256_of
 from .convert import check_target, read_described, to_half
-from .locate import sha256_of
 from .metadata import WeightMetadata, write_weights
 from .state_dict import StateDict
 

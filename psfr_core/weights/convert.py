@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from ..errors import OptionError
+from ..files import sha256_of
 from .architectures import ARCHITECTURES
 from .build import build_network, match_architecture
-from .locate import is_published_file, sha256_of
+from .locate import is_published_file
 from .manifest import MODEL_FILES
 from .metadata import UNKNOWN, WeightMetadata, read_metadata, write_weights
 from .resolve import locate_model

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DownloadError
-from .locate import is_published_file, sha256_of
+from ..files import sha256_of
+from .locate import is_published_file
 from .manifest import HUB_ADDRESS, ModelFile
 
 logger = logging.getLogger(__name__)

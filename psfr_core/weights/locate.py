@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import CheckpointError
+from ..files import sha256_of
 from .manifest import ModelFile
 
 logger = logging.getLogger(__name__)
@@ -43,23 +43,11 @@ def find_model_file(entry: ModelFile, folders: Sequence[str | Path] = ()) -> Pat
     return None
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, as 64 hexadecimal digits; CheckpointError if it cannot be read."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
-    return digest.hexdigest()
-
-
 def is_published_file(entry: ModelFile, path: Path) -> bool:
     """Whether ``path`` has the published size and hash of ``entry``, as far as these are known."""
     if entry.size_bytes not in (None, path.stat().st_size):
         return False
-    return entry.sha256 is None or entry.sha256 == sha256_of(path)
+    return entry.sha256 is None or entry.sha256 == _hash_of(path)
 
 
 def warn_if_changed(entry: ModelFile, path: Path) -> None:
@@ -69,7 +57,7 @@ def warn_if_changed(entry: ModelFile, path: Path) -> None:
     """
     if path.name != entry.file_name or entry.sha256 is None:
         return
-    found = sha256_of(path)
+    found = _hash_of(path)
     if found != entry.sha256:
         logger.warning(
             "%s is not the published file of %s: its SHA-256 is %s, expected %s. It is used all the same; "
@@ -79,3 +67,10 @@ def warn_if_changed(entry: ModelFile, path: Path) -> None:
             found,
             entry.sha256,
         )
+
+
+def _hash_of(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ..imaging.files import write_whole
+from ..files import write_whole
 
 UNKNOWN = "unknown"
 

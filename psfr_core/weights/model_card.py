@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .locate import sha256_of
+from ..files import sha256_of
 from .metadata import WeightMetadata, stored_types
 
 PAPER = "Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration, CVPR 2021"

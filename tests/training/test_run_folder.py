@@ -9,7 +9,7 @@ import pytest
 
 from psfr_core.errors import TrainingError
 from psfr_core.training.circumstances import describe_commit
-from psfr_core.training.run_folder import append_row, drop_rows_after, record_run
+from psfr_core.training.run_folder import append_row, drop_rows_after, identified, record_run
 
 
 def settings(**loop: Any) -> dict[str, Any]:
@@ -54,6 +54,21 @@ def test_a_checkpoint_without_its_settings_is_refused(tmp_path: Path, content: b
         (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(TrainingError, match=r"config\.json does not say how the checkpoint beside it was made"):
         record_run(tmp_path, settings(), {})
+
+
+def test_settings_are_kept_by_what_they_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert identified([tmp_path / "a", 3]) == [{"file": "a", "sha256": empty}, 3]
+    assert identified(tmp_path) == {"folder": str(tmp_path.resolve()), "files": 1}
+    assert identified(tmp_path / "none") == str(tmp_path / "none")
+
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(TrainingError, match=r"a is named in the settings and cannot be read \(Permission denied\)"):
+        identified(tmp_path / "a")
 
 
 def test_an_empty_table_gets_its_header(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
-"""Files appear under their name only when they are complete."""
+"""Files appear under their name only when they are complete, and are known by their hash."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
-from psfr_core.imaging.files import write_whole
+from psfr_core.files import sha256_of, write_whole
 
 
 def test_new_content_replaces_the_old(tmp_path: Path) -> None:
@@ -32,3 +33,14 @@ def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> No
     with pytest.raises(FileNotFoundError) as caught:
         write_whole(tmp_path / "none" / "a", b"content")
     assert str(caught.value) == f"[Errno 2] No such file or directory: '{tmp_path / 'none' / 'a'}'"
+
+
+def test_a_hash_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    content = b"x" * 3_000_000
+    (tmp_path / "a").write_bytes(content)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_hash_of_no_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="none"):
+        sha256_of(tmp_path / "none")
