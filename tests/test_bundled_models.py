@@ -17,7 +17,7 @@ from psfr_core.imaging.io import read_image
 from psfr_core.metrics.parsing_iou import ConfusionMatrix, mean_iou
 from psfr_core.metrics.psnr import psnr
 from psfr_core.restoration.models import ModelPreset
-from psfr_core.weights.locate import assets_folder
+from psfr_core.weights.folders import assets_folder
 from psfr_core.weights.manifest import MODEL_FILES, ModelKind, model_file
 
 DATA = Path(__file__).parent / "data"

@@ -17,8 +17,8 @@ from ..evaluation.metric import Row, Stage
 from ..evaluation.tables import markdown_table, means_of
 from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..restoration.models import BUNDLED_PARSE_NET
+from ..weights.locate import locate_model
 from ..weights.manifest import ModelKind
-from ..weights.resolve import locate_model
 from .model_options import take_device
 from .options import add_options, take_options
 from .progress import progress_bar

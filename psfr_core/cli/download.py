@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ..weights.folders import default_model_folder
 from ..weights.hub import download_model
-from ..weights.locate import default_model_folder
 from ..weights.manifest import MODEL_FILES, model_file
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..weights import locate
+from ..weights.folders import assets_folder, find_model_file
 from ..weights.manifest import MODEL_FILES, ModelFile
 
 UNKNOWN = "not known"
@@ -37,7 +37,7 @@ def _block(entry: ModelFile, folders: Sequence[str]) -> str:
         "sha256": entry.sha256 or UNKNOWN,
         "sources": ("\n" + " " * 11).join(entry.addresses or ["this package"]),
         "licence": entry.licence,
-        "here": _where(locate.find_model_file(entry, folders)),
+        "here": _where(find_model_file(entry, folders)),
     }
     return "\n".join([entry.name, *(f"  {name:9}{fact}" for name, fact in facts.items())])
 
@@ -45,5 +45,5 @@ def _block(entry: ModelFile, folders: Sequence[str]) -> str:
 def _where(path: Path | None) -> str:
     if path is None:
         return "no"
-    origin = "bundled, " if path.parent == locate.assets_folder() else ""
+    origin = "bundled, " if path.parent == assets_folder() else ""
     return f"{origin}{path} ({path.stat().st_size:,} bytes)"

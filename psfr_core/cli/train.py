@@ -19,8 +19,8 @@ from ..errors import OptionError
 from ..networks.inference.optimize import optimized_on
 from ..restoration.models import usable_device
 from ..weights.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
+from ..weights.locate import locate_model
 from ..weights.manifest import ModelKind
-from ..weights.resolve import locate_model
 from .degrade import DEGRADATION_HELP
 from .options import add_options, take_options
 from .progress import progress_bar

@@ -11,8 +11,8 @@ from torch import nn
 
 from ..networks.compact_face_net import CompactFaceNet
 from ..networks.inference.optimize import optimized_on
+from ..weights.folders import find_model_file
 from ..weights.loader import load_detector_network
-from ..weights.locate import find_model_file
 from ..weights.manifest import model_file
 from ..weights.retinaface import facexlib_works
 from .compact import CompactDetector

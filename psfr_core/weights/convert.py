@@ -10,10 +10,10 @@ from ..errors import OptionError
 from ..files import sha256_of
 from .architectures import ARCHITECTURES
 from .build import build_network, match_architecture
-from .locate import is_published_file
+from .folders import is_published_file
+from .locate import locate_model
 from .manifest import MODEL_FILES
 from .metadata import UNKNOWN, WeightMetadata, read_metadata, write_weights
-from .resolve import locate_model
 from .state_dict import StateDict, read_state_dict
 
 SUFFIX = ".safetensors"

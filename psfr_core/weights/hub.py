@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import DownloadError
 from ..files import sha256_of
-from .locate import is_published_file
+from .folders import is_published_file
 from .manifest import HUB_ADDRESS, ModelFile
 
 logger = logging.getLogger(__name__)

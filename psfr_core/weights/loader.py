@@ -13,8 +13,8 @@ from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PsfrGenerator
 from .architectures import DETECTORS, PARSE_NET, PSFR_GENERATOR, Architecture
 from .build import build_network, match_architecture
+from .locate import locate_model
 from .manifest import ModelKind
-from .resolve import locate_model
 from .state_dict import read_state_dict
 
 N = TypeVar("N", bound=nn.Module)

@@ -1,76 +1,52 @@
-"""Finding model files on this machine."""
+"""From what a user names to a file on this machine."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import CheckpointError
-from ..files import sha256_of
-from .manifest import ModelFile
-
-logger = logging.getLogger(__name__)
-
-
-def assets_folder() -> Path:
-    """The folder of the models that ship with this package."""
-    return Path(__file__).parent.parent / "assets"
+from ..errors import ModelNotFoundError, OptionError
+from .folders import default_model_folder, find_model_file, search_folders, warn_if_changed
+from .hub import download_model, manual_steps
+from .manifest import ModelFile, ModelKind, is_model_name, model_file, model_names
 
 
-def default_model_folder() -> Path:
-    """The folder where downloaded models are kept when no other is named."""
-    return Path.home() / ".cache" / "psfrgan"
+def locate_model(
+    source: str | Path, kind: ModelKind | None, *, folders: Sequence[str | Path] = (), download: bool = False
+) -> Path:
+    """The file behind ``source``, a model name or a path; ``kind`` restricts the names that are accepted."""
+    if not is_model_name(source):
+        return _existing_file(Path(source).expanduser(), kind)
+    entry = model_file(str(source))
+    if kind not in (None, entry.kind):
+        raise OptionError(f"{entry.name} is a {entry.kind.value}. {name_choices(kind)}")
+    path = find_model_file(entry, folders)
+    if path is not None:
+        warn_if_changed(entry, path)
+        return path
+    if download and not entry.is_bundled:
+        return download_model(entry, default_model_folder())
+    raise ModelNotFoundError(_not_here(entry, folders))
 
 
-def search_folders(entry: ModelFile, folders: Sequence[str | Path] = ()) -> list[Path]:
-    """Every folder where ``entry`` is looked for, in order: each of ``folders`` may also be ComfyUI's ``models``."""
-    bundled = [assets_folder()] if entry.is_bundled else []
-    given = [Path(folder).expanduser() / below for folder in folders for below in ("", *entry.folders)]
-    return [*bundled, *given, default_model_folder()]
+def name_choices(kind: ModelKind | None) -> str:
+    """The sentence that says which model names there are to choose from."""
+    return f"Choose one of {', '.join(model_names(kind))}, or the path of a {kind.value if kind else 'weight'} file."
 
 
-def find_model_file(entry: ModelFile, folders: Sequence[str | Path] = ()) -> Path | None:
-    """The file of a known model, under its own name or the name of its converted copy; None if it is nowhere.
-
-    Looks into the package (bundled models only), then ``folders`` and what ``search_folders`` adds, then the default folder.
-    """
-    for folder in search_folders(entry, folders):
-        for file_name in (entry.file_name, entry.converted_name):
-            path = folder / file_name
-            if path.is_file():
-                return path
-    return None
+def _existing_file(path: Path, kind: ModelKind | None) -> Path:
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ModelNotFoundError(f"{path} is a folder, not a weight file. {name_choices(kind)}")
+    raise ModelNotFoundError(f"There is no file {path}, and no model of that name. {name_choices(kind)}")
 
 
-def is_published_file(entry: ModelFile, path: Path) -> bool:
-    """Whether ``path`` has the published size and hash of ``entry``, as far as these are known."""
-    if entry.size_bytes not in (None, path.stat().st_size):
-        return False
-    return entry.sha256 is None or entry.sha256 == _hash_of(path)
-
-
-def warn_if_changed(entry: ModelFile, path: Path) -> None:
-    """Log a warning when ``path`` has the published name of ``entry`` but another hash.
-
-    It is no error: people re-save files, and loading is strict anyway.
-    """
-    if path.name != entry.file_name or entry.sha256 is None:
-        return
-    found = _hash_of(path)
-    if found != entry.sha256:
-        logger.warning(
-            "%s is not the published file of %s: its SHA-256 is %s, expected %s. It is used all the same; "
-            "if it does not load, delete it and download it again.",
-            path,
-            entry.name,
-            found,
-            entry.sha256,
-        )
-
-
-def _hash_of(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
+def _not_here(entry: ModelFile, folders: Sequence[str | Path]) -> str:
+    looked = ", ".join(str(folder) for folder in search_folders(entry, folders))
+    missing = f"{entry.name} is not on this machine: {entry.file_name} was looked for in {looked}."
+    if entry.is_bundled:
+        return f"{missing} It ships with this package: install the package again."
+    return (
+        f"{missing} Fetch it with: psfr download {entry.name}. By hand: {manual_steps(entry, default_model_folder())}"
+    )

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from psfr_core.cli import blend, convert, download, models, publish
 from psfr_core.errors import DownloadError, OptionError
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
-from psfr_core.weights import locate
+from psfr_core.weights import folders
 from psfr_core.weights.manifest import MODEL_FILES
 
 
@@ -24,7 +24,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     (folder / "assets").mkdir(parents=True)
     monkeypatch.setattr(Path, "home", staticmethod(lambda: folder))
-    monkeypatch.setattr(locate, "assets_folder", lambda: folder / "assets")
+    for module in (folders, models):
+        monkeypatch.setattr(module, "assets_folder", lambda: folder / "assets")
     return folder
 
 

@@ -15,7 +15,7 @@ from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetCo
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.networks.spectral_norm import add_spectral_norm
-from psfr_core.weights import locate, manifest
+from psfr_core.weights import folders, manifest
 from psfr_core.weights.manifest import ModelFile, model_file
 
 PublishAs = Callable[..., ModelFile]
@@ -27,7 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     (folder / "assets").mkdir(parents=True)
     monkeypatch.setattr(Path, "home", staticmethod(lambda: folder))
-    monkeypatch.setattr(locate, "assets_folder", lambda: folder / "assets")
+    monkeypatch.setattr(folders, "assets_folder", lambda: folder / "assets")
     return folder
 
 

@@ -12,10 +12,10 @@ import pytest
 from huggingface_hub.errors import EntryNotFoundError
 
 from psfr_core.errors import DownloadError
+from psfr_core.weights.folders import default_model_folder
 from psfr_core.weights.hub import download_model
-from psfr_core.weights.locate import default_model_folder
+from psfr_core.weights.locate import locate_model
 from psfr_core.weights.manifest import ModelKind, model_file
-from psfr_core.weights.resolve import locate_model
 
 MOBILE = "retinaface-mobile0.25"
 MOBILE_FILE = "detection_mobilenet0.25_Final.pth"

@@ -8,7 +8,7 @@ import pytest
 
 from psfr_core.errors import ModelNotFoundError
 from psfr_core.weights import manifest
-from psfr_core.weights.locate import is_published_file
+from psfr_core.weights.folders import is_published_file
 from psfr_core.weights.manifest import MODEL_FILES, ModelFile, ModelKind, is_model_name, model_file, model_names
 
 ASSETS = Path(manifest.__file__).parents[1] / "assets"
