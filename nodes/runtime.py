@@ -15,7 +15,7 @@ import comfy.utils
 import torch
 from torch import nn
 
-from ..psfr_core.batches import usual_batch_size
+from ..psfr_core.batch_size import usual_batch_size
 from ..psfr_core.errors import is_out_of_memory
 from ..psfr_core.networks.inference.optimize import fastest_dtype, optimize_for_inference
 from ..psfr_core.progress import Progress

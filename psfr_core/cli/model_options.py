@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.options import DetectionOptions
-from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models, usable_device
+from ..device import usable_device
+from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models
 from .options import add_options, take_options
 
 if TYPE_CHECKING:

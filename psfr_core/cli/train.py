@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from ..degradation.config import load_degradation
+from ..device import usable_device
 from ..errors import OptionError
 from ..networks.inference.optimize import optimized_on
-from ..restoration.models import usable_device
 from ..weights.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
 from ..weights.locate import locate_model
 from ..weights.manifest import ModelKind

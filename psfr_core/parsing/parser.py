@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ..batches import check_batch_size, usual_batch_size
+from ..batch_size import check_batch_size, usual_batch_size
 from ..checks import check_finite, check_float, check_output, check_shape
 from ..imaging.resize import interpolate
 from ..networks.inference.autocast import without_autocast

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..batches import check_batch_size, usual_batch_size
+from ..batch_size import check_batch_size, usual_batch_size
 from ..checks import check_finite, check_float, check_output, check_shape
 from ..errors import InputError
 from ..geometry.box import Size

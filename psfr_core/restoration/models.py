@@ -13,7 +13,7 @@ import torch
 from ..detection.face import FaceDetector
 from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.options import DetectionOptions
-from ..errors import OptionError
+from ..device import usable_device
 from ..networks.inference.compile import compile_for_inference
 from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..networks.parse_net import ParseNet
@@ -103,25 +103,3 @@ def load_models(
         restorer, parse_net = compile_for_inference(restorer), compile_for_inference(parse_net)
     found = load_detector(detector, options=detection, folders=folders, device=device, download=download)
     return RestorationModels(restorer, parse_net, found)
-
-
-def usable_device(device: str | torch.device | None) -> torch.device:
-    """The device asked for, or the best there is for None; OptionError when nothing can be computed on it."""
-    if device is None:
-        return _best_device()
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        usable = dict.fromkeys([str(_best_device()), "cpu"])
-        raise OptionError(f"The device {device} cannot be used here ({reason}). Use {' or '.join(usable)}.") from error
-    return torch.device(device)
-
-
-def _best_device() -> torch.device:
-    """CUDA, else Apple's MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")

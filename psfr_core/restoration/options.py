@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ..batches import check_batch_size
+from ..batch_size import check_batch_size
 from ..described import described
 from ..detection.selection import SelectionOptions
 from ..errors import OptionError

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from psfr_core.batches import usual_batch_size
+from psfr_core.batch_size import usual_batch_size
 
 
 @pytest.mark.parametrize(
