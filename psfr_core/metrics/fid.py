@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..checks import check_float, check_shape
 from ..errors import CheckpointError
-from .optional import import_optional
+from ..optional_package import import_optional
 
 _WEIGHTS = "https://github.com/toshas/torch-fidelity/releases (weights-inception-2015-12-05-6726825d.pth)"
 

@@ -13,8 +13,8 @@ from ..checks import check_float, check_shape
 from ..errors import CheckpointError, MissingPackageError
 from ..geometry.box import Size
 from ..geometry.warp import warp_affine
+from ..optional_package import import_optional
 from .image_features import read_tensors
-from .optional import import_optional
 
 DLIB = "dlib"
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..geometry.box import Size
+from ..optional_package import import_optional
 from .image_pair import check_pair
-from .optional import import_optional
 
 LEAST_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels must still fit
 

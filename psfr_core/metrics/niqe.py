@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_float, check_shape
-from .optional import import_optional
+from ..optional_package import import_optional
 
 
 class Niqe:

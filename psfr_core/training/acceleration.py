@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..errors import MissingPackageError, OptionError
+from ..errors import OptionError
+from ..optional_package import import_optional
 from .config import LoopConfig, MixedPrecision
 
 if TYPE_CHECKING:
@@ -18,22 +19,16 @@ def make_accelerator(config: LoopConfig, device: torch.device) -> Accelerator:
 
     Raises MissingPackageError without accelerate, and OptionError for a precision the device does not have.
     """
-    try:
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
-    except ImportError as error:
-        raise MissingPackageError(
-            f"Training needs the package accelerate, which cannot be imported ({error}). "
-            "Install it: pip install accelerate tensorboard."
-        ) from error
+    accelerate = import_optional("accelerate", "Training", "accelerate")
     if str(device).startswith("cuda:"):  # accelerate takes the current one
         torch.cuda.set_device(device)
-    AcceleratorState._reset_state(reset_partial_state=True)  # type: ignore[reportPrivateUsage]  # else all runs of a process share a device
+    # Otherwise all runs of a process would share a device.
+    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
     on_cpu = device.type == "cpu"
     if on_cpu and config.mixed_precision is MixedPrecision.FP16:
         raise OptionError("A CPU does not train in fp16. Choose bf16 or none as mixed precision.")
     try:
-        accelerator = Accelerator(
+        accelerator: Accelerator = accelerate.Accelerator(
             cpu=on_cpu,
             mixed_precision="no" if config.mixed_precision is MixedPrecision.NONE else config.mixed_precision.value,
             gradient_accumulation_steps=config.accumulation_steps,

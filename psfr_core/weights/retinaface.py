@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ..errors import MissingPackageError
+from ..optional_package import import_optional
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +41,5 @@ def build_retinaface(network_name: str) -> nn.Module:
 
 
 def _retinaface_class() -> Callable[..., nn.Module]:
-    try:
-        from facexlib.detection.retinaface import RetinaFace
-    except Exception as error:  # a broken OpenCV or torchvision below it fails in many ways, not only with ImportError
-        raise MissingPackageError(
-            f"RetinaFace needs the package facexlib, which cannot be imported ({type(error).__name__}: {error}). "
-            "Install or repair it: pip install facexlib. The bundled detector works without it."
-        ) from error
-    return RetinaFace
+    needed_by = "RetinaFace, unlike the bundled detector,"
+    return import_optional("facexlib.detection.retinaface", needed_by, "facexlib").RetinaFace

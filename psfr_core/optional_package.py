@@ -1,11 +1,11 @@
-"""Packages that only some metrics need."""
+"""Packages that only a part of the library needs."""
 
 from __future__ import annotations
 
 import importlib
 from types import ModuleType
 
-from ..errors import MissingPackageError
+from .errors import MissingPackageError
 
 
 def import_optional(module: str, purpose: str, package: str) -> ModuleType:
