@@ -14,7 +14,7 @@ from ..errors import CheckpointError, MissingPackageError
 from ..geometry.box import Size
 from ..geometry.warp import warp_affine
 from ..optional_package import import_optional
-from .image_features import read_tensors
+from ..weights.state_dict import read_tensors
 
 DLIB = "dlib"
 
@@ -106,7 +106,7 @@ class ArcFaceIdentity:
 def load_identity(source: str, device: torch.device) -> IdentityNetwork:
     """dlib's network for ``dlib``, else ArcFace (IR-SE-50, facexlib's) from the file ``source``, on ``device``.
 
-    Raises MissingPackageError without the packages, CheckpointError for a file of something else.
+    Raises MissingPackageError without the packages, ModelNotFoundError without the file, CheckpointError for one of something else.
     """
     return load_dlib_identity() if source == DLIB else load_arcface(source, device)
 
@@ -137,6 +137,11 @@ def load_arcface(path: str | Path, device: torch.device) -> ArcFaceIdentity:
     try:
         network.load_state_dict(weights, assign=True)
     except RuntimeError as error:
+        missing = [key for key in network.state_dict() if key not in weights]
+        fault = f"has no {missing[0]}" if missing else "has layers of other names or sizes"
         keys = ", ".join(list(weights)[:3])
-        raise CheckpointError(f"{path.name} is not facexlib's ArcFace (IR-SE-50) (first keys: {keys}).") from error
+        raise CheckpointError(
+            f"{path.name} is not facexlib's ArcFace (IR-SE-50): it {fault} (first keys: {keys}). "
+            f"Give the weights recognition_arcface_ir_se50 of facexlib, or choose {DLIB}."
+        ) from error
     return ArcFaceIdentity(network.float().eval().requires_grad_(False).to(device))

@@ -7,11 +7,11 @@ from enum import Enum
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..checks import check_float, check_shape
 from ..errors import CheckpointError, DownloadError, InputError, OptionError
+from ..weights.state_dict import read_tensors
 
 
 class Backbone(str, Enum):
@@ -98,8 +98,8 @@ class ImageFeatures(nn.Module):
 def load_image_features(path: str | Path, taps: Sequence[str]) -> ImageFeatures:
     """The frozen network in a file of torchvision's weights, with taps at the named layers; recognised by its keys.
 
-    Takes .safetensors, .pth and .pt, with or without the classifier, and what ``read_backbone`` takes. Raises CheckpointError for
-    any other content.
+    Takes .safetensors, .pth and .pt, with or without the classifier, and what ``read_backbone`` takes. Raises
+    ModelNotFoundError where there is no such file, and CheckpointError for any other content.
     """
     path = Path(path)
     return build_image_features(path, read_backbone(path), taps)
@@ -113,7 +113,7 @@ def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequen
     wrong = [name for name in wanted if name in weights and weights[name].shape != wanted[name].shape]
     if missing or wrong:
         fault = f"lacks {', '.join(missing)}" if missing else f"has wrong shapes for {', '.join(wrong)}"
-        raise CheckpointError(f"{path.name} looks like {network.backbone.value}, but {fault}. Use torchvision's file.")
+        raise CheckpointError(f"{path.name} looks like {network.backbone.value}, but {fault}. Give torchvision's file.")
     network.load_state_dict({name: weights[name] for name in wanted})
     return network.eval()
 
@@ -121,7 +121,8 @@ def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequen
 def read_backbone(path: Path) -> dict[str, Tensor]:
     """The tensors of a weight file; where ``path`` is no file but the name of a backbone, of torchvision's.
 
-    Those are fetched into PyTorch's cache when they are not there yet. Raises CheckpointError, or DownloadError.
+    Those are fetched into PyTorch's cache when they are not there yet. Raises DownloadError when that fails, and what
+    ``read_tensors`` raises.
     """
     if path.is_file() or str(path) not in [backbone.value for backbone in Backbone]:
         return read_tensors(path)
@@ -134,21 +135,6 @@ def read_backbone(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The named tensors of a .safetensors, .pth or .pt file, on the CPU; CheckpointError for anything else."""
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist.")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged file makes the readers raise has no common type
-        raise CheckpointError(f"{path.name} holds no readable weights: {error}") from error
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{path.name} holds {type(content).__name__}, not named tensors.")
-    return dict(content)
-
-
 def recognize_backbone(path: Path, weights: Mapping[str, Tensor]) -> Backbone:
     """The network that the weights read from ``path`` belong to; CheckpointError when it is none of the three."""
     first = weights.get("features.0.weight")
@@ -159,7 +145,8 @@ def recognize_backbone(path: Path, weights: Mapping[str, Tensor]) -> Backbone:
         return Backbone.VGG19 if "features.16.weight" in weights else Backbone.VGG16
     keys = ", ".join(list(weights)[:3])
     raise CheckpointError(
-        f"{path.name} is none of AlexNet, VGG-16 and VGG-19 as torchvision names them (first keys: {keys})."
+        f"{path.name} is none of AlexNet, VGG-16 and VGG-19 as torchvision names them (first keys: {keys}). "
+        "Give torchvision's file."
     )
 
 

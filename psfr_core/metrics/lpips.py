@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from ..weights.state_dict import read_tensors
 from .image_features import (
     Backbone,
     ImageFeatures,
     build_image_features,
     read_backbone,
-    read_tensors,
     recognize_backbone,
 )
 from .image_pair import check_pair
@@ -55,8 +55,8 @@ class Lpips(nn.Module):
 def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Sequence[str] = ()) -> Lpips:
     """LPIPS from a file of torchvision's AlexNet or VGG-16 and the file of LPIPS v0.1 heads that belongs to it.
 
-    Its features tap the layers ``more_taps`` too, for whoever else looks at them. Raises CheckpointError when a file is something
-    else, or the two do not belong together.
+    Its features tap the layers ``more_taps`` too, for whoever else looks at them. Raises ModelNotFoundError for a missing
+    file, and CheckpointError when one is something else, or the two do not belong together.
     """
     features_path, heads_path = Path(features_path), Path(heads_path)
     heads = _heads(heads_path)
@@ -82,7 +82,10 @@ def _heads(path: Path) -> list[Tensor]:
     missing = [name for name in names if name not in tensors]
     if missing:
         keys = ", ".join(list(tensors)[:3])
-        raise CheckpointError(f"{path.name} holds no LPIPS heads: it has no {missing[0]} (first keys: {keys}).")
+        raise CheckpointError(
+            f"{path.name} holds no LPIPS heads: it has no {missing[0]} (first keys: {keys}). Give LPIPS v0.1 heads, which "
+            "torchmetrics brings: torchmetrics/functional/image/lpips_models/alex.pth or vgg.pth."
+        )
     return [tensors[name].flatten() for name in names]
 
 

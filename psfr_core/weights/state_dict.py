@@ -24,13 +24,7 @@ def read_state_dict(path: Path) -> StateDict:
 
     Program code in a file is never run. Raises CheckpointError, which says what the file is instead.
     """
-    checkpoint = read_checkpoint(path)
-    state_dict = unwrap(checkpoint)
-    if not state_dict:
-        raise CheckpointError(
-            f"{path.name} holds no weights but {_content(checkpoint)}. Tensors by name are needed, on top or under "
-            f"{', '.join(WRAPPERS)}. Choose a file with the state dict of a network."
-        )
+    state_dict = read_tensors(path)
     for key, tensor in state_dict.items():
         _check_kind(path.name, key, tensor)
     try:
@@ -43,6 +37,21 @@ def read_state_dict(path: Path) -> StateDict:
                 f"{path.name} is damaged: {key} holds NaN or infinite values. Download or train it again."
             )
     return folded
+
+
+def read_tensors(path: Path) -> StateDict:
+    """The tensors of the network in a file, by name and as they are stored; on the CPU.
+
+    Program code in a file is never run. Raises ModelNotFoundError, and CheckpointError where there are none.
+    """
+    checkpoint = read_checkpoint(path)
+    tensors = unwrap(checkpoint)
+    if not tensors:
+        raise CheckpointError(
+            f"{path.name} holds no weights but {_content(checkpoint)}. Tensors by name are needed, on top or under "
+            f"{', '.join(WRAPPERS)}. Choose a file with the state dict of a network."
+        )
+    return tensors
 
 
 def unwrap(checkpoint: object) -> StateDict:

@@ -113,6 +113,7 @@ def test_another_file_is_not_arcface(monkeypatch, tmp_path):
     monkeypatch.setattr(arcface_arch, "Backbone", Corners)
     save_file({"wrong": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(
-        CheckpointError, match=r"other.safetensors is not facexlib's ArcFace \(IR-SE-50\) \(first keys: wrong\)"
+        CheckpointError,
+        match=r"other.safetensors is not facexlib's ArcFace \(IR-SE-50\): it has no weight \(first keys: wrong\)\. Give the",
     ):
         load_identity(str(tmp_path / "other.safetensors"), CPU)

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from psfr_core.errors import CheckpointError, DownloadError, InputError, OptionError
+from psfr_core.errors import CheckpointError, DownloadError, InputError, ModelNotFoundError, OptionError
 from psfr_core.metrics.image_features import Backbone, ImageFeatures, load_image_features
 
 STYLE_TAPS = ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4")
@@ -102,15 +102,32 @@ def test_says_what_is_wrong_with_a_file(tmp_path):
         ("misshapen.safetensors", "looks like vgg16, but has wrong shapes for features.5.weight"),
         (
             "other.safetensors",
-            "is none of AlexNet, VGG-16 and VGG-19 as torchvision names them (first keys: const_input)",
+            "is none of AlexNet, VGG-16 and VGG-19 as torchvision names them (first keys: const_input). Give torchvision's file",
         ),
-        ("list.pth", "list.pth holds list, not named tensors"),
-        ("cut.safetensors", "cut.safetensors holds no readable weights"),
-        ("cut.pth", "cut.pth holds no readable weights"),
-        ("none.pth", "none.pth does not exist"),
+        ("list.pth", "list.pth holds no weights but a list"),
+        ("cut.safetensors", "cut.safetensors is not a weight file"),
+        ("cut.pth", "cut.pth is not a weight file"),
     ]:
         with pytest.raises(CheckpointError, match=re.escape(words)):
             load_image_features(tmp_path / name, ["relu2_1"])
+    with pytest.raises(ModelNotFoundError, match=re.escape("none.pth")):
+        load_image_features(tmp_path / "none.pth", ["relu2_1"])
+
+
+def test_the_content_tells_the_format_and_wrappers_are_taken_off(tmp_path):
+    network = random_network(Backbone.VGG16, ("relu1_1",))
+    save_file(network.state_dict(), tmp_path / "renamed.pth")
+    torch.save({"epoch": 3, "state_dict": network.state_dict()}, tmp_path / "wrapped.pth")
+    for name in ("renamed.pth", "wrapped.pth"):
+        loaded = load_image_features(tmp_path / name, ["relu1_1"])
+        assert torch.equal(loaded(images())["relu1_1"], network(images())["relu1_1"])
+
+
+def test_program_code_in_a_file_is_not_run(tmp_path):
+    torch.save(nn.Linear(2, 2), tmp_path / "module.pth")
+    with pytest.raises(CheckpointError, match=r"module\.pth was refused: it holds program code") as error:
+        load_image_features(tmp_path / "module.pth", ["relu2_1"])
+    assert "weights_only" not in str(error.value)
 
 
 def test_says_what_is_wrong_with_taps_and_images():
@@ -146,5 +163,5 @@ def test_without_a_network_the_file_is_named(monkeypatch):
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
     with pytest.raises(DownloadError, match=r"models/vgg19-dcbb9e9d\.pth: no route to host.*by hand"):
         load_image_features("vgg19", STYLE_TAPS)
-    with pytest.raises(CheckpointError, match="vgg11 does not exist"):
+    with pytest.raises(ModelNotFoundError, match="There is no file vgg11"):
         load_image_features("vgg11", STYLE_TAPS)
