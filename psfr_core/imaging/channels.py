@@ -11,13 +11,13 @@ from ..errors import InputError
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, what image files call grey
 
 
-def check_channels(image: Tensor) -> None:
+def check_channels(image: Tensor, name: str = "image") -> None:
     """Raise InputError unless ``image`` is a float tensor (C, H, W) with 1 to 4 channels."""
-    check_shape(image, "C H W", "image")
-    check_float(image, "image")
+    check_shape(image, "C H W", name)
+    check_float(image, name)
     if len(image) > 4:
         raise InputError(
-            f"image must have 1 to 4 channels (grey, grey and alpha, RGB, RGB and alpha), got {len(image)}. "
+            f"{name} must have 1 to 4 channels (grey, grey and alpha, RGB, RGB and alpha), got {len(image)}. "
             "The channels come first: (C, H, W)."
         )
 

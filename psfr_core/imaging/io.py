@@ -20,9 +20,10 @@ from PIL.ImageFile import ImageFile as PillowFile
 from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
-from ..checks import check_float, check_shape
+from ..checks import is_finite
 from ..errors import ImageFileError, InputError
 from ..files import write_whole
+from .channels import check_channels
 from .png16 import decode_png16, encode_png16, is_png16
 
 READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
@@ -53,10 +54,7 @@ class ImageFile:
     exif: bytes | None = None
 
     def __post_init__(self) -> None:
-        check_shape(self.pixels, "C H W", "pixels")
-        check_float(self.pixels, "pixels")
-        if not 1 <= self.pixels.shape[0] <= 4:
-            raise InputError(f"pixels must have 1 to 4 channels, got {self.pixels.shape[0]}.")
+        check_channels(self.pixels, "pixels")
         if self.bit_depth not in (8, 16):
             raise InputError(f"bit_depth must be 8 or 16, got {self.bit_depth}.")
 
@@ -103,7 +101,7 @@ def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -
     Raises ImageFileError when that is impossible.
     """
     path = Path(path)
-    if not bool(torch.isfinite(image.pixels).all()):
+    if not is_finite(image.pixels):
         raise InputError(f"{path} was not written: the picture has values that are not finite numbers.")
     try:
         write_whole(path, _encoded(path, image, jpeg_quality))

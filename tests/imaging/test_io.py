@@ -339,7 +339,7 @@ def test_bad_targets_are_named(tmp_path: Path) -> None:
     ("pixels", "bit_depth", "words"),
     [
         (torch.zeros(2, 2), 8, r"shape \(C, H, W\)"),
-        (torch.zeros(5, 2, 2), 8, "1 to 4 channels, got 5"),
+        (torch.zeros(5, 2, 2), 8, "pixels must have 1 to 4 channels .*, got 5"),
         (torch.zeros(3, 2, 2, dtype=torch.uint8), 8, "floating point"),
         (torch.zeros(3, 2, 2), 12, "bit_depth must be 8 or 16, got 12"),
     ],
