@@ -14,9 +14,12 @@ from ..errors import OptionError
 _REACH = 3.5  # standard deviations kept on each side of a Gaussian: 0.05 % of its weight lies beyond
 
 
-def gaussian_kernel(sigma_px: float) -> list[float]:
-    """Weights of a Gaussian of ``sigma_px`` > 0 sampled at whole pixels: an odd number of them, sum 1."""
-    radius = max(1, math.ceil(_REACH * sigma_px))
+def gaussian_kernel(sigma_px: float, radius_px: int | None = None) -> list[float]:
+    """Weights of a Gaussian of ``sigma_px`` > 0 sampled at whole pixels: an odd number of them, sum 1.
+
+    It reaches ``radius_px`` pixels to each side of the middle; None takes as many as have weight.
+    """
+    radius = max(1, math.ceil(_REACH * sigma_px)) if radius_px is None else radius_px
     weights = [math.exp(-0.5 * (x / sigma_px) * (x / sigma_px)) for x in range(-radius, radius + 1)]
     total = math.fsum(weights)
     return [weight / total for weight in weights]

@@ -30,6 +30,12 @@ def test_gaussian_kernel_sums_to_one_for_very_narrow_and_wide_ones() -> None:
     assert math.fsum(gaussian_kernel(40)) == pytest.approx(1, abs=1e-12)
 
 
+def test_gaussian_kernel_reaches_as_far_as_asked() -> None:
+    edge, middle, _ = gaussian_kernel(1.5, radius_px=1)
+    assert middle / edge == pytest.approx(math.exp(0.5 / 1.5**2))
+    assert len(gaussian_kernel(1.5)) == 13
+
+
 def test_filters_work_on_each_channel_and_image_alone() -> None:
     image = torch.rand(2, 3, 12, 9, generator=torch.Generator().manual_seed(0))
     blurred = gaussian_blur(image, 1.3)
