@@ -30,6 +30,17 @@ def check_float(tensor: Tensor, name: str) -> None:
         )
 
 
+def check_pair(images: Tensor, references: Tensor) -> None:
+    """Raise InputError unless both are float batches (B, 3, H, W) of one shape."""
+    check_shape(images, "B 3 H W", "images")
+    check_float(images, "images")
+    check_float(references, "references")
+    if images.shape != references.shape:
+        raise InputError(
+            f"images and references must have the same shape, got {tuple(images.shape)} and {tuple(references.shape)}."
+        )
+
+
 def check_finite(tensor: Tensor, name: str) -> None:
     """Raise InputError where ``tensor`` has a number that is NaN or infinite; waits for the device that it is on."""
     if not is_finite(tensor):

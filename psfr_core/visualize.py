@@ -10,12 +10,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .checks import check_float, check_shape
+from .checks import check_float, check_pair, check_shape
 from .detection.face import Face
 from .errors import InputError
 from .geometry.box import Size
 from .imaging.resize import resize
-from .metrics.image_pair import check_pair
 
 _GOLDEN_RATIO = 0.618034  # steps of this share of the colour circle never meet
 _GAP = 0.02  # between pictures side by side, as a fraction of their height

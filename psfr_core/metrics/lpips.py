@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..checks import check_pair
 from ..errors import CheckpointError
 from ..weights.state_dict import read_tensors
 from .image_features import (
@@ -17,7 +18,6 @@ from .image_features import (
     read_backbone,
     recognize_backbone,
 )
-from .image_pair import check_pair
 
 _TAPS = {
     Backbone.ALEXNET: ("relu1", "relu2", "relu3", "relu4", "relu5"),

@@ -6,10 +6,10 @@ from types import ModuleType
 
 from torch import Tensor
 
+from ..checks import check_pair
 from ..errors import InputError
 from ..geometry.box import Size
 from ..optional_package import import_optional
-from .image_pair import check_pair
 
 LEAST_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels must still fit
 

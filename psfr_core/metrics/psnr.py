@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .image_pair import check_pair
+from ..checks import check_pair
 
 
 def psnr(images: Tensor, references: Tensor) -> Tensor:

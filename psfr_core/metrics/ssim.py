@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..checks import check_pair
 from ..errors import InputError
 from ..geometry.box import Size
-from ..imaging.filters import separable_filter
-from .image_pair import check_pair
+from ..imaging.filters import gaussian_kernel, separable_filter
 
 _RADIUS_PX, _SIGMA_PX = 5, 1.5
 _C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
@@ -40,7 +38,5 @@ def ssim(images: Tensor, references: Tensor) -> Tensor:
 
 def _local_mean(values: Tensor) -> Tensor:
     """The mean under the window wherever it lies wholly inside the picture."""
-    weights = [math.exp(-0.5 * (x / _SIGMA_PX) ** 2) for x in range(-_RADIUS_PX, _RADIUS_PX + 1)]
-    total = math.fsum(weights)
-    filtered = separable_filter(values, [weight / total for weight in weights])
+    filtered = separable_filter(values, gaussian_kernel(_SIGMA_PX, _RADIUS_PX))
     return filtered[..., _RADIUS_PX:-_RADIUS_PX, _RADIUS_PX:-_RADIUS_PX]
