@@ -30,12 +30,24 @@ READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif",
 LOSSLESS_SUFFIXES = (".png", ".webp")
 WRITABLE_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jpg", ".jpeg")
 
+# What Pillow raises for files that are damaged, or so large that they cannot be meant.
+DAMAGED_IMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
 _SUFFIX_LIST = ", ".join(sorted(READABLE_SUFFIXES))
 _ORIENTATION_TAG = 0x0112
 _BITS_PER_SAMPLE_TAG = 258
 _LONGEST_JPEG_EXIF = 65533
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +97,7 @@ def read_image(path: str | Path) -> ImageFile:
             f"{path} is in no format that can be read here ({_SUFFIX_LIST}), or its beginning is damaged; "
             "export it as PNG or JPEG."
         ) from error
-    except _DAMAGED as error:
+    except DAMAGED_IMAGE as error:
         raise ImageFileError(f"{path} cannot be read, it is damaged or cut off: {error}.") from error
     bit_depth = 16 if pixels.itemsize == 2 else 8
     upright = np.array(_upright(pixels, exif.pop(_ORIENTATION_TAG, 1)), np.int32 if bit_depth == 16 else np.uint8)
@@ -177,7 +189,7 @@ def _bits_per_channel(image: PillowFile) -> int:
 def _exif(path: Path, image: PillowFile) -> Image.Exif:
     try:
         return image.getexif()
-    except _DAMAGED as error:
+    except DAMAGED_IMAGE as error:
         _log.warning("%s has damaged EXIF data (%s); it is taken as upright, turn it yourself if not", path, error)
         return Image.Exif()
 
@@ -185,7 +197,7 @@ def _exif(path: Path, image: PillowFile) -> Image.Exif:
 def _packed(path: Path, exif: Image.Exif) -> bytes | None:
     try:
         return exif.tobytes() if len(exif) else None
-    except (*_DAMAGED, TypeError) as error:
+    except (*DAMAGED_IMAGE, TypeError) as error:
         _log.warning("%s has EXIF data that are lost (%s)", path, error)
         return None
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -14,8 +12,7 @@ from torch import Tensor
 
 from ..errors import ImageFileError
 from ..files import write_whole
-
-_DAMAGED = (OSError, SyntaxError, ValueError, struct.error, zlib.error)
+from ..imaging.io import DAMAGED_IMAGE
 
 
 def read_label_png(path: Path) -> Tensor:
@@ -32,7 +29,7 @@ def read_label_png(path: Path) -> Tensor:
         raise ImageFileError(f"{path} does not exist.") from error
     except Image.UnidentifiedImageError as error:
         raise ImageFileError(f"{path} is not a PNG file. Labels are only kept exactly by PNG.") from error
-    except (*_DAMAGED, Image.DecompressionBombError) as error:
+    except DAMAGED_IMAGE as error:
         raise ImageFileError(f"{path} cannot be read: {error}.") from error
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import PsfrError, TrainingError
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
-from ..imaging.io import READABLE_SUFFIXES, read_image
+from ..imaging.io import DAMAGED_IMAGE, READABLE_SUFFIXES, read_image
 from ..imaging.resize import resize
 from ..parsing.labels import FaceRegion
 from ..parsing.parse_map import ParseMap
@@ -161,7 +161,7 @@ def _read_mask(path: Path) -> Tensor:
     try:
         with Image.open(path) as image:
             return torch.from_numpy(np.array(image.convert("L"))) >= 128
-    except OSError as error:
+    except DAMAGED_IMAGE as error:
         raise unreadable(path, error) from error
 
 
@@ -170,7 +170,7 @@ def _checked_width(path: Path) -> int:
     try:
         with Image.open(path) as image:
             width, height = image.size
-    except (OSError, Image.DecompressionBombError) as error:
+    except DAMAGED_IMAGE as error:
         raise unreadable(path, error) from error
     if width != height:
         raise TrainingError(f"{path} is {width} x {height} pixels, but aligned faces and their labels are square.")

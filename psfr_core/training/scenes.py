@@ -19,6 +19,7 @@ from ..degradation import operations
 from ..detection.face import Face
 from ..errors import TrainingError
 from ..geometry.box import Box
+from ..imaging.io import DAMAGED_IMAGE
 from ..parsing.labels import FaceRegion, RegionGroup
 from .face_files import list_images, unreadable
 from .faces import FaceSet
@@ -104,7 +105,7 @@ def load_backgrounds(folders: Sequence[Path]) -> list[Image.Image]:
                 with Image.open(path) as picture:
                     picture.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
                     reduced = picture.convert("RGB")
-            except OSError as error:
+            except DAMAGED_IMAGE as error:
                 raise unreadable(path, error) from error
             reduced.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
             pictures.append(reduced)

@@ -168,6 +168,17 @@ def test_masks_of_another_size_are_an_error(tmp_path: Path, shape: tuple[int, in
         load_face_set([images], [labels], 16)
 
 
+@pytest.mark.parametrize(("chunk", "reason"), [(b"IHDR", "Truncated IHDR chunk"), (b"IDAT", "broken PNG file")])
+def test_a_damaged_mask_is_named(tmp_path: Path, chunk: bytes, reason: str) -> None:
+    images, labels = celebamask(tmp_path, skin=np.ones((16, 16), bool))
+    mask = labels / "1" / "02345_skin.png"
+    content = bytearray(mask.read_bytes())
+    content[content.index(chunk) - 1] = 0  # the length of the chunk; Pillow then raises ValueError or SyntaxError
+    mask.write_bytes(content)
+    with pytest.raises(TrainingError, match=rf"02345_skin\.png is needed for training and cannot be read: {reason}"):
+        load_face_set([images], [labels], 16)
+
+
 def test_large_sets_stay_on_disk_and_give_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     folders = [DATA / "faces"], [DATA / "labels"]
     in_memory = open_face_set(*folders, 32)

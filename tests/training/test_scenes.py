@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from math import log
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from psfr_core.geometry.box import Box
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from psfr_core.training.detector import DetectorTrainee, focal_loss, make_targets
 from psfr_core.training.faces import FaceSet
-from psfr_core.training.scenes import Scene, Scenes, make_cut_outs, make_distractors
+from psfr_core.training.scenes import Scene, Scenes, load_backgrounds, make_cut_outs, make_distractors
 
 BOX = Box(16, 12, 48, 56)
 POINTS = torch.tensor([[24.0, 26], [40, 26], [32, 36], [26, 46], [38, 46]])
@@ -73,6 +74,28 @@ def test_distractors_show_no_part_of_the_face() -> None:
     pieces = make_distractors(FaceSet(image[None], labels[None], ("a",)))
     assert [piece.size for piece in pieces] == [(64, 20), (64, 24), (24, 64), (20, 64)]
     assert all(piece.getextrema() == ((0, 0),) * 3 for piece in pieces)
+
+
+def test_backgrounds_are_reduced(tmp_path: Path) -> None:
+    Image.new("L", (2048, 512)).save(tmp_path / "a.png")
+    (picture,) = load_backgrounds([tmp_path])
+    assert (picture.size, picture.mode) == ((1024, 256), "RGB")
+
+
+def test_a_background_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (64, 64)).save(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+        with pytest.raises(
+            TrainingError, match=r"a\.png is needed for training and cannot be read: .*decompression bomb"
+        ):
+            load_backgrounds([tmp_path])
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") - 1] = 0
+    path.write_bytes(content)
+    with pytest.raises(TrainingError, match=r"a\.png is needed for training and cannot be read: broken PNG file"):
+        load_backgrounds([tmp_path])
 
 
 def test_targets_are_what_the_network_decodes() -> None:
