@@ -91,14 +91,14 @@ FOREIGN_PREFIXES = {
 }
 
 
-def recognise(state_dict: Tensors) -> Architecture[nn.Module] | None:
+def recognize(state_dict: Tensors) -> Architecture[nn.Module] | None:
     """The architecture that a folded ``state_dict`` belongs to, None if it is none of ours."""
     return next((architecture for architecture in ARCHITECTURES if architecture.matches(state_dict)), None)
 
 
 def describe(state_dict: Tensors) -> str:
     """What a folded ``state_dict`` holds, in words, for messages."""
-    known = recognise(state_dict)
+    known = recognize(state_dict)
     if known is not None:
         return known.title
     for prefix, title in FOREIGN_PREFIXES.items():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, OptionError
-from .architectures import Architecture, describe, recognise
+from .architectures import Architecture, describe, recognize
 from .locate import name_choices
 from .manifest import ModelKind
 from .state_dict import StateDict
@@ -51,7 +51,7 @@ def build_network(state_dict: StateDict, architecture: Architecture[N], file_nam
 def _advice(state_dict: StateDict, accepted: Sequence[Architecture[N]]) -> str:
     kinds: set[ModelKind] = {architecture.kind for architecture in accepted}
     advice = name_choices(kinds.pop() if len(kinds) == 1 else None)
-    known = recognise(state_dict)
+    known = recognize(state_dict)
     return f"{advice} This file can be chosen as the {known.kind.value}." if known else advice
 
 
