@@ -15,6 +15,7 @@ from .manifest import ModelKind
 from .state_dict import StateDict
 
 N = TypeVar("N", bound=nn.Module)
+_KEYS_SHOWN = 3
 
 
 def match_architecture(state_dict: StateDict, accepted: Sequence[Architecture[N]], file_name: str) -> Architecture[N]:
@@ -77,5 +78,5 @@ def _check_tensors(network: nn.Module, state_dict: StateDict, subject: str) -> N
         raise CheckpointError(f"{subject} but its tensors do not fit: {'; '.join(found)}. Choose another file.")
 
 
-def _first(keys: Sequence[str], count: int = 3) -> str:
-    return ", ".join(keys[:count]) + (", ..." if len(keys) > count else "")
+def _first(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_KEYS_SHOWN]) + (", ..." if len(keys) > _KEYS_SHOWN else "")

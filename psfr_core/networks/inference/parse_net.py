@@ -33,7 +33,7 @@ class FastReflectConv(nn.Module):
         result = _empty(features, len(self.conv.bias), *features.shape[-2:])
         for one, its_result in zip(features.split(1), result.split(1), strict=True):
             for start, stop in strips(one.shape[-2], self.rows):
-                its_result[:, :, start:stop] = self.conv(_reflected(one, start - 1, stop + 1))
+                its_result[:, :, start:stop] = self.conv(_bordered(one, start - 1, stop + 1, "reflect"))
         return result
 
 
@@ -75,7 +75,7 @@ class FastDownBlock(nn.Module):
     def _strip(self, features: Tensor, result: Tensor, start: int, stop: int) -> None:
         """The ``result`` of rows ``start`` to ``stop`` of the features; a halved row sees the row before it and the one after."""
         first = max(start - 1, 0)
-        seen = _reflected(features, first - 1, stop + 1)
+        seen = _bordered(features, first - 1, stop + 1, "reflect")
         residual = self.conv1(seen)
         result.copy_(self.shortcut(seen[:, :, start - first : start - first + stop - start + 1]))
         self.conv2.add_to(result, F.pad(residual, (1, 1, int(start == 0), 0), mode="reflect"))
@@ -107,7 +107,7 @@ class FastUpBlock(nn.Module):
         height = features.shape[-2]
         first, last = max(start - 1, 0), min(stop + 1, height)
         # A reflection of the doubled image is the edge pixel of the image again.
-        seen = _continued(features, first - 1, last + 1)
+        seen = _bordered(features, first - 1, last + 1, "replicate")
         residual = self.conv1(seen)
         above, below = 2 * (start - first), 2 * (last - stop)  # rows too many, but for one that conv2 sees
         residual = residual[:, :, max(above - 1, 0) : residual.shape[-2] - max(below - 1, 0)]
@@ -115,17 +115,11 @@ class FastUpBlock(nn.Module):
         self.conv2.add_to(result, F.pad(residual, (1, 1, int(above == 0), int(below == 0)), mode="reflect"))
 
 
-def _reflected(features: Tensor, start: int, stop: int) -> Tensor:
-    """Rows ``start`` to ``stop``, at most one outside the image at each end, with a column at each side: reflections."""
-    return _bordered(features, start, stop, "reflect")
-
-
-def _continued(features: Tensor, start: int, stop: int) -> Tensor:
-    """The same with the edge pixels again."""
-    return _bordered(features, start, stop, "replicate")
-
-
 def _bordered(features: Tensor, start: int, stop: int, mode: str) -> Tensor:
+    """Rows ``start`` to ``stop``, at most one outside the image at each end, with a column at each side.
+
+    What lies outside is made by ``mode``: ``reflect``, or ``replicate`` for the edge pixels again.
+    """
     height = features.shape[-2]
     inside = features[:, :, max(start, 0) : min(stop, height)]
     return F.pad(inside, (1, 1, int(start < 0), int(stop > height)), mode=mode)
