@@ -33,11 +33,10 @@ class Faces(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class FaceSet:
-    """Aligned faces in memory: ``images`` (N, 3, S, S) and ``labels`` (N, S, S), both uint8, in the order of ``names``."""
+    """Aligned faces in memory: ``images`` (N, 3, S, S) and ``labels`` (N, S, S), both uint8."""
 
     images: Tensor
     labels: Tensor
-    names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -95,7 +94,7 @@ def _checked(files: Sequence[FaceFile], size: int) -> Sequence[FaceFile]:
 
 def _load(files: Sequence[FaceFile], size: int) -> FaceSet:
     images, labels = zip(*(file.read(size) for file in files), strict=True)
-    return FaceSet(torch.stack(images), torch.stack(labels), tuple(file.image.stem for file in files))
+    return FaceSet(torch.stack(images), torch.stack(labels))
 
 
 class FaceSamples(Dataset[FaceSample]):

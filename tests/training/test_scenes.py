@@ -27,7 +27,7 @@ def scenes() -> Scenes:
     image = torch.full((3, 64, 64), 90, dtype=torch.uint8)
     for x, y in POINTS.int().tolist():
         image[:, y - 2 : y + 3, x - 2 : x + 3] = 255
-    faces = FaceSet(image[None], torch.ones(1, 64, 64, dtype=torch.uint8), ("a",))
+    faces = FaceSet(image[None], torch.ones(1, 64, 64, dtype=torch.uint8))
     cut_outs = make_cut_outs(faces, [[Face(BOX, POINTS, 1.0)]])
     distractor = Image.new("RGB", (24, 16), (40, 30, 20))
     return Scenes(cut_outs, [distractor], [Image.new("RGB", (96, 96))], side=128, seed=1)
@@ -58,7 +58,7 @@ def test_landmarks_lie_on_the_faces(scenes: Scenes) -> None:
 
 
 def test_faces_without_detection_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
-    faces = FaceSet(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.ones(2, 8, 8, dtype=torch.uint8), ("a", "b"))
+    faces = FaceSet(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.ones(2, 8, 8, dtype=torch.uint8))
     with caplog.at_level("WARNING"):
         assert len(make_cut_outs(faces, [[], [Face(Box(1, 1, 7, 7), torch.rand(5, 2), 1.0)]])) == 1
     assert "1 of 2 faces are left out" in caplog.text
@@ -71,7 +71,7 @@ def test_distractors_show_no_part_of_the_face() -> None:
     labels = torch.ones(64, 64, dtype=torch.uint8)
     labels[20:40, 24:44] = 2  # the nose, and bright
     image[:, 20:40, 24:44] = 255
-    pieces = make_distractors(FaceSet(image[None], labels[None], ("a",)))
+    pieces = make_distractors(FaceSet(image[None], labels[None]))
     assert [piece.size for piece in pieces] == [(64, 20), (64, 24), (24, 64), (20, 64)]
     assert all(piece.getextrema() == ((0, 0),) * 3 for piece in pieces)
 
