@@ -92,10 +92,8 @@ def detection(setting: Setting) -> Iterator[Measurement]:
     if setting.detector is None or not isinstance(detector, RetinaFaceDetector):
         raise OptionError(f"{setting.detector} is no RetinaFace, which the case detection compares with facexlib's.")
     network: Any = load_detector_network(setting.detector).to(setting.device)
-    network.device, network.mean_tensor = (
-        setting.device,
-        network.mean_tensor.to(setting.device),
-    )  # which to() leaves behind
+    network.device, mean = setting.device, network.mean_tensor  # which to() leaves where they are
+    network.mean_tensor = mean.to(setting.device)
     canvas = _collage(setting.images, 3840, 2160)
     picture = _bgr(canvas)
     theirs = network.detect_faces(picture, conf_threshold=detector.min_score)
