@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "detector": ("faces found and landmark error of a detector, with another one as the reference", _detector),
     }
     for name, (what, run_subject) in settings.items():
-        command = subjects.add_parser(name, help=what, description=f"Measures {what}.")
+        command = subjects.add_parser(name, help=what, description=f"Measures {what}.", allow_abbrev=False)
         command.set_defaults(measure=run_subject)
         report_too = " and a page with the worst, median and best" if name in ("images", "generator") else ""
         command.add_argument("--out", type=Path, help=f"folder for tables (CSV, JSON, Markdown){report_too}")

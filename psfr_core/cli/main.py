@@ -30,10 +30,12 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 1 something failed, 2 a mistake in the command line."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    parser = argparse.ArgumentParser(prog="psfr", description="PSFR-GAN face restoration.")
+    parser = argparse.ArgumentParser(prog="psfr", description="PSFR-GAN face restoration.", allow_abbrev=False)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in COMMANDS.items():
-        command_parser = subparsers.add_parser(name, help=purpose, description=f"Command to {purpose}.")
+        command_parser = subparsers.add_parser(
+            name, help=purpose, description=f"Command to {purpose}.", allow_abbrev=False
+        )
         # Only the command that runs is imported, so that the others need none of its packages.
         if name in arguments[:1]:
             command = importlib.import_module(f"..{name}", __name__)

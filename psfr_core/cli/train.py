@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "generator": ("the PSFR-GAN generator", _train_generator, {}),
     }
     for name, (what, train, defaults) in settings.items():
-        command = networks.add_parser(name, help=what, description=f"Trains {what}.")
+        command = networks.add_parser(name, help=what, description=f"Trains {what}.", allow_abbrev=False)
         command.set_defaults(train=train)
         command.add_argument("--out", type=Path, required=True, help="run folder; an interrupted run in it goes on")
         command.add_argument("--faces", type=Path, nargs="+", required=True, help="folders of aligned faces")

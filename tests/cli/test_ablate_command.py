@@ -56,8 +56,8 @@ def test_networks_of_other_faces_are_not_taken_for_these(
     assert "was begun with other settings: faces was" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--adversarial", "--feature-matching", "--discriminator-learning-rate"])
-def test_there_is_no_discriminator_to_ask_for(
+@pytest.mark.parametrize("option", ["--adversarial", "--feature-matching", "--discriminator-learning-rate", "--lpips"])
+def test_there_is_no_discriminator_nor_lpips_to_ask_for(
     arguments: list[str], option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stop:
