@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -26,6 +27,13 @@ def ssim(images: Tensor, references: Tensor) -> Tensor:
     if min(Size.of(images)) < window_px:
         found = f"{images.shape[-1]} x {images.shape[-2]}"
         raise InputError(f"SSIM needs images of at least {window_px} x {window_px} pixels, got {found}.")
+    # One colour after the other: about ten maps of the pictures' size are alive at once.
+    pairs = zip(images.split(1, dim=1), references.split(1, dim=1), strict=True)
+    return torch.stack([_of_channel(*pair) for pair in pairs]).mean(dim=0)
+
+
+def _of_channel(images: Tensor, references: Tensor) -> Tensor:
+    """The mean likeness (B,) of pictures (B, 1, H, W)."""
     x, y = (F.pad(pictures, 4 * (_RADIUS_PX,), mode="reflect") for pictures in (images, references))
     mean_x, mean_y = _local_mean(x), _local_mean(y)
     variance_x = _local_mean(x * x) - mean_x * mean_x
