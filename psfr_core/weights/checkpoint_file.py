@@ -20,7 +20,7 @@ def read_checkpoint(path: Path) -> object:
     The content tells the format, not the suffix. Raises CheckpointError for anything but a readable weight file.
     """
     if not path.is_file():
-        raise ModelNotFoundError(f"There is no file {path}.")
+        raise ModelNotFoundError(f"There is no file {path}. Check the path.")
     try:
         with path.open("rb") as file:
             start = file.read(512)

@@ -32,7 +32,7 @@ def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, ap
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise ModelNotFoundError(f"There is no file {path}.")
+        raise ModelNotFoundError(f"There is no file {path}. Check the path.")
     metadata = read_metadata(path)
     if metadata is None:
         raise CheckpointError(
