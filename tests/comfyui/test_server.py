@@ -242,7 +242,7 @@ TWO = {"e": ("RepeatImageBatch", {"image": ["i", 0], "amount": 2})}
         ),
         ({}, "PSFR_SelectFaces", {"faces": ["d", 0], "indices": "first"}, "'first' is not a number or range"),
         (TWO, "PSFR_AlignFaces", {"image": ["e", 0], "faces": ["d", 0]}, "those of 1 images, but there are 2 here"),
-        ({}, "PSFR_ParseFaces", {"crops": ["x", 0], "parser": ["m", 1]}, "crops must have the shape"),
+        ({}, "PSFR_ParseFaces", {"crops": ["x", 0], "parser": ["m", 1]}, "Crops must be square"),
         (MAP, "PSFR_ParseMapToMask", {"parse_map": ["q", 0], "regions": "chin"}, "'chin' is no region of a face"),
         (MAP, "PSFR_EditParseMap", {"parse_map": ["q", 0]}, "Connect a mask"),
         ({}, "PSFR_ImageToParseMap", {"image": ["i", 0]}, "belongs to no face region"),
