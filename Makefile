@@ -67,10 +67,10 @@ lint: $(VENV)/installed-dev
 locales: $(VENV)/installed-dev
 	$(BIN)/pytest tests/nodes/test_names_and_strings.py --write-strings
 
-# The bundled models: about eighteen hours on two CPU cores. Interrupted runs go on where they were.
+# The bundled models: about nineteen hours on two CPU cores. Interrupted runs go on where they were.
 train-lite: $(VENV)/installed-train
 	$(TRAIN) parser --out $(RUNS)/parser $(SETS) --batch-size 4 --steps 9000 --learning-rate 5e-4
-	$(TRAIN) detector --out $(RUNS)/detector $(SETS) --backgrounds $(BACKGROUNDS) --steps 4500 \
+	$(TRAIN) detector --out $(RUNS)/detector $(SETS) --backgrounds $(BACKGROUNDS) --steps 9000 \
 		--teacher $(DATA)/weights/detection_mobilenet0.25_Final.pth
 	$(TRAIN) generator --out $(RUNS)/generator_64 $(SETS) $(PIXEL_ONLY) --channels 192 128 96 \
 		--steps 1000 --learning-rate 1e-3 --betas 0.5 0.99

@@ -93,7 +93,7 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         licence=NON_COMMERCIAL,
         description="small face detector with 5 landmarks, trained by this project",
         size_bytes=1_475_038,
-        sha256="c73f44df29fb42d652be2f2fab37e1cd8bc0c90816118e9433721bcd264ba792",
+        sha256="b15341812286923f24d5a51477518c77b170c7be260cb7c49be467df86cf77fa",
     ),
     ModelFile(
         name="psfrgan-512",
