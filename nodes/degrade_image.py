@@ -107,7 +107,7 @@ class PSFR_DegradationOptions(io.ComfyNode):
 def _config_inputs() -> list[io.Float.Input | io.Int.Input]:
     inputs: list[io.Float.Input | io.Int.Input] = []
     for option in fields(DegradationConfig):
-        meaning, default = description_of(option), option.default
+        meaning, default = _sentence(description_of(option)), option.default
         if isinstance(default, tuple):
             low, high = LIMITS[option.name]
             step = 0.0005 if high <= 1 else 0.5
@@ -131,3 +131,7 @@ def _config_inputs() -> list[io.Float.Input | io.Int.Input]:
                 io.Float.Input(option.name, default=default, min=0.0, max=1.0, step=0.01, tooltip=f"{meaning} 0 to 1.")
             )
     return inputs
+
+
+def _sentence(description: str) -> str:
+    return f"{description[0].upper()}{description[1:]}."

@@ -24,9 +24,7 @@ def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterabl
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
             help="; ".join(
-                filter(
-                    None, [description_of(field).rstrip("."), "required" if required else f"default: {_shown(default)}"]
-                )
+                filter(None, [description_of(field), "required" if required else f"default: {_shown(default)}"])
             ),
             **settings,
             **_argument(hint),
