@@ -68,17 +68,14 @@ class PSFR_CompareImages(io.ComfyNode):
     def execute(
         cls, image: Tensor, reference: Tensor, gain: float, lpips_features: str, lpips_heads: str
     ) -> io.NodeOutput:
-        frames, references = to_frames(image), to_frames(reference)
+        frames, references = to_frames(image), to_frames(reference).to(image.device)
         if len(references) not in (1, len(frames)):
             raise InputError(f"There are {len(references)} references for {len(frames)} images: give one, or one each.")
-        lpips = _lpips(lpips_features, lpips_heads)
-        lpips = lpips and lpips.to(frames.device)
+        lpips = _lpips(lpips_features, lpips_heads, image.device)
         steps = Steps(len(frames))
         difference = blank_image(frames)
         measured: list[Tensor] = []
-        pairs = zip(
-            frames, references.to(frames.device).expand(len(frames), -1, -1, -1), to_frames(difference), strict=True
-        )
+        pairs = zip(frames, references.expand(len(frames), -1, -1, -1), to_frames(difference), strict=True)
         for done, (frame, other, picture) in enumerate(pairs, start=1):
             pair = (to_rgb(frame).clamp(0, 1)[None], to_rgb(other).clamp(0, 1)[None])
             measured.append(_measure(*pair, lpips))
@@ -102,13 +99,13 @@ def _report(psnr_db: float, similarity: float, distance: float) -> str:
     return f"PSNR {psnr_db:.2f} dB\nSSIM {similarity:.4f}\nLPIPS {lpips}"
 
 
-def _lpips(features: str, heads: str) -> Lpips | None:
+def _lpips(features: str, heads: str, device: torch.device) -> Lpips | None:
     chosen = [name for name in (features, heads) if name != NO_FILE]
     if not chosen:
         return None
     if len(chosen) == 1:
         raise OptionError("LPIPS needs two files that belong together: lpips_features and lpips_heads.")
-    return load_lpips(_file(features), _file(heads))
+    return load_lpips(_file(features), _file(heads)).to(device)
 
 
 def _file(name: str) -> Path:

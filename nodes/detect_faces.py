@@ -23,6 +23,7 @@ from .found_faces import FoundFaces
 from .images import blank_image, masks_of_frames, to_frames
 from .inputs import (
     confidence_input,
+    detection_options,
     detector_input,
     face_mask_input,
     indices_input,
@@ -30,9 +31,8 @@ from .inputs import (
     min_size_input,
     no_face_input,
     order_input,
+    search_inputs,
     selection_options,
-    tiles_input,
-    turned_input,
 )
 from .previews import face_picker, preview
 from .runtime import HostedNetwork, batch_limit, on_device, steps_of_frames, with_smaller_batches
@@ -56,8 +56,7 @@ class PSFR_DetectFaces(io.ComfyNode):
                 confidence_input(),
                 min_size_input(),
                 no_face_input(),
-                tiles_input(),
-                turned_input(),
+                *search_inputs(),
                 face_mask_input(),
             ],
             outputs=[
@@ -86,8 +85,7 @@ class PSFR_DetectFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         frames = to_frames(image)
         progress = steps_of_frames(2 * len(frames))  # found, and drawn
-        detection = DetectionOptions(min_score=confidence or None, tiles=tiles, turned=turned)
-        found = _detect(frames, detector, detection, progress)
+        found = _detect(frames, detector, detection_options(confidence, tiles, turned), progress)
         options = SelectionOptions(min_size=min_size)
         chosen = [
             select_faces(faces, Size.of(frames), options, frame_mask)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
+from ..psfr_core.detection.options import DetectionOptions
 from ..psfr_core.detection.selection import FaceOrder, SelectionOptions, parse_indices
 from ..psfr_core.parsing.labels import REGION_NAMES
 from ..psfr_core.paste_back.color_match import ColorMatch
@@ -71,27 +72,22 @@ def no_face_input() -> io.Combo.Input:
     )
 
 
-def tiles_input(*, optional: bool = False) -> io.Input:
-    return advanced(
-        io.Boolean.Input(
-            "tiles",
-            default=False,
-            optional=optional,
-            tooltip="Search large images also in tiles at full size: finds tiny faces, and takes longer.",
-        )
-    )
+def search_inputs(*, optional: bool = False) -> list[io.Input]:
+    """Where faces are searched beside the image as it is."""
+    tooltips = {
+        "tiles": "Search large images also in tiles at full size: finds tiny faces, and takes longer.",
+        "turned": "Search also with the image on its sides and its head: finds faces lying or upside down, and takes four times "
+        "as long.",
+    }
+    return [
+        advanced(io.Boolean.Input(name, default=False, optional=optional, tooltip=tooltip))
+        for name, tooltip in tooltips.items()
+    ]
 
 
-def turned_input(*, optional: bool = False) -> io.Input:
-    return advanced(
-        io.Boolean.Input(
-            "turned",
-            default=False,
-            optional=optional,
-            tooltip="Search also with the image on its sides and its head: finds faces lying or upside down, and takes four times "
-            "as long.",
-        )
-    )
+def detection_options(confidence: float, tiles: bool, turned: bool) -> DetectionOptions:
+    """The options that confidence and the two inputs above stand for."""
+    return DetectionOptions(min_score=confidence or None, tiles=tiles, turned=turned)
 
 
 def order_input() -> io.Combo.Input:

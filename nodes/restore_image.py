@@ -22,6 +22,7 @@ from .images import masks_of_frames, to_frames, to_mask
 from .inputs import (
     color_match_input,
     confidence_input,
+    detection_options,
     detector_input,
     face_mask_input,
     generator_input,
@@ -31,10 +32,9 @@ from .inputs import (
     no_face_input,
     order_input,
     parser_input,
+    search_inputs,
     selection_options,
     strength_input,
-    tiles_input,
-    turned_input,
 )
 from .previews import preview
 from .runtime import HostedNetwork, on_device, steps_of_frames, with_smaller_batches
@@ -149,8 +149,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 color_match_input(),
                 no_face_input(),
                 PasteOptionsSocket.Input("paste", optional=True, tooltip="From Paste Options."),
-                tiles_input(optional=True),  # these two came later: older workflows have none
-                turned_input(optional=True),
+                *search_inputs(optional=True),  # which came later: older workflows have none
             ],
             outputs=[RestoreOptionsSocket.Output(display_name="options", tooltip="For Restore Faces in Image.")],
             **extras(search_aliases=["face index", "face order", "face threshold"]),
@@ -170,11 +169,10 @@ class PSFR_RestoreOptions(io.ComfyNode):
         tiles: bool = False,
         turned: bool = False,
     ) -> io.NodeOutput:
-        detection = DetectionOptions(min_score=confidence or None, tiles=tiles, turned=turned)
         restoration = RestoreOptions(
             color_match=choice(ColorMatch, color_match),
             no_face=choice(NoFace, no_face),
             selection=selection_options(order, indices, max_faces, min_size),
             paste=paste or PasteOptions(),
         )
-        return io.NodeOutput(RestoreSettings(detection, restoration))
+        return io.NodeOutput(RestoreSettings(detection_options(confidence, tiles, turned), restoration))
