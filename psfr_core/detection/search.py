@@ -47,7 +47,7 @@ def search_faces(
         raise InputError("images must be finite numbers, got NaN or infinity. The step before this one has failed.")
     is_in_range = low >= 0 and high <= 1
     batches = images.split(options.batch_size)
-    done, total = 0, len(batches) * (4 if options.turned else 1) * len(views_of(Size.of(images), options, reach))
+    done, total = 0, len(batches) * len(_quarter_turns(options)) * len(views_of(Size.of(images), options, reach))
 
     def propose_and_tell(pictures: Tensor) -> list[Candidates]:
         nonlocal done
@@ -70,9 +70,14 @@ def _prepared(images: Tensor, network: nn.Module, is_in_range: bool) -> Tensor:
     return (exact if is_in_range else exact.clamp(0, 1)).to(like.dtype)
 
 
+def _quarter_turns(options: DetectionOptions) -> range:
+    """By how many quarters clockwise an image is turned each time that it is searched."""
+    return range(4 if options.turned else 1)
+
+
 def _search_batch(images: Tensor, propose: Propose, options: DetectionOptions, reach: NetworkReach) -> list[list[Face]]:
     found: list[list[Candidates]] = [[] for _ in images]
-    for quarters in range(4 if options.turned else 1):
+    for quarters in _quarter_turns(options):
         turned = images.rot90(-quarters, (-2, -1))  # clockwise
         size = Size.of(turned)
         views = views_of(size, options, reach)
