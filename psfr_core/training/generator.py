@@ -17,6 +17,7 @@ from ..metrics.lpips import Lpips
 from ..metrics.psnr import psnr
 from ..networks.discriminator import Discriminator, ScaleJudgement
 from ..networks.feature_discriminator import FeatureDiscriminator
+from ..networks.inference.autocast import without_autocast
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
 from ..parsing.parser import region_scores
@@ -165,7 +166,7 @@ class GeneratorTrainee(Trainee[N]):
         if self._teachers.parser is None:
             return true_map
         # The parser has its own precision. Its labels are not checked, which would wait for a GPU.
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+        with torch.no_grad(), without_autocast(self.device):
             return one_hot(region_scores((lq + 1) / 2, self._teachers.parser).argmax(dim=1))
 
     def _window(self, seed: int, side: int) -> tuple[slice, slice]:

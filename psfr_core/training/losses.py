@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..networks.inference.autocast import without_autocast
+
 # One weight for each tapped feature layer, finest first; of fewer layers the coarse ones.
 PERCEPTUAL_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 
@@ -57,7 +59,7 @@ def region_style_loss(fake_features: Sequence[Tensor], real_features: Sequence[T
 def _style_distance(fake: Tensor, real: Tensor, masks: Tensor) -> Tensor:
     """For features (B, C, P) of P places and ``masks`` (B, R, P)."""
     if fake.dtype == torch.float16:  # whose range is too small for sums over a picture
-        with torch.autocast(fake.device.type, enabled=False):
+        with without_autocast(fake.device):
             return _style_distance(fake.float(), real.float(), masks)
     if fake.device.type != "cpu":
         return F.mse_loss(region_grams(fake, masks), region_grams(real, masks))

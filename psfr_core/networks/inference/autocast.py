@@ -1,4 +1,4 @@
-"""Networks that have a precision of their own."""
+"""Work in a precision of its own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """A context in which networks on ``device`` compute in the types of their weights, whatever the caller's autocast says.
+    """A context in which ``device`` computes in the types of the tensors it is given, whatever the caller's autocast says.
 
-    Packed weights take no other type.
+    Networks with packed weights take no other types.
     """
     has_autocast = torch.amp.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if has_autocast else nullcontext()
