@@ -16,7 +16,9 @@ from ..degradation.config import DegradationConfig
 from ..evaluation.metric import Row, Stage
 from ..evaluation.tables import markdown_table, means_of
 from ..networks.inference.optimize import fastest_dtype, optimized_on
+from ..networks.psfr_generator import GeneratorConfig
 from ..restoration.models import BUNDLED_PARSE_NET
+from ..weights.loader import load_parse_net
 from ..weights.locate import locate_model
 from ..weights.manifest import ModelKind
 from .model_options import take_device
@@ -62,7 +64,6 @@ def run(args: argparse.Namespace) -> int:
     """Trains what is not trained yet, measures all and writes ablations.csv and ablations.md."""
     from ..evaluation.scorer import MetricModels
     from ..metrics.lpips import load_lpips
-    from ..networks.psfr_generator import GeneratorConfig
     from ..training.ablations import Ablation
     from ..training.faces import FaceSamples, degraded_once, load_face_set
     from ..training.generator import GeneratorTrainee
@@ -127,7 +128,6 @@ def _settings(args: argparse.Namespace, ablation: Ablation, losses: GeneratorLos
 def _teachers(args: argparse.Namespace) -> Teachers:
     from ..metrics.image_features import load_image_features
     from ..training.generator import Teachers
-    from ..weights.loader import load_parse_net
 
     parse_net = optimized_on(load_parse_net(args.parser), args.device, fastest_dtype(args.device))
     features = load_image_features(args.features, args.feature_layers)

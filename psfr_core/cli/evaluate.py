@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..degradation.config import load_degradation
+from ..detection.load import load_detector
 from ..errors import OptionError
 from ..evaluation.metric import Row
 from ..evaluation.protocol import PAPER
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import find_images, read_image
+from ..networks.inference.optimize import optimized_on
 from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
+from ..weights.loader import load_generator, load_parse_net
 from .degrade import DEGRADATION_HELP
 from .files import for_each_image
 from .metric_options import add_metric_arguments, take_metric_models, take_ranking
@@ -103,8 +106,6 @@ def _images(args: argparse.Namespace) -> int:
 
 def _generator(args: argparse.Namespace) -> int:
     from ..evaluation.sources import RestoredFaces
-    from ..networks.inference.optimize import optimized_on
-    from ..weights.loader import load_generator, load_parse_net
 
     if args.size is not None and args.size < 1:
         raise OptionError(f"--size must be at least 1 pixel, got {args.size}.")
@@ -172,10 +173,8 @@ def _measure(
 def _parser(args: argparse.Namespace) -> int:
     from ..evaluation.regions import region_row
     from ..metrics.parsing_iou import ConfusionMatrix
-    from ..networks.inference.optimize import optimized_on
     from ..parsing.parse_map import ParseMap
     from ..parsing.parser import parse_faces
-    from ..weights.loader import load_parse_net
 
     device = take_device(args)
     parse_net = optimized_on(load_parse_net(args.parser), device, torch.float32)
@@ -194,7 +193,6 @@ def _parser(args: argparse.Namespace) -> int:
 
 
 def _detector(args: argparse.Namespace) -> int:
-    from ..detection.load import load_detector
     from ..evaluation.faces import match_faces
 
     detector = take_detector(args)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
+
+from ..detection.face import FaceDetector
 from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.options import DetectionOptions
 from ..device import usable_device
 from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models
 from .options import add_options, take_options
-
-if TYPE_CHECKING:
-    import torch
-
-    from ..detection.face import FaceDetector
 
 _SKIPPED = ("batch_size",)
 _NAMES_OR_FILES = "names that 'psfr models' lists, or weight files"
@@ -55,8 +52,6 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
 
 def take_models(args: argparse.Namespace) -> RestorationModels:
     """All three models."""
-    import torch
-
     return load_models(
         args.generator,
         args.parser,

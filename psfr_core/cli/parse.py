@@ -12,8 +12,10 @@ from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import ImageFile, read_image, write_image
 from ..imaging.resize import resize
+from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..parsing.parser import parse_faces
 from ..restoration.models import BUNDLED_PARSE_NET
+from ..weights.loader import load_parse_net
 from .files import for_each_image, plan_outputs
 from .model_options import add_detector_arguments, take_detector, take_device
 
@@ -35,9 +37,6 @@ def run(args: argparse.Namespace) -> int:
 
     Writes NAME.png and NAME_color.png for an aligned face, else NAME_0.png, NAME_0_crop.png, NAME_0_color.png for each face.
     """
-    from ..networks.inference.optimize import fastest_dtype, optimized_on
-    from ..weights.loader import load_parse_net
-
     if args.size is not None and args.size < 1:
         raise OptionError(f"--size must be at least 1 pixel, got {args.size}.")
     plan = plan_outputs(
