@@ -284,20 +284,26 @@ def test_the_bar_moves_while_one_image_is_searched(
     assert {total for _, total in shown} == {2000}
 
 
+def cancelled_in_call(number: int, network: Any, management: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What ``network`` is called with; Cancel is pressed during the call of this number, counted from 1."""
+    calls: list[Any] = []
+    forward = network.forward
+
+    def press_cancel(*inputs: Tensor) -> Any:
+        calls.append(inputs)
+        management.interrupted = len(calls) == number
+        return forward(*inputs)
+
+    monkeypatch.setattr(network, "forward", press_cancel)
+    return calls
+
+
 @pytest.mark.parametrize("node_id", ["PSFR_DetectFaces", "PSFR_RestoreFacesInImage"])
 def test_cancel_stops_within_the_search_of_one_image(
     run: Run, models: dict[str, Any], portrait: Tensor, host: Host, monkeypatch: pytest.MonkeyPatch, node_id: str
 ) -> None:
-    management, network = host("comfy.model_management"), models["detector"].network
-    calls: list[Tensor] = []
-    forward = network.forward
-
-    def press_cancel(images: Tensor) -> Any:
-        calls.append(images)
-        management.interrupted = len(calls) == 2
-        return forward(images)
-
-    monkeypatch.setattr(network, "forward", press_cancel)
+    management = host("comfy.model_management")
+    calls = cancelled_in_call(2, models["detector"].network, management, monkeypatch)
     inputs = {"detector": models["detector"]} if node_id == "PSFR_DetectFaces" else models
     with pytest.raises(management.InterruptProcessingException):
         run(node_id, image=portrait, **inputs)
@@ -332,16 +338,8 @@ def test_cancel_stops_every_step_at_the_next_frame(
 def test_cancel_stops_before_the_next_face(
     run: Run, models: dict[str, Any], portrait: Tensor, host: Host, monkeypatch: pytest.MonkeyPatch, face: int
 ) -> None:
-    management, network = host("comfy.model_management"), models["generator"].network
-    calls: list[Tensor] = []
-    forward = network.forward
-
-    def press_cancel(lq: Tensor, one_hot: Tensor) -> Tensor:
-        calls.append(lq)
-        management.interrupted = len(calls) == face
-        return forward(lq, one_hot)
-
-    monkeypatch.setattr(network, "forward", press_cancel)
+    management = host("comfy.model_management")
+    calls = cancelled_in_call(face, models["generator"].network, management, monkeypatch)
     crops = portrait.repeat(3, 1, 1, 1)
     with pytest.raises(management.InterruptProcessingException):
         run("PSFR_RestoreAlignedFaces", crops=crops, generator=models["generator"], parser=models["parser"])
