@@ -8,7 +8,7 @@ from ..psfr_core.detection.options import DetectionOptions
 from ..psfr_core.detection.selection import FaceOrder, SelectionOptions, parse_indices
 from ..psfr_core.parsing.labels import REGION_NAMES
 from ..psfr_core.paste_back.color_match import ColorMatch
-from ..psfr_core.restoration.options import NoFace
+from ..psfr_core.restoration.options import Eyes, NoFace
 from .schema import advanced, choice
 from .types import DetectorSocket, GeneratorSocket, ParseMapSocket, ParserSocket
 
@@ -69,6 +69,16 @@ def no_face_input() -> io.Combo.Input:
         options=NoFace,
         default=NoFace.KEEP,
         tooltip="When there is no face: keep goes on and leaves the image as it is, error stops the workflow.",
+    )
+
+
+def eyes_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "eyes",
+        options=Eyes,
+        default=Eyes.AS_PARSED,
+        optional=True,
+        tooltip="closed restores all eyes as lids, where the parser mistakes closed eyes for open ones.",
     )
 
 

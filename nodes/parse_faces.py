@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..psfr_core.errors import OptionError
 from ..psfr_core.networks.parse_net import ParseNet
-from ..psfr_core.parsing.labels import FaceRegion, parse_regions
+from ..psfr_core.parsing.labels import FaceRegion, RegionGroup, parse_regions
 from ..psfr_core.parsing.parse_map import ParseMap, UnknownColor
 from ..psfr_core.parsing.parser import parse_faces
 from .images import masks_of_frames, to_crops, to_image, to_mask, to_rgb_batch
@@ -21,6 +21,8 @@ from .types import ParseMapSocket
 
 ANY_REGION = "any"
 _REGION_CHOICES = [region.name.lower() for region in FaceRegion]
+# The replaced regions may also be both of a pair.
+_PAIRS = [group.value for group in (RegionGroup.EYES, RegionGroup.BROWS, RegionGroup.LIPS, RegionGroup.EARS)]
 
 
 class PSFR_ParseFaces(io.ComfyNode):
@@ -102,9 +104,10 @@ class PSFR_EditParseMap(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "replaces",
-                    options=[ANY_REGION, *_REGION_CHOICES],
+                    options=[ANY_REGION, *_REGION_CHOICES, *_PAIRS],
                     default=ANY_REGION,
-                    tooltip="Only pixels of this region change: glasses with the region skin takes glasses off.",
+                    tooltip="Only pixels of this region change: with the region skin, glasses takes glasses off, and eyes closes "
+                    "the eyes.",
                 ),
                 io.Mask.Input(
                     "mask", optional=True, tooltip="Only pixels in this mask change. One for all faces, or one each."
@@ -124,7 +127,7 @@ class PSFR_EditParseMap(io.ComfyNode):
             raise OptionError("Everything would become one region. Connect a mask, or choose which region is replaced.")
         chosen = torch.ones_like(parse_map.labels, dtype=torch.bool)
         if replaces != ANY_REGION:
-            chosen = parse_map.labels == _region(replaces)
+            chosen = parse_map.mask(_replaced(replaces))[:, 0] > 0.5
         if mask is not None:
             chosen = chosen & _at_size_of(mask, parse_map)
         edited = parse_map.replaced(chosen[:, None].float(), _region(region))
@@ -173,6 +176,10 @@ def _region(name: str) -> FaceRegion:
         return FaceRegion[name.upper()]
     except KeyError:
         raise OptionError(f"{name!r} is no region. Choose one of {', '.join(_REGION_CHOICES)}.") from None
+
+
+def _replaced(name: str) -> FaceRegion | RegionGroup:
+    return RegionGroup(name) if name in _PAIRS else _region(name)
 
 
 def _at_size_of(mask: Tensor, parse_map: ParseMap) -> Tensor:

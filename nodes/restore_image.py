@@ -15,7 +15,7 @@ from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.paste_back.color_match import ColorMatch
 from ..psfr_core.paste_back.paste import PasteOptions
 from ..psfr_core.restoration.models import RestorationModels
-from ..psfr_core.restoration.options import NoFace, RestoreOptions
+from ..psfr_core.restoration.options import Eyes, NoFace, RestoreOptions
 from ..psfr_core.restoration.restore import RestorationResult, restore_image
 from .detect_faces import check_face_count
 from .images import masks_of_frames, to_frames, to_mask
@@ -24,6 +24,7 @@ from .inputs import (
     confidence_input,
     detection_options,
     detector_input,
+    eyes_input,
     face_mask_input,
     generator_input,
     indices_input,
@@ -149,7 +150,9 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 color_match_input(),
                 no_face_input(),
                 PasteOptionsSocket.Input("paste", optional=True, tooltip="From Paste Options."),
-                *search_inputs(optional=True),  # which came later: older workflows have none
+                # These came later: older workflows do not have them.
+                *search_inputs(optional=True),
+                eyes_input(),
             ],
             outputs=[RestoreOptionsSocket.Output(display_name="options", tooltip="For Restore Faces in Image.")],
             **extras(search_aliases=["face index", "face order", "face threshold"]),
@@ -168,10 +171,12 @@ class PSFR_RestoreOptions(io.ComfyNode):
         paste: PasteOptions | None = None,
         tiles: bool = False,
         turned: bool = False,
+        eyes: str = Eyes.AS_PARSED.value,
     ) -> io.NodeOutput:
         restoration = RestoreOptions(
             color_match=choice(ColorMatch, color_match),
             no_face=choice(NoFace, no_face),
+            eyes=choice(Eyes, eyes),
             selection=selection_options(order, indices, max_faces, min_size),
             paste=paste or PasteOptions(),
         )

@@ -9,6 +9,8 @@ from ..batch_size import check_batch_size
 from ..described import described
 from ..detection.selection import SelectionOptions
 from ..errors import OptionError
+from ..parsing.labels import FaceRegion, RegionGroup
+from ..parsing.parse_map import ParseMap
 from ..paste_back.color_match import ColorMatch
 from ..paste_back.paste import PasteOptions
 
@@ -18,6 +20,19 @@ class NoFace(str, Enum):
 
     KEEP = "keep"  # it stays as it is
     ERROR = "error"
+
+
+class Eyes(str, Enum):
+    """What the parse map says of eyes when the faces are restored."""
+
+    AS_PARSED = "as-parsed"
+    CLOSED = "closed"  # lids are skin: no eye is drawn where the parser saw one
+
+    def applied_to(self, parse_map: ParseMap) -> ParseMap:
+        """Return the map with these eyes."""
+        if self is Eyes.AS_PARSED:
+            return parse_map
+        return parse_map.replaced(parse_map.mask(RegionGroup.EYES), FaceRegion.SKIN)
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,9 @@ class RestoreOptions:
     )
     color_match: ColorMatch = described(ColorMatch.LOW_FREQUENCY, "where the broad colours of a face come from")
     no_face: NoFace = described(NoFace.KEEP, "what to do with an image without a face to restore")
+    eyes: Eyes = described(
+        Eyes.AS_PARSED, "closed restores all eyes as lids, where the parser mistakes closed eyes for open ones"
+    )
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
 

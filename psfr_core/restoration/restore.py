@@ -33,7 +33,7 @@ class RestorationResult:
     image: Tensor  # like the image given
     mask: Tensor  # (1, H, W) float32: how much of each pixel was replaced
     aligned: list[AlignedFace]
-    parse_maps: ParseMap | None  # (N, S, S), None when there is no face
+    parse_maps: ParseMap | None  # (N, S, S), as parsed or given, whatever the options make of eyes; None without a face
     restored: Tensor  # (N, 3, S, S) in [0, 1], with the colours they were pasted in
 
     @property
@@ -85,7 +85,7 @@ def restore_image(
         parse_maps = parse_faces(crops, models.parse_net, options.batch_size, progress=part_of(progress, 0, steps))
     restored = enhance_faces(
         crops,
-        parse_maps,
+        options.eyes.applied_to(parse_maps),
         models.generator,
         batch_size=options.batch_size,
         progress=part_of(progress, len(crops), steps),

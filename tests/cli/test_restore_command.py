@@ -20,7 +20,7 @@ from psfr_core.parsing.labels import parse_regions
 from psfr_core.paste_back.color_match import ColorMatch
 from psfr_core.paste_back.paste import PasteOptions
 from psfr_core.restoration.models import RestorationModels, load_models
-from psfr_core.restoration.options import RestoreOptions
+from psfr_core.restoration.options import Eyes, RestoreOptions
 from psfr_core.restoration.restore import restore_image
 
 
@@ -144,6 +144,7 @@ def test_strength_indices_and_regions_are_heard(tmp_path: Path) -> None:
     [
         ("--strength 0.5", RestoreOptions(strength=0.5)),
         ("--color-match none", RestoreOptions(color_match=ColorMatch.NONE)),
+        ("--eyes closed", RestoreOptions(eyes=Eyes.CLOSED)),
         ("--feather 0.3", RestoreOptions(paste=PasteOptions(feather=0.3))),
         ("--regions hair", RestoreOptions(paste=PasteOptions(regions=parse_regions("hair")))),
         ("--regions ALL --feather 0.3", RestoreOptions(paste=PasteOptions(feather=0.3, regions=None))),

@@ -52,6 +52,14 @@ def test_one_region_becomes_another(run: Run, parse_map: Any) -> None:
     assert torch.equal(colours.movedim(-1, 1), edited.to_color())
 
 
+def test_both_eyes_become_skin(run: Run, parse_map: Any) -> None:
+    parse_map.labels[:, 0] = torch.tensor([4, 5, 6, 2])
+    edited = run("PSFR_EditParseMap", parse_map=parse_map, region="skin", replaces="eyes").args[0]
+    expected = parse_map.labels.clone()
+    expected[:, 0, :2] = 1
+    assert torch.equal(edited.labels, expected)
+
+
 def test_a_mask_of_any_size_is_painted(run: Run, parse_map: Any) -> None:
     mask = torch.zeros(1, 8, 8)
     mask[:, :, 6:] = 1  # the last column of four

@@ -140,6 +140,7 @@ def test_restore_options_are_the_librarys(run: Run, pack: Pack) -> None:
         paste=run("PSFR_PasteOptions", feather=0.2, regions="eyes").args[0],
         tiles=True,
         turned=True,
+        eyes="closed",
     ).args[0]
     selection = {"min_size": 20.0, "order": "left-right", "indices": (0, 2), "max_faces": 3}
     regions = pack("psfr_core.parsing.labels").parse_regions("eyes")
@@ -147,6 +148,7 @@ def test_restore_options_are_the_librarys(run: Run, pack: Pack) -> None:
         pack("psfr_core.restoration.options").RestoreOptions,
         color_match="none",
         no_face="error",
+        eyes="closed",
         selection=options(pack("psfr_core.detection.selection").SelectionOptions, **selection),
         paste=pack("psfr_core.paste_back.paste").PasteOptions(feather=0.2, regions=regions),
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -14,13 +15,14 @@ from psfr_core.detection.selection import FaceSelection, SelectionOptions
 from psfr_core.errors import InputError, NoFaceError, OptionError
 from psfr_core.geometry.box import Box
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
+from psfr_core.parsing.labels import FaceRegion, RegionGroup
 from psfr_core.parsing.parse_map import ParseMap
 from psfr_core.paste_back.color_match import ColorMatch, match_colors
 from psfr_core.paste_back.masks import crop_masks
 from psfr_core.paste_back.paste import PasteOptions, paste_faces
 from psfr_core.restoration.enhance import enhance_faces
 from psfr_core.restoration.models import RestorationModels
-from psfr_core.restoration.options import NoFace, RestoreOptions
+from psfr_core.restoration.options import Eyes, NoFace, RestoreOptions
 from psfr_core.restoration.restore import restore_image
 
 
@@ -138,6 +140,22 @@ def test_colours_come_from_where_the_options_say(models: RestorationModels, two_
         masks = crop_masks(models.crop_size, WHOLE_CROP.paste, result.parse_maps)
         assert torch.equal(result.image, paste_faces(image, result.aligned, result.restored, masks).image)
     assert (matched.image - plain.image).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("eyes", Eyes)
+def test_closed_eyes_are_restored_as_skin(models: RestorationModels, two_faces: list[Face], eyes: Eyes) -> None:
+    image, labels = torch.rand(3, 120, 160), torch.full((2, 64, 64), int(FaceRegion.SKIN), dtype=torch.uint8)
+    labels[:, 20:28, 12:26], labels[:, 20:28, 38:52] = FaceRegion.RIGHT_EYE, FaceRegion.LEFT_EYE
+    parsed, closed = ParseMap(labels), ParseMap(torch.ones_like(labels))
+    restore = partial(restore_image, image, models, faces=two_faces, parse_maps=parsed)
+    result = restore(replace(WHOLE_CROP, eyes=eyes, color_match=ColorMatch.NONE))
+    crops = torch.stack([face.crop for face in result.aligned])
+    guide = closed if eyes is Eyes.CLOSED else parsed
+    assert torch.equal(result.restored, enhance_faces(crops, guide, models.generator))
+    assert result.parse_maps is parsed  # to be edited and restored by again
+    # What is pasted is where the eyes are, also when they are closed.
+    only_eyes = RestoreOptions(eyes=eyes, paste=PasteOptions(regions=RegionGroup.EYES.regions))
+    assert restore(only_eyes).mask.amax() > 0.5
 
 
 def test_mask_and_selection_choose_faces(models: RestorationModels, two_faces: list[Face]) -> None:
