@@ -24,11 +24,8 @@ from ..checks import is_finite
 from ..errors import ImageFileError, InputError
 from ..files import write_whole
 from .channels import check_channels
+from .formats import FORMAT_LIST, LOSSLESS_SUFFIXES, READABLE_SUFFIXES, WRITABLE_SUFFIXES, is_readable
 from .png16 import decode_png16, encode_png16, is_png16
-
-READABLE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
-LOSSLESS_SUFFIXES = (".png", ".webp")
-WRITABLE_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jpg", ".jpeg")
 
 # What Pillow raises for files that are damaged, or so large that they cannot be meant.
 DAMAGED_IMAGE = (
@@ -43,11 +40,12 @@ DAMAGED_IMAGE = (
     Image.DecompressionBombError,
 )
 
-_SUFFIX_LIST = ", ".join(sorted(READABLE_SUFFIXES))
 _ORIENTATION_TAG = 0x0112
 _BITS_PER_SAMPLE_TAG = 258
 _LONGEST_JPEG_EXIF = 65533
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+
+__all__ = ["LOSSLESS_SUFFIXES", "READABLE_SUFFIXES", "WRITABLE_SUFFIXES", "find_images", "read_image", "write_image"]
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +92,7 @@ def read_image(path: str | Path) -> ImageFile:
         raise ImageFileError(f"{path} is too large to be read safely: {error}.") from error
     except Image.UnidentifiedImageError as error:
         raise ImageFileError(
-            f"{path} is in no format that can be read here ({_SUFFIX_LIST}), or its beginning is damaged; "
+            f"{path} is in no format that can be read here ({FORMAT_LIST}), or its beginning is damaged; "
             "export it as PNG or JPEG."
         ) from error
     except DAMAGED_IMAGE as error:
@@ -124,7 +122,7 @@ def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     """The image files that files, folders and patterns like ``*.png`` name, each once.
 
-    Folders and patterns are sorted by name and give only files with a suffix in READABLE_SUFFIXES; subfolders of a
+    Folders and patterns are sorted by name and give only files whose suffix is readable (see ``formats``); subfolders of a
     folder are left out. A file named by itself is taken whatever its suffix.
     Raises ImageFileError for an input that names nothing.
     """
@@ -132,7 +130,7 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     for entry in inputs:
         paths = list(_matches(Path(entry)))
         if not paths:
-            raise ImageFileError(f"{entry} holds no image ({_SUFFIX_LIST}).")
+            raise ImageFileError(f"{entry} holds no image ({FORMAT_LIST}).")
         for path in paths:
             found.setdefault(path.resolve(), path)
     return list(found.values())
@@ -151,7 +149,7 @@ def _matches(entry: Path) -> Iterator[Path]:
 
 
 def _looks_like_image(path: Path) -> bool:
-    return path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return is_readable(path) and not path.name.startswith(".") and path.is_file()
 
 
 def _file_content(path: Path) -> bytes:

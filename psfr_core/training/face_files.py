@@ -15,7 +15,8 @@ from torch import Tensor
 from ..errors import PsfrError, TrainingError
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
-from ..imaging.io import DAMAGED_IMAGE, READABLE_SUFFIXES, read_image
+from ..imaging.formats import FORMAT_LIST, is_readable
+from ..imaging.io import DAMAGED_IMAGE, read_image
 from ..imaging.resize import resize
 from ..parsing.labels import FaceRegion
 from ..parsing.parse_map import ParseMap
@@ -88,10 +89,9 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
 
 def list_images(folder: Path) -> list[Path]:
     """The image files in ``folder`` and below it, in the order of their paths; TrainingError when there is none."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READABLE_SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if is_readable(path))
     if not paths:
-        suffixes = ", ".join(sorted(READABLE_SUFFIXES))
-        raise TrainingError(f"There is no image ({suffixes}) in the folder {folder}.")
+        raise TrainingError(f"There is no image ({FORMAT_LIST}) in the folder {folder}.")
     return paths
 
 
