@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from .errors import OptionError
+from .described import check_value
+
+MAX_BATCH_SIZE = 4096
 
 _LARGEST = 8  # more no longer hides anything
 _UNKNOWN = 4
@@ -24,6 +26,5 @@ def usual_batch_size(device: torch.device) -> int:
 
 
 def check_batch_size(batch_size: int | None) -> None:
-    """OptionError unless it is None, for the usual one, or at least 1."""
-    if batch_size is not None and batch_size < 1:
-        raise OptionError(f"batch_size must be at least 1, got {batch_size}.")
+    """Raise OptionError unless it is None, for the usual one, or from 1 to ``MAX_BATCH_SIZE``."""
+    check_value("batch_size", batch_size, int | None, low=1, high=MAX_BATCH_SIZE)

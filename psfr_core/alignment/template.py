@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import OptionError
+from ..described import check_value
+
+MAX_CROP_SIZE = 8192  # pixels: far above any network's, and 0.8 GB as a crop
 
 _SIDE = 512
 # Left eye, right eye, nose tip, left and right mouth corner in a crop of 512 px, pixel centres at whole numbers.
@@ -22,7 +24,11 @@ FFHQ_TEMPLATE: tuple[tuple[float, float], ...] = tuple(((x + 0.5) / _SIDE, (y + 
 
 
 def template_for(crop_size: int) -> Tensor:
-    """The template (5, 2), float64, in pixels of a crop of ``crop_size``, the top-left pixel's centre at (0, 0)."""
-    if crop_size < 1:
-        raise OptionError(f"crop_size must be at least 1 pixel, got {crop_size}.")
+    """Return the template (5, 2), float64, in pixels of a crop of ``crop_size``, the top-left pixel's center at (0, 0)."""
+    check_crop_size(crop_size)
     return torch.tensor(FFHQ_TEMPLATE, dtype=torch.float64, device="cpu") * crop_size - 0.5
+
+
+def check_crop_size(crop_size: int) -> None:
+    """Raise OptionError unless ``crop_size`` is a whole number of pixels from 1 to ``MAX_CROP_SIZE``."""
+    check_value("crop_size", crop_size, int, low=1, high=MAX_CROP_SIZE)

@@ -10,7 +10,7 @@ from enum import Enum
 from torch import Tensor
 
 from ..checks import check_shape
-from ..described import described
+from ..described import check_options, described
 from ..errors import InputError, OptionError
 from ..geometry.box import Size
 from .face import Face
@@ -43,24 +43,17 @@ class FaceSelection(str, Enum):
 class SelectionOptions:
     """Which faces to keep. The steps are applied in the order of the fields, each to what the one before has left."""
 
-    min_score: float = described(0.0, "least score, 0 to 1")
-    min_size: float = described(0.0, "least shorter side of the box in pixels")
+    min_score: float = described(0.0, "least score, 0 to 1", low=0, high=1)
+    min_size: float = described(0.0, "least shorter side of the box in pixels", low=0)
     order: FaceOrder = described(FaceOrder.AREA, "how faces are sorted; area: largest first")
     indices: tuple[int, ...] | None = described(
-        None, "places in that order, from 0; those beyond the last face select none"
+        None, "places in that order, from 0; those beyond the last face select none", low=0, high=HIGHEST_INDEX
     )
     selection: FaceSelection = described(FaceSelection.ALL, "all faces, or the one that is largest or most central")
-    max_faces: int | None = described(None, "at most so many, the first in the order")
+    max_faces: int | None = described(None, "at most so many, the first in the order", low=1, high=HIGHEST_INDEX)
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.min_score <= 1.0:
-            raise OptionError(f"min_score must be between 0 and 1, got {self.min_score}.")
-        if not (self.min_size >= 0.0 and math.isfinite(self.min_size)):
-            raise OptionError(f"min_size must be a number of pixels, 0 or more, got {self.min_size}.")
-        if self.indices is not None and any(index < 0 for index in self.indices):
-            raise OptionError(f"indices must be 0 or more, got {self.indices}. The first face is 0.")
-        if self.max_faces is not None and self.max_faces < 1:
-            raise OptionError(f"max_faces must be at least 1, or None for no limit, got {self.max_faces}.")
+        check_options(self)
 
 
 def select_faces(

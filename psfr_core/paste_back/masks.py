@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..errors import OptionError
+from ..alignment.template import check_crop_size
 from ..imaging.filters import gaussian_blur
 from ..imaging.resize import resize
 from ..parsing.parse_map import ParseMap
@@ -20,8 +20,7 @@ def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None
     A soft rectangle that rises from 0 at the crop's outer pixels to 1 over ``options.feather``, times the blurred mask
     of ``options.regions``. Without a parse map or regions the rectangle alone: (1, 1, S, S), or one for each parse map.
     """
-    if crop_size < 1:
-        raise OptionError(f"crop_size must be at least 1 pixel, got {crop_size}.")
+    check_crop_size(crop_size)
     rectangle = _soft_rectangle(crop_size, options.feather)
     if parse_map is None:
         return rectangle

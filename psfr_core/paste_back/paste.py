@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..alignment.align import AlignedFace
 from ..checks import check_float, check_shape, is_finite
-from ..described import described
+from ..described import check_options, described
 from ..errors import InputError, OptionError
 from ..geometry.box import PixelBox, Size
 from ..geometry.similarity import compose_affines, invert_affine, resize_affine, shift_affine
@@ -39,12 +39,13 @@ class PasteOptions:
     the face to paste; None pastes the whole crop but for its soft border.
     """
 
-    feather: float = described(0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5")
+    feather: float = described(
+        0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5", low=0, high=0.5
+    )
     regions: frozenset[FaceRegion] | None = PASTED_REGIONS
 
     def __post_init__(self) -> None:
-        if not 0 <= self.feather <= 0.5:
-            raise OptionError(f"feather is a fraction of the crop's side and must lie in [0, 0.5], got {self.feather}.")
+        check_options(self)
         if self.regions is not None and not self.regions:
             raise OptionError("regions is empty, so nothing would be pasted. Name regions, or give None for the crop.")
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ..batch_size import check_batch_size
-from ..described import described
+from ..batch_size import MAX_BATCH_SIZE
+from ..described import check_options, described
 from ..detection.selection import SelectionOptions
-from ..errors import OptionError
 from ..parsing.labels import FaceRegion, RegionGroup
 from ..parsing.parse_map import ParseMap
 from ..paste_back.color_match import ColorMatch
@@ -39,10 +38,12 @@ class Eyes(str, Enum):
 class RestoreOptions:
     """How faces are restored and put back."""
 
-    strength: float = described(1.0, "0 leaves the image as it is, 1 replaces the faces")
+    strength: float = described(1.0, "0 leaves the image as it is, 1 replaces the faces", low=0, high=1)
     batch_size: int | None = described(
         None,
         "faces that go through the networks together; none: 1 on a CPU, where more are no faster, on a GPU what fits",
+        low=1,
+        high=MAX_BATCH_SIZE,
     )
     color_match: ColorMatch = described(ColorMatch.LOW_FREQUENCY, "where the broad colours of a face come from")
     no_face: NoFace = described(NoFace.KEEP, "what to do with an image without a face to restore")
@@ -53,6 +54,4 @@ class RestoreOptions:
     paste: PasteOptions = field(default_factory=PasteOptions)
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.strength <= 1.0:
-            raise OptionError(f"strength must be between 0 and 1, got {self.strength}.")
-        check_batch_size(self.batch_size)
+        check_options(self)

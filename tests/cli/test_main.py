@@ -28,7 +28,7 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
     ("arguments", "code", "words"),
     [
         (["restore", "nothing.png", "-o", "out"], 1, "psfr restore: nothing.png does not exist"),
-        (["restore", "a.png", "-o", "out", "--strength", "2"], 2, "strength must be between 0 and 1, got 2.0"),
+        (["restore", "a.png", "-o", "out", "--strength", "2"], 2, "strength must be a number from 0 to 1, got 2.0"),
         (["restore", "a.png", "-o", "out", "--regions", "skin,ear"], 2, "'ear' is no region of a face. Known are"),
         (["restore", "a.png", "-o", "out", "--indices", "2-1"], 2, "the range '2-1' runs backwards"),
     ],

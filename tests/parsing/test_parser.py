@@ -92,7 +92,7 @@ def test_says_what_is_wrong_with_crops(crops, words):
 
 
 def test_needs_a_batch_size():
-    with pytest.raises(OptionError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(OptionError, match="batch_size must be a whole number from 1 to 4096 or None, got 0"):
         parse_faces(half_red(1, 32), FakeNet(32), batch_size=0)
 
 

@@ -92,12 +92,12 @@ def test_parse_maps_of_another_size_are_resized() -> None:
 
 @pytest.mark.parametrize("feather", [-0.01, 0.51, float("nan")])
 def test_feathers_out_of_range_are_refused(feather: float) -> None:
-    with pytest.raises(OptionError, match=r"feather .* must lie in \[0, 0.5\]"):
+    with pytest.raises(OptionError, match="feather must be a number from 0 to 0.5, got"):
         PasteOptions(feather=feather)
 
 
 def test_pasting_nothing_is_refused() -> None:
     with pytest.raises(OptionError, match="regions is empty"):
         PasteOptions(regions=frozenset())
-    with pytest.raises(OptionError, match="crop_size must be at least 1 pixel, got 0"):
+    with pytest.raises(OptionError, match="crop_size must be a whole number from 1 to 8192, got 0"):
         crop_masks(0, PasteOptions(), None)

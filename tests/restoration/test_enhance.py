@@ -106,5 +106,5 @@ def test_a_generator_that_fails_is_an_error_and_not_a_picture(generator: PsfrGen
 
 
 def test_bad_options_are_refused(generator: PsfrGenerator) -> None:
-    with pytest.raises(OptionError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(OptionError, match="batch_size must be a whole number from 1 to 4096 or None, got 0"):
         enhance_faces(torch.rand(1, 3, 64, 64), random_map(1, 64), generator, batch_size=0)

@@ -213,7 +213,7 @@ def test_maps_without_faces_are_refused(models: RestorationModels) -> None:
 
 
 def test_options_have_limits() -> None:
-    with pytest.raises(OptionError, match="strength must be between 0 and 1, got -0.1"):
+    with pytest.raises(OptionError, match="strength must be a number from 0 to 1, got -0.1"):
         RestoreOptions(strength=-0.1)
 
 
