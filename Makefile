@@ -112,7 +112,7 @@ VAL ?= val
 train-paper: $(VENV)/installed-train
 	$(LAUNCH) train parser --out $(RUNS)/paper_parser --faces $(CELEBAMASK)/CelebA-HQ-img --labels $(CELEBAMASK)/CelebAMask-HQ-mask-anno \
 		--val-faces $(VAL)/faces --val-labels $(VAL)/labels --channels 64 128 256 256 256 --residual-blocks 10 \
-		--dice 0 --reconstruction 1 --steps 90000 --batch-size 8 --learning-rate 2e-4 --betas 0.9 0.999
+		--dice 0 --reconstruction 1 --closed-eyes 0 --steps 90000 --batch-size 8 --learning-rate 2e-4 --betas 0.9 0.999
 	$(LAUNCH) train generator --out $(RUNS)/paper_generator --faces $(FFHQ) --labels $(FFHQ_LABELS) \
 		--val-faces $(VAL)/faces --val-labels $(VAL)/labels --channels 1024 512 256 128 64 32 --modulation-channels 64 --spectral-norm \
 		--discriminator-channels 64 128 256 512 1024 --discriminator-scales 3 --parser $(RUNS)/paper_parser/parser.safetensors \

@@ -77,6 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument("--degradation", default="paper", metavar="NAME", help=DEGRADATION_HELP)
     parser_.add_argument("--channels", type=int, nargs="+", default=[16, 32, 64, 128])
     parser_.add_argument("--residual-blocks", type=int, default=6)
+    parser_.add_argument(
+        "--closed-eyes",
+        type=float,
+        default=0.25,
+        help="share of samples whose eyes are drawn closed or narrow, 0 to 1, so that lids become skin; default: 0.25",
+    )
     add_options(parser_, ParserLossConfig)
     generator.add_argument("--channels", type=int, nargs="+", default=[192, 128, 96, 64, 32])
     generator.add_argument("--modulation-channels", type=int, default=32)
@@ -228,7 +234,7 @@ def _samples(args: argparse.Namespace, size: int) -> tuple[FaceSamples, FaceSamp
     validation = open_face_set([args.val_faces], [args.val_labels], size)
     count = _validation_count(args, len(validation))
     return (
-        FaceSamples(faces, degradation, seed=args.seed),
+        FaceSamples(faces, degradation, seed=args.seed, closed_eyes=getattr(args, "closed_eyes", 0.0)),
         degraded_once(validation, degradation, seed=VALIDATION_SEED, count=count),
     )
 

@@ -15,7 +15,9 @@ from torch.utils.data import Dataset
 
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import degrade
+from ..errors import OptionError
 from ..parsing.parse_map import ParseMap
+from .closed_eyes import close_eyes
 from .face_files import FaceFile, find_face_files
 
 MOST_BYTES_IN_MEMORY = 4 * 2**30
@@ -98,18 +100,28 @@ def _load(files: Sequence[FaceFile], size: int) -> FaceSet:
 
 
 class FaceSamples(Dataset[FaceSample]):
-    """An endless, repeatable series of jittered samples: item ``i`` is the same in every run with the same seed."""
+    """An endless, repeatable series of jittered samples: item ``i`` is the same in every run with the same seed.
 
-    def __init__(self, faces: Faces, degradation: DegradationConfig, *, seed: int) -> None:
+    ``closed_eyes`` is the share of samples, 0 to 1, whose eyes are drawn closed or narrow; OptionError for any other value.
+    """
+
+    def __init__(self, faces: Faces, degradation: DegradationConfig, *, seed: int, closed_eyes: float = 0.0) -> None:
+        if not 0.0 <= closed_eyes <= 1.0:
+            raise OptionError(f"closed_eyes must be between 0 and 1, got {closed_eyes}.")
         self._faces = faces
         self._degradation = degradation
         self._seed = seed
+        self._closed_eyes = closed_eyes
 
     def __getitem__(self, index: int) -> FaceSample:
         generator = _generator(self._seed, index)
         image, labels = self._faces.face(int(torch.randint(len(self._faces), (), generator=generator)))
         with torch.autocast("cpu", enabled=False):  # a training step in half precision must not round the samples
-            hq, labels = _jitter(image.float() / 255, labels, generator)
+            hq = image.float() / 255
+            # Without closed eyes nothing is drawn here, so that earlier runs can be repeated.
+            if self._closed_eyes and float(torch.rand((), generator=generator)) < self._closed_eyes:
+                hq, labels = close_eyes(hq, labels, generator)
+            hq, labels = _jitter(hq, labels, generator)
             return _degraded(hq, labels, self._degradation, generator)
 
 

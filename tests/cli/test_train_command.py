@@ -36,8 +36,11 @@ def arguments(network: str, out: Path) -> list[str]:
 
 
 def test_trains_a_parser_that_loads(tmp_path: Path) -> None:
-    assert main([*arguments("parser", tmp_path), "--channels", "4", "4", "--residual-blocks", "1"]) == 0
+    network = ["--channels", "4", "4", "--residual-blocks", "1"]
+    assert main([*arguments("parser", tmp_path), *network, "--closed-eyes", "0.5"]) == 0
     assert load_parse_net(tmp_path / "parser.safetensors").config.size == 64
+    assert json.loads((tmp_path / "config.json").read_text())["settings"]["closed_eyes"] == 0.5
+    assert main([*arguments("parser", tmp_path / "beyond"), *network, "--closed-eyes", "1.5"]) == 2
 
 
 def test_trains_and_grows_a_generator(tmp_path: Path) -> None:
