@@ -13,7 +13,9 @@ import psfr_core
 from psfr_core.degradation.operations import Interpolation
 from psfr_core.degradation.pipeline import Blur, BlurKind, Degradation, apply_degradation
 from psfr_core.files import sha256_of
+from psfr_core.geometry.box import Size
 from psfr_core.imaging.io import read_image
+from psfr_core.imaging.resize import resize
 from psfr_core.metrics.parsing_iou import ConfusionMatrix, mean_iou
 from psfr_core.metrics.psnr import psnr
 from psfr_core.restoration.models import ModelPreset
@@ -73,6 +75,24 @@ def test_degraded_faces_come_closer_to_the_truth(models: psfr_core.RestorationMo
         assert torch.equal(result.image[outside], degraded[outside])
     assert min(gains) > 0
     assert sum(gains) / len(gains) > 0.2
+
+
+@pytest.mark.parametrize("height", [740, 1060])
+def test_a_face_that_fills_the_image_is_found_at_any_size(models: psfr_core.RestorationModels, height: int) -> None:
+    face = read_image(EXAMPLES / "portrait_clean.jpg").pixels[None, :, 147:424, 153:357]
+    image = resize(face, Size(round(height * 204 / 277), height)).clamp(0, 1)
+    (faces,) = models.detector.detect(image)
+    assert len(faces) == 1
+    assert faces[0].score > 0.7
+
+
+def test_an_active_autocast_changes_no_detection(models: psfr_core.RestorationModels) -> None:
+    image = read_image(DATA / "faces" / f"{NAMES[0]}.jpg").pixels[None]
+    ((expected,),) = models.detector.detect(image)
+    with torch.autocast("cpu", torch.bfloat16):
+        ((face,),) = models.detector.detect(image)
+    assert torch.equal(face.landmarks, expected.landmarks)
+    assert (face.box, face.score) == (expected.box, expected.score)
 
 
 def test_the_larger_generator_keeps_the_detail_of_larger_faces() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..checks import check_float, check_shape
 from ..errors import InputError
 from ..geometry.box import Size
+from ..networks.inference.autocast import without_autocast
 from ..progress import Progress
 from .candidates import Candidates
 from .face import Face
@@ -47,6 +48,7 @@ def search_faces(
         raise InputError("images must be finite numbers, got NaN or infinity. The step before this one has failed.")
     is_in_range = low >= 0 and high <= 1
     batches = images.split(options.batch_size)
+    device = _like(network, images).device
     done, total = 0, len(batches) * len(_quarter_turns(options)) * len(views_of(Size.of(images), options, reach))
 
     def propose_and_tell(pictures: Tensor) -> list[Candidates]:
@@ -57,15 +59,21 @@ def search_faces(
             progress(done, total)
         return candidates
 
-    return [
-        faces
-        for batch in batches
-        for faces in _search_batch(_prepared(batch, network, is_in_range), propose_and_tell, options, reach)
-    ]
+    with without_autocast(device):
+        return [
+            faces
+            for batch in batches
+            for faces in _search_batch(_prepared(batch, network, is_in_range), propose_and_tell, options, reach)
+        ]
+
+
+def _like(network: nn.Module, images: Tensor) -> Tensor:
+    """Return a tensor with the device and precision that ``network`` computes in."""
+    return next(network.parameters(), torch.empty(0, device=images.device))
 
 
 def _prepared(images: Tensor, network: nn.Module, is_in_range: bool) -> Tensor:
-    like = next(network.parameters(), torch.empty(0, device=images.device))
+    like = _like(network, images)
     exact = images.to(like.device, torch.float32)
     return (exact if is_in_range else exact.clamp(0, 1)).to(like.dtype)
 

@@ -56,7 +56,11 @@ class View:
 
 
 def pictures_of(images: Tensor, views: Sequence[View]) -> Iterator[Tensor]:
-    """What each of ``views`` shows of ``images`` (B, C, H, W), continued right and below up to a multiple of 32 pixels."""
+    """Yield what each of ``views`` shows of ``images`` (B, C, H, W), padded right and below to multiples of 32 pixels.
+
+    The padding has the mean color of the view. Repeated border pixels would make stripes that fill much of a small view, in
+    which the network overlooks faces that reach the border.
+    """
     whole = images
     for view in views:
         if view.part.size == Size.of(images):
@@ -64,8 +68,16 @@ def pictures_of(images: Tensor, views: Sequence[View]) -> Iterator[Tensor]:
             whole = picture = _shrunk(whole, view.size)
         else:
             picture = _shrunk(view.part.cut(images), view.size)
-        padding = (0, -view.size.width % SIZE_MULTIPLE, 0, -view.size.height % SIZE_MULTIPLE)
-        yield F.pad(picture, padding, mode="replicate") if any(padding) else picture
+        yield _padded(picture)
+
+
+def _padded(picture: Tensor) -> Tensor:
+    height, width = (ceil(side / SIZE_MULTIPLE) * SIZE_MULTIPLE for side in picture.shape[-2:])
+    if (height, width) == picture.shape[-2:]:
+        return picture
+    padded = picture.mean(dim=(-2, -1), keepdim=True).repeat(1, 1, height, width)
+    padded[..., : picture.shape[-2], : picture.shape[-1]] = picture
+    return padded
 
 
 def _shrunk(images: Tensor, size: Size) -> Tensor:

@@ -29,6 +29,7 @@ def squares(images: Tensor, smallest: float = 4.0) -> list[Candidates]:
 
 
 def _square(channel: Tensor, index: int, smallest: float) -> Candidates:
+    channel = channel.where(channel != channel[-1, -1], 0)  # the last pixel may be padding, which has a color
     side = channel.sum().clamp(min=0).sqrt()
     x, y = torch.arange(channel.shape[1]), torch.arange(channel.shape[0])
     center = torch.stack([(channel.sum(0) * x).sum(), (channel.sum(1) * y).sum()]) / channel.sum()
