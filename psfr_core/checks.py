@@ -1,9 +1,26 @@
-"""Checks of tensors, with messages in words."""
+"""Checks of tensors and networks, with messages in words."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import InputError, PsfrError
+
+COMPUTED_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # PyTorch only stores smaller ones
+
+
+def check_type(value: object, kind: type, name: str) -> None:
+    """Raise InputError unless ``value`` is a ``kind``."""
+    if not isinstance(value, kind):
+        raise InputError(f"{name} must be a {kind.__name__}, got {_article(type(value).__name__)}.")
+
+
+def check_tensor(value: object, name: str) -> None:
+    """Raise InputError unless ``value`` is a dense tensor."""
+    if not isinstance(value, Tensor):
+        found = _article(type(value).__name__)
+        raise InputError(f"{name} must be a torch.Tensor, got {found}. Convert it: torch.from_numpy for NumPy arrays.")
+    if value.layout is not torch.strided or value.is_quantized:
+        raise InputError(f"{name} must be a dense tensor, got a sparse or quantized one. Convert it to a dense one.")
 
 
 def check_shape(tensor: Tensor, pattern: str, name: str) -> None:
@@ -12,6 +29,7 @@ def check_shape(tensor: Tensor, pattern: str, name: str) -> None:
     ``pattern`` names one axis a word: a number must match, a letter stands for any size of at least 1, and the same letter for
     the same size: ``check_shape(crops, "B 3 S S", "crops")``.
     """
+    check_tensor(tensor, name)
     axes = pattern.split()
     shape = tuple(tensor.shape)
     sizes = {axis: int(axis) if axis.isdigit() else size for axis, size in zip(axes, shape, strict=False)}
@@ -23,18 +41,20 @@ def check_shape(tensor: Tensor, pattern: str, name: str) -> None:
 
 
 def check_float(tensor: Tensor, name: str) -> None:
-    """Raise InputError unless ``tensor`` holds floating point numbers."""
-    if not tensor.is_floating_point():
+    """Raise InputError unless ``tensor`` holds floating point numbers of 16 bits or more."""
+    check_tensor(tensor, name)
+    if tensor.dtype not in COMPUTED_TYPES:
         raise InputError(
-            f"{name} must hold floating point numbers in [0, 1], got {tensor.dtype}. Divide 8-bit values by 255 first."
+            f"{name} must hold floating point numbers in [0, 1] of at least 16 bits, got {tensor.dtype}. "
+            "Convert them with float(). Divide 8-bit values by 255."
         )
 
 
 def check_pair(images: Tensor, references: Tensor) -> None:
     """Raise InputError unless both are float batches (B, 3, H, W) of one shape."""
-    check_shape(images, "B 3 H W", "images")
-    check_float(images, "images")
-    check_float(references, "references")
+    for tensor, name in ((images, "images"), (references, "references")):
+        check_shape(tensor, "B 3 H W", name)
+        check_float(tensor, name)
     if images.shape != references.shape:
         raise InputError(
             f"images and references must have the same shape, got {tuple(images.shape)} and {tuple(references.shape)}."
@@ -59,3 +79,30 @@ def check_output(output: Tensor, network: str, dtype: torch.dtype) -> None:
     exact = dtype in (torch.float32, torch.bfloat16)  # whose range no weights that make sense leave
     advice = "Its weights are damaged: load other ones" if exact else "Load it in float32 or bfloat16"
     raise PsfrError(f"The {network} gave NaN or infinite values in {dtype}. {advice}.")
+
+
+def check_evaluating(network: nn.Module, name: str) -> None:
+    """Raise InputError unless all of ``network`` is in evaluation mode.
+
+    Inference does not switch the mode itself: another thread may be using the network.
+    """
+    if any(module.training for module in network.modules()):
+        raise InputError(f"The {name} is in training mode. Call its eval() first.")
+
+
+def check_network_input(inputs: Tensor, network: nn.Module, name: str) -> None:
+    """Raise InputError unless ``inputs`` are of the type and on the device of the network's weights.
+
+    Within autocast any type fits, because PyTorch converts it.
+    """
+    weight, device = next(network.parameters()), inputs.device.type
+    is_converted = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    if inputs.device != weight.device or (inputs.dtype != weight.dtype and not is_converted):
+        raise InputError(
+            f"{name} must be {weight.dtype} on {weight.device} as the weights of the network are, "
+            f"got {inputs.dtype} on {inputs.device}. Move it with to()."
+        )
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -8,7 +8,7 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
-from ..checks import check_float, check_shape
+from ..checks import check_evaluating, check_float, check_shape
 from ..errors import InputError
 from ..geometry.box import Size
 from ..networks.inference.autocast import without_autocast
@@ -39,8 +39,7 @@ def search_faces(
     called after each call of it, with how many are done and to do.
     Raises InputError for another shape, whole numbers, values that are not finite, or a network in training mode.
     """
-    if network.training:
-        raise InputError("The detector's network is in training mode. Call its eval() first.")
+    check_evaluating(network, "detector")
     check_shape(images, "B 3 H W", "images")
     check_float(images, "images")
     low, high = (float(extreme) for extreme in images.aminmax()) if images.numel() else (0.0, 0.0)  # NaN is both

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..checks import check_float, check_shape
 from ..errors import CheckpointError
+from ..networks.inference.autocast import without_autocast
 from ..optional_package import import_optional
 
 _WEIGHTS = "https://github.com/toshas/torch-fidelity/releases (weights-inception-2015-12-05-6726825d.pth)"
@@ -27,7 +28,8 @@ class InceptionFeatures:
         """The features (B, 2048) of images (B, 3, H, W), RGB in [0, 1]."""
         check_shape(images, "B 3 H W", "images")
         check_float(images, "images")
-        features = self._inception((images.clamp(0, 1) * 255).round().byte())
+        with without_autocast(images.device):
+            features = self._inception((images.clamp(0, 1) * 255).round().byte())
         return features.reshape(len(images), -1)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..checks import check_shape
 from ..errors import InputError
+from ..networks.inference.autocast import without_autocast
 from .image_features import ImageFeatures
 
 
@@ -36,7 +37,8 @@ class ImageNetFeatures:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        return self._features(images)[self._features.taps[-1]].mean(dim=(2, 3))
+        with without_autocast(images.device):
+            return self._features(images)[self._features.taps[-1]].mean(dim=(2, 3))
 
 
 class FeatureStatistics:

@@ -13,6 +13,7 @@ from ..checks import check_float, check_shape
 from ..errors import CheckpointError, MissingPackageError
 from ..geometry.box import Size
 from ..geometry.warp import warp_affine
+from ..networks.inference.autocast import without_autocast
 from ..optional_package import import_optional
 from ..weights.state_dict import read_tensors
 
@@ -96,7 +97,8 @@ class ArcFaceIdentity:
     @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
         """The embeddings (B, 512) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]."""
-        return self._network(_ARCFACE_CHIP.cut(images) * 2 - 1)
+        with without_autocast(images.device):
+            return self._network(_ARCFACE_CHIP.cut(images) * 2 - 1)
 
     def distance(self, embeddings: Tensor, others: Tensor) -> Tensor:
         """The cosine distances (B,)."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..checks import check_float, check_shape
+from ..checks import check_network_input, check_shape
 from ..errors import CheckpointError, DownloadError, InputError, OptionError
 from ..weights.state_dict import read_tensors
 
@@ -69,7 +69,7 @@ class ImageFeatures(nn.Module):
         ``images`` (B, 3, H, W) are RGB in [0, 1].
         """
         check_shape(images, "B 3 H W", "images")
-        check_float(images, "images")
+        check_network_input(images, self, "images")
         smallest = _SMALLEST_SIDE[self.backbone]
         if min(images.shape[-2:]) < smallest:
             found = f"{images.shape[-1]} x {images.shape[-2]}"

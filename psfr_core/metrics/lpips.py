@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..checks import check_pair
 from ..errors import CheckpointError
+from ..networks.inference.autocast import without_autocast
 from ..weights.state_dict import read_tensors
 from .image_features import (
     Backbone,
@@ -41,7 +42,8 @@ class Lpips(nn.Module):
     def forward(self, images: Tensor, references: Tensor) -> Tensor:
         """The distances (B,) of image pairs (B, 3, H, W), RGB in [0, 1]; differentiable in both."""
         check_pair(images, references)
-        return self.compare(self.features(images), self.features(references))
+        with without_autocast(images.device):
+            return self.compare(self.features(images), self.features(references))
 
     def compare(self, of_images: Mapping[str, Tensor], of_references: Mapping[str, Tensor]) -> Tensor:
         """The distances (B,), where ``features`` has been asked already."""

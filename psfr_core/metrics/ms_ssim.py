@@ -9,6 +9,7 @@ from torch import Tensor
 from ..checks import check_pair
 from ..errors import InputError
 from ..geometry.box import Size
+from ..networks.inference.autocast import without_autocast
 from ..optional_package import import_optional
 
 LEAST_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels must still fit
@@ -29,6 +30,7 @@ def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
     if min(Size.of(images)) < LEAST_SIDE:
         found = f"{images.shape[-1]} x {images.shape[-2]}"
         raise InputError(f"MS-SSIM needs images of at least {LEAST_SIDE} x {LEAST_SIDE} pixels, got {found}.")
-    return import_ms_ssim().multiscale_structural_similarity_index_measure(
-        images, references, data_range=1.0, reduction="none"
-    )
+    with without_autocast(images.device):
+        return import_ms_ssim().multiscale_structural_similarity_index_measure(
+            images, references, data_range=1.0, reduction="none"
+        )

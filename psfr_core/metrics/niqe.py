@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_float, check_shape
+from ..networks.inference.autocast import without_autocast
 from ..optional_package import import_optional
 
 
@@ -22,7 +23,8 @@ class Niqe:
         """The scores (B,) of images (B, 3, H, W), RGB in [0, 1]."""
         check_shape(images, "B 3 H W", "images")
         check_float(images, "images")
-        return self._metric(images).reshape(len(images))
+        with without_autocast(images.device):
+            return self._metric(images).reshape(len(images))
 
 
 def load_niqe(device: torch.device) -> Niqe:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checks import check_shape
+from ..checks import check_network_input, check_shape
 from ..errors import InputError, OptionError
 
 STRIDE = 4  # image pixels per cell
@@ -69,6 +69,7 @@ class CompactFaceNet(nn.Module):
     def predict(self, images: Tensor) -> Tensor:
         """Raw values (B, 15, H/4, W/4): score logit, log box distances, landmark offsets in units of the face's size."""
         check_shape(images, "B 3 H W", "images")
+        check_network_input(images, self, "images")
         if images.shape[2] % SIZE_MULTIPLE or images.shape[3] % SIZE_MULTIPLE:
             raise InputError(
                 f"The face detector takes sides that are multiples of {SIZE_MULTIPLE} pixels, "

@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checks import check_shape
+from ..checks import check_network_input, check_shape
 from ..errors import InputError, OptionError
 from .psfr_generator import PARSE_CLASSES
 from .spade import LEAKY_SLOPE
@@ -81,6 +81,7 @@ class ParseNet(nn.Module):
 
     def _features(self, lq: Tensor) -> Tensor:
         check_shape(lq, "B 3 H W", "lq")
+        check_network_input(lq, self, "lq")
         multiple = self.config.size // COARSEST_SIZE
         if lq.shape[2] % multiple or lq.shape[3] % multiple:
             raise InputError(

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checks import check_shape
+from ..checks import check_network_input, check_shape
 from ..errors import InputError, OptionError
 from .spade import ReferenceLayer, SpadeResBlock
 
@@ -88,6 +88,7 @@ class PsfrGenerator(nn.Module):
         other inputs of the form (16 * 2^k) are resized to each scale all the same.
         """
         _check_inputs(lq, parse_one_hot)
+        check_network_input(lq, self, "lq")
         reference = _in_layout_of(self.const_input, torch.cat([lq, parse_one_hot.to(lq.dtype)], dim=1))
         features = self.const_input.expand(len(lq), -1, -1, -1)
         for stage in (self.head, *self.body):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..batch_size import check_batch_size, usual_batch_size
-from ..checks import check_finite, check_float, check_output, check_shape
+from ..checks import check_evaluating, check_finite, check_float, check_output, check_shape, check_type
 from ..imaging.resize import interpolate
 from ..networks.inference.autocast import without_autocast
 from ..networks.parse_net import ParseNet
@@ -25,16 +22,19 @@ def parse_faces(
     The network sees the crops at its own size and in its own precision, ``batch_size`` at a time (None: what suits its device);
     where the sizes differ its scores are resized, so that the regions' edges stay smooth. ``progress`` is called with the
     number of faces done after each batch, and may raise to stop. Raises InputError for crops of another shape or with values
-    that are not finite, PsfrError when the network gives no finite numbers. Source: section 3.2 of the paper.
+    that are not finite and for a network in training mode, PsfrError when the network gives no finite numbers.
+    Source: section 3.2 of the paper.
     """
     check_shape(crops, "B 3 S S", "crops")
     check_float(crops, "crops")
     check_finite(crops, "crops")
     check_batch_size(batch_size)
+    check_type(parse_net, ParseNet, "parse_net")
+    check_evaluating(parse_net, "parser")
     weight = next(parse_net.parameters())
     batch_size = batch_size or usual_batch_size(weight.device)
     labels: list[Tensor] = []
-    with torch.no_grad(), without_autocast(weight.device), _evaluating(parse_net):
+    with torch.no_grad(), without_autocast(weight.device):
         for start in range(0, len(crops), batch_size):
             parse_logits = region_scores(crops[start : start + batch_size], parse_net)
             check_output(parse_logits, "parser", weight.dtype)
@@ -56,14 +56,3 @@ def _resized(images: Tensor, side: int) -> Tensor:
     if images.shape[-1] == side:
         return images
     return interpolate(images, (side, side), "bilinear")
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Generator[None, None, None]:
-    """Switch a network to evaluation, and back to what it was."""
-    was_training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(was_training)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..batch_size import check_batch_size, usual_batch_size
-from ..checks import check_finite, check_float, check_output, check_shape
+from ..checks import check_evaluating, check_finite, check_float, check_output, check_shape, check_type
 from ..errors import InputError
 from ..geometry.box import Size
 from ..imaging.resize import resize
@@ -29,10 +29,11 @@ def enhance_faces(
 
     Crops and map of another size than the generator's are resized, and the result comes back in the size of the crops. They go
     through it ``batch_size`` at a time (None: what suits its device). ``progress`` is called with the number of faces done
-    after each batch, and may raise to stop. Raises InputError for crops and maps that do not belong together and for crops with
-    values that are not finite, PsfrError when the generator gives no finite numbers. Source: paper, section 3.1.
+    after each batch, and may raise to stop. Raises InputError for crops and maps that do not belong together, for crops with
+    values that are not finite and for a generator in training mode, PsfrError when the generator gives no finite numbers.
+    Source: paper, section 3.1.
     """
-    _check_inputs(crops, parse_map)
+    _check_inputs(crops, parse_map, generator)
     check_batch_size(batch_size)
     batch_size = batch_size or usual_batch_size(generator.const_input.device)
     restored: list[Tensor] = []
@@ -58,10 +59,13 @@ def _resized(images: Tensor, side: int) -> Tensor:
     return resize(images, Size(side, side))
 
 
-def _check_inputs(crops: Tensor, parse_map: ParseMap) -> None:
+def _check_inputs(crops: Tensor, parse_map: ParseMap, generator: PsfrGenerator) -> None:
     check_shape(crops, "B 3 S S", "crops")
     check_float(crops, "crops")
     check_finite(crops, "crops")
+    check_type(generator, PsfrGenerator, "generator")
+    check_evaluating(generator, "generator")
+    check_type(parse_map, ParseMap, "parse_map")
     check_shape(parse_map.labels, "B S S", "parse map labels")
     if len(parse_map) != len(crops):
         raise InputError(f"There are {len(crops)} crops but {len(parse_map)} parse maps: each face needs its own.")

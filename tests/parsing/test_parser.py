@@ -1,5 +1,6 @@
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ class FakeNet(ParseNet):
 
     def __init__(self, size):
         super().__init__(ParseNetConfig((1,) * (size // 32).bit_length(), residual_blocks=0))
+        self.eval()
         self.given = []
 
     def parse_logits(self, lq):
@@ -51,13 +53,22 @@ def test_the_network_sees_minus_one_to_one():
     assert net.given[0].mean(dim=(0, 2, 3)).tolist() == [-1.0, 0.0, 1.0]
 
 
-def test_the_networks_mode_comes_back():
-    net = FakeNet(32).train()
-    parse_faces(half_red(1, 32), net)
-    assert net.training
-    net.eval()
-    parse_faces(half_red(1, 32), net)
-    assert not net.training
+def test_a_network_in_training_mode_is_refused_and_left_as_it_is():
+    """Switched to evaluation and back, it would train for a moment in every other thread that parses with it."""
+    net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval()
+    net.body.train()
+    with pytest.raises(InputError, match=r"The parser is in training mode. Call its eval\(\) first"):
+        parse_faces(half_red(1, 64), net)
+    assert (net.training, net.body.training) == (False, True)
+
+
+def test_threads_share_a_network():
+    net = ParseNet(ParseNetConfig((4, 4), residual_blocks=1)).eval()
+    crops = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected = parse_faces(crops, net).labels
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: parse_faces(crops, net).labels, range(40)))
+    assert all(torch.equal(labels, expected) for labels in found)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -73,7 +84,7 @@ def test_a_real_network_in_any_precision_agrees_with_its_own_argmax(dtype):
 
 def test_the_batch_size_does_not_matter():
     torch.manual_seed(0)
-    net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1))
+    net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval()
     crops = torch.rand(3, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     assert (parse_faces(crops, net, 1).labels == parse_faces(crops, net, 3).labels).float().mean() > 0.999
 
@@ -115,7 +126,7 @@ def test_autocast_around_it_changes_nothing(dtype):
 
 
 def test_a_network_that_fails_is_an_error_and_not_a_map():
-    net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).half()
+    net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval().half()
     last = list(net.parameters())[-1]
     last.data.fill_(torch.inf)
     with pytest.raises(PsfrError, match=r"parser gave NaN or infinite values in torch.float16. Load it in float32 or"):

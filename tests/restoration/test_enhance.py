@@ -105,6 +105,11 @@ def test_a_generator_that_fails_is_an_error_and_not_a_picture(generator: PsfrGen
         enhance_faces(torch.rand(1, 3, 64, 64), random_map(1, 64), generator)
 
 
+def test_a_generator_in_training_mode_is_refused(generator: PsfrGenerator) -> None:
+    with pytest.raises(InputError, match=r"The generator is in training mode. Call its eval\(\) first"):
+        enhance_faces(torch.rand(1, 3, 64, 64), random_map(1, 64), generator.train())
+
+
 def test_bad_options_are_refused(generator: PsfrGenerator) -> None:
     with pytest.raises(OptionError, match="batch_size must be a whole number from 1 to 4096 or None, got 0"):
         enhance_faces(torch.rand(1, 3, 64, 64), random_map(1, 64), generator, batch_size=0)

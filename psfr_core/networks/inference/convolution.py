@@ -30,6 +30,10 @@ class _PackedLayer(nn.Module):
         self.bias = nn.Parameter(bias, requires_grad=False)
         self.is_packed, self.leaky = is_packed, leaky
 
+    def in_own_type(self, features: Tensor) -> Tensor:
+        """Return ``features`` in the type of the weights, which the padding before does not keep under autocast."""
+        return features.to(self.bias.dtype)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _PackedLayer:
         """Raise OptionError if ``fn``, which .to() and the like apply to all weights, would do anything."""
         moved = fn(self.bias)
@@ -61,7 +65,8 @@ class PackedConv2d(_PackedLayer):
         self.stride, self.padding = stride, list(padding)
 
     def forward(self, features: Tensor) -> Tensor:
-        """The convolved ``features`` (B, C, H, W)."""
+        """Return the convolved ``features`` (B, C, H, W)."""
+        features = self.in_own_type(features)
         if self.is_packed:
             return torch.ops.mkldnn._convolution_pointwise(
                 features, self.weight, self.bias, self.padding, self.stride, _NO_DILATION, 1, *_activation(self.leaky)
@@ -71,6 +76,7 @@ class PackedConv2d(_PackedLayer):
 
     def add_to(self, total: Tensor, features: Tensor) -> None:
         """Adds the convolved ``features`` to ``total``, which is dense in channels_last. There is no activation on this way."""
+        features = self.in_own_type(features)
         if self.is_packed:
             torch.ops.mkldnn._convolution_pointwise_(
                 total, features, self.weight, self.bias, self.padding, self.stride, _NO_DILATION, 1, "add", 1.0, None, [], None
@@ -100,7 +106,8 @@ class UpsampleConv2d(_PackedLayer):
         self.padding = padding
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C', 2H, 2W) from ``features`` (B, C, H, W), or from (B, C, H + 2, W + 2) where they have a border."""
+        """Return (B, C', 2H, 2W) from ``features`` (B, C, H, W), or from (B, C, H + 2, W + 2) where they have a border."""
+        features = self.in_own_type(features)
         if self.is_packed:
             return torch.ops.mkldnn._convolution_transpose_pointwise(
                 features, self.weight, self.bias, self.padding, [0, 0], [2, 2], _NO_DILATION, 1, *_activation(self.leaky)

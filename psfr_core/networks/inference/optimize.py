@@ -26,8 +26,12 @@ def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.
     lie in channels_last where convolutions are fastest so. On a CPU the generator and the parsing network are rebuilt from layers
     made for it: they cannot be moved, nor change their type, any more.
     """
-    device = torch.device(device)
     network = fold_batch_norm(network.eval().requires_grad_(False)).to(dtype)
+    return _arranged(network, torch.device(device)).eval()  # layers are made in training mode
+
+
+def _arranged(network: N, device: torch.device) -> N:
+    """Return ``network`` from the layers and in the memory layout that ``device`` computes fastest with."""
     if device.type == "cpu" and isinstance(network, PsfrGenerator):
         return cast(N, _fast_generator(network))
     if device.type == "cpu" and isinstance(network, ParseNet):
