@@ -1,4 +1,4 @@
-"""Settings of a training run, saved beside its results."""
+"""Options of the training loop."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..errors import OptionError
 
 
 class MixedPrecision(str, Enum):
-    """The type that losses are computed in where that is safe; weights and their averages stay in float32."""
+    """Dtype of autocast; weights and their averages stay in float32."""
 
     NONE = "none"
     BF16 = "bf16"
-    FP16 = "fp16"  # for GPUs that know no bfloat16; losses are scaled so that small gradients do not vanish
+    FP16 = "fp16"  # for GPUs without bfloat16; losses are scaled so that small gradients do not underflow
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,17 @@ class LoopConfig:
     """How long and how fast to train: Adam with a linear warm-up and a cosine decay to a twentieth of the rate."""
 
     steps: int
-    batch_size: int = described(8, "samples a step, of all processes together")
-    learning_rate: float = described(2e-4, "Adam's, at its highest")
-    betas: tuple[float, float] = described((0.9, 0.999), "Adam's")
-    warmup_steps: int = described(50, "steps in which the learning rate rises")
-    ema_decay: float = described(0.995, "of the averaged weights, which are the result")
-    mixed_precision: MixedPrecision = described(MixedPrecision.BF16, "type to compute losses in where that is safe")
-    seed: int = described(0, "of the samples, and of the weights to begin with")
-    accumulation_steps: int = described(1, "parts a step's samples go through the network in, to need less memory")
+    batch_size: int = described(8, "samples of a step, over all processes")
+    learning_rate: float = described(2e-4, "peak learning rate of Adam")
+    betas: tuple[float, float] = described((0.9, 0.999), "decay rates of Adam's moments")
+    warmup_steps: int = described(50, "steps over which the learning rate rises linearly")
+    ema_decay: float = described(0.995, "decay of the moving average of the weights, which is the result")
+    mixed_precision: MixedPrecision = described(MixedPrecision.BF16, "dtype of autocast: none, bf16 or fp16")
+    seed: int = described(0, "seed of the samples and of random weights")
+    accumulation_steps: int = described(1, "parts into which a step's samples are split, to save memory")
     workers: int | None = described(
         None,
-        "processes that make samples, for each that trains; none: 0 on a CPU, which makes them in between, else up to 8",
+        "sample workers for each training process; default: 0 on a CPU, else up to 8",
     )
     log_every: int = described(20, "steps between rows of log.csv")
     checkpoint_every: int = described(200, "steps between checkpoints")

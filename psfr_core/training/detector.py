@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from ..networks.compact_face_net import BOX_UNIT_PX, STRIDE, CompactFaceNet, cell_centers
 from .scenes import Scene, Scenes
-from .trainee import Trainee
+from .task import TrainingTask
 
 PEAK_SIGMA = 0.07  # width of a face's peak in the score map, as a fraction of the face's size
 REGRESSION_FLOOR = 0.3  # cells above this part of a peak learn the box and landmarks
@@ -59,7 +59,7 @@ class SceneSamples(Dataset[SceneSample]):
         return SceneSample(scene.image, make_targets(scene))
 
 
-class DetectorTrainee(Trainee[CompactFaceNet]):
+class DetectorTask(TrainingTask[CompactFaceNet]):
     """A face detector with its scenes and losses."""
 
     def __init__(self, network: CompactFaceNet, scenes: Scenes, validation: Scenes, count: int) -> None:

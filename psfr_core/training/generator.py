@@ -32,7 +32,7 @@ from .losses import (
     psnr_loss,
     region_style_loss,
 )
-from .trainee import PICTURE_ROWS, N, Trainee
+from .task import PICTURE_ROWS, N, TrainingTask
 
 UNSTYLED_LAYERS = 2  # the finest ones, which the published style term leaves out
 # What a discriminator sees of a batch: pictures (B, 3, H, W) in [-1, 1], or activations by layer.
@@ -46,22 +46,22 @@ class GeneratorLossConfig:
     ``style_per_region`` is what makes the style loss semantic-aware. The paper has neither ``psnr`` nor ``lpips``.
     """
 
-    pixel: float = described(10.0, "of L1")
-    psnr: float = described(0.0, "of the negative PSNR in dB, which counts hardly degraded faces as much as bad ones")
-    perceptual: float = described(0.0, "of the distance of features, in VGG's layers")
-    lpips: float = described(0.0, "of LPIPS, the learned distance; needs the heads")
-    style: float = described(1000.0, "of the distance of features' Gram matrices")
-    feature_matching: float = described(10.0, "of the distance in all layers of the discriminator")
-    adversarial: float = described(1.0, "of the discriminator's judgement, as a hinge loss")
-    discriminator_learning_rate: float = described(4e-4, "Adam's, at its highest")
+    pixel: float = described(10.0, "weight of the L1 pixel loss")
+    psnr: float = described(0.0, "weight of the negative PSNR, dB; counts lightly degraded faces as much as bad ones")
+    perceptual: float = described(0.0, "weight of the perceptual loss on VGG features")
+    lpips: float = described(0.0, "weight of LPIPS; needs its heads")
+    style: float = described(1000.0, "weight of the style loss on Gram matrices")
+    feature_matching: float = described(10.0, "weight of feature matching in all layers of the discriminator")
+    adversarial: float = described(1.0, "weight of the adversarial hinge loss")
+    discriminator_learning_rate: float = described(4e-4, "learning rate of the discriminator's Adam")
     feature_layers: tuple[str, ...] = described(
         ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
-        "what the perceptual and style terms, and a discriminator on features, look at",
+        "layers for the perceptual and style losses and for a discriminator on features",
     )
     feature_window: int | None = described(
-        None, "side in pixels of the random window that the feature network looks at; none: all"
+        None, "side of the random window that the feature network sees, pixels; default: the whole face"
     )
-    style_per_region: bool = described(True, "a Gram matrix for each region of the face, not one for all of it")
+    style_per_region: bool = described(True, "one Gram matrix for each face region instead of one for the whole face")
 
     def __post_init__(self) -> None:
         weights = (
@@ -96,8 +96,8 @@ class GeneratorLossConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class Teachers:
-    """The networks that judge the generator's output or feed it; each may be absent.
+class LossNetworks:
+    """The networks that judge the generator's output or feed it; each may be None.
 
     ``parser`` gives the parse map of the low-quality face as in use; without it the true map is given. ``features`` is an
     ImageNet network with the layers tapped that the losses look at, ``lpips`` the learned distance on the same network.
@@ -110,35 +110,37 @@ class Teachers:
     discriminator: Discriminator | FeatureDiscriminator | None = None
 
 
-class GeneratorTrainee(Trainee[N]):
+class GeneratorTask(TrainingTask[N]):
     """A generator, or another network that restores in its manner, with its data, its judges and its losses."""
 
     def __init__(
         self,
         network: N,
         train_faces: FaceSamples,
-        teachers: Teachers,
+        loss_networks: LossNetworks,
         weights: GeneratorLossConfig,
         validation: FaceSample,
     ) -> None:
-        needs_features = weights.needs_features or isinstance(teachers.discriminator, FeatureDiscriminator)
-        if needs_features and teachers.features is None:
+        needs_features = weights.needs_features or isinstance(loss_networks.discriminator, FeatureDiscriminator)
+        if needs_features and loss_networks.features is None:
             raise OptionError(
                 "The perceptual, style and LPIPS terms and a discriminator on features need a feature network: "
                 "give its file, or do without them."
             )
-        if weights.lpips and (teachers.lpips is None or teachers.lpips.features is not teachers.features):
+        if weights.lpips and (
+            loss_networks.lpips is None or loss_networks.lpips.features is not loss_networks.features
+        ):
             raise OptionError("The LPIPS term needs the LPIPS heads of the feature network: give them, or set it to 0.")
-        if weights.needs_discriminator and teachers.discriminator is None:
+        if weights.needs_discriminator and loss_networks.discriminator is None:
             raise OptionError("The adversarial and feature matching terms need a discriminator, or both set to 0.")
         super().__init__(network, train_faces)
-        self.discriminator = teachers.discriminator if weights.needs_discriminator else None
-        self._teachers = teachers
+        self.discriminator = loss_networks.discriminator if weights.needs_discriminator else None
+        self._loss_networks = loss_networks
         self._needs_features = needs_features
         self._weights = weights
         self._validation = validation
 
-    def opponents(self) -> list[dict[str, Any]]:
+    def discriminator_parameters(self) -> list[dict[str, Any]]:
         if self.discriminator is None:
             return []
         rate = self._weights.discriminator_learning_rate
@@ -158,16 +160,16 @@ class GeneratorTrainee(Trainee[N]):
             terms |= self._feature_terms(*on_window)
             if isinstance(self.discriminator, FeatureDiscriminator):
                 judged = on_window
-        adversarial, opponent = self._adversarial_terms(*judged)
+        adversarial, discriminator = self._adversarial_terms(*judged)
         terms |= adversarial
-        return {"total": torch.stack([term.float() for term in terms.values()]).sum(), **terms, **opponent}
+        return {"total": torch.stack([term.float() for term in terms.values()]).sum(), **terms, **discriminator}
 
     def _input_map(self, lq: Tensor, true_map: Tensor) -> Tensor:
-        if self._teachers.parser is None:
+        if self._loss_networks.parser is None:
             return true_map
         # The parser has its own precision. Its labels are not checked, which would wait for a GPU.
         with torch.no_grad(), without_autocast(self.device):
-            return one_hot(region_scores((lq + 1) / 2, self._teachers.parser).argmax(dim=1))
+            return one_hot(region_scores((lq + 1) / 2, self._loss_networks.parser).argmax(dim=1))
 
     def _window(self, seed: int, side: int) -> tuple[slice, slice]:
         """Rows and columns that the feature network looks at, the same for all samples of a step."""
@@ -182,7 +184,7 @@ class GeneratorTrainee(Trainee[N]):
         """The activations of fake and real faces in this step's window, by layer, and the map there."""
         rows, columns = self._window(step, fake.shape[-1])
         fake, real, true_map = (images[..., rows, columns] for images in (fake, real, true_map))
-        features = cast("ImageFeatures", self._teachers.features)
+        features = cast("ImageFeatures", self._loss_networks.features)
         of_fake = features((fake + 1) / 2)
         with torch.no_grad():
             of_real = features((real + 1) / 2)
@@ -191,7 +193,7 @@ class GeneratorTrainee(Trainee[N]):
     def _feature_terms(
         self, fake: Mapping[str, Tensor], real: Mapping[str, Tensor], true_map: Tensor
     ) -> dict[str, Tensor]:
-        weights, lpips = self._weights, self._teachers.lpips
+        weights, lpips = self._weights, self._loss_networks.lpips
         terms: dict[str, Tensor] = {}
         if weights.lpips and lpips is not None:
             terms["lpips"] = weights.lpips * lpips.compare(fake, real).mean()
@@ -216,7 +218,7 @@ class GeneratorTrainee(Trainee[N]):
         discriminator = cast("Callable[[_Seen, Tensor], list[ScaleJudgement]]", self.discriminator)
         judged_real, judged_fake = discriminator(real, true_map), discriminator(_detached(fake), true_map)
         pairs = list(zip(judged_real, judged_fake, strict=True))
-        opponent = torch.stack([hinge_discriminator_loss(r.score.float(), f.score.float()) for r, f in pairs]).mean()
+        loss = torch.stack([hinge_discriminator_loss(r.score.float(), f.score.float()) for r, f in pairs]).mean()
 
         self.discriminator.requires_grad_(False)  # what the generator is told must not move its judge
         judged_fake = discriminator(fake, true_map)
@@ -229,7 +231,7 @@ class GeneratorTrainee(Trainee[N]):
             "adversarial": self._weights.adversarial * adversarial,
             "feature_matching": self._weights.feature_matching * matching,
         }
-        return terms, {"opponent": opponent}
+        return terms, {"discriminator": loss}
 
     @torch.no_grad()
     def validate(self, network: N) -> dict[str, float]:
@@ -244,7 +246,7 @@ class GeneratorTrainee(Trainee[N]):
 
     def _distances(self, restored: Tensor, real: Tensor) -> dict[str, Tensor]:
         """As the feature network sees them, where there is one."""
-        features, lpips = self._teachers.features, self._teachers.lpips
+        features, lpips = self._loss_networks.features, self._loss_networks.lpips
         if features is None:
             return {}
         found, wanted = features(restored), features(real)

@@ -7,9 +7,8 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -22,11 +21,10 @@ from ..progress import Progress
 from .acceleration import make_accelerator
 from .batches import Shares, load_batches
 from .checkpoint import Stateful, load_checkpoint, save_checkpoint
-from .circumstances import describe_circumstances
 from .config import LoopConfig
-from .run_folder import CHECKPOINT, LOG, VALIDATION, append_row, drop_rows_after, record_run
+from .run_folder import CHECKPOINT, LOG, VALIDATION, append_row, drop_rows_after
+from .task import N, TrainingTask
 from .tensorboard import Board, open_board
-from .trainee import N, Trainee
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -36,32 +34,29 @@ MAX_GRADIENT_NORM = 10.0  # stops rare outliers from undoing much
 
 
 def train(
-    trainee: Trainee[N],
+    task: TrainingTask[N],
     config: LoopConfig,
     folder: Path,
     *,
     accelerator: Accelerator | None = None,
-    settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> N:
-    """The averaged network after ``config.steps`` steps, resumed from ``folder`` when a checkpoint is there.
+    """Return the averaged network after ``config.steps`` steps, resumed from ``folder`` when a checkpoint is there.
 
-    ``folder`` receives ``config.json`` (with ``settings``: what else the run depends on), ``log.csv``, ``validation.csv``,
-    ``checkpoint.pt`` and ``tensorboard``. In a launch of several processes each calls this with the same arguments, and all
-    must see the same folder.
+    ``folder`` receives ``log.csv``, ``validation.csv``, ``checkpoint.pt`` and ``tensorboard``. In a launch of several processes
+    each calls this with the same arguments, and all must see the same folder.
     """
     # Start
-    accelerator = accelerator or make_accelerator(config, trainee.device)
-    is_main, network = accelerator.is_main_process, trainee.network
+    accelerator = accelerator or make_accelerator(config, task.device)
+    is_main, network = accelerator.is_main_process, task.network
     if is_main:
         folder.mkdir(parents=True, exist_ok=True)
-        record_run(folder, {"loop": asdict(config), **(settings or {})}, describe_circumstances(accelerator))
     ours = {"params": [*network.parameters()], "lr": config.learning_rate, "betas": config.betas}
-    objective, optimizer = accelerator.prepare(trainee.train(), Adam([ours, *trainee.opponents()]))
+    objective, optimizer = accelerator.prepare(task.train(), Adam([ours, *task.discriminator_parameters()]))
     # Batch norm's statistics are averaged too; the unit vectors of spectral norm, no longer of length 1 then, are not.
     average = get_ema_multi_avg_fn(config.ema_decay)
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=not has_spectral_norm(network))
-    parts: dict[str, Stateful] = {"trainee": trainee, "averaged": averaged, "optimizer": optimizer}
+    parts: dict[str, Stateful] = {"task": task, "averaged": averaged, "optimizer": optimizer}
     if accelerator.scaler is not None:
         parts["scaler"] = accelerator.scaler
     saved = begun = _resume(folder, parts, accelerator)
@@ -77,7 +72,7 @@ def train(
         accelerator.num_processes,
         accelerator.process_index,
     )
-    batches = load_batches(trainee.samples, shares, config.workers, accelerator.device)
+    batches = load_batches(task.samples, shares, config.workers, accelerator.device)
     # Whether all has been finite so far. It is looked at now and then, because a look waits for the GPU.
     is_sound = torch.ones((), dtype=torch.bool, device=accelerator.device)
     started = time.monotonic()
@@ -96,11 +91,11 @@ def train(
                 for _ in range(config.accumulation_steps):
                     with accelerator.accumulate(objective):
                         losses.append(objective(next(batches), step - 1))
-                        loss = _to_minimise(losses[-1])
+                        loss = _minimized(losses[-1])
                         accelerator.backward(loss)
                         is_sound &= loss.detach().isfinite()
                         if accelerator.sync_gradients:
-                            is_sound &= _clip_gradients(trainee, accelerator)
+                            is_sound &= _clip_gradients(task, accelerator)
                         optimizer.step()
                         optimizer.zero_grad()
                 averaged.update_parameters(network)
@@ -116,7 +111,7 @@ def train(
                         rate = optimizer.param_groups[0]["lr"]
                         board.curves("training", step, {**values, "learning_rate": rate})
                 if is_main and is_validated:
-                    _validate(trainee, cast("N", averaged.module), step, folder, board)
+                    _validate(task, cast("N", averaged.module), step, folder, board)
                 if is_saved:
                     if is_main:
                         save_checkpoint(folder / CHECKPOINT, step, parts)
@@ -155,13 +150,13 @@ def _resume(folder: Path, parts: Mapping[str, Stateful], accelerator: Accelerato
     return step
 
 
-def _to_minimise(losses: Mapping[str, Tensor]) -> Tensor:
-    return losses["total"] + losses["opponent"] if "opponent" in losses else losses["total"]
+def _minimized(losses: Mapping[str, Tensor]) -> Tensor:
+    return losses["total"] + losses["discriminator"] if "discriminator" in losses else losses["total"]
 
 
-def _clip_gradients(trainee: Trainee[N], accelerator: Accelerator) -> Tensor:
+def _clip_gradients(task: TrainingTask[N], accelerator: Accelerator) -> Tensor:
     """Whether the gradients are finite."""
-    norm = torch.as_tensor(accelerator.clip_grad_norm_(trainee.network.parameters(), MAX_GRADIENT_NORM))
+    norm = torch.as_tensor(accelerator.clip_grad_norm_(task.network.parameters(), MAX_GRADIENT_NORM))
     # In fp16 they may overflow: the scaler leaves that step out, and scales less from then on.
     return norm.isfinite() if accelerator.scaler is None else torch.ones_like(norm, dtype=torch.bool)
 
@@ -179,12 +174,12 @@ def _mean_of(losses: Sequence[Mapping[str, Tensor]], accelerator: Accelerator) -
     return {name: float(value) for name, value in accelerator.reduce(means, "mean").items()}
 
 
-def _validate(trainee: Trainee[N], network: N, step: int, folder: Path, board: Board) -> None:
-    figures = trainee.validate(network.eval())
+def _validate(task: TrainingTask[N], network: N, step: int, folder: Path, board: Board) -> None:
+    figures = task.validate(network.eval())
     append_row(folder / VALIDATION, {"step": step, **figures})
     logger.info("step %d: %s", step, ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
     board.curves("validation", step, figures)
-    board.picture(step, trainee.picture(network))
+    board.picture(step, task.picture(network))
 
 
 def _how_to_go_on(folder: Path, saved: int) -> str:

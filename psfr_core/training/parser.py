@@ -19,15 +19,15 @@ from ..parsing.labels import MEASURED_REGIONS
 from ..parsing.parse_map import ParseMap
 from ..visualize import side_by_side
 from .faces import FaceSample, FaceSamples
-from .trainee import PICTURE_ROWS, Trainee
+from .task import PICTURE_ROWS, TrainingTask
 
 
 @dataclass(frozen=True)
 class ParserLossConfig:
     """Weights beside the cross-entropy, which counts 1; a weight of 0 leaves the term out."""
 
-    dice: float = described(1.0, "of the Dice loss, which the paper does not have")
-    reconstruction: float = described(0.5, "of the L1 loss of the reconstructed face")
+    dice: float = described(1.0, "weight of the Dice loss, which the paper does not have")
+    reconstruction: float = described(0.5, "weight of the L1 loss of the reconstructed face")
 
     def __post_init__(self) -> None:
         if min(self.dice, self.reconstruction) < 0:
@@ -48,7 +48,7 @@ def dice_loss(parse_logits: Tensor, labels: Tensor) -> Tensor:
     return 1 - (dice * present).sum() / present.sum()
 
 
-class ParserTrainee(Trainee[ParseNet]):
+class ParserTask(TrainingTask[ParseNet]):
     """A parsing network with its data and losses."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a run folder says of its run: config.json, log.csv and validation.csv."""
+"""The files of a run folder: recipe.yaml, runs.json, log.csv and validation.csv."""
 
 from __future__ import annotations
 
@@ -8,51 +8,81 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
+
 from ..errors import TrainingError
 from ..files import sha256_of, write_whole
+from ..weights.folders import find_model_file
+from ..weights.manifest import is_model_name, model_file
+from .recipe_file import HasKind, to_yaml
 
-CHECKPOINT, CONFIG, LOG, VALIDATION = "checkpoint.pt", "config.json", "log.csv", "validation.csv"
-# What may be another when a run goes on: it changes no sample and no weight that was there.
+CHECKPOINT, RECIPE, RUNS = "checkpoint.pt", "recipe.yaml", "runs.json"
+LOG, VALIDATION = "log.csv", "validation.csv"
+# Settings that may change on resume: none of them changes a sample or a weight.
 FREE_SETTINGS = frozenset(
-    f"loop.{name}"
-    for name in ("steps", "log_every", "checkpoint_every", "validate_every", "workers", "accumulation_steps")
+    {"license"}
+    | {
+        f"loop.{name}"
+        for name in ("steps", "log_every", "checkpoint_every", "validate_every", "workers", "accumulation_steps")
+    }
+)
+
+# Fields of recipes that name models, files or folders, whose content decides what a run gives.
+SOURCES = frozenset(
+    {"faces", "labels", "val_faces", "val_labels", "backgrounds", "degradation"}
+    | {"start_from", "parser", "features", "heads", "teacher", "first", "second"}
 )
 
 
-def record_run(folder: Path, settings: Mapping[str, Any], circumstances: Mapping[str, Any]) -> None:
-    """Writes config.json: ``settings``, and under ``runs`` the circumstances of each time the run was begun or went on.
+def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) -> None:
+    """Write recipe.yaml, and add to runs.json the environment in which the run begins or resumes.
 
-    Raises TrainingError when there is a checkpoint and it was made with other settings.
+    Raises TrainingError when the folder holds a checkpoint of another recipe or of other data.
     """
-    path = folder / CONFIG
-    as_read: dict[str, Any] = json.loads(json.dumps(settings))
+    folder.mkdir(parents=True, exist_ok=True)
+    text = to_yaml(recipe)
+    inputs = fingerprints(yaml.safe_load(text))
     runs: list[Any] = []
     if (folder / CHECKPOINT).exists():
-        earlier = _read_config(path)
-        _check_same(path, earlier["settings"], as_read)
+        earlier = _read_runs(folder / RUNS)
+        _check_same(folder, _read_recipe(folder / RECIPE), yaml.safe_load(text))
+        _check_same(folder, earlier["inputs"], inputs)
         runs = earlier["runs"]
-    content = {"settings": as_read, "runs": [*runs, dict(circumstances)]}
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+    write_whole(folder / RECIPE, text.encode())
+    content = {"inputs": inputs, "runs": [*runs, dict(environment)]}
+    write_whole(folder / RUNS, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def identified(setting: Any) -> Any:
-    """A setting as config.json keeps it: of a folder its place and number of files, of a file its name and hash.
+def is_recorded(folder: Path, recipe: HasKind) -> bool:
+    """Return whether the last run in ``folder`` was one of exactly this recipe."""
+    return (folder / RECIPE).exists() and _read_recipe(folder / RECIPE) == yaml.safe_load(to_yaml(recipe))
+
+
+def fingerprints(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return a fingerprint of every model, file and folder that ``settings`` name: a hash, or the number of files.
 
     Raises TrainingError for a file that cannot be read.
     """
-    if isinstance(setting, list):
-        return [identified(part) for part in cast("list[Any]", setting)]
-    if not isinstance(setting, Path):
-        return setting
-    if setting.is_dir():
-        return {"folder": str(setting.resolve()), "files": sum(1 for path in setting.rglob("*") if path.is_file())}
-    if not setting.is_file():
-        return str(setting)
+    named = ((name, value) for name, value in _flat(settings) if name.rpartition(".")[2] in SOURCES)
+    return {name: found for name, value in named if (found := _fingerprint(value))}
+
+
+def _fingerprint(value: Any) -> str | None:
+    if isinstance(value, list):
+        found = [_fingerprint(part) for part in cast("list[Any]", value)]
+        return ", ".join(part for part in found if part) or None
+    if not isinstance(value, str):
+        return None
+    path = find_model_file(model_file(value)) if is_model_name(value) else Path(value)
+    if path is None or not path.exists():
+        return None
+    if path.is_dir():
+        return f"{sum(1 for below in path.rglob('*') if below.is_file())} files"
     try:
-        return {"file": setting.name, "sha256": sha256_of(setting)}
+        return f"sha256 {sha256_of(path)}"
     except OSError as error:
         raise TrainingError(
-            f"{setting} is named in the settings and cannot be read ({error.strerror or error}). Check its permissions."
+            f"{path} is named in the recipe and cannot be read ({error.strerror or error}). Check its permissions."
         ) from error
 
 
@@ -90,36 +120,48 @@ def _is_empty(path: Path) -> bool:
     return not path.exists() or path.stat().st_size == 0
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_runs(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
-        return {"settings": dict(content["settings"]), "runs": list(content["runs"])}
+        return {"inputs": dict(content["inputs"]), "runs": list(content["runs"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(
-            f"{path} does not say how the checkpoint beside it was made ({type(error).__name__}: {error}), "
-            "so the run cannot go on. Choose another run folder."
-        ) from error
+        raise _unknown_origin(path, error) from error
 
 
-def _check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def _read_recipe(path: Path) -> dict[str, Any]:
+    try:
+        return dict(yaml.safe_load(path.read_bytes()))
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise _unknown_origin(path, error) from error
+
+
+def _unknown_origin(path: Path, error: Exception) -> TrainingError:
+    reason = str(error).split("\n")[0]
+    return TrainingError(
+        f"{path} does not say how the checkpoint beside it was made ({type(error).__name__}: {reason}), so the run cannot "
+        "resume. Folders of version 0.3 have no such file: finish them with that version. Choose another run folder."
+    )
+
+
+def _check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     old, new = dict(_flat(before)), dict(_flat(now))
     names = [name for name in {**old, **new} if name not in FREE_SETTINGS and old.get(name) != new.get(name)]
     if names:
         changes = "; ".join(f"{name} was {_shown(old.get(name))}, is {_shown(new.get(name))}" for name in names)
         raise TrainingError(
-            f"The run in {path.parent} was begun with other settings: {changes}. "
-            "Give those it was begun with, or choose another run folder."
+            f"The run in {folder} began with another recipe or other data: {changes}. "
+            "Restore them, or choose another run folder."
         )
 
 
 def _shown(value: Any) -> str:
-    return "not given" if value is None else json.dumps(value)
+    return "not set" if value is None else json.dumps(value)
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings by dotted names."""
+    """Yield nested settings by dotted names."""
     for name, value in settings.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flat(cast("dict[str, Any]", value), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

@@ -14,13 +14,13 @@ from psfr_core.training.checkpoint import load_checkpoint, save_checkpoint
 def parts(value: float, width: int = 400) -> dict[str, nn.Module]:
     network = nn.Linear(width, width)
     nn.init.constant_(network.weight, value)
-    return {"trainee": network}
+    return {"task": network}
 
 
 def value_in(path: Path) -> float:
     found = parts(0.0)
     load_checkpoint(path, found)
-    return float(found["trainee"].get_parameter("weight").detach()[0, 0])
+    return float(found["task"].get_parameter("weight").detach()[0, 0])
 
 
 @contextmanager
@@ -84,5 +84,5 @@ def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
     save_checkpoint(path, 5, parts(1.0))
     with pytest.raises(TrainingError, match="belongs to a run of other networks"):
         load_checkpoint(path, parts(0.0, width=8))
-    with pytest.raises(TrainingError, match="it holds trainee, needed are trainee, scaler"):
+    with pytest.raises(TrainingError, match="it holds task, needed are task, scaler"):
         load_checkpoint(path, {**parts(0.0), "scaler": nn.Identity()})

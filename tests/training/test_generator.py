@@ -20,7 +20,7 @@ from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.parsing.labels import FaceRegion
 from psfr_core.training.config import LoopConfig, MixedPrecision
 from psfr_core.training.faces import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set
-from psfr_core.training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers
+from psfr_core.training.generator import GeneratorLossConfig, GeneratorTask, LossNetworks
 from psfr_core.training.loop import train
 from psfr_core.training.losses import region_style_loss
 
@@ -48,22 +48,22 @@ def batch_of(faces: FaceSet) -> FaceSample:
     return default_collate([samples(faces)[index] for index in range(2)])
 
 
-def trainee_of(
-    faces: FaceSet, teachers: Teachers, weights: GeneratorLossConfig = PIXEL_ONLY
-) -> GeneratorTrainee[PsfrGenerator]:
+def task_of(
+    faces: FaceSet, loss_networks: LossNetworks, weights: GeneratorLossConfig = PIXEL_ONLY
+) -> GeneratorTask[PsfrGenerator]:
     network = PsfrGenerator(GeneratorConfig((8, 8), 4))
-    return GeneratorTrainee(network, samples(faces), teachers, weights, validation_of(faces, 1))
+    return GeneratorTask(network, samples(faces), loss_networks, weights, validation_of(faces, 1))
 
 
-def judged(faces: FaceSet, by: str) -> tuple[GeneratorTrainee[PsfrGenerator], Discriminator | FeatureDiscriminator]:
+def judged(faces: FaceSet, by: str) -> tuple[GeneratorTask[PsfrGenerator], Discriminator | FeatureDiscriminator]:
     """A generator, and the discriminator it is trained against."""
     if by == ON_PICTURES:
         discriminator, features = Discriminator(DiscriminatorConfig((4, 8), 2)), None
     else:
         discriminator = FeatureDiscriminator({"conv1_1": 64, "conv2_1": 128}, 4)
         features = ImageFeatures(Backbone.VGG16, LAYERS)
-    teachers = Teachers(features=features, discriminator=discriminator)
-    return trainee_of(faces, teachers, ADVERSARIAL), discriminator
+    loss_networks = LossNetworks(features=features, discriminator=discriminator)
+    return task_of(faces, loss_networks, ADVERSARIAL), discriminator
 
 
 def gradients(network: nn.Module) -> list[Tensor]:
@@ -72,31 +72,31 @@ def gradients(network: nn.Module) -> list[Tensor]:
 
 @pytest.mark.parametrize("by", [ON_PICTURES, ON_FEATURES])
 def test_the_opponents_loss_teaches_the_discriminator_alone(faces: FaceSet, by: str) -> None:
-    trainee, discriminator = judged(faces, by)
-    trainee(batch_of(faces), 0)["opponent"].backward()
-    assert gradients(trainee.network) == []
+    task, discriminator = judged(faces, by)
+    task(batch_of(faces), 0)["discriminator"].backward()
+    assert gradients(task.network) == []
     assert len(gradients(discriminator)) == len(list(discriminator.parameters()))
 
 
 @pytest.mark.parametrize("by", [ON_PICTURES, ON_FEATURES])
 def test_the_generators_loss_teaches_the_generator_alone(faces: FaceSet, by: str) -> None:
-    trainee, discriminator = judged(faces, by)
-    losses: Mapping[str, Tensor] = trainee(batch_of(faces), 0)
+    task, discriminator = judged(faces, by)
+    losses: Mapping[str, Tensor] = task(batch_of(faces), 0)
     (losses["adversarial"] + losses["feature_matching"]).backward(retain_graph=True)
-    assert len(gradients(trainee.network)) == len(list(trainee.network.parameters()))
+    assert len(gradients(task.network)) == len(list(task.network.parameters()))
     losses["total"].backward()
     assert gradients(discriminator) == []
     assert all(parameter.requires_grad for parameter in discriminator.parameters())
 
 
 def test_the_discriminator_learns_at_its_own_rate(faces: FaceSet, tmp_path: Path) -> None:
-    trainee, discriminator = judged(faces, ON_PICTURES)
-    (group,) = trainee.opponents()
+    task, discriminator = judged(faces, ON_PICTURES)
+    (group,) = task.discriminator_parameters()
     assert (group["lr"], group["betas"]) == (3e-3, (0.5, 0.999))
     # without the biases: one of them moves real and fake scores alike, and has no gradient while all are within the hinge
     weights = [parameter.detach() for parameter in discriminator.parameters() if parameter.dim() > 1]
     before = [weight.clone() for weight in weights]
-    train(trainee, LoopConfig(steps=1, batch_size=2, mixed_precision=MixedPrecision.NONE), tmp_path)
+    train(task, LoopConfig(steps=1, batch_size=2, mixed_precision=MixedPrecision.NONE), tmp_path)
     for old, new in zip(before, weights, strict=True):
         # Adam's first step is as long as the rate, whatever the gradient.
         assert float((new - old).abs().max()) == pytest.approx(3e-3, rel=1e-3)
@@ -115,31 +115,31 @@ def bright_is_hair(images: Tensor) -> Tensor:
     return one_hot(labels, 19).movedim(-1, 1).float()
 
 
-def maps_given(trainee: GeneratorTrainee[PsfrGenerator]) -> list[Tensor]:
+def maps_given(task: GeneratorTask[PsfrGenerator]) -> list[Tensor]:
     """The parse maps that the network is going to get."""
     seen: list[Tensor] = []
 
     def look(_: nn.Module, given: tuple[Tensor, Tensor]) -> None:
         seen.append(given[1])
 
-    trainee.network.register_forward_pre_hook(look)
+    task.network.register_forward_pre_hook(look)
     return seen
 
 
 def test_the_generator_gets_the_parsers_map_where_there_is_a_parser(faces: FaceSet) -> None:
     batch, validation = batch_of(faces), validation_of(faces, 1)
-    trainee = trainee_of(faces, Teachers(parser=BrightIsHair(ParseNetConfig((4,), 0)).eval()))
-    seen = maps_given(trainee)
-    trainee(batch, 0)
-    trainee.validate(trainee.network)
+    task = task_of(faces, LossNetworks(parser=BrightIsHair(ParseNetConfig((4,), 0)).eval()))
+    seen = maps_given(task)
+    task(batch, 0)
+    task.validate(task.network)
     for found, lq in zip(seen, (batch.lq, validation.lq), strict=True):
         assert torch.equal(found, bright_is_hair(lq))
 
 
 def test_the_generator_gets_the_true_map_where_there_is_no_parser(faces: FaceSet) -> None:
-    batch, trainee = batch_of(faces), trainee_of(faces, Teachers())
-    seen = maps_given(trainee)
-    trainee(batch, 0)
+    batch, task = batch_of(faces), task_of(faces, LossNetworks())
+    seen = maps_given(task)
+    task(batch, 0)
     assert torch.equal(seen[0].argmax(dim=1), batch.labels)
 
 
@@ -149,14 +149,14 @@ def test_style_is_that_of_each_region_or_of_the_whole_face(faces: FaceSet, per_r
         style=7.0, adversarial=0, feature_matching=0, feature_layers=LAYERS, style_per_region=per_region
     )
     features = ImageFeatures(Backbone.VGG16, LAYERS)
-    batch, trainee = batch_of(faces), trainee_of(faces, Teachers(features=features), weights)
+    batch, task = batch_of(faces), task_of(faces, LossNetworks(features=features), weights)
     made: list[Tensor] = []
 
     def keep(_: nn.Module, __: object, fake: Tensor) -> None:
         made.append(fake.detach())
 
-    trainee.network.register_forward_hook(keep)
-    found = trainee(batch, 0)["style"]
+    task.network.register_forward_hook(keep)
+    found = task(batch, 0)["style"]
     true_map = one_hot(batch.labels, 19).movedim(-1, 1).float()
     regions = true_map if per_region else torch.ones(2, 1, 32, 32)
     # the two finest layers have no style

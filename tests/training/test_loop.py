@@ -27,13 +27,16 @@ from psfr_core.progress import Progress
 from psfr_core.training.acceleration import make_accelerator
 from psfr_core.training.config import LoopConfig, MixedPrecision
 from psfr_core.training.faces import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set
-from psfr_core.training.generator import GeneratorLossConfig, GeneratorTrainee, Teachers, start_from
+from psfr_core.training.generator import GeneratorLossConfig, GeneratorTask, LossNetworks, start_from
 from psfr_core.training.loop import learning_rate_factor, train
-from psfr_core.training.parser import ParserLossConfig, ParserTrainee, dice_loss
+from psfr_core.training.parser import ParserLossConfig, ParserTask, dice_loss
+from psfr_core.training.recipe import GeneratorRecipe, LossNetworkSources
+from psfr_core.training.recipe_file import to_yaml
+
+from .recipes import FOLDERS, PIXEL_ONLY
 
 DATA = Path(__file__).parents[1] / "data"
 ROOT = Path(__file__).parents[2]
-PIXEL_ONLY = GeneratorLossConfig(style=0, adversarial=0, feature_matching=0)
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +52,12 @@ def validation_of(faces: FaceSet, count: int) -> FaceSample:
     return degraded_once(faces, DegradationConfig(), seed=1, count=count)
 
 
-def generator_trainee(faces: FaceSet, weights: GeneratorLossConfig = PIXEL_ONLY) -> GeneratorTrainee[PsfrGenerator]:
+def generator_task(faces: FaceSet, weights: GeneratorLossConfig = PIXEL_ONLY) -> GeneratorTask[PsfrGenerator]:
     torch.manual_seed(5)
     network = PsfrGenerator(GeneratorConfig((8, 8), 8))
     discriminator = add_spectral_norm(Discriminator(DiscriminatorConfig((4, 8), 2)))
-    teachers = Teachers(discriminator=discriminator if weights.needs_discriminator else None)
-    return GeneratorTrainee(network, samples(faces), teachers, weights, validation_of(faces, 2))
+    loss_networks = LossNetworks(discriminator=discriminator if weights.needs_discriminator else None)
+    return GeneratorTask(network, samples(faces), loss_networks, weights, validation_of(faces, 2))
 
 
 def loop(steps: int, batch_size: int = 2, checkpoint_every: int = 2, **settings: Any) -> LoopConfig:
@@ -95,7 +98,7 @@ def tensors_of(content: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 def test_training_lowers_the_loss_and_leaves_a_log(faces: FaceSet, tmp_path: Path) -> None:
-    train(generator_trainee(faces), loop(30, checkpoint_every=30), tmp_path)
+    train(generator_task(faces), loop(30, checkpoint_every=30), tmp_path)
     log = rows(tmp_path / "log.csv")
     first, last = ([float(row["pixel"]) for row in part] for part in (log[:5], log[-5:]))
     assert sum(last) < 0.8 * sum(first)
@@ -104,13 +107,13 @@ def test_training_lowers_the_loss_and_leaves_a_log(faces: FaceSet, tmp_path: Pat
 
 
 def test_the_trained_network_is_the_average_of_its_steps(faces: FaceSet, tmp_path: Path) -> None:
-    trainee = generator_trainee(faces)
+    task = generator_task(faces)
     steps: list[dict[str, Tensor]] = []
 
     def keep(done: int, total: int) -> None:
-        steps.append({name: value.clone() for name, value in trainee.network.state_dict().items()})
+        steps.append({name: value.clone() for name, value in task.network.state_dict().items()})
 
-    averaged = train(trainee, loop(3, ema_decay=0.75), tmp_path, progress=keep)
+    averaged = train(task, loop(3, ema_decay=0.75), tmp_path, progress=keep)
     first, second, third = steps
     for name, found in averaged.state_dict().items():
         # the first step is the average's first value; 0.75 of it is left after each further one
@@ -118,8 +121,8 @@ def test_the_trained_network_is_the_average_of_its_steps(faces: FaceSet, tmp_pat
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
     assert (third["const_input"] - averaged.const_input).abs().max() > 1e-3
     validated = float(rows(tmp_path / "validation.csv")[-1]["psnr_db"])
-    assert validated == pytest.approx(trainee.validate(averaged)["psnr_db"], rel=1e-5)
-    assert validated != pytest.approx(trainee.validate(trainee.network)["psnr_db"], rel=1e-4)
+    assert validated == pytest.approx(task.validate(averaged)["psnr_db"], rel=1e-5)
+    assert validated != pytest.approx(task.validate(task.network)["psnr_db"], rel=1e-4)
 
 
 def stop_at(step: int) -> Progress:
@@ -135,37 +138,30 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(
     faces: FaceSet, tmp_path: Path, weights: GeneratorLossConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(generator_trainee(faces, weights), loop(6), whole)
+    train(generator_task(faces, weights), loop(6), whole)
     with pytest.raises(KeyboardInterrupt):
-        train(generator_trainee(faces, weights), loop(6), parts, progress=stop_at(5))
+        train(generator_task(faces, weights), loop(6), parts, progress=stop_at(5))
     assert f"Interrupted. The checkpoint in {parts} is of step 4: the same command goes on" in caplog.text
-    train(generator_trainee(faces, weights), loop(6), parts)
+    train(generator_task(faces, weights), loop(6), parts)
     assert difference(whole, parts) == {}
     assert without_seconds(rows(parts / "log.csv")) == without_seconds(rows(whole / "log.csv"))
-    assert len(json.loads((parts / "config.json").read_text())["runs"]) == 2
 
 
 def test_a_run_interrupted_before_its_first_checkpoint_begins_anew(
     faces: FaceSet, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(generator_trainee(faces), loop(4), tmp_path, progress=stop_at(1))
+        train(generator_task(faces), loop(4), tmp_path, progress=stop_at(1))
     assert "There is no checkpoint yet" in caplog.text
-    train(generator_trainee(faces), loop(4), tmp_path)
+    train(generator_task(faces), loop(4), tmp_path)
     assert [row["step"] for row in rows(tmp_path / "log.csv")] == ["1", "2", "3", "4"]
-
-
-def test_a_run_does_not_go_on_with_other_settings(faces: FaceSet, tmp_path: Path) -> None:
-    train(generator_trainee(faces), loop(2), tmp_path, settings={"pixel": 10.0})
-    with pytest.raises(TrainingError, match=r"loop\.batch_size was 2, is 4; pixel was 10\.0, is 5\.0"):
-        train(generator_trainee(faces), loop(2, batch_size=4), tmp_path, settings={"pixel": 5.0})
 
 
 def test_parts_of_a_step_add_up(faces: FaceSet, tmp_path: Path) -> None:
     # in three steps Adam moves weights by up to 6e-3
     for parts in (1, 2, 4):
         config = loop(3, batch_size=4, accumulation_steps=parts)
-        train(generator_trainee(faces), config, tmp_path / str(parts))
+        train(generator_task(faces), config, tmp_path / str(parts))
     for parts in ("2", "4"):
         assert difference(tmp_path / "1", tmp_path / parts, tolerance=1e-4) == {}
     one, two = (rows(tmp_path / name / "log.csv")[-1] for name in ("1", "2"))
@@ -173,12 +169,16 @@ def test_parts_of_a_step_add_up(faces: FaceSet, tmp_path: Path) -> None:
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    folders = ["--faces", DATA / "faces", "--labels", DATA / "labels"]
-    folders += ["--val-faces", DATA / "faces", "--val-labels", DATA / "labels", "--val-count", "1"]
-    sizes = "--channels 8 8 --modulation-channels 4 --discriminator-channels 4 8 --discriminator-scales 1 --style 0"
     # in three steps Adam moves weights by up to 6e-3
-    duration = "--steps 3 --batch-size 4 --warmup-steps 1 --learning-rate 2e-3 --mixed-precision none --device cpu"
-    arguments = ["train", "generator", *map(str, folders), *sizes.split(), *duration.split(), "--out"]
+    settings = LoopConfig(
+        steps=3, batch_size=4, warmup_steps=1, learning_rate=2e-3, mixed_precision=MixedPrecision.NONE
+    )
+    recipe = GeneratorRecipe(
+        FOLDERS, settings, network=GeneratorConfig((8, 8), 4), losses=GeneratorLossConfig(style=0),
+        loss_networks=LossNetworkSources(discriminator=DiscriminatorConfig((4, 8), 1)),
+    )  # fmt: skip
+    (tmp_path / "small.yaml").write_text(to_yaml(recipe))
+    arguments = ["train", str(tmp_path / "small.yaml"), "--device", "cpu", "--out"]
     # accelerate launch starts this very launcher, but for GPUs only
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "psfr_core"]
     assert main([*arguments, str(tmp_path / "one")]) == 0
@@ -186,8 +186,9 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
         [*launch, *arguments, str(tmp_path / "two")], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "two" / "config.json").read_text())["runs"][0]["processes"] == 2
-    assert difference(tmp_path / "one", tmp_path / "two", tolerance=1e-4) == {}
+    one, two = (tmp_path / name / "small" for name in ("one", "two"))
+    assert json.loads((two / "runs.json").read_text())["runs"][0]["processes"] == 2
+    assert difference(one, two, tolerance=1e-4) == {}
 
 
 def test_only_whole_shares_of_a_batch_are_taken() -> None:
@@ -213,14 +214,14 @@ def test_training_does_without_tensorboard(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with caplog.at_level("INFO"):
-        train(generator_trainee(faces), loop(1), tmp_path)
+        train(generator_task(faces), loop(1), tmp_path)
     assert caplog.text.count("pip install tensorboard") == 1
     assert not (tmp_path / "tensorboard").exists()
     assert len(rows(tmp_path / "log.csv")) == 1
 
 
 def test_tensorboard_shows_curves_and_faces(faces: FaceSet, tmp_path: Path) -> None:
-    train(generator_trainee(faces), loop(2), tmp_path)
+    train(generator_task(faces), loop(2), tmp_path)
     board = EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()
     expected = [float(row["pixel"]) for row in rows(tmp_path / "log.csv")]
@@ -238,8 +239,8 @@ def test_tensorboard_shows_curves_and_faces(faces: FaceSet, tmp_path: Path) -> N
 
 def test_parser_training_runs_in_bf16(faces: FaceSet, tmp_path: Path) -> None:
     network = ParseNet(ParseNetConfig((8,), 1))
-    trainee = ParserTrainee(network, samples(faces), ParserLossConfig(dice=0), validation_of(faces, 2))
-    train(trainee, LoopConfig(steps=2, batch_size=2, log_every=1), tmp_path)
+    task = ParserTask(network, samples(faces), ParserLossConfig(dice=0), validation_of(faces, 2))
+    train(task, LoopConfig(steps=2, batch_size=2, log_every=1), tmp_path)
     last = rows(tmp_path / "log.csv")[-1]
     assert float(last["cross_entropy"]) > 0
     assert float(last["dice"]) == 0
@@ -261,17 +262,17 @@ def test_dice_counts_small_regions_as_much_as_large_ones() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(faces: FaceSet, tmp_path: Path) -> None:
-    trainee = generator_trainee(faces)
-    weights = trainee.network.state_dict()
-    trainee.network.load_state_dict({**weights, "img_out.bias": torch.full((3,), torch.inf)})
+    task = generator_task(faces)
+    weights = task.network.state_dict()
+    task.network.load_state_dict({**weights, "img_out.bias": torch.full((3,), torch.inf)})
     with pytest.raises(TrainingError, match="lower the learning rate"):
-        train(trainee, loop(2), tmp_path)
+        train(task, loop(2), tmp_path)
 
 
 def test_fewer_steps_than_were_done_are_refused(faces: FaceSet, tmp_path: Path) -> None:
-    train(generator_trainee(faces), loop(2), tmp_path)
+    train(generator_task(faces), loop(2), tmp_path)
     with pytest.raises(TrainingError, match="has done 2 steps already, more than the 1 asked for"):
-        train(generator_trainee(faces), loop(1), tmp_path)
+        train(generator_task(faces), loop(1), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +294,7 @@ def test_terms_need_their_networks(faces: FaceSet) -> None:
     validation = validation_of(faces, 1)
     for weights in (GeneratorLossConfig(adversarial=0, feature_matching=0), GeneratorLossConfig(style=0)):
         with pytest.raises(OptionError, match="need a"):
-            GeneratorTrainee(PsfrGenerator(GeneratorConfig((4, 4))), samples(faces), Teachers(), weights, validation)
+            GeneratorTask(PsfrGenerator(GeneratorConfig((4, 4))), samples(faces), LossNetworks(), weights, validation)
 
 
 def test_averages_of_other_than_past_steps_are_refused() -> None:

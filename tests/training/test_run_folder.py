@@ -1,74 +1,98 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from psfr_core.errors import TrainingError
-from psfr_core.training.circumstances import describe_commit
-from psfr_core.training.run_folder import append_row, drop_rows_after, identified, record_run
+from psfr_core.training.environment import describe_commit
+from psfr_core.training.recipe import ParserRecipe
+from psfr_core.training.recipe_file import read_recipes
+from psfr_core.training.run_folder import append_row, drop_rows_after, fingerprints, is_recorded, record_run
+
+from .recipes import FACES, FOLDERS, LOOP, small_parser
 
 
-def settings(**loop: Any) -> dict[str, Any]:
-    return {"loop": {"steps": 10, "batch_size": 4, "betas": (0.5, 0.9), **loop}, "pixel": 1.0}
+def recipe(**loop: Any) -> ParserRecipe:
+    return small_parser(loop=replace(LOOP, steps=10, batch_size=4, **loop))
 
 
 def checkpointed(folder: Path) -> Path:
-    record_run(folder, settings(), {"device": "cpu"})
+    record_run(folder, recipe(), {"device": "cpu"})
     (folder / "checkpoint.pt").touch()
     return folder
 
 
-def test_a_run_that_goes_on_is_added(tmp_path: Path) -> None:
-    record_run(checkpointed(tmp_path), settings(steps=20, workers=2), {"device": "cuda"})
-    content = json.loads((tmp_path / "config.json").read_text())
-    assert content["settings"] == json.loads(json.dumps(settings(steps=20, workers=2)))
-    assert content["runs"] == [{"device": "cpu"}, {"device": "cuda"}]
+def runs(folder: Path) -> list[dict[str, str]]:
+    return json.loads((folder / "runs.json").read_text())["runs"]
 
 
-def test_other_settings_are_named(tmp_path: Path) -> None:
+def test_a_resumed_run_is_added(tmp_path: Path) -> None:
+    later = replace(recipe(workers=2), license="MIT")
+    record_run(checkpointed(tmp_path), later, {"device": "cuda"})
+    assert read_recipes(tmp_path / "recipe.yaml") == {"recipe": later}
+    assert runs(tmp_path) == [{"device": "cpu"}, {"device": "cuda"}]
+    assert is_recorded(tmp_path, later)
+    assert not is_recorded(tmp_path, recipe())
+
+
+def test_other_recipes_are_refused_and_their_fields_named(tmp_path: Path) -> None:
     checkpointed(tmp_path)
-    before = (tmp_path / "config.json").read_bytes()
-    other = {**settings(batch_size=8, steps=20), "parser": "p"}
-    expected = r'loop\.batch_size was 4, is 8; parser was not given, is "p"\. Give those it was begun with'
-    with pytest.raises(TrainingError, match=expected):
+    before = (tmp_path / "recipe.yaml").read_bytes()
+    other = replace(recipe(seed=3, log_every=7), start_from="x")
+    with pytest.raises(TrainingError, match=r'loop\.seed was 0, is 3; start_from was not set, is "x"\. Restore them'):
         record_run(tmp_path, other, {})
-    assert (tmp_path / "config.json").read_bytes() == before
+    assert (tmp_path / "recipe.yaml").read_bytes() == before
+
+
+def test_other_data_in_the_same_folder_are_named(tmp_path: Path) -> None:
+    faces = tmp_path / "faces"
+    shutil.copytree(FACES, faces)
+    named = replace(recipe(), data=replace(FOLDERS, faces=(faces,)))
+    record_run(tmp_path / "run", named, {})
+    (tmp_path / "run" / "checkpoint.pt").touch()
+    next(faces.iterdir()).unlink()
+    with pytest.raises(TrainingError, match=r'data\.faces was "4 files", is "3 files"'):
+        record_run(tmp_path / "run", named, {})
 
 
 def test_without_a_checkpoint_anything_may_change(tmp_path: Path) -> None:
-    record_run(tmp_path, settings(), {})
-    record_run(tmp_path, settings(batch_size=8), {})
-    content = json.loads((tmp_path / "config.json").read_text())
-    assert content["settings"]["loop"]["batch_size"] == 8
-    assert len(content["runs"]) == 1
+    record_run(tmp_path, recipe(), {})
+    record_run(tmp_path, recipe(seed=8), {})
+    assert is_recorded(tmp_path, recipe(seed=8))
+    assert len(runs(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("content", [None, b"{", b'{"steps": 3}', b"[]"])
-def test_a_checkpoint_without_its_settings_is_refused(tmp_path: Path, content: bytes | None) -> None:
-    (tmp_path / "checkpoint.pt").touch()
+@pytest.mark.parametrize("name", ["recipe.yaml", "runs.json"])
+@pytest.mark.parametrize("content", [None, b"{", b'{"steps": 3', b"3"])
+def test_a_checkpoint_of_unknown_origin_is_refused(tmp_path: Path, name: str, content: bytes | None) -> None:
+    path = checkpointed(tmp_path) / name
+    path.unlink()
     if content is not None:
-        (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(TrainingError, match=r"config\.json does not say how the checkpoint beside it was made"):
-        record_run(tmp_path, settings(), {})
+        path.write_bytes(content)
+    with pytest.raises(
+        TrainingError, match=rf"{name} does not say how the checkpoint beside it was made .*version 0\.3"
+    ):
+        record_run(tmp_path, recipe(), {})
 
 
-def test_settings_are_kept_by_what_they_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_known_by_what_they_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(b"")
-    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    assert identified([tmp_path / "a", 3]) == [{"file": "a", "sha256": empty}, 3]
-    assert identified(tmp_path) == {"folder": str(tmp_path.resolve()), "files": 1}
-    assert identified(tmp_path / "none") == str(tmp_path / "none")
+    empty = "sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    named = {"data": {"faces": [str(tmp_path), str(tmp_path / "none")]}, "teacher": str(tmp_path / "a"), "steps": "a"}
+    assert fingerprints(named) == {"data.faces": "1 files", "teacher": empty}
 
     def refuse(path: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(TrainingError, match=r"a is named in the settings and cannot be read \(Permission denied\)"):
-        identified(tmp_path / "a")
+    with pytest.raises(TrainingError, match=r"a is named in the recipe and cannot be read \(Permission denied\)"):
+        fingerprints(named)
 
 
 def test_an_empty_table_gets_its_header(tmp_path: Path) -> None:

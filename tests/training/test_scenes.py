@@ -13,7 +13,7 @@ from psfr_core.detection.face import Face
 from psfr_core.errors import TrainingError
 from psfr_core.geometry.box import Box
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
-from psfr_core.training.detector import DetectorTrainee, focal_loss, make_targets
+from psfr_core.training.detector import DetectorTask, focal_loss, make_targets
 from psfr_core.training.faces import FaceSet
 from psfr_core.training.scenes import Scene, Scenes, load_backgrounds, make_cut_outs, make_distractors
 
@@ -134,8 +134,8 @@ def test_focal_loss_is_the_published_one() -> None:
 
 def test_detector_losses_have_gradients(scenes: Scenes) -> None:
     net = CompactFaceNet(CompactFaceNetConfig((4, 4, 4, 4, 4), 4))
-    trainee = DetectorTrainee(net, scenes, scenes, 1)
-    losses = trainee(default_collate([trainee.samples[index] for index in range(2)]), 0)
+    task = DetectorTask(net, scenes, scenes, 1)
+    losses = task(default_collate([task.samples[index] for index in range(2)]), 0)
     losses["total"].backward()
     assert all(parameter.grad is not None for parameter in net.parameters())
-    assert set(trainee.validate(net.eval())) == {"total", "score", "box", "landmarks"}
+    assert set(task.validate(net.eval())) == {"total", "score", "box", "landmarks"}

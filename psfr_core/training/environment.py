@@ -1,4 +1,4 @@
-"""Where a run takes place: what its folder keeps beside the settings."""
+"""The environment of a run: what its folder keeps beside the recipe."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def describe_circumstances(accelerator: Accelerator) -> dict[str, Any]:
-    """Command, versions, commit and device, made of what JSON has."""
+def describe_environment(accelerator: Accelerator) -> dict[str, Any]:
+    """Return command, versions, commit and device as JSON values."""
     device = accelerator.device
     return {
         "begun": datetime.now(timezone.utc).isoformat(timespec="seconds"),

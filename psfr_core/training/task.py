@@ -1,4 +1,4 @@
-"""What differs between the networks being trained."""
+"""Training tasks: a network with its data and losses."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PICTURE_ROWS = 4  # of a picture of several faces
 N = TypeVar("N", bound=nn.Module)
 
 
-class Trainee(nn.Module, ABC, Generic[N]):
+class TrainingTask(nn.Module, ABC, Generic[N]):
     """A network with its samples and losses, as one module whose output is the losses.
 
-    So whatever wraps a module for several processes or another precision wraps the whole computation, a discriminator
-    that is trained along included. Only what is trained is a submodule; networks that judge or feed it are not.
+    A wrapper for several processes or another precision then covers the whole computation, including a discriminator that
+    is trained along. Only trained networks are submodules; those that judge or feed them are not.
     """
 
     def __init__(self, network: N, samples: Dataset[Any]) -> None:
@@ -31,22 +31,22 @@ class Trainee(nn.Module, ABC, Generic[N]):
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def opponents(self) -> list[dict[str, Any]]:
-        """Parameter groups, with their own learning rates, of what is trained against the network."""
+    def discriminator_parameters(self) -> list[dict[str, Any]]:
+        """Return parameter groups, with their own learning rates, of a discriminator trained along; none without one."""
         return []
 
     @abstractmethod
     def forward(self, batch: Any, step: int) -> dict[str, Tensor]:
-        """Named losses of a batch of ``samples``: ``total``, which is minimised, and its terms.
+        """Return named losses of a batch of ``samples``: ``total``, which is minimized, and its terms.
 
-        ``opponent``, where there is one, is minimised in the same step by the opponents, and reaches no other parameter.
-        What is drawn at random depends on ``step`` alone.
+        ``discriminator``, if present, is minimized in the same step by the discriminator, and reaches no other parameter.
+        Random numbers depend on ``step`` alone.
         """
 
     @abstractmethod
     def validate(self, network: N) -> dict[str, float]:
-        """Named figures of ``network`` on data not trained on."""
+        """Return named metrics of ``network`` on data not trained on."""
 
     def picture(self, network: N) -> Tensor | None:
-        """What ``network`` makes of data not trained on, to look at: (3, H, W), RGB in [0, 1]."""
+        """Return an image (3, H, W), RGB in [0, 1], of what ``network`` makes of data not trained on."""
         return None

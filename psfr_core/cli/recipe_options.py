@@ -1,0 +1,23 @@
+"""Flags of the commands that carry out a recipe or a study."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags for folders, changed values and the device."""
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the run folders, $out; default: runs"
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data, $data in a recipe")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="value that replaces a recipe's, such as losses.style=2 or loop.steps=1000; repeatable",
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps; default: the best there is")
+    parser.add_argument("--show", action="store_true", help="print the recipes with all their values, and stop")
