@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_float, check_shape
 from ..errors import InputError
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, what image files call grey
+_OPAQUE_ENOUGH = 0.05  # alpha from which on a color counts as visible; below it, files hold rounding errors
 
 
 def check_channels(image: Tensor, name: str = "image") -> None:
@@ -23,8 +25,41 @@ def check_channels(image: Tensor, name: str = "image") -> None:
 
 
 def to_rgb(image: Tensor) -> Tensor:
-    """The colours (3, H, W), float32, of ``image`` (C, H, W) with 1 to 4 channels; alpha is left out."""
-    return split_alpha(image)[0].float()
+    """Return the visible colors (3, H, W), float32, of ``image`` (C, H, W) with 1 to 4 channels.
+
+    Alpha is left out. Pixels that alpha hides take the colors of their visible neighbors, so that no hidden color reaches a
+    network or a blur.
+    """
+    colors, alpha = split_alpha(image)
+    colors = colors.float()
+    if len(alpha) == 0 or bool((alpha >= _OPAQUE_ENOUGH).all()):
+        return colors
+    return fill_hidden(colors, alpha.float())
+
+
+def fill_hidden(colors: Tensor, alpha: Tensor) -> Tensor:
+    """Return ``colors`` (3, H, W) with those that ``alpha`` (1, H, W) hides filled smoothly from visible neighbors.
+
+    Colors at an alpha of 0.05 and above stay bit-identical; those at 0 have no influence. Without any visible pixel all are
+    black. Each level of a pyramid fills the gaps of the level above it.
+    """
+    weight = (alpha / _OPAQUE_ENOUGH).clamp(0, 1)
+    known = colors.where(weight > 0, 0)
+    levels = [(known, weight)]
+    while max(known.shape[-2:]) > 1:
+        total = _half(torch.cat([known * weight, weight]))
+        weight = total[-1:]
+        known = total[:-1] / weight.where(weight > 0, 1)
+        levels.append((known, weight.sign()))  # a color averaged from any visible pixel is as good as any other
+    filled = known
+    for known, weight in reversed(levels[:-1]):
+        wide = F.interpolate(filled[None], known.shape[-2:], mode="bilinear", align_corners=False)[0]
+        filled = torch.lerp(wide, known, weight)
+    return filled
+
+
+def _half(planes: Tensor) -> Tensor:
+    return F.avg_pool2d(planes[None], 2, ceil_mode=True)[0]
 
 
 def split_alpha(image: Tensor) -> tuple[Tensor, Tensor]:

@@ -82,12 +82,12 @@ def paste_faces(
 ) -> PasteResult:
     """A copy of ``image`` (C, H, W) with ``restored`` (N, 3, S, S) put through ``masks`` where ``aligned`` faces were.
 
-    ``image`` is grey, grey and alpha, RGB, or RGB and alpha, of any float type, and may exceed [0, 1]; alpha is kept,
-    grey takes the luma of the faces. ``masks`` is (N, 1, S, S) or, one for all, (1, 1, S, S), in [0, 1]; S may differ
-    from the aligned crops'. Computed in float32. Where the result's mask is 0 the image is the same bit for bit.
-    Where faces overlap, the mask is the largest one and each colour counts by its mask over the fourth power of the
-    distance to its crop's centre, so the order of the faces does not matter. The result is put into ``out``, a tensor
-    like the image, when it is given: if that is the image itself, which then is overwritten, time follows the faces'
+    ``image`` is grey, grey and alpha, RGB, or RGB and alpha, of any float type, and may exceed [0, 1]; alpha is kept, as are
+    the colors that an alpha of 0 hides; grey takes the luma of the faces. ``masks`` is (N, 1, S, S) or, one for all,
+    (1, 1, S, S), in [0, 1]; S may differ from the aligned crops'. Computed in float32. Where the result's mask is 0 the image is
+    the same bit for bit. Where faces overlap, the mask is the largest one and each colour counts by its mask over the fourth
+    power of the distance to its crop's centre, so the order of the faces does not matter. The result is put into ``out``, a
+    tensor like the image, when it is given: if that is the image itself, which then is overwritten, time follows the faces'
     areas alone. Raises InputError for shapes that do not fit each other.
     """
     _check_inputs(image, aligned, restored, masks)
@@ -203,6 +203,8 @@ def _layer(patch: _Patch, image: Tensor) -> _Layer:
     warped = warp_affine(torch.cat([colour.float(), patch.mask.float()]), to_box, box.size)
     x, y = _place_in_crop(patch.image_to_restored, size, box, image.device)
     is_outside = torch.maximum(x.abs(), y.abs()) > 0.5
+    if len(image) in (2, 4):
+        is_outside |= box.cut(image)[-1] <= 0
     # Interpolation overshoots at sharp edges; nothing may count for more, nor get brighter or darker, than was given.
     amount = snap_mask(warped[-1:].clamp_(*patch.amounts)).masked_fill_(is_outside, 0)
     colour = warped[:-1].clamp_(*patch.colours)

@@ -106,6 +106,21 @@ def test_faces_anywhere_change_only_themselves(models: RestorationModels, seed: 
         assert torch.equal(result.image[-1], image[-1])
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_hidden_colors_neither_change_nor_color_what_is_visible(
+    models: RestorationModels, two_faces: list[Face], channels: int
+) -> None:
+    image = torch.rand(channels, 120, 160)
+    image[-1] = 1
+    image[-1, :, :40] = 0  # through the middle of the larger face
+    other = image.clone()
+    other[:-1, :, :40] = 1 - image[:-1, :, :40]
+    results = [restore_image(photo, with_faces(models, two_faces), WHOLE_CROP).image for photo in (image, other)]
+    assert torch.equal(results[0][..., 40:], results[1][..., 40:])
+    assert torch.equal(results[1][..., :40], other[..., :40])
+    assert (results[0] - image)[..., 40:60].abs().max() > 0.05
+
+
 def test_strength_is_a_mix_at_the_images_resolution(models: RestorationModels, two_faces: list[Face]) -> None:
     image = torch.rand(3, 120, 160)
     models = with_faces(models, two_faces[:1])
