@@ -18,6 +18,8 @@ from .psfr_generator import PARSE_CLASSES
 from .spade import LEAKY_SLOPE
 
 COARSEST_SIZE = 32  # side of the smallest feature map
+MAX_STAGES = 9  # 8192 px
+MAX_BLOCKS = 100
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,12 @@ class ParseNetConfig:
     residual_blocks: int = 10
 
     def __post_init__(self) -> None:
-        if not self.channels or min(self.channels) < 1 or self.residual_blocks < 0:
-            raise OptionError(f"A parsing network needs at least one stage and positive channel counts, got {self}.")
+        if not 1 <= len(self.channels) <= MAX_STAGES or min(self.channels) < 1:
+            raise OptionError(
+                f"A parsing network needs 1 to {MAX_STAGES} stages and positive channel counts, got {self}."
+            )
+        if not 0 <= self.residual_blocks <= MAX_BLOCKS:
+            raise OptionError(f"A parsing network has 0 to {MAX_BLOCKS} residual blocks, got {self.residual_blocks}.")
 
     @property
     def size(self) -> int:

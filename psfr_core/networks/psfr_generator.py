@@ -15,6 +15,7 @@ from ..errors import InputError, OptionError
 from .spade import ReferenceLayer, SpadeResBlock
 
 BASE_SIZE = 16  # side of the constant input
+MAX_STAGES = 10  # 8192 px
 PARSE_CLASSES = 19
 REFERENCE_CHANNELS = 3 + PARSE_CLASSES  # RGB image and one-hot parse map
 
@@ -32,8 +33,8 @@ class GeneratorConfig:
     residual: bool = False
 
     def __post_init__(self) -> None:
-        if not self.channels or min(*self.channels, self.modulation_channels) < 1:
-            raise OptionError(f"A generator needs at least one stage and positive channel counts, got {self}.")
+        if not 1 <= len(self.channels) <= MAX_STAGES or min(*self.channels, self.modulation_channels) < 1:
+            raise OptionError(f"A generator needs 1 to {MAX_STAGES} stages and positive channel counts, got {self}.")
 
     @property
     def size(self) -> int:

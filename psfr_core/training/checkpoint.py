@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..errors import TrainingError
+from ..errors import CheckpointError, TrainingError, is_out_of_memory
+from ..weights.torch_archive import find_damage
 
 
 class Stateful(Protocol):
@@ -38,16 +39,8 @@ def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> int:
     """Gives ``parts`` the state they had, and returns after how many steps that was; 0 without a checkpoint."""
     if not path.exists():
         return 0
-    try:
-        # On the CPU: Adam keeps its counters where they are loaded, and would wait for a GPU to read them there.
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        step = int(content.pop("step"))
-    except Exception as error:  # a damaged file fails in many ways: zip, pickle, missing keys, end of file
-        reason = f"{type(error).__name__}: {error}".split(". ")[0]
-        raise TrainingError(
-            f"The checkpoint {path} is damaged or no checkpoint ({reason}). "
-            "Put a copy of it back, or delete it to begin the run anew."
-        ) from error
+    content = _read(path)
+    step: int = content.pop("step")
     if set(content) != set(parts):
         raise TrainingError(_other_run(path, f"it holds {', '.join(content)}, needed are {', '.join(parts)}"))
     try:
@@ -56,6 +49,29 @@ def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> int:
     except (RuntimeError, ValueError, KeyError) as error:
         raise TrainingError(_other_run(path, str(error).split("\n")[0])) from error
     return step
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the parts of a checkpoint, and under "step" after how many steps it was written."""
+    try:
+        with path.open("rb") as file:
+            damage = find_damage(file)
+            if damage:
+                raise CheckpointError(damage)
+            file.seek(0)
+            # On the CPU: Adam keeps its counters where they are loaded, and would wait for a GPU to read them there.
+            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        return {**content, "step": int(content["step"])}
+    except Exception as error:  # a damaged file fails in many ways: zip, pickle, missing keys, end of file
+        if is_out_of_memory(error):
+            raise TrainingError(
+                f"The checkpoint {path} does not fit into the free memory. Close other programs."
+            ) from error
+        reason = f"{type(error).__name__}: {error}".split(". ")[0]
+        raise TrainingError(
+            f"The checkpoint {path} is damaged or no checkpoint ({reason}). "
+            "Put a copy of it back, or delete it to begin the run anew."
+        ) from error
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

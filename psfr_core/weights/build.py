@@ -40,7 +40,7 @@ def build_network(state_dict: StateDict, architecture: Architecture[N], file_nam
     try:
         with torch.device("meta"):  # no memory and no time for weights that are replaced at once
             network = architecture.build(state_dict)
-    except (KeyError, IndexError, OptionError) as error:
+    except (KeyError, IndexError, OptionError, RuntimeError) as error:  # RuntimeError: more bytes than can be counted
         raise CheckpointError(
             f"{file_name} looks like {architecture.title} but is incomplete or altered ({error}). Download it again."
         ) from error

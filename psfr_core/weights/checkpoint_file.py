@@ -4,35 +4,56 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..errors import CheckpointError, ModelNotFoundError
+from ..errors import CheckpointError, ModelNotFoundError, is_out_of_memory
+from .pickle_limits import find_excess
+from .plain_tensors import check_shapes
+from .torch_archive import find_damage
 
 
 def read_checkpoint(path: Path) -> object:
-    """Whatever a weight file holds, read without running any code in it.
+    """Return whatever a weight file holds, read without running any code in it.
 
-    The content tells the format, not the suffix. Raises CheckpointError for anything but a readable weight file.
+    The content tells the format, not the suffix. The checksums of zip archives are verified; other formats have none.
+    Raises ModelNotFoundError, and CheckpointError for anything but a readable weight file.
     """
     if not path.is_file():
         raise ModelNotFoundError(f"There is no file {path}. Check the path.")
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, memory_for(path):
             start = file.read(512)
+            if _is_safetensors(start):
+                return _read_safetensors(path)
+            if start.startswith((b"PK", b"\x80")):  # a zip archive, or the bare pickle of old versions
+                return _read_torch(path, file)
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be read ({error.strerror or error}). Check its permissions and its disk."
         ) from error
-    if _is_safetensors(start):
-        return _read_safetensors(path)
-    if start.startswith((b"PK", b"\x80")):  # a zip archive, or the bare pickle of old versions
-        return _read_torch(path)
     raise CheckpointError(f"{path.name} {_what_it_is(start)}. Download the weights again, or choose another file.")
+
+
+@contextmanager
+def memory_for(path: Path) -> Generator[None]:
+    """Raise CheckpointError, which says so, where memory runs out while the weights in ``path`` are read or converted."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise CheckpointError(
+            f"{path.name} ({path.stat().st_size:,} bytes) does not fit into the free memory. "
+            "Close other programs, or choose a smaller model."
+        ) from error
 
 
 def _is_safetensors(start: bytes) -> bool:
@@ -53,26 +74,45 @@ def _what_it_is(start: bytes) -> str:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
+        with safe_open(path, "pt") as file:  # reads the header alone
+            check_shapes(path.name, {key: file.get_slice(key).get_shape() for key in file.keys()})  # noqa: SIM118
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path.name} is damaged or incomplete ({path.stat().st_size:,} bytes; {error}). Download it again."
-        ) from error
+        raise _damaged(path, str(error)) from error
 
 
-def _read_torch(path: Path) -> object:
+def _read_torch(path: Path, file: BinaryIO) -> object:
+    damage = find_damage(file)
+    if damage:
+        raise _damaged(path, damage)
+    excess = find_excess(file)
+    if excess:
+        raise CheckpointError(f"{path.name} was refused: it {excess}. Choose another file, best a .safetensors file.")
+    file.seek(0)
     try:
-        with path.open("rb") as file:  # given a path, torch would go by its suffix
-            return torch.load(file, map_location="cpu", weights_only=True)
+        return torch.load(file, map_location="cpu", weights_only=True)  # given a path, torch would go by its suffix
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refusal(path, str(error))) from error
     except Exception as error:  # torch raises whatever the damaged bytes happen to trip over
         if "TorchScript" in str(error):
             raise CheckpointError(_refusal(path, "GLOBAL torch.jit.script")) from error
-        raise CheckpointError(
-            f"{path.name} is damaged or incomplete ({path.stat().st_size:,} bytes), or not a PyTorch file. "
-            "Download it again."
-        ) from error
+        if is_out_of_memory(error) and not _can_allocate(path.stat().st_size):
+            raise
+        raise _damaged(path, "torch.load cannot read it") from error
+
+
+def _can_allocate(size: int) -> bool:
+    """Return whether there is memory for a file of this ``size``, so that one that needs more claims more than it holds."""
+    try:
+        torch.empty(2 * size, dtype=torch.uint8)
+    except (MemoryError, RuntimeError):
+        return False
+    return True
+
+
+def _damaged(path: Path, reason: str) -> CheckpointError:
+    size = path.stat().st_size
+    return CheckpointError(f"{path.name} is damaged or incomplete ({size:,} bytes; {reason}). Download it again.")
 
 
 def _refusal(path: Path, reason: str) -> str:

@@ -31,14 +31,11 @@ def read_metadata(path: Path) -> WeightMetadata | None:
     try:
         with safe_open(path, "pt") as file:
             entries: dict[str, str] = file.metadata() or {}
-        return WeightMetadata(
-            entries["architecture"],
-            json.loads(entries["config"]),
-            entries.get("licence", UNKNOWN),
-            entries.get("source", UNKNOWN),
-        )
-    except (SafetensorError, OSError, KeyError, ValueError):
+        architecture, config = entries["architecture"], dict(json.loads(entries["config"]))
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError):
         return None
+    licence, source = (entries.get(key, UNKNOWN) for key in ("licence", "source"))
+    return WeightMetadata(architecture, config, licence, source)
 
 
 def stored_types(path: Path) -> str:

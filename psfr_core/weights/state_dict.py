@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from ..checks import is_finite
 from ..errors import CheckpointError
-from .checkpoint_file import read_checkpoint
+from .checkpoint_file import memory_for, read_checkpoint
+from .plain_tensors import check_plain
 
 StateDict = dict[str, Tensor]
 
@@ -25,10 +25,9 @@ def read_state_dict(path: Path) -> StateDict:
     Program code in a file is never run. Raises CheckpointError, which says what the file is instead.
     """
     state_dict = read_tensors(path)
-    for key, tensor in state_dict.items():
-        _check_kind(path.name, key, tensor)
     try:
-        folded = fold_spectral_norm(to_float32(state_dict))
+        with memory_for(path):
+            folded = fold_spectral_norm(to_float32(state_dict))
     except CheckpointError as error:
         raise CheckpointError(f"{path.name} is damaged or incomplete: {error} Download it again.") from error
     for key, tensor in folded.items():
@@ -51,6 +50,7 @@ def read_tensors(path: Path) -> StateDict:
             f"{path.name} holds no weights but {_content(checkpoint)}. Tensors by name are needed, on top or under "
             f"{', '.join(WRAPPERS)}. Choose a file with the state dict of a network."
         )
+    check_plain(path.name, tensors, path.stat().st_size)
     return tensors
 
 
@@ -100,22 +100,6 @@ def _content(checkpoint: object) -> str:
     return f"{kind} with the keys {keys}" if keys else f"{kind} without keys"
 
 
-def _check_kind(file_name: str, key: str, tensor: Tensor) -> None:
-    kinds = {
-        "meta (without values)": tensor.is_meta,
-        "quantised": tensor.is_quantized,
-        "complex": tensor.is_complex(),
-        "sparse": tensor.layout is not torch.strided,
-        "nested": tensor.is_nested,
-    }
-    for kind, is_of_kind in kinds.items():
-        if is_of_kind:
-            raise CheckpointError(
-                f"{key} in {file_name} is a {kind} tensor, but plain floating point weights are needed. "
-                "Choose a file with the state dict of the network as it was trained."
-            )
-
-
 def _normalised(folded: StateDict, weight_key: str, vector_keys: list[str]) -> Tensor:
     missing = [key for key in vector_keys if key not in folded]
     if missing:
@@ -125,8 +109,6 @@ def _normalised(folded: StateDict, weight_key: str, vector_keys: list[str]) -> T
             raise CheckpointError(f"{key} is {folded[key].dtype}, not floating point.")
     weight = folded.pop(weight_key).double()
     u, v = (folded.pop(key).double() for key in vector_keys)
-    try:
-        sigma = u @ (weight.flatten(1) @ v)
-    except (RuntimeError, IndexError) as error:
-        raise CheckpointError(f"{weight_key} does not fit {' and '.join(vector_keys)}.") from error
-    return (weight / sigma).float()
+    if weight.dim() < 2 or (u.shape, v.shape) != (weight.shape[:1], weight[0].flatten().shape):
+        raise CheckpointError(f"{weight_key} does not fit {' and '.join(vector_keys)}.")
+    return (weight / (u @ (weight.flatten(1) @ v))).float()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import random
+import struct
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from psfr_core.errors import TrainingError
@@ -76,6 +79,33 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, kept: float) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: int(kept if kept > 1 else kept * len(content))])
     with pytest.raises(TrainingError, match=r"checkpoint\.pt is damaged .* or delete it to begin the run anew"):
+        load_checkpoint(path, parts(0.0))
+
+
+def test_every_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
+    path, saved = tmp_path / "checkpoint.pt", parts(1.0, width=20)
+    save_checkpoint(path, 5, saved)
+    content, found = path.read_bytes(), 0
+    for bit in random.Random(0).sample(range(8 * len(content)), 200):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        read = parts(0.0, width=20)
+        try:
+            assert load_checkpoint(path, read) == 5
+        except TrainingError:
+            found += 1
+        else:
+            torch.testing.assert_close(read["task"].state_dict(), saved["task"].state_dict(), rtol=0, atol=0)
+    assert found > 60
+
+
+def test_a_changed_number_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, 5, parts(1.0))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(struct.pack("<4f", 1, 1, 1, 1), struct.pack("<4f", 1, 1, 2, 1), 1))
+    with pytest.raises(TrainingError, match=r"damaged .*the checksum of its record archive/data/0 is wrong"):
         load_checkpoint(path, parts(0.0))
 
 

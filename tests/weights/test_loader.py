@@ -195,7 +195,7 @@ def test_long_lists_are_cut(tmp_path: Path, parse_net: ParseNet) -> None:
         load_parse_net(saved(tensors, tmp_path / "p.pth"))
 
 
-@pytest.mark.parametrize("tensor", [torch.zeros(()), torch.zeros(1, 0, 16, 16)])
+@pytest.mark.parametrize("tensor", [torch.zeros(()), torch.zeros(3)])
 def test_shapes_without_a_configuration(tmp_path: Path, generator: PsfrGenerator, tensor: Tensor) -> None:
     path = saved({**generator.state_dict(), "const_input": tensor}, tmp_path / "g.pth")
     with pytest.raises(CheckpointError, match="looks like a PSFR-GAN generator but is incomplete or altered"):

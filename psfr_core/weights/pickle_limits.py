@@ -1,0 +1,74 @@
+"""Limits on the pickles in a weight file, checked before they are loaded.
+
+``torch.load(weights_only=True)`` runs no code in a file, but a few bytes can make it allocate gigabytes, work for minutes, or
+overflow the stack of the interpreter.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+import zipfile
+from collections.abc import Iterator
+from typing import IO, Any, BinaryIO
+
+MAX_OPCODES = 400_000  # PyTorch writes about 30 per tensor
+MAX_TUPLE_DEPTH = 100  # hashing a tuple recurses in C, where nothing limits it
+ALLOCATOR = "bytearray"  # torch.load accepts this call, and bytearray(n) fills n bytes
+_LEGACY_PICKLES = 5  # magic number, protocol, system, content, and the order of the raw values after it
+
+
+def find_excess(file: BinaryIO) -> str | None:
+    """Return which limit the pickles in ``file`` exceed, in words; None if they exceed none. Moves its position.
+
+    ``file`` is a sound zip archive of PyTorch, or a file of the legacy format.
+    """
+    if not zipfile.is_zipfile(file):
+        file.seek(0)
+        return _find_excess(file, _LEGACY_PICKLES)
+    with zipfile.ZipFile(file) as archive:
+        # PyTorch looks a record up without regard to upper and lower case.
+        contents = [archive.read(name) for name in archive.namelist() if name.lower().endswith("data.pkl")]
+    return next(filter(None, (_find_excess(io.BytesIO(content), 1) for content in contents)), None)
+
+
+def _find_excess(file: IO[bytes], count: int) -> str | None:
+    """Return which limit the next ``count`` pickles of ``file`` exceed together.
+
+    A pickle that cannot be parsed is left to ``torch.load``, which refuses it as well.
+    """
+    left = MAX_OPCODES
+    try:
+        for _ in range(count):
+            for name, argument, depth in _steps(file):
+                left -= 1
+                if left < 0:
+                    return "describes more objects than any network here has"
+                if depth > MAX_TUPLE_DEPTH:
+                    return f"nests more than {MAX_TUPLE_DEPTH} tuples"
+                if name == "GLOBAL" and str(argument).split(" ")[-1] == ALLOCATOR:
+                    return f"calls {ALLOCATOR}, which can fill the memory"
+    except Exception:  # pickletools raises many types, whatever the damaged bytes happen to trip over
+        return None
+    return None
+
+
+def _steps(file: IO[bytes]) -> Iterator[tuple[str, Any, int]]:
+    """Yield each opcode of a pickle, its argument, and how many tuples are nested in the value it leaves on the stack."""
+    stack: list[int] = []
+    marks: list[int] = []
+    memo: dict[Any, int] = {}
+    for opcode, argument, _ in pickletools.genops(file):
+        taken = opcode.stack_before
+        if opcode.name == "MARK":
+            marks.append(len(stack))
+        elif opcode.name.endswith("PUT"):
+            memo[argument] = stack[-1]
+        elif opcode.name.endswith("GET"):
+            stack.append(memo[argument])
+        else:
+            is_marked = pickletools.markobject in taken
+            start = marks.pop() - taken.index(pickletools.markobject) if is_marked else len(stack) - len(taken)
+            depth = 1 + max(stack[start:], default=0) if opcode.name.startswith("TUPLE") else 0
+            stack[start:] = [depth] * len(opcode.stack_after)
+        yield opcode.name, argument, stack[-1] if stack else 0
