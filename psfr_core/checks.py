@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from .errors import InputError, PsfrError
+from .errors import InputError, OptionError, PsfrError
 
 COMPUTED_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # PyTorch only stores smaller ones
 
@@ -102,6 +102,17 @@ def check_network_input(inputs: Tensor, network: nn.Module, name: str) -> None:
             f"{name} must be {weight.dtype} on {weight.device} as the weights of the network are, "
             f"got {inputs.dtype} on {inputs.device}. Move it with to()."
         )
+
+
+def check_seed(seed: int, name: str = "seed") -> None:
+    """Raise OptionError unless ``seed`` is one that PyTorch takes, of 64 bits."""
+    if not -(2**63) <= seed < 2**64:
+        raise OptionError(f"{name} must be from -2^63 to 2^64 - 1, got a number of {seed.bit_length()} bits.")
+
+
+def generator_of(seed: int) -> torch.Generator:
+    """Return a generator of random numbers on the CPU; seeds beyond 64 bits, such as sums of two, begin anew at 0."""
+    return torch.Generator().manual_seed(seed % 2**64)
 
 
 def _article(name: str) -> str:

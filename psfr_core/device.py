@@ -12,9 +12,9 @@ def usable_device(device: str | torch.device | None) -> torch.device:
     if device is None:
         return _best_device()
     try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
+        torch.zeros(1, device=device).item()
+    except Exception as error:  # each kind of device raises its own
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         usable = dict.fromkeys([str(_best_device()), "cpu"])
         raise OptionError(f"The device {device} cannot be used here ({reason}). Use {' or '.join(usable)}.") from error
     return torch.device(device)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from psfr_core.files import sha256_of, write_whole
+from psfr_core.files import read_json, read_whole, sha256_of, write_whole
 
 
 def test_new_content_replaces_the_old(tmp_path: Path) -> None:
@@ -27,6 +31,45 @@ def test_a_full_disk_leaves_the_old_content_and_nothing_else(tmp_path: Path, mon
     with pytest.raises(OSError, match="No space left"):
         write_whole(tmp_path / "a", b"new content")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from psfr_core.files import replacing
+
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell whether a process has ended")
+def test_the_next_run_removes_what_a_killed_one_has_left(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "a")], check=False)  # noqa: S603
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".psfr-")
+    _, host, process, name = left.name.split("-")
+    others = {
+        f".psfr-{host}-{os.getpid()}-{name}": 0,  # may be another thread's
+        f".psfr-00000000-{process}-{name}": 0,  # may be at work on another machine that shares the disk
+        f".psfr-11111111-{process}-{name}": 7200,
+        ".psfr-notes.tmp": 7200,  # not one of ours
+    }
+    for other, age in others.items():
+        (tmp_path / other).touch()
+        os.utime(tmp_path / other, (time.time() - age, time.time() - age))
+    write_whole(tmp_path / "b", b"content")
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {"b", *others} - {f".psfr-11111111-{process}-{name}"}
+
+
+def test_pipes_are_not_read(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="it is not a regular file"):
+        read_whole(Path("/dev/zero"))
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_json(tmp_path / "deep.json")
 
 
 def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import psfr_core
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +24,8 @@ def watch(event, args):
         opened.append(event)
 sys.addaudithook(watch)
 import psfr_core
+for name in psfr_core.__all__:
+    getattr(psfr_core, name)
 print(json.dumps({"modules": sorted(sys.modules), "opened": opened, "cuda": torch.cuda.is_initialized()}))
 """
 
@@ -49,6 +53,18 @@ def test_import_loads_no_heavy_package_and_touches_nothing() -> None:
     assert not [name for name in found["modules"] if name.startswith(("psfr_core.training", "psfr_core.cli"))]
     assert found["opened"] == []
     assert not found["cuda"]
+
+
+def test_the_package_alone_is_imported_without_pytorch() -> None:
+    code = "import sys, psfr_core; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout == "False\n"
+
+
+def test_names_that_are_not_there_are_attribute_errors() -> None:
+    assert psfr_core.weights.__name__ == "psfr_core.weights"  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = psfr_core.nothing  # type: ignore[attr-defined]
 
 
 def test_every_public_name_is_there_and_documented() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from .progress import progress_bar
+from .console import progress_bar
+from .files import check_folder
 from .recipe_options import add_recipe_arguments
 
 
@@ -25,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     if args.show:
         print(to_yaml(study))
         return 0
+    check_folder(args.out)
     with progress_bar("training") as report:
         rows = run_study(study, args.out, args.device, report)
     print(study_table(rows), end="")

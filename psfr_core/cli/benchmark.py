@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import OptionError
+from .console import report
+from .files import check_folder, check_overwrites
 from .model_options import take_device
-from .progress import report
 
 if TYPE_CHECKING:
     from ..benchmark.measure import Measurement
@@ -50,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError(f"There is no case {unknown[0]}. Choose among {', '.join(CASES)}.")
     if args.repeats < LEAST_REPEATS:
         raise OptionError(f"--repeats must be at least {LEAST_REPEATS}, got {args.repeats}: timings are noisy.")
+    if args.out:
+        check_folder(args.out)
+        check_overwrites([args.out / "benchmark.md", args.out / "benchmark.json"], args.images)
     device = take_device(args)
     images = tuple(to_rgb(read_image(path).pixels) for path in args.images)
     setting = Setting(device, args.repeats, args.generator, args.parser, args.detector, images)

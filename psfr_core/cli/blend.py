@@ -1,15 +1,18 @@
-"""``psfr blend``: a network between two."""
+"""``psfr blend``: the interpolated weights of two networks."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from ..files import expanded
 from ..weights.blend import blend_weights
+from ..weights.locate import locate_model
+from .files import check_overwrites
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr blend``."""
+    """Declare the options of ``psfr blend``."""
     parser.add_argument("one", metavar="ONE", help="a weight file or the name of a model")
     parser.add_argument("other", metavar="OTHER", help="one that was trained on from it, or it from that one")
     parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="the file to write")
@@ -19,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the file and prints its SHA-256 and its path, as sha256sum does."""
+    """Write the file and print its SHA-256 and its path, as sha256sum does."""
+    check_overwrites([expanded(args.target)], [locate_model(source, None) for source in (args.one, args.other)])
     digest = blend_weights(args.one, args.other, args.target, amount=args.amount, half=args.half, overwrite=args.force)
     print(f"{digest}  {args.target}")
     return 0

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..files import expanded
 from ..weights.convert import convert_weights
+from ..weights.locate import locate_model
+from .files import check_overwrites
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr convert``."""
+    """Declare the options of ``psfr convert``."""
     parser.add_argument("source", metavar="IN", help="a weight file (.pth, .pt, .safetensors) or the name of a model")
     parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="the file to write")
     parser.add_argument("--half", action="store_true", help="store float16, half the size")
@@ -18,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the file and prints its SHA-256 and its path, as sha256sum does."""
+    """Write the file and print its SHA-256 and its path, as sha256sum does."""
+    check_overwrites([expanded(args.target)], [locate_model(args.source, None)])
     digest = convert_weights(args.source, args.target, half=args.half, overwrite=args.force, licence=args.licence)
     print(f"{digest}  {args.target}")
     return 0

@@ -1,4 +1,4 @@
-"""``psfr degrade``: pictures made bad in the way a restorer is trained on."""
+"""``psfr degrade``: images degraded the way training does."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 
 import torch
 
+from ..checks import check_seed, generator_of
 from ..degradation.config import DegradationConfig, DegradationPreset, load_degradation
 from ..degradation.pipeline import apply_degradation, sample_degradation
 from ..geometry.box import Size
 from ..imaging.channels import split_alpha
 from ..imaging.io import read_image, write_image
-from .files import for_each_image, plan_outputs
+from .batch import run_plan, summarize
+from .files import add_file_arguments, check_folder, plan_from_args
 from .options import add_options, take_given
 
 DEGRADATION_HELP = (
@@ -22,13 +24,14 @@ DEGRADATION_HELP = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr degrade``."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="image files, folders or patterns")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the PNG files go")
+    """Declare the options of ``psfr degrade``."""
+    add_file_arguments(parser, "folder for the PNG files")
     parser.add_argument(
         "--hq", type=Path, metavar="DIR", help="also write what each should become: grey where its colour was taken"
     )
-    parser.add_argument("--seed", type=int, default=0, help="the first picture's; each further one adds 1 (default: 0)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the first image; each further one adds 1; default: 0"
+    )
     parser.add_argument(
         "--degradation",
         default="paper",
@@ -42,25 +45,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes a PNG file for each picture and prints what was done to it; 1 when a picture failed."""
+    """Write a PNG file for each image and print what was done to it; return 1 when some failed."""
     config = replace(load_degradation(args.degradation), **take_given(args, DegradationConfig))
-    plan = plan_outputs(args.inputs, args.output, ".png", lambda target: [target, *_clean(target, args.hq)])
-    seeds = {source: args.seed + index for index, source in enumerate(plan)}
+    check_seed(args.seed, "--seed")
+    if args.hq is not None:
+        check_folder(args.hq)
+
+    def written(target: Path) -> list[Path]:
+        return [target, *_clean(target, args.output, args.hq)]
+
+    plan = plan_from_args(args, ".png", written, also_read=[args.degradation])
+    seeds = {source: args.seed + index for index, source in enumerate(plan.targets)}
 
     def degrade(source: Path, target: Path) -> None:
         image = read_image(source)
         hq, alpha = split_alpha(image.pixels)
-        degradation = sample_degradation(config, min(Size.of(hq)), torch.Generator().manual_seed(seeds[source]))
+        degradation = sample_degradation(config, min(Size.of(hq)), generator_of(seeds[source]))
         pair = apply_degradation(hq, degradation)
         write_image(target, replace(image, pixels=torch.cat((pair.lq, alpha)), bit_depth=8))
-        for path in _clean(target, args.hq):
+        for path in _clean(target, args.output, args.hq):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(path, replace(image, pixels=torch.cat((pair.hq, alpha)), bit_depth=8))
         print(f"{target}: {degradation}")
 
-    return for_each_image("degrading", plan, degrade)
+    result = run_plan("degrading", plan, degrade)
+    print(summarize(plan, result), end="")
+    return result.exit_code
 
 
-def _clean(target: Path, folder: Path | None) -> list[Path]:
-    """Where the picture goes that ``target`` should become, if it is wanted."""
-    return [] if folder is None else [folder / target.name]
+def _clean(target: Path, output: Path, folder: Path | None) -> list[Path]:
+    """Return where the image goes that ``target`` should become, if it is wanted."""
+    place = target.relative_to(output) if output in target.parents else Path(target.name)
+    return [] if folder is None else [folder / place]

@@ -14,7 +14,8 @@ from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import ImageFile, read_image, write_image
 from ..visualize import draw_faces
-from .files import for_each_image, plan_outputs
+from .batch import run_plan, summarize
+from .files import add_file_arguments, plan_from_args
 from .model_options import add_detector_arguments, take_detector
 from .options import add_options, take_options
 
@@ -22,34 +23,35 @@ _SKIPPED = ("min_score", "indices")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr detect``."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="image files, folders or patterns")
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="folder for NAME.json and NAME.png"
-    )
+    """Declare the options of ``psfr detect``."""
+    add_file_arguments(parser, "folder for NAME.json and NAME.png")
     add_options(parser, SelectionOptions, skip=_SKIPPED)
     add_detector_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detects faces in all images; 1 when some failed."""
+    """Detect faces in all images; return 1 when some failed."""
     selection = take_options(args, SelectionOptions, skip=_SKIPPED)
-    plan = plan_outputs(args.inputs, args.output, ".png")
+    plan = plan_from_args(args, ".png", lambda target: [target, _json(target)], also_read=[args.detector])
     detector = take_detector(args)
-    counts: list[int] = []
 
-    def detect(source: Path, target: Path) -> None:
+    def detect(source: Path, target: Path) -> int:
         photo = read_image(source)
         image = to_rgb(photo.pixels)
         faces = select_faces(detector.detect(image[None])[0], Size.of(image), selection)
         write_image(target, ImageFile(draw_faces(image, faces), icc_profile=photo.icc_profile))
         found = json.dumps(_as_json(Size.of(image), faces), indent=2) + "\n"
-        write_whole(target.with_suffix(".json"), found.encode())
-        counts.append(len(faces))
+        write_whole(_json(target), found.encode())
+        return len(faces)
 
-    code = for_each_image("detecting", plan, detect)
-    print(f"{sum(counts)} faces found in {len(counts)} images: {args.output}")
-    return code
+    result = run_plan("detecting", plan, detect)
+    print(f"{result.face_count} faces found in {len(result.faces)} images: {args.output}")
+    print(summarize(plan, result), end="")
+    return result.exit_code
+
+
+def _json(picture: Path) -> Path:
+    return picture.with_suffix(".json")
 
 
 def _as_json(size: Size, faces: list[Face]) -> dict[str, Any]:

@@ -10,22 +10,27 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ..checks import check_seed
 from ..degradation.config import load_degradation
+from ..described import check_value
 from ..detection.load import load_detector
 from ..errors import OptionError
 from ..evaluation.metric import Row
 from ..evaluation.protocol import PAPER
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
-from ..imaging.io import find_images, read_image
+from ..imaging.folders import find_images
+from ..imaging.io import read_image
 from ..networks.inference.optimize import optimized_on
 from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
 from ..weights.loader import load_generator, load_parse_net
+from .batch import for_each_image
+from .console import add_verbose_argument, report
 from .degrade import DEGRADATION_HELP
-from .files import for_each_image
+from .files import check_folder, check_overwrites
 from .metric_options import add_metric_arguments, take_metric_models, take_ranking
-from .model_options import add_detector_arguments, take_detector, take_device
-from .progress import progress_bar, report
+from .model_options import add_detector_arguments, take_detector, take_device, take_folders
+from .options import MAX_SIDE
 
 if TYPE_CHECKING:
     from ..evaluation.scorer import MetricModels
@@ -42,7 +47,7 @@ numbers of faces, such as those of the bundled models, cannot be compared with t
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr evaluate``."""
+    """Declare the options of ``psfr evaluate``."""
     subjects = parser.add_subparsers(dest="subject", required=True)
     settings: dict[str, tuple[str, Callable[[argparse.Namespace], int]]] = {
         "images": ("a folder of results of any method against a folder of the same names", _images),
@@ -53,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, (what, run_subject) in settings.items():
         command = subjects.add_parser(name, help=what, description=f"Measures {what}.", allow_abbrev=False)
         command.set_defaults(measure=run_subject)
+        add_verbose_argument(command)
         report_too = " and a page with the worst, median and best" if name in ("images", "generator") else ""
         command.add_argument("--out", type=Path, help=f"folder for tables (CSV, JSON, Markdown){report_too}")
         if name != "detector":
@@ -88,7 +94,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures, prints a table and writes it where asked."""
+    """Measure, print a table and write it where asked."""
+    if args.out:
+        check_folder(args.out)  # before anything is measured
     return args.measure(args)
 
 
@@ -107,8 +115,8 @@ def _images(args: argparse.Namespace) -> int:
 def _generator(args: argparse.Namespace) -> int:
     from ..evaluation.sources import RestoredFaces
 
-    if args.size is not None and args.size < 1:
-        raise OptionError(f"--size must be at least 1 pixel, got {args.size}.")
+    if args.size is not None:
+        check_value("--size", args.size, int, low=1, high=MAX_SIDE)
     device = take_device(args)
     generator = optimized_on(load_generator(args.generator), device, torch.float32)
     parse_net = optimized_on(load_parse_net(args.parser), device, torch.float32)
@@ -128,6 +136,7 @@ def _degraded_faces(args: argparse.Namespace, size: int) -> DegradedFaces:
     from ..evaluation.sources import DegradedFaces
 
     degradation = load_degradation(args.degradation or "paper")
+    check_seed(args.seed or 0, "--seed")
     return DegradedFaces(find_images([args.faces]), size, args.seed or 0, degradation)
 
 
@@ -149,19 +158,21 @@ def _measure(
     models: MetricModels,
     settings: Mapping[str, str],
 ) -> int:
-    """Measures every sample, prints the summary and writes the report where asked."""
-    from ..evaluation.report import write_report
+    """Measure every sample, print the summary and write the report where asked."""
+    from ..evaluation.report import report_files, write_report
     from ..evaluation.scorer import Scorer
 
     rank_by = take_ranking(args, models)
     scorer = Scorer(models, source.stages)
 
-    def measure(path: Path, _: Path) -> None:
+    def measure(path: Path) -> None:
         scorer.add(source.names[path], source.load(path))
 
-    failed = for_each_image("measuring", {path: path for path in source.names}, measure)
-    if failed:
-        return failed  # a mean of what is left would look like one of all
+    if args.out:
+        check_overwrites(report_files(args.out), source.names)
+    measured = for_each_image("measuring", source.names, measure)
+    if measured.failures:
+        return measured.exit_code  # a mean of what is left would look like one of all
     result = scorer.result()
     print(result.markdown, end="")
     if args.out:
@@ -179,39 +190,45 @@ def _parser(args: argparse.Namespace) -> int:
     device = take_device(args)
     parse_net = optimized_on(load_parse_net(args.parser), device, torch.float32)
     faces = _degraded_faces(args, parse_net.config.size)
-    rows: dict[str, Row] = {}
-    total = ConfusionMatrix.empty()
-    with progress_bar("measuring", unit="face") as show:
-        for done, (path, name) in enumerate(faces.names.items(), start=1):
-            lq = faces.pair(path).lq[None]
-            true = ParseMap.from_png(args.labels / f"{name}.png").resized(Size.of(lq))
-            matrix = ConfusionMatrix.of(parse_faces(lq.to(device), parse_net).labels.cpu(), true.labels)
-            rows[name] = region_row(matrix)
-            total += matrix
-            show(done, len(faces.names))
-    return _show(args, rows, region_row(total))
+    matrices: dict[str, ConfusionMatrix] = {}
+
+    def measure(path: Path) -> None:
+        lq = faces.pair(path).lq[None]
+        true = ParseMap.from_png(args.labels / f"{faces.names[path]}.png").resized(Size.of(lq))
+        predicted = parse_faces(lq.to(device), parse_net)
+        matrices[faces.names[path]] = ConfusionMatrix.of(predicted.labels.cpu(), true.labels)
+
+    measured = for_each_image("measuring", faces.names, measure)
+    if measured.failures:
+        return measured.exit_code
+    rows = {name: region_row(matrix) for name, matrix in matrices.items()}
+    return _show(args, rows, region_row(sum(matrices.values(), ConfusionMatrix.empty())))
 
 
 def _detector(args: argparse.Namespace) -> int:
     from ..evaluation.faces import match_faces
+    from ..evaluation.tables import table_files
 
+    paths = find_images(args.inputs)
+    if args.out:
+        check_overwrites(table_files(args.out), paths)
     detector = take_detector(args)
     reference = None
     if not args.face_free:
-        reference = load_detector(args.reference, folders=args.models_folder, device=take_device(args))
+        reference = load_detector(args.reference, folders=take_folders(args), device=take_device(args))
     rows: dict[str, Row] = {}
-    paths = find_images(args.inputs)
-    with progress_bar("detecting", unit="image") as show:
-        for done, path in enumerate(paths, start=1):
-            image = to_rgb(read_image(path).pixels)[None]
-            expected = [] if reference is None else reference.detect(image)[0]
-            rows[str(path)] = match_faces(detector.detect(image)[0], expected)
-            show(done, len(paths))
-    return _show(args, rows)
+
+    def measure(path: Path) -> None:
+        image = to_rgb(read_image(path).pixels)[None]
+        expected = [] if reference is None else reference.detect(image)[0]
+        rows[str(path)] = match_faces(detector.detect(image)[0], expected)
+
+    measured = for_each_image("detecting", paths, measure)
+    return measured.exit_code if measured.failures else _show(args, rows)
 
 
 def _show(args: argparse.Namespace, rows: Mapping[str, Row], of_all: Row | None = None) -> int:
-    """Prints the means, or the figures of all pictures as one, and writes the tables where asked."""
+    """Print the means, or the figures of all images as one, and write the tables where asked."""
     from ..evaluation.tables import finite, markdown_table, means_of, shown, write_tables
 
     figures = means_of(rows) if of_all is None else of_all

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import logging
 import sys
 from collections.abc import Sequence
 
-from ..errors import OptionError, PsfrError
+from ..errors import OptionError
+from .console import (
+    Stopped,
+    add_verbose_argument,
+    describe_error,
+    leaving_on_interrupt,
+    open_console,
+    show_log,
+    stopping_on_signals,
+)
 
 COMMANDS = {
     "restore": "restore the faces in images",
-    "detect": "find faces: JSON and a picture with boxes",
-    "parse": "label the regions of faces: label and colour pictures",
-    "degrade": "make images worse, as the training does",
+    "detect": "find faces: JSON and an image with boxes",
+    "parse": "label the regions of faces: label and color images",
+    "degrade": "degrade images the way training does",
     "models": "list the known models and where they are",
     "download": "fetch a known model from the Hugging Face Hub",
     "convert": "turn a weight file into a .safetensors file",
-    "blend": "make a network between two",
+    "blend": "interpolate the weights of two networks",
     "publish": "upload a converted file to a Hugging Face repository of yours",
     "train": "train the detector, the parsing network or the generator",
     "ablate": "train generators that lack one idea of the paper each, and compare them",
@@ -28,9 +36,30 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0 done, 1 something failed, 2 a mistake in the command line."""
+    """Run one command and return its exit code.
+
+    0 when all is done, 1 when something failed, 2 for a mistake in the command line, and 128 plus the number of the
+    signal that stopped it: 130 for Ctrl-C, 143 for SIGTERM.
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    open_console()
+    command = next(iter(arguments), "")
+    try:
+        with stopping_on_signals():
+            args = _parse(arguments)
+            show_log(args.verbose)
+            return args.run(args)
+    except KeyboardInterrupt as stop:
+        print(f"psfr {command}: stopped.", file=sys.stderr)
+        return 128 + (stop.number if isinstance(stop, Stopped) else 2)
+    except Exception as error:
+        print(f"psfr {command}: {describe_error(error)}", file=sys.stderr)
+        return 2 if isinstance(error, OptionError) else 1
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="psfr", description="PSFR-GAN face restoration.", allow_abbrev=False)
+    parser.set_defaults(verbose=False)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         command_parser = subparsers.add_parser(
@@ -38,28 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         # Only the command that runs is imported, so that the others need none of its packages.
         if name in arguments[:1]:
-            command = importlib.import_module(f"..{name}", __name__)
+            with leaving_on_interrupt():
+                command = importlib.import_module(f"..{name}", __name__)
             command.add_arguments(command_parser)
+            add_verbose_argument(command_parser)
             command_parser.set_defaults(run=command.run)
-    args = parser.parse_args(arguments)
-    _show_our_messages()
-    try:
-        return args.run(args)
-    except OptionError as error:
-        print(f"psfr {args.command}: {error}", file=sys.stderr)
-        return 2
-    except (PsfrError, OSError) as error:  # a folder that cannot be entered, a disk that is full
-        print(f"psfr {args.command}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"psfr {args.command}: stopped.", file=sys.stderr)
-        return 130
-
-
-def _show_our_messages() -> None:
-    """This library's log goes to the terminal; those of the packages it uses stay as they are."""
-    log = logging.getLogger(__name__.split(".")[0])
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    if not log.handlers:
-        log.addHandler(logging.StreamHandler())
+    return parser.parse_args(arguments)

@@ -12,6 +12,7 @@ from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.options import DetectionOptions
 from ..device import usable_device
 from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models
+from .files import existing_folders
 from .options import add_options, take_options
 
 _SKIPPED = ("batch_size",)
@@ -57,7 +58,7 @@ def take_models(args: argparse.Namespace) -> RestorationModels:
         args.parser,
         args.detector,
         detection=take_options(args, DetectionOptions, skip=_SKIPPED),
-        folders=args.models_folder,
+        folders=take_folders(args),
         device=args.device,
         dtype=getattr(torch, args.dtype) if args.dtype else None,
         compile_networks=args.compile,
@@ -70,10 +71,15 @@ def take_detector(args: argparse.Namespace) -> FaceDetector:
     return load_detector(
         args.detector,
         options=take_options(args, DetectionOptions, skip=_SKIPPED),
-        folders=args.models_folder,
+        folders=take_folders(args),
         device=take_device(args),
         download=args.download,
     )
+
+
+def take_folders(args: argparse.Namespace) -> list[Path]:
+    """Return the folders to look for models in; OptionError for one that does not exist."""
+    return existing_folders("--models-folder", args.models_folder)
 
 
 def take_device(args: argparse.Namespace) -> torch.device:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..weights.folders import assets_folder, find_model_file
 from ..weights.manifest import MODEL_FILES, ModelFile
+from .files import existing_folders
 
 UNKNOWN = "not known"
 
@@ -24,12 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a block of lines a model."""
-    print("\n\n".join(_block(entry, args.folder) for entry in MODEL_FILES))
+    """Print a block of lines for each model."""
+    folders = existing_folders("--folder", args.folder)
+    print("\n\n".join(_block(entry, folders) for entry in MODEL_FILES))
     return 0
 
 
-def _block(entry: ModelFile, folders: Sequence[str]) -> str:
+def _block(entry: ModelFile, folders: Sequence[Path]) -> str:
     facts = {
         "what": f"{entry.kind.value}: {entry.description}",
         "file": entry.file_name,

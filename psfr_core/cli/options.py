@@ -12,6 +12,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from ..described import description_of
 
 T = TypeVar("T")
+MAX_SIDE = 8192
+"""Longest side of an aligned face, in pixels."""
 
 
 def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterable[str] = (), **defaults: Any) -> None:

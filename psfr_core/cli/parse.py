@@ -1,13 +1,15 @@
-"""``psfr parse``: the regions of faces as label and colour pictures."""
+"""``psfr parse``: the regions of faces as label and color images."""
 
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..alignment.align import align_faces
 from ..checks import check_shape
-from ..errors import OptionError
+from ..described import check_value
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import ImageFile, read_image, write_image
@@ -16,14 +18,17 @@ from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..parsing.parser import parse_faces
 from ..restoration.models import BUNDLED_PARSE_NET
 from ..weights.loader import load_parse_net
-from .files import for_each_image, plan_outputs
-from .model_options import add_detector_arguments, take_detector, take_device
+from .batch import run_plan, summarize
+from .files import add_file_arguments, check_overwrites, plan_from_args
+from .model_options import add_detector_arguments, take_detector, take_device, take_folders
+from .options import MAX_SIDE
+
+_FACE_FILE = re.compile(r"(?P<stem>.+)_[0-9]+(_crop|_color)?\.png", re.IGNORECASE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr parse``."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="image files, folders or patterns")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the pictures")
+    """Declare the options of ``psfr parse``."""
+    add_file_arguments(parser, "folder for the label and color images")
     parser.add_argument("--aligned", action="store_true", help="the images are aligned faces already: one map an image")
     parser.add_argument("--size", type=int, help="side of the maps in pixels; default: the parsing network's")
     parser.add_argument(
@@ -33,23 +38,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Parses the faces of all images; 1 when some failed.
+    """Parse the faces of all images; return 1 when some failed.
 
-    Writes NAME.png and NAME_color.png for an aligned face, else NAME_0.png, NAME_0_crop.png, NAME_0_color.png for each face.
+    NAME.png and NAME_color.png are written for an aligned face, else NAME_0.png, NAME_0_crop.png, NAME_0_color.png
+    and so on for each face.
     """
-    if args.size is not None and args.size < 1:
-        raise OptionError(f"--size must be at least 1 pixel, got {args.size}.")
-    plan = plan_outputs(
-        args.inputs, args.output, ".png", lambda target: [target, _colours(target)] if args.aligned else [target]
+    if args.size is not None:
+        check_value("--size", args.size, int, low=1, high=MAX_SIDE)
+    plan = plan_from_args(
+        args,
+        ".png",
+        lambda target: [target, _colors(target)] if args.aligned else _files_of(_face(target, 0)),
+        also_read=[args.parser, args.detector],
     )
+    check_overwrites(_earlier_faces(plan.targets.values()), plan.targets)
     device = take_device(args)
-    parse_net = load_parse_net(args.parser, folders=args.models_folder, download=args.download)
+    parse_net = load_parse_net(args.parser, folders=take_folders(args), download=args.download)
     parse_net = optimized_on(parse_net, device, fastest_dtype(device))
     size = args.size or parse_net.config.size
     detector = None if args.aligned else take_detector(args)
-    written: list[Path] = []
 
-    def parse(source: Path, target: Path) -> None:
+    def parse(source: Path, target: Path) -> int:
         photo = read_image(source)
         image = to_rgb(photo.pixels)
         if detector is None:
@@ -57,19 +66,40 @@ def run(args: argparse.Namespace) -> int:
             crops = {target: resize(image, Size(size, size)).clamp(0, 1)}
         else:
             faces = align_faces(image, detector.detect(image[None])[0], size)
-            crops = {target.with_name(f"{target.stem}_{n}.png"): face.crop for n, face in enumerate(faces)}
-        for path, crop in crops.items():
+            crops = {_face(target, n): face.crop for n, face in enumerate(faces)}
+        for path, crop in reversed(crops.items()):  # the first face last: --resume takes it for the sign of all
             parse_map = parse_faces(crop[None].to(device), parse_net)
             parse_map.to_png(path)
-            write_image(_colours(path), ImageFile(parse_map.to_color()[0]))
+            write_image(_colors(path), ImageFile(parse_map.to_color()[0]))
             if detector is not None:
-                write_image(path.with_name(f"{path.stem}_crop.png"), ImageFile(crop, icc_profile=photo.icc_profile))
-            written.append(path)
+                write_image(_crop(path), ImageFile(crop, icc_profile=photo.icc_profile))
+        return len(crops)
 
-    code = for_each_image("parsing", plan, parse)
-    print(f"{len(written)} faces parsed: {args.output}")
-    return code
+    result = run_plan("parsing", plan, parse)
+    print(f"{result.face_count} faces parsed: {args.output}")
+    print(summarize(plan, result), end="")
+    return result.exit_code
 
 
-def _colours(labels: Path) -> Path:
+def _earlier_faces(targets: Iterable[Path]) -> list[Path]:
+    """Return the existing files whose names faces of these targets may get."""
+    stems = {target.with_suffix("") for target in targets}
+    paths = [path for folder in {stem.parent for stem in stems} if folder.is_dir() for path in folder.iterdir()]
+    names = [(path, _FACE_FILE.fullmatch(path.name)) for path in paths]
+    return [path for path, name in names if name and path.with_name(name["stem"]) in stems]
+
+
+def _files_of(labels: Path) -> list[Path]:
+    return [labels, _colors(labels), _crop(labels)]
+
+
+def _face(target: Path, number: int) -> Path:
+    return target.with_name(f"{target.stem}_{number}.png")
+
+
+def _crop(labels: Path) -> Path:
+    return labels.with_name(f"{labels.stem}_crop.png")
+
+
+def _colors(labels: Path) -> Path:
     return labels.with_name(f"{labels.stem}_color.png")

@@ -13,7 +13,8 @@ from ..paste_back.paste import PasteOptions, parse_pasted_regions
 from ..restoration.options import RestoreOptions
 from ..restoration.restore import restore_image
 from ..visualize import side_by_side
-from .files import for_each_image, plan_outputs
+from .batch import run_plan, summarize
+from .files import add_file_arguments, plan_from_args
 from .model_options import add_model_arguments, take_models
 from .options import add_options, take_options
 
@@ -22,10 +23,7 @@ _SKIPPED_SELECTION = ("min_score", "indices")  # the detector has its own score;
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of ``psfr restore``."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="image files, folders or patterns")
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="folder, or a file for one image"
-    )
+    add_file_arguments(parser, "folder, or a file for one image")
     parser.add_argument(
         "--format",
         choices=[s[1:] for s in WRITABLE_SUFFIXES],
@@ -43,29 +41,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restores all images; 1 when some failed."""
+    """Restore all images; return 1 when some failed."""
     options = _options(args)
-    plan = plan_outputs(
-        args.inputs,
-        args.output,
+    plan = plan_from_args(
+        args,
         f".{args.format}" if args.format else None,
         lambda target: [target, _comparison(target)] if args.compare else [target],
+        also_read=[args.generator, args.parser, args.detector],
     )
     models = take_models(args)
-    counts: list[int] = []
 
-    def restore(source: Path, target: Path) -> None:
+    def restore(source: Path, target: Path) -> int:
         before = read_image(source)
         result = restore_image(before.pixels, models, options)
         write_image(target, replace(before, pixels=result.image))
         if args.compare:
             pictures = side_by_side([to_rgb(before.pixels), to_rgb(result.image)])
             write_image(_comparison(target), ImageFile(pictures, icc_profile=before.icc_profile))
-        counts.append(len(result.faces))
+        return len(result.faces)
 
-    code = for_each_image("restoring", plan, restore)
-    print(f"{sum(counts)} faces restored in {len(counts)} images: {args.output}")
-    return code
+    result = run_plan("restoring", plan, restore)
+    print(f"{result.face_count} faces restored in {len(result.faces)} images: {args.output}")
+    print(summarize(plan, result), end="")
+    return result.exit_code
 
 
 def _comparison(target: Path) -> Path:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import signal
 
 from ..errors import OptionError
-from .progress import progress_bar
+from .console import progress_bar
+from .files import check_folder
 from .recipe_options import add_recipe_arguments
 
 
@@ -37,12 +37,9 @@ def run(args: argparse.Namespace) -> int:
     if args.show:
         print("\n".join(f"# {name}\n{to_yaml(recipe)}" for name, recipe in chosen), end="")
         return 0
-    on_stop = signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's stop is a Ctrl-C
-    try:
-        for name, recipe in chosen:
-            with progress_bar(f"training {name}") as report:
-                result = run_experiment(recipe, args.out / name, args.device, report)
-            print(result)
-    finally:
-        signal.signal(signal.SIGTERM, on_stop)
+    check_folder(args.out)
+    for name, recipe in chosen:
+        with progress_bar(f"training {name}") as report:
+            result = run_experiment(recipe, args.out / name, args.device, report)
+        print(result)
     return 0

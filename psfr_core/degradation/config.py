@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
@@ -11,6 +10,7 @@ from typing import Any
 
 from ..described import described
 from ..errors import OptionError
+from ..files import read_json
 
 REFERENCE_SIDE = 512  # the image side in pixels that the ranges in pixels are meant for
 Range = tuple[float, float]
@@ -88,7 +88,7 @@ def load_degradation(source: str) -> DegradationConfig:
     if source in [preset.value for preset in DegradationPreset]:
         return DegradationPreset(source).config
     try:
-        values = json.loads(Path(source).read_text())
+        values = read_json(Path(source))
     except (OSError, ValueError) as error:
         names = ", ".join(preset.value for preset in DegradationPreset)
         raise OptionError(

@@ -95,16 +95,30 @@ def _parse_part(part: str, text: str) -> range:
     first, dash, last = (word.strip() for word in part.partition("-"))
     last = last if dash else first
     if not (_is_number(first) and _is_number(last)):
-        raise OptionError(f"'{text}' does not name faces: '{part.strip()}' is not a number or range. Write '0,2,4-6'.")
-    if int(first) > int(last):
-        raise OptionError(f"'{text}' does not name faces: the range '{part.strip()}' runs backwards.")
-    if int(last) > HIGHEST_INDEX:
-        raise OptionError(f"'{text}' does not name faces: {last} is above the highest index {HIGHEST_INDEX}.")
-    return range(int(first), int(last) + 1)
+        raise OptionError(
+            f"'{_shortened(text)}' does not name faces: '{_shortened(part)}' is not a number or range. Write '0,2,4-6'."
+        )
+    low, high = _index(first), _index(last)
+    if low > high:
+        raise OptionError(f"'{_shortened(text)}' does not name faces: the range '{_shortened(part)}' runs backwards.")
+    if high > HIGHEST_INDEX:
+        raise OptionError(
+            f"'{_shortened(text)}' does not name faces: {_shortened(last)} is above the highest index {HIGHEST_INDEX}."
+        )
+    return range(low, high + 1)
 
 
 def _is_number(word: str) -> bool:
     return word.isascii() and word.isdigit()
+
+
+def _index(word: str) -> int:
+    """The number in ``word``; of those that are too high only the first digits, as Python reads no more than 4,300."""
+    return int(word.lstrip("0")[: len(str(HIGHEST_INDEX)) + 1] or 0)
+
+
+def _shortened(text: str) -> str:
+    return text.strip() if len(text) <= 60 else f"{text.strip()[:60]}..."
 
 
 def _sort_key(face: Face, order: FaceOrder) -> float:

@@ -13,10 +13,10 @@ from .metric import Metric, Stage
 from .page import CaseGroup, ShownFace, ShownPicture, page
 from .result import EvaluationResult
 from .sources import Sample
-from .tables import finite, write_tables
+from .tables import finite, table_files, write_tables
 
 CASES_EACH = 8
-_PICTURES_FOLDER = "report"
+_PAGE, _PICTURES_FOLDER = "report.html", "report"
 _LONGEST_SIDE = 512  # of a picture in the page
 _JPEG_QUALITY = 90
 
@@ -45,7 +45,13 @@ def write_report(
             number += 1  # files are numbered, so that no name of a picture can be a bad name of a file
             faces[group].append(_face(folder, f"{number:02}", name, load(name), result))
     content = page(result, faces, rank_by, settings)
-    (folder / "report.html").write_text(content, encoding="utf-8")
+    (folder / _PAGE).write_text(content, encoding="utf-8", errors="backslashreplace")
+
+
+def report_files(folder: Path) -> list[Path]:
+    """Return the files that ``write_report`` writes into ``folder``, as far as they are there already."""
+    images = (folder / _PICTURES_FOLDER).glob("[0-9][0-9]_*.jpg")
+    return [*table_files(folder), folder / _PAGE, *images]
 
 
 def chosen_cases(ranked: Sequence[str]) -> dict[CaseGroup, list[str]]:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
-from ..checks import check_shape
+from ..checks import check_shape, generator_of
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import DegradedPair, degrade
 from ..errors import ImageFileError, OptionError
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
-from ..imaging.io import find_images, read_image
+from ..imaging.folders import find_images
+from ..imaging.io import read_image
 from ..imaging.resize import resize
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PsfrGenerator
@@ -135,7 +135,7 @@ class DegradedFaces:
         pixels = to_rgb(read_image(path).pixels)
         check_shape(pixels, "3 S S", f"{path}, a face to measure with,")
         clean = resize(pixels, Size(self._size, self._size)).clamp(0, 1)
-        return degrade(clean, self._degradation, torch.Generator().manual_seed(self._seeds[path]))
+        return degrade(clean, self._degradation, generator_of(self._seeds[path]))
 
 
 class RestoredFaces:

@@ -12,6 +12,8 @@ import torch
 
 from .metric import Row
 
+_ERRORS = "backslashreplace"  # names of files may hold bytes that are not text
+
 
 def means_of(rows: Mapping[str, Row]) -> Row:
     """The mean of each column over the rows that have a number there; not a number where none has."""
@@ -34,13 +36,19 @@ def write_tables(folder: Path, rows: Mapping[str, Row], summary: Mapping[str, ob
     """
     folder.mkdir(parents=True, exist_ok=True)
     content = {"count": len(rows), "mean": finite(means_of(rows)), "missing": missing_of(rows), **summary}
-    (folder / "summary.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (folder / "summary.md").write_text(markdown, encoding="utf-8")
-    with (folder / "images.csv").open("w", newline="", encoding="utf-8") as file:
+    summary_json, summary_md, images_csv = table_files(folder)
+    summary_json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    summary_md.write_text(markdown, encoding="utf-8", errors=_ERRORS)
+    with images_csv.open("w", newline="", encoding="utf-8", errors=_ERRORS) as file:
         writer = csv.writer(file)
         writer.writerow(["name", *next(iter(rows.values()))])
         for name, row in rows.items():
             writer.writerow([name, *("" if math.isnan(value) else value for value in row.values())])
+
+
+def table_files(folder: Path) -> list[Path]:
+    """Return the files that ``write_tables`` writes into ``folder``."""
+    return [folder / name for name in ("summary.json", "summary.md", "images.csv")]
 
 
 def finite(row: Mapping[str, float]) -> dict[str, float | None]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import logging
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,9 +20,10 @@ from torch import Tensor
 
 from ..checks import is_finite
 from ..errors import ImageFileError, InputError
-from ..files import write_whole
+from ..files import read_whole, write_whole
 from .channels import check_channels
-from .formats import FORMAT_LIST, LOSSLESS_SUFFIXES, READABLE_SUFFIXES, WRITABLE_SUFFIXES, is_readable
+from .folders import find_images
+from .formats import FORMAT_LIST, LOSSLESS_SUFFIXES, READABLE_SUFFIXES, WRITABLE_SUFFIXES
 from .png16 import decode_png16, encode_png16, is_png16
 
 # What Pillow raises for files that are damaged, or so large that they cannot be meant.
@@ -119,42 +118,9 @@ def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -
         raise ImageFileError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
 
 
-def find_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """The image files that files, folders and patterns like ``*.png`` name, each once.
-
-    Folders and patterns are sorted by name and give only files whose suffix is readable (see ``formats``); subfolders of a
-    folder are left out. A file named by itself is taken whatever its suffix.
-    Raises ImageFileError for an input that names nothing.
-    """
-    found: dict[Path, Path] = {}
-    for entry in inputs:
-        paths = list(_matches(Path(entry)))
-        if not paths:
-            raise ImageFileError(f"{entry} holds no image ({FORMAT_LIST}).")
-        for path in paths:
-            found.setdefault(path.resolve(), path)
-    return list(found.values())
-
-
-def _matches(entry: Path) -> Iterator[Path]:
-    if entry.is_dir():
-        yield from sorted(path for path in entry.iterdir() if _looks_like_image(path))
-    elif entry.exists():
-        yield entry
-    elif glob.has_magic(str(entry)):
-        names = sorted(glob.glob(str(entry), recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
-        yield from (path for path in map(Path, names) if _looks_like_image(path))
-    else:
-        raise ImageFileError(f"{entry} does not exist. Name an image file, a folder or a pattern like 'photos/*.jpg'.")
-
-
-def _looks_like_image(path: Path) -> bool:
-    return is_readable(path) and not path.name.startswith(".") and path.is_file()
-
-
 def _file_content(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        data = read_whole(path)
     except FileNotFoundError as error:
         raise ImageFileError(f"{path} does not exist.") from error
     except OSError as error:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_finite, check_float, check_shape
-from ..errors import InputError
+from ..errors import ImageFileError, InputError
 from ..geometry.box import Size
 from .label_png import read_label_png, write_label_png
 from .labels import MIRRORED_REGION, REGION_COLORS, FaceRegion, Regions, regions_of
@@ -86,11 +86,14 @@ class ParseMap:
 
     @classmethod
     def from_png(cls, path: str | Path) -> ParseMap:
-        """A map of one face, from a PNG whose grey values or palette entries are the labels.
+        """Return the map of one face, from a PNG whose grey values or palette entries are the labels.
 
-        Raises ImageFileError for a file that cannot be read, and InputError for labels that are none.
+        Raises ImageFileError for a file that cannot be read or holds other values than labels.
         """
-        return cls(read_label_png(Path(path))[None])
+        try:
+            return cls(read_label_png(Path(path))[None])
+        except InputError as error:
+            raise ImageFileError(f"{path} is not a label image: {error}") from error
 
     def to_png(self, path: str | Path) -> None:
         """Write the map of one face as an 8-bit grey PNG of the labels; nearly black to look at.

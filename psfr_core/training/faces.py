@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..checks import generator_of
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import degrade
 from ..errors import OptionError
@@ -136,7 +137,7 @@ def degraded_once(faces: Faces, degradation: DegradationConfig, *, seed: int, co
 
 def _generator(seed: int, index: int) -> torch.Generator:
     """The random numbers of one sample."""
-    return torch.Generator().manual_seed(seed * 1_000_003 + index)
+    return generator_of(seed * 1_000_003 + index)
 
 
 def _degraded(hq: Tensor, labels: Tensor, degradation: DegradationConfig, generator: torch.Generator) -> FaceSample:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import CheckpointError
-from ..files import sha256_of
+from ..files import expanded, sha256_of
 from .manifest import ModelFile
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def default_model_folder() -> Path:
 def search_folders(entry: ModelFile, folders: Sequence[str | Path] = ()) -> list[Path]:
     """Every folder where ``entry`` is looked for, in order: each of ``folders`` may also be ComfyUI's ``models``."""
     bundled = [assets_folder()] if entry.is_bundled else []
-    given = [Path(folder).expanduser() / below for folder in folders for below in ("", *entry.folders)]
+    given = [expanded(folder) / below for folder in folders for below in ("", *entry.folders)]
     return [*bundled, *given, default_model_folder()]
 
 

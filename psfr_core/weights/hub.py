@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DownloadError
-from ..files import sha256_of
+from ..files import expanded, sha256_of
 from .folders import is_published_file
 from .manifest import HUB_ADDRESS, ModelFile
 
@@ -25,7 +25,7 @@ def download_model(entry: ModelFile, folder: str | Path, *, repo_id: str | None 
     The file gets its final name only when it is complete and its hash is right.
     Raises DownloadError, which says how to do it by hand.
     """
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     if entry.is_bundled:
         raise DownloadError(f"{entry.name} ships with this package: there is nothing to download.")
     for present in (folder / entry.file_name, folder / entry.converted_name):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ModelNotFoundError, OptionError
+from ..files import expanded
 from .folders import default_model_folder, find_model_file, search_folders, warn_if_changed
 from .hub import download_model, manual_steps
 from .manifest import ModelFile, ModelKind, is_model_name, model_file, model_names
@@ -16,7 +17,7 @@ def locate_model(
 ) -> Path:
     """The file behind ``source``, a model name or a path; ``kind`` restricts the names that are accepted."""
     if not is_model_name(source):
-        return _existing_file(Path(source).expanduser(), kind)
+        return _existing_file(expanded(source), kind)
     entry = model_file(str(source))
     if kind not in (None, entry.kind):
         raise OptionError(f"{entry.name} is a {entry.kind.value}. {name_choices(kind)}")

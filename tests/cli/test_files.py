@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
-from psfr_core.cli.files import for_each_image, plan_outputs
+from psfr_core.cli.files import Plan, check_folder, check_overwrites, plan_outputs
 from psfr_core.errors import ImageFileError, OptionError
+from psfr_core.imaging.folders import search_images
 
 
 def picture(path: Path) -> str:
@@ -16,11 +17,18 @@ def picture(path: Path) -> str:
     return str(path)
 
 
+def plan_of(inputs: list[str], output: Path, *arguments: Any, recursive: bool = False, **options: Any) -> Plan:
+    return plan_outputs(search_images(inputs, recursive=recursive), output, *arguments, **options)
+
+
+def targets(inputs: list[str], output: Path, *arguments: Any, **options: Any) -> dict[Path, Path]:
+    return dict(plan_of(inputs, output, *arguments, **options).targets)
+
+
 def test_results_keep_their_names_in_the_folder(tmp_path: Path) -> None:
     a, b = picture(tmp_path / "in" / "a.png"), picture(tmp_path / "in" / "b.bmp")
-    plan = plan_outputs([a, b], tmp_path / "out")
-    assert list(plan.values()) == [tmp_path / "out" / "a.png", tmp_path / "out" / "b.png"]
-    assert plan_outputs([a], tmp_path / "out", ".webp")[Path(a)] == tmp_path / "out" / "a.webp"
+    assert list(targets([a, b], tmp_path / "out").values()) == [tmp_path / "out" / "a.png", tmp_path / "out" / "b.png"]
+    assert targets([a], tmp_path / "out", ".webp")[Path(a)] == tmp_path / "out" / "a.webp"
 
 
 @pytest.mark.parametrize(
@@ -28,21 +36,21 @@ def test_results_keep_their_names_in_the_folder(tmp_path: Path) -> None:
 )
 def test_results_lose_nothing_unless_that_is_asked_for(tmp_path: Path, name: str, result: str) -> None:
     a = picture(tmp_path / name)
-    assert plan_outputs([a], tmp_path / "out")[Path(a)] == tmp_path / "out" / result
-    assert plan_outputs([a], tmp_path / "out", ".jpg")[Path(a)] == tmp_path / "out" / "a.jpg"
-    assert plan_outputs([a], tmp_path / "b.jpg")[Path(a)] == tmp_path / "b.jpg"
+    assert targets([a], tmp_path / "out")[Path(a)] == tmp_path / "out" / result
+    assert targets([a], tmp_path / "out", ".jpg")[Path(a)] == tmp_path / "out" / "a.jpg"
+    assert targets([a], tmp_path / "b.jpg")[Path(a)] == tmp_path / "b.jpg"
 
 
 def test_one_image_may_name_its_file(tmp_path: Path) -> None:
     a = picture(tmp_path / "a.png")
-    assert plan_outputs([a], tmp_path / "b.jpg") == {Path(a): tmp_path / "b.jpg"}
+    assert targets([a], tmp_path / "b.jpg") == {Path(a): tmp_path / "b.jpg"}
 
 
 def test_inputs_are_never_overwritten(tmp_path: Path) -> None:
     a = picture(tmp_path / "a.png")
     for output in (tmp_path, tmp_path / "a.png"):
         with pytest.raises(OptionError, match="is an input and is not overwritten"):
-            plan_outputs([a], output)
+            targets([a], output)
 
 
 def test_a_link_to_an_input_is_not_overwritten(tmp_path: Path) -> None:
@@ -50,20 +58,95 @@ def test_a_link_to_an_input_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.png").hardlink_to(a)
     with pytest.raises(OptionError, match="is an input and is not overwritten"):
-        plan_outputs([a], tmp_path / "out")
+        targets([a], tmp_path / "out")
 
 
-@pytest.mark.parametrize("names", [("one/a.png", "two/a.png"), ("one/IMG.png", "two/img.png"), ("a.jpg", "a.png")])
-def test_two_results_of_one_name_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("a.jpg", "a.png"), ["a_jpg.png", "a_png.png"]),
+        (("a.jpg", "a.png", "b.png"), ["a_jpg.png", "a_png.png", "b.png"]),
+        (("one/a.png", "two/a.png"), ["one_a.png", "two_a.png"]),
+        (("one/IMG.png", "two/img.png"), ["one_IMG.png", "two_img.png"]),
+        (("one/a.png", "two/a.png", "two/a.jpg"), ["one_a.png", "two_a.png", "a_jpg.png"]),
+    ],
+)
+def test_images_of_one_name_get_results_of_distinct_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: tuple[str, ...], expected: list[str]
+) -> None:
     inputs = [picture(tmp_path / "in" / name) for name in names]
-    with pytest.raises(OptionError, match="would be written twice"):
-        plan_outputs(inputs, tmp_path / "out")
+    planned = targets(inputs, tmp_path / "out")
+    assert [planned[Path(name)].name for name in inputs] == expected
+    assert {**targets(inputs[::-1], tmp_path / "out")} == planned  # whatever the order
+    assert f"{inputs[0]} -> {tmp_path / 'out' / expected[0]}" in capsys.readouterr().err
 
 
-def test_every_file_that_will_be_written_is_checked(tmp_path: Path) -> None:
+def test_folders_of_one_name_give_distinct_results(tmp_path: Path) -> None:
+    inputs = [picture(tmp_path / above / "in" / "a.png") for above in ("x", "y", "z")]
+    names = [path.name for path in targets(inputs, tmp_path / "out").values()]
+    assert len({*names}) == 3
+    assert all(name.startswith("a_") for name in names)
+
+
+def test_every_file_that_will_be_written_is_told_apart(tmp_path: Path) -> None:
     inputs = [picture(tmp_path / "in" / name) for name in ("a.png", "a_compare.png")]
-    with pytest.raises(OptionError, match=r"a_compare\.png"):
-        plan_outputs(inputs, tmp_path / "out", written=lambda t: [t, t.with_name(f"{t.stem}_compare.png")])
+    planned = targets(inputs, tmp_path / "out", None, lambda t: [t, t.with_name(f"{t.stem}_compare.png")])
+    assert [path.name for path in planned.values()] == ["a_png.png", "a_compare_png.png"]
+
+
+def test_recursive_folders_keep_their_structure(tmp_path: Path) -> None:
+    for name in ("a.jpg", "x/a.png", "x/y/b.webp"):
+        picture(tmp_path / "in" / name)
+    planned = targets([str(tmp_path / "in")], tmp_path / "out", recursive=True)
+    assert [path.relative_to(tmp_path / "out").as_posix() for path in planned.values()] == [
+        "a.png",
+        "x/a.png",
+        "x/y/b.webp",
+    ]
+
+
+def test_images_with_all_their_results_are_finished(tmp_path: Path) -> None:
+    inputs = [picture(tmp_path / "in" / name) for name in ("a.png", "b.png", "c.png")]
+    (tmp_path / "out").mkdir()
+    for name in ("a.png", "a.json", "b.png"):
+        (tmp_path / "out" / name).touch()
+    plan = plan_of(inputs, tmp_path / "out", ".png", lambda t: [t, t.with_suffix(".json")], resume=True)
+    assert list(plan.open_targets) == [Path(name) for name in inputs[1:]]
+    assert plan.skipped == {Path(inputs[0]): f"has a result, {tmp_path / 'out' / 'a.png'}"}
+    assert not plan_of(inputs, tmp_path / "out", ".png").finished
+
+
+def test_other_results_and_files_of_the_command_are_inputs_too(tmp_path: Path) -> None:
+    a = tmp_path / "x.json"
+    Image.new("RGB", (4, 4)).save(a, "PNG")
+    with pytest.raises(OptionError, match=r"x\.json is an input and is not overwritten"):
+        plan_of([str(a)], tmp_path, ".png", lambda t: [t, t.with_suffix(".json")])
+    weights, b = tmp_path / "out" / "b.png", picture(tmp_path / "b.png")
+    weights.parent.mkdir()
+    weights.touch()
+    with pytest.raises(OptionError, match="is an input and is not overwritten"):
+        plan_of([b], tmp_path / "out", also_read=["compact-face", None, str(weights)])
+    check_overwrites([tmp_path / "none"], [tmp_path / "none", Path("a\0b")])
+
+
+def test_no_image_at_all_is_an_error_that_names_what_was_skipped(tmp_path: Path) -> None:
+    (tmp_path / "x.heic").touch()
+    with pytest.raises(ImageFileError, match=r"(?s)holds no image.*x\.heic: \.heic files need the package pillow-heif"):
+        plan_of([str(tmp_path)], tmp_path / "out")
+
+
+def test_an_output_that_is_a_file_says_what_to_do(tmp_path: Path) -> None:
+    a = picture(tmp_path / "a.png")
+    (tmp_path / "out.txt").touch()
+    for output in (tmp_path / "out.txt", tmp_path / "out.txt" / "below", tmp_path / "out.txt" / "b.png"):
+        with pytest.raises(OptionError, match=r"out\.txt is an existing file, not a folder\. Name another folder"):
+            plan_of([a], output)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(OptionError, match="Nothing can be written into"):
+        check_folder(tmp_path / "new")
 
 
 @pytest.mark.parametrize(
@@ -81,39 +164,4 @@ def test_an_output_that_cannot_be_is_named(
 ) -> None:
     inputs = [picture(tmp_path / "in" / f"{n}.png") for n in range(count)]
     with pytest.raises(OptionError, match=words):
-        plan_outputs(inputs, tmp_path / output, suffix)
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (ImageFileError("it is broken"), "b.png: it is broken"),
-        (OSError("disk full"), "b.png: disk full"),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"), "b.png: CUDA out of memory"),
-        (MemoryError(), "b.png: there is not enough memory for it"),
-    ],
-)
-def test_what_fails_is_reported_and_the_rest_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception, words: str
-) -> None:
-    done: list[str] = []
-
-    def process(source: Path, target: Path) -> None:
-        if source.name == "b.png":
-            raise error
-        done.append(target.name)
-
-    plan = {Path(name): tmp_path / "out" / name for name in ("a.png", "b.png", "c.png")}
-    assert for_each_image("testing", plan, process) == 1
-    assert done == ["a.png", "c.png"]
-    printed = capsys.readouterr().err
-    assert words in printed
-    assert "1 of 3 images failed" in printed
-
-
-def test_a_mistake_of_the_program_stops_it(tmp_path: Path) -> None:
-    def process(source: Path, target: Path) -> None:
-        raise RuntimeError("shapes do not fit")
-
-    with pytest.raises(RuntimeError, match="shapes do not fit"):
-        for_each_image("testing", {Path("a.png"): tmp_path / "a.png"}, process)
+        targets(inputs, tmp_path / output, suffix)

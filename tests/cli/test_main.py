@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import argparse
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from psfr_core.cli.main import COMMANDS, main
+from psfr_core.errors import OptionError
+from psfr_core.files import replacing
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,11 +38,91 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
         (["restore", "a.png", "-o", "out", "--strength", "2"], 2, "strength must be a number from 0 to 1, got 2.0"),
         (["restore", "a.png", "-o", "out", "--regions", "skin,ear"], 2, "'ear' is no region of a face. Known are"),
         (["restore", "a.png", "-o", "out", "--indices", "2-1"], 2, "the range '2-1' runs backwards"),
+        (["restore", "a.png", "-o", "out", "--indices", "9" * 4301], 2, "is above the highest index 9999"),
+        (["restore", __file__, "-o", "out", "--models-folder", "none"], 2, "--models-folder none is not a folder"),
+        (["restore", __file__, "-o", "out", "--device", "meta"], 2, "The device meta cannot be used here"),
+        (["restore", __file__, "-o", "out", "--device", "hpu"], 2, "The device hpu cannot be used here"),
+        (["restore", __file__, "-o", "out", "--generator", "~no.such.user/x"], 2, "The home folder in ~no.such.user/x"),
+        (["restore", __file__, "-o", "out", "--min-side", "1" + "0" * 20], 2, "min_side must be"),
+        (["restore", __file__, "-o", __file__], 2, "is an existing file, not a folder. Name another folder"),
+        (["parse", __file__, "-o", "out", "--size", "1" + "0" * 20], 2, "--size must be a whole number from 1 to 8192"),
+        (["degrade", __file__, "-o", "out", "--seed", str(2**64)], 2, "--seed must be from -2^63 to 2^64 - 1"),
+        (["degrade", __file__, "-o", "out", "--degradation", "/dev/zero"], 2, "it is not a regular file"),
     ],
 )
 def test_mistakes_are_named(arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == code
     assert words in capsys.readouterr().err
+
+
+LINUX_ONLY = pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux")
+INTERRUPTED = """
+import os, signal, sys
+from psfr_core.cli.main import main
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "psfr_core.cli.detect":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+sys.exit(main(["detect", "x.png", "-o", "out"]))
+"""
+
+
+@LINUX_ONLY
+@pytest.mark.parametrize("redirection", ["2>&-", ">&-", ">&- 2>&-", "> /dev/full", "2> /dev/full", "| true"])
+def test_closed_and_full_streams_do_not_end_a_run(redirection: str) -> None:
+    command = f'set -o pipefail; "{sys.executable}" -m psfr_core models {redirection}'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    assert done.returncode == 0
+    expected = "The output cannot be written (No space left on device); the work goes on.\n"
+    assert done.stderr == (expected if redirection == "> /dev/full" else "")
+
+
+@LINUX_ONLY
+def test_ctrl_c_while_a_command_is_imported_is_quiet() -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)  # noqa: S603
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@LINUX_ONLY
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_a_stopped_run_removes_what_it_has_not_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int
+) -> None:
+    def work(_: argparse.Namespace) -> int:
+        with replacing(tmp_path / "a") as temporary:
+            temporary.write_bytes(b"half")
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        return 0
+
+    monkeypatch.setattr("psfr_core.cli.models.run", work)
+    before = signal.getsignal(number)
+    assert main(["models"]) == code
+    assert capsys.readouterr().err == "psfr models: stopped.\n"
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (OptionError("no"), 2, "psfr models: no\n"),
+        (RuntimeError("odd"), 1, "psfr models: an unexpected RuntimeError: odd (--verbose shows where)\n"),
+        (MemoryError(), 1, "psfr models: there is not enough memory for it\n"),
+    ],
+)
+def test_no_error_ends_in_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int, words: str
+) -> None:
+    def fail(_: argparse.Namespace) -> int:
+        raise error
+
+    monkeypatch.setattr("psfr_core.cli.models.run", fail)
+    assert main(["models"]) == code
+    assert capsys.readouterr().err == words
 
 
 def test_runs_as_a_module() -> None:

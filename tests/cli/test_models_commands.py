@@ -9,7 +9,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from psfr_core.cli import blend, convert, download, models, publish
 from psfr_core.errors import DownloadError, OptionError
@@ -107,6 +107,24 @@ def test_convert_prints_hash_and_path(generator_file: Path, tmp_path: Path, caps
         call(convert, str(generator_file), str(target))
     assert call(convert, str(generator_file), str(target), "--half", "--force") == 0
     assert target.stat().st_size < 0.8 * full_size
+
+
+def test_weights_are_not_replaced_by_what_is_made_of_them(tmp_path: Path) -> None:
+    one, link = tmp_path / "g.safetensors", tmp_path / "link.safetensors"
+    save_file(PsfrGenerator(GeneratorConfig((6, 4), modulation_channels=2)).state_dict(), one)
+    link.symlink_to(one)
+    before = one.read_bytes()
+    for command, arguments in ((convert, [str(one), str(link)]), (blend, [str(link), str(one), str(one)])):
+        with pytest.raises(OptionError, match="is an input and is not overwritten"):
+            call(command, *arguments, "--force")
+    assert one.read_bytes() == before
+
+
+def test_a_folder_of_models_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--folder .*none is not a folder"):
+        call(models, "--folder", str(tmp_path / "none"))
+    with pytest.raises(OptionError, match=r"The home folder in ~no\.such\.user is not known"):
+        call(models, "--folder", "~no.such.user")
 
 
 def test_blend_prints_hash_and_path(generator_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,3 +57,25 @@ def test_each_face_of_a_photo_gives_a_map_and_its_crop(
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["a_0.png", "a_0_color.png", "a_0_crop.png", "a_1.png", "a_1_color.png", "a_1_crop.png"]
     assert ParseMap.from_png(tmp_path / "out" / "a_1.png").labels.shape == (1, 96, 96)
+    mine = tmp_path / "out" / "a_1.png"
+    before = mine.read_bytes()
+    assert main(["parse", str(mine), *arguments[1:], "--device", "cpu"]) == 2
+    assert mine.read_bytes() == before
+
+
+def test_faces_parsed_before_are_not_parsed_again(
+    tmp_path: Path,
+    arguments: list[str],
+    models: RestorationModels,
+    two_faces: list[Face],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
+    monkeypatch.setattr(parse, "take_detector", lambda args: models.detector)
+    assert main([*arguments, "--device", "cpu"]) == 0
+    assert main([*arguments, "--device", "cpu", "--resume"]) == 0
+    assert "0 faces parsed" in capsys.readouterr().out
+    (tmp_path / "out" / "a_0.png").unlink()  # which is written last
+    assert main([*arguments, "--device", "cpu", "--resume"]) == 0
+    assert "2 faces parsed" in capsys.readouterr().out

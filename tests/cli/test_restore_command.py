@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
+import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +107,76 @@ def test_one_bad_file_does_not_stop_the_rest(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "out" / "a.png").exists()
     assert not (tmp_path / "out" / "b.png").exists()
     assert "b.png" in capsys.readouterr().err
+
+
+def test_a_path_without_permission_does_not_stop_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / name)
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "a.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    inputs = [str(tmp_path / name) for name in ("a.png", "b.png", "none.png")]
+    assert main(["restore", *inputs, "-o", str(tmp_path / "out")]) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
+    printed = capsys.readouterr()
+    assert "a.png cannot be opened: Permission denied" in printed.err
+    assert "none.png does not exist" in printed.err
+    assert printed.out.endswith(f"failed: 2\n  {tmp_path}/none.png\n  {tmp_path}/a.png\n")
+
+
+def test_the_traceback_of_an_unexpected_error_is_shown_only_on_demand(
+    tmp_path: Path, models: RestorationModels, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "a.png")
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise TypeError("'NoneType' object is not iterable")
+
+    monkeypatch.setattr("psfr_core.cli.restore.read_image", fail)
+    monkeypatch.setattr(logging.getLogger("psfr_core"), "handlers", [])
+    arguments = ["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    printed = capsys.readouterr().err
+    assert "a.png: an unexpected TypeError: 'NoneType' object is not iterable (--verbose shows where)" in printed
+    assert "Traceback" not in printed
+    monkeypatch.setattr(logging.getLogger("psfr_core"), "handlers", [])
+    assert main([*arguments, "--verbose"]) == 1
+    assert 'raise TypeError("' in capsys.readouterr().err
+
+
+def test_a_second_run_does_only_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("in/a.png", "in/x/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture(tmp_path / name)
+    arguments = ["restore", str(tmp_path / "in"), "-o", str(tmp_path / "in" / "out"), "--recursive", "--compare"]
+    assert main(arguments) == 0
+    (tmp_path / "in/out/x/b_compare.png").unlink()
+    before = (tmp_path / "in/out/a.png").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main([*arguments, "--resume"]) == 0
+    assert (tmp_path / "in/out/x/b_compare.png").exists()
+    assert (tmp_path / "in/out/a.png").stat().st_mtime_ns == before
+    printed = capsys.readouterr().out
+    assert printed.startswith("2 faces restored in 1 images: ")
+    assert f"skipped: 1\n  {tmp_path}/in/a.png: has a result, " in printed
+
+
+def test_output_that_the_console_cannot_show_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(tmp_path / "a.png")
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="cp1252"))
+    assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "фото")]) == 0
+    sys.stdout.flush()
+    assert shown.getvalue().decode().splitlines() == [
+        f"2 faces restored in 1 images: {tmp_path}/\\u0444\\u043e\\u0442\\u043e"
+    ]
 
 
 def test_inputs_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,7 +307,7 @@ def test_the_detector_searches_as_it_is_told(
     [
         ("", {}),
         ("--generator g --parser p --detector d", {"generator": "g", "parser": "p", "detector": "d"}),
-        ("--models-folder a --models-folder b", {"folders": [Path("a"), Path("b")]}),
+        ("--models-folder . --models-folder ..", {"folders": [Path(), Path("..")]}),
         ("--device cuda:1 --dtype float16", {"device": "cuda:1", "dtype": torch.float16}),
         ("--compile", {"compile_networks": True}),
         ("--download", {"download": True}),
@@ -252,10 +325,21 @@ def test_models_are_those_asked_for(
 
 def test_the_detector_alone_is_the_one_asked_for(tmp_path: Path, asked: dict[str, Any]) -> None:
     picture(tmp_path / "a.png")
-    flags = "--detector d --models-folder a --device meta --download"
+    flags = f"--detector d --models-folder {tmp_path} --device cpu --download"
     assert main(["detect", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]) == 0
-    expected = {"source": "d", "folders": [Path("a")], "device": torch.device("meta"), "download": True}
+    expected = {"source": "d", "folders": [tmp_path], "device": torch.device("cpu"), "download": True}
     assert asked == expected | {"options": DetectionOptions()}
+
+
+def test_detect_overwrites_no_image_that_is_called_like_its_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(tmp_path / "x.png")
+    (tmp_path / "x.png").rename(tmp_path / "x.json")
+    before = (tmp_path / "x.json").read_bytes()
+    assert main(["detect", str(tmp_path / "x.json"), "-o", str(tmp_path)]) == 2
+    assert "x.json is an input and is not overwritten" in capsys.readouterr().err
+    assert (tmp_path / "x.json").read_bytes() == before
 
 
 def test_detect_writes_json_and_a_picture(tmp_path: Path, two_faces: list[Face]) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from psfr_core.errors import ImageFileError, InputError
-from psfr_core.imaging.io import ImageFile, find_images, read_image, write_image
+from psfr_core.imaging.io import ImageFile, read_image, write_image
 from psfr_core.imaging.png16 import encode_png16
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -347,36 +347,3 @@ def test_bad_targets_are_named(tmp_path: Path) -> None:
 def test_image_file_is_checked(pixels: torch.Tensor, bit_depth: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
         ImageFile(pixels, bit_depth)
-
-
-def test_find_images(tmp_path: Path) -> None:
-    for name in ("b.png", "a.JPG", "note.txt", ".hidden.png", "sub/c.webp", "odd[1].png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    names = [path.relative_to(tmp_path).as_posix() for path in find_images([tmp_path])]
-    assert names == ["a.JPG", "b.png", "odd[1].png"]
-    given = [tmp_path / "b.png", f"{tmp_path}/**/*.webp", tmp_path, f"{tmp_path}/sub/../b.png", tmp_path / "odd[1].png"]
-    assert [path.name for path in find_images(given)] == ["b.png", "c.webp", "a.JPG", "odd[1].png"]
-
-
-def test_sidecar_files_count_only_when_named(tmp_path: Path) -> None:
-    for name in ("a.jpg", "a.xmp", "b.PNG"):
-        (tmp_path / name).touch()
-    assert [path.name for path in find_images([tmp_path / "*"])] == ["a.jpg", "b.PNG"]
-    assert [path.name for path in find_images([tmp_path / "a.xmp"])] == ["a.xmp"]
-    with pytest.raises(ImageFileError, match=r"\*\.xmp holds no image"):
-        find_images([tmp_path / "*.xmp"])
-
-
-@pytest.mark.parametrize(
-    ("entry", "words"),
-    [
-        ("none.png", r"none\.png does not exist"),
-        ("empty", r"empty holds no image"),
-        ("*.png", r"\*\.png holds no image"),
-    ],
-)
-def test_inputs_that_name_nothing(tmp_path: Path, entry: str, words: str) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ImageFileError, match=words):
-        find_images([tmp_path / entry])

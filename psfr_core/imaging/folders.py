@@ -1,0 +1,188 @@
+"""The images that files, folders and patterns name, and what is left out of them."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from fnmatch import fnmatch
+from pathlib import Path
+
+from ..errors import ImageFileError
+from .formats import FORMAT_LIST, is_readable, unreadable_reason
+
+
+@dataclass(frozen=True)
+class FoundImages:
+    """The result of a search.
+
+    ``images`` maps each image to its place below the folder that was searched. ``skipped`` maps image files that are
+    left out to the reason. ``failures`` maps inputs without an image, and folders that cannot be entered, to a message.
+    ``others`` are files that are not images, ``unsearched`` are folders below the given ones.
+    """
+
+    images: dict[Path, Path] = field(default_factory=dict[Path, Path])
+    skipped: dict[Path, str] = field(default_factory=dict[Path, str])
+    failures: dict[Path, str] = field(default_factory=dict[Path, str])
+    others: list[Path] = field(default_factory=list[Path])
+    unsearched: list[Path] = field(default_factory=list[Path])
+
+
+def search_images(
+    inputs: Sequence[str | Path], *, recursive: bool = False, leave_out: Path | None = None
+) -> FoundImages:
+    """Return the images that files, folders and patterns like ``*.png`` name, each once, and what is left out.
+
+    Folders and patterns are sorted by name and give only files with a readable suffix; hidden files are ignored. A file
+    named by itself is taken whatever its suffix. ``recursive`` also searches what lies below folders.
+    The place of an image is its name; in a recursive folder and in a pattern with ``**`` also the folders above it.
+    Names that exist are taken literally, with brackets too. The folder ``leave_out`` is searched only as an input.
+    An input that cannot be read, or names no image, is listed in the result and stops no other.
+    """
+    search = _Search(recursive, leave_out)
+    for entry in map(Path, inputs):
+        before = search.count
+        search.add(entry)
+        if search.count == before and entry not in search.found.failures:
+            search.fail(entry, f"holds no image ({FORMAT_LIST})")
+    return search.found
+
+
+def find_images(inputs: Sequence[str | Path]) -> list[Path]:
+    """Return the images that ``search_images`` finds; ImageFileError for an input that names none."""
+    found = search_images(inputs)
+    for message in found.failures.values():
+        raise ImageFileError(message)
+    return list(found.images)
+
+
+class _Kind(Enum):
+    FILE = "a file"
+    FOLDER = "a folder"
+    SPECIAL = "not a regular file"
+    BROKEN_LINK = "a link that leads nowhere"
+    NOTHING = "nothing"
+
+
+class _Search:
+    """A search in progress. ``count`` is the number of images named so far, some perhaps more than once."""
+
+    def __init__(self, recursive: bool, leave_out: Path | None) -> None:
+        self.found = FoundImages()
+        self.count = 0
+        self._recursive = recursive
+        self._left_out = None if leave_out is None else os.path.realpath(leave_out)
+        self._real_paths: set[str] = set()
+
+    def fail(self, entry: Path, reason: str) -> None:
+        self.found.failures[entry] = f"{entry} {reason}."
+
+    def add(self, entry: Path) -> None:
+        kind = _kind(entry)
+        if kind is _Kind.FOLDER:
+            self._add_folder(entry)
+        elif kind is _Kind.FILE:
+            self._add_image(entry, Path(entry.name))
+        elif kind is not _Kind.NOTHING:
+            self.fail(entry, f"is {kind.value}. Name an image file, a folder or a pattern like 'photos/*.jpg'")
+        else:
+            self._add_pattern(entry)
+
+    def _add_folder(self, folder: Path) -> None:
+        for below in self._folders_below(folder) if self._recursive else [folder]:
+            for path in self._children(below):
+                self._add_found(path, path.relative_to(folder))
+
+    def _add_pattern(self, entry: Path) -> None:
+        root = Path(entry.anchor)
+        parts = [part for part in entry.parts if part != entry.anchor]
+        while parts and _is_literal(root / parts[0]):
+            root /= parts.pop(0)
+        if not parts:
+            self.fail(entry, "does not exist. Name an image file, a folder or a pattern like 'photos/*.jpg'")
+        for path in self._matches(root, parts):
+            if "**" not in parts:
+                self._add_found(path, Path(path.name))
+            elif _kind(path) is not _Kind.FOLDER:
+                self._add_found(path, path.relative_to(root))
+
+    def _matches(self, folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+        """Yield the paths below ``folder`` whose names match ``parts``."""
+        if not parts:
+            yield folder
+            return
+        part, *rest = parts
+        if part == "**":
+            for below in self._folders_below(folder):
+                yield from self._matches(below, rest or ["*"])
+        elif _is_literal(folder / part):
+            yield from self._matches(folder / part, rest)
+        elif _kind(folder) is _Kind.FOLDER:
+            for path in self._children(folder):
+                if fnmatch(path.name, part):
+                    yield from self._matches(path, rest)
+
+    def _folders_below(self, top: Path) -> Iterator[Path]:
+        """Yield ``top`` and the folders below it, each once where links form a loop."""
+        entered = {self._left_out}
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            real_path = os.path.realpath(folder)
+            if folder is top or real_path not in entered:
+                entered.add(real_path)
+                yield folder
+                waiting += [path for path in reversed(self._children(folder)) if _kind(path) is _Kind.FOLDER]
+
+    def _children(self, folder: Path) -> list[Path]:
+        """Return what lies in ``folder``, sorted; nothing, and a failure, when it cannot be entered."""
+        try:
+            return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        except OSError as error:
+            self.fail(folder, f"cannot be searched: {error.strerror or error}")
+            return []
+
+    def _add_found(self, path: Path, place: Path) -> None:
+        """Add what was found in a folder or by a pattern, if its suffix is that of an image."""
+        kind = _kind(path)
+        if kind is _Kind.FOLDER:
+            if not self._recursive and os.path.realpath(path) != self._left_out:
+                self.found.unsearched.append(path)
+        elif is_readable(path):
+            if kind is _Kind.FILE:
+                self._add_image(path, place)
+            elif kind is not _Kind.NOTHING:
+                self.found.skipped[path] = kind.value
+        elif reason := unreadable_reason(path):
+            self.found.skipped[path] = reason
+        elif kind is not _Kind.NOTHING:
+            self.found.others.append(path)
+
+    def _add_image(self, path: Path, place: Path) -> None:
+        self.count += 1
+        real_path = os.path.realpath(path)
+        if real_path not in self._real_paths:
+            self._real_paths.add(real_path)
+            self.found.images[path] = place
+
+
+def _kind(path: Path) -> _Kind:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
+            return _Kind.FILE  # such as one without permission: reading it says what is wrong
+        return _Kind.BROKEN_LINK if path.is_symlink() else _Kind.NOTHING
+    except ValueError:  # a null character
+        return _Kind.NOTHING
+    if stat.S_ISDIR(mode):
+        return _Kind.FOLDER
+    return _Kind.FILE if stat.S_ISREG(mode) else _Kind.SPECIAL
+
+
+def _is_literal(path: Path) -> bool:
+    return not glob.has_magic(path.name) or _kind(path) is not _Kind.NOTHING
