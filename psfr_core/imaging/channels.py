@@ -70,6 +70,22 @@ def split_alpha(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def luma(rgb: Tensor) -> Tensor:
-    """The brightness (1, H, W) of an RGB image (3, H, W), of its type, as Pillow's mode L."""
+    """Return the brightness (..., 1, H, W) of RGB images (..., 3, H, W), of their type, as Pillow's mode L."""
     weights = torch.tensor(_LUMA, dtype=rgb.dtype, device=rgb.device)
-    return (rgb * weights[:, None, None]).sum(0, keepdim=True)
+    return (rgb * weights[:, None, None]).sum(-3, keepdim=True)
+
+
+def chroma(rgb: Tensor) -> Tensor:
+    """Return red and blue minus green (..., 2, H, W) of RGB images (..., 3, H, W): exactly 0 where the channels are equal."""
+    red, green, blue = rgb.unbind(-3)
+    return torch.stack([red - green, blue - green], -3)
+
+
+def from_luma_and_chroma(luma: Tensor, chroma: Tensor) -> Tensor:
+    """Return the RGB images (..., 3, H, W) with this ``luma`` (..., 1, H, W) and ``chroma`` (..., 2, H, W).
+
+    Where the chroma is 0 the channels are bit-identical.
+    """
+    red, blue = chroma.unbind(-3)
+    green = luma.squeeze(-3) - _LUMA[0] * red - _LUMA[2] * blue
+    return torch.stack([green + red, green, green + blue], -3)

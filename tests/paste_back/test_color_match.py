@@ -45,3 +45,32 @@ def test_none_changes_nothing() -> None:
 def test_shapes_must_agree() -> None:
     with pytest.raises(InputError, match="must have the same shape"):
         match_colors(torch.rand(1, 3, 16, 16), torch.rand(2, 3, 16, 16), ColorMatch.LOW_FREQUENCY)
+
+
+def colored_spot(color: tuple[float, float, float]) -> torch.Tensor:
+    """A face's worth of skin with a spot as small as an iris (1, 3, 128, 128), and shadows that have the skin's color."""
+    place = torch.arange(128.0) - 64
+    skin = torch.tensor([0.8, 0.6, 0.5]).view(3, 1, 1) * (1 - 0.2 * torch.cos(place / 5))
+    is_spot = place[:, None] ** 2 + place**2 < 5**2
+    return torch.where(is_spot, torch.tensor(color).view(3, 1, 1), skin)[None]
+
+
+BROWN, GREY = (0.35, 0.2, 0.1), (0.24, 0.24, 0.24)
+
+
+def spot_of(image: torch.Tensor) -> torch.Tensor:
+    return image[0, :, 62:66, 62:66].mean((1, 2))
+
+
+def test_the_color_of_an_eye_comes_from_a_photo_that_shows_it() -> None:
+    photo, restored = colored_spot(BROWN), colored_spot((0.29, 0.22, 0.17))
+    spot = spot_of(match_colors(restored, photo, ColorMatch.LOW_FREQUENCY))
+    torch.testing.assert_close(spot - spot.mean(), spot_of(photo) - spot_of(photo).mean(), atol=0.02, rtol=0)
+
+
+def test_chroma_noise_of_the_photo_does_not_reach_the_result() -> None:
+    noise = 0.15 * torch.randn(1, 3, 128, 128)
+    restored = colored_spot(BROWN)
+    matched = match_colors(restored, (colored_spot(GREY) + noise).clamp(0, 1), ColorMatch.LOW_FREQUENCY)
+    difference = (matched - restored)[0, :, 32:96, 32:96]
+    assert difference.diff(dim=-1).abs().mean() < 0.01
