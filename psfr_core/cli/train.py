@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from ..errors import OptionError
 from .console import progress_bar
-from .files import check_folder
+from .files import check_folder, check_overwrites
 from .recipe_options import add_recipe_arguments
 
 
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the recipes one after the other, each stage in a folder of its name, and print the files they give."""
+    from ..training.experiment import result_file
     from ..training.experiment import run as run_experiment
     from ..training.recipe_file import read_recipes, to_yaml
 
@@ -38,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(f"# {name}\n{to_yaml(recipe)}" for name, recipe in chosen), end="")
         return 0
     check_folder(args.out)
+    for name, recipe in chosen:
+        read = [getattr(recipe, field, None) for field in ("start_from", "first", "second")]
+        check_overwrites([result_file(recipe, args.out / name)], [Path(source) for source in read if source])
     for name, recipe in chosen:
         with progress_bar(f"training {name}") as report:
             result = run_experiment(recipe, args.out / name, args.device, report)

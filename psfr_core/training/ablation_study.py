@@ -33,6 +33,7 @@ from .loop import train
 from .recipe import GeneratorRecipe
 from .recipe_file import read_stages
 from .run_folder import record_run
+from .run_lock import locked
 
 logger = logging.getLogger(__name__)
 TEST_SEED = 0
@@ -141,8 +142,9 @@ def _train(
     task = GeneratorTask(network, samples, loss_networks, recipe.losses, test)
     folder = out / f"{recipe.variant.value.replace(' ', '_')}_{recipe.loop.seed}"
     accelerator = make_accelerator(recipe.loop, device)
-    record_run(folder, recipe, describe_environment(accelerator))
-    return train(task, recipe.loop, folder, accelerator=accelerator, progress=progress)
+    with locked(folder):
+        record_run(folder, recipe, describe_environment(accelerator))
+        return train(task, recipe.loop, folder, accelerator=accelerator, progress=progress)
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError, TrainingError, is_out_of_memory
+from ..files import replacing
 from ..weights.torch_archive import find_damage
 
 
@@ -75,15 +76,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    unfinished = path.with_suffix(".tmp")
-    try:
-        with unfinished.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave the new name with the content missing
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut must not leave the new name with the content missing
 
 
 def _other_run(path: Path, reason: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from datetime import datetime, timezone
@@ -22,6 +24,8 @@ def describe_environment(accelerator: Accelerator) -> dict[str, Any]:
     return {
         "begun": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "command": sys.argv,
+        "host": socket.gethostname(),
+        "process": os.getpid(),
         "version": _version(),
         **describe_commit(Path(__file__)),
         "python": sys.version.split()[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +47,7 @@ from .recipe import (
     Recipe,
 )
 from .run_folder import is_recorded, record_run
+from .run_lock import locked
 from .scenes import CutOut, Scenes, load_backgrounds, make_cut_outs, make_distractors
 from .task import TrainingTask
 
@@ -80,11 +82,12 @@ def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, pro
     accelerator = make_accelerator(recipe.loop, usable_device(device))
     torch.manual_seed(recipe.loop.seed)  # for random weights
     task = make_task(recipe, accelerator.device)
-    if accelerator.is_main_process:
-        record_run(out, recipe, describe_environment(accelerator))
-    network = train(task, recipe.loop, out, accelerator=accelerator, progress=progress)
-    if accelerator.is_main_process:
-        _write_result(network, recipe, result)
+    with locked(out) if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            record_run(out, recipe, describe_environment(accelerator))
+        network = train(task, recipe.loop, out, accelerator=accelerator, progress=progress)
+        if accelerator.is_main_process:
+            _write_result(network, recipe, result)
     accelerator.wait_for_everyone()  # exiting early would abort the other ranks
     accelerator.end_training()
     return result

@@ -20,6 +20,7 @@ import yaml
 
 from ..described import description_of
 from ..errors import OptionError
+from ..files import read_whole
 from ..optional_package import import_optional
 from .recipe import RECIPES, Recipe
 
@@ -95,7 +96,7 @@ def parse_override(text: str) -> dict[str, Any]:
         raise OptionError(f"'{text}' sets nothing. Write NAME=VALUE, such as losses.style=2.")
     try:
         parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise OptionError(f"'{text}': the value cannot be read as YAML ({_first_line(error)}).") from error
     return reduce(lambda inner, part: {part: inner}, reversed(name.split(".")), parsed)
 
@@ -145,10 +146,10 @@ def _plain(value: Any) -> Any:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = yaml.safe_load(read_whole(path))
     except OSError as error:
         raise OptionError(f"The recipe {path} cannot be read ({error.strerror or error}).") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise OptionError(f"The recipe {path} is no YAML file ({_first_line(error)}).") from error
     if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
         raise OptionError(f"The recipe {path} must hold named values, or named stages of named values.")

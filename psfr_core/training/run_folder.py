@@ -11,7 +11,7 @@ from typing import Any, cast
 import yaml
 
 from ..errors import TrainingError
-from ..files import sha256_of, write_whole
+from ..files import read_json, read_whole, sha256_of, write_whole
 from ..weights.folders import find_model_file
 from ..weights.manifest import is_model_name, model_file
 from .recipe_file import HasKind, to_yaml
@@ -32,6 +32,9 @@ SOURCES = frozenset(
     {"faces", "labels", "val_faces", "val_labels", "backgrounds", "degradation"}
     | {"start_from", "parser", "features", "heads", "teacher", "first", "second"}
 )
+
+
+_LONGEST_STEP = 18  # digits
 
 
 def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) -> None:
@@ -87,7 +90,7 @@ def _fingerprint(value: Any) -> str | None:
 
 
 def append_row(path: Path, row: Mapping[str, float]) -> None:
-    """Adds a row to a CSV file, with its header when it is new."""
+    """Add a row to a CSV file, with its header when it is new."""
     new = _is_empty(path)
     try:
         with path.open("a", newline="") as file:
@@ -104,15 +107,29 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
 
 
 def drop_rows_after(path: Path, step: int) -> None:
-    """Removes the rows of later steps, which a run that goes on from ``step`` makes again, and a row cut off."""
+    """Remove the rows of later steps, which a run that resumes from ``step`` makes again, and a row cut off.
+
+    Raises TrainingError for a line that is not a row.
+    """
     if _is_empty(path):
         return
     header, *rows = path.read_bytes().splitlines(keepends=True)
-    kept = [row for row in rows if row.endswith(b"\n") and int(row.split(b",")[0]) <= step]
+    whole = [(number, row) for number, row in enumerate(rows, start=2) if row.endswith(b"\n")]
+    kept = [row for number, row in whole if _step_of(path, number, row) <= step]
     if kept:
         write_whole(path, header + b"".join(kept))
     else:
         path.unlink()
+
+
+def _step_of(path: Path, number: int, row: bytes) -> int:
+    first = row.partition(b",")[0]
+    if not (first.isdigit() and len(first) < _LONGEST_STEP):
+        text = row[:40].decode(errors="backslashreplace").strip()
+        raise TrainingError(
+            f"Line {number} of {path} does not begin with the number of a step: {text!r}. Remove it to resume the run."
+        )
+    return int(first)
 
 
 def _is_empty(path: Path) -> bool:
@@ -122,7 +139,7 @@ def _is_empty(path: Path) -> bool:
 
 def _read_runs(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
         return {"inputs": dict(content["inputs"]), "runs": list(content["runs"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unknown_origin(path, error) from error
@@ -130,8 +147,8 @@ def _read_runs(path: Path) -> dict[str, Any]:
 
 def _read_recipe(path: Path) -> dict[str, Any]:
     try:
-        return dict(yaml.safe_load(path.read_bytes()))
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        return dict(yaml.safe_load(read_whole(path)))
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise _unknown_origin(path, error) from error
 
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from psfr_core.cli.main import main
@@ -142,6 +144,45 @@ def test_a_bad_picture_fails_the_table(tmp_path: Path, capsys: pytest.CaptureFix
     assert "c.png has 32 x 32 pixels, but its reference" in printed.err
     assert "2 of 3 images failed" in printed.err
     assert not (tmp_path / "out").exists()
+
+
+def test_every_bad_label_is_named_with_its_file(
+    tmp_path: Path, parser_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(DATA / "labels", tmp_path / "labels")
+    Image.new("L", (64, 64), 200).save(tmp_path / "labels" / "female_11.png")
+    (tmp_path / "labels" / "male_58.png").unlink()
+    arguments = ["evaluate", "parser", "--faces", str(DATA / "faces"), "--labels", str(tmp_path / "labels")]
+    assert main([*arguments, "--parser", parser_file, "--device", "cpu"]) == 1
+    printed = capsys.readouterr()
+    assert "labels/female_11.png is not a label image: labels must lie from 0 to 18, found 200 to 200" in printed.err
+    assert "labels/male_58.png does not exist" in printed.err
+    assert "2 of 4 images failed" in printed.err
+    assert printed.out == ""
+
+
+def test_a_bad_photo_ends_the_detectors_evaluation_after_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(tmp_path / "a.png", ImageFile(torch.full((3, 96, 96), 0.5)))
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "c.png").write_bytes(b"")
+    arguments = ["evaluate", "detector", str(tmp_path), "--detector", "compact-face", "--face-free", "--device", "cpu"]
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert "b.png: " in printed.err
+    assert "c.png is empty" in printed.err
+    assert "2 of 3 images failed" in printed.err
+    assert printed.out == ""
+
+
+def test_a_report_replaces_none_of_the_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = folder_of(tmp_path / "report", {"01_result.jpg": 0.4})
+    references = folder_of(tmp_path / "references", {"01_result.jpg": 0.5})
+    before = (tmp_path / "report/01_result.jpg").read_bytes()
+    assert main(["evaluate", "images", results, references, "--device", "cpu", "--out", str(tmp_path)]) == 2
+    assert "01_result.jpg is an input and is not overwritten" in capsys.readouterr().err
+    assert (tmp_path / "report/01_result.jpg").read_bytes() == before
 
 
 GENERATOR = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--device", "cpu"]

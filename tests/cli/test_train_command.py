@@ -57,6 +57,17 @@ def test_a_recipe_is_shown_and_nothing_is_done(recipe: str, tmp_path: Path, caps
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grown.yaml"]
 
 
+def test_a_network_is_not_replaced_by_what_is_trained_from_it(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "small" / "generator.safetensors"
+    mine.parent.mkdir()
+    mine.write_bytes(b"weights")
+    assert train(recipe, tmp_path, "--only", "small", "--set", f"start_from={mine}") == 2
+    assert "generator.safetensors is an input and is not overwritten" in capsys.readouterr().err
+    assert mine.read_bytes() == b"weights"
+
+
 def test_a_mistake_in_a_recipe_is_one_in_the_command_line(
     recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,7 +69,7 @@ def test_without_a_checkpoint_anything_may_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["recipe.yaml", "runs.json"])
-@pytest.mark.parametrize("content", [None, b"{", b'{"steps": 3', b"3"])
+@pytest.mark.parametrize("content", [None, b"{", b'{"steps": 3', b"3", b"\xff\xfe"])
 def test_a_checkpoint_of_unknown_origin_is_refused(tmp_path: Path, name: str, content: bytes | None) -> None:
     path = checkpointed(tmp_path) / name
     path.unlink()
@@ -78,6 +78,12 @@ def test_a_checkpoint_of_unknown_origin_is_refused(tmp_path: Path, name: str, co
     with pytest.raises(
         TrainingError, match=rf"{name} does not say how the checkpoint beside it was made .*version 0\.3"
     ):
+        record_run(tmp_path, recipe(), {})
+
+
+def test_nested_runs_are_refused(tmp_path: Path) -> None:
+    (checkpointed(tmp_path) / "runs.json").write_bytes(b"[" * 100_000)
+    with pytest.raises(TrainingError, match=r"runs\.json does not say .* nested too deeply"):
         record_run(tmp_path, recipe(), {})
 
 
@@ -115,6 +121,16 @@ def test_rows_of_later_steps_and_cut_off_rows_are_dropped(tmp_path: Path) -> Non
     assert path.read_text().splitlines() == ["step,total", "2,0.5", "4,0.25"]
     drop_rows_after(path, 1)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("line", ["garbage", "", "4.5,0.1", "-1,0", "9" * 5000, "\0\0\0\0,1"])
+def test_a_line_that_is_not_a_row_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(f"step,total\n2,0.5\n{line}\n4,0.25\n")
+    before = path.read_bytes()
+    with pytest.raises(TrainingError, match=r"Line 3 of .*log\.csv does not begin with the number of a step: "):
+        drop_rows_after(path, 3)
+    assert path.read_bytes() == before
 
 
 def git(folder: Path, *arguments: str) -> str:
