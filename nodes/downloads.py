@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
 from ..psfr_core.errors import PsfrError
-from ..psfr_core.weights.hub import STAGING_FOLDER, download_model
+from ..psfr_core.weights.hub import download_model
 from ..psfr_core.weights.manifest import ModelFile
 from .runtime import Steps
 
@@ -20,14 +19,18 @@ class _Download(threading.Thread):
     def __init__(self, entry: ModelFile, folder: Path) -> None:
         super().__init__(name=f"download of {entry.name}", daemon=True)
         self._entry, self._folder = entry, folder
+        self.progress = (0, entry.size_bytes or 1)  # bytes that have arrived, and of how many
         self.path: Path | None = None
         self.error: PsfrError | None = None
 
     def run(self) -> None:
         try:
-            self.path = download_model(self._entry, self._folder)
+            self.path = download_model(self._entry, self._folder, progress=self._report)
         except PsfrError as error:
             self.error = error
+
+    def _report(self, done: int, total: int) -> None:
+        self.progress = (done, max(1, total))
 
 
 _running: dict[str, _Download] = {}  # a download that a user stopped waiting for goes on, and may be waited for again
@@ -45,22 +48,9 @@ def download(entry: ModelFile, folder: Path) -> Path:
         thread.start()
     steps = Steps(entry.size_bytes or 1)
     while thread.is_alive():
-        steps(min(_size_of(folder / STAGING_FOLDER / entry.name), steps.total), steps.total)
+        steps(*thread.progress)
         thread.join(_POLL_SECONDS)
     del _running[entry.name]
     if thread.path is None:
         raise thread.error or PsfrError(f"The download of {entry.name} ended without a file. Look into ComfyUI's log.")
     return thread.path
-
-
-def _size_of(folder: Path) -> int:
-    """The bytes of all files below ``folder``; it is emptied while they are counted."""
-    files = (Path(path, name) for path, _, names in os.walk(folder) for name in names)
-    return sum(_file_size(file) for file in files)
-
-
-def _file_size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -56,6 +56,15 @@ def workflows() -> ModuleType:
     return load_beside("workflows.py")
 
 
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Hugging Face Hub on loopback, which all downloads go to: tests/hub_server.py."""
+    with load_beside("hub_server.py").running_hub() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+        yield server
+
+
 @pytest.fixture(scope="session")
 def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A real ComfyUI with this pack; skips without one: tests/comfy_server.py."""

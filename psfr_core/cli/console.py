@@ -149,7 +149,7 @@ def progress_bar(label: str, unit: str = "it") -> Generator[Callable[[int, int],
     """Give a function that shows how many of how many are done."""
     from tqdm import tqdm  # comes with huggingface-hub
 
-    bar = tqdm(desc=label, unit=unit, mininterval=1.0)
+    bar = tqdm(desc=label, unit=unit, unit_scale=unit == "B", mininterval=1.0)
 
     def show(done: int, total: int) -> None:
         bar.total = total

@@ -7,10 +7,11 @@ import argparse
 from ..weights.folders import default_model_folder
 from ..weights.hub import download_model
 from ..weights.manifest import MODEL_FILES, model_file
+from .console import progress_bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr download``."""
+    """Declare the options of ``psfr download``."""
     names = [entry.name for entry in MODEL_FILES if not entry.is_bundled]
     parser.add_argument("name", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
     parser.add_argument("--folder", metavar="DIR", help="where to put the file (default: ~/.cache/psfrgan)")
@@ -22,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Downloads the model and prints where it is."""
-    print(download_model(model_file(args.name), args.folder or default_model_folder(), repo_id=args.repo_id))
+    """Download the model and print where it is."""
+    folder = args.folder or default_model_folder()
+    with progress_bar(args.name, unit="B") as show:
+        path = download_model(model_file(args.name), folder, repo_id=args.repo_id, progress=show)
+    print(path)
     return 0

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, OptionError
 from .architectures import Architecture, describe, recognize
-from .locate import name_choices
-from .manifest import ModelKind
+from .manifest import ModelKind, name_choices
 from .state_dict import StateDict
 
 N = TypeVar("N", bound=nn.Module)

@@ -47,7 +47,7 @@ def is_published_file(entry: ModelFile, path: Path) -> bool:
     """Whether ``path`` has the published size and hash of ``entry``, as far as these are known."""
     if entry.size_bytes not in (None, path.stat().st_size):
         return False
-    return entry.sha256 is None or entry.sha256 == _hash_of(path)
+    return entry.sha256 is None or entry.sha256 == hash_of(path)
 
 
 def warn_if_changed(entry: ModelFile, path: Path) -> None:
@@ -57,7 +57,7 @@ def warn_if_changed(entry: ModelFile, path: Path) -> None:
     """
     if path.name != entry.file_name or entry.sha256 is None:
         return
-    found = _hash_of(path)
+    found = hash_of(path)
     if found != entry.sha256:
         logger.warning(
             "%s is not the published file of %s: its SHA-256 is %s, expected %s. It is used all the same; "
@@ -69,7 +69,8 @@ def warn_if_changed(entry: ModelFile, path: Path) -> None:
         )
 
 
-def _hash_of(path: Path) -> str:
+def hash_of(path: Path) -> str:
+    """Return the SHA-256 of a weight file; CheckpointError if it cannot be read."""
     try:
         return sha256_of(path)
     except OSError as error:

@@ -9,13 +9,20 @@ from ..errors import ModelNotFoundError, OptionError
 from ..files import expanded
 from .folders import default_model_folder, find_model_file, search_folders, warn_if_changed
 from .hub import download_model, manual_steps
-from .manifest import ModelFile, ModelKind, is_model_name, model_file, model_names
+from .manifest import ModelFile, ModelKind, is_model_name, model_file, name_choices
 
 
 def locate_model(
-    source: str | Path, kind: ModelKind | None, *, folders: Sequence[str | Path] = (), download: bool = False
+    source: str | Path,
+    kind: ModelKind | None,
+    *,
+    folders: Sequence[str | Path] = (),
+    download: bool = False,
 ) -> Path:
-    """The file behind ``source``, a model name or a path; ``kind`` restricts the names that are accepted."""
+    """Return the file behind ``source``, a model name or a path; ``kind`` restricts the names that are accepted.
+
+    ``download`` allows to fetch a known model that is missing.
+    """
     if not is_model_name(source):
         return _existing_file(expanded(source), kind)
     entry = model_file(str(source))
@@ -28,11 +35,6 @@ def locate_model(
     if download and not entry.is_bundled:
         return download_model(entry, default_model_folder())
     raise ModelNotFoundError(_not_here(entry, folders))
-
-
-def name_choices(kind: ModelKind | None) -> str:
-    """The sentence that says which model names there are to choose from."""
-    return f"Choose one of {', '.join(model_names(kind))}, or the path of a {kind.value if kind else 'weight'} file."
 
 
 def _existing_file(path: Path, kind: ModelKind | None) -> Path:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePosixPath
 
 from ..errors import ModelNotFoundError
 
-HUB_ADDRESS = "https://huggingface.co"
 PSFRGAN_RELEASES = "https://github.com/chaofengc/PSFRGAN/releases"
 FACEXLIB_RELEASES = "https://github.com/xinntao/facexlib/releases/download"
 NON_COMMERCIAL = "CC-BY-NC-SA-4.0"
+
+
+def hub_address() -> str:
+    """Return the address of the Hugging Face Hub, or of the server that HF_ENDPOINT names in its place."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def hub_file_address(repo_id: str, path: str, revision: str | None = None) -> str:
+    """Return where a person can download a file of a repository."""
+    return f"{hub_address()}/{repo_id}/resolve/{revision or 'main'}/{path}"
 
 
 class ModelKind(str, Enum):
@@ -53,8 +63,8 @@ class ModelFile:
     @property
     def addresses(self) -> tuple[str, ...]:
         """Where a person can download the file."""
-        hub = f"{HUB_ADDRESS}/{self.repo_id}/resolve/{self.revision or 'main'}/{self.repo_path}"
-        found = (hub if self.repo_id else None, self.url, self.page)
+        hub = self.repo_id and hub_file_address(self.repo_id, self.repo_path or self.file_name, self.revision)
+        found = (hub, self.url, self.page)
         return tuple(address for address in found if address)
 
 
@@ -150,6 +160,7 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         size_bytes=1_789_735,
         sha256="2979b33ffafda5d74b6948cd7a5b9a7a62f62b949cef24e95fd15d2883a65220",
         repo_id="fofr/comfyui",
+        revision="25a08b21d84d25d8502c94bae0b6836e843bcef6",
         repo_path="facedetection/detection_mobilenet0.25_Final.pth",
         url=f"{FACEXLIB_RELEASES}/v0.1.0/detection_mobilenet0.25_Final.pth",
         folders=("facedetection",),
@@ -160,6 +171,11 @@ MODEL_FILES: tuple[ModelFile, ...] = (
 def model_names(kind: ModelKind | None = None) -> list[str]:
     """The names of all known models, or of those of one kind."""
     return [entry.name for entry in MODEL_FILES if kind in (None, entry.kind)]
+
+
+def name_choices(kind: ModelKind | None) -> str:
+    """Return the sentence that says which model names there are to choose from."""
+    return f"Choose one of {', '.join(model_names(kind))}, or the path of a {kind.value if kind else 'weight'} file."
 
 
 def known_file(file_name: str) -> ModelFile | None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ..errors import CheckpointError, ModelNotFoundError, PublishError
 from ..files import expanded
-from .manifest import HUB_ADDRESS
+from .manifest import hub_address
 from .metadata import read_metadata
 from .model_card import model_card
 
@@ -51,7 +51,7 @@ def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, ap
             f"{path.name} could not be uploaded to {repo_id}: {error}. "
             "Log in with `hf auth login`, and check that the repository is yours and written OWNER/NAME."
         ) from error
-    return f"{HUB_ADDRESS}/{repo_id}/blob/main/{path.name}"
+    return f"{hub_address()}/{repo_id}/blob/main/{path.name}"
 
 
 def _default_api() -> HubApi:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -70,20 +71,15 @@ def test_models_prints_all_that_is_known(home: Path, tmp_path: Path, capsys: pyt
 
 
 def test_download_prints_the_path(
-    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, home: Path, hub: Any, generator_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def play(repo_id: str, filename: str, *, revision: str | None, local_dir: Path) -> str:
-        local_dir.mkdir(parents=True)
-        (local_dir / filename).write_bytes(repo_id.encode())
-        return str(local_dir / filename)
-
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", play)
+    hub.put("me/mine", "psfrgan_epoch15_net_G.safetensors", generator_file.read_bytes())
     assert call(download, "psfrgan-512", "--repo-id", "me/mine", "--folder", str(tmp_path / "a")) == 0
     path = tmp_path / "a" / "psfrgan_epoch15_net_G.safetensors"
     assert capsys.readouterr().out == f"{path}\n"
-    assert path.read_bytes() == b"me/mine"
-    assert call(download, "parse-512", "--repo-id", "me/mine") == 0
-    assert (home / ".cache/psfrgan/parse_multi_iter_90000.safetensors").is_file()
+    assert path.read_bytes() == generator_file.read_bytes()
+    assert call(download, "psfrgan-512", "--repo-id", "me/mine") == 0
+    assert (home / ".cache/psfrgan/psfrgan_epoch15_net_G.safetensors").is_file()
 
 
 def test_download_without_a_known_copy() -> None:

@@ -1,17 +1,22 @@
-"""Downloads, with a Hub that is played."""
+"""Downloads of known models, from a Hub on loopback."""
 
 from __future__ import annotations
 
+import io
+import logging
 import shutil
-from collections.abc import Callable
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pytest
-from huggingface_hub.errors import EntryNotFoundError
+import torch
+from safetensors.torch import save
 
 from psfr_core.errors import DownloadError
+from psfr_core.networks.parse_net import ParseNet
+from psfr_core.networks.psfr_generator import PsfrGenerator
 from psfr_core.weights.folders import default_model_folder
 from psfr_core.weights.hub import download_model
 from psfr_core.weights.locate import locate_model
@@ -19,136 +24,182 @@ from psfr_core.weights.manifest import ModelKind, model_file
 
 MOBILE = "retinaface-mobile0.25"
 MOBILE_FILE = "detection_mobilenet0.25_Final.pth"
-CONTENT = b"the published weights"
-
-
-class PlayedHub:
-    """Stands in for ``hf_hub_download``: holds some files, and remembers what was asked for."""
-
-    def __init__(self, files: dict[str, bytes], failure: BaseException | None = None) -> None:
-        self.files = files
-        self.failure = failure
-        self.calls: list[tuple[str, str, str | None]] = []
-        self.folders: list[Path] = []
-
-    def __call__(self, repo_id: str, filename: str, *, revision: str | None, local_dir: Path) -> str:
-        self.calls.append((repo_id, filename, revision))
-        self.folders.append(local_dir)
-        path = local_dir / filename
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if self.failure:
-            path.with_suffix(".incomplete").write_bytes(b"half of it")
-            raise self.failure
-        if filename not in self.files:
-            raise EntryNotFoundError("404")
-        path.write_bytes(self.files[filename])
-        return str(path)
+CONTENT = b"the published weights" * 100_000
+GENERATOR_FILES = ["psfrgan_epoch15_net_G.pth", "psfrgan_epoch15_net_G.safetensors"]
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., PlayedHub]:
-    def start(files: dict[str, bytes] | None = None, failure: BaseException | None = None) -> PlayedHub:
-        hub = PlayedHub(files or {}, failure)
-        monkeypatch.setattr(huggingface_hub, "hf_hub_download", hub)
-        return hub
-
-    return start
+def generator_bytes(generator: PsfrGenerator) -> bytes:
+    return save(generator.state_dict())
 
 
-def test_a_download_is_pinned_checked_and_renamed(tmp_path: Path, play: Any, publish_as: Any) -> None:
-    entry = publish_as(MOBILE, CONTENT, revision="abc123")
-    hub = play({"facedetection/" + MOBILE_FILE: CONTENT})
-    path = download_model(entry, tmp_path / "models")
-    assert hub.calls == [("fofr/comfyui", "facedetection/" + MOBILE_FILE, "abc123")]
+@pytest.fixture
+def mobile(hub: Any, publish_as: Any) -> Any:
+    """A known model that the hub has, and that needs no network to be checked."""
+    hub.put("fofr/comfyui", "facedetection/" + MOBILE_FILE, CONTENT, "abc123")
+    return publish_as(MOBILE, CONTENT, revision="abc123")
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def stop(done: int, _: int) -> None:
+    if done > 100_000:
+        raise KeyboardInterrupt
+
+
+def test_a_download_is_pinned_checked_and_renamed(tmp_path: Path, hub: Any, mobile: Any) -> None:
+    path = download_model(mobile, tmp_path / "models")
+    assert [request[0] for request in hub.requests] == [f"/fofr/comfyui/resolve/abc123/facedetection/{MOBILE_FILE}"]
     assert path == tmp_path / "models" / MOBILE_FILE
     assert path.read_bytes() == CONTENT
-    assert [file.name for file in path.parent.iterdir()] == [MOBILE_FILE]
+    assert list(path.parent.iterdir()) == [path]
 
 
-def test_what_is_there_is_not_downloaded_again(tmp_path: Path, play: Any, publish_as: Any) -> None:
-    entry = publish_as(MOBILE, CONTENT)
-    hub = play()
+def test_what_is_there_is_not_downloaded_again(tmp_path: Path, hub: Any, mobile: Any) -> None:
     (tmp_path / MOBILE_FILE).write_bytes(CONTENT)
-    assert download_model(entry, tmp_path) == tmp_path / MOBILE_FILE
-    assert hub.calls == []
+    assert download_model(mobile, tmp_path) == tmp_path / MOBILE_FILE
+    assert hub.requests == []
 
 
-def test_a_file_of_the_users_is_not_overwritten(tmp_path: Path, play: Any) -> None:
-    hub = play()
+def test_a_file_of_the_users_is_not_overwritten(tmp_path: Path, hub: Any) -> None:
     (tmp_path / MOBILE_FILE).write_bytes(b"my own")
-    with pytest.raises(DownloadError, match=r"is already there but is not the published file.*Move it away"):
+    with pytest.raises(
+        DownloadError, match=r"is already there but cannot be used as retinaface.*SHA-256.*Move it away"
+    ):
         download_model(model_file(MOBILE), tmp_path)
-    assert hub.calls == []
+    assert hub.requests == []
     assert (tmp_path / MOBILE_FILE).read_bytes() == b"my own"
 
 
-def test_a_wrong_file_is_deleted(tmp_path: Path, play: Any) -> None:
-    play({"facedetection/" + MOBILE_FILE: b"something else"})
-    with pytest.raises(DownloadError, match=r"SHA-256 [0-9a-f]{64}, expected 2979b33f.*it was deleted"):
-        download_model(model_file(MOBILE), tmp_path)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+def test_a_wrong_file_is_deleted(tmp_path: Path, hub: Any, mobile: Any) -> None:
+    hub.put("fofr/comfyui", "facedetection/" + MOBILE_FILE, CONTENT[::-1], "abc123")
+    with pytest.raises(
+        DownloadError, match=rf"what arrived was deleted: .*SHA-256 [0-9a-f]{{64}}, expected {mobile.sha256}"
+    ):
+        download_model(mobile, tmp_path)
+    assert not list(tmp_path.rglob("*.part"))
+    hub.put("fofr/comfyui", "facedetection/" + MOBILE_FILE, CONTENT, "abc123")
+    assert download_model(mobile, tmp_path).read_bytes() == CONTENT
 
 
-def test_a_failure_names_file_folder_and_addresses(tmp_path: Path, play: Any) -> None:
-    play(failure=ConnectionError("no route to host"))
+def test_a_failure_names_file_folder_and_addresses(tmp_path: Path, hub: Any, mobile: Any) -> None:
+    hub.failures = [(403, {"X-Error-Message": "gated"})]
     with pytest.raises(DownloadError) as failure:
-        download_model(model_file(MOBILE), tmp_path)
+        download_model(mobile, tmp_path)
     message = str(failure.value)
-    assert "no route to host" in message
-    assert f"Download {MOBILE_FILE} from " in message
-    assert all(address in message for address in model_file(MOBILE).addresses)
+    assert f"could not be downloaded from {hub.address}/fofr/comfyui: the server answers 403" in message
+    assert f"Download {MOBILE_FILE} from {hub.address}/fofr/comfyui/resolve/abc123/" in message
+    assert all(address in message for address in mobile.addresses)
     assert f"put it into {tmp_path}." in message
 
 
-@pytest.mark.parametrize("failure", [ConnectionError("lost"), KeyboardInterrupt()])
-def test_an_interrupted_download_leaves_nothing_loadable_and_goes_on(
-    tmp_path: Path, play: Any, publish_as: Any, failure: BaseException
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:9/", "ftp://nowhere", "nonsense", "http://[", "http://127.0.0.1:x"]
+)
+def test_an_endpoint_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
-    entry = publish_as(MOBILE, CONTENT)
-    interrupted = play(failure=failure)
-    with pytest.raises((DownloadError, KeyboardInterrupt)):
-        download_model(entry, tmp_path)
-    assert not (tmp_path / MOBILE_FILE).exists()
-    assert [path.read_bytes() for path in tmp_path.rglob("*.incomplete")] == [b"half of it"]
-    resumed = play({"facedetection/" + MOBILE_FILE: CONTENT})
-    assert download_model(entry, tmp_path).read_bytes() == CONTENT
-    assert resumed.folders == interrupted.folders
-    assert list(tmp_path.rglob("*.incomplete")) == []
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(DownloadError, match=r"could not be downloaded from .*/fofr/comfyui: .*By hand: ") as failure:
+        download_model(model_file(MOBILE), tmp_path)
+    assert f"downloaded from {address.rstrip('/')}/fofr" in str(failure.value)
+    assert "huggingface.co" not in str(failure.value)
 
 
-def test_offline_mode_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_download_leaves_nothing_loadable_and_resumes(tmp_path: Path, hub: Any, mobile: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        download_model(mobile, tmp_path, progress=stop)
+    assert not any(path.suffix in (".pth", ".pt", ".safetensors") for path in files_in(tmp_path))
+    assert download_model(mobile, tmp_path).read_bytes() == CONTENT
+    assert int(hub.requests[-1][1].removeprefix("bytes=").removesuffix("-")) >= 100_000
+    assert files_in(tmp_path) == [tmp_path / MOBILE_FILE]
+
+
+def test_an_error_of_progress_comes_through(tmp_path: Path, mobile: Any) -> None:
+    class Cancelled(Exception):  # noqa: N818
+        pass
+
+    def cancel(*_: int) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        download_model(mobile, tmp_path, progress=cancel)
+
+
+def test_offline_mode_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Any) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(DownloadError, match=r"(?i)offline.*By hand: Download detection_mobilenet0\.25_Final\.pth"):
         download_model(model_file(MOBILE), tmp_path)
+    assert hub.requests == []
 
 
-def test_the_published_generator_needs_a_repository(tmp_path: Path, play: Any) -> None:
-    hub = play()
+def test_the_published_generator_needs_a_repository(tmp_path: Path, hub: Any) -> None:
     with pytest.raises(DownloadError, match=r"No copy of psfrgan-512.*PSFRGAN/releases/tag/v0\.1\.0.*--repo-id OWNER"):
         download_model(model_file("psfrgan-512"), tmp_path)
-    assert hub.calls == []
+    assert hub.requests == []
 
 
-@pytest.mark.parametrize("file_name", ["psfrgan_epoch15_net_G.pth", "psfrgan_epoch15_net_G.safetensors"])
-def test_a_repository_of_the_users(tmp_path: Path, play: Any, file_name: str) -> None:
-    hub = play({file_name: CONTENT})
+@pytest.mark.parametrize("file_name", GENERATOR_FILES)
+def test_a_repository_of_the_users(tmp_path: Path, hub: Any, file_name: str, generator_bytes: bytes) -> None:
+    hub.put("me/mine", file_name, generator_bytes)
     path = download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
     assert path == tmp_path / file_name
-    assert hub.calls[-1] == ("me/mine", file_name, None)
+    assert path.read_bytes() == generator_bytes
+    assert hub.requests[-1][0] == f"/me/mine/resolve/main/{file_name}"
+    assert download_model(model_file("psfrgan-512"), tmp_path) == path
+    assert files_in(tmp_path) == [path]
 
 
-def test_a_repository_without_the_file(tmp_path: Path, play: Any) -> None:
-    play({"other.pth": CONTENT})
-    with pytest.raises(
-        DownloadError, match=r"me/mine: the repository has none of: psfrgan_epoch15_net_G\.safetensors"
-    ) as failure:
+def not_a_generator(kind: str, generator_bytes: bytes, parse_net: ParseNet) -> bytes:
+    damaged = io.BytesIO()
+    torch.save({"const_input": torch.zeros(1, 4, 16, 16)}, damaged)
+    contents = {
+        "web page": b"<!DOCTYPE html><html>Sign in</html>",
+        "empty": b"",
+        "zeros": bytes(100_000),
+        "half": generator_bytes[:-100],
+        "incomplete": damaged.getvalue(),
+        "parser": save(parse_net.state_dict()),
+    }
+    return contents[kind]
+
+
+@pytest.mark.parametrize("file_name", GENERATOR_FILES)
+@pytest.mark.parametrize("kind", ["web page", "empty", "zeros", "half", "incomplete", "parser"])
+def test_a_model_without_a_known_hash_must_load(
+    tmp_path: Path, hub: Any, file_name: str, kind: str, generator_bytes: bytes, parse_net: ParseNet
+) -> None:
+    content = not_a_generator(kind, generator_bytes, parse_net)
+    hub.put("me/mine", file_name, content)
+    with pytest.raises(DownloadError, match="what arrived was deleted: "):
+        download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
+    assert not list(tmp_path.rglob(f"{file_name}*"))
+    (tmp_path / file_name).write_bytes(content)
+    with pytest.raises(DownloadError, match=r"is already there but cannot be used as psfrgan-512: .*Move it away"):
+        download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
+    assert (tmp_path / file_name).read_bytes() == content
+
+
+def test_a_repository_without_the_file(tmp_path: Path, hub: Any) -> None:
+    hub.put("me/mine", "other.pth", b"")
+    words = r"me/mine: the repository has none of: psfrgan_epoch15_net_G\.safetensors"
+    with pytest.raises(DownloadError, match=words) as failure:
         download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
     for address in (
-        "https://huggingface.co/me/mine/resolve/main/psfrgan_epoch15_net_G.safetensors",
-        "https://huggingface.co/me/mine/resolve/main/psfrgan_epoch15_net_G.pth",
+        f"{hub.address}/me/mine/resolve/main/psfrgan_epoch15_net_G.safetensors",
+        f"{hub.address}/me/mine/resolve/main/psfrgan_epoch15_net_G.pth",
         *model_file("psfrgan-512").addresses,
     ):
         assert address in str(failure.value)
+
+
+@pytest.mark.parametrize("repo_id", ["../..", "a/b/c", "a b", ""])
+def test_a_repository_name_that_is_none(tmp_path: Path, hub: Any, repo_id: str) -> None:
+    with pytest.raises(DownloadError, match="psfrgan-512 could not be downloaded"):
+        download_model(model_file("psfrgan-512"), tmp_path, repo_id=repo_id)
+    assert files_in(tmp_path) == [] or not any(path.suffix == ".part" for path in files_in(tmp_path))
 
 
 def test_bundled_models_are_not_downloaded(tmp_path: Path) -> None:
@@ -156,14 +207,59 @@ def test_bundled_models_are_not_downloaded(tmp_path: Path) -> None:
         download_model(model_file("compact-face"), tmp_path)
 
 
-def test_loaders_download_only_when_allowed(play: Any, publish_as: Any, tmp_path: Path) -> None:
-    publish_as(MOBILE, CONTENT)
-    hub = play({"facedetection/" + MOBILE_FILE: CONTENT})
+def test_loaders_download_only_when_allowed(
+    hub: Any, mobile: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(Exception, match="is not on this machine"):
         locate_model(MOBILE, ModelKind.DETECTOR)
-    assert hub.calls == []
-    downloaded = locate_model(MOBILE, ModelKind.DETECTOR, download=True)
+    assert hub.requests == []
+    with caplog.at_level(logging.INFO):
+        downloaded = locate_model(MOBILE, ModelKind.DETECTOR, download=True)
     assert downloaded == default_model_folder() / MOBILE_FILE
+    assert f"{MOBILE}: 100 % of 2.1 MB" in caplog.text
     shutil.copy(downloaded, tmp_path)
     assert locate_model(MOBILE, ModelKind.DETECTOR, folders=[tmp_path], download=True).parent == tmp_path
-    assert len(hub.calls) == 1
+    assert len(hub.requests) == 1
+
+
+def test_of_two_downloads_at_once_one_waits(
+    tmp_path: Path, hub: Any, mobile: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.allowed.clear()
+    with ThreadPoolExecutor(2) as pool, caplog.at_level(logging.WARNING):
+        first = pool.submit(download_model, mobile, tmp_path)
+        assert hub.half_sent.wait(5)
+        waits = threading.Event()
+        second = pool.submit(download_model, mobile, tmp_path, progress=lambda *_: waits.set())
+        assert waits.wait(5)
+        hub.allowed.set()
+        assert first.result(5) == second.result(5) == tmp_path / MOBILE_FILE
+    assert len(hub.requests) == 1
+    assert f"Another download of {MOBILE} into {tmp_path} is running" in caplog.text
+    assert files_in(tmp_path) == [tmp_path / MOBILE_FILE]
+
+
+def test_the_wait_for_another_download_can_be_stopped(tmp_path: Path, hub: Any, mobile: Any) -> None:
+    def cancel(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    hub.allowed.clear()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(download_model, mobile, tmp_path)
+        assert hub.half_sent.wait(5)
+        with pytest.raises(KeyboardInterrupt):
+            download_model(mobile, tmp_path, progress=cancel)
+        hub.allowed.set()
+        assert first.result(5).read_bytes() == CONTENT
+
+
+def test_many_downloads_of_two_models_at_once(tmp_path: Path, hub: Any, mobile: Any, generator_bytes: bytes) -> None:
+    hub.put("me/mine", GENERATOR_FILES[0], generator_bytes)
+    with ThreadPoolExecutor(8) as pool:
+        detectors = [pool.submit(download_model, mobile, tmp_path) for _ in range(4)]
+        generators = [
+            pool.submit(download_model, model_file("psfrgan-512"), tmp_path, repo_id="me/mine") for _ in range(4)
+        ]
+        assert {future.result(20) for future in detectors} == {tmp_path / MOBILE_FILE}
+        assert {future.result(20) for future in generators} == {tmp_path / GENERATOR_FILES[0]}
+    assert sorted(path.name for path in files_in(tmp_path)) == sorted([MOBILE_FILE, GENERATOR_FILES[0]])

@@ -49,9 +49,16 @@ def test_bundled_files_have_their_published_hash(entry: ModelFile) -> None:
 
 def test_addresses_of_a_file_on_the_hub() -> None:
     assert model_file("retinaface-mobile0.25").addresses == (
-        "https://huggingface.co/fofr/comfyui/resolve/main/facedetection/detection_mobilenet0.25_Final.pth",
+        "https://huggingface.co/fofr/comfyui/resolve/25a08b21d84d25d8502c94bae0b6836e843bcef6"
+        "/facedetection/detection_mobilenet0.25_Final.pth",
         "https://github.com/xinntao/facexlib/releases/download/v0.1.0/detection_mobilenet0.25_Final.pth",
     )
+
+
+def test_addresses_under_another_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/hub/")
+    address = model_file("parsenet-512").addresses[0]
+    assert address == "https://mirror.example/hub/leonelhs/facexlib/resolve/main/parsing_parsenet.pth"
 
 
 def test_addresses_of_the_published_generator() -> None:

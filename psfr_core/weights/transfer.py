@@ -1,0 +1,201 @@
+"""Downloads over HTTP that resume where they stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import ssl
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from http.client import BadStatusLine, HTTPMessage, HTTPResponse, IncompleteRead
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from ..errors import DownloadError
+from ..progress import Progress
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES = 4 << 30  # no model of this kind is larger
+MAX_WAIT_SECONDS = 30  # nobody should wait longer for a program that seems to do nothing
+TIMEOUT_SECONDS = 15
+TRIES = 5  # in a row that bring nothing
+_BUSY = frozenset({408, 429, 500, 502, 503, 504})
+_POLL_SECONDS = 0.2
+_BLOCK_BYTES = 1 << 18
+_NETWORK_ERRORS = (URLError, IncompleteRead, BadStatusLine, ConnectionError, TimeoutError, ssl.SSLError)
+
+
+class NotOnServerError(DownloadError):
+    """The server has no file at an address."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The download of ``url`` into the file ``part``.
+
+    ``token`` authorizes at the host of ``url``, not where that redirects to. ``size`` is that of the file in bytes, None where it
+    is not known. ``progress`` is called with bytes, and may raise to stop.
+    """
+
+    url: str
+    part: Path
+    token: str | None = None
+    size: int | None = None
+    progress: Progress | None = None
+
+    def run(self) -> None:
+        """Complete ``part``.
+
+        What an interrupted download left there is kept if the server still has the same version of the file, which is noted in
+        ``version_file``. A lost connection and a busy server are tried again. Raises NotOnServerError; DownloadError for everything
+        else that the server or the connection does; OSError when ``part`` cannot be written.
+        """
+        if urlsplit(self.url).scheme not in ("http", "https"):
+            raise DownloadError(f"{self.url} does not begin with https:// or http://")
+        fruitless = 0
+        while True:
+            before = self.present
+            try:
+                return self._receive()
+            except _NETWORK_ERRORS as error:
+                fruitless = 0 if self.present > before else fruitless + 1
+                seconds = _seconds_to_wait(error, fruitless)
+                if fruitless == TRIES:
+                    raise DownloadError(_in_words(error)) from error
+                logger.warning("%s: %s. Trying again in %.0f s.", self.url, _in_words(error), seconds)
+                self._wait(seconds)
+
+    def discard(self) -> None:
+        """Delete what has arrived."""
+        for path in (self.part, self.version_file):
+            path.unlink(missing_ok=True)
+
+    @property
+    def version_file(self) -> Path:
+        """The file that says which version of the server's file ``part`` belongs to."""
+        return self.part.with_name(f"{self.part.name}.version")
+
+    @property
+    def present(self) -> int:
+        """How many bytes have arrived."""
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def _receive(self) -> None:
+        with build_opener(_Redirects).open(self._request(), timeout=TIMEOUT_SECONDS) as response:
+            start, total = self._extent(response)
+            if total is not None and not (self.size or 0) <= total <= (self.size or MAX_BYTES):
+                raise DownloadError(f"the server offers {total:,} bytes, expected {self.size or MAX_BYTES:,}")
+            with self.part.open("r+b" if start else "wb") as file:
+                if start == 0:
+                    self.version_file.write_text(_version(response.headers))
+                file.seek(start)
+                done = self._copy(response, file, total)
+        if total not in (None, done):
+            raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
+
+    def _request(self) -> Request:
+        request = Request(self.url, headers={"User-Agent": "psfrgan"})  # noqa: S310  run() has checked the scheme
+        if self.token:
+            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
+        version = self._noted_version()
+        if version and self.present:
+            # One byte is asked for again: past the end of a complete file there would be nothing to send.
+            request.add_header("Range", f"bytes={self.present - 1}-")
+            request.add_header("If-Range", version)
+        return request
+
+    def _noted_version(self) -> str:
+        return self.version_file.read_text() if self.version_file.exists() else ""
+
+    def _extent(self, response: HTTPResponse) -> tuple[int, int | None]:
+        """Return at which byte of the file ``response`` begins, and how many bytes the file has if that is known."""
+        if response.status != 206:
+            length = response.headers.get("Content-Length", "")
+            return 0, int(length) if length.isdecimal() else None
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        if found and int(found[1]) == self.present - 1 and _version(response.headers) == self._noted_version():
+            return int(found[1]), int(found[2])
+        self.version_file.unlink()  # the next try begins anew
+        raise ConnectionError("the server sent another part of the file than the missing one")
+
+    def _copy(self, response: HTTPResponse, file: IO[bytes], total: int | None) -> int:
+        """Write the body of ``response`` to ``file``; return the position where it ends."""
+        done = file.tell()
+        while block := response.read1(_BLOCK_BYTES):
+            done += file.write(block)
+            if done > (self.size or MAX_BYTES):
+                raise DownloadError(f"the server sends more than {self.size or MAX_BYTES:,} bytes")
+            if self.progress:
+                self.progress(done, max(done, total or self.size or 0))
+        return done
+
+    def _wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self.progress:
+                self.progress(self.present, max(1, self.present, self.size or 0))
+            time.sleep(min(left, _POLL_SECONDS))
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Keeps the authorization where a server redirects to itself, and only there."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        request = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if request is not None and urlsplit(req.full_url)[:2] == urlsplit(newurl)[:2]:
+            request.unredirected_hdrs.update(req.unredirected_hdrs)
+        return request
+
+
+def _version(headers: Message) -> str:
+    """Return what tells one version of a file from another, as If-Range takes it; empty if the server says nothing."""
+    tag = headers.get("ETag", "")
+    return headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
+
+
+def _seconds_to_wait(error: Exception, fruitless: int) -> float:
+    """Return how long to wait before the next try; raise DownloadError where another try makes no sense."""
+    if not isinstance(error, HTTPError):
+        if isinstance(error, URLError):  # no connection, which does not change within seconds
+            raise DownloadError(_in_words(error)) from error
+        return _backoff(fruitless)
+    if error.code in (404, 410):
+        raise NotOnServerError(_in_words(error)) from error
+    if error.code not in _BUSY:
+        raise DownloadError(_in_words(error)) from error
+    seconds = _retry_after(error.headers.get("Retry-After", ""))
+    if seconds is not None and seconds > MAX_WAIT_SECONDS:
+        raise DownloadError(f"{_in_words(error)}: it asks to try again in {seconds:,.0f} seconds") from error
+    return _backoff(fruitless) if seconds is None else seconds
+
+
+def _backoff(fruitless: int) -> float:
+    """Return how many seconds to wait after so many tries in a row that brought nothing."""
+    return 2.0**fruitless
+
+
+def _retry_after(value: str) -> float | None:
+    """Return the seconds in a Retry-After header, which holds seconds or a date; None if it holds neither."""
+    if value.isdecimal():
+        return float(value)
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds())
+    return None
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, HTTPError):
+        said = error.headers.get("X-Error-Message")  # by the Hugging Face Hub
+        return f"the server answers {error.code} {error.reason}" + (f" ({said})" if said else "")
+    reason = error.reason if isinstance(error, URLError) else error
+    return str(reason) or type(error).__name__
