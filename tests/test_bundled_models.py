@@ -86,6 +86,17 @@ def test_a_face_that_fills_the_image_is_found_at_any_size(models: psfr_core.Rest
     assert faces[0].score > 0.7
 
 
+@pytest.mark.parametrize(("gain", "offset"), [(0.04, 0.0), (0.08, 0.8)])
+def test_a_face_in_a_dark_or_pale_photo_is_found(
+    models: psfr_core.RestorationModels, gain: float, offset: float
+) -> None:
+    image = read_image(DATA / "faces" / f"{NAMES[0]}.jpg").pixels[None]
+    image = ((gain * image + offset) * 255).round() / 255
+    (faces,) = models.detector.detect(image)
+    assert len(faces) == 1
+    assert faces[0].score > 0.7
+
+
 def test_an_active_autocast_changes_no_detection(models: psfr_core.RestorationModels) -> None:
     image = read_image(DATA / "faces" / f"{NAMES[0]}.jpg").pixels[None]
     ((expected,),) = models.detector.detect(image)

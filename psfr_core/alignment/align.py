@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..checks import check_float, check_shape
-from ..detection.face import Face
+from ..detection.face import Face, check_faces
 from ..errors import InputError
 from ..geometry.box import Size
 from ..geometry.similarity import fit_similarity_robustly, invert_affine
@@ -43,6 +43,7 @@ def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[Al
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
+    check_faces(faces)
     return [_align(image, face, crop_size) for face in faces]
 
 

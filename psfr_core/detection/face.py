@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
+from ..checks import check_shape
 from ..errors import InputError
 from ..geometry.box import Box, Size
 from ..progress import Progress
@@ -47,11 +50,24 @@ class Face:
         return Face(box, landmarks, self.score)
 
 
+def check_faces(faces: Sequence[Face]) -> None:
+    """Raise InputError unless all ``faces`` have finite boxes and scores, and float landmarks (5, 2)."""
+    for index, face in enumerate(faces):
+        if not all(map(math.isfinite, (*face.box, face.score))):
+            raise InputError(f"Face {index} must have a finite box and score, got {face.box} and score {face.score}.")
+        check_shape(face.landmarks, "5 2", f"The landmarks of face {index}")
+        if not face.landmarks.is_floating_point():
+            raise InputError(
+                f"The landmarks of face {index} must be floating point numbers, got {face.landmarks.dtype}. "
+                "Convert them with float()."
+            )
+
+
 class FaceDetector(Protocol):
     """Finds faces in images of any size."""
 
     def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
-        """The faces of each image of a batch (B, 3, H, W), RGB in [0, 1]: one list an image, highest score first.
+        """Return the faces in each image of a batch (B, 3, H, W), RGB in [0, 1]: one list per image, highest score first.
 
         ``progress`` counts the passes through the network, and may raise to stop.
         """

@@ -14,6 +14,7 @@ from ..geometry.box import Size
 from ..networks.inference.autocast import without_autocast
 from ..progress import Progress
 from .candidates import Candidates
+from .exposure import dim_images, stretched
 from .face import Face
 from .options import DetectionOptions
 from .suppression import plausible, suppress_overlaps
@@ -35,8 +36,9 @@ def search_faces(
 ) -> list[list[Face]]:
     """The faces of each image of a batch (B, 3, H, W) of any size, RGB in [0, 1]: highest score first, in image pixels.
 
-    ``propose`` gets the images on the device and in the precision of ``network``, values clamped to [0, 1]. ``progress`` is
-    called after each call of it, with how many are done and to do.
+    ``propose`` gets the images on the device and in the precision of ``network``, values clamped to [0, 1]. Dark and pale
+    images are searched twice, as they are and stretched. ``progress`` is called after each call of ``propose``, with how many
+    are done and to do.
     Raises InputError for another shape, whole numbers, values that are not finite, or a network in training mode.
     """
     check_evaluating(network, "detector")
@@ -45,9 +47,9 @@ def search_faces(
     low, high = (float(extreme) for extreme in images.aminmax()) if images.numel() else (0.0, 0.0)  # NaN is both
     if not (isfinite(low) and isfinite(high)):
         raise InputError("images must be finite numbers, got NaN or infinity. The step before this one has failed.")
-    is_in_range = low >= 0 and high <= 1
-    batches = images.split(options.batch_size)
-    device = _like(network, images).device
+    dim = dim_images(images)
+    copies = stretched(images[dim]).split(options.batch_size) if dim else ()
+    batches = [*images.split(options.batch_size), *copies]
     done, total = 0, len(batches) * len(_quarter_turns(options)) * len(views_of(Size.of(images), options, reach))
 
     def propose_and_tell(pictures: Tensor) -> list[Candidates]:
@@ -58,21 +60,17 @@ def search_faces(
             progress(done, total)
         return candidates
 
-    with without_autocast(device):
-        return [
-            faces
-            for batch in batches
-            for faces in _search_batch(_prepared(batch, network, is_in_range), propose_and_tell, options, reach)
-        ]
+    like = next(network.parameters(), torch.empty(0, device=images.device))
+    found: list[list[Candidates]] = []
+    with without_autocast(like.device):
+        for batch in batches:
+            found += _search_batch(_prepared(batch, like, low >= 0 and high <= 1), propose_and_tell, options, reach)
+    for index, in_copy in zip(dim, found[len(images) :], strict=True):
+        found[index] += in_copy
+    return [suppress_overlaps(Candidates.join(parts), options.max_overlap).to_faces() for parts in found[: len(images)]]
 
 
-def _like(network: nn.Module, images: Tensor) -> Tensor:
-    """Return a tensor with the device and precision that ``network`` computes in."""
-    return next(network.parameters(), torch.empty(0, device=images.device))
-
-
-def _prepared(images: Tensor, network: nn.Module, is_in_range: bool) -> Tensor:
-    like = _like(network, images)
+def _prepared(images: Tensor, like: Tensor, is_in_range: bool) -> Tensor:
     exact = images.to(like.device, torch.float32)
     return (exact if is_in_range else exact.clamp(0, 1)).to(like.dtype)
 
@@ -82,7 +80,10 @@ def _quarter_turns(options: DetectionOptions) -> range:
     return range(4 if options.turned else 1)
 
 
-def _search_batch(images: Tensor, propose: Propose, options: DetectionOptions, reach: NetworkReach) -> list[list[Face]]:
+def _search_batch(
+    images: Tensor, propose: Propose, options: DetectionOptions, reach: NetworkReach
+) -> list[list[Candidates]]:
+    """Return the candidates of all views of each image."""
     found: list[list[Candidates]] = [[] for _ in images]
     for quarters in _quarter_turns(options):
         turned = images.rot90(-quarters, (-2, -1))  # clockwise
@@ -91,7 +92,7 @@ def _search_batch(images: Tensor, propose: Propose, options: DetectionOptions, r
         for view, picture in zip(views, pictures_of(turned, views), strict=True):
             for of_image, candidates in zip(found, propose(picture), strict=True):
                 of_image.append(_turned_on(_in_image(candidates, view, size, options), size, -quarters % 4))
-    return [suppress_overlaps(Candidates.join(parts), options.max_overlap).to_faces() for parts in found]
+    return found
 
 
 def _in_image(candidates: Candidates, view: View, size: Size, options: DetectionOptions) -> Candidates:

@@ -13,7 +13,7 @@ from ..checks import check_shape
 from ..described import check_options, described
 from ..errors import InputError, OptionError
 from ..geometry.box import Size
-from .face import Face
+from .face import Face, check_faces
 
 HIGHEST_INDEX = 9999
 NO_INDEX = "none"
@@ -64,8 +64,9 @@ def select_faces(
     With ``mask`` (H, W) a face is kept if the mask is above 0.5 in at least half of its box, as far as that lies in the
     image.
     Equal faces in the chosen order follow each other from the highest score, then from the top, then from the left.
-    No face left is a normal result: an empty list.
+    No face left is a normal result: an empty list. Raises InputError for faces whose numbers are not finite.
     """
+    check_faces(faces)
     kept = [face for face in faces if face.score >= options.min_score and face.box.shorter_side >= options.min_size]
     if mask is not None:
         kept = _inside(kept, mask, image_size)

@@ -8,13 +8,15 @@ from torch import Tensor
 from ..geometry.box import Size
 from .candidates import Candidates
 
+MAX_INSIDE = 0.8  # part of a box's area that may lie inside a surer one
 MOST_CANDIDATES = 5000  # the surest ones; more only come from thresholds near 0
 
 
 def suppress_overlaps(candidates: Candidates, max_overlap: float) -> Candidates:
-    """Greedy non-maximum suppression: sorted by score, none overlaps a surer one by more than ``max_overlap``.
+    """Return the candidates that greedy non-maximum suppression keeps, highest score first.
 
-    Overlap is intersection over union.
+    None overlaps a surer one by more than ``max_overlap``, intersection over union, and none lies almost whole inside a
+    surer one, as an eye or a mouth does that looks like a face.
     """
     remaining = candidates.sorted()
     remaining = remaining.select(
@@ -24,19 +26,31 @@ def suppress_overlaps(candidates: Candidates, max_overlap: float) -> Candidates:
     while len(remaining.scores):
         best = remaining.select(torch.tensor([0], device=remaining.scores.device))
         kept.append(best)
-        is_other = overlaps(best.boxes[0], remaining.boxes) <= max_overlap
+        box = best.boxes[0]
+        is_other = (overlaps(box, remaining.boxes) <= max_overlap) & (shares_inside(box, remaining.boxes) <= MAX_INSIDE)
         is_other[0] = False
         remaining = remaining.select(is_other)
     return Candidates.join(kept) if kept else remaining
 
 
 def overlaps(box: Tensor, boxes: Tensor) -> Tensor:
-    """Intersection over union (N,) of ``box`` (4,) with each of ``boxes`` (N, 4)."""
+    """Return the intersection over union (N,) of ``box`` (4,) with each of ``boxes`` (N, 4)."""
+    shared = _intersections(box, boxes)
+    return shared / (_areas(box) + _areas(boxes) - shared)
+
+
+def shares_inside(box: Tensor, boxes: Tensor) -> Tensor:
+    """Return how much of the area of each of ``boxes`` (N, 4) lies inside ``box`` (4,), from 0 to 1."""
+    return _intersections(box, boxes) / _areas(boxes)
+
+
+def _intersections(box: Tensor, boxes: Tensor) -> Tensor:
     sides = torch.minimum(box[2:], boxes[:, 2:]) - torch.maximum(box[:2], boxes[:, :2])
-    intersection = sides.clamp(min=0).prod(dim=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
-    union = (box[2:] - box[:2]).prod() + areas - intersection
-    return intersection / union
+    return sides.clamp(min=0).prod(dim=1)
+
+
+def _areas(boxes: Tensor) -> Tensor:
+    return (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
 
 
 def plausible(candidates: Candidates, size: Size, min_eye_distance: float) -> Candidates:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..alignment.align import AlignedFace, align_faces
 from ..checks import check_finite
-from ..detection.face import Face
+from ..detection.face import Face, FaceDetector
 from ..detection.selection import select_faces
 from ..errors import InputError, NoFaceError
 from ..geometry.box import Size
@@ -71,8 +71,7 @@ def restore_image(
     check_finite(colours, "image")
     colours = colours.clamp(0, 1)
     if faces is None:
-        found = models.detector.detect(colours[None], progress=uncounted(progress))[0]
-        faces = select_faces(found, Size.of(image), options.selection, mask)
+        faces = select_faces(_detected(colours, models.detector, progress), Size.of(image), options.selection, mask)
     aligned = align_faces(colours, faces, models.crop_size)
     if not aligned:
         if options.no_face is NoFace.ERROR:
@@ -94,6 +93,16 @@ def restore_image(
     masks = options.strength * crop_masks(models.crop_size, options.paste, parse_maps)
     pasted = paste_faces(image, aligned, restored, masks)
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)
+
+
+def _detected(colours: Tensor, detector: FaceDetector, progress: Progress | None) -> Sequence[Face]:
+    found = detector.detect(colours[None], progress=uncounted(progress))
+    if len(found) != 1:
+        raise InputError(
+            f"The detector must return one list of faces per image, an empty one where there is none: it returned "
+            f"{len(found)} for 1 image."
+        )
+    return found[0]
 
 
 def _no_face(image: Tensor) -> str:

@@ -95,7 +95,7 @@ def test_real_landmarks_come_near_the_template() -> None:
     [
         (torch.full((5, 2), 30.0), "make no face.*must differ"),
         (torch.full((5, 2), math.nan), "make no face.*NaN or infinite"),
-        (torch.rand(4, 2), r"landmarks must have the shape \(5, 2\), got \(4, 2\)"),
+        (torch.rand(4, 2), r"landmarks of face 0 must have the shape \(5, 2\), got \(4, 2\)"),
         (template_for(64) + 500, r"lies outside the image of 70 x 60 pixels"),
         (template_for(64) - 500, "lies outside the image"),
     ],

@@ -3,9 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from psfr_core.detection.face import Face
+from psfr_core.alignment.align import align_faces
+from psfr_core.detection.face import Face, check_faces
+from psfr_core.detection.selection import SelectionOptions, select_faces
 from psfr_core.errors import InputError
 from psfr_core.geometry.box import Box, Size
+
+POINTS = torch.tensor([[2.0, 2], [6, 2], [4, 4], [3, 6], [5, 6]])
 
 
 def test_a_face_follows_its_image_to_another_size() -> None:
@@ -22,3 +26,23 @@ def test_whole_pixels_may_round_but_not_crop() -> None:
     assert face.scaled(Size(1001, 667), Size(2000, 1336)).box.right == pytest.approx(8 * 2000 / 1001)
     with pytest.raises(InputError, match="image of 1000 x 500 pixels, but this one has 1000 x 520"):
         face.scaled(Size(1000, 500), Size(1000, 520))
+
+
+@pytest.mark.parametrize(
+    ("face", "words"),
+    [
+        (Face(Box(0, float("nan"), 8, 8), torch.rand(5, 2), 1.0), "Face 1 must have a finite box and score, got .*nan"),
+        (Face(Box(0, 0, 8, 8), torch.rand(5, 2), float("inf")), "Face 1 must have a finite box and score, got .*inf"),
+        (Face(Box(0, 0, 8, 8), torch.ones(5, 2, dtype=torch.int64), 1.0), "face 1 must be floating point .*int64"),
+        (Face(Box(0, 0, 8, 8), torch.rand(10), 1.0), r"landmarks of face 1 must have the shape \(5, 2\), got \(10,\)"),
+    ],
+)
+def test_faces_with_impossible_numbers_are_named(face: Face, words: str) -> None:
+    right = Face(Box(0, 0, 8, 8), torch.rand(5, 2), 1.0)
+    check_faces([right])
+    with pytest.raises(InputError, match=words):
+        check_faces([right, face])
+    with pytest.raises(InputError, match=words):
+        select_faces([right, face], Size(8, 8), SelectionOptions())
+    with pytest.raises(InputError, match=words):
+        align_faces(torch.rand(3, 8, 8), [Face(Box(0, 0, 8, 8), POINTS, 1.0), face], 32)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from psfr_core.detection.candidates import Candidates
-from psfr_core.detection.suppression import overlaps, plausible, suppress_overlaps
+from psfr_core.detection.suppression import overlaps, plausible, shares_inside, suppress_overlaps
 from psfr_core.geometry.box import Size
 
 
@@ -21,10 +21,18 @@ def test_overlap_is_intersection_over_union() -> None:
     torch.testing.assert_close(overlaps(boxes[0], boxes), torch.tensor([1, 1 / 3, 1 / 4, 0, 0]))
 
 
+def test_the_share_inside_is_that_of_the_other_box() -> None:
+    boxes = torch.tensor([[0.0, 0, 10, 10], [5, 0, 15, 10], [0, 0, 5, 5], [20, 20, 30, 30], [-10, -10, 10, 10]])
+    torch.testing.assert_close(shares_inside(boxes[0], boxes), torch.tensor([1, 0.5, 1, 0, 0.25]))
+
+
 def reference_suppression(boxes: Tensor, scores: Tensor, max_overlap: float) -> list[int]:
     kept: list[int] = []
     for index in scores.argsort(descending=True).tolist():
-        if all(float(overlaps(boxes[other], boxes[index][None])) <= max_overlap for other in kept):
+        one = boxes[index][None]
+        overlap = max((float(overlaps(boxes[other], one)) for other in kept), default=0)
+        inside = max((float(shares_inside(boxes[other], one)) for other in kept), default=0)
+        if overlap <= max_overlap and inside <= 0.8:
             kept.append(index)
     return kept
 
@@ -41,6 +49,14 @@ def test_suppression_is_greedy(seed: int) -> None:
     assert torch.equal(kept.boxes, boxes[expected])
     assert torch.equal(kept.landmarks, candidates(boxes, scores).landmarks[expected])
     assert torch.equal(kept.scores, scores[expected])
+
+
+def test_an_eye_inside_a_face_is_dropped_and_a_head_before_another_stays() -> None:
+    face, eye, child, around = [0.0, 0, 100, 100], [20.0, 30, 45, 52], [70.0, 40, 130, 110], [-60.0, -60, 160, 160]
+    kept = suppress_overlaps(
+        candidates(torch.tensor([face, eye, child, around]), torch.tensor([0.9, 0.8, 0.7, 0.6])), 0.4
+    )
+    assert kept.boxes.tolist() == [face, child, around]  # a surer box inside another one does not drop that
 
 
 def test_equal_scores_are_ordered_by_place() -> None:

@@ -216,6 +216,22 @@ def test_a_colour_that_is_no_number_is_an_error_wherever_faces_come_from(
         restore_image(image, with_faces(models, two_faces), WHOLE_CROP, faces=two_faces if given else None)
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_detector_must_answer_for_each_image(models: RestorationModels, count: int) -> None:
+    class Detector:
+        def detect(self, images: torch.Tensor, *, progress: object = None) -> list[list[Face]]:
+            return [[] for _ in range(count)]
+
+    with pytest.raises(InputError, match=f"one list of faces per image, .* it returned {count} for 1 image"):
+        restore_image(torch.rand(3, 64, 64), replace(models, detector=Detector()))
+
+
+def test_faces_of_a_detector_without_numbers_are_named(models: RestorationModels) -> None:
+    lost = Face(Box(float("nan"), 0, 8, 8), torch.rand(5, 2), 0.9)
+    with pytest.raises(InputError, match="Face 0 must have a finite box"):
+        restore_image(torch.rand(3, 64, 64), with_faces(models, [lost]))
+
+
 def test_a_mask_does_not_choose_among_given_faces(models: RestorationModels, two_faces: list[Face]) -> None:
     with pytest.raises(InputError, match="leave it out when faces are given"):
         restore_image(torch.rand(3, 64, 64), models, faces=two_faces, mask=torch.zeros(64, 64))
