@@ -45,7 +45,7 @@ def read_json(path: Path) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes | memoryview) -> None:
     """Write ``data`` into the file ``path``, whose folder must exist; see ``replacing``."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..detection.selection import SelectionOptions, parse_indices
 from ..imaging.channels import to_rgb
-from ..imaging.io import WRITABLE_SUFFIXES, ImageFile, read_image, write_image
+from ..imaging.formats import WRITABLE_SUFFIXES
+from ..imaging.io import ImageFile, read_image, write_image
 from ..paste_back.paste import PasteOptions, parse_pasted_regions
 from ..restoration.options import RestoreOptions
 from ..restoration.restore import restore_image

@@ -110,10 +110,10 @@ def unreadable_reason(path: Path) -> str | None:
     return None
 
 
-def built_in_formats() -> list[str]:
+def built_in_formats() -> tuple[str, ...]:
     """Return Pillow's names of the formats that images are opened as without a plug-in."""
     Image.init()
-    return [name for name in _SUFFIXES_OF_FORMAT if name in Image.OPEN]
+    return tuple(name for name in _SUFFIXES_OF_FORMAT if name in Image.OPEN)
 
 
 @cache

@@ -12,25 +12,25 @@ from torch import Tensor
 
 from ..errors import ImageFileError
 from ..files import write_whole
-from ..imaging.io import DAMAGED_IMAGE
+from ..imaging.decoding import decoding
 
 
 def read_label_png(path: Path) -> Tensor:
     """The labels (H, W), uint8, in a PNG file of 8-bit grey values or palette entries; ImageFileError for any other."""
+    with decoding(path), _opened_png(path) as image:
+        if image.mode not in ("L", "P"):
+            raise ImageFileError(
+                f"{path} holds {image.mode} pixels, labels need 8-bit grey values or palette entries. "
+                "Read a picture in region colours with ParseMap.from_color."
+            )
+        return torch.from_numpy(np.array(image, dtype=np.uint8))
+
+
+def _opened_png(path: Path) -> Image.Image:
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            if image.mode not in ("L", "P"):
-                raise ImageFileError(
-                    f"{path} holds {image.mode} pixels, labels need 8-bit grey values or palette entries. "
-                    "Read a picture in region colours with ParseMap.from_color."
-                )
-            return torch.from_numpy(np.array(image, dtype=np.uint8))
-    except FileNotFoundError as error:
-        raise ImageFileError(f"{path} does not exist.") from error
+        return Image.open(path, formats=["PNG"])
     except Image.UnidentifiedImageError as error:
         raise ImageFileError(f"{path} is not a PNG file. Labels are only kept exactly by PNG.") from error
-    except DAMAGED_IMAGE as error:
-        raise ImageFileError(f"{path} cannot be read: {error}.") from error
 
 
 def write_label_png(path: Path, labels: Tensor) -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from ..errors import PsfrError, TrainingError
+from ..errors import ImageFileError, PsfrError, TrainingError
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
+from ..imaging.decoding import opened
 from ..imaging.formats import FORMAT_LIST, is_readable
-from ..imaging.io import DAMAGED_IMAGE, read_image
+from ..imaging.io import read_image
 from ..imaging.resize import resize
 from ..parsing.labels import FaceRegion
 from ..parsing.parse_map import ParseMap
@@ -159,18 +159,18 @@ def _merge_masks(masks: Mapping[FaceRegion, Path]) -> ParseMap:
 
 def _read_mask(path: Path) -> Tensor:
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             return torch.from_numpy(np.array(image.convert("L"))) >= 128
-    except DAMAGED_IMAGE as error:
+    except ImageFileError as error:
         raise unreadable(path, error) from error
 
 
 def _checked_width(path: Path) -> int:
     """The side of a square image."""
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             width, height = image.size
-    except DAMAGED_IMAGE as error:
+    except ImageFileError as error:
         raise unreadable(path, error) from error
     if width != height:
         raise TrainingError(f"{path} is {width} x {height} pixels, but aligned faces and their labels are square.")

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ..degradation import operations
 from ..detection.face import Face
-from ..errors import TrainingError
+from ..errors import ImageFileError, TrainingError
 from ..geometry.box import Box
-from ..imaging.io import DAMAGED_IMAGE
+from ..imaging.decoding import opened
 from ..parsing.labels import FaceRegion, RegionGroup
 from .face_files import list_images, unreadable
 from .faces import FaceSet
@@ -102,10 +102,10 @@ def load_backgrounds(folders: Sequence[Path]) -> list[Image.Image]:
     for folder in folders:
         for path in list_images(folder):
             try:
-                with Image.open(path) as picture:
+                with opened(path) as picture:
                     picture.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
                     reduced = picture.convert("RGB")
-            except DAMAGED_IMAGE as error:
+            except ImageFileError as error:
                 raise unreadable(path, error) from error
             reduced.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
             pictures.append(reduced)

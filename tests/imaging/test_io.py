@@ -128,7 +128,7 @@ def test_exif_orientation_is_applied_as_pillow_does(tmp_path: Path, orientation:
     methods = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
     turned = picture.transpose(Image.Transpose(methods[orientation])) if orientation in methods else picture
     if kind == "png16":
-        path.write_bytes(_with_exif(encode_png16(np.asarray(picture)[..., None].astype(np.uint16) * 257, None), exif))
+        path.write_bytes(_with_exif(encode_png16(np.asarray(picture)[..., None].astype(np.uint16) * 257), exif))
     read = read_image(path)
     assert read.bit_depth == (16 if kind == "png16" else 8)
     np.testing.assert_allclose(read.pixels[0].numpy(), np.asarray(turned) / 255, atol=2 / 255)
@@ -280,7 +280,7 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), n
     ("content", "words"),
     [
         (b"", r"bad\.png is empty \(0 bytes\)"),
-        (b"hello, this is text", r"bad\.png is in no format that can be read here \(PNG, JPEG, .*export it as PNG"),
+        (b"hello, this is text", r"bad\.png is in no format that can be read here \(PNG, JPEG, .*Export it as PNG"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", r"bad\.png is in no format that can be read here"),
         (_bytes_of(NOISE, "PNG")[:3000], r"bad\.png cannot be read, it is damaged or cut off"),
         (_bytes_of(NOISE, "JPEG")[:1500], r"bad\.png cannot be read, it is damaged or cut off"),
@@ -302,13 +302,6 @@ def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
         read_image(tmp_path / "none.png")
     with pytest.raises(ImageFileError, match="cannot be opened"):
         read_image(tmp_path)
-
-
-def test_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    NOISE.save(tmp_path / "a.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(ImageFileError, match=r"a\.png is too large to be read safely.*4096 pixels"):
-        read_image(tmp_path / "a.png")
 
 
 def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,7 +178,7 @@ def test_a_damaged_mask_is_named(tmp_path: Path, chunk: bytes, reason: str) -> N
     content = bytearray(mask.read_bytes())
     content[content.index(chunk) - 1] = 0  # the length of the chunk; Pillow then raises ValueError or SyntaxError
     mask.write_bytes(content)
-    with pytest.raises(TrainingError, match=rf"02345_skin\.png is needed for training and cannot be read: {reason}"):
+    with pytest.raises(TrainingError, match=rf"02345_skin\.png is needed for training and cannot be read: .*{reason}"):
         load_face_set([images], [labels], 16)
 
 

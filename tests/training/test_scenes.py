@@ -82,19 +82,16 @@ def test_backgrounds_are_reduced(tmp_path: Path) -> None:
     assert (picture.size, picture.mode) == ((1024, 256), "RGB")
 
 
-def test_a_background_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_background_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
+    Image.new("1", (16_000, 16_000)).save(path)
+    with pytest.raises(TrainingError, match=r"a\.png is needed for training and cannot be read: .*the limit is 250"):
+        load_backgrounds([tmp_path])
     Image.new("RGB", (64, 64)).save(path)
-    with monkeypatch.context() as patch:
-        patch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-        with pytest.raises(
-            TrainingError, match=r"a\.png is needed for training and cannot be read: .*decompression bomb"
-        ):
-            load_backgrounds([tmp_path])
     content = bytearray(path.read_bytes())
     content[content.index(b"IDAT") - 1] = 0
     path.write_bytes(content)
-    with pytest.raises(TrainingError, match=r"a\.png is needed for training and cannot be read: broken PNG file"):
+    with pytest.raises(TrainingError, match=r"a\.png is needed for training and cannot be read: .*broken PNG file"):
         load_backgrounds([tmp_path])
 
 

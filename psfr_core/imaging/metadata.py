@@ -1,0 +1,171 @@
+"""Metadata of image files: read from any format, and as what PNG, JPEG and WebP can hold; what is lost is logged."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from PIL.ImageFile import ImageFile as PillowFile
+from PIL.PngImagePlugin import PngInfo
+
+from .image_file import ImageFile
+
+ORIENTATION_TAG = 0x0112
+
+COMMENT = "Comment"
+"""The keyword of the text that is the comment of a JPEG file."""
+
+_XMP_TAG = 700
+_XMP_KEYWORD = "XML:com.adobe.xmp"
+_IPTC_TAG, _IPTC_RESOURCE = 33723, 0x0404
+# TIFF tags about how a file stores its pixels, and other data that TIFF keeps in tags: wrong in another file.
+_STORAGE_TAGS = frozenset(
+    {*range(254, 267), 273, *range(277, 282), 284, *range(286, 294), 297, 317, *range(320, 348), 351, *range(400, 436)}
+    | {*range(512, 522), *range(529, 533), 559, _XMP_TAG, 32781, *range(32994, 33000), 33421, 33422, _IPTC_TAG}
+    | {34377, 34675, 37724, *range(50706, 52600)}
+)
+_RESOLUTION_TAGS, _RESOLUTION_UNIT_TAG, _INCH, _CENTIMETER = (282, 283), 296, 2, 3
+_KEYWORDS_OF_OTHER_DATA = frozenset({_XMP_KEYWORD, "Raw profile type exif", "Raw profile type APP1"})
+_XMP_ORIENTATIONS = (rb'\s+tiff:Orientation="[^"]*"', rb"<tiff:Orientation>[^<]*</tiff:Orientation>")
+_XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
+_LONGEST_SEGMENT = 65533  # content of one segment of a JPEG file
+_LARGEST_DPI = 65535
+
+_log = logging.getLogger(__name__)
+
+
+def read_exif(path: Path, image: PillowFile) -> Image.Exif:
+    """Return the EXIF data with the orientation of the pixels; none where they are damaged, which is logged."""
+    try:
+        return Image.Image.getexif(image)  # that of PNG files decodes the pixels, which are not there for 16 bit
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever type Pillow raises for damaged data
+        _log.warning("%s has damaged EXIF data (%s); it is taken as upright, turn it yourself if not", path, error)
+        return Image.Exif()
+
+
+def pack_exif(path: Path, exif: Image.Exif) -> bytes | None:
+    """Return EXIF data in the form that files hold, without tags about storage and orientation; None for no data."""
+    try:
+        for tag in exif.keys() & (_STORAGE_TAGS | {ORIENTATION_TAG}):
+            del exif[tag]
+        return exif.tobytes() if len(exif) else None
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever type Pillow raises for damaged data
+        _log.warning("%s has EXIF data that are lost (%s)", path, error)
+        return None
+
+
+def read_xmp(path: Path, image: PillowFile, exif: Image.Exif) -> bytes | None:
+    """Return the XMP packet without its orientation; None for no packet."""
+    packet = image.info.get("xmp") or image.info.get(_XMP_KEYWORD) or exif.get(_XMP_TAG)
+    if isinstance(packet, str):
+        packet = packet.encode()
+    if not isinstance(packet, bytes):
+        return None
+    for pattern in _XMP_ORIENTATIONS:
+        packet = re.sub(pattern, b"", packet)
+    return packet.strip(b"\0") or None
+
+
+def read_texts(image: PillowFile) -> dict[str, str]:
+    """Return the texts of a PNG file by their keywords, and the comment of any other."""
+    if image.format == "PNG":
+        found = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
+        return {key: text for key, text in found.items() if key not in _KEYWORDS_OF_OTHER_DATA}
+    segments = [content for kind, content in getattr(image, "applist", ()) if kind == "COM"]
+    comment = b"\n".join(segments) or image.info.get("comment")
+    if isinstance(comment, bytes):
+        comment = _decoded(comment)
+    comment = comment.strip("\0") if isinstance(comment, str) else ""
+    return {COMMENT: comment} if comment else {}
+
+
+def read_dpi(image: PillowFile, exif: Image.Exif) -> tuple[float, float] | None:
+    """Return the resolution along x and y in pixels per inch; None where it is missing or makes no sense."""
+    try:
+        # Pillow makes up a resolution where JPEG and TIFF files have none outside their tags.
+        has_own = image.format not in ("JPEG", "MPO", "TIFF", "WEBP") or image.info.get("jfif_unit")
+        x, y = (float(value) for value in (image.info["dpi"] if has_own else _resolution_of_tags(exif)))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    is_sensible = all(math.isfinite(value) and 0 < value <= _LARGEST_DPI for value in (x, y))
+    return (x, y) if is_sensible else None
+
+
+def _resolution_of_tags(exif: Image.Exif) -> list[float]:
+    inches = {_INCH: 1.0, _CENTIMETER: 2.54}[exif.get(_RESOLUTION_UNIT_TAG, _INCH)]
+    return [float(exif[tag]) * inches for tag in _RESOLUTION_TAGS]
+
+
+def warn_of_lost_metadata(path: Path, image: PillowFile, exif: Image.Exif) -> None:
+    """Log metadata that are not read at all."""
+    photoshop = image.info.get("photoshop")
+    if _IPTC_TAG in exif or (isinstance(photoshop, dict) and _IPTC_RESOURCE in photoshop):
+        _log.warning("%s has IPTC data, which are lost", path)
+
+
+def png_options(path: Path, image: ImageFile) -> dict[str, Any]:
+    """Return options of Pillow's PNG writer for all metadata but the color profile."""
+    chunks = PngInfo()
+    if image.xmp is not None:
+        try:
+            chunks.add_itxt(_XMP_KEYWORD, image.xmp.decode())
+        except UnicodeDecodeError:
+            _warn_of_loss(path, "its XMP data, which are not UTF-8 text")
+    for keyword, text in image.texts.items():
+        chunks.add_text(keyword, text)
+    return {"exif": image.exif or b"", "pnginfo": chunks} | ({"dpi": image.dpi} if image.dpi else {})
+
+
+def jpeg_options(path: Path, image: ImageFile) -> dict[str, Any]:
+    """Return options of Pillow's JPEG writer for all metadata but the color profile."""
+    exif, xmp = image.exif or b"", _XMP_SEGMENT + image.xmp if image.xmp else b""
+    comment = image.texts.get(COMMENT, "").encode(errors="replace")
+    if len(exif) > _LONGEST_SEGMENT:
+        _warn_of_loss(path, "its EXIF data, which are longer than JPEG allows")
+        exif = b""
+    if len(xmp) > _LONGEST_SEGMENT:
+        _warn_of_loss(path, "its XMP data, which are longer than JPEG allows")
+        xmp = b""
+    if len(comment) > _LONGEST_SEGMENT:
+        _warn_of_loss(path, "its comment, which is longer than JPEG allows")
+        comment = b""
+    _warn_of_lost_texts(path, image.texts.keys() - {COMMENT}, "JPEG")
+    extra = b"\xff\xe1" + struct.pack(">H", 2 + len(xmp)) + xmp if xmp else b""
+    return {"exif": exif, "extra": extra, "comment": comment} | ({"dpi": image.dpi} if image.dpi else {})
+
+
+def webp_options(path: Path, image: ImageFile) -> dict[str, Any]:
+    """Return options of Pillow's WebP writer for all metadata but the color profile; the resolution is in the EXIF data."""
+    _warn_of_lost_texts(path, image.texts.keys(), "WebP")
+    exif = Image.Exif()
+    exif.load(image.exif or b"")
+    if image.dpi is not None and not any(tag in exif for tag in _RESOLUTION_TAGS):
+        exif.update({**dict(zip(_RESOLUTION_TAGS, image.dpi, strict=True)), _RESOLUTION_UNIT_TAG: _INCH})
+        return {"exif": exif.tobytes(), "xmp": image.xmp or b""}
+    return {"exif": image.exif or b"", "xmp": image.xmp or b""}
+
+
+def _warn_of_lost_texts(path: Path, keywords: Iterable[str], kind: str) -> None:
+    if lost := ", ".join(sorted(keywords)):
+        _warn_of_loss(path, f"its texts ({lost}), which {kind} cannot hold")
+
+
+def _warn_of_loss(path: Path, what: str) -> None:
+    _log.warning("%s loses %s; choose .png to keep them", path, what)
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")

@@ -1,0 +1,153 @@
+"""Reading of image files: bit depth, orientation, alpha, colors and metadata are kept."""
+
+from __future__ import annotations
+
+import logging
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.ImageFile import ImageFile as PillowFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from torch import Tensor
+
+from ..errors import ImageFileError
+from ..files import read_whole
+from .color_profile import cmyk_to_srgb, fitting_profile
+from .decoding import MAX_PIXELS, decoding, opened
+from .image_file import ImageFile
+from .jpeg_end import with_end_marker
+from .metadata import ORIENTATION_TAG, pack_exif, read_dpi, read_exif, read_texts, read_xmp, warn_of_lost_metadata
+from .png16 import decode_png16, split_png16
+
+_BITS_PER_SAMPLE_TAG = 258
+_SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+
+_log = logging.getLogger(__name__)
+
+
+def read_image(path: str | Path, *, max_pixels: int | None = MAX_PIXELS) -> ImageFile:
+    """Read an image file of any format in ``formats``, upright by its EXIF data; of several frames the first.
+
+    Palettes and other color spaces become RGB, CMYK through its profile; transparent colors become an alpha channel.
+    16 bit survive in PNG and in grey TIFF files. What is lost of others is logged, as is a missing JPEG end marker.
+    ``max_pixels`` limits width times height before memory is taken for them; None lifts the limit.
+    Raises ImageFileError for a missing, damaged, truncated, too large or unknown file, and for pixels of which nothing
+    says which number is white; MissingPackageError for a PNG file of 16-bit color without OpenCV.
+    """
+    path = Path(path)
+    data = _file_content(path)
+    with decoding(path):
+        png16 = split_png16(data)
+    with opened(path, png16.metadata if png16 else data, max_pixels=max_pixels) as image:
+        _warn_of_lost_pixels(path, image)
+        if png16 is not None:
+            return _image_file(path, image, decode_png16(png16), image.info.get("icc_profile"))
+        loaded = _loaded(path, image, data)
+        return _image_file(path, loaded, *_pillow_pixels(path, loaded))
+
+
+def _image_file(path: Path, image: PillowFile, pixels: NDArray[Any], profile: object) -> ImageFile:
+    """Return ``pixels`` (H, W, C), as they are in the file, upright and with the metadata of ``image``."""
+    exif = read_exif(path, image)
+    warn_of_lost_metadata(path, image, exif)
+    scaled = _scaled(_upright(pixels, exif.get(ORIENTATION_TAG, 1)))
+    return ImageFile(
+        scaled,
+        bit_depth=8 * pixels.itemsize,
+        icc_profile=fitting_profile(profile, len(scaled)),
+        xmp=read_xmp(path, image, exif),
+        exif=pack_exif(path, exif),
+        texts=read_texts(image),
+        dpi=read_dpi(image, exif),
+    )
+
+
+def _file_content(path: Path) -> bytes:
+    try:
+        data = read_whole(path)
+    except FileNotFoundError as error:
+        raise ImageFileError(f"{path} does not exist.") from error
+    except OSError as error:
+        raise ImageFileError(f"{path} cannot be opened: {error.strerror}.") from error
+    if not data:
+        raise ImageFileError(f"{path} is empty (0 bytes), not an image.")
+    return data
+
+
+def _warn_of_lost_pixels(path: Path, image: PillowFile) -> None:
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photo with the camera's own previews
+        _log.warning("%s has several images, only the first is read", path)
+    bits = _bits_per_channel(image)
+    if bits > 8 and len(image.getbands()) > 1:
+        _log.warning(
+            "%s (%s) has %d bit per channel, of which only 8 are read; save it as a 16-bit PNG to keep them",
+            *(path, image.format, bits),
+        )
+
+
+def _bits_per_channel(image: PillowFile) -> int:
+    """Return the bits in the file, before Pillow makes 8 of them; only those of TIFF and PPM are known."""
+    if isinstance(image, TiffImageFile):
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE_TAG, (8,)))
+    if image.format == "PPM" and isinstance(arguments := image.tile[0].args, tuple):
+        return int(arguments[-1]).bit_length()  # the number that is white
+    return 8
+
+
+def _loaded(path: Path, image: PillowFile, data: bytes) -> PillowFile:
+    """Return the first frame of ``image``, decoded; a JPEG file without its end marker is completed if nothing else lacks."""
+    try:
+        image.load()
+    except OSError:
+        if image.format not in ("JPEG", "MPO") or (complete := with_end_marker(data)) is None:
+            raise
+        _log.warning("%s has no end marker; all its pixels could be read", path)
+        completed = JpegImageFile(BytesIO(complete))
+        completed.load()
+        return completed
+    return image
+
+
+def _pillow_pixels(path: Path, image: PillowFile) -> tuple[NDArray[Any], object]:
+    """Return the pixels (H, W, C), uint8 or uint16, of a decoded image, and the color profile they are in, unchecked."""
+    profile = image.info.get("icc_profile") or image.info.get("icc")
+    if image.mode in _SIXTEEN_BIT_MODES:
+        return np.asarray(image)[..., None], profile
+    if image.mode in ("I", "F"):
+        raise ImageFileError(
+            f"{path} ({image.format}) gives pixels of mode {image.mode}, of which nothing says which number is white. "
+            "Save it as a PNG of 8 or 16 bit per channel."
+        )
+    if image.mode == "CMYK":
+        converted, profile = cmyk_to_srgb(path, image, profile)
+    else:
+        is_grey = image.mode in ("1", "L", "LA", "La")
+        mode = ("LA" if is_grey else "RGBA") if image.has_transparency_data else ("L" if is_grey else "RGB")
+        converted = image if image.mode == mode else image.convert(mode)
+    pixels = np.asarray(converted)
+    return (pixels if pixels.ndim == 3 else pixels[..., None]), profile
+
+
+def _upright(pixels: NDArray[Any], orientation: object) -> NDArray[Any]:
+    """Return pixels (H, W, C) turned and mirrored as the EXIF orientation 1..8 asks; others change nothing."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _scaled(pixels: NDArray[Any]) -> Tensor:
+    """Return pixels (H, W, C), uint8 or uint16, as float32 (C, H, W) in [0, 1], without a copy of another kind."""
+    height, width, channels = pixels.shape
+    scaled = torch.empty(channels, height, width)
+    for channel, plane in enumerate(scaled.numpy()):
+        np.divide(pixels[..., channel], 256**pixels.itemsize - 1, out=plane, dtype=np.float32)
+    return scaled

@@ -1,0 +1,88 @@
+"""Writing of image files: PNG, WebP and JPEG."""
+
+from __future__ import annotations
+
+import logging
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ..checks import is_finite
+from ..errors import ImageFileError, InputError
+from ..files import write_whole
+from .color_profile import fitting_profile
+from .formats import WRITABLE_SUFFIXES
+from .image_file import ImageFile
+from .metadata import jpeg_options, png_options, webp_options
+from .png16 import encode_png16
+
+_BLOCK_ROWS = 256
+
+_log = logging.getLogger(__name__)
+
+
+def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -> None:
+    """Write a PNG, JPEG or WebP file, by the suffix of ``path``; the folder must exist.
+
+    Values are clamped to [0, 1] and rounded. PNG keeps 16 bit and all metadata, WebP is lossless with 8 bit; bits and
+    metadata that the format cannot hold are logged. JPEG cannot hold transparent pixels. The file appears under its
+    name only when it is complete. Raises ImageFileError when that is impossible, InputError for values that are not
+    finite, MissingPackageError for a PNG file of 16-bit color without OpenCV.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in WRITABLE_SUFFIXES:
+        found = path.suffix.lower() or "a file without suffix"
+        raise ImageFileError(f"{path}: cannot write {found}. Use one of {', '.join(WRITABLE_SUFFIXES)}.")
+    if not is_finite(image.pixels):
+        raise InputError(f"{path} was not written: the image has values that are not finite numbers.")
+    try:
+        write_whole(path, _encoded(path, image, jpeg_quality))
+    except (OSError, ValueError) as error:
+        raise ImageFileError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _encoded(path: Path, image: ImageFile, jpeg_quality: int) -> bytes | memoryview:
+    suffix, channels = path.suffix.lower(), len(image.pixels)
+    profile = fitting_profile(image.icc_profile, channels)
+    if suffix == ".png" and image.bit_depth == 16:
+        metadata = _saved(Image.new("L", (1, 1)), "PNG", icc_profile=profile, **png_options(path, image))
+        return encode_png16(_quantized(image.pixels, np.dtype(np.uint16)), bytes(metadata))
+    if image.bit_depth == 16:
+        _log.warning("%s keeps only 8 of 16 bit per channel; choose .png to keep them all", path)
+    values = _quantized(image.pixels, np.dtype(np.uint8))
+    picture = Image.fromarray(values[..., 0] if channels == 1 else values)
+    if suffix == ".png":
+        return _saved(picture, "PNG", icc_profile=profile, **png_options(path, image))
+    if suffix == ".webp":
+        profile = profile if channels >= 3 else None
+        return _saved(picture, "WEBP", lossless=True, exact=True, icc_profile=profile, **webp_options(path, image))
+    picture = _without_alpha(picture, path) if image.has_alpha else picture
+    options = jpeg_options(path, image)
+    return _saved(picture, "JPEG", quality=jpeg_quality, subsampling=0, icc_profile=profile, **options)
+
+
+def _saved(picture: Image.Image, kind: str, **options: Any) -> memoryview:
+    buffer = BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getbuffer()
+
+
+def _quantized(pixels: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return ``pixels`` (C, H, W) as (H, W, C) of an unsigned ``dtype``, whose highest value is white."""
+    channels, height, width = pixels.shape
+    levels = np.empty((height, width, channels), dtype)
+    for top in range(0, height, _BLOCK_ROWS):  # in blocks, which take little memory beside the image
+        rows = pixels[:, top : top + _BLOCK_ROWS].detach().float().clamp(0, 1)
+        levels[top : top + _BLOCK_ROWS] = rows.mul_(np.iinfo(dtype).max).round_().permute(1, 2, 0).cpu().numpy()
+    return levels
+
+
+def _without_alpha(picture: Image.Image, path: Path) -> Image.Image:
+    if picture.getchannel("A").getextrema() != (255, 255):
+        raise ImageFileError(f"{path}: JPEG cannot hold transparent pixels. Choose .png or .webp.")
+    return picture.convert("L" if picture.mode == "LA" else "RGB")
