@@ -9,6 +9,7 @@ from torch import Tensor
 from ..psfr_core.alignment.align import place_crops
 from ..psfr_core.errors import InputError
 from ..psfr_core.parsing.parse_map import ParseMap
+from ..psfr_core.paste_back.grain import add_grain
 from ..psfr_core.paste_back.masks import crop_masks
 from ..psfr_core.paste_back.paste import WHOLE_CROP, PasteOptions, parse_pasted_regions, paste_faces
 from .found_faces import FoundFaces
@@ -73,15 +74,19 @@ class PSFR_PasteFacesBack(io.ComfyNode):
             return io.NodeOutput(pasted, torch.zeros_like(frames[:, 0], dtype=torch.float32), ui=preview(pasted))
         _check_counts(faces.count, crops, parse_map)
         restored = to_crops(crops)
-        masks = strength * crop_masks(restored.shape[-1], options or PasteOptions(), parse_map)
+        options = options or PasteOptions()
+        masks = strength * crop_masks(restored.shape[-1], options, parse_map)
         masks = masks.expand(len(restored), -1, -1, -1)
         steps = Steps(len(frames))
         changed: list[Tensor] = []
         first = 0
-        for frame, found in zip(frames, faces.frames, strict=True):
+        for before, frame, found in zip(to_frames(image), frames, faces.frames, strict=True):
             part = slice(first, first := first + len(found))
             aligned = place_crops(found, restored[part]) if found else []
-            changed.append(paste_faces(frame, aligned, restored[part], masks[part], out=frame).mask)
+            result = paste_faces(frame, aligned, restored[part], masks[part], out=frame)
+            if options.grain:
+                frame.copy_(add_grain(before, result, aligned, options.grain).image)
+            changed.append(result.mask)
             steps(len(changed), steps.total)
         return io.NodeOutput(pasted, to_mask(changed), ui=preview(pasted))
 
@@ -106,6 +111,15 @@ class PSFR_PasteOptions(io.ComfyNode):
                     tooltip="Width of the soft edge, as a fraction of the crop's side.",
                 ),
                 regions_input(_PASTED, f"The regions to paste; {WHOLE_CROP}: the whole crop."),
+                io.Float.Input(  # came later: older workflows do not have it
+                    "grain",
+                    default=PasteOptions.grain,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="Film grain or sensor noise on restored faces, 0 to 1. 0 adds none, 1 as much as the photo has.",
+                ),
             ],
             outputs=[
                 PasteOptionsSocket.Output(display_name="options", tooltip="For Paste Faces Back or Restore Options.")
@@ -114,8 +128,8 @@ class PSFR_PasteOptions(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, feather: float, regions: str) -> io.NodeOutput:
-        return io.NodeOutput(PasteOptions(feather=feather, regions=parse_pasted_regions(regions)))
+    def execute(cls, feather: float, regions: str, grain: float = PasteOptions.grain) -> io.NodeOutput:
+        return io.NodeOutput(PasteOptions(feather=feather, regions=parse_pasted_regions(regions), grain=grain))
 
 
 def _check_counts(faces: int, crops: Tensor, parse_map: ParseMap | None) -> None:

@@ -36,13 +36,20 @@ class PasteOptions:
     """What of a restored crop goes back into the image.
 
     ``feather`` is the width of the soft edge as a fraction of the crop's side, 0 to 0.5. ``regions`` are the parts of
-    the face to paste; None pastes the whole crop but for its soft border.
+    the face to paste; None pastes the whole crop but for its soft border. ``grain`` is the part of the photo's grain that
+    what is pasted gets, 0 to 1: see ``add_grain``.
     """
 
     feather: float = described(
         0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5", low=0, high=0.5
     )
     regions: frozenset[FaceRegion] | None = PASTED_REGIONS
+    grain: float = described(
+        0.0,
+        "film grain or sensor noise on restored faces, 0 to 1: 0 adds none, 1 as much as the photo has",
+        low=0,
+        high=1,
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -18,6 +18,7 @@ from ..imaging.channels import to_rgb
 from ..parsing.parse_map import ParseMap
 from ..parsing.parser import parse_faces
 from ..paste_back.color_match import match_colors
+from ..paste_back.grain import add_grain
 from ..paste_back.masks import crop_masks
 from ..paste_back.paste import paste_faces
 from ..progress import Progress, part_of, uncounted
@@ -91,7 +92,7 @@ def restore_image(
     )
     restored = match_colors(restored, crops, options.color_match)
     masks = options.strength * crop_masks(models.crop_size, options.paste, parse_maps)
-    pasted = paste_faces(image, aligned, restored, masks)
+    pasted = add_grain(image, paste_faces(image, aligned, restored, masks), aligned, options.paste.grain)
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)
 
 

@@ -240,3 +240,21 @@ def test_a_broken_picture_is_an_error_and_not_a_result(
         run("PSFR_RestoreFacesInImage", image=image, **models)
     with pytest.raises(error, match="finite numbers"):
         run("PSFR_DetectFaces", image=image, detector=models["detector"])
+
+
+def test_grain_comes_from_the_photo_in_both_ways(
+    run: Run, models: dict[str, Any], portrait: Tensor, detected: Any
+) -> None:
+    noisy = (portrait + 0.06 * torch.randn_like(portrait)).clamp(0, 1)
+    paste = run("PSFR_PasteOptions", grain=1.0).args[0]
+    options = run("PSFR_RestoreOptions", paste=paste).args[0]
+    plain = run("PSFR_RestoreFacesInImage", image=noisy, **models).args[0]
+    whole, mask, _ = run("PSFR_RestoreFacesInImage", image=noisy, options=options, **models).args
+    added = (whole - plain).std(-1)[mask > 0.99]
+    assert added.mean() > 0.02
+    crops, faces, _ = run("PSFR_AlignFaces", image=noisy, faces=detected[0], crop_size=256).args
+    flat = torch.full_like(crops, 0.5)
+    smooth, _ = run("PSFR_PasteFacesBack", image=noisy, faces=faces, crops=flat).args
+    grainy, mask = run("PSFR_PasteFacesBack", image=noisy, faces=faces, crops=flat, options=paste).args
+    assert (grainy - smooth)[mask > 0.99].std() > 0.02
+    assert torch.equal(grainy[mask == 0], noisy[mask == 0])
