@@ -57,7 +57,7 @@ class HubRequest(BaseHTTPRequestHandler):
         else:
             self._send(content)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name in the base class)
         """Keeps stderr clean."""
 
     @property
