@@ -100,7 +100,9 @@ class ParserRecipe(TrainingRecipe):
     losses: ParserLossConfig = field(default_factory=ParserLossConfig)
     degradation: str = described("paper", "degradation preset, or a JSON file of ranges")
     closed_eyes: float = described(
-        0.25, "share of samples whose eyes are drawn closed or narrow, 0 to 1, so that lids become skin"
+        0.4,
+        "share of samples whose eyes are drawn closed or narrow, 0 to 1, where the degradation leaves that visible: lids "
+        "become skin",
     )
 
 

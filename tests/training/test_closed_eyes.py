@@ -77,17 +77,31 @@ def test_faces_without_eyes_stay_as_they_are() -> None:
     assert torch.equal(found, labels)
 
 
-def test_a_share_of_the_samples_has_closed_eyes() -> None:
+GENTLE = DegradationConfig(blur_probability=0, reduced_side=(0.9, 1.0), noise_probability=0, jpeg_probability=0)
+HEAVY = DegradationConfig(blur_probability=1, gaussian_sigma_px=(30, 30), reduced_side=(1 / 16, 1 / 16))
+
+
+def mean_eye_area(degradation: DegradationConfig, closed_eyes: float) -> float:
+    """Return the area of the eyes in the labels of samples, as a share of the face's own."""
     image, labels = open_eyed_face()
     faces = FaceSet((image * 255).to(torch.uint8)[None], labels[None])
+    samples = FaceSamples(faces, degradation, seed=0, closed_eyes=closed_eyes)
+    return float(
+        torch.stack([is_eye(samples[index].labels).sum() for index in range(30)]).float().mean() / is_eye(labels).sum()
+    )
 
-    def mean_eye_area(**closed_eyes: float) -> float:
-        samples = FaceSamples(faces, DegradationConfig(), seed=0, **closed_eyes)
-        return sum(float(is_eye(samples[index].labels).sum()) for index in range(30)) / 30
 
-    full = float(is_eye(labels).sum())
-    # Of the eyes of all drawings about a fifth stays open: winks, and half of the narrow ones.
-    for share, area in ((0.0, 1.0), (0.5, 0.6), (1.0, 0.2)):
-        assert mean_eye_area(closed_eyes=share) / full == pytest.approx(area, abs=0.15)
-    with pytest.raises(OptionError, match="closed_eyes must be between 0 and 1, got 1.5"):
-        FaceSamples(faces, DegradationConfig(), seed=0, closed_eyes=1.5)
+# Of the eyes of all drawings about a fifth stays open: winks, and half of the narrow ones.
+@pytest.mark.parametrize(("share", "area"), [(0.0, 1.0), (0.5, 0.6), (1.0, 0.2)])
+def test_a_share_of_the_samples_has_closed_eyes(share: float, area: float) -> None:
+    assert mean_eye_area(GENTLE, share) == pytest.approx(area, abs=0.15)
+
+
+def test_eyes_that_cannot_be_told_closed_stay_eyes() -> None:
+    assert mean_eye_area(HEAVY, 1.0) > 0.8
+
+
+def test_the_share_has_limits() -> None:
+    faces = FaceSet(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.zeros(1, 8, 8, dtype=torch.uint8))
+    with pytest.raises(OptionError, match=r"closed_eyes must be between 0 and 1, got 1\.5"):
+        FaceSamples(faces, GENTLE, seed=0, closed_eyes=1.5)
