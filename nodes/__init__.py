@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from .align_faces import PSFR_AlignFaces
+from .checked import checked
 from .compare_images import PSFR_CompareImages
 from .degrade_image import PSFR_DegradationOptions, PSFR_DegradeImage
 from .detect_faces import PSFR_DetectFaces, PSFR_SelectFaces
@@ -17,26 +18,29 @@ from .restore_faces import PSFR_RestoreAlignedFaces
 from .restore_image import PSFR_RestoreFacesInImage, PSFR_RestoreOptions
 
 NODES: list[type[io.ComfyNode]] = [
-    PSFR_LoadModels,
-    PSFR_LoadGenerator,
-    PSFR_LoadFaceParser,
-    PSFR_LoadFaceDetector,
-    PSFR_RestoreFacesInImage,
-    PSFR_RestoreOptions,
-    PSFR_DetectFaces,
-    PSFR_SelectFaces,
-    PSFR_AlignFaces,
-    PSFR_ParseFaces,
-    PSFR_ParseMapToMask,
-    PSFR_EditParseMap,
-    PSFR_ImageToParseMap,
-    PSFR_RestoreAlignedFaces,
-    PSFR_PasteFacesBack,
-    PSFR_PasteOptions,
-    PSFR_DegradeImage,
-    PSFR_DegradationOptions,
-    PSFR_CompareImages,
-    PSFR_LoadExampleImage,
+    checked(node)
+    for node in (
+        PSFR_LoadModels,
+        PSFR_LoadGenerator,
+        PSFR_LoadFaceParser,
+        PSFR_LoadFaceDetector,
+        PSFR_RestoreFacesInImage,
+        PSFR_RestoreOptions,
+        PSFR_DetectFaces,
+        PSFR_SelectFaces,
+        PSFR_AlignFaces,
+        PSFR_ParseFaces,
+        PSFR_ParseMapToMask,
+        PSFR_EditParseMap,
+        PSFR_ImageToParseMap,
+        PSFR_RestoreAlignedFaces,
+        PSFR_PasteFacesBack,
+        PSFR_PasteOptions,
+        PSFR_DegradeImage,
+        PSFR_DegradationOptions,
+        PSFR_CompareImages,
+        PSFR_LoadExampleImage,
+    )
 ]
 
 

@@ -21,6 +21,7 @@ from .schema import CATEGORY, extras, shows_preview
 from .types import DegradationSocket
 
 LOW, HIGH = "_low", "_high"
+_SEEDS = 2**64  # as many as PyTorch and the samplers of ComfyUI know
 
 
 class PSFR_DegradeImage(io.ComfyNode):
@@ -40,7 +41,7 @@ class PSFR_DegradeImage(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=0xFFFFFFFF,
+                    max=_SEEDS - 1,
                     control_after_generate=True,
                     tooltip="What is drawn from the ranges.",
                 ),
@@ -69,9 +70,11 @@ class PSFR_DegradeImage(io.ComfyNode):
         degraded, target = blank_image(frames, channels), blank_image(frames, channels)
         descriptions: list[str] = []
         for index, (frame, lq, hq) in enumerate(zip(frames, to_frames(degraded), to_frames(target), strict=True)):
-            colours, alpha = split_alpha(frame.cpu().float())
-            drawn = sample_degradation(config, min(Size.of(colours)), torch.Generator().manual_seed(seed + index))
-            pair = apply_degradation(colours.clamp(0, 1), drawn)
+            colours, alpha = split_alpha(frame.cpu().float().clamp(0, 1))
+            drawn = sample_degradation(
+                config, min(Size.of(colours)), torch.Generator().manual_seed((seed + index) % _SEEDS)
+            )
+            pair = apply_degradation(colours, drawn)
             lq.copy_(torch.cat([pair.lq, alpha]))
             hq.copy_(torch.cat([pair.hq, alpha]))
             descriptions.append(str(drawn))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..psfr_core.checks import check_shape
+from ..psfr_core.checks import check_finite, check_float, check_shape, check_tensor
 from ..psfr_core.errors import InputError
 from ..psfr_core.geometry.box import Size
 from ..psfr_core.imaging.channels import to_rgb
@@ -15,13 +15,29 @@ from ..psfr_core.imaging.channels import to_rgb
 _NO_MASK = Size(64, 64)  # Load Image gives a mask of zeros in this size for a picture without alpha
 
 
+def check_image(image: Tensor, name: str) -> None:
+    """Raise InputError unless ``image`` is an IMAGE of finite floats with 1 to 4 channels; they may exceed [0, 1]."""
+    check_shape(image, "B H W C", name)
+    if image.shape[-1] > 4:
+        raise InputError(
+            f"{name} must have 1 to 4 channels, got {image.shape[-1]}: this is something else, perhaps a latent."
+        )
+    check_float(image, name)
+    check_finite(image, name)
+
+
+def check_mask(mask: Tensor, name: str) -> None:
+    """Raise InputError unless ``mask`` is a MASK (..., H, W) of finite numbers."""
+    check_tensor(mask, name)
+    if mask.ndim < 2 or 0 in mask.shape:
+        raise InputError(f"{name} must have the shape (B, H, W) and no empty axis, got {tuple(mask.shape)}.")
+    if mask.is_floating_point() or mask.is_complex():
+        check_float(mask, name)
+        check_finite(mask, name)
+
+
 def to_frames(image: Tensor) -> Tensor:
     """The frames (B, C, H, W) of an IMAGE, a view of its type."""
-    check_shape(image, "B H W C", "image")
-    if not 1 <= image.shape[-1] <= 4:
-        raise InputError(
-            f"An image has 1 to 4 channels, got {image.shape[-1]}: this is something else, perhaps a latent."
-        )
     return image.movedim(-1, 1)
 
 

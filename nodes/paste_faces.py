@@ -73,7 +73,7 @@ class PSFR_PasteFacesBack(io.ComfyNode):
         if faces.count == 0:  # the crops are Align Faces' placeholder, whatever became of it
             return io.NodeOutput(pasted, torch.zeros_like(frames[:, 0], dtype=torch.float32), ui=preview(pasted))
         _check_counts(faces.count, crops, parse_map)
-        restored = to_crops(crops)
+        restored = to_crops(crops).clamp(0, 1)
         options = options or PasteOptions()
         masks = strength * crop_masks(restored.shape[-1], options, parse_map)
         masks = masks.expand(len(restored), -1, -1, -1)

@@ -58,7 +58,7 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
         faces = to_crops(crops)
         restored = _restore(faces, parse_map or _parsed(faces, parser), generator)
         restored = match_colors(restored, faces, choice(ColorMatch, color_match))
-        mixed = to_image(faces.lerp(restored, strength))
+        mixed = to_image(faces.lerp(restored, strength).clamp(0, 1))
         return io.NodeOutput(mixed, ui=preview(mixed))
 
 

@@ -20,7 +20,7 @@ from .template import template_for
 class AlignedFace:
     """A face moved onto the FFHQ template.
 
-    ``crop`` (3, S, S) is float32 RGB; ``image_to_crop`` (2, 3) maps pixels of the image to pixels of the crop.
+    ``crop`` (3, S, S) is float32 RGB in [0, 1]; ``image_to_crop`` (2, 3) maps pixels of the image to pixels of the crop.
     """
 
     face: Face
@@ -34,7 +34,7 @@ class AlignedFace:
 
 
 def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[AlignedFace]:
-    """One crop (3, ``crop_size``, ``crop_size``) of ``image`` (3, H, W) for each face, in their order.
+    """Return one crop (3, ``crop_size``, ``crop_size``), float32 in [0, 1], of ``image`` (3, H, W) for each face, in their order.
 
     A similarity brings the face's landmarks to the template, those that disagree with the rest left out; the crop is
     antialiased where it shrinks, and the image's edge continues where it reaches beyond. Time follows the faces' areas.
@@ -55,7 +55,8 @@ def _align(image: Tensor, face: Face, crop_size: int) -> AlignedFace:
             f"The face with landmarks {face.landmarks.tolist()} lies outside the image of {image.shape[-1]} x "
             f"{image.shape[-2]} pixels. Give landmarks in pixels of the image that is aligned."
         )
-    return AlignedFace(face, warp_affine(image, image_to_crop, crop_side), image_to_crop)
+    crop = warp_affine(image, image_to_crop, crop_side).clamp_(0, 1)  # interpolation overshoots at sharp edges
+    return AlignedFace(face, crop, image_to_crop)
 
 
 def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:

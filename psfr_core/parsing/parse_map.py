@@ -58,7 +58,7 @@ class ParseMap:
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
-        levels = (picture * 255).round()
+        levels = _levels(picture)
         if bool((levels == levels[:, :1]).all() and (levels >= 0).all() and (levels < _CLASSES).all()):
             return cls(levels[:, 0].to(torch.uint8))
         return cls.from_color(picture, unknown)
@@ -75,7 +75,7 @@ class ParseMap:
         check_finite(picture, "picture")
         if unknown is UnknownColor.NEAREST:
             return cls(_nearest_color(picture))
-        codes = _color_codes((picture * 255).round().long())
+        codes = _color_codes(_levels(picture).long())
         palette = _color_codes(_palette(picture.device).T[None, :, :, None]).flatten()
         ordered, region = palette.sort()
         place = torch.searchsorted(ordered, codes).clamp(max=_CLASSES - 1)
@@ -176,15 +176,20 @@ def _nearest_color(picture: Tensor) -> Tensor:
     return torch.cat(nearest).to(torch.uint8).view(picture.shape[0], *picture.shape[2:])
 
 
+def _levels(picture: Tensor) -> Tensor:
+    """Return the values of a picture as whole levels of 255; far beyond 0 and 255 only that they are beyond."""
+    return (picture.float() * 255).round().clamp(-1024, 3071)
+
+
 def _color_codes(levels: Tensor) -> Tensor:
-    """One number for each colour of a picture (B, 3, H, W) of whole levels, also of levels beyond 0 to 255."""
-    red, green, blue = (levels + 1024).clamp(0, 4095).unbind(dim=1)
+    """Return one number for each color of a picture (B, 3, H, W) of ``_levels``."""
+    red, green, blue = (levels + 1024).unbind(dim=1)
     return (red << 24) | (green << 12) | blue
 
 
 def _unknown_color(picture: Tensor, is_unknown: Tensor) -> str:
     index, y, x = (int(place) for place in is_unknown.nonzero()[0])
-    levels = tuple(int(level) for level in (picture[index, :, y, x] * 255).round())
+    levels = tuple(int(level) for level in _levels(picture[index, :, y, x]))
     return (
         f"Colour {levels} at x {x}, y {y} of picture {index} belongs to no face region. "
         "Paint with the exact colours of the regions, without soft brushes, and save as PNG, not JPEG; or take the nearest colour."

@@ -52,4 +52,4 @@ def test_masks_for_all_or_for_each(images: Any, pack: Any) -> None:
 
 def test_an_image_of_another_shape_is_named(images: Any, pack: Any) -> None:
     with pytest.raises(pack("psfr_core.errors").InputError, match=r"image must have the shape \(B, H, W, C\)"):
-        images.to_frames(torch.rand(4, 4, 3))
+        images.check_image(torch.rand(4, 4, 3), "image")

@@ -1,0 +1,49 @@
+"""Inputs of nodes, held to the schemas: ComfyUI checks what users type, but not what other nodes send."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..psfr_core.described import check_value
+from .images import check_image, check_mask
+
+_TYPES: dict[type[io.Input], type] = {
+    io.Int.Input: int,
+    io.Float.Input: float,
+    io.Boolean.Input: bool,
+    io.String.Input: str,
+    io.Combo.Input: str,
+}
+
+
+def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
+    """Return ``node`` with an execute that first checks the numbers, texts, images and masks it is given.
+
+    It raises OptionError for values of another type or out of the widget's range, and InputError for images and masks of
+    another shape or type, or with values that are not finite. Choices of combos are checked where they are used.
+    """
+    execute: Any = node.execute
+
+    @wraps(execute)
+    def run(cls: type[io.ComfyNode], **given: Any) -> io.NodeOutput:
+        for socket in node.define_schema().inputs:
+            value = given.get(socket.id)
+            if socket.id in given and not (socket.optional and value is None):
+                _check(socket, value)
+        return execute.__func__(cls, **given)
+
+    setattr(node, "execute", classmethod(run))  # noqa: B010  # typed as the method it replaces
+    return node
+
+
+def _check(socket: io.Input, value: Any) -> None:
+    if isinstance(socket, io.Image.Input):
+        check_image(value, socket.id)
+    elif isinstance(socket, io.Mask.Input):
+        check_mask(value, socket.id)
+    elif type(socket) in _TYPES:
+        limits = {"low": getattr(socket, "min", None), "high": getattr(socket, "max", None)}
+        check_value(socket.id, value, _TYPES[type(socket)], **limits)
