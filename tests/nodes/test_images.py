@@ -29,7 +29,7 @@ def test_rgb_of_any_image(images: Any) -> None:
     rgb = images.to_rgb_batch(grey)
     assert rgb.dtype == torch.float32
     assert torch.equal(rgb, grey.float().movedim(-1, 1).expand(1, 3, 4, 4))
-    rgba = torch.rand(1, 4, 4, 4)
+    rgba = torch.cat([torch.rand(1, 4, 4, 3), torch.full((1, 4, 4, 1), 0.5)], dim=-1)
     assert torch.equal(images.to_rgb_batch(rgba), rgba[..., :3].movedim(-1, 1))
 
 

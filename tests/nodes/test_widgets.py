@@ -74,7 +74,7 @@ def test_detected_faces_are_the_librarys(
         models["detector"].network, options(pack("psfr_core.detection.options").DetectionOptions, **detection)
     )
     size = pack("psfr_core.geometry.box").Size(3840, 160)
-    faces = detector.detect(crowd.movedim(-1, 1))[0]
+    faces = detector.detect(crowd.movedim(-1, 1).contiguous())[0]
     expected = [face.box for face in select.select_faces(faces, size, options(select.SelectionOptions, **selection))]
     usual, found = (
         [
