@@ -182,7 +182,7 @@ def test_says_what_is_wrong_with_a_file(tmp_path):
     for name, error, words in [
         ("none.png", ImageFileError, "none.png does not exist"),
         ("color.png", ImageFileError, "color.png holds RGB pixels, labels need 8-bit grey values"),
-        ("photo.png", InputError, "labels must lie from 0 to 18, found 200 to 200"),
+        ("photo.png", ImageFileError, "labels must lie from 0 to 18, found 200 to 200"),
         ("face.jpg", ImageFileError, "face.jpg is not a PNG file"),
         ("cut.png", ImageFileError, "cut.png"),
     ]:
