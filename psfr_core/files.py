@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import stat
 import time
 import uuid
 from collections.abc import Generator
@@ -32,9 +33,18 @@ def expanded(path: str | Path) -> Path:
 
 def read_whole(path: Path) -> bytes:
     """Return the content of a file; OSError for one that cannot be read, and for pipes and devices, which may never end."""
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if is_special(path):
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return path.read_bytes()
+
+
+def is_special(path: Path) -> bool:
+    """Return whether ``path`` is a pipe or a device, whose content may never end; False where that cannot be told."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def read_json(path: Path) -> Any:

@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile as PillowFile
 
 from ..errors import ImageFileError, OptionError, PsfrError
+from ..files import is_special
 from .formats import FORMAT_LIST, built_in_formats, plug_in_formats, unreadable_reason
 
 MAX_PIXELS = 250_000_000
@@ -29,7 +30,10 @@ def decoding(path: Path) -> Generator[None]:
     """Turn whatever a decoder raises inside into an ImageFileError that names ``path``.
 
     Decoders of damaged files raise errors of any type. MemoryError and this library's errors stay what they are.
+    Pipes and devices are refused before anything waits for them.
     """
+    if is_special(path):
+        raise ImageFileError(f"{path} is not a regular file. Copy its content into a file.")
     try:
         yield
     except (PsfrError, MemoryError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import logging
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from ..errors import ImageFileError
 from .formats import FORMAT_LIST, is_readable, unreadable_reason
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,15 @@ def search_images(
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """Return the images that ``search_images`` finds; ImageFileError for an input that names none."""
+    """Return the images that ``search_images`` finds; ImageFileError for an input that names none.
+
+    Images that are left out are logged.
+    """
     found = search_images(inputs)
     for message in found.failures.values():
         raise ImageFileError(message)
+    for path, reason in found.skipped.items():
+        _log.warning("%s is left out: %s", path, reason)
     return list(found.images)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from ..errors import ImageFileError, PsfrError, TrainingError
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.decoding import opened
-from ..imaging.formats import FORMAT_LIST, is_readable
+from ..imaging.formats import FORMAT_LIST, is_readable, unreadable_reason
 from ..imaging.io import read_image
 from ..imaging.resize import resize
 from ..parsing.labels import FaceRegion
 from ..parsing.parse_map import ParseMap
+
+logger = logging.getLogger(__name__)
 
 # How CelebAMask-HQ calls the masks of the regions, in the order of FaceRegion from skin on: later ones cover earlier ones.
 _PARTS = (
@@ -88,8 +91,15 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The image files in ``folder`` and below it, in the order of their paths; TrainingError when there is none."""
-    paths = sorted(path for path in folder.rglob("*") if is_readable(path))
+    """Return the image files in ``folder`` and below it, in the order of their paths; TrainingError when there is none.
+
+    That images of unreadable formats are left out is logged.
+    """
+    there = sorted(folder.rglob("*"))
+    paths = [path for path in there if is_readable(path)]
+    left_out = [reason for path in there if (reason := unreadable_reason(path))]
+    if left_out:
+        logger.warning("%d images in %s are left out: %s", len(left_out), folder, left_out[0])
     if not paths:
         raise TrainingError(f"There is no image ({FORMAT_LIST}) in the folder {folder}.")
     return paths

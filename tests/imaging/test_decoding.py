@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -13,6 +15,7 @@ from PIL import Image
 from psfr_core.errors import ImageFileError, OptionError
 from psfr_core.imaging.decoding import MAX_PIXELS, decoding
 from psfr_core.imaging.io import read_image
+from psfr_core.parsing.parse_map import ParseMap
 
 
 def save(path: Path, width: int = 64, height: int = 64) -> Path:
@@ -34,6 +37,14 @@ def test_the_limit_is_an_option(tmp_path: Path, name: str) -> None:
         assert read_image(path, max_pixels=limit).pixels.shape == (3, 64, 64)
     with pytest.raises(OptionError, match="max_pixels must be at least 1"):
         read_image(path, max_pixels=0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no FIFOs")
+def test_pipes_are_refused_before_anything_waits_for_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    for read in (read_image, ParseMap.from_png):
+        with pytest.raises(ImageFileError, match="not a regular file"):
+            read(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])

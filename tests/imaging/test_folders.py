@@ -47,6 +47,12 @@ def test_what_is_left_out_is_named_or_counted(tmp_path: Path) -> None:
     assert found.failures == {}
 
 
+def test_images_that_scripts_do_not_get_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    touch(tmp_path, "a.png", "c.heic")
+    assert find_images([tmp_path]) == [tmp_path / "a.png"]
+    assert f"{tmp_path / 'c.heic'} is left out: .heic files need the package pillow-heif" in caplog.text
+
+
 def test_sidecar_files_count_only_when_named(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "a.xmp", "b.PNG")
     assert places(tmp_path, "*") == ["a.jpg", "b.PNG"]

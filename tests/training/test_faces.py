@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,26 @@ def test_an_unreadable_face_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "faces" / "a.png").write_bytes(b"no picture")
     with pytest.raises(TrainingError, match="cannot be read"):
         load(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no FIFOs")
+@pytest.mark.parametrize("folder", ["faces", "labels"])
+def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path, folder: str) -> None:
+    for name in ("faces", "labels"):
+        shutil.copytree(DATA / name, tmp_path / name)
+    pipe = next((tmp_path / folder).iterdir())
+    pipe.unlink()
+    os.mkfifo(pipe)
+    with pytest.raises(TrainingError, match=rf"{pipe.name} is needed for training .* is not a regular file"):
+        open_face_set([tmp_path / "faces"], [tmp_path / "labels"], 64)
+
+
+def test_images_of_unreadable_formats_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.copytree(DATA / "faces", tmp_path / "faces")
+    (tmp_path / "faces" / "x.heic").touch()
+    assert len(load_face_set([tmp_path / "faces"], [DATA / "labels"], 64)) == 4
+    assert "1 images in" in caplog.text
+    assert ".heic files need the package pillow-heif" in caplog.text
 
 
 def test_labels_out_of_range_are_an_error(tmp_path: Path) -> None:
