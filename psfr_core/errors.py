@@ -45,8 +45,14 @@ class TrainingError(PsfrError):
     """A training run cannot start or go on."""
 
 
-# What CUDA and MPS say, CUDA's libraries, the CPU, and the CPU on Windows.
-_OUT_OF_MEMORY = ("out of memory", "alloc_failed", "can't allocate memory", "not enough memory")
+# The words of CUDA and MPS, of CUDA's libraries, of the CPU, of files mapped into memory, and of the CPU on Windows.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "alloc_failed",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

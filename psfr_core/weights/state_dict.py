@@ -25,11 +25,12 @@ def read_state_dict(path: Path) -> StateDict:
     Program code in a file is never run. Raises CheckpointError, which says what the file is instead.
     """
     state_dict = read_tensors(path)
-    try:
-        with memory_for(path):
-            folded = fold_spectral_norm(to_float32(state_dict))
-    except CheckpointError as error:
-        raise CheckpointError(f"{path.name} is damaged or incomplete: {error} Download it again.") from error
+    with memory_for(path):
+        floats = to_float32(state_dict)
+        try:
+            folded = fold_spectral_norm(floats)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path.name} is damaged or incomplete: {error} Download it again.") from error
     for key, tensor in folded.items():
         if tensor.is_floating_point() and not is_finite(tensor):
             raise CheckpointError(

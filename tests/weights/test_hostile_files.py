@@ -229,9 +229,10 @@ def no_memory(*_: object, **__: object) -> None:
     [
         (checkpoint_file, "load_file", save(TENSORS)),
         (torch, "load", torch_file(TENSORS)),
+        (torch, "load", torch_file(TENSORS, legacy=True)),
         (state_dict, "to_float32", torch_file(TENSORS)),
     ],
-    ids=["safetensors", "zip", "converting"],
+    ids=["safetensors", "zip", "legacy", "converting"],
 )
 def test_too_little_memory_is_not_called_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str, content: bytes
@@ -239,5 +240,5 @@ def test_too_little_memory_is_not_called_damage(
     (tmp_path / "x.pth").write_bytes(content)
     monkeypatch.setattr(module, name, no_memory)
     monkeypatch.setattr(torch, "empty", no_memory)
-    with pytest.raises(CheckpointError, match=r"x\.pth \([\d,]+ bytes\) does not fit into the free memory"):
+    with pytest.raises(CheckpointError, match=r"^x\.pth \([\d,]+ bytes\) does not fit into the free memory"):
         read_state_dict(tmp_path / "x.pth")
