@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 STAGING_FOLDER = ".downloads"  # inside the target folder, so that the finished file can be renamed into place
 _POLL_SECONDS = 0.2
+_MISSES = 20
 
 
 def download_model(
@@ -91,14 +92,16 @@ def _alone(entry: ModelFile, folder: Path, progress: Progress) -> Generator[None
 
 
 def _acquire(lock: BaseFileLock, entry: ModelFile, folder: Path, progress: Progress) -> None:
-    is_first_try = True
+    is_first_try, missed = True, 0
     while True:
         try:
             (folder / STAGING_FOLDER).mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0 if is_first_try else _POLL_SECONDS)
             return
         except FileNotFoundError:  # the other download has ended, and removed the folder in this moment
-            continue
+            missed += 1
+            if missed > _MISSES:
+                raise
         except Timeout:
             if is_first_try:
                 logger.warning("Another download of %s into %s is running; waiting for it.", entry.name, folder)

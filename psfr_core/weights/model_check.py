@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from torch import nn
-
 from ..errors import CheckpointError
-from .architectures import DETECTORS, PARSE_NET, PSFR_GENERATOR, Architecture
+from .architectures import ARCHITECTURES
 from .build import build_network, match_architecture
 from .folders import hash_of
-from .manifest import ModelFile, ModelKind
+from .manifest import ModelFile
 from .state_dict import read_state_dict
-
-_ACCEPTED: dict[ModelKind, Sequence[Architecture[nn.Module]]] = {
-    ModelKind.GENERATOR: (PSFR_GENERATOR,),
-    ModelKind.PARSER: (PARSE_NET,),
-    ModelKind.DETECTOR: DETECTORS,
-}
 
 
 def check_model_file(entry: ModelFile, path: Path, name: str) -> None:
@@ -33,4 +24,5 @@ def check_model_file(entry: ModelFile, path: Path, name: str) -> None:
             raise CheckpointError(f"it has the SHA-256 {found}, expected {entry.sha256}.")
         return
     state_dict = read_state_dict(path)
-    build_network(state_dict, match_architecture(state_dict, _ACCEPTED[entry.kind], name), name)
+    accepted = [architecture for architecture in ARCHITECTURES if architecture.kind is entry.kind]
+    build_network(state_dict, match_architecture(state_dict, accepted, name), name)

@@ -56,11 +56,11 @@ class Transfer:
 
         What an interrupted download left there is kept if the server still has the same version of the file, which is noted in
         ``version_file``. A lost connection and a busy server are tried again. Raises NotOnServerError; DownloadError for everything
-        else that the server or the connection does; OSError when ``part`` cannot be written.
+        else that the server or the connection does, at once when there is none; OSError when ``part`` cannot be written.
         """
         if urlsplit(self.url).scheme not in ("http", "https"):
             raise DownloadError(f"{self.url} does not begin with https:// or http://")
-        fruitless = 0
+        fruitless, at_first = 0, self.present
         while True:
             before = self.present
             try:
@@ -68,7 +68,8 @@ class Transfer:
             except _NETWORK_ERRORS as error:
                 fruitless = 0 if self.present > before else fruitless + 1
                 seconds = _seconds_to_wait(error, fruitless)
-                if fruitless == TRIES:
+                is_unreachable = isinstance(error, URLError) and not isinstance(error, HTTPError)
+                if fruitless == TRIES or (is_unreachable and self.present == at_first):
                     raise DownloadError(_in_words(error)) from error
                 logger.warning("%s: %s. Trying again in %.0f s.", self.url, _in_words(error), seconds)
                 self._wait(seconds)
@@ -95,7 +96,7 @@ class Transfer:
                 raise DownloadError(f"the server offers {total:,} bytes, expected {self.size or MAX_BYTES:,}")
             with self.part.open("r+b" if start else "wb") as file:
                 if start == 0:
-                    self.version_file.write_text(_version(response.headers))
+                    self.version_file.write_text(_version(response.headers), "latin-1")
                 file.seek(start)
                 done = self._copy(response, file, total)
         if total not in (None, done):
@@ -113,7 +114,8 @@ class Transfer:
         return request
 
     def _noted_version(self) -> str:
-        return self.version_file.read_text() if self.version_file.exists() else ""
+        noted = self.version_file.read_text("latin-1") if self.version_file.exists() else ""
+        return noted if noted.isascii() and noted.isprintable() else ""  # a power cut can leave anything there
 
     def _extent(self, response: HTTPResponse) -> tuple[int, int | None]:
         """Return at which byte of the file ``response`` begins, and how many bytes the file has if that is known."""
@@ -166,8 +168,6 @@ def _version(headers: Message) -> str:
 def _seconds_to_wait(error: Exception, fruitless: int) -> float:
     """Return how long to wait before the next try; raise DownloadError where another try makes no sense."""
     if not isinstance(error, HTTPError):
-        if isinstance(error, URLError):  # no connection, which does not change within seconds
-            raise DownloadError(_in_words(error)) from error
         return _backoff(fruitless)
     if error.code in (404, 410):
         raise NotOnServerError(_in_words(error)) from error

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import pytest
 
@@ -112,6 +113,36 @@ def test_lost_connections_are_resumed(hub: Any, start: Start, caplog: pytest.Log
         f"bytes={n}-" for n in (399_999, 399_999, 699_998, 699_998, 699_998)
     ]
     assert "the connection ended after 400,000 of 1,000,000 bytes. Trying again" in caplog.text
+
+
+def test_a_network_that_is_gone_for_a_moment_is_waited_for(
+    hub: Any, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.cut = [400_000]
+    real, opened = transfer.Transfer._receive, iter([False, True, True, False])
+
+    def receive(self: Transfer) -> None:
+        if next(opened):
+            raise URLError("Network is unreachable")
+        real(self)
+
+    monkeypatch.setattr(transfer.Transfer, "_receive", receive)
+    start().run()
+    assert start().part.read_bytes() == CONTENT
+
+
+def test_without_a_network_nothing_is_waited_for(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="refused"):
+        Transfer("http://127.0.0.1:9/file", tmp_path / "part").run()
+
+
+@pytest.mark.parametrize("noted", [b"", bytes(20), b'"a"\nX: y', b"\xff\xfe"])
+def test_a_damaged_note_of_the_version_is_no_obstacle(hub: Any, start: Start, noted: bytes) -> None:
+    stopped(start)
+    start().version_file.write_bytes(noted)
+    start().run()
+    assert hub.requests[-1][1] is None
+    assert start().part.read_bytes() == CONTENT
 
 
 def test_a_connection_that_is_lost_again_and_again_fails(hub: Any, start: Start) -> None:
