@@ -17,8 +17,9 @@ def generator_input() -> io.Input:
     return GeneratorSocket.Input("generator", tooltip="From Load PSFR-GAN or Load Generator.")
 
 
-def parser_input() -> io.Input:
-    return ParserSocket.Input("parser", tooltip="From Load PSFR-GAN or Load Face Parser.")
+def parser_input(use: str = "", *, optional: bool = False) -> io.Input:
+    tooltip = " ".join(filter(None, ["From Load PSFR-GAN or Load Face Parser.", use]))
+    return ParserSocket.Input("parser", optional=optional, tooltip=tooltip)
 
 
 def detector_input() -> io.Input:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 import psfr_core
@@ -95,6 +97,16 @@ def test_a_face_in_a_dark_or_pale_photo_is_found(
     (faces,) = models.detector.detect(image)
     assert len(faces) == 1
     assert faces[0].score > 0.7
+
+
+def test_a_masked_face_is_found_by_a_second_opinion(models: psfr_core.RestorationModels) -> None:
+    with Image.open(EXAMPLES / "portrait_clean.jpg") as portrait:
+        masked = portrait.convert("RGB")
+    mask = [(164, 300), (256, 276), (348, 300), (340, 400), (256, 464), (172, 400)]
+    ImageDraw.Draw(masked).polygon(mask, (235, 235, 235))
+    image = torch.from_numpy(np.array(masked)).permute(2, 0, 1).float() / 255
+    (face,) = psfr_core.restore_image(image, models).faces
+    assert face.box.center == pytest.approx((255, 285), abs=15)
 
 
 def test_an_active_autocast_changes_no_detection(models: psfr_core.RestorationModels) -> None:

@@ -11,7 +11,11 @@ from ..detection.face import FaceDetector
 from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..detection.options import DetectionOptions
 from ..device import usable_device
+from ..networks.inference.optimize import fastest_dtype, optimized_on
+from ..networks.parse_net import ParseNet
 from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models
+from ..restoration.second_opinion import with_second_opinion
+from ..weights.loader import load_parse_net
 from .files import existing_folders
 from .options import add_options, take_options
 
@@ -66,15 +70,19 @@ def take_models(args: argparse.Namespace) -> RestorationModels:
     )
 
 
-def take_detector(args: argparse.Namespace) -> FaceDetector:
-    """The detector alone."""
-    return load_detector(
+def take_detector(args: argparse.Namespace, parse_net: ParseNet | None = None) -> FaceDetector:
+    """Return the detector, with a second opinion by ``parse_net`` or the bundled parsing network."""
+    device = take_device(args)
+    detector = load_detector(
         args.detector,
         options=take_options(args, DetectionOptions, skip=_SKIPPED),
         folders=take_folders(args),
-        device=take_device(args),
+        device=device,
         download=args.download,
     )
+    if parse_net is None:
+        parse_net = optimized_on(load_parse_net(BUNDLED_PARSE_NET), device, fastest_dtype(device))
+    return with_second_opinion(detector, parse_net)
 
 
 def take_folders(args: argparse.Namespace) -> list[Path]:

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     parse_net = load_parse_net(args.parser, folders=take_folders(args), download=args.download)
     parse_net = optimized_on(parse_net, device, fastest_dtype(device))
     size = args.size or parse_net.config.size
-    detector = None if args.aligned else take_detector(args)
+    detector = None if args.aligned else take_detector(args, parse_net)
 
     def parse(source: Path, target: Path) -> int:
         photo = read_image(source)

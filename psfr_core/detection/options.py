@@ -28,6 +28,10 @@ class DetectionOptions:
         False,
         "search also with the image on its sides and its head: finds faces lying or upside down, in four times the time",
     )
+    second_opinion: bool = described(
+        True,
+        "let a parsing network confirm the faces that the bundled detector is unsure of; a set min_score stays the least",
+    )
     batch_size: int = described(4, "images that go through the network together", low=1, high=MAX_BATCH_SIZE)
 
     def __post_init__(self) -> None:

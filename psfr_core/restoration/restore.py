@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..alignment.align import AlignedFace, align_faces
 from ..checks import check_finite
-from ..detection.face import Face, FaceDetector
+from ..detection.face import Face
 from ..detection.selection import select_faces
 from ..errors import InputError, NoFaceError
 from ..geometry.box import Size
@@ -25,6 +25,7 @@ from ..progress import Progress, part_of, uncounted
 from .enhance import enhance_faces
 from .models import RestorationModels
 from .options import NoFace, RestoreOptions
+from .second_opinion import with_second_opinion
 
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
@@ -72,7 +73,7 @@ def restore_image(
     check_finite(colours, "image")
     colours = colours.clamp(0, 1)
     if faces is None:
-        faces = select_faces(_detected(colours, models.detector, progress), Size.of(image), options.selection, mask)
+        faces = select_faces(_detected(colours, models, progress), Size.of(image), options.selection, mask)
     aligned = align_faces(colours, faces, models.crop_size)
     if not aligned:
         if options.no_face is NoFace.ERROR:
@@ -96,8 +97,8 @@ def restore_image(
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)
 
 
-def _detected(colours: Tensor, detector: FaceDetector, progress: Progress | None) -> Sequence[Face]:
-    found = detector.detect(colours[None], progress=uncounted(progress))
+def _detected(colours: Tensor, models: RestorationModels, progress: Progress | None) -> Sequence[Face]:
+    found = with_second_opinion(models.detector, models.parse_net).detect(colours[None], progress=uncounted(progress))
     if len(found) != 1:
         raise InputError(
             f"The detector must return one list of faces per image, an empty one where there is none: it returned "

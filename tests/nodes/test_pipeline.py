@@ -141,6 +141,22 @@ def test_no_face_passes_through_every_node(run: Run, models: dict[str, Any]) -> 
     assert (mask.shape, mask.dtype, float(mask.max())) == ((2, 128, 96), torch.float32, 0)
 
 
+def test_a_parser_confirms_faces_that_the_detector_is_unsure_of(
+    run: Run, models: dict[str, Any], portrait: Tensor
+) -> None:
+    masked = portrait.clone()
+    masked[:, 154:204, 84:172] = 0.92
+    alone, confirmed, restored = (
+        run(node, image=masked, **given).args[2]
+        for node, given in [
+            ("PSFR_DetectFaces", {"detector": models["detector"]}),
+            ("PSFR_DetectFaces", {"detector": models["detector"], "parser": models["parser"]}),
+            ("PSFR_RestoreFacesInImage", models),
+        ]
+    )
+    assert (alone, confirmed, restored) == (0, 1, 1)
+
+
 def test_no_face_in_a_batch_can_be_an_error(run: Run, models: dict[str, Any], portrait: Tensor, pack: Any) -> None:
     image = torch.full((1, 64, 64, 3), 0.4)
     no_face = pack("psfr_core.errors").NoFaceError

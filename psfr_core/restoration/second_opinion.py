@@ -1,0 +1,97 @@
+"""Faces that the bundled detector is unsure of, confirmed or dropped by what the parsing network sees in them.
+
+The detector takes some lanterns, wheels and coins for faces, and hesitates over real faces behind masks, hands and scarves.
+Their parse maps differ: almost every face shows a nose or brows where the template has them, and hardly anything else does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..alignment.align import align_faces
+from ..detection.compact import CompactDetector
+from ..detection.exposure import dim_images, stretched
+from ..detection.face import Face, FaceDetector
+from ..errors import InputError
+from ..networks.parse_net import ParseNet
+from ..parsing.labels import FaceRegion, RegionGroup
+from ..parsing.parse_map import ParseMap
+from ..parsing.parser import parse_faces
+from ..progress import Progress
+
+LOWEST_SCORE = 0.4  # what is proposed when the user sets no min_score
+SURE_SCORE = 0.7  # faces from this score on need no second opinion
+UNSURE_SPAN = 0.1  # a min_score set by the user is doubted up to so much above it
+EVIDENCE_PER_SCORE = 0.15  # share of nose and brows that makes up for a score of 1 below SURE_SCORE
+_MIDDLE = ((0.25, 0.85), (0.2, 0.8))  # rows and columns from brows to chin, in fractions of the crop's side
+
+
+def with_second_opinion(detector: FaceDetector, parse_net: ParseNet) -> FaceDetector:
+    """Return ``detector`` with ``parse_net`` for the faces it is unsure of, which ``DetectionOptions`` may switch off.
+
+    Only the bundled detector gets one; others come back as they are.
+    """
+    if isinstance(detector, CompactDetector) and detector.options.second_opinion:
+        return ConfirmedDetector(detector, parse_net)
+    return detector
+
+
+@dataclass(frozen=True, eq=False)
+class ConfirmedDetector:
+    """Finds faces as ``detector`` does, and has ``parse_net`` look at those with scores near the threshold.
+
+    Without ``min_score`` in the options, faces below the detector's own threshold are found as well if their parse maps
+    leave no doubt. Each face that a higher ``min_score`` finds is also found with a lower one.
+    """
+
+    detector: CompactDetector
+    parse_net: ParseNet
+
+    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+        """See ``FaceDetector``; ``progress`` does not count the faces parsed, which are few."""
+        options = self.detector.options
+        lowest = LOWEST_SCORE if options.min_score is None else options.min_score
+        sure = SURE_SCORE if options.min_score is None else min(lowest + UNSURE_SPAN, SURE_SCORE)
+        proposing = CompactDetector(self.detector.network, replace(options, min_score=lowest))
+        found = proposing.detect(images, progress=progress)
+        return [
+            self._confirmed(image, faces, sure) if any(face.score < sure for face in faces) else faces
+            for image, faces in zip(images, found, strict=True)
+        ]
+
+    def _confirmed(self, image: Tensor, faces: Sequence[Face], sure: float) -> list[Face]:
+        if dim_images(image[None]):
+            image = stretched(image[None])[0]  # the parsing network knows no dark faces either
+        crops = {
+            index: crop
+            for index, face in enumerate(faces)
+            if face.score < sure and (crop := _crop(image, face, self.parse_net.config.size)) is not None
+        }
+        evidence: dict[int, float] = {}
+        if crops:
+            maps = parse_faces(torch.stack([*crops.values()]), self.parse_net)
+            evidence = dict(zip(crops, facial_evidence(maps).tolist(), strict=True))
+        return [
+            face
+            for index, face in enumerate(faces)
+            if face.score >= sure or evidence.get(index, -1.0) >= EVIDENCE_PER_SCORE * (sure - face.score)
+        ]
+
+
+def facial_evidence(parse_maps: ParseMap) -> Tensor:
+    """Return the share (N,) of the middle of each map (N, S, S) that is labeled nose or brow: 0.08 in a typical face."""
+    side = parse_maps.size.width
+    rows, columns = (slice(round(start * side), round(stop * side)) for start, stop in _MIDDLE)
+    return parse_maps.mask((FaceRegion.NOSE, RegionGroup.BROWS))[:, 0, rows, columns].mean(dim=(1, 2))
+
+
+def _crop(image: Tensor, face: Face, size: int) -> Tensor | None:
+    """Return the aligned crop (3, S, S), or None where the landmarks make no face."""
+    try:
+        return align_faces(image, [face], size)[0].crop
+    except InputError:
+        return None
