@@ -58,15 +58,16 @@ def test_mistakes_are_named(arguments: list[str], code: int, words: str, capsys:
 LINUX_ONLY = pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux")
 INTERRUPTED = """
 import os, signal, sys
-from psfr_core.cli.main import main
+from psfr_core.__main__ import run
 
 class Interrupt:
     def find_spec(self, name, *_):
-        if name == "psfr_core.cli.detect":
+        if name == "psfr_core.cli.%s":
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupt())
-sys.exit(main(["detect", "x.png", "-o", "out"]))
+sys.argv = ["psfr", "detect", "x.png", "-o", "out"]
+sys.exit(run())
 """
 
 
@@ -81,8 +82,9 @@ def test_closed_and_full_streams_do_not_end_a_run(redirection: str) -> None:
 
 
 @LINUX_ONLY
-def test_ctrl_c_while_a_command_is_imported_is_quiet() -> None:
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)  # noqa: S603
+@pytest.mark.parametrize("module", ["main", "console", "detect"])
+def test_ctrl_c_while_a_command_is_imported_is_quiet(module: str) -> None:
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED % module], capture_output=True, text=True, check=False)  # noqa: S603
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
