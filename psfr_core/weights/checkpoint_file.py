@@ -116,7 +116,7 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
 
 
 def _refusal(path: Path, reason: str) -> str:
-    code = re.search(r"GLOBAL ([\w.]+)", reason)
+    code = re.search(r"GLOBAL ([\w.]{1,100})", reason)
     found = f"program code ({code[1]})" if code else "something else than tensors"
     return (
         f"{path.name} was refused: it holds {found} and may be unsafe. Nothing of it was run. "

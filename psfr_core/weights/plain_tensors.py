@@ -10,10 +10,11 @@ from torch import Tensor
 from ..errors import CheckpointError
 
 MAX_TENSORS = 4096  # the largest network here has about 600
+MAX_NAME_LENGTH = 300
 
 
 def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Raise CheckpointError for more tensors than any network here has, and for one without values.
+    """Raise CheckpointError for more tensors than any network here has, and for one without values or without a proper name.
 
     ``shapes`` are those of the tensors in ``file_name``, by key.
     """
@@ -23,6 +24,10 @@ def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
             "Choose another file."
         )
     for key, shape in shapes.items():
+        if len(key) > MAX_NAME_LENGTH or not key.isprintable():  # messages show the names
+            raise CheckpointError(
+                f"{file_name} holds a tensor called {key[:30]!r}, which is no name of a weight. Choose another file."
+            )
         if 0 in shape:
             raise CheckpointError(
                 f"{key} in {file_name} has the shape {tuple(shape)} and so no values. Choose another file."

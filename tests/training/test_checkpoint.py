@@ -105,7 +105,7 @@ def test_a_changed_number_is_named(tmp_path: Path) -> None:
     save_checkpoint(path, 5, parts(1.0))
     content = path.read_bytes()
     path.write_bytes(content.replace(struct.pack("<4f", 1, 1, 1, 1), struct.pack("<4f", 1, 1, 2, 1), 1))
-    with pytest.raises(TrainingError, match=r"damaged .*the checksum of its record archive/data/0 is wrong"):
+    with pytest.raises(TrainingError, match=r"damaged .*the checksum of its record 'archive/data/0' is wrong"):
         load_checkpoint(path, parts(0.0))
 
 

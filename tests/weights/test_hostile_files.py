@@ -56,11 +56,15 @@ def flipped(content: bytes, bit: int) -> bytes:
     return bytes(damaged)
 
 
+def read_file(path: Path, content: bytes) -> dict[str, Tensor]:
+    path.write_bytes(content)
+    return read_state_dict(path)
+
+
 def read(path: Path, content: bytes) -> dict[str, Tensor] | None:
     """The tensors in a file of this ``content``, None where it is refused."""
-    path.write_bytes(content)
     try:
-        return read_state_dict(path)
+        return read_file(path, content)
     except CheckpointError:
         return None
 
@@ -97,9 +101,28 @@ def test_a_changed_number_names_its_record(tmp_path: Path) -> None:
     content = torch_file(TENSORS)
     path.write_bytes(content.replace(struct.pack("<2f", 4, 5), struct.pack("<2f", 4, 6)))
     with pytest.raises(
-        CheckpointError, match=r"x\.pth is damaged .*the checksum of its record archive/data/0 is wrong"
+        CheckpointError, match=r"x\.pth is damaged .*the checksum of its record 'archive/data/0' is wrong"
     ):
         read_state_dict(path)
+
+
+def test_a_record_marked_as_a_folder_is_damage(tmp_path: Path) -> None:
+    content = bytearray(torch_file(TENSORS))
+    entry = content.rindex(b"archive/data/0") - 46  # of the record in the list at the end
+    content[entry + 38] |= 0x10  # torch.load would take the values from whatever was in memory
+    with pytest.raises(CheckpointError, match="a record is marked as a folder"):
+        read_file(tmp_path / "x.pth", bytes(content))
+
+
+@pytest.mark.parametrize("key", ["a" * 1000, "a\x1b[2J", "a\nb"])
+@pytest.mark.parametrize("style", ["zip", "safetensors"])
+def test_names_that_would_flood_or_control_a_terminal(tmp_path: Path, key: str, style: str) -> None:
+    tensors = {key: torch.ones(1)}
+    with pytest.raises(
+        CheckpointError, match=r"^x\.pth holds a tensor called 'a[^\n\x1b]{,60}, which is no name"
+    ) as error:
+        read_file(tmp_path / "x.pth", save(tensors) if style == "safetensors" else torch_file(tensors))
+    assert len(str(error.value)) < 200
 
 
 @pytest.mark.parametrize("legacy", [False, True])
