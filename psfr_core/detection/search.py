@@ -86,7 +86,7 @@ def _search_batch(
     """Return the candidates of all views of each image."""
     found: list[list[Candidates]] = [[] for _ in images]
     for quarters in _quarter_turns(options):
-        turned = images.rot90(-quarters, (-2, -1))  # clockwise
+        turned = images.rot90(-quarters, (-2, -1)) if quarters else images  # clockwise
         size = Size.of(turned)
         views = views_of(size, options, reach)
         for view, picture in zip(views, pictures_of(turned, views), strict=True):

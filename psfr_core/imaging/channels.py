@@ -37,6 +37,12 @@ def to_rgb(image: Tensor) -> Tensor:
     return fill_hidden(colors, alpha.float())
 
 
+def clamped(rgb: Tensor) -> Tensor:
+    """Return ``rgb`` clamped to [0, 1]: the same tensor, without a copy, where no value is outside."""
+    low, high = rgb.aminmax()
+    return rgb if low >= 0 and high <= 1 else rgb.clamp(0, 1)
+
+
 def fill_hidden(colors: Tensor, alpha: Tensor) -> Tensor:
     """Return ``colors`` (3, H, W) with those that ``alpha`` (1, H, W) hides filled smoothly from visible neighbors.
 

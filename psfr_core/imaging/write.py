@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from .metadata import jpeg_options, png_options, webp_options
 from .png16 import encode_png16
 
 _BLOCK_ROWS = 256
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 _log = logging.getLogger(__name__)
 
@@ -51,11 +53,10 @@ def _encoded(path: Path, image: ImageFile, jpeg_quality: int) -> bytes | memoryv
     profile = fitting_profile(image.icc_profile, channels)
     if suffix == ".png" and image.bit_depth == 16:
         metadata = _saved(Image.new("L", (1, 1)), "PNG", icc_profile=profile, **png_options(path, image))
-        return encode_png16(_quantized(image.pixels, np.dtype(np.uint16)), bytes(metadata))
+        return encode_png16(np.concatenate([*_levels(image.pixels, np.dtype(np.uint16))]), bytes(metadata))
     if image.bit_depth == 16:
         _log.warning("%s keeps only 8 of 16 bit per channel; choose .png to keep them all", path)
-    values = _quantized(image.pixels, np.dtype(np.uint8))
-    picture = Image.fromarray(values[..., 0] if channels == 1 else values)
+    picture = _picture(image.pixels)
     if suffix == ".png":
         return _saved(picture, "PNG", icc_profile=profile, **png_options(path, image))
     if suffix == ".webp":
@@ -72,14 +73,24 @@ def _saved(picture: Image.Image, kind: str, **options: Any) -> memoryview:
     return buffer.getbuffer()
 
 
-def _quantized(pixels: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return ``pixels`` (C, H, W) as (H, W, C) of an unsigned ``dtype``, whose highest value is white."""
+def _picture(pixels: Tensor) -> Image.Image:
     channels, height, width = pixels.shape
-    levels = np.empty((height, width, channels), dtype)
-    for top in range(0, height, _BLOCK_ROWS):  # in blocks, which take little memory beside the image
-        rows = pixels[:, top : top + _BLOCK_ROWS].detach().float().clamp(0, 1)
-        levels[top : top + _BLOCK_ROWS] = rows.mul_(np.iinfo(dtype).max).round_().permute(1, 2, 0).cpu().numpy()
-    return levels
+    picture = Image.new(_MODES[channels], (width, height))
+    top = 0
+    for rows in _levels(pixels, np.dtype(np.uint8)):
+        picture.paste(Image.fromarray(rows[..., 0] if channels == 1 else rows), (0, top))
+        top += len(rows)
+    return picture
+
+
+def _levels(pixels: Tensor, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
+    """Yield ``pixels`` (C, H, W) in blocks of rows (h, W, C) of an unsigned ``dtype``, whose highest value is white.
+
+    Blocks take little memory beside the image.
+    """
+    for rows in pixels.detach().split(_BLOCK_ROWS, dim=1):
+        levels = rows.float().clamp(0, 1).mul_(np.iinfo(dtype).max).round_()
+        yield levels.permute(1, 2, 0).cpu().numpy().astype(dtype, order="C")
 
 
 def _without_alpha(picture: Image.Image, path: Path) -> Image.Image:

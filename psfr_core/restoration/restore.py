@@ -14,7 +14,7 @@ from ..detection.face import Face
 from ..detection.selection import select_faces
 from ..errors import InputError, NoFaceError
 from ..geometry.box import Size
-from ..imaging.channels import to_rgb
+from ..imaging.channels import clamped, to_rgb
 from ..parsing.parse_map import ParseMap
 from ..parsing.parser import parse_faces
 from ..paste_back.color_match import match_colors
@@ -71,7 +71,7 @@ def restore_image(
         raise InputError("mask chooses among detected faces: leave it out when faces are given.")
     colours = to_rgb(image)
     check_finite(colours, "image")
-    colours = colours.clamp(0, 1)
+    colours = clamped(colours)
     if faces is None:
         faces = select_faces(_detected(colours, models, progress), Size.of(image), options.selection, mask)
     aligned = align_faces(colours, faces, models.crop_size)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from psfr_core.imaging.channels import fill_hidden, to_rgb
+from psfr_core.imaging.channels import clamped, fill_hidden, to_rgb
 
 
 def half_hidden(hidden: float, channels: int = 4, size: int = 37) -> torch.Tensor:
@@ -46,3 +46,9 @@ def test_opaque_and_alpha_free_images_keep_every_bit() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (5, 1)])
 def test_an_image_without_a_visible_pixel_is_black(size: tuple[int, int]) -> None:
     assert torch.equal(fill_hidden(torch.rand(3, *size), torch.zeros(1, *size)), torch.zeros(3, *size))
+
+
+def test_clamping_copies_only_what_leaves_the_range() -> None:
+    inside = torch.rand(3, 4, 5)
+    assert clamped(inside) is inside
+    assert clamped(inside * 2 - 0.5).aminmax() == (0, 1)

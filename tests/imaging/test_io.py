@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -340,3 +341,24 @@ def test_bad_targets_are_named(tmp_path: Path) -> None:
 def test_image_file_is_checked(pixels: torch.Tensor, bit_depth: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
         ImageFile(pixels, bit_depth)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "b.png"])
+def test_blocks_of_rows_fit_together(tmp_path: Path, name: str) -> None:
+    bit_depth = 16 if name == "b.png" else 8
+    for height in (255, 256, 257, 600):
+        pixels = random_pixels(3, bit_depth, height, 3, seed=height)
+        write_image(tmp_path / name, ImageFile(pixels, bit_depth))
+        assert torch.equal(read_image(tmp_path / name).pixels, pixels)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_writing_takes_little_memory_beside_pillows_image(tmp_path: Path, name: str) -> None:
+    image = ImageFile(torch.full((3, 2000, 1000), 0.5))
+    tracemalloc.start()
+    try:
+        write_image(tmp_path / name, image)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.2 * image.pixels.nbytes
