@@ -61,6 +61,11 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
         temporary.write_bytes(data)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, like ``write_whole``; what of a file name is not text is escaped."""
+    write_whole(path, text.encode(errors="backslashreplace"))
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """Give the name of a temporary file beside ``path``, which replaces ``path`` when the block ends without an error.

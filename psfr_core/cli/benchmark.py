@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import OptionError
+from ..files import write_text
 from .console import report
 from .files import check_folder, check_overwrites
 from .model_options import take_device
@@ -80,9 +81,9 @@ def run(args: argparse.Namespace) -> int:
             print(lines[-1], flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "benchmark.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(args.out / "benchmark.md", "\n".join(lines) + "\n")
         results = [asdict(measurement) for measurement in measured]
-        (args.out / "benchmark.json").write_text(json.dumps({"machine": on, "results": results}, indent=2) + "\n")
+        write_text(args.out / "benchmark.json", json.dumps({"machine": on, "results": results}, indent=2) + "\n")
     return 0
 
 

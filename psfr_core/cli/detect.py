@@ -9,7 +9,7 @@ from typing import Any
 
 from ..detection.face import Face
 from ..detection.selection import SelectionOptions, select_faces
-from ..files import write_whole
+from ..files import write_text
 from ..geometry.box import Size
 from ..imaging.channels import to_rgb
 from ..imaging.io import ImageFile, read_image, write_image
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         faces = select_faces(detector.detect(image[None])[0], Size.of(image), selection)
         write_image(target, ImageFile(draw_faces(image, faces), icc_profile=photo.icc_profile))
         found = json.dumps(_as_json(Size.of(image), faces), indent=2) + "\n"
-        write_whole(_json(target), found.encode())
+        write_text(_json(target), found)
         return len(faces)
 
     result = run_plan("detecting", plan, detect)

@@ -159,7 +159,7 @@ def _measure(
     settings: Mapping[str, str],
 ) -> int:
     """Measure every sample, print the summary and write the report where asked."""
-    from ..evaluation.report import report_files, write_report
+    from ..evaluation.report import PICTURES_FOLDER, report_files, write_report
     from ..evaluation.scorer import Scorer
 
     rank_by = take_ranking(args, models)
@@ -169,6 +169,7 @@ def _measure(
         scorer.add(source.names[path], source.load(path))
 
     if args.out:
+        check_folder(args.out / PICTURES_FOLDER)
         check_overwrites(report_files(args.out), source.names)
     measured = for_each_image("measuring", source.names, measure)
     if measured.failures:

@@ -97,9 +97,13 @@ def plan_outputs(
 
 
 def check_overwrites(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raise OptionError when one of ``outputs`` is one of ``inputs``, whatever names and links lead to it."""
+    """Raise OptionError when one of ``outputs`` is a folder, or one of ``inputs``, whatever names and links lead to it."""
     read = {_identity(path) for path in inputs} - {None}
     for path in outputs:
+        if path.is_dir():
+            raise OptionError(
+                f"{path} is a folder, where a file is to be written. Remove it, or choose another output."
+            )
         if _identity(path) in read:
             raise OptionError(f"{path} is an input and is not overwritten. Choose another output.")
 
@@ -164,7 +168,7 @@ def _stem(source: Path, level: int) -> str:
     The name depends on the image alone, so that ``--resume`` finds the result again.
     """
     kind, folder = source.suffix[1:], source.resolve().parent.name
-    digest = hashlib.sha256(str(source.resolve()).encode(errors="surrogateescape")).hexdigest()
+    digest = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()
     names = (source.stem, f"{source.stem}_{kind}", f"{folder}_{source.stem}", f"{folder}_{source.stem}_{kind}")
     return names[level] if level < len(names) else f"{source.stem}_{digest[: level * 2]}"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ..files import write_text
 from ..imaging.io import ImageFile, write_image
 from ..imaging.resize import resize_within
 from .metric import Metric, Stage
@@ -16,7 +17,8 @@ from .sources import Sample
 from .tables import finite, table_files, write_tables
 
 CASES_EACH = 8
-_PAGE, _PICTURES_FOLDER = "report.html", "report"
+PICTURES_FOLDER = "report"
+_PAGE = "report.html"
 _LONGEST_SIDE = 512  # of a picture in the page
 _JPEG_QUALITY = 90
 
@@ -36,7 +38,7 @@ def write_report(
     """
     summary = {"distances": finite(result.distances), "rank_by": rank_by.value, "settings": dict(settings)}
     write_tables(folder, result.rows, summary, result.markdown)
-    (folder / _PICTURES_FOLDER).mkdir(exist_ok=True)
+    (folder / PICTURES_FOLDER).mkdir(exist_ok=True)
     faces: dict[CaseGroup, list[ShownFace]] = {}
     number = 0
     for group, names in chosen_cases(result.ranked(rank_by)).items():
@@ -45,12 +47,12 @@ def write_report(
             number += 1  # files are numbered, so that no name of a picture can be a bad name of a file
             faces[group].append(_face(folder, f"{number:02}", name, load(name), result))
     content = page(result, faces, rank_by, settings)
-    (folder / _PAGE).write_text(content, encoding="utf-8", errors="backslashreplace")
+    write_text(folder / _PAGE, content)
 
 
 def report_files(folder: Path) -> list[Path]:
     """Return the files that ``write_report`` writes into ``folder``, as far as they are there already."""
-    images = (folder / _PICTURES_FOLDER).glob("[0-9][0-9]_*.jpg")
+    images = (folder / PICTURES_FOLDER).glob("[0-9][0-9]_*.jpg")
     return [*table_files(folder), folder / _PAGE, *images]
 
 
@@ -80,6 +82,6 @@ def _figures(result: EvaluationResult, name: str, stage: Stage) -> dict[str, flo
 
 def _write(folder: Path, name: str, picture: Tensor) -> str:
     """The address in the page of the picture (1, 3, H, W), which is written."""
-    file = f"{_PICTURES_FOLDER}/{name}"
+    file = f"{PICTURES_FOLDER}/{name}"
     write_image(folder / file, ImageFile(resize_within(picture[0], _LONGEST_SIDE)), jpeg_quality=_JPEG_QUALITY)
     return file

@@ -6,13 +6,13 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 
 import torch
 
+from ..files import write_text
 from .metric import Row
-
-_ERRORS = "backslashreplace"  # names of files may hold bytes that are not text
 
 
 def means_of(rows: Mapping[str, Row]) -> Row:
@@ -37,13 +37,14 @@ def write_tables(folder: Path, rows: Mapping[str, Row], summary: Mapping[str, ob
     folder.mkdir(parents=True, exist_ok=True)
     content = {"count": len(rows), "mean": finite(means_of(rows)), "missing": missing_of(rows), **summary}
     summary_json, summary_md, images_csv = table_files(folder)
-    summary_json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    summary_md.write_text(markdown, encoding="utf-8", errors=_ERRORS)
-    with images_csv.open("w", newline="", encoding="utf-8", errors=_ERRORS) as file:
-        writer = csv.writer(file)
-        writer.writerow(["name", *next(iter(rows.values()))])
-        for name, row in rows.items():
-            writer.writerow([name, *("" if math.isnan(value) else value for value in row.values())])
+    write_text(summary_json, json.dumps(content, indent=2) + "\n")
+    write_text(summary_md, markdown)
+    table = StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(["name", *next(iter(rows.values()))])
+    for name, row in rows.items():
+        writer.writerow([name, *("" if math.isnan(value) else value for value in row.values())])
+    write_text(images_csv, table.getvalue())
 
 
 def table_files(folder: Path) -> list[Path]:

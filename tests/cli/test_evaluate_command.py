@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -183,6 +184,27 @@ def test_a_report_replaces_none_of_the_images(tmp_path: Path, capsys: pytest.Cap
     assert main(["evaluate", "images", results, references, "--device", "cpu", "--out", str(tmp_path)]) == 2
     assert "01_result.jpg is an input and is not overwritten" in capsys.readouterr().err
     assert (tmp_path / "report/01_result.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize(("blocked", "is_folder"), [("images.csv", True), ("report.html", True), ("report", False)])
+def test_a_report_that_cannot_be_written_is_named_before_anything_is_measured(
+    tmp_path: Path, blocked: str, is_folder: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, references = (folder_of(tmp_path / name, {"a.png": 0.4}) for name in ("results", "references"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / blocked).mkdir() if is_folder else (tmp_path / "out" / blocked).touch()
+    assert main(["evaluate", "images", results, references, "--device", "cpu", "--out", str(tmp_path / "out")]) == 2
+    printed = capsys.readouterr()
+    assert f"out/{blocked} is a" in printed.err
+    assert "measuring" not in printed.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_not_text_get_into_the_tables(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.png")
+    results, references = (folder_of(tmp_path / folder, {name: 0.4, "b.png": 0.5}) for folder in ("one", "two"))
+    assert main(["evaluate", "images", results, references, "--device", "cpu", "--out", str(tmp_path / "out")]) == 0
+    assert "\\udcff.png,inf" in (tmp_path / "out" / "images.csv").read_text()
 
 
 GENERATOR = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--device", "cpu"]
