@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     seeds = {source: args.seed + index for index, source in enumerate(plan.targets)}
 
     def degrade(source: Path, target: Path) -> None:
-        image = read_image(source)
+        image = read_image(source, max_pixels=args.max_pixels)
         hq, alpha = split_alpha(image.pixels)
         degradation = sample_degradation(config, min(Size.of(hq)), generator_of(seeds[source]))
         pair = apply_degradation(hq, degradation)

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     detector = take_detector(args)
 
     def detect(source: Path, target: Path) -> int:
-        photo = read_image(source)
+        photo = read_image(source, max_pixels=args.max_pixels)
         image = to_rgb(photo.pixels)
         faces = select_faces(detector.detect(image[None])[0], Size.of(image), selection)
         write_image(target, ImageFile(draw_faces(image, faces), icc_profile=photo.icc_profile))

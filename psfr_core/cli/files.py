@@ -8,10 +8,12 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from ..errors import ImageFileError, OptionError
 from ..files import expanded
+from ..imaging.decoding import MAX_PIXELS
 from ..imaging.folders import FoundImages, search_images
 from ..imaging.formats import LOSSLESS_SUFFIXES, WRITABLE_SUFFIXES, is_readable
 from .console import report
@@ -50,6 +52,23 @@ def add_file_arguments(parser: argparse.ArgumentParser, output: str) -> None:
         "--recursive", action="store_true", help="also search what lies below folders; results keep the structure"
     )
     parser.add_argument("--resume", action="store_true", help="skip images whose results exist")
+    parser.add_argument(
+        "--max-megapixels",
+        dest="max_pixels",
+        type=_pixels,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="limit on the size of an image, width times height, in megapixels; 0: no limit; "
+        f"default: {MAX_PIXELS / 1e6:g}",
+    )
+
+
+def _pixels(megapixels: str) -> int | None:
+    """Return a number of megapixels, as text, in pixels; None for 0."""
+    number = float(megapixels)
+    if not (isfinite(number) and number >= 0):
+        raise argparse.ArgumentTypeError(f"it must be a number of megapixels of at least 0, got {megapixels}")
+    return max(1, round(number * 1e6)) if number else None
 
 
 def plan_from_args(

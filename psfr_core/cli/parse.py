@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     detector = None if args.aligned else take_detector(args, parse_net)
 
     def parse(source: Path, target: Path) -> int:
-        photo = read_image(source)
+        photo = read_image(source, max_pixels=args.max_pixels)
         image = to_rgb(photo.pixels)
         if detector is None:
             check_shape(image, "3 S S", "an aligned face")

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     models = take_models(args)
 
     def restore(source: Path, target: Path) -> int:
-        before = read_image(source)
+        before = read_image(source, max_pixels=args.max_pixels)
         result = restore_image(before.pixels, models, options)
         write_image(target, replace(before, pixels=result.image))
         if args.compare:

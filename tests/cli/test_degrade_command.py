@@ -97,3 +97,13 @@ def test_ranges_given_beside_a_preset_replace_its_own(
     assert run(face, "-o", tmp_path, "--seed", 5, "--degradation", "harder", *given) == 0
     pair = degrade(read_image(face).pixels, expected, torch.Generator().manual_seed(5))
     assert torch.equal(read_image(tmp_path / f"{face.stem}.png").pixels, pair.lq)
+
+
+def test_images_above_the_limit_are_named_and_stop_no_other(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    write_picture(tmp_path / "in" / "a.png")
+    write_image(tmp_path / "in" / "b.png", ImageFile(torch.rand(3, 100, 100)))
+    assert run(tmp_path / "in", "-o", tmp_path / "out", "--max-megapixels", 0.005) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    message = capsys.readouterr().err
+    assert "b.png is too large: 100 x 100 pixels are 0.01 megapixels, the limit is 0.005" in message

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from psfr_core.cli.files import Plan, check_folder, check_overwrites, plan_outputs
+from psfr_core.cli.files import Plan, add_file_arguments, check_folder, check_overwrites, plan_outputs
 from psfr_core.errors import ImageFileError, OptionError
 from psfr_core.imaging.folders import search_images
 
@@ -165,3 +166,19 @@ def test_an_output_that_cannot_be_is_named(
     inputs = [picture(tmp_path / "in" / f"{n}.png") for n in range(count)]
     with pytest.raises(OptionError, match=words):
         targets(inputs, tmp_path / output, suffix)
+
+
+def test_the_limit_on_pixels_is_given_in_megapixels(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_file_arguments(parser, "folder")
+    given = ["a.png", "-o", "out", "--max-megapixels"]
+    assert [parser.parse_args([*given, text]).max_pixels for text in ("400", "0.5", "0")] == [
+        400_000_000,
+        500_000,
+        None,
+    ]
+    assert parser.parse_args(given[:3]).max_pixels == 250_000_000
+    for text in ("-1", "nan", "inf", "many"):
+        with pytest.raises(SystemExit):
+            parser.parse_args([*given, text])
+        assert "--max-megapixels" in capsys.readouterr().err
