@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..psfr_core.checks import check_finite, check_float, check_shape, check_tensor
+from ..psfr_core.checks import check_finite, check_float, check_real, check_shape
 from ..psfr_core.errors import InputError
 from ..psfr_core.geometry.box import Size
 from ..psfr_core.imaging.channels import to_rgb
@@ -28,11 +28,10 @@ def check_image(image: Tensor, name: str) -> None:
 
 def check_mask(mask: Tensor, name: str) -> None:
     """Raise InputError unless ``mask`` is a MASK (..., H, W) of finite numbers."""
-    check_tensor(mask, name)
+    check_real(mask, name)
     if mask.ndim < 2 or 0 in mask.shape:
         raise InputError(f"{name} must have the shape (B, H, W) and no empty axis, got {tuple(mask.shape)}.")
-    if mask.is_floating_point() or mask.is_complex():
-        check_float(mask, name)
+    if mask.is_floating_point():
         check_finite(mask, name)
 
 

@@ -1,5 +1,8 @@
 """Checks of tensors and networks, with messages in words."""
 
+from types import UnionType
+from typing import get_args
+
 import torch
 from torch import Tensor, nn
 
@@ -8,10 +11,11 @@ from .errors import InputError, OptionError, PsfrError
 COMPUTED_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # PyTorch only stores smaller ones
 
 
-def check_type(value: object, kind: type, name: str) -> None:
-    """Raise InputError unless ``value`` is a ``kind``."""
+def check_type(value: object, kind: type | UnionType, name: str) -> None:
+    """Raise InputError unless ``value`` is a ``kind``, or one of a union."""
     if not isinstance(value, kind):
-        raise InputError(f"{name} must be a {kind.__name__}, got {_article(type(value).__name__)}.")
+        needed = " or ".join(one.__name__ for one in (get_args(kind) if isinstance(kind, UnionType) else (kind,)))
+        raise InputError(f"{name} must be of the type {needed}, got {_article(type(value).__name__)}.")
 
 
 def check_tensor(value: object, name: str) -> None:
@@ -48,6 +52,21 @@ def check_float(tensor: Tensor, name: str) -> None:
             f"{name} must hold floating point numbers in [0, 1] of at least 16 bits, got {tensor.dtype}. "
             "Convert them with float(). Divide 8-bit values by 255."
         )
+
+
+def check_real(tensor: Tensor, name: str) -> None:
+    """Raise InputError unless ``tensor`` holds bools, integers or floating point numbers that PyTorch computes with."""
+    check_tensor(tensor, name)
+    if tensor.dtype not in (
+        *COMPUTED_TYPES,
+        torch.bool,
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+        torch.int32,
+        torch.int64,
+    ):
+        raise InputError(f"{name} must hold bools, whole or floating point numbers, got {tensor.dtype}. Convert it.")
 
 
 def check_pair(images: Tensor, references: Tensor) -> None:

@@ -9,6 +9,10 @@ class InputError(PsfrError, ValueError):
     """An image, tensor or value given to a function has the wrong shape, type or range."""
 
 
+class PositionError(InputError, IndexError):
+    """A position lies beyond the end."""
+
+
 class OptionError(PsfrError, ValueError):
     """An option is outside its range or contradicts another one."""
 

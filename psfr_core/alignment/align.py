@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from ..checks import check_float, check_shape
+from ..checks import check_finite, check_float, check_shape
 from ..detection.face import Face, check_faces
 from ..errors import InputError
 from ..geometry.box import Size
 from ..geometry.similarity import fit_similarity_robustly, invert_affine
 from ..geometry.warp import output_box, warp_affine
-from .template import template_for
+from .template import check_crop_size, template_for
 
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
@@ -38,13 +39,17 @@ def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[Al
 
     A similarity brings the face's landmarks to the template, those that disagree with the rest left out; the crop is
     antialiased where it shrinks, and the image's edge continues where it reaches beyond. Time follows the faces' areas.
-    Raises InputError for landmarks that make no face and for faces whose crop shows nothing of the image, OptionError
-    for a crop size below 1.
+    Raises InputError for landmarks that make no face, for faces whose crop shows nothing of the image and where it
+    shows NaN, OptionError for a crop size that is not from 1 to 8192.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
     check_faces(faces)
-    return [_align(image, face, crop_size) for face in faces]
+    check_crop_size(crop_size)
+    aligned = [_align(image, face, crop_size) for face in faces]
+    if aligned:
+        check_finite(torch.stack([face.crop.amax() for face in aligned]), "image")
+    return aligned
 
 
 def _align(image: Tensor, face: Face, crop_size: int) -> AlignedFace:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ..checks import check_shape
+from ..checks import check_shape, check_type
 from ..errors import InputError
 from ..geometry.box import Box, Size
 from ..progress import Progress
@@ -52,7 +52,9 @@ class Face:
 
 def check_faces(faces: Sequence[Face]) -> None:
     """Raise InputError unless all ``faces`` have finite boxes and scores, and float landmarks (5, 2)."""
+    check_type(faces, Sequence, "faces")
     for index, face in enumerate(faces):
+        check_type(face, Face, f"Face {index}")
         if not all(map(math.isfinite, (*face.box, face.score))):
             raise InputError(f"Face {index} must have a finite box and score, got {face.box} and score {face.score}.")
         check_shape(face.landmarks, "5 2", f"The landmarks of face {index}")

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..checks import check_type
+from ..device import usable_device
 from ..networks.compact_face_net import CompactFaceNet
 from ..networks.inference.optimize import optimized_on
 from ..weights.folders import find_model_file
@@ -41,11 +43,12 @@ def load_detector(
     """
     chosen = default_detector(folders) if source is None else source
     network = load_detector_network(chosen, folders=folders, download=download)
-    return make_detector(optimized_on(network, device, torch.float32), options)
+    return make_detector(optimized_on(network, usable_device(device), torch.float32), options)
 
 
 def make_detector(network: nn.Module, options: DetectionOptions | None = None) -> FaceDetector:
     """The detector that works with ``network``, which ``load_detector_network`` returned."""
+    check_type(options, DetectionOptions | None, "options")
     if isinstance(network, CompactFaceNet):
         return CompactDetector(network, options)
     return RetinaFaceDetector(network, options)

@@ -9,7 +9,7 @@ from enum import Enum
 
 from torch import Tensor
 
-from ..checks import check_shape
+from ..checks import check_real, check_shape, check_type
 from ..described import check_options, described
 from ..errors import InputError, OptionError
 from ..geometry.box import Size
@@ -67,6 +67,8 @@ def select_faces(
     No face left is a normal result: an empty list. Raises InputError for faces whose numbers are not finite.
     """
     check_faces(faces)
+    check_type(image_size, Size, "image_size")
+    check_type(options, SelectionOptions, "options")
     kept = [face for face in faces if face.score >= options.min_score and face.box.shorter_side >= options.min_size]
     if mask is not None:
         kept = _inside(kept, mask, image_size)
@@ -141,6 +143,7 @@ def _canonical(face: Face) -> tuple[float, float, float]:
 
 def _inside(faces: Sequence[Face], mask: Tensor, image_size: Size) -> list[Face]:
     check_shape(mask, "H W", "mask")
+    check_real(mask, "mask")
     if Size.of(mask) != image_size:
         raise InputError(
             f"The mask must have the size of the image, {image_size.width} x {image_size.height} pixels, "

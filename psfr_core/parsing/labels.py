@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum, IntEnum
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..errors import OptionError
 
@@ -71,7 +71,16 @@ def regions_of(regions: Regions) -> frozenset[FaceRegion]:
         return regions.regions
     if isinstance(regions, FaceRegion):
         return frozenset((regions,))
-    return frozenset(region for entry in regions for region in regions_of(entry))
+    try:
+        entries: tuple[Any, ...] = tuple(regions)
+    except TypeError:
+        entries = (regions,)
+    if not all(isinstance(entry, FaceRegion | RegionGroup) for entry in entries):
+        found = type(regions).__name__
+        raise OptionError(
+            f"Regions are a FaceRegion, a RegionGroup or several of them, got {found}. parse_regions reads names."
+        )
+    return frozenset(region for entry in entries for region in regions_of(entry))
 
 
 def parse_regions(text: str) -> frozenset[FaceRegion]:

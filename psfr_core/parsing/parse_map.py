@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checks import check_finite, check_float, check_shape
-from ..errors import ImageFileError, InputError
+from ..checks import check_finite, check_float, check_real, check_shape, check_type
+from ..described import check_value
+from ..errors import ImageFileError, InputError, PositionError
 from ..geometry.box import Size
 from .label_png import read_label_png, write_label_png
 from .labels import MIRRORED_REGION, REGION_COLORS, FaceRegion, Regions, regions_of
 
 _CLASSES = len(FaceRegion)
+_MAX_SIDE = 2**15 - 1  # pixels; a larger side is a mistake
 
 
 class UnknownColor(str, Enum):
@@ -48,6 +51,8 @@ class ParseMap:
     def from_logits(cls, parse_logits: Tensor) -> ParseMap:
         """The likeliest region of each pixel, from class scores (B, 19, H, W)."""
         check_shape(parse_logits, f"B {_CLASSES} H W", "parse_logits")
+        check_float(parse_logits, "parse_logits")
+        check_finite(parse_logits, "parse_logits")
         return cls(parse_logits.argmax(dim=1).to(torch.uint8))
 
     @classmethod
@@ -58,6 +63,7 @@ class ParseMap:
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
+        check_type(unknown, UnknownColor, "unknown")
         levels = _levels(picture)
         if bool((levels == levels[:, :1]).all() and (levels >= 0).all() and (levels < _CLASSES).all()):
             return cls(levels[:, 0].to(torch.uint8))
@@ -73,6 +79,7 @@ class ParseMap:
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
         check_finite(picture, "picture")
+        check_type(unknown, UnknownColor, "unknown")
         if unknown is UnknownColor.NEAREST:
             return cls(_nearest_color(picture))
         codes = _color_codes(_levels(picture).long())
@@ -109,9 +116,23 @@ class ParseMap:
     def __len__(self) -> int:
         return self.labels.shape[0]
 
+    def __iter__(self) -> Iterator[ParseMap]:
+        """Iterate over the maps of single faces, each a batch of one."""
+        return (self[place] for place in range(len(self)))
+
     def __getitem__(self, index: int | slice) -> ParseMap:
-        """The map of one face or of some, still a batch."""
-        return ParseMap(self.labels[index] if isinstance(index, slice) else self.labels[index][None])
+        """Return the map of one face or of some, still a batch; PositionError beyond the last one."""
+        try:
+            places = range(len(self))[index]
+        except IndexError:
+            raise PositionError(f"There are only {len(self)} parse maps, numbered from 0.") from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"Parse maps are chosen by a whole number or a slice of them: {error}.") from None
+        if isinstance(places, int):
+            return ParseMap(self.labels[places][None])
+        return ParseMap(
+            self.labels[places.start : places.stop : places.step] if places.step > 0 else self.labels[list(places)]
+        )
 
     @property
     def size(self) -> Size:
@@ -142,8 +163,9 @@ class ParseMap:
 
     def resized(self, size: Size) -> ParseMap:
         """The map at another size: each pixel takes the label of the nearest one."""
-        if min(size) < 1:
-            raise InputError(f"A parse map needs at least 1 x 1 pixels, got {size.width} x {size.height}.")
+        check_type(size, Size, "size")
+        for name, pixels in size._asdict().items():
+            check_value(name, pixels, int, low=1, high=_MAX_SIDE)
         if size == self.size:
             return self
         rows = _nearest(self.size.height, size.height, self.labels.device)
@@ -159,6 +181,8 @@ class ParseMap:
 
     def replaced(self, mask: Tensor, region: FaceRegion) -> ParseMap:
         """The map with ``region`` wherever ``mask`` (B, 1, H, W) or (1, 1, H, W) is above one half."""
+        check_type(region, FaceRegion, "region")
+        check_real(mask, "mask")
         check_shape(mask, f"B 1 {self.size.height} {self.size.width}", "mask")
         if mask.shape[0] not in (1, len(self)):
             raise InputError(f"{mask.shape[0]} masks do not fit {len(self)} parse maps. Give one for all or one each.")

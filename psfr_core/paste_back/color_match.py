@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from enum import Enum
 
+import torch
 from torch import Tensor
 
-from ..checks import check_float, check_shape
+from ..checks import check_finite, check_float, check_shape, check_type
 from ..errors import InputError
 from ..imaging.channels import chroma, from_luma_and_chroma, luma
 from ..imaging.filters import gaussian_blur
+from ..networks.inference.autocast import without_autocast
 from .tone import keep_tone
 
 # Standard deviations of Gaussians, as fractions of the crop's side.
@@ -37,15 +39,20 @@ def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
     What a strong blur shows of the two is made equal; fine detail stays the restorer's. Degradation hardly touches broad
     colors, and a generator, above all a small one, does not keep them exactly. Where the photo's fine chroma agrees with the
     result's, that of eyes and lips is taken from the photo as well; noise, strong blur and JPEG destroy this agreement. A crop in
-    one tone, such as grey or sepia, gives a result in this tone by any method.
+    one tone, such as grey or sepia, gives a result in this tone by any method. Raises InputError for shapes that differ and for
+    values that are not finite.
     """
-    check_shape(restored, "N 3 S S", "restored")
-    check_float(restored, "restored")
+    for faces, name in ((restored, "restored"), (crops, "crops")):
+        check_shape(faces, "N 3 S S", name)
+        check_float(faces, name)
+        check_finite(faces, name)
+    check_type(method, ColorMatch, "method")
     if restored.shape != crops.shape:
         raise InputError(f"restored {tuple(restored.shape)} and crops {tuple(crops.shape)} must have the same shape.")
-    crops = crops.to(restored).clamp(0, 1)
-    matched = restored if method is ColorMatch.NONE else _match(restored, crops)
-    return keep_tone(matched, crops)
+    exact, crops = restored.float(), crops.to(restored.device, torch.float32).clamp(0, 1)
+    with without_autocast(restored.device):
+        matched = exact if method is ColorMatch.NONE else _match(exact, crops)
+        return keep_tone(matched, crops).to(restored.dtype)
 
 
 def _match(restored: Tensor, crops: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..alignment.align import AlignedFace
 from ..geometry.box import PixelBox, Size
 from ..geometry.warp import output_box
+from ..networks.inference.autocast import without_autocast
 from .paste import PasteResult
 
 _BLOCK = 16  # side in pixels of the blocks that grain is measured in
@@ -48,6 +49,11 @@ def add_grain(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace]
     """
     if amount == 0:
         return pasted
+    with without_autocast(image.device), without_autocast(torch.device("cpu")):
+        return _grained(image, pasted, aligned, amount)
+
+
+def _grained(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace], amount: float) -> PasteResult:
     result, rest = pasted.image.clone(), pasted.mask.clone()
     for face in aligned:
         box = output_box(face.crop_to_image, Size.of(face.crop)).to_pixels(Size.of(image))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..alignment.template import check_crop_size
+from ..checks import check_type
 from ..imaging.filters import gaussian_blur
 from ..imaging.resize import resize
 from ..parsing.parse_map import ParseMap
@@ -21,6 +22,8 @@ def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None
     of ``options.regions``. Without a parse map or regions the rectangle alone: (1, 1, S, S), or one for each parse map.
     """
     check_crop_size(crop_size)
+    check_type(options, PasteOptions, "options")
+    check_type(parse_map, ParseMap | None, "parse_map")
     rectangle = _soft_rectangle(crop_size, options.feather)
     if parse_map is None:
         return rectangle

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..alignment.align import AlignedFace
-from ..checks import check_float, check_shape, is_finite
+from ..checks import check_float, check_shape, check_tensor, check_type, is_finite
 from ..described import check_options, described
 from ..errors import InputError, OptionError
 from ..geometry.box import PixelBox, Size
@@ -123,6 +123,7 @@ def _blend(layer: _Layer, image: Tensor, others: Sequence[_Layer]) -> tuple[Tens
 def _filled(out: Tensor, image: Tensor) -> Tensor:
     if out is image:
         return out
+    check_tensor(out, "out")
     if out.shape != image.shape or out.dtype != image.dtype or out.device != image.device:
         raise InputError(
             f"out must be like the image, {tuple(image.shape)} {image.dtype} on {image.device}, "
@@ -250,8 +251,13 @@ def _inside(box: PixelBox, frame: PixelBox) -> PixelBox:
 
 def _check_inputs(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> None:
     check_channels(image)
-    if len(restored) != len(aligned):
-        raise InputError(f"restored holds {len(restored)} faces, but there are {len(aligned)} aligned ones.")
+    check_tensor(restored, "restored")
+    check_tensor(masks, "masks")
+    check_type(aligned, Sequence, "aligned")
+    for index, face in enumerate(aligned):
+        check_type(face, AlignedFace, f"Aligned face {index}")
+    if restored.shape[:1] != (len(aligned),):
+        raise InputError(f"restored has the shape {tuple(restored.shape)}, but there are {len(aligned)} aligned faces.")
     if not aligned:
         return
     check_shape(restored, "N 3 S S", "restored")

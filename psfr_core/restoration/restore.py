@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..alignment.align import AlignedFace, align_faces
-from ..checks import check_finite
+from ..checks import check_finite, check_type
 from ..detection.face import Face
 from ..detection.selection import select_faces
 from ..errors import InputError, NoFaceError
@@ -64,7 +64,10 @@ def restore_image(
     at each step of the search, and may raise to stop.
     Raises InputError for a bad image, also one with a colour that is not a finite number.
     """
-    options = options or RestoreOptions()
+    options = RestoreOptions() if options is None else options
+    check_type(models, RestorationModels, "models")
+    check_type(options, RestoreOptions, "options")
+    check_type(parse_maps, ParseMap | None, "parse_maps")
     if faces is None and parse_maps is not None:
         raise InputError("parse_maps belong to faces: give the faces they were made for as well.")
     if faces is not None and mask is not None:

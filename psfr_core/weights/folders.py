@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..checks import check_type
 from ..errors import CheckpointError
 from ..files import expanded, sha256_of
 from .manifest import ModelFile
@@ -25,6 +26,7 @@ def default_model_folder() -> Path:
 
 def search_folders(entry: ModelFile, folders: Sequence[str | Path] = ()) -> list[Path]:
     """Every folder where ``entry`` is looked for, in order: each of ``folders`` may also be ComfyUI's ``models``."""
+    check_type(folders, list | tuple, "folders")
     bundled = [assets_folder()] if entry.is_bundled else []
     given = [expanded(folder) / below for folder in folders for below in ("", *entry.folders)]
     return [*bundled, *given, default_model_folder()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..checks import check_type
 from ..errors import ModelNotFoundError, OptionError
 from ..files import expanded
 from .folders import default_model_folder, find_model_file, search_folders, warn_if_changed
@@ -23,6 +24,7 @@ def locate_model(
 
     ``download`` allows to fetch a known model that is missing.
     """
+    check_type(source, str | Path, "source")
     if not is_model_name(source):
         return _existing_file(expanded(source), kind)
     entry = model_file(str(source))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from psfr_core.errors import ImageFileError, InputError
+from psfr_core.errors import ImageFileError, InputError, OptionError
 from psfr_core.geometry.box import Size
 from psfr_core.parsing.labels import REGION_COLORS, FaceRegion, RegionGroup
 from psfr_core.parsing.parse_map import ParseMap, UnknownColor
@@ -95,7 +95,7 @@ def test_resized_takes_the_nearest_label():
     thirds = ParseMap(torch.arange(9, dtype=torch.uint8).view(1, 1, 9)).resized(Size(3, 1))
     assert thirds.labels.tolist() == [[[1, 4, 7]]]  # the middles
     assert parse_map.resized(Size(13, 5)).size == Size(13, 5)
-    with pytest.raises(InputError, match="at least 1 x 1 pixels, got 0 x 5"):
+    with pytest.raises(OptionError, match="width must be a whole number from 1 to 32767, got 0"):
         parse_map.resized(Size(0, 5))
 
 

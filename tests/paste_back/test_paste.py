@@ -290,7 +290,7 @@ def test_only_the_faces_rectangle_is_worked_on(monkeypatch: pytest.MonkeyPatch) 
     [
         ((5, 9, 9), (1, 3, 16, 16), (1, 1, 16, 16), "1 to 4 channels .* got 5"),
         ((9, 9), (1, 3, 16, 16), (1, 1, 16, 16), r"image must have the shape \(C, H, W\)"),
-        ((3, 9, 9), (2, 3, 16, 16), (2, 1, 16, 16), "restored holds 2 faces, but there are 1"),
+        ((3, 9, 9), (2, 3, 16, 16), (2, 1, 16, 16), "restored has the shape .2, 3, 16, 16., but there are 1 aligned"),
         ((3, 9, 9), (1, 3, 16, 8), (1, 1, 16, 8), r"restored must have the shape"),
         ((3, 9, 9), (1, 1, 16, 16), (1, 1, 16, 16), r"restored must have the shape"),
         ((3, 9, 9), (1, 3, 16, 16), (1, 1, 8, 8), r"masks must have the shape \(N, 1, 16, 16\)"),

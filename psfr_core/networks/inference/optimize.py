@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ...checks import COMPUTED_TYPES, check_type
+from ...errors import OptionError
 from ..parse_net import COARSEST_SIZE, ParseNet, ReflectConv, ResidualBlock
 from ..psfr_generator import BASE_SIZE, PsfrGenerator
 from ..spade import SpadeResBlock
@@ -26,6 +28,10 @@ def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.
     lie in channels_last where convolutions are fastest so. On a CPU the generator and the parsing network are rebuilt from layers
     made for it: they cannot be moved, nor change their type, any more.
     """
+    check_type(network, nn.Module, "network")
+    if dtype not in COMPUTED_TYPES:
+        known = ", ".join(map(str, COMPUTED_TYPES))
+        raise OptionError(f"dtype must be one of {known}, got {dtype!r}.")
     network = fold_batch_norm(network.eval().requires_grad_(False)).to(dtype)
     return _arranged(network, torch.device(device)).eval()  # layers are made in training mode
 
