@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -58,15 +58,17 @@ def open_console() -> None:
         if stream is None:  # it is closed: the next file that is opened would get what libraries print
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif stream is getattr(sys, f"__{name}__") and type(stream) is io.TextIOWrapper:
+            with suppress(OSError):
+                stream.flush()
+            # The original stays usable, for those who hold it.
             safe = _Console(
-                stream.detach(),
+                stream.buffer,
                 stream.encoding,
                 "backslashreplace",
                 line_buffering=stream.line_buffering,
                 write_through=stream.write_through,
             )
             setattr(sys, name, safe)
-            setattr(sys, f"__{name}__", safe)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 

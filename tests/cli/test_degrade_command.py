@@ -20,6 +20,7 @@ def run(*arguments):
 
 
 def write_picture(path, channels=3, seed=0):
+    path.parent.mkdir(exist_ok=True)
     pixels = torch.rand(channels, 40, 50, generator=torch.Generator().manual_seed(seed))
     write_image(path, ImageFile(pixels))
     return read_image(path).pixels
@@ -36,6 +37,18 @@ def test_writes_what_the_library_gives_and_says_what_was_done(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[0] for line in lines] == [str(tmp_path / "out" / f"{name}.png") for name in "ab"]
     assert all("reduced to" in line for line in lines)
+
+
+def test_a_resumed_run_degrades_each_image_as_the_first_run_would_have(tmp_path, capsys):
+    for name in "ab":
+        write_picture(tmp_path / "in" / f"{name}.png")
+    assert run(tmp_path / "in", "-o", tmp_path / "out") == 0
+    before = (tmp_path / "out" / "b.png").read_bytes()
+    (tmp_path / "out" / "b.png").unlink()
+    capsys.readouterr()
+    assert run(tmp_path / "in", "-o", tmp_path / "out", "--resume") == 0
+    assert (tmp_path / "out" / "b.png").read_bytes() == before
+    assert "skipped: 1" in capsys.readouterr().out
 
 
 def test_flags_set_the_ranges(tmp_path, capsys):

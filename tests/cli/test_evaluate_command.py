@@ -207,6 +207,13 @@ def test_names_that_are_not_text_get_into_the_tables(tmp_path: Path) -> None:
     assert "\\udcff.png,inf" in (tmp_path / "out" / "images.csv").read_text()
 
 
+def test_every_part_of_a_command_knows_verbose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = ["images", str(tmp_path), str(tmp_path)]
+    for arguments in ([*images, "--verbose"], ["--verbose", *images]):
+        assert main(["evaluate", *arguments]) == 1
+        assert "holds no image" in capsys.readouterr().err
+
+
 GENERATOR = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--device", "cpu"]
 
 

@@ -81,6 +81,25 @@ def test_closed_and_full_streams_do_not_end_a_run(redirection: str) -> None:
     assert done.stderr == (expected if redirection == "> /dev/full" else "")
 
 
+SHARED = """
+import sys
+from psfr_core.cli.main import main
+first = sys.stdout
+print("before")
+assert main(["models"]) == 0 == main(["models"])
+print("after", file=first)
+first.flush()
+print("end")
+"""
+
+
+def test_who_holds_the_console_can_go_on_using_it() -> None:
+    done = subprocess.run([sys.executable, "-c", SHARED], capture_output=True, text=True, check=True)  # noqa: S603
+    lines = done.stdout.splitlines()
+    assert [lines.count(text) for text in ("before", "after", "end", "psfrgan-256")] == [1, 1, 1, 2]
+    assert done.stderr == ""
+
+
 @LINUX_ONLY
 @pytest.mark.parametrize("module", ["main", "console", "detect"])
 def test_ctrl_c_while_a_command_is_imported_is_quiet(module: str) -> None:
