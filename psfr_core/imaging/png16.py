@@ -107,7 +107,9 @@ def _decode_with_pillow(png: Png16) -> NDArray[np.uint16]:
     file = png.image if png.channels == 1 else _relabeled(png.image, *_RGBA8)
     with Image.open(BytesIO(file), formats=["PNG"]) as image:
         pixels = np.asarray(image)
-    return pixels[..., None] if png.channels == 1 else pixels.view(">u2")
+    if png.channels == 2:
+        return pixels.view(">u2")
+    return pixels[..., None].astype(np.uint16, copy=False)  # Pillow 10 gives 32 bit
 
 
 def _encode_with_pillow(pixels: NDArray[np.uint16]) -> bytes:

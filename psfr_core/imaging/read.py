@@ -94,7 +94,7 @@ def _bits_per_channel(image: PillowFile) -> int:
     """Return the bits in the file, before Pillow makes 8 of them; only those of TIFF and PPM are known."""
     if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(_BITS_PER_SAMPLE_TAG, (8,)))
-    if image.format == "PPM" and isinstance(arguments := image.tile[0].args, tuple):
+    if image.format == "PPM" and isinstance(arguments := image.tile[0][3], tuple):
         return int(arguments[-1]).bit_length()  # the number that is white
     return 8
 
