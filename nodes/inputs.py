@@ -144,6 +144,10 @@ def color_match_input() -> io.Combo.Input:
     )
 
 
+def guard_input(default: bool, tooltip: str) -> io.Boolean.Input:
+    return io.Boolean.Input("guard", default=default, optional=True, tooltip=tooltip)
+
+
 def regions_input(default: str, tooltip: str) -> io.String.Input:
     """A text that names regions and groups of regions."""
     return io.String.Input(

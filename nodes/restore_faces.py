@@ -10,9 +10,10 @@ from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.parsing.parse_map import ParseMap
 from ..psfr_core.paste_back.color_match import ColorMatch, match_colors
+from ..psfr_core.paste_back.consistency import contradictions
 from ..psfr_core.restoration.enhance import enhance_faces
 from .images import to_crops, to_image
-from .inputs import color_match_input, crops_input, generator_input, parse_map_input, strength_input
+from .inputs import color_match_input, crops_input, generator_input, guard_input, parse_map_input, strength_input
 from .parse_faces import parse_crops
 from .previews import preview
 from .runtime import HostedNetwork, Steps, on_device, with_smaller_batches
@@ -39,6 +40,11 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
                     "The regions to restore by, perhaps edited. Without it the parser is needed.", optional=True
                 ),
                 ParserSocket.Input("parser", optional=True, tooltip="Parses the crops when no parse map is connected."),
+                guard_input(  # came later: older workflows do not have it
+                    False,
+                    "Keep the crop where the result contradicts it, such as lettering or a spoon over a face that became skin or "
+                    "teeth. Leave it off with an edited parse map: it takes the edit back.",
+                ),
             ],
             outputs=[io.Image.Output(display_name="crops", tooltip="The restored faces, in the size of the crops.")],
             **shows_preview(),
@@ -54,10 +60,13 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
         color_match: str,
         parse_map: ParseMap | None = None,
         parser: HostedNetwork[ParseNet] | None = None,
+        guard: bool = False,
     ) -> io.NodeOutput:
         faces = to_crops(crops)
         restored = _restore(faces, parse_map or _parsed(faces, parser), generator)
         restored = match_colors(restored, faces, choice(ColorMatch, color_match))
+        if guard:
+            restored = restored.lerp(faces, contradictions(restored, faces))
         mixed = to_image(faces.lerp(restored, strength).clamp(0, 1))
         return io.NodeOutput(mixed, ui=preview(mixed))
 

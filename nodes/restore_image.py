@@ -27,6 +27,7 @@ from .inputs import (
     eyes_input,
     face_mask_input,
     generator_input,
+    guard_input,
     indices_input,
     max_faces_input,
     min_size_input,
@@ -153,6 +154,11 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 # These came later: older workflows do not have them.
                 *search_inputs(optional=True),
                 eyes_input(),
+                guard_input(
+                    True,
+                    "Keep the photo where the result contradicts it, such as lettering or a spoon over a face that became skin "
+                    "or teeth.",
+                ),
             ],
             outputs=[RestoreOptionsSocket.Output(display_name="options", tooltip="For Restore Faces in Image.")],
             **extras(search_aliases=["face index", "face order", "face threshold"]),
@@ -172,11 +178,13 @@ class PSFR_RestoreOptions(io.ComfyNode):
         tiles: bool = False,
         turned: bool = False,
         eyes: str = Eyes.AS_PARSED.value,
+        guard: bool = True,
     ) -> io.NodeOutput:
         restoration = RestoreOptions(
             color_match=choice(ColorMatch, color_match),
             no_face=choice(NoFace, no_face),
             eyes=choice(Eyes, eyes),
+            guard=guard,
             selection=selection_options(order, indices, max_faces, min_size),
             paste=paste or PasteOptions(),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_finite, check_float, check_shape, check_type
@@ -67,8 +68,8 @@ def _match(restored: Tensor, crops: Tensor) -> Tensor:
 
 def _trust(photo: Tensor, result: Tensor) -> Tensor:
     """Return from 0 to 1 how far the fine chroma (N, 2, S, S) of each photo can be trusted, (N, 1, 1, 1)."""
-    sigma = _DETAIL_SIGMA * photo.shape[-1]
-    photo, result = photo - gaussian_blur(photo, sigma), result - gaussian_blur(result, sigma)
+    both = F.avg_pool2d(torch.cat([photo, result], dim=1), 2, ceil_mode=True)  # half the resolution shows enough
+    photo, result = (both - gaussian_blur(both, _DETAIL_SIGMA * both.shape[-1])).chunk(2, dim=1)
     strengths = _total(photo.square()) * _total(result.square())
     correlation = _total(photo * result) / strengths.sqrt().clamp(min=1e-6)
     return ((correlation - _TRUST_FROM) / (_TRUST_FULL - _TRUST_FROM)).clamp(0, 1)

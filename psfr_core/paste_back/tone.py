@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..imaging.channels import chroma, from_luma_and_chroma, luma
-from ..imaging.filters import gaussian_blur
 
 _LEVELS = 64  # of luma, for each of which a photo in one tone has one chroma
 _LEVEL_BLUR = 1.0  # standard deviation, in levels, over which their chroma is averaged
-_BLUR_SIGMA = 0.004  # of the crop's side: evens out the chroma noise of JPEG
 # Chroma may deviate from a function of luma by so much, in [0, 1]. Sepia photos saved as JPEG of quality 45 stay below it, color
 # photos of faces are above twice of it. It falls with the chroma, so that faded color photos stay in color.
 _MOST_DEVIATION = 2.5 / 255
@@ -24,8 +23,9 @@ def keep_tone(restored: Tensor, crops: Tensor) -> Tensor:
     Each pixel keeps its luma and takes the chroma that the crop has at this luma; of a grey crop the channels become bit-identical.
     Color crops leave ``restored`` unchanged.
     """
-    photo_luma = gaussian_blur(luma(crops), _BLUR_SIGMA * crops.shape[-1])
-    photo_chroma = gaussian_blur(chroma(crops), _BLUR_SIGMA * crops.shape[-1])
+    photo_luma, photo_chroma = F.avg_pool2d(torch.cat([luma(crops), chroma(crops)], dim=1), 2, ceil_mode=True).split(
+        [1, 2], dim=1
+    )
     curve = _tone_curve(photo_luma, photo_chroma)
     deviation = _rms(photo_chroma - _chroma_at(curve, photo_luma))
     allowed = (_LEAST_DEVIATION + _DEVIATION_OF_CHROMA * _rms(photo_chroma)).clamp(max=_MOST_DEVIATION)

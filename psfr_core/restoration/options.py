@@ -50,6 +50,10 @@ class RestoreOptions:
     eyes: Eyes = described(
         Eyes.AS_PARSED, "closed restores all eyes as lids, where the parser mistakes closed eyes for open ones"
     )
+    guard: bool = described(
+        True,
+        "keep the photo where the result contradicts it, such as lettering or a spoon over a face that became skin or teeth",
+    )
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
 

@@ -18,6 +18,7 @@ from ..imaging.channels import clamped, to_rgb
 from ..parsing.parse_map import ParseMap
 from ..parsing.parser import parse_faces
 from ..paste_back.color_match import match_colors
+from ..paste_back.consistency import contradictions
 from ..paste_back.grain import add_grain
 from ..paste_back.masks import crop_masks
 from ..paste_back.paste import paste_faces
@@ -58,10 +59,10 @@ def restore_image(
     """``image`` (C, H, W) with its faces restored; C is 1 to 4, RGB in [0, 1], any float type, and the result is of the same.
 
     Only faces in ``mask`` (H, W) are restored, when it is given. ``faces`` replaces detection and selection, and ``parse_maps``,
-    one for each of them, replaces parsing: take both from an earlier result, edit the maps, and restore again. Where the
-    result's mask is 0 the image is the same bit for bit; no face found is a normal result with the image unchanged, unless
-    the options make it a NoFaceError. ``progress`` counts each face twice, parsed and restored, after it was called with 0
-    at each step of the search, and may raise to stop.
+    one for each of them, replaces parsing: take both from an earlier result, edit the maps, and restore again; the option
+    ``guard`` then has no effect. Where the result's mask is 0 the image is the same bit for bit; no face found is a normal
+    result with the image unchanged, unless the options make it a NoFaceError. ``progress`` counts each face twice, parsed and
+    restored, after it was called with 0 at each step of the search, and may raise to stop.
     Raises InputError for a bad image, also one with a colour that is not a finite number.
     """
     options = RestoreOptions() if options is None else options
@@ -85,6 +86,8 @@ def restore_image(
         return RestorationResult(image.clone(), torch.zeros_like(colours[:1]), [], None, nothing)
     crops = torch.stack([face.crop for face in aligned]).to(models.generator.const_input.device)
     steps = 2 * len(crops)
+    # Edited maps ask for another face than the photo shows.
+    guarded = options.guard and parse_maps is None
     if parse_maps is None:
         parse_maps = parse_faces(crops, models.parse_net, options.batch_size, progress=part_of(progress, 0, steps))
     restored = enhance_faces(
@@ -96,6 +99,8 @@ def restore_image(
     )
     restored = match_colors(restored, crops, options.color_match)
     masks = options.strength * crop_masks(models.crop_size, options.paste, parse_maps)
+    if guarded:
+        masks = masks * (1 - contradictions(restored, crops))
     pasted = add_grain(image, paste_faces(image, aligned, restored, masks), aligned, options.paste.grain)
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)
 

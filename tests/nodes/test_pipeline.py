@@ -28,12 +28,14 @@ def steps(run: Run, models: dict[str, Any], image: Tensor, faces: Any) -> tuple[
 def test_one_node_equals_the_steps_and_the_library(
     run: Run, models: dict[str, Any], portrait: Tensor, detected: Any, pack: Any
 ) -> None:
-    whole, mask, count = run("PSFR_RestoreFacesInImage", image=portrait, **models).args
+    options = run("PSFR_RestoreOptions", guard=False).args[0]  # which the steps apply to the crops, not to the mask
+    whole, mask, count = run("PSFR_RestoreFacesInImage", image=portrait, options=options, **models).args
     assert count == 1
     assert torch.equal(whole, steps(run, models, portrait, detected[0])[0])
     restoration = pack("psfr_core.restoration.models")
-    library = pack("psfr_core").restore_image(
-        portrait[0].movedim(-1, 0), restoration.load_models(detector="compact-face")
+    core = pack("psfr_core")
+    library = core.restore_image(
+        portrait[0].movedim(-1, 0), restoration.load_models(detector="compact-face"), core.RestoreOptions(guard=False)
     )
     assert torch.equal(whole[0].movedim(-1, 0), library.image)
     assert torch.equal(mask, library.mask)
@@ -50,9 +52,9 @@ def test_faces_of_many_frames_go_back_into_their_own(
     assert [len(found) for found in faces.frames] == [1, 0, 1, 1]
     pasted, _ = steps(run, models, batch, faces)
     # Several crops at once are resized and blurred in another order of additions than one.
-    torch.testing.assert_close(
-        pasted, run("PSFR_RestoreFacesInImage", image=batch, **models).args[0], atol=1e-5, rtol=0
-    )
+    options = run("PSFR_RestoreOptions", guard=False).args[0]
+    whole = run("PSFR_RestoreFacesInImage", image=batch, options=options, **models).args[0]
+    torch.testing.assert_close(pasted, whole, atol=1e-5, rtol=0)
     torch.testing.assert_close(pasted[0], steps(run, models, portrait, detected[0])[0][0], atol=1e-5, rtol=0)
     assert torch.equal(pasted[1], batch[1])
 
@@ -274,3 +276,25 @@ def test_grain_comes_from_the_photo_in_both_ways(
     grainy, mask = run("PSFR_PasteFacesBack", image=noisy, faces=faces, crops=flat, options=paste).args
     assert (grainy - smooth)[mask > 0.99].std() > 0.02
     assert torch.equal(grainy[mask == 0], noisy[mask == 0])
+
+
+def test_the_guard_keeps_lettering_over_a_face_in_both_ways(run: Run, models: dict[str, Any]) -> None:
+    clean = run("PSFR_LoadExampleImage", picture="portrait_clean.jpg").args[0][:, ::2, ::2]
+    is_letter = torch.zeros(1, 256, 256, dtype=torch.bool)
+    for left in range(80, 180, 12):  # over the eyes, which a generator paints over it
+        is_letter[:, 108:128, left : left + 3] = True
+        is_letter[:, 116:119, left : left + 8] = True
+    lettered = torch.where(is_letter[..., None], torch.tensor([1.0, 1.0, 0.2]), clean)
+    bare_options = run("PSFR_RestoreOptions", guard=False).args[0]
+    bare = run("PSFR_RestoreFacesInImage", image=lettered, options=bare_options, **models).args[0]
+    whole, mask, _ = run("PSFR_RestoreFacesInImage", image=lettered, **models).args
+    assert (bare - lettered)[is_letter].abs().mean() > 0.1
+    assert (whole - lettered)[is_letter].abs().mean() < 0.02
+    assert mask[is_letter].mean() < 0.1
+    assert mask.mean() > 0.1
+    found = run("PSFR_DetectFaces", image=lettered, detector=models["detector"]).args[0]
+    crops = run("PSFR_AlignFaces", image=lettered, faces=found, crop_size=256).args[0]
+    given = {"crops": crops, "generator": models["generator"], "parser": models["parser"]}
+    plain, guarded = (run("PSFR_RestoreAlignedFaces", **given, guard=guard).args[0] for guard in (False, True))
+    kept = (guarded == crops).all(-1) & ~(plain == crops).all(-1)
+    assert 0.01 < kept.float().mean() < 0.2

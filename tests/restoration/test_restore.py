@@ -18,6 +18,7 @@ from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetCo
 from psfr_core.parsing.labels import FaceRegion, RegionGroup
 from psfr_core.parsing.parse_map import ParseMap
 from psfr_core.paste_back.color_match import ColorMatch, match_colors
+from psfr_core.paste_back.consistency import contradictions
 from psfr_core.paste_back.masks import crop_masks
 from psfr_core.paste_back.paste import PasteOptions, paste_faces
 from psfr_core.restoration.enhance import enhance_faces
@@ -32,7 +33,7 @@ def face_at(left: float, top: float, side: float) -> Face:
     return Face(Box(left, top, left + side, top + side), landmarks.float(), 1.0)
 
 
-WHOLE_CROP = RestoreOptions(paste=PasteOptions(regions=None))
+WHOLE_CROP = RestoreOptions(guard=False, paste=PasteOptions(regions=None))
 
 
 def with_faces(models: RestorationModels, faces: list[Face]) -> RestorationModels:
@@ -171,6 +172,22 @@ def test_closed_eyes_are_restored_as_skin(models: RestorationModels, two_faces: 
     # What is pasted is where the eyes are, also when they are closed.
     only_eyes = RestoreOptions(eyes=eyes, paste=PasteOptions(regions=RegionGroup.EYES.regions))
     assert restore(only_eyes).mask.amax() > 0.5
+
+
+def test_the_guard_lowers_the_mask_unless_the_map_is_given(models: RestorationModels, two_faces: list[Face]) -> None:
+    image = 0.5 + 0.02 * torch.rand(3, 120, 160)
+    image[:, 40:44, 20:60] = 1  # a strap, which the tiny networks do not draw
+    models = with_faces(models, two_faces)
+    bare, guarded = (restore_image(image, models, replace(WHOLE_CROP, guard=guard)) for guard in (False, True))
+    assert torch.equal(bare.restored, guarded.restored)
+    assert (guarded.mask <= bare.mask + 1e-6).all()
+    assert (bare.mask - guarded.mask).max() > 0.5
+    crops = torch.stack([face.crop for face in bare.aligned])
+    masks = crop_masks(models.crop_size, WHOLE_CROP.paste, bare.parse_maps) * (1 - contradictions(bare.restored, crops))
+    assert torch.equal(guarded.image, paste_faces(image, bare.aligned, bare.restored, masks).image)
+    options = replace(WHOLE_CROP, guard=True)
+    edited = restore_image(image, models, options, faces=bare.faces, parse_maps=bare.parse_maps)
+    assert torch.equal(edited.image, bare.image)
 
 
 def test_mask_and_selection_choose_faces(models: RestorationModels, two_faces: list[Face]) -> None:
