@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .restoration.restore import RestorationResult, restore_image
     from .weights.loader import load_generator, load_parse_net
 
+__version__ = "0.3.0"
 __all__ = [
     "AlignedFace",
     "Box",

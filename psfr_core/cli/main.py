@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from .. import __version__
 from ..errors import OptionError
 from .console import (
     Stopped,
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="psfr", description="PSFR-GAN face restoration.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"psfr {__version__}")
     parser.set_defaults(verbose=False)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in COMMANDS.items():
