@@ -51,9 +51,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-# What is checked in of the schemas: the English texts, and the names that saved workflows hold.
+# Check in the English texts of the nodes, the names that saved workflows hold, and the signatures of the public API.
 locales: $(VENV)/installed-dev
-	$(BIN)/pytest tests/nodes/test_names_and_strings.py --write-strings
+	$(BIN)/pytest tests/nodes/test_names_and_strings.py tests/test_public_api.py --write-strings
 
 # The bundled models: about nineteen hours on two CPU cores. Interrupted runs resume.
 train-lite: $(VENV)/installed-train

@@ -22,6 +22,12 @@ from psfr_core.progress import Progress
 from psfr_core.restoration.models import RestorationModels
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-strings", action="store_true", help="check in the texts, names and signatures that are there"
+    )
+
+
 def load_file(name: str, path: Path) -> ModuleType:
     """The module or package in a file, under a name of its own."""
     folder = [str(path.parent)] if path.name == "__init__.py" else None

@@ -19,10 +19,6 @@ STAND_IN = Path(__file__).parent / "stand_in"
 PACK = "/custom_nodes/psfr pack"  # ComfyUI takes the path as the name
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-strings", action="store_true", help="check in what the schemas say")
-
-
 @pytest.fixture(scope="session")
 def pack(load_module: Callable[[str, Path], ModuleType]) -> Iterator[Callable[[str], ModuleType]]:
     """A function that gives a module of the pack: ``pack("nodes.runtime")``, ``pack("psfr_core.errors")``."""
