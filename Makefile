@@ -1,4 +1,4 @@
-# make demo · make bench · make test · make test-comfyui · make lint · make locales · make train-lite · make train-paper ·
+# make demo · make bench · make test · make test-comfyui · make docs · make lint · make locales · make train-lite · make train-paper ·
 # make ablations; each sets up .venv by itself.
 PYTHON ?= python3
 VENV := .venv
@@ -17,7 +17,7 @@ TRAIN = MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 $(BI
 bench: $(VENV)/installed
 	$(BIN)/psfr benchmark --images examples/images/portrait.jpg examples/images/solvay_conference_1927.jpg $(BENCH)
 
-.PHONY: bench demo test test-comfyui lint locales train-lite train-paper ablations clean
+.PHONY: bench demo docs test test-comfyui lint locales train-lite train-paper ablations clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,13 @@ test: $(VENV)/installed-dev
 test-comfyui: $(VENV)/installed-dev
 	cd tests/browser && npm install
 	$(BIN)/pytest tests/comfyui tests/browser -rs
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
+docs: $(VENV)/installed-docs
+	$(BIN)/mkdocs build --quiet
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
