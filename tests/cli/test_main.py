@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import psfr_core
 from psfr_core.cli.main import COMMANDS, main
 from psfr_core.errors import OptionError
 from psfr_core.files import replacing
@@ -149,3 +150,10 @@ def test_no_error_ends_in_a_traceback(
 def test_runs_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "psfr_core", "models"], capture_output=True, text=True, check=True)
     assert "psfrgan-256" in done.stdout
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"psfr {psfr_core.__version__}\n"
