@@ -93,8 +93,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="parsenet_256.safetensors",
         licence=NON_COMMERCIAL,
         description="small face parsing network, trained by this project",
-        size_bytes=4_838_892,
-        sha256="50de6b7d827868581f355332cdc5d61890dfa2788402e6523f6bbfd442408d0e",
+        size_bytes=4_838_980,
+        sha256="5b8f7abbec38c3d6cd6c40033fd563a44a9496f1e2d4afd0cbbdd50ad4f427ed",
     ),
     ModelFile(
         name="compact-face",
