@@ -17,11 +17,13 @@ _WINDOW = 0.012  # where photo and result are compared
 _SPREAD = 0.012  # brings the parts of an object together
 
 # The limit of the deviation, _SCALE * median ** _EXPONENT of the crop's: a photo of poor quality leaves more of it uncertain. The
-# exponent is fitted to the 99 % quantiles of degraded clean faces that no model was trained on. The scale is 1.4 times the one of
-# these quantiles, for which LPIPS of clean faces rises by less than 1 %.
-_SCALE, _EXPONENT = 0.98, 0.66
+# exponent is fitted to the 99 % quantiles of degraded clean faces that no model was trained on, the scale so that LPIPS of such
+# faces rises by less than 1 %.
+_SCALE, _EXPONENT = 1.08, 0.66
 _LEAST_MEDIAN = 1e-3  # below it the result is the photo
 _SOFTNESS = 0.2  # part of the limit over which an excess comes to count fully
+_LESS_SURE = 0.75  # part of the limit that suffices near a place above it
+_REACH = 0.08  # of the crop's side: how far near is
 _FEWEST, _MOST = 0.15, 0.5  # parts of the neighborhood that deviate: below, the photo goes; above, it stays
 
 
@@ -42,10 +44,23 @@ def contradictions(restored: Tensor, crops: Tensor) -> Tensor:
     deviation = _deviation(*_structure(images).chunk(2))
     median = deviation.flatten(1).median(1).values.clamp(min=_LEAST_MEDIAN)
     limit = _SCALE * median[:, None, None, None] ** _EXPONENT
+    kept, less_sure = _exceeding(deviation, limit), _exceeding(deviation, _LESS_SURE * limit)
+    near = _largest_near(kept, round(_REACH * kept.shape[-1]))
+    kept = torch.maximum(kept, less_sure * near)  # one object deviates here more, there less
+    return F.interpolate(kept, restored.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _exceeding(deviation: Tensor, limit: Tensor) -> Tensor:
+    """Return from 0 to 1 where ``deviation`` (N, 1, S, S) exceeds ``limit`` (N, 1, 1, 1) in more than single pixels."""
     excess = _smooth_step((deviation / limit - 1) / _SOFTNESS)
     share = gaussian_blur(excess, _SPREAD * excess.shape[-1])
-    kept = _smooth_step((share - _FEWEST) / (_MOST - _FEWEST))
-    return F.interpolate(kept, restored.shape[-2:], mode="bilinear", align_corners=False)
+    return _smooth_step((share - _FEWEST) / (_MOST - _FEWEST))
+
+
+def _largest_near(planes: Tensor, radius: int) -> Tensor:
+    """Return the largest value within ``radius`` pixels along both axes, one axis after the other."""
+    columns = F.max_pool2d(planes, (2 * radius + 1, 1), stride=1, padding=(radius, 0))
+    return F.max_pool2d(columns, (1, 2 * radius + 1), stride=1, padding=(0, radius))
 
 
 def _structure(images: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from ..imaging.decoding import opened
 from ..parsing.labels import FaceRegion, RegionGroup
 from .face_files import list_images, unreadable
 from .faces import FaceSet
+from .occluders import occlude
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ SMALLEST_FACE_PX = 9.0  # faces below this are pasted nowhere
 TYPICAL_FACE_PX = (12.0, 180.0)  # larger ones are found in a smaller view of the picture
 LEGIBLE_FACE_PX = 10.0  # a face still looks like one when reduced to this
 MOST_FACES, MOST_DISTRACTORS = 20, 8
+OCCLUDED_SHARE = 0.35  # of the faces
 HIDDEN_LIMIT = 0.25  # a pasted body may cover this part of an earlier face's box
 
 
@@ -176,6 +178,10 @@ class Scenes:
     ) -> None:
         cut_out = self._cut_outs[int(random.integers(len(self._cut_outs)))]
         scale = max(face_px, SMALLEST_FACE_PX) / math.sqrt(cut_out.box.area)
+        if random.random() < OCCLUDED_SHARE:
+            picture = cut_out.picture.copy()
+            occlude(picture, cut_out.landmarks, self._backgrounds, random)
+            cut_out = replace(cut_out, picture=picture)
         patch, box, landmarks = _posed(cut_out, scale, random)
         # The face's centre lies inside the picture; its borders may be cut.
         left, top = (round(random.uniform(0.05, 0.95) * self._side - middle) for middle in box.center)
@@ -252,6 +258,9 @@ def _photographed(canvas: Image.Image, most_reduction: float, random: Generator)
         image = operations.add_noise(
             image, random.uniform(0.0, 0.08), bool(random.random() < 0.5), int(random.integers(2**31))
         )
+    if random.random() < 0.1:  # a dark photo, stretched as the search does
+        dark = (image * random.uniform(0.04, 0.3) * 255).round()
+        image = dark / dark.max().clamp(min=1)
     if random.random() < 0.6:
         image = operations.jpeg(image, int(random.integers(35, 95)))
     return image.clamp(0, 1)
