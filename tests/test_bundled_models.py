@@ -22,6 +22,7 @@ from psfr_core.imaging.resize import resize
 from psfr_core.metrics.parsing_iou import ConfusionMatrix, mean_iou
 from psfr_core.metrics.psnr import psnr
 from psfr_core.restoration.models import ModelPreset
+from psfr_core.restoration.second_opinion import with_second_opinion
 from psfr_core.weights.folders import assets_folder
 from psfr_core.weights.manifest import MODEL_FILES, ModelKind, model_file
 
@@ -196,3 +197,12 @@ def test_a_picture_without_faces_stays_as_it_is(models: psfr_core.RestorationMod
 def test_bundled_models_are_named_in_the_manifest() -> None:
     for name in ("psfrgan-256", "psfrgan-512-small", "parsenet-256", "compact-face"):
         assert model_file(name).is_bundled
+
+
+def test_a_backlit_face_is_confirmed(models: psfr_core.RestorationModels) -> None:
+    photo = read_image(EXAMPLES / "portrait_clean.jpg").pixels
+    y, x = torch.meshgrid(*(torch.linspace(-1, 1, 512) for _ in range(2)), indexing="ij")
+    inside = torch.sigmoid((1 - (x / 0.62) ** 2 - ((y - 0.1) / 0.9) ** 2) * 6)
+    image = 0.07 * photo * inside + (0.2 * photo + 0.75) * (1 - inside)
+    (faces,) = with_second_opinion(models.detector, models.parse_net).detect(((image * 255).round() / 255)[None])
+    assert len(faces) == 1

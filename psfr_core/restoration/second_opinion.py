@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..alignment.align import align_faces
 from ..detection.compact import CompactDetector
-from ..detection.exposure import dim_images, stretched
+from ..detection.exposure import MAX_GAIN, dim_images, stretched
 from ..detection.face import Face, FaceDetector
 from ..errors import InputError
 from ..networks.parse_net import ParseNet
@@ -27,6 +27,7 @@ LOWEST_SCORE = 0.4  # what is proposed when the user sets no min_score
 SURE_SCORE = 0.7  # faces from this score on need no second opinion
 UNSURE_SPAN = 0.1  # a min_score set by the user is doubted up to so much above it
 EVIDENCE_PER_SCORE = 0.15  # share of nose and brows that makes up for a score of 1 below SURE_SCORE
+DARK_FACE, LIT_FACE = 0.2, 0.6  # 75 % quantiles: of faces too dark to be parsed, and what they are brightened to
 _MIDDLE = ((0.25, 0.85), (0.2, 0.8))  # rows and columns from brows to chin, in fractions of the crop's side
 
 
@@ -73,7 +74,7 @@ class ConfirmedDetector:
         }
         evidence: dict[int, float] = {}
         if crops:
-            maps = parse_faces(torch.stack([*crops.values()]), self.parse_net)
+            maps = parse_faces(_lit(torch.stack([*crops.values()])), self.parse_net)
             evidence = dict(zip(crops, facial_evidence(maps).tolist(), strict=True))
         return [
             face
@@ -84,9 +85,20 @@ class ConfirmedDetector:
 
 def facial_evidence(parse_maps: ParseMap) -> Tensor:
     """Return the share (N,) of the middle of each map (N, S, S) that is labeled nose or brow: 0.08 in a typical face."""
-    side = parse_maps.size.width
+    return _middle(parse_maps.mask((FaceRegion.NOSE, RegionGroup.BROWS))).mean(dim=(1, 2, 3))
+
+
+def _lit(crops: Tensor) -> Tensor:
+    """Return ``crops`` (N, 3, S, S), those of backlit faces brightened: the parsing network sees nothing in the dark."""
+    level = _middle(crops).flatten(1).quantile(0.75, dim=1).view(-1, 1, 1, 1)
+    brightened = (crops * (LIT_FACE / level).clamp(max=MAX_GAIN)).clamp(0, 1)
+    return torch.where(level < DARK_FACE, brightened, crops)
+
+
+def _middle(crops: Tensor) -> Tensor:
+    side = crops.shape[-1]
     rows, columns = (slice(round(start * side), round(stop * side)) for start, stop in _MIDDLE)
-    return parse_maps.mask((FaceRegion.NOSE, RegionGroup.BROWS))[:, 0, rows, columns].mean(dim=(1, 2))
+    return crops[..., rows, columns]
 
 
 def _crop(image: Tensor, face: Face, size: int) -> Tensor | None:
