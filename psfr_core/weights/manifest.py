@@ -102,8 +102,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="compact_face.safetensors",
         licence=NON_COMMERCIAL,
         description="small face detector with 5 landmarks, trained by this project",
-        size_bytes=1_475_038,
-        sha256="b15341812286923f24d5a51477518c77b170c7be260cb7c49be467df86cf77fa",
+        size_bytes=1_475_094,
+        sha256="3b65928b46fa79f5a89d821444706474f0e3a98e7113d4c2a8341b04dce654b4",
     ),
     ModelFile(
         name="psfrgan-512",
