@@ -111,4 +111,4 @@ def test_difference_picture() -> None:
     picture = difference_picture(images, references, gain=2)
     assert picture.flatten().tolist() == pytest.approx([0.0, 0.2, 1.0])
     with pytest.raises(InputError, match="same shape"):
-        difference_picture(images, references[:, :, :, :0])
+        difference_picture(images, references.repeat(1, 1, 1, 2))

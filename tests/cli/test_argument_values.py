@@ -121,6 +121,7 @@ def test_seeds(seed: int) -> None:
 def test_inputs_and_outputs(tmp_path: Path, text: str) -> None:
     path = tmp_path / text.replace("/", "").replace("..", "")
     search_images([path], recursive=True)
-    check_overwrites([path], [path / "a.png"])
+    with suppress(OptionError):
+        check_overwrites([path], [path / "a.png"])
     with suppress(OptionError):
         check_folder(path)

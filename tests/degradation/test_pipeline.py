@@ -143,7 +143,10 @@ def test_prints_its_steps():
     [
         (torch.zeros(1, 3, 8, 8), "hq must have the shape (3, H, W), got (1, 3, 8, 8)"),
         (torch.zeros(4, 8, 8), "hq must have the shape (3, H, W), got (4, 8, 8)"),
-        (torch.zeros(3, 8, 8, dtype=torch.uint8), "hq must hold floating point numbers in [0, 1], got torch.uint8"),
+        (
+            torch.zeros(3, 8, 8, dtype=torch.uint8),
+            "hq must hold floating point numbers in [0, 1] of at least 16 bits, got torch.uint8",
+        ),
     ],
 )
 def test_says_what_is_wrong_with_the_image(hq, words):
