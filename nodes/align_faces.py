@@ -6,8 +6,8 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..psfr_core.alignment.align import align_faces
-from ..psfr_core.imaging.channels import to_rgb
+from ..psfr_core.faces.align import align_faces
+from ..psfr_core.images.channels import to_rgb
 from .found_faces import FoundFaces
 from .images import to_frames, to_image
 from .previews import preview

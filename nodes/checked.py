@@ -7,7 +7,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..psfr_core.described import check_value
+from ..psfr_core.options import check_value
 from .images import check_image, check_mask
 
 _TYPES: dict[type[io.Input], type] = {

@@ -10,10 +10,10 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..psfr_core.errors import InputError, ModelNotFoundError, OptionError
-from ..psfr_core.imaging.channels import to_rgb
-from ..psfr_core.metrics.lpips import Lpips, load_lpips
-from ..psfr_core.metrics.psnr import psnr
-from ..psfr_core.metrics.ssim import ssim
+from ..psfr_core.images.channels import to_rgb
+from ..psfr_core.lab.metrics.lpips import Lpips, load_lpips
+from ..psfr_core.lab.metrics.psnr import psnr
+from ..psfr_core.lab.metrics.ssim import ssim
 from ..psfr_core.visualize import difference_picture
 from .images import blank_image, to_frames
 from .model_folders import OWN_FOLDER, find_weight_file, fingerprint, weight_files

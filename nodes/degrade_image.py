@@ -9,11 +9,11 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..psfr_core.degradation.config import LIMITS, MOST_PASSES, DegradationConfig
-from ..psfr_core.degradation.pipeline import apply_degradation, sample_degradation
-from ..psfr_core.described import description_of
-from ..psfr_core.geometry.box import Size
-from ..psfr_core.imaging.channels import split_alpha
+from ..psfr_core.images.box import Size
+from ..psfr_core.images.channels import split_alpha
+from ..psfr_core.lab.degradation.config import LIMITS, MOST_PASSES, DegradationConfig
+from ..psfr_core.lab.degradation.pipeline import apply_degradation, sample_degradation
+from ..psfr_core.options import description_of
 from .images import blank_image, to_frames
 from .previews import preview
 from .runtime import Steps

@@ -9,16 +9,16 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor, nn
 
-from ..psfr_core.detection.face import Face, FaceDetector
-from ..psfr_core.detection.load import make_detector
-from ..psfr_core.detection.options import DetectionOptions
-from ..psfr_core.detection.selection import SelectionOptions, select_faces
 from ..psfr_core.errors import NoFaceError
-from ..psfr_core.geometry.box import Size
-from ..psfr_core.imaging.channels import to_rgb
+from ..psfr_core.faces.detection_options import DetectionOptions
+from ..psfr_core.faces.detector import make_detector
+from ..psfr_core.faces.face import Face, FaceDetector
+from ..psfr_core.faces.selection import SelectionOptions, select_faces
+from ..psfr_core.images.box import Size
+from ..psfr_core.images.channels import to_rgb
 from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.progress import Progress
-from ..psfr_core.restoration.options import NoFace
+from ..psfr_core.restoration.restore_options import NoFace
 from ..psfr_core.restoration.second_opinion import with_second_opinion
 from ..psfr_core.visualize import draw_faces
 from .found_faces import FoundFaces

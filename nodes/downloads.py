@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 from ..psfr_core.errors import PsfrError
-from ..psfr_core.weights.hub import download_model
-from ..psfr_core.weights.manifest import ModelFile
+from ..psfr_core.models.hub import download_model
+from ..psfr_core.models.manifest import ModelFile
 from .runtime import Steps
 
 _POLL_SECONDS = 0.2

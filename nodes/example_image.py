@@ -7,8 +7,8 @@ from pathlib import Path
 from comfy_api.latest import io
 
 from ..psfr_core.errors import ImageFileError
-from ..psfr_core.imaging.channels import to_rgb
-from ..psfr_core.imaging.io import read_image
+from ..psfr_core.images.channels import to_rgb
+from ..psfr_core.images.io import read_image
 from .images import to_image
 from .previews import preview
 from .schema import CATEGORY, shows_preview

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from ..psfr_core.detection.face import Face
 from ..psfr_core.errors import InputError
-from ..psfr_core.geometry.box import Size
-from ..psfr_core.imaging.channels import to_rgb
-from ..psfr_core.imaging.resize import resize_within
+from ..psfr_core.faces.face import Face
+from ..psfr_core.images.box import Size
+from ..psfr_core.images.channels import to_rgb
+from ..psfr_core.images.resize import resize_within
 
 _PICTURE_SIDE = 1024
 

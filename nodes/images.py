@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..psfr_core.checks import check_finite, check_float, check_real, check_shape
 from ..psfr_core.errors import InputError
-from ..psfr_core.geometry.box import Size
-from ..psfr_core.imaging.channels import to_rgb
+from ..psfr_core.images.box import Size
+from ..psfr_core.images.channels import to_rgb
 
 _NO_MASK = Size(64, 64)  # Load Image gives a mask of zeros in this size for a picture without alpha
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..psfr_core.detection.options import DetectionOptions
-from ..psfr_core.detection.selection import FaceOrder, SelectionOptions, parse_indices
+from ..psfr_core.faces.detection_options import DetectionOptions
+from ..psfr_core.faces.selection import FaceOrder, SelectionOptions, parse_indices
 from ..psfr_core.parsing.labels import REGION_NAMES
-from ..psfr_core.paste_back.color_match import ColorMatch
-from ..psfr_core.restoration.options import Eyes, NoFace
+from ..psfr_core.restoration.color_match import ColorMatch
+from ..psfr_core.restoration.restore_options import Eyes, NoFace
 from .schema import advanced, choice
 from .types import DetectorSocket, GeneratorSocket, ParseMapSocket, ParserSocket
 

@@ -13,11 +13,11 @@ from typing import TypeVar
 from comfy_api.latest import io
 from torch import nn
 
+from ..psfr_core.models.loader import load_detector_network, load_generator, load_parse_net
+from ..psfr_core.models.manifest import ModelKind
 from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.networks.psfr_generator import PsfrGenerator
-from ..psfr_core.restoration.models import ModelPreset
-from ..psfr_core.weights.loader import load_detector_network, load_generator, load_parse_net
-from ..psfr_core.weights.manifest import ModelKind
+from ..psfr_core.restoration.restoration_models import ModelPreset
 from .model_folders import find_model, fingerprint, model_choices, need_model, need_models
 from .runtime import HostedNetwork, Precision
 from .schema import CATEGORY, choice, extras

@@ -8,9 +8,9 @@ from pathlib import Path
 import folder_paths
 
 from ..psfr_core.errors import DownloadError, ModelNotFoundError
-from ..psfr_core.weights.folders import find_model_file, warn_if_changed
-from ..psfr_core.weights.hub import manual_steps
-from ..psfr_core.weights.manifest import ModelFile, ModelKind, is_model_name, known_file, model_file, model_names
+from ..psfr_core.models.folders import find_model_file, warn_if_changed
+from ..psfr_core.models.hub import manual_steps
+from ..psfr_core.models.manifest import ModelFile, ModelKind, is_model_name, known_file, model_file, model_names
 from .downloads import download
 
 OWN_FOLDER = "psfrgan"

@@ -6,12 +6,12 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..psfr_core.alignment.align import place_crops
 from ..psfr_core.errors import InputError
+from ..psfr_core.faces.align import place_crops
 from ..psfr_core.parsing.parse_map import ParseMap
-from ..psfr_core.paste_back.grain import add_grain
-from ..psfr_core.paste_back.masks import crop_masks
-from ..psfr_core.paste_back.paste import WHOLE_CROP, PasteOptions, parse_pasted_regions, paste_faces
+from ..psfr_core.restoration.grain import add_grain
+from ..psfr_core.restoration.masks import crop_masks
+from ..psfr_core.restoration.paste import WHOLE_CROP, PasteOptions, parse_pasted_regions, paste_faces
 from .found_faces import FoundFaces
 from .images import to_crops, to_frames, to_mask
 from .inputs import parse_map_input, regions_input, strength_input

@@ -8,9 +8,9 @@ from typing import Any
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..psfr_core.detection.selection import SelectionOptions, select_faces
-from ..psfr_core.imaging.channels import to_rgb
-from ..psfr_core.imaging.resize import resize_within
+from ..psfr_core.faces.selection import SelectionOptions, select_faces
+from ..psfr_core.images.channels import to_rgb
+from ..psfr_core.images.resize import resize_within
 from .found_faces import FoundFaces
 from .images import to_frames, to_image
 

@@ -9,8 +9,8 @@ from ..psfr_core.errors import InputError
 from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.parsing.parse_map import ParseMap
-from ..psfr_core.paste_back.color_match import ColorMatch, match_colors
-from ..psfr_core.paste_back.consistency import contradictions
+from ..psfr_core.restoration.color_match import ColorMatch, match_colors
+from ..psfr_core.restoration.consistency import contradictions
 from ..psfr_core.restoration.enhance import enhance_faces
 from .images import to_crops, to_image
 from .inputs import color_match_input, crops_input, generator_input, guard_input, parse_map_input, strength_input

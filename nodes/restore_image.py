@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 from comfy_api.latest import io
 from torch import Tensor, nn
 
-from ..psfr_core.detection.load import make_detector
-from ..psfr_core.detection.options import DetectionOptions
-from ..psfr_core.detection.selection import FaceSelection
+from ..psfr_core.faces.detection_options import DetectionOptions
+from ..psfr_core.faces.detector import make_detector
+from ..psfr_core.faces.selection import FaceSelection
 from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.networks.psfr_generator import PsfrGenerator
-from ..psfr_core.paste_back.color_match import ColorMatch
-from ..psfr_core.paste_back.paste import PasteOptions
-from ..psfr_core.restoration.models import RestorationModels
-from ..psfr_core.restoration.options import Eyes, NoFace, RestoreOptions
+from ..psfr_core.restoration.color_match import ColorMatch
+from ..psfr_core.restoration.paste import PasteOptions
+from ..psfr_core.restoration.restoration_models import RestorationModels
 from ..psfr_core.restoration.restore import RestorationResult, restore_image
+from ..psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions
 from .detect_faces import check_face_count
 from .images import masks_of_frames, to_frames, to_mask
 from .inputs import (

@@ -11,25 +11,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .alignment.align import AlignedFace, align_faces
-    from .detection.face import Face, FaceDetector
-    from .detection.load import load_detector
-    from .detection.options import DetectionOptions
-    from .detection.selection import FaceOrder, FaceSelection, SelectionOptions, select_faces
     from .errors import PsfrError
-    from .geometry.box import Box, Size
+    from .faces.align import AlignedFace, align_faces
+    from .faces.detection_options import DetectionOptions
+    from .faces.detector import load_detector
+    from .faces.face import Face, FaceDetector
+    from .faces.selection import FaceOrder, FaceSelection, SelectionOptions, select_faces
+    from .images.box import Box, Size
+    from .models.loader import load_generator, load_parse_net
     from .networks.inference.optimize import optimize_for_inference
     from .parsing.labels import FaceRegion, RegionGroup
     from .parsing.parse_map import ParseMap
     from .parsing.parser import parse_faces
-    from .paste_back.color_match import ColorMatch, match_colors
-    from .paste_back.masks import crop_masks
-    from .paste_back.paste import PasteOptions, paste_faces
+    from .restoration.color_match import ColorMatch, match_colors
     from .restoration.enhance import enhance_faces
-    from .restoration.models import RestorationModels, load_models
-    from .restoration.options import RestoreOptions
+    from .restoration.masks import crop_masks
+    from .restoration.paste import PasteOptions, paste_faces
+    from .restoration.restoration_models import RestorationModels, load_models
     from .restoration.restore import RestorationResult, restore_image
-    from .weights.loader import load_generator, load_parse_net
+    from .restoration.restore_options import RestoreOptions
 
 __version__ = "0.3.0"
 __all__ = [
@@ -67,25 +67,25 @@ __all__ = [
 ]
 
 _MODULES = {
-    "alignment.align": "AlignedFace align_faces",
-    "detection.face": "Face FaceDetector",
-    "detection.load": "load_detector",
-    "detection.options": "DetectionOptions",
-    "detection.selection": "FaceOrder FaceSelection SelectionOptions select_faces",
+    "faces.align": "AlignedFace align_faces",
+    "faces.face": "Face FaceDetector",
+    "faces.detector": "load_detector",
+    "faces.detection_options": "DetectionOptions",
+    "faces.selection": "FaceOrder FaceSelection SelectionOptions select_faces",
     "errors": "PsfrError",
-    "geometry.box": "Box Size",
+    "images.box": "Box Size",
     "networks.inference.optimize": "optimize_for_inference",
     "parsing.labels": "FaceRegion RegionGroup",
     "parsing.parse_map": "ParseMap",
     "parsing.parser": "parse_faces",
-    "paste_back.color_match": "ColorMatch match_colors",
-    "paste_back.masks": "crop_masks",
-    "paste_back.paste": "PasteOptions paste_faces",
+    "restoration.color_match": "ColorMatch match_colors",
+    "restoration.masks": "crop_masks",
+    "restoration.paste": "PasteOptions paste_faces",
     "restoration.enhance": "enhance_faces",
-    "restoration.models": "RestorationModels load_models",
-    "restoration.options": "RestoreOptions",
+    "restoration.restoration_models": "RestorationModels load_models",
+    "restoration.restore_options": "RestoreOptions",
     "restoration.restore": "RestorationResult restore_image",
-    "weights.loader": "load_generator load_parse_net",
+    "models.loader": "load_generator load_parse_net",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from .described import check_value
+from .options import check_value
 
 MAX_BATCH_SIZE = 4096
 

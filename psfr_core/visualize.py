@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .checks import check_float, check_pair, check_shape
-from .detection.face import Face
 from .errors import InputError
-from .geometry.box import Size
-from .imaging.resize import resize
+from .faces.face import Face
+from .images.box import Size
+from .images.resize import resize
 
 _GOLDEN_RATIO = 0.618034  # steps of this share of the colour circle never meet
 _GAP = 0.02  # between pictures side by side, as a fraction of their height

@@ -13,13 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from psfr_core.alignment.template import template_for
-from psfr_core.detection.face import Face
-from psfr_core.geometry.box import Box
+from psfr_core.faces.face import Face
+from psfr_core.faces.template import template_for
+from psfr_core.images.box import Box
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.progress import Progress
-from psfr_core.restoration.models import RestorationModels
+from psfr_core.restoration.restoration_models import RestorationModels
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from psfr_core.benchmark.measure import compare, peak_megabytes
-from psfr_core.benchmark.published import PublishedGenerator
-from psfr_core.benchmark.training_step import training_steps
 from psfr_core.cli.main import main
+from psfr_core.lab.benchmark.measure import compare, peak_megabytes
+from psfr_core.lab.benchmark.published import PublishedGenerator
+from psfr_core.lab.benchmark.training_step import training_steps
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
 

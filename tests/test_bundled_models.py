@@ -13,18 +13,18 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 import psfr_core
-from psfr_core.degradation.operations import Interpolation
-from psfr_core.degradation.pipeline import Blur, BlurKind, Degradation, apply_degradation
 from psfr_core.files import sha256_of
-from psfr_core.geometry.box import Size
-from psfr_core.imaging.io import read_image
-from psfr_core.imaging.resize import resize
-from psfr_core.metrics.parsing_iou import ConfusionMatrix, mean_iou
-from psfr_core.metrics.psnr import psnr
-from psfr_core.restoration.models import ModelPreset
+from psfr_core.images.box import Size
+from psfr_core.images.io import read_image
+from psfr_core.images.resize import resize
+from psfr_core.lab.degradation.operations import Interpolation
+from psfr_core.lab.degradation.pipeline import Blur, BlurKind, Degradation, apply_degradation
+from psfr_core.lab.metrics.parsing_iou import ConfusionMatrix, mean_iou
+from psfr_core.lab.metrics.psnr import psnr
+from psfr_core.models.folders import assets_folder
+from psfr_core.models.manifest import MODEL_FILES, ModelKind, model_file
+from psfr_core.restoration.restoration_models import ModelPreset
 from psfr_core.restoration.second_opinion import with_second_opinion
-from psfr_core.weights.folders import assets_folder
-from psfr_core.weights.manifest import MODEL_FILES, ModelKind, model_file
 
 DATA = Path(__file__).parent / "data"
 EXAMPLES = Path(__file__).parents[1] / "examples" / "images"

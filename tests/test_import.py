@@ -50,7 +50,7 @@ def test_import_loads_no_heavy_package_and_touches_nothing() -> None:
         "accelerate",
         "tensorboard",
     }
-    assert not [name for name in found["modules"] if name.startswith(("psfr_core.training", "psfr_core.cli"))]
+    assert not [name for name in found["modules"] if name.startswith(("psfr_core.lab.training", "psfr_core.cli"))]
     assert found["opened"] == []
     assert not found["cuda"]
 
@@ -62,7 +62,7 @@ def test_the_package_alone_is_imported_without_pytorch() -> None:
 
 
 def test_names_that_are_not_there_are_attribute_errors() -> None:
-    assert psfr_core.weights.__name__ == "psfr_core.weights"  # type: ignore[attr-defined]
+    assert psfr_core.models.__name__ == "psfr_core.models"  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = psfr_core.nothing  # type: ignore[attr-defined]
 

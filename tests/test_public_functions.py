@@ -26,10 +26,10 @@ from psfr_core import (
     Size,
     match_colors,
 )
-from psfr_core.alignment.template import template_for
-from psfr_core.detection.face import Face
 from psfr_core.errors import InputError, OptionError, PositionError
-from psfr_core.geometry.box import Box
+from psfr_core.faces.face import Face
+from psfr_core.faces.template import template_for
+from psfr_core.images.box import Box
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.progress import Progress

@@ -3,9 +3,9 @@ import re
 import pytest
 import torch
 
-from psfr_core.detection.face import Face
 from psfr_core.errors import InputError
-from psfr_core.geometry.box import Box
+from psfr_core.faces.face import Face
+from psfr_core.images.box import Box
 from psfr_core.visualize import difference_picture, draw_faces, side_by_side
 
 

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the study and print its table."""
-    from ..training.ablation_study import read_study, run_study, study_table
-    from ..training.recipe_file import to_yaml
+    from ..lab.training.ablation_study import read_study, run_study, study_table
+    from ..lab.training.recipe_file import to_yaml
 
     study = read_study(args.study, data=args.data, out=args.out, overrides=args.set)
     if args.show:

@@ -18,14 +18,14 @@ from .files import check_folder, check_overwrites
 from .model_options import take_device
 
 if TYPE_CHECKING:
-    from ..benchmark.measure import Measurement
+    from ..lab.benchmark.measure import Measurement
 
 _COLUMNS = ("what", "against", "ratio", "seconds", "against: seconds", "MB", "against: MB", "")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of ``psfr benchmark``."""
-    from ..benchmark.cases import CASES
+    from ..lab.benchmark.cases import CASES
 
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of: {', '.join(CASES)}; default: all")
     parser.add_argument("--repeats", type=int, default=7, help="runs of each, in turns; at least 7, the default")
@@ -41,11 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures the cases one after the other and prints each line as soon as it is known."""
-    from ..benchmark.cases import CASES, why_not
-    from ..benchmark.measure import LEAST_REPEATS, machine
-    from ..benchmark.setting import Setting
-    from ..imaging.channels import to_rgb
-    from ..imaging.io import read_image
+    from ..images.channels import to_rgb
+    from ..images.io import read_image
+    from ..lab.benchmark.cases import CASES, why_not
+    from ..lab.benchmark.measure import LEAST_REPEATS, machine
+    from ..lab.benchmark.setting import Setting
 
     unknown = [name for name in args.cases if name not in CASES]
     if unknown:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..files import expanded
-from ..weights.blend import blend_weights
-from ..weights.locate import locate_model
+from ..models.blend import blend_weights
+from ..models.locate import locate_model
 from .files import check_overwrites
 
 

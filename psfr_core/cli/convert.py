@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..files import expanded
-from ..weights.convert import convert_weights
-from ..weights.locate import locate_model
+from ..models.convert import convert_weights
+from ..models.locate import locate_model
 from .files import check_overwrites
 
 

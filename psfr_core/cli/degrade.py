@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 
 from ..checks import check_seed, generator_of
-from ..degradation.config import DegradationConfig, DegradationPreset, load_degradation
-from ..degradation.pipeline import apply_degradation, sample_degradation
-from ..geometry.box import Size
-from ..imaging.channels import split_alpha
-from ..imaging.io import read_image, write_image
+from ..images.box import Size
+from ..images.channels import split_alpha
+from ..images.io import read_image, write_image
+from ..lab.degradation.config import DegradationConfig, DegradationPreset, load_degradation
+from ..lab.degradation.pipeline import apply_degradation, sample_degradation
 from .batch import run_plan, summarize
 from .files import add_file_arguments, check_folder, plan_from_args
 from .options import add_options, take_given

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..detection.face import Face
-from ..detection.selection import SelectionOptions, select_faces
+from ..faces.face import Face
+from ..faces.selection import SelectionOptions, select_faces
 from ..files import write_text
-from ..geometry.box import Size
-from ..imaging.channels import to_rgb
-from ..imaging.io import ImageFile, read_image, write_image
+from ..images.box import Size
+from ..images.channels import to_rgb
+from ..images.io import ImageFile, read_image, write_image
 from ..visualize import draw_faces
 from .batch import run_plan, summarize
 from .files import add_file_arguments, plan_from_args

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from ..weights.folders import default_model_folder
-from ..weights.hub import download_model
-from ..weights.manifest import MODEL_FILES, model_file
+from ..models.folders import default_model_folder
+from ..models.hub import download_model
+from ..models.manifest import MODEL_FILES, model_file
 from .console import progress_bar
 
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..checks import check_seed
-from ..degradation.config import load_degradation
-from ..described import check_value
-from ..detection.load import load_detector
 from ..errors import OptionError
-from ..evaluation.metric import Row
-from ..evaluation.protocol import PAPER
-from ..geometry.box import Size
-from ..imaging.channels import to_rgb
-from ..imaging.folders import find_images
-from ..imaging.io import read_image
+from ..faces.detector import load_detector
+from ..images.box import Size
+from ..images.channels import to_rgb
+from ..images.folders import find_images
+from ..images.io import read_image
+from ..lab.degradation.config import load_degradation
+from ..lab.evaluation.metric import Row
+from ..lab.evaluation.protocol import PAPER
+from ..models.loader import load_generator, load_parse_net
 from ..networks.inference.optimize import optimized_on
-from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
-from ..weights.loader import load_generator, load_parse_net
+from ..options import check_value
+from ..restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
 from .batch import for_each_image
 from .console import add_verbose_argument, report
 from .degrade import DEGRADATION_HELP
@@ -33,8 +33,8 @@ from .model_options import add_detector_arguments, take_detector, take_device, t
 from .options import MAX_SIDE
 
 if TYPE_CHECKING:
-    from ..evaluation.scorer import MetricModels
-    from ..evaluation.sources import DegradedFaces, SampleSource
+    from ..lab.evaluation.scorer import MetricModels
+    from ..lab.evaluation.sources import DegradedFaces, SampleSource
 
 _PROTOCOL_TEXT = f"""
 --protocol paper measures as the paper does: {PAPER.count:,} faces of CelebA-HQ, which a fixed seed draws from --faces,
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _images(args: argparse.Namespace) -> int:
-    from ..evaluation.sources import ResultFolder
+    from ..lab.evaluation.sources import ResultFolder
 
     folder = ResultFolder(args.results, args.references, args.inputs)
     if folder.left_out:
@@ -113,7 +113,7 @@ def _images(args: argparse.Namespace) -> int:
 
 
 def _generator(args: argparse.Namespace) -> int:
-    from ..evaluation.sources import RestoredFaces
+    from ..lab.evaluation.sources import RestoredFaces
 
     if args.size is not None:
         check_value("--size", args.size, int, low=1, high=MAX_SIDE)
@@ -133,7 +133,7 @@ def _generator(args: argparse.Namespace) -> int:
 
 
 def _degraded_faces(args: argparse.Namespace, size: int) -> DegradedFaces:
-    from ..evaluation.sources import DegradedFaces
+    from ..lab.evaluation.sources import DegradedFaces
 
     degradation = load_degradation(args.degradation or "paper")
     check_seed(args.seed or 0, "--seed")
@@ -141,7 +141,7 @@ def _degraded_faces(args: argparse.Namespace, size: int) -> DegradedFaces:
 
 
 def _protocol_faces(args: argparse.Namespace) -> DegradedFaces:
-    from ..evaluation.sources import DegradedFaces
+    from ..lab.evaluation.sources import DegradedFaces
 
     if not all(given is None for given in (args.seed, args.degradation, args.size)):
         raise OptionError(
@@ -159,8 +159,8 @@ def _measure(
     settings: Mapping[str, str],
 ) -> int:
     """Measure every sample, print the summary and write the report where asked."""
-    from ..evaluation.report import PICTURES_FOLDER, report_files, write_report
-    from ..evaluation.scorer import Scorer
+    from ..lab.evaluation.report import PICTURES_FOLDER, report_files, write_report
+    from ..lab.evaluation.scorer import Scorer
 
     rank_by = take_ranking(args, models)
     scorer = Scorer(models, source.stages)
@@ -183,8 +183,8 @@ def _measure(
 
 
 def _parser(args: argparse.Namespace) -> int:
-    from ..evaluation.regions import region_row
-    from ..metrics.parsing_iou import ConfusionMatrix
+    from ..lab.evaluation.regions import region_row
+    from ..lab.metrics.parsing_iou import ConfusionMatrix
     from ..parsing.parse_map import ParseMap
     from ..parsing.parser import parse_faces
 
@@ -207,8 +207,8 @@ def _parser(args: argparse.Namespace) -> int:
 
 
 def _detector(args: argparse.Namespace) -> int:
-    from ..evaluation.faces import match_faces
-    from ..evaluation.tables import table_files
+    from ..lab.evaluation.face_matching import match_faces
+    from ..lab.evaluation.tables import table_files
 
     paths = find_images(args.inputs)
     if args.out:
@@ -230,7 +230,7 @@ def _detector(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace, rows: Mapping[str, Row], of_all: Row | None = None) -> int:
     """Print the means, or the figures of all images as one, and write the tables where asked."""
-    from ..evaluation.tables import finite, markdown_table, means_of, shown, write_tables
+    from ..lab.evaluation.tables import finite, markdown_table, means_of, shown, write_tables
 
     figures = means_of(rows) if of_all is None else of_all
     title = f"mean of {len(rows)}" if of_all is None else f"all {len(rows)} as one"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from ..errors import ImageFileError, OptionError
 from ..files import expanded
-from ..imaging.decoding import MAX_PIXELS
-from ..imaging.folders import FoundImages, search_images
-from ..imaging.formats import LOSSLESS_SUFFIXES, WRITABLE_SUFFIXES, is_readable
+from ..images.decoding import MAX_PIXELS
+from ..images.folders import FoundImages, search_images
+from ..images.formats import LOSSLESS_SUFFIXES, WRITABLE_SUFFIXES, is_readable
 from .console import report
 
 Written = Callable[[Path], Iterable[Path]]  # every file a command writes for one target

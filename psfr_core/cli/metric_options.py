@@ -6,16 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..detection.load import BUNDLED_DETECTOR, load_detector
 from ..errors import OptionError
-from ..evaluation.metric import Metric
+from ..faces.detector import BUNDLED_DETECTOR, load_detector
+from ..lab.evaluation.metric import Metric
 
 if TYPE_CHECKING:
     import torch
 
-    from ..evaluation.scorer import MetricModels
-    from ..metrics.frechet import PooledFeatures
-    from ..metrics.lpips import Lpips
+    from ..lab.evaluation.scorer import MetricModels
+    from ..lab.metrics.frechet import PooledFeatures
+    from ..lab.metrics.lpips import Lpips
 
 
 def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,11 +48,11 @@ def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
 
 def take_metric_models(args: argparse.Namespace, device: torch.device) -> MetricModels:
     """The networks that the figures asked for need, on ``device``."""
-    from ..evaluation.scorer import MetricModels
-    from ..metrics.fid import load_inception
-    from ..metrics.frechet import ImageNetFeatures
-    from ..metrics.identity import load_identity
-    from ..metrics.niqe import load_niqe
+    from ..lab.evaluation.scorer import MetricModels
+    from ..lab.metrics.fid import load_inception
+    from ..lab.metrics.frechet import ImageNetFeatures
+    from ..lab.metrics.identity import load_identity
+    from ..lab.metrics.niqe import load_niqe
 
     if args.detector and not args.landmarks:
         raise OptionError("--detector chooses what finds the landmarks; give --landmarks as well.")
@@ -82,7 +82,7 @@ def take_ranking(args: argparse.Namespace, models: MetricModels) -> Metric:
 
 
 def _lpips(args: argparse.Namespace, device: torch.device) -> Lpips | None:
-    from ..metrics.lpips import load_lpips
+    from ..lab.metrics.lpips import load_lpips
 
     if not args.features and not args.heads:
         return None

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from ..detection.face import FaceDetector
-from ..detection.load import BUNDLED_DETECTOR, load_detector
-from ..detection.options import DetectionOptions
 from ..device import usable_device
+from ..faces.detection_options import DetectionOptions
+from ..faces.detector import BUNDLED_DETECTOR, load_detector
+from ..faces.face import FaceDetector
+from ..models.loader import load_parse_net
 from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..networks.parse_net import ParseNet
-from ..restoration.models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models
+from ..restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models
 from ..restoration.second_opinion import with_second_opinion
-from ..weights.loader import load_parse_net
 from .files import existing_folders
 from .options import add_options, take_options
 

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..weights.folders import assets_folder, find_model_file
-from ..weights.manifest import MODEL_FILES, ModelFile
+from ..models.folders import assets_folder, find_model_file
+from ..models.manifest import MODEL_FILES, ModelFile
 from .files import existing_folders
 
 UNKNOWN = "not known"

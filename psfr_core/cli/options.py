@@ -9,7 +9,7 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ..described import description_of
+from ..options import description_of
 
 T = TypeVar("T")
 MAX_SIDE = 8192

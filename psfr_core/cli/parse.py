@@ -7,17 +7,17 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..alignment.align import align_faces
 from ..checks import check_shape
-from ..described import check_value
-from ..geometry.box import Size
-from ..imaging.channels import to_rgb
-from ..imaging.io import ImageFile, read_image, write_image
-from ..imaging.resize import resize
+from ..faces.align import align_faces
+from ..images.box import Size
+from ..images.channels import to_rgb
+from ..images.io import ImageFile, read_image, write_image
+from ..images.resize import resize
+from ..models.loader import load_parse_net
 from ..networks.inference.optimize import fastest_dtype, optimized_on
+from ..options import check_value
 from ..parsing.parser import parse_faces
-from ..restoration.models import BUNDLED_PARSE_NET
-from ..weights.loader import load_parse_net
+from ..restoration.restoration_models import BUNDLED_PARSE_NET
 from .batch import run_plan, summarize
 from .files import add_file_arguments, check_overwrites, plan_from_args
 from .model_options import add_detector_arguments, take_detector, take_device, take_folders

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..weights.publish import publish_weights
+from ..models.publish import publish_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,13 +6,13 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from ..detection.selection import SelectionOptions, parse_indices
-from ..imaging.channels import to_rgb
-from ..imaging.formats import WRITABLE_SUFFIXES
-from ..imaging.io import ImageFile, read_image, write_image
-from ..paste_back.paste import PasteOptions, parse_pasted_regions
-from ..restoration.options import RestoreOptions
+from ..faces.selection import SelectionOptions, parse_indices
+from ..images.channels import to_rgb
+from ..images.formats import WRITABLE_SUFFIXES
+from ..images.io import ImageFile, read_image, write_image
+from ..restoration.paste import PasteOptions, parse_pasted_regions
 from ..restoration.restore import restore_image
+from ..restoration.restore_options import RestoreOptions
 from ..visualize import side_by_side
 from .batch import run_plan, summarize
 from .files import add_file_arguments, plan_from_args

@@ -13,7 +13,7 @@ from .recipe_options import add_recipe_arguments
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``psfr train``."""
-    from ..training.recipe_file import recipe_names
+    from ..lab.training.recipe_file import recipe_names
 
     parser.add_argument(
         "recipes", nargs="+", metavar="RECIPE", help=f"recipe files, or names: {', '.join(recipe_names())}"
@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the recipes one after the other, each stage in a folder of its name, and print the files they give."""
-    from ..training.experiment import result_file
-    from ..training.experiment import run as run_experiment
-    from ..training.recipe_file import read_recipes, to_yaml
+    from ..lab.training.experiment import result_file
+    from ..lab.training.experiment import run as run_experiment
+    from ..lab.training.recipe_file import read_recipes, to_yaml
 
     stages = [
         (name, recipe)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import ImageFileError
 from ..files import write_whole
-from ..imaging.decoding import decoding
+from ..images.decoding import decoding
 
 
 def read_label_png(path: Path) -> Tensor:

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ..checks import check_finite, check_float, check_real, check_shape, check_type
-from ..described import check_value
 from ..errors import ImageFileError, InputError, PositionError
-from ..geometry.box import Size
+from ..images.box import Size
+from ..options import check_value
 from .label_png import read_label_png, write_label_png
 from .labels import MIRRORED_REGION, REGION_COLORS, FaceRegion, Regions, regions_of
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..batch_size import check_batch_size, usual_batch_size
 from ..checks import check_evaluating, check_finite, check_float, check_output, check_shape, check_type
-from ..imaging.resize import interpolate
+from ..images.resize import interpolate
 from ..networks.inference.autocast import without_autocast
 from ..networks.parse_net import ParseNet
 from ..progress import Progress

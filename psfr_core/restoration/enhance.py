@@ -8,8 +8,8 @@ from torch import Tensor
 from ..batch_size import check_batch_size, usual_batch_size
 from ..checks import check_evaluating, check_finite, check_float, check_output, check_shape, check_type
 from ..errors import InputError
-from ..geometry.box import Size
-from ..imaging.resize import resize
+from ..images.box import Size
+from ..images.resize import resize
 from ..networks.inference.autocast import without_autocast
 from ..networks.psfr_generator import PsfrGenerator
 from ..parsing.parse_map import ParseMap

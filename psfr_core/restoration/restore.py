@@ -8,24 +8,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..alignment.align import AlignedFace, align_faces
 from ..checks import check_finite, check_type
-from ..detection.face import Face
-from ..detection.selection import select_faces
 from ..errors import InputError, NoFaceError
-from ..geometry.box import Size
-from ..imaging.channels import clamped, to_rgb
+from ..faces.align import AlignedFace, align_faces
+from ..faces.face import Face
+from ..faces.selection import select_faces
+from ..images.box import Size
+from ..images.channels import clamped, to_rgb
 from ..parsing.parse_map import ParseMap
 from ..parsing.parser import parse_faces
-from ..paste_back.color_match import match_colors
-from ..paste_back.consistency import contradictions
-from ..paste_back.grain import add_grain
-from ..paste_back.masks import crop_masks
-from ..paste_back.paste import paste_faces
 from ..progress import Progress, part_of, uncounted
+from .color_match import match_colors
+from .consistency import contradictions
 from .enhance import enhance_faces
-from .models import RestorationModels
-from .options import NoFace, RestoreOptions
+from .grain import add_grain
+from .masks import crop_masks
+from .paste import paste_faces
+from .restoration_models import RestorationModels
+from .restore_options import NoFace, RestoreOptions
 from .second_opinion import with_second_opinion
 
 

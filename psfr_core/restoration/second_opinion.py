@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..alignment.align import align_faces
-from ..detection.compact import CompactDetector
-from ..detection.exposure import MAX_GAIN, dim_images, stretched
-from ..detection.face import Face, FaceDetector
 from ..errors import InputError
+from ..faces.align import align_faces
+from ..faces.compact import CompactDetector
+from ..faces.exposure import MAX_GAIN, dim_images, stretched
+from ..faces.face import Face, FaceDetector
 from ..networks.parse_net import ParseNet
 from ..parsing.labels import FaceRegion, RegionGroup
 from ..parsing.parse_map import ParseMap

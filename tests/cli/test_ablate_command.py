@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from psfr_core.cli.main import main
-from psfr_core.metrics.image_features import Backbone, ImageFeatures
+from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
+from psfr_core.lab.training.ablations import Ablation
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
-from psfr_core.training.ablations import Ablation
 
 DATA = Path(__file__).parents[1] / "data"
 FACES, LABELS = str(DATA / "faces"), str(DATA / "labels")

@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 from psfr_core.checks import check_seed, generator_of
 from psfr_core.cli.files import check_folder, check_overwrites
 from psfr_core.cli.options import add_options, take_options
-from psfr_core.degradation.config import DegradationConfig, load_degradation
-from psfr_core.detection.options import DetectionOptions
-from psfr_core.detection.selection import SelectionOptions, parse_indices
 from psfr_core.device import usable_device
 from psfr_core.errors import OptionError
+from psfr_core.faces.detection_options import DetectionOptions
+from psfr_core.faces.selection import SelectionOptions, parse_indices
 from psfr_core.files import expanded
-from psfr_core.imaging.folders import search_images
+from psfr_core.images.folders import search_images
+from psfr_core.lab.degradation.config import DegradationConfig, load_degradation
+from psfr_core.lab.training.loop_config import LoopConfig
+from psfr_core.lab.training.recipe_file import parse_override
 from psfr_core.parsing.labels import parse_regions
-from psfr_core.paste_back.paste import PasteOptions, parse_pasted_regions
-from psfr_core.restoration.options import RestoreOptions
-from psfr_core.training.config import LoopConfig
-from psfr_core.training.recipe_file import parse_override
+from psfr_core.restoration.paste import PasteOptions, parse_pasted_regions
+from psfr_core.restoration.restore_options import RestoreOptions
 
 quickly = settings(
     max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

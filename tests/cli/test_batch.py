@@ -8,7 +8,7 @@ import torch
 from psfr_core.cli.batch import for_each_image, run_plan, summarize
 from psfr_core.cli.files import plan_outputs
 from psfr_core.errors import ImageFileError
-from psfr_core.imaging.folders import search_images
+from psfr_core.images.folders import search_images
 
 
 @pytest.mark.parametrize(

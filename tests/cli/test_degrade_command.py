@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from psfr_core.cli import degrade as command
-from psfr_core.degradation.config import DegradationConfig, DegradationPreset
-from psfr_core.degradation.pipeline import degrade
 from psfr_core.errors import ImageFileError, OptionError
-from psfr_core.imaging.io import ImageFile, read_image, write_image
+from psfr_core.images.io import ImageFile, read_image, write_image
+from psfr_core.lab.degradation.config import DegradationConfig, DegradationPreset
+from psfr_core.lab.degradation.pipeline import degrade
 
 
 def run(*arguments):

@@ -13,9 +13,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from psfr_core.cli.main import main
-from psfr_core.evaluation.protocol import MeasuringProtocol
-from psfr_core.imaging.io import ImageFile, read_image, write_image
-from psfr_core.metrics.image_features import Backbone, ImageFeatures
+from psfr_core.images.io import ImageFile, read_image, write_image
+from psfr_core.lab.evaluation.protocol import MeasuringProtocol
+from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 

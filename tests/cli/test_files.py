@@ -9,7 +9,7 @@ from PIL import Image
 
 from psfr_core.cli.files import Plan, add_file_arguments, check_folder, check_overwrites, plan_outputs
 from psfr_core.errors import ImageFileError, OptionError
-from psfr_core.imaging.folders import search_images
+from psfr_core.images.folders import search_images
 
 
 def picture(path: Path) -> str:

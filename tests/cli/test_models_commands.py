@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from psfr_core.cli import blend, convert, download, models, publish
 from psfr_core.errors import DownloadError, OptionError
+from psfr_core.models import folders
+from psfr_core.models.manifest import MODEL_FILES
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
-from psfr_core.weights import folders
-from psfr_core.weights.manifest import MODEL_FILES
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ from safetensors.torch import save_file
 
 from psfr_core.cli import parse
 from psfr_core.cli.main import main
-from psfr_core.detection.face import Face
-from psfr_core.imaging.io import ImageFile, read_image, write_image
+from psfr_core.faces.face import Face
+from psfr_core.images.io import ImageFile, read_image, write_image
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.parsing.parse_map import ParseMap
-from psfr_core.restoration.models import RestorationModels
+from psfr_core.restoration.restoration_models import RestorationModels
 
 
 @pytest.fixture

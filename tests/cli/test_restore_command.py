@@ -15,16 +15,16 @@ import torch
 from PIL import Image
 
 from psfr_core.cli.main import main
-from psfr_core.detection.face import Face
-from psfr_core.detection.load import load_detector
-from psfr_core.detection.options import DetectionOptions
-from psfr_core.imaging.io import ImageFile, read_image, write_image
+from psfr_core.faces.detection_options import DetectionOptions
+from psfr_core.faces.detector import load_detector
+from psfr_core.faces.face import Face
+from psfr_core.images.io import ImageFile, read_image, write_image
 from psfr_core.parsing.labels import parse_regions
-from psfr_core.paste_back.color_match import ColorMatch
-from psfr_core.paste_back.paste import PasteOptions
-from psfr_core.restoration.models import RestorationModels, load_models
-from psfr_core.restoration.options import Eyes, RestoreOptions
+from psfr_core.restoration.color_match import ColorMatch
+from psfr_core.restoration.paste import PasteOptions
+from psfr_core.restoration.restoration_models import RestorationModels, load_models
 from psfr_core.restoration.restore import restore_image
+from psfr_core.restoration.restore_options import Eyes, RestoreOptions
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from psfr_core.errors import InputError
-from psfr_core.metrics.frechet import ImageNetFeatures
-from psfr_core.metrics.identity import ArcFaceIdentity
-from psfr_core.metrics.image_features import Backbone, ImageFeatures
-from psfr_core.metrics.lpips import Lpips
-from psfr_core.metrics.ssim import ssim
+from psfr_core.lab.metrics.frechet import ImageNetFeatures
+from psfr_core.lab.metrics.identity import ArcFaceIdentity
+from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
+from psfr_core.lab.metrics.lpips import Lpips
+from psfr_core.lab.metrics.ssim import ssim
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from psfr_core.networks.inference.autocast import without_autocast
 from psfr_core.networks.inference.optimize import optimize_for_inference

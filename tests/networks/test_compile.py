@@ -14,7 +14,7 @@ from psfr_core.errors import InputError
 from psfr_core.networks.inference.compile import compile_for_inference
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
-from psfr_core.restoration.models import load_models
+from psfr_core.restoration.restoration_models import load_models
 
 
 @pytest.fixture

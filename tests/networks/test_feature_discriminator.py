@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import torch
 
-from psfr_core.metrics.image_features import Backbone, ImageFeatures
+from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
+from psfr_core.lab.training.losses import hinge_discriminator_loss
 from psfr_core.networks.feature_discriminator import FeatureDiscriminator
-from psfr_core.training.losses import hinge_discriminator_loss
 
 
 def test_judges_each_layer_at_its_own_size() -> None:

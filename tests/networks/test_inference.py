@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from psfr_core.errors import OptionError
+from psfr_core.models.retinaface_network import build_retinaface
+from psfr_core.models.state_dict import fold_spectral_norm
 from psfr_core.networks.compact_face_net import CompactFaceNet
 from psfr_core.networks.inference import convolution
 from psfr_core.networks.inference import strips as strips_of_maps
 from psfr_core.networks.inference.optimize import fastest_dtype, fold_batch_norm, optimize_for_inference
 from psfr_core.networks.parse_net import PUBLISHED_PARSE_NET, ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import PUBLISHED_GENERATOR, GeneratorConfig, PsfrGenerator
-from psfr_core.weights.retinaface import build_retinaface
-from psfr_core.weights.state_dict import fold_spectral_norm
 
 N = TypeVar("N", bound=nn.Module)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from psfr_core.errors import InputError, OptionError
+from psfr_core.models.state_dict import fold_spectral_norm
 from psfr_core.networks.psfr_generator import PUBLISHED_GENERATOR, GeneratorConfig, PsfrGenerator
 from psfr_core.networks.spectral_norm import add_spectral_norm
-from psfr_core.weights.state_dict import fold_spectral_norm
 
 SMALL = GeneratorConfig((8, 6, 4), 5)
 

@@ -16,7 +16,7 @@ Run = Callable[..., Any]
 def test_degrading_is_the_librarys_with_a_seed_a_frame(run: Run, portrait: Tensor, pack: Any) -> None:
     batch = portrait.repeat(2, 1, 1, 1)
     degraded, target, description = run("PSFR_DegradeImage", image=batch, seed=7).args
-    pipeline, config = pack("psfr_core.degradation.pipeline"), pack("psfr_core.degradation.config")
+    pipeline, config = pack("psfr_core.lab.degradation.pipeline"), pack("psfr_core.lab.degradation.config")
     for index in range(2):
         generator = torch.Generator().manual_seed(7 + index)
         pair = pipeline.degrade(portrait[0].movedim(-1, 0), config.DegradationConfig(), generator)
@@ -34,7 +34,7 @@ def test_alpha_and_size_stay(run: Run) -> None:
 
 
 def test_degradation_options_default_to_the_papers(run: Run, pack: Any) -> None:
-    config = pack("psfr_core.degradation.config").DegradationConfig
+    config = pack("psfr_core.lab.degradation.config").DegradationConfig
     assert run("PSFR_DegradationOptions").args[0] == config()
     changed = run("PSFR_DegradationOptions", jpeg_quality_low=10.0, grey_probability=1.0, passes=2).args[0]
     assert changed == config(jpeg_quality=(10.0, 90.0), grey_probability=1.0, passes=2)
@@ -84,7 +84,9 @@ def test_lpips_with_its_files(run: Run, host: Callable[[str], Any], pack: Any) -
     images = torch.rand(2, 64, 64, 3)
     files = {"lpips_features": "alexnet.safetensors", "lpips_heads": "heads.safetensors"}
     lpips = run("PSFR_CompareImages", image=images, reference=images.flip(0), **files).args[3]
-    network = pack("psfr_core.metrics.lpips").load_lpips(folder / "alexnet.safetensors", folder / "heads.safetensors")
+    network = pack("psfr_core.lab.metrics.lpips").load_lpips(
+        folder / "alexnet.safetensors", folder / "heads.safetensors"
+    )
     frames = images.movedim(-1, 1)
     assert lpips == pytest.approx(float(network(frames, frames.flip(0)).mean()), rel=1e-5)
     with pytest.raises(pack("psfr_core.errors").OptionError, match="two files that belong together"):

@@ -17,7 +17,7 @@ CONTENT = b"the published weights" * 50_000
 @pytest.fixture
 def entry(pack: Any, hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A known model, which the hub has."""
-    manifest = pack("psfr_core.weights.manifest")
+    manifest = pack("psfr_core.models.manifest")
     known = manifest.model_file(NAME)
     digest = hashlib.sha256(CONTENT).hexdigest()
     changed = type(known)(**{**vars(known), "size_bytes": len(CONTENT), "sha256": digest, "revision": None})
@@ -41,7 +41,7 @@ def test_a_file_arrives_in_the_folder_other_packs_use_with_progress(
                 hub.allowed.set()
 
     monkeypatch.setattr(host("comfy.utils"), "shown", shown := Shown())
-    kind = pack("psfr_core.weights.manifest").ModelKind.DETECTOR
+    kind = pack("psfr_core.models.manifest").ModelKind.DETECTOR
     path = pack("nodes.model_folders").need_model(NAME, kind, may_download=True)
     assert path == Path(host("folder_paths").models_dir) / "facedetection" / FILE
     assert path.read_bytes() == CONTENT
@@ -74,7 +74,7 @@ def test_a_failure_says_which_file_from_where_into_which_folder(
 
 
 def test_nothing_is_downloaded_unasked(pack: Any, host: Host, hub: Any) -> None:
-    kind = pack("psfr_core.weights.manifest").ModelKind.DETECTOR
+    kind = pack("psfr_core.models.manifest").ModelKind.DETECTOR
     with pytest.raises(pack("psfr_core.errors").ModelNotFoundError, match="Switch on 'download'"):
         pack("nodes.model_folders").need_model(NAME, kind, may_download=False)
     assert hub.requests == []

@@ -65,6 +65,6 @@ def test_published_models_come_with_their_addresses(workflows: ModuleType, pack:
     chosen = [workflows.widget_values(loader)[name] for name in ("generator", "parser", "detector")]
     assert [model["name"] for model in loader["properties"]["models"]] == chosen
     for model in loader["properties"]["models"]:
-        entry = pack("psfr_core.weights.manifest").known_file(model["name"])
+        entry = pack("psfr_core.models.manifest").known_file(model["name"])
         assert model["url"] == entry.addresses[0]
         assert model["directory"] == entry.folders[0]

@@ -32,7 +32,7 @@ def test_one_node_equals_the_steps_and_the_library(
     whole, mask, count = run("PSFR_RestoreFacesInImage", image=portrait, options=options, **models).args
     assert count == 1
     assert torch.equal(whole, steps(run, models, portrait, detected[0])[0])
-    restoration = pack("psfr_core.restoration.models")
+    restoration = pack("psfr_core.restoration.restoration_models")
     core = pack("psfr_core")
     library = core.restore_image(
         portrait[0].movedim(-1, 0), restoration.load_models(detector="compact-face"), core.RestoreOptions(guard=False)
@@ -186,7 +186,7 @@ def test_options_reach_the_library(run: Run, models: dict[str, Any], portrait: T
 
 
 def test_paste_options_default_to_the_librarys(run: Run, pack: Any) -> None:
-    assert run("PSFR_PasteOptions").args[0] == pack("psfr_core.paste_back.paste").PasteOptions()
+    assert run("PSFR_PasteOptions").args[0] == pack("psfr_core.restoration.paste").PasteOptions()
     settings = run("PSFR_RestoreOptions").args[0]
     assert settings == pack("nodes.restore_image").RestoreSettings()
 

@@ -14,7 +14,7 @@ Run = Callable[..., Any]
 @pytest.fixture
 def faces(pack: Any, host: object) -> Any:
     """Three faces in the second of three frames: middle, right (large), left (small)."""
-    face, box = pack("psfr_core.detection.face").Face, pack("psfr_core.geometry.box").Box
+    face, box = pack("psfr_core.faces.face").Face, pack("psfr_core.images.box").Box
     found = [
         face(box(40.0, 10.0, 60.0, 30.0), torch.zeros(5, 2), 0.9),
         face(box(70.0, 10.0, 100.0, 40.0), torch.zeros(5, 2), 0.8),
@@ -63,7 +63,7 @@ def test_the_picker_gets_all_faces_by_their_numbers(run: Run, faces: Any) -> Non
 def test_the_picture_is_the_first_frame_with_a_face_made_small(pack: Any, host: object) -> None:
     found_faces = pack("nodes.found_faces").FoundFaces
     frames = torch.rand(2, 3, 512, 2048)
-    face, box = pack("psfr_core.detection.face").Face, pack("psfr_core.geometry.box").Box
+    face, box = pack("psfr_core.faces.face").Face, pack("psfr_core.images.box").Box
     faces = found_faces.of([[], [face(box(0, 0, 9, 9), torch.zeros(5, 2), 1.0)]], frames)
     assert faces.picture.shape == (3, 256, 1024)
     assert faces.picture_frame == 1

@@ -69,11 +69,11 @@ def options(kind: Any, **values: Any) -> Any:
 def test_detected_faces_are_the_librarys(
     run: Run, models: dict[str, Any], crowd: Tensor, pack: Pack, widgets: Any, detection: Any, selection: Any
 ) -> None:
-    load, select = pack("psfr_core.detection.load"), pack("psfr_core.detection.selection")
+    load, select = pack("psfr_core.faces.detector"), pack("psfr_core.faces.selection")
     detector = load.make_detector(
-        models["detector"].network, options(pack("psfr_core.detection.options").DetectionOptions, **detection)
+        models["detector"].network, options(pack("psfr_core.faces.detection_options").DetectionOptions, **detection)
     )
-    size = pack("psfr_core.geometry.box").Size(3840, 160)
+    size = pack("psfr_core.images.box").Size(3840, 160)
     faces = detector.detect(crowd.movedim(-1, 1).contiguous())[0]
     expected = [face.box for face in select.select_faces(faces, size, options(select.SelectionOptions, **selection))]
     usual, found = (
@@ -108,15 +108,15 @@ def test_a_restored_image_is_the_librarys(
     selection: Any,
 ) -> None:
     networks = [small_models[name].network for name in ("generator", "parser", "detector")]
-    detector = pack("psfr_core.detection.load").make_detector(networks[2])
+    detector = pack("psfr_core.faces.detector").make_detector(networks[2])
     wanted = options(
-        pack("psfr_core.restoration.options").RestoreOptions,
-        selection=options(pack("psfr_core.detection.selection").SelectionOptions, **selection),
+        pack("psfr_core.restoration.restore_options").RestoreOptions,
+        selection=options(pack("psfr_core.faces.selection").SelectionOptions, **selection),
         **restoration,
     )
     expected = pack("psfr_core").restore_image(
         crowd[0].movedim(-1, 0),
-        pack("psfr_core.restoration.models").RestorationModels(*networks[:2], detector),
+        pack("psfr_core.restoration.restoration_models").RestorationModels(*networks[:2], detector),
         wanted,
     )
     settings = run("PSFR_RestoreOptions", **more).args[0]
@@ -145,14 +145,14 @@ def test_restore_options_are_the_librarys(run: Run, pack: Pack) -> None:
     selection = {"min_size": 20.0, "order": "left-right", "indices": (0, 2), "max_faces": 3}
     regions = pack("psfr_core.parsing.labels").parse_regions("eyes")
     restoration = options(
-        pack("psfr_core.restoration.options").RestoreOptions,
+        pack("psfr_core.restoration.restore_options").RestoreOptions,
         color_match="none",
         no_face="error",
         eyes="closed",
-        selection=options(pack("psfr_core.detection.selection").SelectionOptions, **selection),
-        paste=pack("psfr_core.paste_back.paste").PasteOptions(feather=0.2, regions=regions),
+        selection=options(pack("psfr_core.faces.selection").SelectionOptions, **selection),
+        paste=pack("psfr_core.restoration.paste").PasteOptions(feather=0.2, regions=regions),
     )
-    detection = pack("psfr_core.detection.options").DetectionOptions(min_score=0.3, tiles=True, turned=True)
+    detection = pack("psfr_core.faces.detection_options").DetectionOptions(min_score=0.3, tiles=True, turned=True)
     assert settings == pack("nodes.restore_image").RestoreSettings(detection, restoration)
 
 
@@ -168,7 +168,7 @@ def test_restored_crops_are_the_librarys(
     crops = aligned[1].movedim(-1, 1)
     parse_map = pack("psfr_core.parsing.parser").parse_faces(crops, given["parser"].network)
     restored = pack("psfr_core.restoration.enhance").enhance_faces(crops, parse_map, given["generator"].network)
-    colours = pack("psfr_core.paste_back.color_match")
+    colours = pack("psfr_core.restoration.color_match")
     if "color_match" not in widgets:
         restored = colours.match_colors(restored, crops, colours.ColorMatch.LOW_FREQUENCY)
     expected = crops.lerp(restored, widgets.get("strength", 1.0)).movedim(1, -1)
@@ -182,9 +182,9 @@ def test_pasted_faces_are_the_librarys(
 ) -> None:
     given: dict[str, Any] = {"image": portrait, "faces": aligned[0], "crops": 1 - aligned[1]}
     strength, feather = widgets.get("strength", 1.0), widgets.get("feather", 0.06)
-    crops, paste = given["crops"].movedim(-1, 1), pack("psfr_core.paste_back.paste")
-    masks = pack("psfr_core.paste_back.masks").crop_masks(64, paste.PasteOptions(feather=feather), None)
-    placed = pack("psfr_core.alignment.align").place_crops(aligned[0].frames[0], crops)
+    crops, paste = given["crops"].movedim(-1, 1), pack("psfr_core.restoration.paste")
+    masks = pack("psfr_core.restoration.masks").crop_masks(64, paste.PasteOptions(feather=feather), None)
+    placed = pack("psfr_core.faces.align").place_crops(aligned[0].frames[0], crops)
     expected = paste.paste_faces(portrait[0].movedim(-1, 0), placed, crops, strength * masks)
     more = run("PSFR_PasteOptions", feather=feather).args[0]
     image, mask = run("PSFR_PasteFacesBack", strength=strength, options=more, **given).args

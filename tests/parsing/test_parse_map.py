@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from psfr_core.errors import ImageFileError, InputError, OptionError
-from psfr_core.geometry.box import Size
+from psfr_core.images.box import Size
 from psfr_core.parsing.labels import REGION_COLORS, FaceRegion, RegionGroup
 from psfr_core.parsing.parse_map import ParseMap, UnknownColor
 

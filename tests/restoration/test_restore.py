@@ -7,24 +7,24 @@ from functools import partial
 import pytest
 import torch
 
-from psfr_core.alignment.template import template_for
-from psfr_core.detection.compact import CompactDetector
-from psfr_core.detection.face import Face
-from psfr_core.detection.load import load_detector
-from psfr_core.detection.selection import FaceSelection, SelectionOptions
 from psfr_core.errors import InputError, NoFaceError, OptionError
-from psfr_core.geometry.box import Box
+from psfr_core.faces.compact import CompactDetector
+from psfr_core.faces.detector import load_detector
+from psfr_core.faces.face import Face
+from psfr_core.faces.selection import FaceSelection, SelectionOptions
+from psfr_core.faces.template import template_for
+from psfr_core.images.box import Box
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from psfr_core.parsing.labels import FaceRegion, RegionGroup
 from psfr_core.parsing.parse_map import ParseMap
-from psfr_core.paste_back.color_match import ColorMatch, match_colors
-from psfr_core.paste_back.consistency import contradictions
-from psfr_core.paste_back.masks import crop_masks
-from psfr_core.paste_back.paste import PasteOptions, paste_faces
+from psfr_core.restoration.color_match import ColorMatch, match_colors
+from psfr_core.restoration.consistency import contradictions
 from psfr_core.restoration.enhance import enhance_faces
-from psfr_core.restoration.models import RestorationModels
-from psfr_core.restoration.options import Eyes, NoFace, RestoreOptions
+from psfr_core.restoration.masks import crop_masks
+from psfr_core.restoration.paste import PasteOptions, paste_faces
+from psfr_core.restoration.restoration_models import RestorationModels
 from psfr_core.restoration.restore import restore_image
+from psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions
 
 
 def face_at(left: float, top: float, side: float) -> Face:

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from psfr_core.alignment.template import template_for
-from psfr_core.detection import compact
-from psfr_core.detection.compact import CompactDetector
-from psfr_core.detection.load import make_detector
-from psfr_core.detection.options import DetectionOptions
-from psfr_core.detection.views import NetworkReach
+from psfr_core.faces import compact
+from psfr_core.faces.compact import CompactDetector
+from psfr_core.faces.detection_options import DetectionOptions
+from psfr_core.faces.detector import make_detector
+from psfr_core.faces.pyramid import NetworkReach
+from psfr_core.faces.template import template_for
 from psfr_core.networks.compact_face_net import CompactFaceNetOutput, cell_centers
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.parsing.labels import FaceRegion

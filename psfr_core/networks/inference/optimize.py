@@ -15,8 +15,8 @@ from ..parse_net import COARSEST_SIZE, ParseNet, ReflectConv, ResidualBlock
 from ..psfr_generator import BASE_SIZE, PsfrGenerator
 from ..spade import SpadeResBlock
 from .convolution import PackedConv2d, UpsampleConv2d, can_pack
-from .parse_net import FastDownBlock, FastReflectConv, FastResidualBlock, FastUpBlock
-from .spade import FastSpadeResBlock
+from .fast_parse_net import FastDownBlock, FastReflectConv, FastResidualBlock, FastUpBlock
+from .fast_spade import FastSpadeResBlock
 
 N = TypeVar("N", bound=nn.Module)
 

@@ -1,5 +1,5 @@
 // @ts-check
-// Which faces the text of the `indices` widget chooses; the grammar is that of psfr_core/detection/selection.py.
+// Which faces the text of the `indices` widget chooses; the grammar is that of psfr_core/faces/selection.py.
 
 const HIGHEST_INDEX = 9999;
 const NO_FACE = "none";

@@ -1,0 +1,94 @@
+"""Faces of an image as upright crops of one size, as the networks want them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..checks import check_finite, check_float, check_shape
+from ..errors import InputError
+from ..images.box import Size
+from ..images.similarity import fit_similarity_robustly, invert_affine
+from ..images.warp import output_box, warp_affine
+from .face import Face, check_faces
+from .template import check_crop_size, template_for
+
+
+@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+class AlignedFace:
+    """A face moved onto the FFHQ template.
+
+    ``crop`` (3, S, S) is float32 RGB in [0, 1]; ``image_to_crop`` (2, 3) maps pixels of the image to pixels of the crop.
+    """
+
+    face: Face
+    crop: Tensor
+    image_to_crop: Tensor
+
+    @property
+    def crop_to_image(self) -> Tensor:
+        """The map (2, 3) from pixels of the crop back to pixels of the image."""
+        return invert_affine(self.image_to_crop)
+
+
+def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[AlignedFace]:
+    """Return one crop (3, ``crop_size``, ``crop_size``), float32 in [0, 1], of ``image`` (3, H, W) for each face, in their order.
+
+    A similarity brings the face's landmarks to the template, those that disagree with the rest left out; the crop is
+    antialiased where it shrinks, and the image's edge continues where it reaches beyond. Time follows the faces' areas.
+    Raises InputError for landmarks that make no face, for faces whose crop shows nothing of the image and where it
+    shows NaN, OptionError for a crop size that is not from 1 to 8192.
+    """
+    check_shape(image, "3 H W", "image")
+    check_float(image, "image")
+    check_faces(faces)
+    check_crop_size(crop_size)
+    aligned = [_align(image, face, crop_size) for face in faces]
+    if aligned:
+        check_finite(torch.stack([face.crop.amax() for face in aligned]), "image")
+    return aligned
+
+
+def _align(image: Tensor, face: Face, crop_size: int) -> AlignedFace:
+    image_to_crop = fit_template(face.landmarks, crop_size)
+    crop_side = Size(crop_size, crop_size)
+    if output_box(invert_affine(image_to_crop), crop_side).to_pixels(Size.of(image)).is_empty:
+        raise InputError(
+            f"The face with landmarks {face.landmarks.tolist()} lies outside the image of {image.shape[-1]} x "
+            f"{image.shape[-2]} pixels. Give landmarks in pixels of the image that is aligned."
+        )
+    crop = warp_affine(image, image_to_crop, crop_side).clamp_(0, 1)  # interpolation overshoots at sharp edges
+    return AlignedFace(face, crop, image_to_crop)
+
+
+def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
+    """Crops (N, 3, S, S) that were aligned from ``faces`` at any size, with the maps they were made by, at theirs.
+
+    What was done to the crops since does not matter, as long as nothing in them moved. Raises InputError unless there is one
+    crop for each face.
+    """
+    if len(crops) != len(faces):
+        raise InputError(f"There are {len(crops)} crops but {len(faces)} faces: each face needs its own.")
+    check_shape(crops, "N 3 S S", "crops")
+    return [
+        AlignedFace(face, crop, fit_template(face.landmarks, crop.shape[-1]))
+        for face, crop in zip(faces, crops, strict=True)
+    ]
+
+
+def fit_template(landmarks: Tensor, crop_size: int) -> Tensor:
+    """The similarity (2, 3) from image pixels to a crop of ``crop_size`` that brings ``landmarks`` to the template.
+
+    Raises InputError where they (5, 2) are not different finite points in the order of a face.
+    """
+    check_shape(landmarks, "5 2", "landmarks")
+    try:
+        return fit_similarity_robustly(landmarks, template_for(crop_size))
+    except InputError as error:
+        raise InputError(
+            f"The landmarks {landmarks.tolist()} make no face: {error} Needed are left eye, right eye, nose tip, "
+            "left and right mouth corner as x, y in pixels."
+        ) from error

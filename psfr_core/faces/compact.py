@@ -1,0 +1,51 @@
+"""The detector bundled with this library."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..networks.compact_face_net import CompactFaceNet, CompactFaceNetOutput
+from ..progress import Progress
+from .detection_options import DetectionOptions
+from .face import Face
+from .proposals import Candidates
+from .pyramid import NetworkReach
+from .search import search_faces
+
+DEFAULT_MIN_SCORE = 0.6
+AGREEING_CELLS = 5  # side of the square of cells whose boxes and landmarks are averaged
+REACH = NetworkReach(largest_face=160, smallest_view=128)
+
+_CENTER = 0.5  # CompactFaceNet's boxes count from the centre of the top-left pixel, candidates' from its corner
+
+
+class CompactDetector:
+    """Finds faces with a ``CompactFaceNet`` in eval mode; a face is a local maximum of its score map."""
+
+    def __init__(self, network: CompactFaceNet, options: DetectionOptions | None = None) -> None:
+        self.network = network
+        self.options = options or DetectionOptions()
+        self.min_score = DEFAULT_MIN_SCORE if self.options.min_score is None else self.options.min_score
+
+    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+        """See ``FaceDetector``."""
+        return search_faces(images, self.network, self._propose, self.options, REACH, progress=progress)
+
+    def _propose(self, images: Tensor) -> list[Candidates]:
+        output = CompactFaceNetOutput(*(tensor.float() for tensor in self.network(images)))
+        scores = torch.sigmoid(output.score_logits)
+        is_peak = (scores == F.max_pool2d(scores, 3, stride=1, padding=1)) & (scores >= self.min_score)
+        all_boxes, all_landmarks = (_agreed(values, scores) for values in (output.boxes, output.landmarks))
+        return [
+            Candidates(boxes[:, peak].T + _CENTER, landmarks[:, peak].T.unflatten(1, (5, 2)), score[peak])
+            for boxes, landmarks, score, peak in zip(all_boxes, all_landmarks, scores[:, 0], is_peak[:, 0], strict=True)
+        ]
+
+
+def _agreed(values: Tensor, scores: Tensor) -> Tensor:
+    """What the cells around each cell say of the same face, averaged by their squared scores: less noise than of a single cell."""
+    weights = scores.clamp(min=1e-3).square()
+    total = F.avg_pool2d(values * weights, AGREEING_CELLS, stride=1, padding=AGREEING_CELLS // 2)
+    return total / F.avg_pool2d(weights, AGREEING_CELLS, stride=1, padding=AGREEING_CELLS // 2)

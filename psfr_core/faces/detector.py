@@ -1,0 +1,66 @@
+"""A face detector from a model name, a weight file, or whatever is there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..checks import check_type
+from ..device import usable_device
+from ..models.folders import find_model_file
+from ..models.loader import load_detector_network
+from ..models.manifest import model_file
+from ..models.retinaface_network import facexlib_works
+from ..networks.compact_face_net import CompactFaceNet
+from ..networks.inference.optimize import optimized_on
+from .compact import CompactDetector
+from .detection_options import DetectionOptions
+from .face import FaceDetector
+from .retinaface import RetinaFaceDetector
+
+logger = logging.getLogger(__name__)
+
+BUNDLED_DETECTOR = "compact-face"
+PREFERRED_DETECTORS = ("retinaface-resnet50", "retinaface-mobile0.25")  # most accurate first; need facexlib
+
+
+def load_detector(
+    source: str | Path | None = None,
+    *,
+    options: DetectionOptions | None = None,
+    folders: Sequence[str | Path] = (),
+    device: torch.device | str = "cpu",
+    download: bool = False,
+) -> FaceDetector:
+    """The face detector in ``source``, a model name or a weight file, on ``device``.
+
+    Without ``source`` it is the best RetinaFace whose file is in ``folders`` or the default folder, if facexlib
+    works, else the bundled detector; nothing is downloaded for that. Errors are those of ``load_detector_network``.
+    """
+    chosen = default_detector(folders) if source is None else source
+    network = load_detector_network(chosen, folders=folders, download=download)
+    return make_detector(optimized_on(network, usable_device(device), torch.float32), options)
+
+
+def make_detector(network: nn.Module, options: DetectionOptions | None = None) -> FaceDetector:
+    """The detector that works with ``network``, which ``load_detector_network`` returned."""
+    check_type(options, DetectionOptions | None, "options")
+    if isinstance(network, CompactFaceNet):
+        return CompactDetector(network, options)
+    return RetinaFaceDetector(network, options)
+
+
+def default_detector(folders: Sequence[str | Path] = ()) -> str:
+    """The name of the detector that ``load_detector`` takes when none is named."""
+    for name in PREFERRED_DETECTORS:
+        path = find_model_file(model_file(name), folders)
+        if path is not None:
+            if facexlib_works():
+                return name
+            logger.warning("%s is not used, because facexlib cannot be imported: %s is.", path, BUNDLED_DETECTOR)
+            break
+    return BUNDLED_DETECTOR

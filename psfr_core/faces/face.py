@@ -1,0 +1,76 @@
+"""What a detector finds, and what a detector is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from ..checks import check_shape, check_type
+from ..errors import InputError
+from ..images.box import Box, Size
+from ..progress import Progress
+
+_ASPECT_TOLERANCE = 0.01  # what rounding to whole pixels or multiples of 8 makes of a large image
+
+
+@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+class Face:
+    """One detected face, in pixels of the image it was found in.
+
+    ``landmarks`` is a float32 CPU tensor (5, 2) of x, y with the centre of the top-left pixel at (0, 0): left eye, right eye,
+    nose tip, left and right mouth corner, left and right as seen in the image. ``score`` lies in [0, 1].
+    """
+
+    box: Box
+    landmarks: Tensor
+    score: float
+
+    @property
+    def eye_distance(self) -> float:
+        """Distance between the eyes in pixels."""
+        return float((self.landmarks[1] - self.landmarks[0]).norm())
+
+    def scaled(self, old: Size, new: Size) -> Face:
+        """The same face in the image resized from ``old`` to ``new``.
+
+        Raises InputError when their aspect ratios differ by more than one percent.
+        """
+        across, down = new.width / old.width, new.height / old.height
+        if abs(across / down - 1) > _ASPECT_TOLERANCE:
+            raise InputError(
+                f"The face was found in an image of {old.width} x {old.height} pixels, but this one has "
+                f"{new.width} x {new.height}: it must be the same picture, larger or smaller, and not cropped."
+            )
+        box = Box(self.box.left * across, self.box.top * down, self.box.right * across, self.box.bottom * down)
+        landmarks = (self.landmarks + 0.5) * self.landmarks.new_tensor([across, down]) - 0.5
+        return Face(box, landmarks, self.score)
+
+
+def check_faces(faces: Sequence[Face]) -> None:
+    """Raise InputError unless all ``faces`` have finite boxes and scores, and float landmarks (5, 2)."""
+    check_type(faces, Sequence, "faces")
+    for index, face in enumerate(faces):
+        check_type(face, Face, f"Face {index}")
+        if not all(map(math.isfinite, (*face.box, face.score))):
+            raise InputError(f"Face {index} must have a finite box and score, got {face.box} and score {face.score}.")
+        check_shape(face.landmarks, "5 2", f"The landmarks of face {index}")
+        if not face.landmarks.is_floating_point():
+            raise InputError(
+                f"The landmarks of face {index} must be floating point numbers, got {face.landmarks.dtype}. "
+                "Convert them with float()."
+            )
+
+
+class FaceDetector(Protocol):
+    """Finds faces in images of any size."""
+
+    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+        """Return the faces in each image of a batch (B, 3, H, W), RGB in [0, 1]: one list per image, highest score first.
+
+        ``progress`` counts the passes through the network, and may raise to stop.
+        """
+        ...

@@ -1,0 +1,72 @@
+"""What a detection network proposes, before it is known which proposals are faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..images.box import Box
+from .face import Face
+
+
+@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+class Candidates:
+    """N proposals in one image: boxes (N, 4) left, top, right, bottom; landmarks (N, 5, 2) x, y; scores (N,).
+
+    Boxes count from the corner of the top-left pixel (a box around that pixel is 0, 0, 1, 1), landmarks from its centre.
+    """
+
+    boxes: Tensor
+    landmarks: Tensor
+    scores: Tensor
+
+    @staticmethod
+    def join(parts: Sequence[Candidates]) -> Candidates:
+        """All proposals of ``parts``, which lie in the same image."""
+        return Candidates(
+            torch.cat([part.boxes for part in parts]),
+            torch.cat([part.landmarks for part in parts]),
+            torch.cat([part.scores for part in parts]),
+        )
+
+    def select(self, index: Tensor) -> Candidates:
+        """The proposals that ``index``, positions or a mask, names."""
+        return Candidates(self.boxes[index], self.landmarks[index], self.scores[index])
+
+    def on_cpu(self) -> Candidates:
+        """The same in float32 on the CPU."""
+        boxes, landmarks, scores = (
+            tensor.detach().float().cpu() for tensor in (self.boxes, self.landmarks, self.scores)
+        )
+        return Candidates(boxes, landmarks, scores)
+
+    def mapped(self, scale: tuple[float, float], shift: tuple[float, float]) -> Candidates:
+        """The same in an image whose pixels are ``scale`` (x, y) times smaller and whose corner lies at minus ``shift``."""
+        factor, offset = self.boxes.new_tensor(scale), self.boxes.new_tensor(shift)
+        boxes = self.boxes * factor.repeat(2) + offset.repeat(2)
+        return Candidates(boxes, (self.landmarks + 0.5) * factor - 0.5 + offset, self.scores)
+
+    def quarter_turned(self, height: float) -> Candidates:
+        """The same after the image, ``height`` pixels high, was turned clockwise by a quarter."""
+        left, top, right, bottom = self.boxes.unbind(dim=1)
+        x, y = self.landmarks.unbind(dim=2)
+        boxes = torch.stack([height - bottom, left, height - top, right], dim=1)
+        return Candidates(boxes, torch.stack([height - 1 - y, x], dim=2), self.scores)
+
+    def sorted(self) -> Candidates:
+        """Highest score first; equal scores from the top, then from the left."""
+        order = torch.arange(len(self.scores), device=self.scores.device)
+        for key in (self.boxes[:, 0], self.boxes[:, 1], -self.scores):
+            order = order[key[order].argsort(stable=True)]
+        return self.select(order)
+
+    def to_faces(self) -> list[Face]:
+        """One face for each proposal, in the same order."""
+        boxes: list[list[float]] = self.boxes.tolist()
+        scores: list[float] = self.scores.tolist()
+        return [
+            Face(Box(*box), points, score) for box, points, score in zip(boxes, self.landmarks, scores, strict=True)
+        ]

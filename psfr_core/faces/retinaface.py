@@ -1,0 +1,71 @@
+"""RetinaFace with facexlib's network.
+
+Deng et al., 2020, "RetinaFace: Single-shot Multi-level Face Localisation in the Wild".
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..progress import Progress
+from .detection_options import DetectionOptions
+from .face import Face
+from .proposals import Candidates
+from .pyramid import NetworkReach
+from .search import search_faces
+
+DEFAULT_MIN_SCORE = 0.9
+
+_MEAN_BGR = (104.0, 117.0, 123.0)  # of ImageNet, in 0..255, as in training
+_ANCHOR_SIDES_OF_STRIDE = {8: (16, 32), 16: (64, 128), 32: (256, 512)}  # pixels
+# The network counts from the corner of the top-left pixel, like its anchors: the landmarks of mirrored pictures agree only
+# when this is taken into account. facexlib passes them on as they are, half a pixel too far to the right and down.
+_CENTER = 0.5
+_CENTER_UNIT, _SIDE_UNIT = 0.1, 0.2  # the "variances" the predictions were divided by in training
+
+
+class RetinaFaceDetector:
+    """Finds faces with facexlib's ``RetinaFace`` network (resnet50 or mobile0.25) in eval mode and test phase."""
+
+    def __init__(self, network: nn.Module, options: DetectionOptions | None = None) -> None:
+        self.network = network
+        self.options = options or DetectionOptions()
+        self.min_score = DEFAULT_MIN_SCORE if self.options.min_score is None else self.options.min_score
+
+    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+        """See ``FaceDetector``."""
+        return search_faces(images, self.network, self._propose, self.options, NetworkReach(), progress=progress)
+
+    def _propose(self, images: Tensor) -> list[Candidates]:
+        bgr = images.flip(1) * 255 - images.new_tensor(_MEAN_BGR).view(3, 1, 1)
+        box_offsets, class_scores, landmark_offsets = (tensor.float() for tensor in self.network(bgr))
+        anchors = anchors_for(images.shape[-2], images.shape[-1], images.device)
+        candidates: list[Candidates] = []
+        for boxes, points, scores in zip(box_offsets, landmark_offsets, class_scores[..., 1], strict=True):
+            sure = scores >= self.min_score
+            candidates.append(_decoded(boxes[sure], points[sure], scores[sure], anchors[sure]))
+        return candidates
+
+
+def anchors_for(height: int, width: int, device: torch.device) -> Tensor:
+    """The anchors (N, 3) of an image whose sides are multiples of 32, as centre x, centre y, side in pixels.
+
+    In the order of the network's predictions: fine to coarse, row by row, small anchor before large one.
+    """
+    levels: list[Tensor] = []
+    for stride, sides in _ANCHOR_SIDES_OF_STRIDE.items():
+        y = (torch.arange(height // stride, device=device) + 0.5) * stride
+        x = (torch.arange(width // stride, device=device) + 0.5) * stride
+        side = torch.tensor(sides, device=device, dtype=torch.float32)
+        levels.append(torch.stack(torch.meshgrid(y, x, side, indexing="ij"), dim=-1).reshape(-1, 3))
+    return torch.cat(levels)[:, [1, 0, 2]]
+
+
+def _decoded(box_offsets: Tensor, landmark_offsets: Tensor, scores: Tensor, anchors: Tensor) -> Candidates:
+    centers, sides = anchors[:, :2], anchors[:, 2:]
+    box_centers = centers + _CENTER_UNIT * box_offsets[:, :2] * sides
+    half_sizes = sides * torch.exp(_SIDE_UNIT * box_offsets[:, 2:]) / 2
+    boxes = torch.cat([box_centers - half_sizes, box_centers + half_sizes], dim=1)
+    landmarks = centers[:, None] + _CENTER_UNIT * landmark_offsets.unflatten(1, (5, 2)) * sides[:, None]
+    return Candidates(boxes, landmarks - _CENTER, scores)

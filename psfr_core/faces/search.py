@@ -1,0 +1,107 @@
+"""The search for faces that all detectors share: sizes, tiles, batches, and one list of faces for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+
+import torch
+from torch import Tensor, nn
+
+from ..checks import check_evaluating, check_float, check_shape
+from ..errors import InputError
+from ..images.box import Size
+from ..networks.inference.autocast import without_autocast
+from ..progress import Progress
+from .detection_options import DetectionOptions
+from .exposure import dim_images, stretched
+from .face import Face
+from .nms import plausible, suppress_overlaps
+from .proposals import Candidates
+from .pyramid import NetworkReach, View, pictures_of, views_of
+
+Propose = Callable[[Tensor], list[Candidates]]
+"""The candidates in each of a batch of images (B, 3, H, W), whose sides are multiples of 32, in pixels of those images."""
+
+
+@torch.no_grad()
+def search_faces(
+    images: Tensor,
+    network: nn.Module,
+    propose: Propose,
+    options: DetectionOptions,
+    reach: NetworkReach,
+    *,
+    progress: Progress | None = None,
+) -> list[list[Face]]:
+    """The faces of each image of a batch (B, 3, H, W) of any size, RGB in [0, 1]: highest score first, in image pixels.
+
+    ``propose`` gets the images on the device and in the precision of ``network``, values clamped to [0, 1]. Dark and pale
+    images are searched twice, as they are and stretched. ``progress`` is called after each call of ``propose``, with how many
+    are done and to do.
+    Raises InputError for another shape, whole numbers, values that are not finite, or a network in training mode.
+    """
+    check_evaluating(network, "detector")
+    check_shape(images, "B 3 H W", "images")
+    check_float(images, "images")
+    low, high = (float(extreme) for extreme in images.aminmax()) if images.numel() else (0.0, 0.0)  # NaN is both
+    if not (isfinite(low) and isfinite(high)):
+        raise InputError("images must be finite numbers, got NaN or infinity. The step before this one has failed.")
+    dim = dim_images(images)
+    copies = stretched(images[dim]).split(options.batch_size) if dim else ()
+    batches = [*images.split(options.batch_size), *copies]
+    done, total = 0, len(batches) * len(_quarter_turns(options)) * len(views_of(Size.of(images), options, reach))
+
+    def propose_and_tell(pictures: Tensor) -> list[Candidates]:
+        nonlocal done
+        candidates = propose(pictures)
+        done += 1
+        if progress is not None:
+            progress(done, total)
+        return candidates
+
+    like = next(network.parameters(), torch.empty(0, device=images.device))
+    found: list[list[Candidates]] = []
+    with without_autocast(like.device):
+        for batch in batches:
+            found += _search_batch(_prepared(batch, like, low >= 0 and high <= 1), propose_and_tell, options, reach)
+    for index, in_copy in zip(dim, found[len(images) :], strict=True):
+        found[index] += in_copy
+    return [suppress_overlaps(Candidates.join(parts), options.max_overlap).to_faces() for parts in found[: len(images)]]
+
+
+def _prepared(images: Tensor, like: Tensor, is_in_range: bool) -> Tensor:
+    exact = images.to(like.device, torch.float32)
+    return (exact if is_in_range else exact.clamp(0, 1)).to(like.dtype)
+
+
+def _quarter_turns(options: DetectionOptions) -> range:
+    """By how many quarters clockwise an image is turned each time that it is searched."""
+    return range(4 if options.turned else 1)
+
+
+def _search_batch(
+    images: Tensor, propose: Propose, options: DetectionOptions, reach: NetworkReach
+) -> list[list[Candidates]]:
+    """Return the candidates of all views of each image."""
+    found: list[list[Candidates]] = [[] for _ in images]
+    for quarters in _quarter_turns(options):
+        turned = images.rot90(-quarters, (-2, -1)) if quarters else images  # clockwise
+        size = Size.of(turned)
+        views = views_of(size, options, reach)
+        for view, picture in zip(views, pictures_of(turned, views), strict=True):
+            for of_image, candidates in zip(found, propose(picture), strict=True):
+                of_image.append(_turned_on(_in_image(candidates, view, size, options), size, -quarters % 4))
+    return found
+
+
+def _in_image(candidates: Candidates, view: View, size: Size, options: DetectionOptions) -> Candidates:
+    here = candidates.on_cpu()
+    return plausible(view.to_image(here.select(view.trusts(here, size))), size, options.min_eye_distance)
+
+
+def _turned_on(candidates: Candidates, size: Size, quarters: int) -> Candidates:
+    """The candidates of an image of ``size`` after so many quarter turns clockwise."""
+    for _ in range(quarters):
+        candidates, size = candidates.quarter_turned(size.height), Size(size.height, size.width)
+    return candidates

@@ -1,0 +1,172 @@
+"""Cases of whole images: what detection, alignment, pasting back and a whole restoration take."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...errors import OptionError
+from ...faces.align import align_faces
+from ...faces.detector import BUNDLED_DETECTOR, load_detector
+from ...faces.face import Face
+from ...faces.nms import overlaps
+from ...faces.retinaface import RetinaFaceDetector
+from ...faces.template import template_for
+from ...images.box import Box
+from ...images.resize import resize
+from ...models.loader import load_detector_network
+from ...networks.psfr_generator import PARSE_CLASSES
+from ...restoration.masks import crop_masks
+from ...restoration.paste import PasteOptions, paste_faces
+from ...restoration.restoration_models import load_models
+from ...restoration.restore import restore_image
+from .measure import Measurement, Work, compare, one_thread
+from .setting import Setting
+
+
+@torch.no_grad()
+def paste(setting: Setting) -> Iterator[Measurement]:
+    """Paste-back against facexlib's, and alignment, on the CPU."""
+    yield from _paste(_Scene.of(3840, 2160, 1), setting)
+    yield from _paste(_Scene.of(2048, 2048, 8), setting)
+
+
+def _paste(scene: _Scene, setting: Setting) -> Iterator[Measurement]:
+    image, aligned = scene.image, align_faces(scene.image, scene.faces, 512)
+    restored, mask = torch.stack([face.crop for face in aligned]), crop_masks(512, PasteOptions(regions=None), None)
+    if importlib.util.find_spec("facexlib") is not None:
+        crop_to_image = [face.crop_to_image for face in aligned]
+        for masked in (False, True):
+            yield compare(
+                f"paste into the image, {scene}",
+                lambda: paste_faces(image, aligned, restored, mask, out=image),
+                "facexlib, face mask" if masked else "facexlib, square mask",
+                _facexlib_paste(image, restored, crop_to_image, masked),
+                setting.repeats,
+            )
+    yield compare(
+        f"paste into a copy, {scene}",
+        lambda: paste_faces(image, aligned, restored, mask),
+        "copying it",
+        image.clone,
+        setting.repeats,
+    )
+    with one_thread():
+        align, copying = (lambda: align_faces(image, scene.faces, 512)), image.clone
+        yield compare(f"align with 1 thread, {scene}", align, "copying the image", copying, setting.repeats)
+
+
+def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Tensor], masked: bool) -> Work:
+    """facexlib's paste of 8-bit BGR pictures; ``masked`` cuts the face out along a parse map, whose making is not counted."""
+    from facexlib.utils.face_restoration_helper import FaceRestoreHelper
+
+    helper = FaceRestoreHelper.__new__(FaceRestoreHelper)  # its own constructor downloads networks
+    helper.upscale_factor, helper.face_size, helper.use_parse, helper.device = 1, (512, 512), masked, "cpu"
+    helper.input_img, helper.save_ext = _bgr(image), "png"
+    helper.restored_faces = [_bgr(face) for face in restored]
+    logits = torch.zeros(1, PARSE_CLASSES, 512, 512)
+    logits[:, 1, 80:-40, 80:-80] = 1
+    setattr(helper, "face_parse", lambda _: [logits])  # noqa: B010 (its type is that of a network)
+    affines = [affine.numpy() for affine in crop_to_image]
+
+    def work() -> object:
+        helper.inverse_affine_matrices = [affine.copy() for affine in affines]
+        return helper.paste_faces_to_input_image()
+
+    return work
+
+
+@torch.no_grad()
+def detection(setting: Setting) -> Iterator[Measurement]:
+    """Detection in an image of 3840x2160 against facexlib's at full size."""
+    detector = load_detector(setting.detector, device=setting.device)
+    if setting.detector is None or not isinstance(detector, RetinaFaceDetector):
+        raise OptionError(f"{setting.detector} is no RetinaFace, which the case detection compares with facexlib's.")
+    network: Any = load_detector_network(setting.detector).to(setting.device)
+    network.device, mean = setting.device, network.mean_tensor  # which to() leaves where they are
+    network.mean_tensor = mean.to(setting.device)
+    canvas = _collage(setting.images, 3840, 2160)
+    picture = _bgr(canvas)
+    theirs = network.detect_faces(picture, conf_threshold=detector.min_score)
+    boxes = torch.tensor(theirs)[:, :4].float()
+    large = boxes[(boxes[:, 2:] - boxes[:, :2]).amin(dim=1) > 40]
+    ours = torch.tensor([face.box for face in detector.detect(canvas[None])[0]]).reshape(-1, 4)
+    again = sum(bool((overlaps(box, ours) > 0.4).any()) for box in large)
+    yield compare(
+        "RetinaFace in 3840x2160",
+        lambda: detector.detect(canvas[None]),
+        "facexlib at full size",
+        lambda: network.detect_faces(picture, conf_threshold=detector.min_score),
+        setting.repeats,
+        f"{again} of its {len(large)} faces over 40 px found, {len(ours)} in all",
+    )
+
+
+def restoration(setting: Setting) -> Iterator[Measurement]:
+    """A whole restoration with the bundled models, and a new process's first one."""
+    models = load_models(detector=BUNDLED_DETECTOR, device=setting.device)
+    portrait = resize(setting.images[0][None], (512, 512)) if setting.images else torch.rand(1, 3, 512, 512)
+    canvas = torch.full((3, 1080, 1920), 0.5)
+    canvas[:, 280:792, 700:1212] = portrait[0].clamp(0, 1)
+    count = len(restore_image(canvas, models).faces)
+    yield compare(
+        "restore_image, 1920x1080",
+        lambda: restore_image(canvas, models),
+        "copying the image",
+        canvas.clone,
+        setting.repeats,
+        f"bundled models, {count} face(s)",
+    )
+    first = (
+        "import time, torch, psfr_core; start = time.perf_counter(); image = torch.rand(3, 1080, 1920);"
+        f"psfr_core.restore_image(image, psfr_core.load_models(device='{setting.device}')); print(time.perf_counter() - start)"
+    )
+    seconds = median(float(subprocess.check_output([sys.executable, "-c", first])) for _ in range(3))  # noqa: S603
+    yield Measurement("first call of a process", seconds, note="models loaded, no face")
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """A smooth picture, and faces whose crops of 512 px, slightly turned, do not overlap."""
+
+    image: Tensor
+    faces: list[Face]
+
+    @staticmethod
+    def of(width: int, height: int, count: int) -> _Scene:
+        torch.manual_seed(0)
+        image = resize(torch.rand(1, 3, height // 16, width // 16), (width, height))[0].clamp(0, 1)
+        turn = torch.tensor([[0.995, 0.0998], [-0.0998, 0.995]], dtype=torch.float64)
+        centred, columns = (template_for(512) - 255.5) @ turn, math.ceil(math.sqrt(count))
+        faces: list[Face] = []
+        for index in range(count):
+            x, y = (index % columns + 0.5) * width / columns, (index // columns + 0.5) * height / columns
+            faces.append(Face(Box(x - 200, y - 200, x + 200, y + 200), (centred + torch.tensor([x, y])).float(), 0.99))
+        return _Scene(image, faces)
+
+    def __str__(self) -> str:
+        return f"{len(self.faces)} face(s), {self.image.shape[2]}x{self.image.shape[1]}"
+
+
+def _collage(images: Sequence[Tensor], width: int, height: int) -> Tensor:
+    """The images side by side, each as large as fits, on grey."""
+    canvas = torch.full((3, height, width), 0.5)
+    column = width // len(images)
+    for index, image in enumerate(images):
+        scale = min(column / image.shape[2], height / image.shape[1])
+        fitted = resize(image, (int(image.shape[2] * scale), int(image.shape[1] * scale))).clamp(0, 1)
+        canvas[:, : fitted.shape[1], index * column : index * column + fitted.shape[2]] = fitted
+    return canvas
+
+
+def _bgr(image: Tensor) -> object:
+    return (image.flip(0) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()

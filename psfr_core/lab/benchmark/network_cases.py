@@ -1,0 +1,195 @@
+"""Cases of the networks alone: what they take, how exact they are, how fast they are read and trained."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ...errors import NoFaceError
+from ...faces.align import align_faces
+from ...images.resize import resize
+from ...models.loader import load_generator
+from ...networks.inference.optimize import optimize_for_inference, optimized_on
+from ...networks.psfr_generator import PARSE_CLASSES, PsfrGenerator
+from ...parsing.parse_map import ParseMap
+from ...parsing.parser import parse_faces
+from ...restoration.enhance import enhance_faces
+from ...restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, load_models
+from ..degradation.config import DegradationPreset
+from ..degradation.pipeline import degrade
+from ..metrics.psnr import psnr
+from .measure import Measurement, compare, one_thread, peak_megabytes, timed
+from .published import PublishedGenerator
+from .setting import Setting
+from .training_step import training_steps
+
+_PLAIN = "published formulation"
+
+
+@torch.no_grad()
+def networks(setting: Setting) -> Iterator[Measurement]:
+    """Generator, parsing network and both, for one face and for a batch of eight."""
+    device = setting.device
+    generator, parse_net = setting.plain_generator(), setting.plain_parse_net()
+    published = PublishedGenerator(generator).to(device)
+    plain_parse_net = copy.deepcopy(parse_net).to(device)
+    lq, one_hot = (tensor.to(device) for tensor in _face(generator.config.size))
+    parse_lq = resize(lq, (parse_net.config.size, parse_net.config.size))
+    baselines = _works(published, lambda parse_lq: plain_parse_net(parse_lq)[0], lq, parse_lq, one_hot)
+    baseline_networks = _used(published, plain_parse_net)
+    peaks = {name: peak_megabytes(work, baseline_networks[name], device) for name, work in baselines.items()}
+    for dtype in setting.dtypes:
+        fast_generator = optimized_on(copy.deepcopy(generator), device, dtype)
+        fast_parse_net = optimized_on(copy.deepcopy(parse_net), device, dtype)
+        inputs = lq.to(dtype), parse_lq.to(dtype), one_hot.to(dtype)
+        works = _works(fast_generator, fast_parse_net.parse_logits, *inputs)
+        used = _used(fast_generator, fast_parse_net)
+        notes = {
+            "generator": _difference(works["generator"](), baselines["generator"]()),
+            "parser": _agreement(works["parser"](), baselines["parser"]()),
+        }
+        for name, work in works.items():
+            measured = compare(
+                f"{name}, {_named(dtype)}", work, _PLAIN, baselines[name], setting.repeats, notes.get(name, "")
+            )
+            yield replace(measured, megabytes=peak_megabytes(work, used[name], device), baseline_megabytes=peaks[name])
+        yield from _batch(setting, fast_generator, inputs, dtype)
+
+
+def _works(
+    generator: Callable[[Tensor, Tensor], Tensor],
+    parser: Callable[[Tensor], Tensor],
+    lq: Tensor,
+    parse_lq: Tensor,
+    one_hot: Tensor,
+) -> dict[str, Callable[[], Tensor]]:
+    return {
+        "generator": lambda: generator(lq, one_hot),
+        "parser": lambda: parser(parse_lq),
+        "parser and generator": lambda: (parser(parse_lq), generator(lq, one_hot))[1],
+    }
+
+
+def _used(generator: nn.Module, parser: nn.Module) -> dict[str, list[nn.Module]]:
+    """The networks behind each of ``_works``."""
+    return {"generator": [generator], "parser": [parser], "parser and generator": [generator, parser]}
+
+
+def _batch(
+    setting: Setting, generator: PsfrGenerator, inputs: tuple[Tensor, Tensor, Tensor], dtype: torch.dtype
+) -> Iterator[Measurement]:
+    """Eight faces by the batches that suit the device, against eight times one face."""
+    crops, labels = (inputs[0].float() + 1) / 2, inputs[2].argmax(dim=1).to(torch.uint8)
+    one, eight = (
+        (lambda: enhance_faces(crops, ParseMap(labels), generator)),
+        (lambda: enhance_faces(crops.expand(8, -1, -1, -1), ParseMap(labels.expand(8, -1, -1)), generator)),
+    )
+    yield replace(
+        compare(f"8 faces, {_named(dtype)}", eight, "8 times one face", lambda: [one() for _ in range(8)], setting.repeats),
+        megabytes=peak_megabytes(eight, [generator], setting.device),
+        baseline_megabytes=peak_megabytes(one, [generator], setting.device),
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def quality(setting: Setting) -> Iterator[Measurement]:
+    """The bundled networks in what is fastest here against float32, on the faces of the images."""
+    fast = setting.dtypes[-1]
+    generator, parser = setting.generator or BUNDLED_GENERATOR, setting.parser or BUNDLED_PARSE_NET
+    exact, rough = (
+        load_models(generator, parser, setting.detector, device=setting.device, dtype=dtype)
+        for dtype in (torch.float32, fast)
+    )
+    found = [align_faces(image, exact.detector.detect(image[None])[0], exact.crop_size) for image in setting.images]
+    if not any(found):
+        raise NoFaceError("No face was found in any of the --images: name photos with faces.")
+    crops = torch.stack([face.crop for faces in found for face in faces]).to(setting.device)
+    maps, rough_maps = parse_faces(crops, exact.parse_net), parse_faces(crops, rough.parse_net)
+    agreeing = (maps.labels == rough_maps.labels).float().mean()
+    restored, rough_restored = enhance_faces(crops, maps, exact.generator), enhance_faces(crops, maps, rough.generator)
+    decibels = [float(psnr(one[None], other[None])) for one, other in zip(restored, rough_restored, strict=True)]
+    yield replace(
+        compare(
+            f"bundled networks, {_named(fast)}",
+            lambda: enhance_faces(crops, parse_faces(crops, rough.parse_net), rough.generator),
+            "the same in float32",
+            lambda: enhance_faces(crops, parse_faces(crops, exact.parse_net), exact.generator),
+            setting.repeats,
+        ),
+        note=f"{len(crops)} real faces: labels agree {100 * agreeing:.2f} %, PSNR at least {min(decibels):.1f} dB",
+    )
+
+
+def loading(setting: Setting) -> Iterator[Measurement]:
+    """Reading the published generator, against reading the bytes of its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "generator.safetensors"
+        save_file({name: value.contiguous() for name, value in setting.plain_generator().state_dict().items()}, path)
+        size = path.stat().st_size / 1e6
+        loaded: list[nn.Module] = []
+        measured = compare(
+            "load a generator file", lambda: load_generator(path), "reading its bytes", path.read_bytes, setting.repeats
+        )
+        peak = peak_megabytes(lambda: loaded.append(load_generator(path)), [], torch.device("cpu"))
+        yield replace(measured, megabytes=peak, note=f"a file of {size:.0f} MB")
+        optimised = median(
+            timed(lambda: optimize_for_inference(load_generator(path), setting.device, setting.dtypes[-1]))
+            for _ in range(setting.repeats)
+        )
+        yield Measurement("load and optimise it", optimised, note=_named(setting.dtypes[-1]))
+
+
+def training(setting: Setting) -> Iterator[Measurement]:
+    """A training step of the bundled generator in four forms, and how fast a worker makes samples."""
+    config = load_generator(setting.generator or BUNDLED_GENERATOR).config
+    lq, one_hot = (tensor.to(setting.device) for tensor in _face(config.size))
+    yield from training_steps(config, lq, one_hot, setting.repeats)
+    with one_thread():  # as workers have
+        for preset in DegradationPreset:
+            for side in (256, 512):
+                yield _degrading(preset, resize((lq[0].cpu() + 1) / 2, (side, side)), setting.repeats)
+
+
+def _degrading(preset: DegradationPreset, face: Tensor, repeats: int) -> Measurement:
+    """Samples differ much in what is done to them, so a run makes 64."""
+
+    def work() -> None:
+        for seed in range(64):
+            degrade(face, preset.config, torch.Generator().manual_seed(seed))
+
+    seconds = median(timed(work) for _ in range(repeats)) / 64
+    name = f"degrade a face of {face.shape[-1]} px, {preset.value}"
+    return Measurement(name, seconds, note=f"{1 / seconds:.0f} samples a second and worker")
+
+
+def _face(side: int) -> tuple[Tensor, Tensor]:
+    """A smooth picture in [-1, 1] and a map of patches, which cost what a face does."""
+    torch.manual_seed(0)
+    lq = resize(torch.rand(1, 3, side // 16, side // 16), (side, side)).clamp(0, 1) * 2 - 1
+    labels = (
+        torch.randint(0, PARSE_CLASSES, (1, side // 32, side // 32)).repeat_interleave(32, 1).repeat_interleave(32, 2)
+    )
+    return lq, nn.functional.one_hot(labels, PARSE_CLASSES).permute(0, 3, 1, 2).float()
+
+
+def _difference(found: Tensor, expected: Tensor) -> str:
+    error = (found.float() - expected).abs().max()
+    decibels = float(psnr((found.float() + 1) / 2, (expected + 1) / 2))
+    return f"largest difference {error:.1e}, PSNR {decibels:.0f} dB"
+
+
+def _agreement(found: Tensor, expected: Tensor) -> str:
+    agreeing = (found.argmax(dim=1) == expected.argmax(dim=1)).float().mean()
+    return f"labels agree {100 * agreeing:.2f} %"
+
+
+def _named(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

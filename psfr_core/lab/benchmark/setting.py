@@ -1,0 +1,39 @@
+"""What the benchmark is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...models.loader import load_generator, load_parse_net
+from ...networks.inference.optimize import fastest_dtype
+from ...networks.parse_net import PUBLISHED_PARSE_NET, ParseNet
+from ...networks.psfr_generator import PUBLISHED_GENERATOR, PsfrGenerator
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all cases share."""
+
+    device: torch.device
+    repeats: int
+    generator: str | None = None
+    parser: str | None = None
+    detector: str | None = None
+    images: tuple[Tensor, ...] = ()
+
+    def plain_generator(self) -> PsfrGenerator:
+        """The generator as it is loaded."""
+        return PsfrGenerator(PUBLISHED_GENERATOR).eval() if self.generator is None else load_generator(self.generator)
+
+    def plain_parse_net(self) -> ParseNet:
+        """The parsing network as it is loaded."""
+        return ParseNet(PUBLISHED_PARSE_NET).eval() if self.parser is None else load_parse_net(self.parser)
+
+    @property
+    def dtypes(self) -> list[torch.dtype]:
+        """float32, and what is faster here."""
+        fast = torch.float16 if self.device.type == "cuda" else fastest_dtype(self.device)
+        return [torch.float32] if fast == torch.float32 else [torch.float32, fast]

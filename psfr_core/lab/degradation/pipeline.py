@@ -1,0 +1,198 @@
+"""From a clean face to a degraded one: what is drawn, and the order it is applied in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from ...checks import check_float, check_shape
+from ...errors import InputError
+from ...images.box import Size
+from . import operations
+from .config import REFERENCE_SIDE, DegradationConfig, Range
+from .operations import Interpolation
+
+T = TypeVar("T")
+
+
+class BlurKind(str, Enum):
+    """The four blurs, equally likely; what ``Blur.extent_px`` means for each is its comment."""
+
+    GAUSSIAN = "gaussian"  # sigma
+    BOX = "box"  # side
+    MEDIAN = "median"  # side
+    MOTION = "motion"  # length
+
+
+@dataclass(frozen=True)
+class Blur:
+    """One blur with its extent in pixels of the image; angle and balance only matter to a motion blur."""
+
+    kind: BlurKind
+    extent_px: float
+    angle_degrees: float = 0.0
+    balance: float = 0.5
+
+    def apply(self, image: Tensor) -> Tensor:
+        """The image (3, H, W) under this blur."""
+        match self.kind:
+            case BlurKind.GAUSSIAN:
+                return operations.gaussian_blur(image, self.extent_px)
+            case BlurKind.BOX:
+                return operations.box_blur(image, self.extent_px)
+            case BlurKind.MEDIAN:
+                return operations.median_blur(image, self.extent_px)
+            case BlurKind.MOTION:
+                return operations.motion_blur(image, self.extent_px, self.angle_degrees, self.balance)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Gaussian noise; the seed makes it repeatable."""
+
+    std: float
+    per_channel: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Degradation:
+    """One drawn degradation: with the same image it always gives the same picture. None leaves a step out.
+
+    ``then`` is a further one of the reduced picture, whose ``reduced_side`` is a fraction of the first image's side as well.
+    """
+
+    grey: bool
+    blur: Blur | None
+    reduced_side: float
+    interpolation: Interpolation
+    noise: Noise | None
+    jpeg_quality: int | None
+    then: Degradation | None = None
+
+    def __str__(self) -> str:
+        steps = ["grey"] if self.grey else []
+        if self.blur is not None:
+            steps.append(f"{self.blur.kind.value} blur {self.blur.extent_px:.1f} px")
+        steps.append(f"reduced to {self.reduced_side:.3f} ({self.interpolation.value})")
+        if self.noise is not None:
+            steps.append(f"noise {self.noise.std:.3f}{' per channel' if self.noise.per_channel else ''}")
+        if self.jpeg_quality is not None:
+            steps.append(f"JPEG {self.jpeg_quality}")
+        if self.then is not None:
+            steps.append(f"then {self.then}")
+        return ", ".join(steps)
+
+
+class DegradedPair(NamedTuple):
+    """A degraded image and what it should become, both (3, H, W); ``hq`` has lost its colour where ``lq`` has."""
+
+    lq: Tensor
+    hq: Tensor
+
+
+def degrade(hq: Tensor, config: DegradationConfig, generator: torch.Generator) -> DegradedPair:
+    """A degraded version of the clean image ``hq`` (3, H, W), RGB in [0, 1], drawn from the CPU ``generator``."""
+    check_shape(hq, "3 H W", "hq")
+    return apply_degradation(hq, sample_degradation(config, min(Size.of(hq)), generator))
+
+
+def apply_degradation(hq: Tensor, degradation: Degradation) -> DegradedPair:
+    """The clean image ``hq`` (3, H, W), RGB in [0, 1] and of any size, with its degraded version in 256 levels.
+
+    The order is the published one: grey, blur, shrink, noise, JPEG, enlarge (bicubic). Both have the size of ``hq``.
+    """
+    check_shape(hq, "3 H W", "hq")
+    check_float(hq, "hq")
+    if degradation.grey:
+        hq = operations.grey(hq)
+    size = Size.of(hq)
+    lq = operations.quantized(operations.resize(_reduce(hq, degradation, size), size, Interpolation.BICUBIC))
+    return DegradedPair(lq, hq)
+
+
+def _reduce(image: Tensor, degradation: Degradation, size: Size) -> Tensor:
+    """The image degraded and reduced from ``size``, once and then as often as is drawn."""
+    if degradation.blur is not None:
+        image = degradation.blur.apply(image)
+    image = operations.resize(image, _reduced(size, degradation.reduced_side), degradation.interpolation)
+    noise, quality = degradation.noise, degradation.jpeg_quality
+    if noise is not None:
+        image = operations.add_noise(image, noise.std, noise.per_channel, noise.seed)
+    image = operations.quantized(image) if quality is None else operations.jpeg(image, quality)
+    return image if degradation.then is None else _reduce(image, degradation.then, size)
+
+
+def sample_degradation(config: DegradationConfig, side: int, generator: torch.Generator) -> Degradation:
+    """A degradation drawn for an image whose shorter side is ``side`` pixels; ``generator`` must be a CPU generator."""
+    draw = _Draw(generator)
+    return _sample_pass(config, side, draw, grey=draw.happens(config.grey_probability), passes=config.passes)
+
+
+def _sample_pass(
+    config: DegradationConfig, side: int, draw: _Draw, *, passes: int, grey: bool = False, reduced: float = 1.0
+) -> Degradation:
+    """``passes`` degradations in a row, of which the first sees the picture at ``reduced`` of its side."""
+    scale = reduced * side / REFERENCE_SIDE
+    blur = _sample_blur(config, scale, draw) if draw.happens(config.blur_probability) else None
+    reduced = draw.within(config.reduced_side)
+    return Degradation(
+        grey=grey,
+        blur=blur,
+        reduced_side=reduced,
+        interpolation=draw.one_of(tuple(Interpolation)),
+        noise=_sample_noise(config, draw) if draw.happens(config.noise_probability) else None,
+        jpeg_quality=round(draw.within(config.jpeg_quality)) if draw.happens(config.jpeg_probability) else None,
+        then=_sample_pass(config, side, draw, passes=passes - 1, reduced=reduced) if passes > 1 else None,
+    )
+
+
+class _Draw:
+    """Random numbers from one generator."""
+
+    def __init__(self, generator: torch.Generator) -> None:
+        if generator.device.type != "cpu":
+            raise InputError(
+                f"A degradation needs a CPU generator, so that it is the same on every device; got {generator.device}."
+            )
+        self._generator = generator
+
+    def within(self, limits: Range) -> float:
+        low, high = limits
+        return low + (high - low) * torch.rand((), generator=self._generator).item()
+
+    def happens(self, probability: float) -> bool:
+        return self.within((0.0, 1.0)) < probability
+
+    def one_of(self, choices: tuple[T, ...]) -> T:
+        return choices[int(torch.randint(len(choices), (), generator=self._generator))]
+
+    def seed(self) -> int:
+        return int(torch.randint(2**62, (), generator=self._generator))
+
+
+def _sample_blur(config: DegradationConfig, scale: float, draw: _Draw) -> Blur:
+    kind = draw.one_of(tuple(BlurKind))
+    match kind:
+        case BlurKind.GAUSSIAN:
+            return Blur(kind, scale * draw.within(config.gaussian_sigma_px))
+        case BlurKind.BOX:
+            return Blur(kind, max(scale * draw.within(config.box_size_px), 1.0))
+        case BlurKind.MEDIAN:
+            return Blur(kind, max(scale * draw.within(config.median_size_px), 1.0))
+        case BlurKind.MOTION:
+            length_px = max(scale * draw.within(config.motion_length_px), 1.0)
+            return Blur(kind, length_px, angle_degrees=draw.within((0.0, 360.0)), balance=draw.within((0.0, 1.0)))
+
+
+def _sample_noise(config: DegradationConfig, draw: _Draw) -> Noise:
+    per_channel = draw.happens(config.noise_per_channel_probability)
+    return Noise(draw.within(config.noise_std), per_channel, draw.seed())
+
+
+def _reduced(size: Size, fraction: float) -> Size:
+    return Size(max(round(size.width * fraction), 1), max(round(size.height * fraction), 1))

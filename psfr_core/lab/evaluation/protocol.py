@@ -1,0 +1,38 @@
+"""The protocol of the paper: which faces are measured, at which size, degraded by which seeds, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ...errors import OptionError
+
+
+@dataclass(frozen=True)
+class MeasuringProtocol:
+    """``count`` faces drawn by ``seed`` from a folder, at ``size`` pixels, the n-th degraded by ``seed`` + n.
+
+    PSNR, SSIM, MS-SSIM, LPIPS and a Fréchet distance are measured: FID where the weights of Inception are given.
+    """
+
+    count: int
+    size: int
+    seed: int
+
+    def draw(self, faces: Sequence[Path]) -> list[Path]:
+        """The faces of the protocol, in the order of ``faces``; OptionError when there are too few."""
+        if len(faces) < self.count:
+            raise OptionError(
+                f"The protocol measures {self.count:,} faces, but only {len(faces):,} were found. "
+                "Give a folder that holds at least as many, such as the 30,000 of CelebA-HQ."
+            )
+        order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(self.seed))
+        return [faces[index] for index in sorted(order[: self.count].tolist())]
+
+
+# Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021), measures
+# 2,800 faces of CelebA-HQ. Which those are and how each was degraded is not known here, so the seed says.
+PAPER = MeasuringProtocol(count=2_800, size=512, seed=0)

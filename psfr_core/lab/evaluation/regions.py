@@ -1,0 +1,26 @@
+"""Figures of parse maps by region."""
+
+from __future__ import annotations
+
+from math import isnan
+from statistics import fmean
+
+from ...parsing.labels import MEASURED_REGIONS, RegionGroup
+from ..metrics.parsing_iou import ConfusionMatrix, mean_iou
+from .metric import Row
+
+_PAIRS = (RegionGroup.EYES, RegionGroup.BROWS, RegionGroup.LIPS)
+
+
+def region_row(matrix: ConfusionMatrix) -> Row:
+    """Mean IoU, also with left and right and both lips taken as one, accuracy, and the IoU of each region and pair."""
+    regions = {region.name.lower(): matrix.iou(region) for region in sorted(MEASURED_REGIONS)}
+    pairs = {group.value: matrix.iou(*group.regions) for group in _PAIRS}
+    in_pairs = {region.name.lower() for group in _PAIRS for region in group.regions}
+    merged = [iou for name, iou in (regions | pairs).items() if name not in in_pairs and not isnan(iou)]
+    means = {
+        "mean_iou": mean_iou(matrix, MEASURED_REGIONS),
+        "mean_iou_pairs_merged": fmean(merged),
+        "accuracy": matrix.accuracy,
+    }
+    return means | regions | pairs

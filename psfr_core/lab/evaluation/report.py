@@ -1,0 +1,87 @@
+"""The report of an evaluation: its tables, and a page with the worst, median and best faces side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ...files import write_text
+from ...images.io import ImageFile, write_image
+from ...images.resize import resize_within
+from .metric import Metric, Stage
+from .page import CaseGroup, ShownFace, ShownPicture, page
+from .result import EvaluationResult
+from .sources import Sample
+from .tables import finite, table_files, write_tables
+
+CASES_EACH = 8
+PICTURES_FOLDER = "report"
+_PAGE = "report.html"
+_LONGEST_SIDE = 512  # of a picture in the page
+_JPEG_QUALITY = 90
+
+
+def write_report(
+    folder: Path,
+    result: EvaluationResult,
+    load: Callable[[str], Sample],
+    *,
+    rank_by: Metric,
+    settings: Mapping[str, str],
+) -> None:
+    """Write tables and page into ``folder``, which is made; ``load`` gives the sample of a name once more.
+
+    The faces are ranked by ``rank_by``; ``settings`` say, by name, how they were measured. The page
+    ``report.html`` needs nothing but the JPEG files in the folder ``report`` beside it.
+    """
+    summary = {"distances": finite(result.distances), "rank_by": rank_by.value, "settings": dict(settings)}
+    write_tables(folder, result.rows, summary, result.markdown)
+    (folder / PICTURES_FOLDER).mkdir(exist_ok=True)
+    faces: dict[CaseGroup, list[ShownFace]] = {}
+    number = 0
+    for group, names in chosen_cases(result.ranked(rank_by)).items():
+        faces[group] = []
+        for name in names:
+            number += 1  # files are numbered, so that no name of a picture can be a bad name of a file
+            faces[group].append(_face(folder, f"{number:02}", name, load(name), result))
+    content = page(result, faces, rank_by, settings)
+    write_text(folder / _PAGE, content)
+
+
+def report_files(folder: Path) -> list[Path]:
+    """Return the files that ``write_report`` writes into ``folder``, as far as they are there already."""
+    images = (folder / PICTURES_FOLDER).glob("[0-9][0-9]_*.jpg")
+    return [*table_files(folder), folder / _PAGE, *images]
+
+
+def chosen_cases(ranked: Sequence[str]) -> dict[CaseGroup, list[str]]:
+    """Up to 8 worst, median and best of the names, which come worst first; none of them twice."""
+    count = len(ranked)
+    each = min(CASES_EACH, max(count // 3, 1))
+    worst, best = list(ranked[:each]), list(ranked[max(count - each, each) :])
+    start = (count - each) // 2
+    median = [name for name in ranked[start : start + each] if name not in {*worst, *best}]
+    return {CaseGroup.WORST: worst, CaseGroup.MEDIAN: median, CaseGroup.BEST: best}
+
+
+def _face(folder: Path, number: str, name: str, sample: Sample, result: EvaluationResult) -> ShownFace:
+    """What the face was where that is known, what became of it, and what it should be."""
+    pictures: list[ShownPicture] = []
+    for stage in dict.fromkeys((result.stages[0], result.stages[-1])):  # one of them, if there is only one
+        file = _write(folder, f"{number}_{stage.value}.jpg", sample.pictures[stage])
+        pictures.append(ShownPicture(stage.value, file, _figures(result, name, stage)))
+    reference = _write(folder, f"{number}_reference.jpg", sample.reference)
+    return ShownFace(name, [*pictures, ShownPicture("reference", reference, {})])
+
+
+def _figures(result: EvaluationResult, name: str, stage: Stage) -> dict[str, float]:
+    return {metric.value: result.rows[name][stage.column(metric.value)] for metric in result.metrics}
+
+
+def _write(folder: Path, name: str, picture: Tensor) -> str:
+    """The address in the page of the picture (1, 3, H, W), which is written."""
+    file = f"{PICTURES_FOLDER}/{name}"
+    write_image(folder / file, ImageFile(resize_within(picture[0], _LONGEST_SIDE)), jpeg_quality=_JPEG_QUALITY)
+    return file

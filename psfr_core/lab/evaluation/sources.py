@@ -1,0 +1,160 @@
+"""Where the faces that are measured come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from ...checks import check_shape, generator_of
+from ...errors import ImageFileError, OptionError
+from ...images.box import Size
+from ...images.channels import to_rgb
+from ...images.folders import find_images
+from ...images.io import read_image
+from ...images.resize import resize
+from ...networks.parse_net import ParseNet
+from ...networks.psfr_generator import PsfrGenerator
+from ...parsing.parser import parse_faces
+from ...restoration.color_match import ColorMatch, match_colors
+from ...restoration.enhance import enhance_faces
+from ..degradation.config import DegradationConfig
+from ..degradation.pipeline import DegradedPair, degrade
+from .metric import Stage
+
+
+@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+class Sample:
+    """One face as it should be and as each stage has it, all (1, 3, H, W) of one size, RGB in [0, 1], on the CPU."""
+
+    reference: Tensor
+    pictures: Mapping[Stage, Tensor]
+
+
+class SampleSource(Protocol):
+    """A list of samples; each gives the same pictures whenever it is loaded."""
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of every sample, the one that matters last."""
+        ...
+
+    @property
+    def names(self) -> Mapping[Path, str]:
+        """The files to load samples from, with the names they have in tables."""
+        ...
+
+    def load(self, path: Path) -> Sample:
+        """The sample of one of the files; PsfrError for one that cannot be measured."""
+        ...
+
+
+class ResultFolder:
+    """Results of any method, with references of the same names, and the pictures they were made from where known.
+
+    Suffixes may differ, as long as only one file of a folder has the name.
+    """
+
+    def __init__(self, results: Path, references: Path, inputs: Path | None = None) -> None:
+        for folder in (results, references, inputs):
+            if folder is not None and not folder.is_dir():
+                raise ImageFileError(
+                    f"{folder} is no folder. Give the folder of the results and that of the references."
+                )
+        self._references = _Named(references, "reference")
+        self._inputs = None if inputs is None else _Named(inputs, "input")
+        self.names: Mapping[Path, str] = {path: path.name for path in find_images([results])}
+        self.stages = (Stage.RESULT,) if inputs is None else (Stage.BEFORE, Stage.RESULT)
+
+    @property
+    def left_out(self) -> list[str]:
+        """The names of references that have no result."""
+        done = {path.stem for path in self.names}
+        return [path.name for path in self._references.paths if path.stem not in done]
+
+    def load(self, path: Path) -> Sample:
+        """The sample of a result; ImageFileError when its reference or input is missing or of another size."""
+        reference = self._references.beside(path)
+        pictures = {Stage.RESULT: path}
+        if self._inputs is not None:
+            pictures = {Stage.BEFORE: self._inputs.beside(path), **pictures}
+        clean = _read(reference)
+        sample = Sample(clean, {stage: _read(picture) for stage, picture in pictures.items()})
+        for stage, picture in sample.pictures.items():
+            if picture.shape != clean.shape:
+                size, expected = Size.of(picture), Size.of(clean)
+                raise ImageFileError(
+                    f"{pictures[stage]} has {size.width} x {size.height} pixels, but its reference {reference} has "
+                    f"{expected.width} x {expected.height}: bring both to one size."
+                )
+        return sample
+
+
+class _Named:
+    """The images of a folder, found by the names of others."""
+
+    def __init__(self, folder: Path, what: str) -> None:
+        self.paths = find_images([folder])
+        self._folder, self._what = folder, what
+        self._by_stem: dict[str, list[Path]] = {}
+        for path in self.paths:
+            self._by_stem.setdefault(path.stem, []).append(path)
+
+    def beside(self, result: Path) -> Path:
+        """The image with the name of ``result``, or the only one with another suffix."""
+        alike = self._by_stem.get(result.stem, [])
+        exact = [path for path in alike if path.name == result.name]
+        if not alike:
+            raise ImageFileError(f"it has no {self._what}: there is no {self._folder / result.stem}, of any suffix.")
+        if len(alike) > 1 and not exact:
+            raise ImageFileError(f"it has more than one {self._what}: {' and '.join(map(str, alike))}. Keep one.")
+        return (exact or alike)[0]
+
+
+class DegradedFaces:
+    """Clean aligned faces at ``size`` pixels, and degraded; the seed of the n-th is ``seed`` + n."""
+
+    def __init__(
+        self, faces: Sequence[Path], size: int, seed: int, degradation: DegradationConfig | None = None
+    ) -> None:
+        self.names: Mapping[Path, str] = {path: path.stem for path in faces}
+        seen: dict[str, Path] = {}
+        for path, name in self.names.items():
+            if name in seen:
+                raise OptionError(f"{seen[name]} and {path} would have one line in the table: rename one of them.")
+            seen[name] = path
+        self._size = size
+        self._degradation = degradation or DegradationConfig()
+        self._seeds = {path: seed + index for index, path in enumerate(self.names)}
+
+    def pair(self, path: Path) -> DegradedPair:
+        """The degraded and the clean face of a file, (3, S, S); InputError for a picture that is not square."""
+        pixels = to_rgb(read_image(path).pixels)
+        check_shape(pixels, "3 S S", f"{path}, a face to measure with,")
+        clean = resize(pixels, Size(self._size, self._size)).clamp(0, 1)
+        return degrade(clean, self._degradation, generator_of(self._seeds[path]))
+
+
+class RestoredFaces:
+    """Degraded faces and what the networks, which are on one device, make of them."""
+
+    stages = (Stage.BEFORE, Stage.GENERATOR, Stage.COLOR_MATCHED)
+
+    def __init__(self, faces: DegradedFaces, generator: PsfrGenerator, parse_net: ParseNet) -> None:
+        self._faces, self._generator, self._parse_net = faces, generator, parse_net
+        self.names = faces.names
+
+    def load(self, path: Path) -> Sample:
+        """The sample of a clean face: degraded, restored, and restored in the colours of the degraded one."""
+        lq, hq = (face[None] for face in self._faces.pair(path))
+        on_device = lq.to(self._generator.const_input.device)
+        restored = enhance_faces(on_device, parse_faces(on_device, self._parse_net), self._generator).cpu()
+        matched = match_colors(restored, lq, ColorMatch.LOW_FREQUENCY)
+        return Sample(hq, dict(zip(self.stages, (lq, restored, matched), strict=True)))
+
+
+def _read(path: Path) -> Tensor:
+    return to_rgb(read_image(path).pixels)[None]

@@ -1,0 +1,68 @@
+"""Figures as tables: CSV, JSON and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+
+import torch
+
+from ...files import write_text
+from .metric import Row
+
+
+def means_of(rows: Mapping[str, Row]) -> Row:
+    """The mean of each column over the rows that have a number there; not a number where none has."""
+    columns = list(next(iter(rows.values())))
+    values = torch.tensor([[row[column] for column in columns] for row in rows.values()], dtype=torch.float64)
+    return dict(zip(columns, values.nanmean(0).tolist(), strict=True))
+
+
+def missing_of(rows: Mapping[str, Row]) -> dict[str, int]:
+    """In how many rows a column has no number, for the columns where it happens."""
+    counts = {column: sum(math.isnan(row[column]) for row in rows.values()) for column in next(iter(rows.values()))}
+    return {column: count for column, count in counts.items() if count}
+
+
+def write_tables(folder: Path, rows: Mapping[str, Row], summary: Mapping[str, object], markdown: str) -> None:
+    """Write ``images.csv`` with a line for each row, ``summary.json`` and ``summary.md`` into ``folder``, which is made.
+
+    The JSON has the number of rows, the means, the numbers of figures that are missing, and what ``summary`` adds.
+    Figures that are no finite numbers are blank in the CSV where they are missing, and null in the JSON, which knows none.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"count": len(rows), "mean": finite(means_of(rows)), "missing": missing_of(rows), **summary}
+    summary_json, summary_md, images_csv = table_files(folder)
+    write_text(summary_json, json.dumps(content, indent=2) + "\n")
+    write_text(summary_md, markdown)
+    table = StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow(["name", *next(iter(rows.values()))])
+    for name, row in rows.items():
+        writer.writerow([name, *("" if math.isnan(value) else value for value in row.values())])
+    write_text(images_csv, table.getvalue())
+
+
+def table_files(folder: Path) -> list[Path]:
+    """Return the files that ``write_tables`` writes into ``folder``."""
+    return [folder / name for name in ("summary.json", "summary.md", "images.csv")]
+
+
+def finite(row: Mapping[str, float]) -> dict[str, float | None]:
+    """The figures, None for those that are no finite numbers."""
+    return {column: value if math.isfinite(value) else None for column, value in row.items()}
+
+
+def markdown_table(head: Sequence[str], *rows: Sequence[str]) -> str:
+    """A Markdown table with one line for the head and one for each row."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def shown(value: float) -> str:
+    """A figure as tables and reports show it."""
+    return "missing" if math.isnan(value) else f"{value:.4f}"

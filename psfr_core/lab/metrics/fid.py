@@ -1,0 +1,54 @@
+"""The Inception features that FID, and only FID, is computed from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ...checks import check_float, check_shape
+from ...errors import CheckpointError
+from ...networks.inference.autocast import without_autocast
+from ...optional_package import import_optional
+
+_WEIGHTS = "https://github.com/toshas/torch-fidelity/releases (weights-inception-2015-12-05-6726825d.pth)"
+
+
+class InceptionFeatures:
+    """The 2,048 pooled features of torch-fidelity's Inception, as torchmetrics' FrechetInceptionDistance reads them."""
+
+    name = "fid"
+
+    def __init__(self, inception: nn.Module, device: torch.device) -> None:
+        self._inception = inception.to(device)
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """The features (B, 2048) of images (B, 3, H, W), RGB in [0, 1]."""
+        check_shape(images, "B 3 H W", "images")
+        check_float(images, "images")
+        with without_autocast(images.device):
+            features = self._inception((images.clamp(0, 1) * 255).round().byte())
+        return features.reshape(len(images), -1)
+
+
+def load_inception(path: str | Path, device: torch.device) -> InceptionFeatures:
+    """Inception on ``device`` with the weights in ``path``. Nothing is downloaded.
+
+    Raises CheckpointError when the file is missing or something else, MissingPackageError without torchmetrics or
+    torch-fidelity.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(
+            f"FID needs the Inception weights of torch-fidelity, and {path} does not exist. Get them from {_WEIGHTS}, "
+            "or leave FID out: the Fréchet distance of the features you give with --features needs no Inception."
+        )
+    torchmetrics = import_optional("torchmetrics.image.fid", "FID", "torchmetrics")
+    import_optional("torch_fidelity", "FID", "torch-fidelity")
+    try:
+        fid = torchmetrics.FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(path))
+    except Exception as error:  # what a damaged file makes the readers raise has no common type
+        raise CheckpointError(f"{path.name} holds no Inception weights of torch-fidelity: {error}") from error
+    return InceptionFeatures(fid.inception, device)

@@ -1,0 +1,179 @@
+"""Activations of networks trained on ImageNet, which compare pictures more like people do than pixels can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ...checks import check_network_input, check_shape
+from ...errors import CheckpointError, DownloadError, InputError, OptionError
+from ...models.state_dict import read_tensors
+
+
+class Backbone(str, Enum):
+    """The networks whose convolutions can be read, with torchvision's layers and names."""
+
+    ALEXNET = "alexnet"
+    VGG16 = "vgg16"
+    VGG19 = "vgg19"
+
+
+_TORCHVISION_FILES = {  # the hash in the name is checked
+    Backbone.ALEXNET: "alexnet-owt-7be5be79.pth",
+    Backbone.VGG16: "vgg16-397923af.pth",
+    Backbone.VGG19: "vgg19-dcbb9e9d.pth",
+}
+_VGG_CHANNELS = (64, 128, 256, 512, 512)
+_VGG_CONVS = {Backbone.VGG16: (2, 2, 3, 3, 3), Backbone.VGG19: (2, 2, 4, 4, 4)}
+_SMALLEST_SIDE = {Backbone.ALEXNET: 31, Backbone.VGG16: 16, Backbone.VGG19: 16}
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ImageFeatures(nn.Module):
+    """The activations at chosen layers, frozen, but with gradients for the image.
+
+    Layers are named ``conv3_4`` before and ``relu3_4`` after the activation (block 3, fourth convolution), and
+    ``pool3``; those of AlexNet ``conv3``, ``relu3``, ``pool2``. State-dict names are torchvision's, ``features.N``;
+    what comes after the last tap is left out.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone, taps: Sequence[str]) -> None:
+        super().__init__()
+        layers = _alexnet_layers() if backbone is Backbone.ALEXNET else _vgg_layers(_VGG_CONVS[backbone])
+        names = list(layers)
+        unknown = [tap for tap in taps if tap not in layers]
+        if unknown or not taps:
+            raise OptionError(
+                f"{backbone.value} has no layer {', '.join(unknown) or '(none named)'}; it has {', '.join(names)}."
+            )
+        last = max(names.index(tap) for tap in taps)
+        self.backbone = backbone
+        self.taps = tuple(taps)
+        self.features = nn.Sequential(*list(layers.values())[: last + 1])
+        self._names = names[: last + 1]
+        self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """The activation (B, C, h, w) at each tap, by its name and in the order of ``taps``.
+
+        ``images`` (B, 3, H, W) are RGB in [0, 1].
+        """
+        check_shape(images, "B 3 H W", "images")
+        check_network_input(images, self, "images")
+        smallest = _SMALLEST_SIDE[self.backbone]
+        if min(images.shape[-2:]) < smallest:
+            found = f"{images.shape[-1]} x {images.shape[-2]}"
+            raise InputError(
+                f"{self.backbone.value} needs images of at least {smallest} x {smallest} pixels, got {found}."
+            )
+        features = (images - self.mean) / self.std
+        found_at: dict[str, Tensor] = {}
+        for name, layer in zip(self._names, self.features, strict=True):
+            features = layer(features)
+            if name in self.taps:
+                found_at[name] = features
+        return {tap: found_at[tap] for tap in self.taps}
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """How many channels each tap has."""
+        found: dict[str, int] = {}
+        latest = 3
+        for name, layer in zip(self._names, self.features, strict=True):
+            latest = layer.out_channels if isinstance(layer, nn.Conv2d) else latest
+            found[name] = latest
+        return {tap: found[tap] for tap in self.taps}
+
+
+def load_image_features(path: str | Path, taps: Sequence[str]) -> ImageFeatures:
+    """The frozen network in a file of torchvision's weights, with taps at the named layers; recognised by its keys.
+
+    Takes .safetensors, .pth and .pt, with or without the classifier, and what ``read_backbone`` takes. Raises
+    ModelNotFoundError where there is no such file, and CheckpointError for any other content.
+    """
+    path = Path(path)
+    return build_image_features(path, read_backbone(path), taps)
+
+
+def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequence[str]) -> ImageFeatures:
+    """The frozen network with the weights read from ``path``; CheckpointError when they are something else."""
+    network = ImageFeatures(recognize_backbone(path, weights), taps)
+    wanted = network.state_dict()
+    missing = [name for name in wanted if name not in weights]
+    wrong = [name for name in wanted if name in weights and weights[name].shape != wanted[name].shape]
+    if missing or wrong:
+        fault = f"lacks {', '.join(missing)}" if missing else f"has wrong shapes for {', '.join(wrong)}"
+        raise CheckpointError(f"{path.name} looks like {network.backbone.value}, but {fault}. Give torchvision's file.")
+    network.load_state_dict({name: weights[name] for name in wanted})
+    return network.eval()
+
+
+def read_backbone(path: Path) -> dict[str, Tensor]:
+    """The tensors of a weight file; where ``path`` is no file but the name of a backbone, of torchvision's.
+
+    Those are fetched into PyTorch's cache when they are not there yet. Raises DownloadError when that fails, and what
+    ``read_tensors`` raises.
+    """
+    if path.is_file() or str(path) not in [backbone.value for backbone in Backbone]:
+        return read_tensors(path)
+    address = f"https://download.pytorch.org/models/{_TORCHVISION_FILES[Backbone(str(path))]}"
+    try:
+        return torch.hub.load_state_dict_from_url(address, map_location="cpu", check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise DownloadError(
+            f"The weights of {path} cannot be fetched from {address}: {error}. Download that file by hand and give its path."
+        ) from error
+
+
+def recognize_backbone(path: Path, weights: Mapping[str, Tensor]) -> Backbone:
+    """The network that the weights read from ``path`` belong to; CheckpointError when it is none of the three."""
+    first = weights.get("features.0.weight")
+    if first is not None and first.shape == (64, 3, 11, 11):
+        return Backbone.ALEXNET
+    if first is not None and first.shape == (64, 3, 3, 3):
+        # The fourth convolution of block 3 exists in VGG-19 only: in VGG-16 features.16 is the pooling.
+        return Backbone.VGG19 if "features.16.weight" in weights else Backbone.VGG16
+    keys = ", ".join(list(weights)[:3])
+    raise CheckpointError(
+        f"{path.name} is none of AlexNet, VGG-16 and VGG-19 as torchvision names them (first keys: {keys}). "
+        "Give torchvision's file."
+    )
+
+
+def _alexnet_layers() -> dict[str, nn.Module]:
+    return {
+        "conv1": nn.Conv2d(3, 64, 11, stride=4, padding=2),
+        "relu1": nn.ReLU(),
+        "pool1": nn.MaxPool2d(3, 2),
+        "conv2": nn.Conv2d(64, 192, 5, padding=2),
+        "relu2": nn.ReLU(),
+        "pool2": nn.MaxPool2d(3, 2),
+        "conv3": nn.Conv2d(192, 384, 3, padding=1),
+        "relu3": nn.ReLU(),
+        "conv4": nn.Conv2d(384, 256, 3, padding=1),
+        "relu4": nn.ReLU(),
+        "conv5": nn.Conv2d(256, 256, 3, padding=1),
+        "relu5": nn.ReLU(),
+    }
+
+
+def _vgg_layers(convs: Sequence[int]) -> dict[str, nn.Module]:
+    layers: dict[str, nn.Module] = {}
+    in_channels = 3
+    for block, (channels, count) in enumerate(zip(_VGG_CHANNELS, convs, strict=True), start=1):
+        for number in range(1, count + 1):
+            layers[f"conv{block}_{number}"] = nn.Conv2d(in_channels, channels, 3, padding=1)
+            layers[f"relu{block}_{number}"] = nn.ReLU()
+            in_channels = channels
+        layers[f"pool{block}"] = nn.MaxPool2d(2)
+    return layers

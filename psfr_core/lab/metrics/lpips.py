@@ -1,0 +1,97 @@
+"""LPIPS, the learned distance of two pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ...checks import check_pair
+from ...errors import CheckpointError
+from ...models.state_dict import read_tensors
+from ...networks.inference.autocast import without_autocast
+from .image_features import (
+    Backbone,
+    ImageFeatures,
+    build_image_features,
+    read_backbone,
+    recognize_backbone,
+)
+
+_TAPS = {
+    Backbone.ALEXNET: ("relu1", "relu2", "relu3", "relu4", "relu5"),
+    Backbone.VGG16: ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3"),
+}
+_HEAD_CHANNELS = {Backbone.ALEXNET: (64, 192, 384, 256, 256), Backbone.VGG16: (64, 128, 256, 512, 512)}
+
+
+class Lpips(nn.Module):
+    """LPIPS v0.1 (lower is better, 0 for equal pictures): the weighted distance of their unit-length activations.
+
+    ``features`` must tap the layers that it is defined on, and may tap others. Source: Zhang et al., The Unreasonable
+    Effectiveness of Deep Features as a Perceptual Metric, equation 1.
+    """
+
+    def __init__(self, features: ImageFeatures, heads: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.features = features
+        self.heads = nn.ParameterList(nn.Parameter(head, requires_grad=False) for head in heads)
+
+    def forward(self, images: Tensor, references: Tensor) -> Tensor:
+        """The distances (B,) of image pairs (B, 3, H, W), RGB in [0, 1]; differentiable in both."""
+        check_pair(images, references)
+        with without_autocast(images.device):
+            return self.compare(self.features(images), self.features(references))
+
+    def compare(self, of_images: Mapping[str, Tensor], of_references: Mapping[str, Tensor]) -> Tensor:
+        """The distances (B,), where ``features`` has been asked already."""
+        distances: list[Tensor] = []
+        for tap, head in zip(_TAPS[self.features.backbone], self.heads, strict=True):
+            squared = (_unit_length(of_images[tap]) - _unit_length(of_references[tap])) ** 2
+            distances.append(torch.einsum("bchw,c->bhw", squared, head).mean(dim=(1, 2)))
+        return torch.stack(distances).sum(dim=0)
+
+
+def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Sequence[str] = ()) -> Lpips:
+    """LPIPS from a file of torchvision's AlexNet or VGG-16 and the file of LPIPS v0.1 heads that belongs to it.
+
+    Its features tap the layers ``more_taps`` too, for whoever else looks at them. Raises ModelNotFoundError for a missing
+    file, and CheckpointError when one is something else, or the two do not belong together.
+    """
+    features_path, heads_path = Path(features_path), Path(heads_path)
+    heads = _heads(heads_path)
+    channels = tuple(len(head) for head in heads)
+    backbone = next((backbone for backbone, expected in _HEAD_CHANNELS.items() if expected == channels), None)
+    if backbone is None:
+        raise CheckpointError(
+            f"{heads_path.name} has LPIPS heads of {channels} channels, neither AlexNet's nor VGG-16's."
+        )
+    weights = read_backbone(features_path)
+    if (found := recognize_backbone(features_path, weights)) is not backbone:
+        raise CheckpointError(
+            f"{heads_path.name} belongs to {backbone.value}, but {features_path.name} is {found.value}. "
+            "Give files of one network."
+        )
+    return Lpips(build_image_features(features_path, weights, (*_TAPS[backbone], *more_taps)), heads).eval()
+
+
+def _heads(path: Path) -> list[Tensor]:
+    """The weights (C,) of each layer's channels, as named in the published files (``lin0.model.1.weight``)."""
+    tensors = read_tensors(path)
+    names = [f"lin{layer}.model.1.weight" for layer in range(5)]
+    missing = [name for name in names if name not in tensors]
+    if missing:
+        keys = ", ".join(list(tensors)[:3])
+        raise CheckpointError(
+            f"{path.name} holds no LPIPS heads: it has no {missing[0]} (first keys: {keys}). Give LPIPS v0.1 heads, which "
+            "torchmetrics brings: torchmetrics/functional/image/lpips_models/alex.pth or vgg.pth."
+        )
+    return [tensors[name].flatten() for name in names]
+
+
+def _unit_length(features: Tensor) -> Tensor:
+    # Inside the root, the small number keeps the gradient finite where all activations are 0.
+    features = features.float()  # whose squares leave the range of float16
+    return features / (features.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()

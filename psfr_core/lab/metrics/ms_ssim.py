@@ -1,0 +1,36 @@
+"""MS-SSIM, the likeness of two pictures in structure at five scales."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from torch import Tensor
+
+from ...checks import check_pair
+from ...errors import InputError
+from ...images.box import Size
+from ...networks.inference.autocast import without_autocast
+from ...optional_package import import_optional
+
+LEAST_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels must still fit
+
+
+def import_ms_ssim() -> ModuleType:
+    """What computes MS-SSIM; MissingPackageError without torchmetrics."""
+    return import_optional("torchmetrics.functional.image", "MS-SSIM", "torchmetrics")
+
+
+def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
+    """Multi-scale structural similarities (B,), at most 1 (higher is better), with the published weights of the scales.
+
+    Both are (B, 3, H, W), RGB in [0, 1], of at least 176 x 176 pixels. Computed by torchmetrics; MissingPackageError
+    without it. Source: Wang et al., Multi-scale Structural Similarity for Image Quality Assessment, equation 7.
+    """
+    check_pair(images, references)
+    if min(Size.of(images)) < LEAST_SIDE:
+        found = f"{images.shape[-1]} x {images.shape[-2]}"
+        raise InputError(f"MS-SSIM needs images of at least {LEAST_SIDE} x {LEAST_SIDE} pixels, got {found}.")
+    with without_autocast(images.device):
+        return import_ms_ssim().multiscale_structural_similarity_index_measure(
+            images, references, data_range=1.0, reduction="none"
+        )

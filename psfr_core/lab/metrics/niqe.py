@@ -1,0 +1,32 @@
+"""NIQE, the naturalness of a picture that is compared with none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...checks import check_float, check_shape
+from ...networks.inference.autocast import without_autocast
+from ...optional_package import import_optional
+
+
+class Niqe:
+    """pyiqa's NIQE (lower is better). Source: Mittal et al., Making a Completely Blind Image Quality Analyzer (2013)."""
+
+    def __init__(self, metric: Any) -> None:
+        self._metric = metric
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """The scores (B,) of images (B, 3, H, W), RGB in [0, 1]."""
+        check_shape(images, "B 3 H W", "images")
+        check_float(images, "images")
+        with without_autocast(images.device):
+            return self._metric(images).reshape(len(images))
+
+
+def load_niqe(device: torch.device) -> Niqe:
+    """NIQE on ``device``; pyiqa fetches its parameters at the first use. MissingPackageError without pyiqa."""
+    return Niqe(import_optional("pyiqa", "NIQE", "pyiqa").create_metric("niqe", device=device))

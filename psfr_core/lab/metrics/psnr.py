@@ -1,0 +1,16 @@
+"""PSNR, the distance of two pictures pixel by pixel."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ...checks import check_pair
+
+
+def psnr(images: Tensor, references: Tensor) -> Tensor:
+    """Peak signal-to-noise ratios (B,) in dB (higher is better, infinite for equal pictures) over all three channels.
+
+    Both are (B, 3, H, W), RGB in [0, 1].
+    """
+    check_pair(images, references)
+    return -10 * (images - references).square().mean(dim=(1, 2, 3)).log10()

@@ -1,0 +1,50 @@
+"""SSIM, the likeness of two pictures in local mean, contrast and structure."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...checks import check_pair
+from ...errors import InputError
+from ...images.box import Size
+from ...images.filters import gaussian_kernel, separable_filter
+
+_RADIUS_PX, _SIGMA_PX = 5, 1.5
+_C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
+
+
+def ssim(images: Tensor, references: Tensor) -> Tensor:
+    """Structural similarities (B,), at most 1 (higher is better), of a Gaussian window of 11 pixels with sigma 1.5.
+
+    Both are (B, 3, H, W), RGB in [0, 1], of at least 11 x 11 pixels.
+    At the edges the pictures are mirrored, as torchmetrics does.
+    Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, equation 13.
+    """
+    check_pair(images, references)
+    window_px = 2 * _RADIUS_PX + 1
+    if min(Size.of(images)) < window_px:
+        found = f"{images.shape[-1]} x {images.shape[-2]}"
+        raise InputError(f"SSIM needs images of at least {window_px} x {window_px} pixels, got {found}.")
+    # One colour after the other: about ten maps of the pictures' size are alive at once.
+    pairs = zip(images.split(1, dim=1), references.split(1, dim=1), strict=True)
+    return torch.stack([_of_channel(*pair) for pair in pairs]).mean(dim=0)
+
+
+def _of_channel(images: Tensor, references: Tensor) -> Tensor:
+    """The mean likeness (B,) of pictures (B, 1, H, W)."""
+    x, y = (F.pad(pictures, 4 * (_RADIUS_PX,), mode="reflect") for pictures in (images, references))
+    mean_x, mean_y = _local_mean(x), _local_mean(y)
+    variance_x = _local_mean(x * x) - mean_x * mean_x
+    variance_y = _local_mean(y * y) - mean_y * mean_y
+    covariance = _local_mean(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + _C1) / (mean_x * mean_x + mean_y * mean_y + _C1)
+    structure = (2 * covariance + _C2) / (variance_x + variance_y + _C2)
+    return (luminance * structure).mean(dim=(1, 2, 3))
+
+
+def _local_mean(values: Tensor) -> Tensor:
+    """The mean under the window wherever it lies wholly inside the picture."""
+    filtered = separable_filter(values, gaussian_kernel(_SIGMA_PX, _RADIUS_PX))
+    return filtered[..., _RADIUS_PX:-_RADIUS_PX, _RADIUS_PX:-_RADIUS_PX]

@@ -1,0 +1,185 @@
+"""The ablation study: generators that lack one idea of the paper each, trained alike and compared."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from ...device import usable_device
+from ...errors import OptionError
+from ...networks.parse_net import ParseNet
+from ...parsing.parser import parse_faces
+from ...progress import Progress
+from ..degradation.config import load_degradation
+from ..evaluation.metric import Row, Stage
+from ..evaluation.scorer import MetricModels, Scorer
+from ..evaluation.sources import Sample
+from ..evaluation.tables import markdown_table, means_of
+from ..metrics.lpips import load_lpips
+from .ablations import Ablation
+from .acceleration import make_accelerator
+from .environment import describe_environment
+from .experiment import load_loss_networks
+from .face_samples import FaceSample, FaceSamples, degraded_once, load_face_set
+from .generator import GeneratorTask, LossNetworks
+from .loop import train
+from .recipe import GeneratorRecipe
+from .recipe_file import read_stages
+from .run_folder import record_run
+from .run_lock import locked
+
+logger = logging.getLogger(__name__)
+TEST_SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationRecipe(GeneratorRecipe):
+    """Training of one of the compared networks."""
+
+    kind: ClassVar[str] = "ablation"
+    variant: Ablation
+
+
+@dataclass(frozen=True)
+class AblationStudy:
+    """The full network's recipe, whose validation faces the table is measured on, and what to compare it by.
+
+    ``seeds`` are those of the runs: each network is trained once for each. LPIPS is measured with ``lpips_features``, a
+    weight file of AlexNet or VGG-16, and ``lpips_heads``, the LPIPS v0.1 heads that belong to them.
+    """
+
+    kind: ClassVar[str] = "ablation study"
+    full: GeneratorRecipe
+    lpips_features: Path
+    lpips_heads: Path
+    seeds: tuple[int, ...] = (0, 1)
+
+    def __post_init__(self) -> None:
+        if self.full.losses.needs_discriminator or self.full.losses.lpips or not self.full.loss_networks.parser:
+            raise OptionError(
+                "An ablation study trains without a discriminator and without LPIPS, by which it compares, and with a parser: "
+                "set adversarial, feature_matching and lpips of full.losses to 0, and full.loss_networks.parser."
+            )
+
+    def recipes(self) -> list[AblationRecipe]:
+        """Return the recipe of each network and seed."""
+        full: dict[str, Any] = {part.name: getattr(self.full, part.name) for part in fields(self.full)}
+        return [
+            replace(
+                AblationRecipe(**full, variant=variant),
+                loop=replace(self.full.loop, seed=seed),
+                losses=variant.losses(self.full.losses),
+            )
+            for seed in self.seeds
+            for variant in Ablation
+        ]
+
+
+def read_study(
+    source: str | Path, *, data: Path | None = None, out: Path | None = None, overrides: Sequence[str] = ()
+) -> AblationStudy:
+    """Return the study in a file, or the one of this name in the package; arguments and errors as in ``read_recipes``."""
+    (study,) = read_stages(
+        source, {AblationStudy.kind: AblationStudy}, data=data, out=out, overrides=overrides
+    ).values()
+    return study
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """The mean metrics of one network of one seed."""
+
+    network: str
+    seed: int
+    metrics: Row
+
+
+def run_study(
+    study: AblationStudy, out: Path, device: torch.device | str | None = None, progress: Progress | None = None
+) -> list[StudyRow]:
+    """Train the networks that are not trained yet, measure all, and write ablations.csv and ablations.md into ``out``.
+
+    Each network has a run folder of its own in ``out``. ``progress`` counts the steps of one network, and may raise to stop.
+    Raises what ``experiment.run`` raises.
+    """
+    place = usable_device(device)
+    recipe, size = study.full, study.full.network.size
+    data, degradation = recipe.data, load_degradation(recipe.degradation)
+    loss_networks = load_loss_networks(recipe, place)
+    metrics = MetricModels(place, lpips=load_lpips(study.lpips_features, study.lpips_heads).to(place))
+    faces = load_face_set(data.faces, data.labels, size)
+    test_faces = load_face_set(data.val_faces, data.val_labels, size)
+    test = degraded_once(test_faces, degradation, seed=TEST_SEED, count=data.val_count or len(test_faces))
+    rows = [StudyRow("degraded", TEST_SEED, _measure(test.lq, test.hq, metrics))]
+    for variant in study.recipes():
+        samples = FaceSamples(faces, degradation, seed=variant.loop.seed)
+        network = _train(variant, samples, loss_networks, test, out, place, progress)
+        restored = _restored(network, test, cast("ParseNet", loss_networks.parser))
+        rows.append(StudyRow(variant.variant.value, variant.loop.seed, _measure(restored, test.hq, metrics)))
+        logger.info("%s, seed %d: %s", variant.variant.value, variant.loop.seed, _shown(rows[-1].metrics))
+    _write(out, rows)
+    return rows
+
+
+def _train(
+    recipe: AblationRecipe,
+    samples: FaceSamples,
+    loss_networks: LossNetworks,
+    test: FaceSample,
+    out: Path,
+    device: torch.device,
+    progress: Progress | None,
+) -> nn.Module:
+    torch.manual_seed(recipe.loop.seed)
+    network = recipe.variant.network(recipe.network).to(device)
+    task = GeneratorTask(network, samples, loss_networks, recipe.losses, test)
+    folder = out / f"{recipe.variant.value.replace(' ', '_')}_{recipe.loop.seed}"
+    accelerator = make_accelerator(recipe.loop, device)
+    with locked(folder):
+        record_run(folder, recipe, describe_environment(accelerator))
+        return train(task, recipe.loop, folder, accelerator=accelerator, progress=progress)
+
+
+@torch.no_grad()
+def _restored(network: nn.Module, faces: FaceSample, parse_net: ParseNet) -> Tensor:
+    lq = faces.lq.to(next(network.parameters()).device)
+    parse_maps = parse_faces(lq, parse_net).one_hot
+    restored = [network(face[None] * 2 - 1, parse_map[None]) for face, parse_map in zip(lq, parse_maps, strict=True)]
+    return ((torch.cat(restored) + 1) / 2).clamp(0, 1).cpu()
+
+
+def _measure(images: Tensor, references: Tensor, models: MetricModels) -> Row:
+    scorer = Scorer(models, (Stage.RESULT,))
+    for number, (image, reference) in enumerate(zip(images, references, strict=True)):
+        scorer.add(str(number), Sample(reference[None], {Stage.RESULT: image[None]}))
+    return means_of(scorer.result().rows)
+
+
+def study_table(rows: Sequence[StudyRow]) -> str:
+    """Return the Markdown table of a study: for each network the mean over the seeds, and half of their spread."""
+    lines: list[list[str]] = []
+    for network in dict.fromkeys(row.network for row in rows):
+        values = torch.tensor([list(row.metrics.values()) for row in rows if row.network == network])
+        spread = (values.amax(0) - values.amin(0)) / 2
+        means = zip(values.mean(0).tolist(), spread.tolist(), strict=True)
+        lines.append([network, *(f"{mean:.3f} ± {half:.3f}" for mean, half in means)])
+    return markdown_table(["network", *rows[0].metrics], *lines)
+
+
+def _write(folder: Path, rows: Sequence[StudyRow]) -> None:
+    with (folder / "ablations.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["network", "seed", *rows[0].metrics])
+        writer.writerows([row.network, row.seed, *(f"{value:.4f}" for value in row.metrics.values())] for row in rows)
+    (folder / "ablations.md").write_text(study_table(rows), encoding="utf-8")
+
+
+def _shown(row: Row) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in row.items())

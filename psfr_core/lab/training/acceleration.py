@@ -1,0 +1,46 @@
+"""Several processes and mixed precision, through Hugging Face accelerate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from ...errors import OptionError
+from ...optional_package import import_optional
+from .loop_config import LoopConfig, MixedPrecision
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def make_accelerator(config: LoopConfig, device: torch.device) -> Accelerator:
+    """The accelerator of this process, on ``device``, or on a GPU of its own in a launch of several processes.
+
+    Raises MissingPackageError without accelerate, and OptionError for a precision the device does not have.
+    """
+    accelerate = import_optional("accelerate", "Training", "accelerate")
+    if str(device).startswith("cuda:"):  # accelerate takes the current one
+        torch.cuda.set_device(device)
+    # Otherwise all runs of a process would share a device.
+    accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
+    on_cpu = device.type == "cpu"
+    if on_cpu and config.mixed_precision is MixedPrecision.FP16:
+        raise OptionError("A CPU does not train in fp16. Choose bf16 or none as mixed precision.")
+    try:
+        accelerator: Accelerator = accelerate.Accelerator(
+            cpu=on_cpu,
+            mixed_precision="no" if config.mixed_precision is MixedPrecision.NONE else config.mixed_precision.value,
+            gradient_accumulation_steps=config.accumulation_steps,
+        )
+    except ValueError as error:
+        raise OptionError(
+            f"{device} cannot train in {config.mixed_precision.value} ({error}). Choose another mixed precision."
+        ) from error
+    parts = accelerator.num_processes * config.accumulation_steps
+    if config.batch_size % parts:
+        raise OptionError(
+            f"batch_size {config.batch_size} must be divisible by the {accelerator.num_processes} processes times "
+            f"{config.accumulation_steps} accumulation steps, {parts}."
+        )
+    return accelerator

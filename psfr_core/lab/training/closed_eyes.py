@@ -1,0 +1,212 @@
+"""Closed and narrowed eyes drawn over open ones, so that a parser learns that lids are skin.
+
+The labels of an eye give its opening, column by column. The skin above it is stretched down to where the lids meet, as a
+real lid is; color, shading, make-up and lashes vary widely, because no single drawing looks like all closed eyes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...parsing.labels import FaceRegion
+
+BOTH_EYES = 0.8  # share of the drawn faces; the others wink
+NARROWED = 0.25  # share of the drawn faces whose eyes stay open a little, and stay eyes: narrow eyes are not skin
+_MIN_WIDTH = 0.03  # of the face; smaller regions are remains of eyes behind hair
+
+
+def close_eyes(image: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return a face with its eyes closed or narrowed, and its labels, in which lids are skin.
+
+    ``image`` (3, S, S) float, RGB in [0, 1]; ``labels`` (S, S) uint8, of FaceRegion. Eyes without labels stay as they are.
+    """
+    draws = torch.rand(3, generator=generator).tolist()
+    eyes = [FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE]
+    if draws[0] > BOTH_EYES:
+        eyes = eyes[int(draws[1] < 0.5) :][:1]
+    style = _Style.drawn(draws[2] < NARROWED, generator)
+    for eye in eyes:
+        opening = _Opening.of(labels == eye)
+        if opening is not None:
+            image, labels = _closed(image, labels, opening, style, generator)
+    return image, labels
+
+
+class _Style(NamedTuple):
+    """How lids are drawn, the same for both eyes; lengths in heights of the opening unless stated otherwise."""
+
+    drop: float  # how far the upper lid comes down, 1: all the way
+    rise: float  # how far the lower lid comes up
+    bend: float  # added to the curve at which the lids meet, downwards
+    reach: float  # how much skin around the opening is stretched
+    lash_edge: float  # how much of the opening's edge, with its lashes, is stretched along
+    plainness: float  # 0: stretched skin, 1: its mean color
+    shade: float  # darker towards crease and lashes by this factor
+    crease: float  # opacity
+    crease_height: float  # 0: where the stretched skin begins, 1: at the lashes
+    line: float  # opacity of the line of lashes
+    thickness: float  # of that line, in 256ths of the face
+    darkness: float  # of that line, 1: black
+    lashes: float  # opacity of single lashes below the line
+    makeup: Tensor  # factor of each color channel, (3,)
+
+    @classmethod
+    def drawn(cls, is_narrowed: bool, generator: torch.Generator) -> _Style:
+        u = torch.rand(16, generator=generator).tolist()
+        tint = torch.rand(3, generator=generator)
+        return cls(
+            drop=0.3 + 0.35 * u[0] if is_narrowed else 1.0,
+            rise=0.0 if is_narrowed else max(0.0, 0.9 * u[1] - 0.35),
+            bend=0.0 if is_narrowed else 0.7 * u[2] - 0.4,
+            reach=0.3 + 0.9 * u[3],
+            lash_edge=0.25 * u[4] - 0.17,
+            plainness=u[5] if u[6] < 0.6 else 0.0,
+            shade=0.25 * u[7] - 0.05,
+            crease=0.4 * u[8] if u[9] < 0.6 else 0.0,
+            crease_height=0.5 * u[10],
+            line=0.25 + 0.75 * u[11],
+            thickness=0.5 + 1.7 * u[12] ** 1.5,
+            darkness=0.6 + 0.4 * u[13],
+            lashes=u[14] if u[15] < 0.5 else 0.0,
+            makeup=1 - 0.35 * tint if tint[0] < 0.25 else torch.ones(3),
+        )
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether a part of the eye stays open."""
+        return self.drop < 1
+
+
+class _Opening(NamedTuple):
+    """The outline of an eye, as smooth curves: a row for every column of the face, (S,) each."""
+
+    upper: Tensor
+    lower: Tensor
+    across: Tensor  # -1 at the eye's left end, 1 at its right end
+    height: float  # the largest, in pixels
+
+    @classmethod
+    def of(cls, is_eye: Tensor) -> _Opening | None:
+        """Return the opening of the pixels (S, S) of one eye; None where there are too few."""
+        columns = is_eye.any(dim=0).nonzero()[:, 0]
+        side = is_eye.shape[-1]
+        if len(columns) < max(4, _MIN_WIDTH * side):
+            return None
+        rows = torch.arange(side)[:, None]
+        first = torch.where(is_eye, rows, side).amin(dim=0)[columns]
+        last = torch.where(is_eye, rows, -1).amax(dim=0)[columns] + 1
+        center, half = (columns[0] + columns[-1]) / 2, (columns[-1] - columns[0] + 1) / 2
+        across = (torch.arange(side) - center) / half
+        # Beyond the corners the curves run on level; cubics would leave the face.
+        powers = across.clamp(-1.15, 1.15).double()[:, None] ** torch.arange(4)
+        curves = torch.linalg.lstsq(powers[columns], torch.stack([first, last], dim=1).double()).solution
+        upper, lower = (powers @ curves).float().T
+        lower = torch.maximum(lower, upper)
+        return cls(upper, lower, across, max(1.0, float((lower - upper)[columns].amax())))
+
+    @property
+    def arch(self) -> Tensor:
+        """1 in the middle of the eye, 0 at its ends and beyond."""
+        return (1 - self.across**2).clamp(min=0)
+
+
+class _Lids(NamedTuple):
+    """Drawn lids, as curves: a row for every column of the face, (S,) each."""
+
+    top: Tensor  # where the stretched skin of the upper lid begins
+    line: Tensor  # where the upper lid ends, with its lashes
+    bottom: Tensor  # where the stretched skin of the lower lid ends
+    fade: Tensor  # 1 over the eye, 0 beyond its corners
+    rows: Tensor  # (S, 1): the rows of the pixels, at their centers
+
+    @classmethod
+    def of(cls, eye: _Opening, style: _Style) -> _Lids:
+        gap = eye.lower - eye.upper
+        if style.is_narrowed:
+            line = eye.upper + style.drop * gap
+        else:
+            line = eye.lower - style.rise * gap + style.bend * eye.height * eye.arch
+        fade = (12 * (1.12 - eye.across.abs())).clamp(0, 1)
+        reach = style.reach * eye.height * fade.clamp(min=0.05)
+        rows = torch.arange(len(line))[:, None] + 0.5
+        return cls(eye.upper - reach, line, eye.lower + 0.5 * reach, fade, rows)
+
+    @property
+    def down(self) -> Tensor:
+        """How far down the upper lid each pixel lies, (S, S): 0 at its top, 1 at its lashes."""
+        return (self.rows - self.top) / (self.line - self.top).clamp(min=1e-3)
+
+    @property
+    def is_upper(self) -> Tensor:
+        return (self.rows > self.top) & (self.rows < self.line)
+
+    @property
+    def is_lower(self) -> Tensor:
+        return (self.rows >= self.line) & (self.rows < self.bottom)
+
+
+def _closed(
+    image: Tensor, labels: Tensor, eye: _Opening, style: _Style, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    lids = _Lids.of(eye, style)
+    end = lids.line if style.is_narrowed else eye.lower + 1
+    is_covered = (lids.rows > eye.upper - 1) & (lids.rows < end) & (eye.across.abs() < 1.1)
+    drawn = _moved_in_columns(image, _stretched_rows(eye, lids, style))
+    is_stretched = lids.is_upper if style.is_narrowed else lids.is_upper | lids.is_lower
+    skin = is_stretched & ~is_covered & (labels == FaceRegion.SKIN)
+    if bool(skin.any()):
+        color = image[:, skin].mean(dim=1)[:, None, None]
+        drawn = drawn.lerp(color.expand_as(drawn), style.plainness * _soft(is_covered))
+    drawn = drawn * _shading(lids, style)
+    drawn = _with_lashes(drawn, lids.rows - lids.line, eye, style, generator)
+    is_eye = (labels == FaceRegion.LEFT_EYE) | (labels == FaceRegion.RIGHT_EYE)
+    is_lid = is_eye & (eye.across.abs() < 1.3) & ((lids.rows < lids.line) | (not style.is_narrowed))
+    return drawn.clamp(0, 1), labels.masked_fill(is_lid, FaceRegion.SKIN)
+
+
+def _stretched_rows(eye: _Opening, lids: _Lids, style: _Style) -> Tensor:
+    """Return the row (S, S) that each pixel is taken from: lids are stretched to where they meet."""
+    inset = style.lash_edge * eye.height * eye.arch.sqrt()
+    upper = lids.top + lids.down * (eye.upper + inset - lids.top)
+    rows = torch.where(lids.is_upper, upper, lids.rows)
+    if not style.is_narrowed:
+        up = (lids.bottom - lids.rows) / (lids.bottom - lids.line).clamp(min=1e-3)
+        rows = torch.where(lids.is_lower, lids.bottom - up * (lids.bottom - eye.lower - inset.abs()), rows)
+    return torch.lerp(lids.rows.expand_as(rows), rows, lids.fade)
+
+
+def _moved_in_columns(image: Tensor, rows: Tensor) -> Tensor:
+    """Return the image (3, S, S) with each pixel taken from its own column, at the row in ``rows`` (S, S)."""
+    side = image.shape[-1]
+    columns = (torch.arange(side) + 0.5).expand(side, side)
+    grid = torch.stack([columns, rows], dim=-1) * 2 / side - 1
+    return F.grid_sample(image[None], grid[None], mode="bilinear", padding_mode="border", align_corners=False)[0]
+
+
+def _soft(mask: Tensor) -> Tensor:
+    return F.avg_pool2d(mask[None, None].float(), 3, stride=1, padding=1)[0]
+
+
+def _shading(lids: _Lids, style: _Style) -> Tensor:
+    """Return the factors (3, S, S) of an upper lid that bulges, with its crease and make-up."""
+    bulge = 1 - style.shade * (2 * lids.down - 1).clamp(-1, 1) ** 2
+    crease = 1 - style.crease * torch.exp(-(((lids.down - style.crease_height) / 0.08) ** 2))
+    factor = (bulge * crease)[None] * style.makeup[:, None, None]
+    return 1 + (factor - 1) * _soft(lids.fade * lids.is_upper * (3 * lids.down).clamp(0, 1))
+
+
+def _with_lashes(image: Tensor, below: Tensor, eye: _Opening, style: _Style, generator: torch.Generator) -> Tensor:
+    """Return the image with a dark line where ``below`` (S, S), the rows below the line, is 0, and single lashes under it."""
+    unit = image.shape[-1] / 256
+    taper = (1.05 - eye.across**2).clamp(0, 1) ** 0.5
+    thickness = (style.thickness * unit * (0.4 + 0.6 * taper)).clamp(min=0.3)
+    line = style.line * torch.exp(-((below / thickness) ** 2))
+    dense = torch.rand(image.shape[-1], generator=generator)
+    hang = torch.exp(-below.clamp(min=0) / (2.5 * unit)) * (below > 0)
+    opacity = torch.maximum(line, style.lashes * dense * hang) * (taper > 0.05)
+    color = image.mean(dim=(1, 2), keepdim=True) * (1 - style.darkness)
+    return image.lerp(color.expand_as(image), opacity)

@@ -1,0 +1,218 @@
+"""Training runs from recipes: everything is loaded, trained, and written into a run folder."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from ...device import usable_device
+from ...errors import OptionError
+from ...faces.detector import load_detector
+from ...models.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
+from ...models.blend import blend_weights
+from ...models.convert import to_half
+from ...models.loader import load_detector_network, load_generator, load_parse_net
+from ...models.metadata import WeightMetadata, write_weights
+from ...models.state_dict import fold_spectral_norm
+from ...networks.compact_face_net import CompactFaceNet
+from ...networks.discriminator import Discriminator
+from ...networks.feature_discriminator import FeatureDiscriminator
+from ...networks.inference.optimize import optimized_on
+from ...networks.parse_net import ParseNet
+from ...networks.psfr_generator import PsfrGenerator
+from ...networks.spectral_norm import add_spectral_norm
+from ...progress import Progress
+from ..degradation.config import load_degradation
+from ..metrics.image_features import ImageFeatures, load_image_features
+from ..metrics.lpips import load_lpips
+from .acceleration import make_accelerator
+from .detector import DetectorTask
+from .environment import describe_environment
+from .face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set, open_face_set
+from .generator import GeneratorTask, LossNetworks, start_from
+from .loop import train
+from .loop_config import LoopConfig, MixedPrecision
+from .parser import ParserTask
+from .recipe import (
+    BlendRecipe,
+    DetectorRecipe,
+    DiscriminatorInput,
+    GeneratorRecipe,
+    ParserRecipe,
+    Recipe,
+)
+from .run_folder import is_recorded, record_run
+from .run_lock import locked
+from .scenes import CutOut, Scenes, load_backgrounds, make_cut_outs, make_distractors
+from .task import TrainingTask
+
+logger = logging.getLogger(__name__)
+N = TypeVar("N", bound=nn.Module)
+VALIDATION_SEED = 1_000
+_ARCHITECTURES: dict[str, Architecture[Any]] = {
+    ParserRecipe.kind: PARSE_NET,
+    DetectorRecipe.kind: COMPACT_FACE_NET,
+    GeneratorRecipe.kind: PSFR_GENERATOR,
+}
+_DETECTOR_FACE_SIZE = 256  # pixels, of the faces that scenes are made of
+
+
+def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, progress: Progress | None = None) -> Path:
+    """Carry out ``recipe`` in the run folder ``out`` and return the weight file that it gives.
+
+    An interrupted run resumes from its last checkpoint; a finished one is not repeated. ``device`` None is the best there is.
+    ``progress`` is called with the number of steps done and of all steps, and may raise to stop.
+    Raises TrainingError when ``out`` holds a run of another recipe or the data are unusable, OptionError for values that do
+    not fit together, ModelNotFoundError and CheckpointError for models that cannot be loaded.
+    """
+    result = result_file(recipe, out)
+    if result.exists() and is_recorded(out, recipe):
+        logger.info("%s is there already; delete it to make it again.", result)
+        return result
+    if isinstance(recipe, BlendRecipe):
+        out.mkdir(parents=True, exist_ok=True)
+        blend_weights(recipe.first, recipe.second, result, amount=recipe.amount, half=True, overwrite=True)
+        record_run(out, recipe, {})
+        return result
+    accelerator = make_accelerator(recipe.loop, usable_device(device))
+    torch.manual_seed(recipe.loop.seed)  # for random weights
+    task = make_task(recipe, accelerator.device)
+    with locked(out) if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            record_run(out, recipe, describe_environment(accelerator))
+        network = train(task, recipe.loop, out, accelerator=accelerator, progress=progress)
+        if accelerator.is_main_process:
+            _write_result(network, recipe, result)
+    accelerator.wait_for_everyone()  # exiting early would abort the other ranks
+    accelerator.end_training()
+    return result
+
+
+def result_file(recipe: Recipe, out: Path) -> Path:
+    """Return the weight file that ``recipe`` gives in the run folder ``out``."""
+    return out / f"{recipe.kind}.safetensors"
+
+
+def make_task(recipe: ParserRecipe | DetectorRecipe | GeneratorRecipe, device: torch.device) -> TrainingTask[Any]:
+    """Return the network of ``recipe`` on ``device`` with its data and losses, ready to be trained."""
+    match recipe:
+        case ParserRecipe():
+            return _parser_task(recipe, device)
+        case DetectorRecipe():
+            return _detector_task(recipe, device)
+        case GeneratorRecipe():
+            return _generator_task(recipe, device)
+
+
+def _parser_task(recipe: ParserRecipe, device: torch.device) -> ParserTask:
+    network = ParseNet(recipe.network)
+    if recipe.start_from:
+        _copy_weights(load_parse_net(recipe.start_from), network)
+    samples, validation = _samples(recipe, network.config.size)
+    return ParserTask(network.to(device), samples, recipe.losses, validation)
+
+
+def _generator_task(recipe: GeneratorRecipe, device: torch.device) -> GeneratorTask[PsfrGenerator]:
+    network = PsfrGenerator(recipe.network)
+    if recipe.start_from:
+        start_from(network, load_generator(recipe.start_from))
+    if recipe.spectral_norm:
+        add_spectral_norm(network)
+    samples, validation = _samples(recipe, network.config.size)
+    return GeneratorTask(network.to(device), samples, load_loss_networks(recipe, device), recipe.losses, validation)
+
+
+def _detector_task(recipe: DetectorRecipe, device: torch.device) -> DetectorTask:
+    network = CompactFaceNet(recipe.network)
+    if recipe.start_from:
+        _copy_weights(load_detector_network(recipe.start_from), network)
+    data, size = recipe.data, _DETECTOR_FACE_SIZE
+    faces = load_face_set(data.faces, data.labels, size)
+    validation = load_face_set(data.val_faces, data.val_labels, size)
+    backgrounds = load_backgrounds(recipe.backgrounds)
+
+    def scenes(of: FaceSet, seed: int) -> Scenes:
+        cut_outs = _labelled(of, recipe.teacher, device)
+        return Scenes(cut_outs, make_distractors(of), backgrounds, side=recipe.scene_side, seed=seed)
+
+    return DetectorTask(
+        network.to(device),
+        scenes(faces, recipe.loop.seed),
+        scenes(validation, VALIDATION_SEED),
+        data.validation_samples(),
+    )
+
+
+def _labelled(faces: FaceSet, teacher: str, device: torch.device) -> list[CutOut]:
+    detector = load_detector(teacher, device=device)
+    logger.info("%s labels %d faces", teacher, len(faces))
+    found = [detector.detect(image[None].float() / 255)[0] for image in faces.images]
+    return make_cut_outs(faces, found)
+
+
+def _samples(recipe: ParserRecipe | GeneratorRecipe, size: int) -> tuple[FaceSamples, FaceSample]:
+    """Return the samples to train on, and those to validate on."""
+    data, degradation = recipe.data, load_degradation(recipe.degradation)
+    faces = open_face_set(data.faces, data.labels, size)
+    validation = open_face_set(data.val_faces, data.val_labels, size)
+    count = data.validation_samples(len(validation))
+    closed_eyes = recipe.closed_eyes if isinstance(recipe, ParserRecipe) else 0.0
+    return (
+        FaceSamples(faces, degradation, seed=recipe.loop.seed, closed_eyes=closed_eyes),
+        degraded_once(validation, degradation, seed=VALIDATION_SEED, count=count),
+    )
+
+
+def load_loss_networks(recipe: GeneratorRecipe, device: torch.device) -> LossNetworks:
+    """Return the networks that judge the generator or feed it, on ``device``."""
+    sources, layers = recipe.loss_networks, recipe.losses.feature_layers
+    features = lpips = parser = None
+    if sources.features and sources.heads:
+        lpips = load_lpips(sources.features, sources.heads, layers).to(device)
+        features = lpips.features
+    elif sources.features:
+        features = load_image_features(sources.features, layers).to(device)
+    if sources.parser:
+        parser = optimized_on(load_parse_net(sources.parser), device, _frozen_dtype(recipe.loop))
+    judge = _discriminator(recipe, features).to(device) if recipe.losses.needs_discriminator else None
+    return LossNetworks(parser=parser, features=features, lpips=lpips, discriminator=judge)
+
+
+def _discriminator(recipe: GeneratorRecipe, features: ImageFeatures | None) -> Discriminator | FeatureDiscriminator:
+    sources = recipe.loss_networks
+    if sources.discriminator_input is DiscriminatorInput.FEATURES and features is not None:
+        return FeatureDiscriminator({layer: features.channels[layer] for layer in recipe.losses.feature_layers})
+    return add_spectral_norm(Discriminator(sources.discriminator))
+
+
+def _frozen_dtype(loop: LoopConfig) -> torch.dtype:
+    """Return the dtype of networks that are not trained."""
+    reduced = {MixedPrecision.BF16: torch.bfloat16, MixedPrecision.FP16: torch.float16}
+    return reduced.get(loop.mixed_precision, torch.float32)
+
+
+def _copy_weights(source: nn.Module, target: nn.Module) -> None:
+    try:
+        target.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        raise OptionError(
+            f"The network of start_from ({getattr(source, 'config', type(source).__name__)}) is not the one to be trained "
+            f"({target.config}). Give its sizes as network."
+        ) from error
+
+
+def _write_result(network: nn.Module, recipe: ParserRecipe | DetectorRecipe | GeneratorRecipe, path: Path) -> None:
+    weights = fold_spectral_norm({name: tensor.cpu() for name, tensor in network.state_dict().items()})
+    architecture = _ARCHITECTURES[recipe.kind]
+    source = f"psfr train {recipe.kind}, {recipe.loop.steps} steps"
+    metadata = WeightMetadata(architecture.name, architecture.config(weights), recipe.license, source)
+    try:
+        weights = to_half(weights)
+    except OptionError as error:
+        logger.warning("%s is written in float32: %s", path, error)
+    write_weights(path, weights, metadata)

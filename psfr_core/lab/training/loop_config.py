@@ -1,0 +1,49 @@
+"""Options of the training loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ...errors import OptionError
+from ...options import check_options, check_value, described
+
+
+class MixedPrecision(str, Enum):
+    """Dtype of autocast; weights and their averages stay in float32."""
+
+    NONE = "none"
+    BF16 = "bf16"
+    FP16 = "fp16"  # for GPUs without bfloat16; losses are scaled so that small gradients do not underflow
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and how fast to train: Adam with a linear warm-up and a cosine decay to a twentieth of the rate."""
+
+    steps: int
+    batch_size: int = described(8, "samples of a step, over all processes", low=1)
+    learning_rate: float = described(2e-4, "peak learning rate of Adam", low=0)
+    betas: tuple[float, float] = described((0.9, 0.999), "decay rates of Adam's moments")
+    warmup_steps: int = described(50, "steps over which the learning rate rises linearly", low=0)
+    ema_decay: float = described(0.995, "decay of the moving average of the weights, which is the result")
+    mixed_precision: MixedPrecision = described(MixedPrecision.BF16, "dtype of autocast: none, bf16 or fp16")
+    seed: int = described(0, "seed of the samples and of random weights", low=0, high=2**64 - 1)
+    accumulation_steps: int = described(1, "parts into which a step's samples are split, to save memory", low=1)
+    workers: int | None = described(
+        None,
+        "sample workers for each training process; default: 0 on a CPU, else up to 8",
+        low=0,
+        high=1024,
+    )
+    log_every: int = described(20, "steps between rows of log.csv", low=1)
+    checkpoint_every: int = described(200, "steps between checkpoints", low=1)
+    validate_every: int = described(400, "steps between rows of validation.csv", low=1)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        check_value("steps", self.steps, int, low=1)
+        if not self.learning_rate > 0:
+            raise OptionError(f"learning_rate must be positive, got {self.learning_rate}.")
+        if not all(0 <= decay < 1 for decay in (*self.betas, self.ema_decay)):
+            raise OptionError(f"betas and ema_decay must lie in [0, 1), got {self.betas} and {self.ema_decay}.")

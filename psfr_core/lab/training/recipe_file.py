@@ -1,0 +1,205 @@
+"""Recipes in YAML files: read with overrides, and written.
+
+A file holds one recipe, or ``stages``: recipes by name, each of which may say ``like: STAGE`` to take over what it does not
+set itself. ``$data`` and ``$out`` in a text stand for the folders of the data and of the results. The file is checked by
+pydantic, which reads plain dataclasses, names every wrong field at once and converts nothing silently.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import reduce
+from pathlib import Path
+from string import Template
+from typing import Any, ClassVar, Protocol, TypeVar, cast
+
+import yaml
+
+from ...errors import OptionError
+from ...files import read_whole
+from ...optional_package import import_optional
+from ...options import description_of
+from .recipe import RECIPES, Recipe
+
+V = TypeVar("V")
+FOLDER = Path(__file__).parent / "recipes"
+SUFFIX = ".yaml"
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes in this package."""
+    return sorted(path.stem for path in FOLDER.glob(f"*{SUFFIX}"))
+
+
+def find_recipe(source: str | Path) -> Path:
+    """Return the file of a recipe or study: one of that name in this package, or a path; OptionError if there is none."""
+    named = {path.stem: path for path in FOLDER.rglob(f"*{SUFFIX}")}
+    path = named.get(str(source), Path(source))
+    if not path.is_file():
+        raise OptionError(
+            f"There is no recipe {source}. Give the path of a file, or one of {', '.join(sorted(named))}."
+        )
+    return path
+
+
+def read_recipes(
+    source: str | Path, *, data: Path | None = None, out: Path | None = None, overrides: Sequence[str] = ()
+) -> dict[str, Recipe]:
+    """Return the recipes in ``source``, a name or a path, by their stages, in the order in which they are carried out.
+
+    ``overrides``, such as ``losses.style=2``, replace values in all stages that have the first of the named fields.
+    Raises OptionError, which names the file, the stage and the field, for a file that is no recipe and for values that do
+    not fit.
+    """
+    return read_stages(source, RECIPES, data=data, out=out, overrides=overrides)
+
+
+def read_stages(
+    source: str | Path,
+    kinds: Mapping[str, type[V]],
+    *,
+    data: Path | None = None,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> dict[str, V]:
+    """Return the stages in ``source`` as dataclasses, chosen from ``kinds`` by their kind; else as ``read_recipes``."""
+    path = find_recipe(source)
+    content = _read_yaml(path)
+    stages: dict[str, Any] = content.get("stages", {path.stem: content})
+    changes = {text: parse_override(text) for text in overrides}
+    unused = set(changes)
+    folders = {name: str(folder) for name, folder in (("data", data), ("out", out)) if folder is not None}
+    found: dict[str, V] = {}
+    for name in stages:
+        where = f"{path}, stage {name}" if "stages" in content else str(path)
+        values = _inherited(stages, name, where)
+        kind = values.pop("kind", None)
+        if kind not in kinds:
+            raise OptionError(f"{where}: kind must be one of {', '.join(kinds)}, got {kind!r}.")
+        known = {part.name for part in fields(cast("type[Any]", kinds[kind]))}
+        fitting = {text: change for text, change in changes.items() if known.issuperset(change)}
+        unused -= set(fitting)
+        values = _substituted(reduce(_merged, fitting.values(), values), folders, where)
+        found[name] = _structured(kinds[kind], values, where)
+    if unused:
+        raise OptionError(f"{path} has no field for {', '.join(sorted(unused))}.")
+    return found
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """Return ``"losses.style=2"`` as ``{"losses": {"style": 2}}``; the value is read as YAML."""
+    name, equals, value = text.partition("=")
+    if not (equals and all(name.split("."))):
+        raise OptionError(f"'{text}' sets nothing. Write NAME=VALUE, such as losses.style=2.")
+    try:
+        parsed = yaml.safe_load(value)
+    except Exception as error:  # as above
+        raise OptionError(f"'{text}': the value cannot be read as YAML ({_first_line(error)}).") from error
+    return reduce(lambda inner, part: {part: inner}, reversed(name.split(".")), parsed)
+
+
+def _structured(type_: type[V], values: Mapping[str, Any], where: str) -> V:
+    pydantic = import_optional("pydantic", "Reading a recipe", "pydantic")
+    try:
+        result = pydantic.TypeAdapter(type_).validate_python(values)
+    except pydantic.ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise OptionError(f"{where}: {faults}.") from error
+    unknown = _unknown(values, result)
+    if unknown:
+        raise OptionError(f"{where}: there is no field {', '.join(unknown)}.")
+    return cast("V", result)
+
+
+class HasKind(Protocol):
+    """A dataclass that can be written: a recipe or a study."""
+
+    kind: ClassVar[str]
+
+
+def to_yaml(recipe: HasKind) -> str:
+    """Return a recipe as the text of a file that is read back as the same value, each field with its description."""
+    return "\n".join([f"kind: {recipe.kind}", *_lines(recipe)]) + "\n"
+
+
+def _lines(value: Any, indent: str = "") -> list[str]:
+    lines: list[str] = []
+    for part in fields(value):
+        inner = getattr(value, part.name)
+        description = description_of(part)
+        remark = f"  # {description}" if description else ""
+        if is_dataclass(inner):
+            lines += [f"{indent}{part.name}:{remark}", *_lines(inner, indent + "  ")]
+        else:
+            lines.append(f"{indent}{part.name}: {json.dumps(_plain(inner))}{remark}")
+    return lines
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(part) for part in cast("tuple[Any, ...]", value)]
+    return value.value if isinstance(value, Enum) else str(value) if isinstance(value, Path) else value
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(read_whole(path))
+    except OSError as error:
+        raise OptionError(f"The recipe {path} cannot be read ({error.strerror or error}).") from error
+    except Exception as error:  # tags such as !!timestamp raise what their conversion happens to trip over
+        raise OptionError(f"The recipe {path} is no YAML file ({_first_line(error)}).") from error
+    if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
+        raise OptionError(f"The recipe {path} must hold named values, or named stages of named values.")
+    return cast("dict[str, Any]", content)
+
+
+def _inherited(stages: Mapping[str, Any], name: str, where: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the values of a stage over those of the one it is like."""
+    values = stages.get(name)
+    if not isinstance(values, dict) or name in seen:
+        raise OptionError(f"{where}: 'like' must name a stage of this file, and not lead back to itself; got {name}.")
+    values = dict(cast("dict[str, Any]", values))
+    parent = values.pop("like", None)
+    return values if parent is None else _merged(_inherited(stages, str(parent), where, (*seen, name)), values)
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        old = merged.get(name)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[name] = _merged(cast("dict[str, Any]", old), cast("dict[str, Any]", value)) if both else value
+    return merged
+
+
+def _substituted(value: Any, folders: Mapping[str, str], where: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _substituted(part, folders, where) for name, part in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_substituted(part, folders, where) for part in cast("list[Any]", value)]
+    if not isinstance(value, str):
+        return value
+    try:
+        return Template(value).substitute(folders)
+    except KeyError as error:
+        raise OptionError(f"{where}: '{value}' needs the folder --{error.args[0]}.") from error
+    except ValueError as error:
+        raise OptionError(f"{where}: '{value}' has a $ that is neither $data nor $out. Write $$ for a $.") from error
+
+
+def _unknown(values: Mapping[str, Any], result: Any, prefix: str = "") -> list[str]:
+    """Return the dotted names in ``values`` that are no fields of the dataclass ``result``: pydantic ignores them."""
+    found: list[str] = []
+    for name, value in values.items():
+        if name not in {part.name for part in fields(result)}:
+            found.append(prefix + name)
+        elif is_dataclass(inner := getattr(result, name)) and isinstance(value, dict):
+            found += _unknown(cast("dict[str, Any]", value), inner, f"{prefix}{name}.")
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n")[0]

@@ -1,0 +1,184 @@
+"""The files of a run folder: recipe.yaml, runs.json, log.csv and validation.csv."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from ...errors import TrainingError
+from ...files import read_json, read_whole, sha256_of, write_whole
+from ...models.folders import find_model_file
+from ...models.manifest import is_model_name, model_file
+from .recipe_file import HasKind, to_yaml
+
+CHECKPOINT, RECIPE, RUNS = "checkpoint.pt", "recipe.yaml", "runs.json"
+LOG, VALIDATION = "log.csv", "validation.csv"
+# Settings that may change on resume: none of them changes a sample or a weight.
+FREE_SETTINGS = frozenset(
+    {"license"}
+    | {
+        f"loop.{name}"
+        for name in ("steps", "log_every", "checkpoint_every", "validate_every", "workers", "accumulation_steps")
+    }
+)
+
+# Fields of recipes that name models, files or folders, whose content decides what a run gives.
+SOURCES = frozenset(
+    {"faces", "labels", "val_faces", "val_labels", "backgrounds", "degradation"}
+    | {"start_from", "parser", "features", "heads", "teacher", "first", "second"}
+)
+
+
+_LONGEST_STEP = 18  # digits
+
+
+def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) -> None:
+    """Write recipe.yaml, and add to runs.json the environment in which the run begins or resumes.
+
+    Raises TrainingError when the folder holds a checkpoint of another recipe or of other data.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = to_yaml(recipe)
+    inputs = fingerprints(yaml.safe_load(text))
+    runs: list[Any] = []
+    if (folder / CHECKPOINT).exists():
+        earlier = _read_runs(folder / RUNS)
+        _check_same(folder, _read_recipe(folder / RECIPE), yaml.safe_load(text))
+        _check_same(folder, earlier["inputs"], inputs)
+        runs = earlier["runs"]
+    write_whole(folder / RECIPE, text.encode())
+    content = {"inputs": inputs, "runs": [*runs, dict(environment)]}
+    write_whole(folder / RUNS, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def is_recorded(folder: Path, recipe: HasKind) -> bool:
+    """Return whether the last run in ``folder`` was one of exactly this recipe."""
+    return (folder / RECIPE).exists() and _read_recipe(folder / RECIPE) == yaml.safe_load(to_yaml(recipe))
+
+
+def fingerprints(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return a fingerprint of every model, file and folder that ``settings`` name: a hash, or the number of files.
+
+    Raises TrainingError for a file that cannot be read.
+    """
+    named = ((name, value) for name, value in _flat(settings) if name.rpartition(".")[2] in SOURCES)
+    return {name: found for name, value in named if (found := _fingerprint(value))}
+
+
+def _fingerprint(value: Any) -> str | None:
+    if isinstance(value, list):
+        found = [_fingerprint(part) for part in cast("list[Any]", value)]
+        return ", ".join(part for part in found if part) or None
+    if not isinstance(value, str):
+        return None
+    path = find_model_file(model_file(value)) if is_model_name(value) else Path(value)
+    if path is None or not path.exists():
+        return None
+    if path.is_dir():
+        return f"{sum(1 for below in path.rglob('*') if below.is_file())} files"
+    try:
+        return f"sha256 {sha256_of(path)}"
+    except OSError as error:
+        raise TrainingError(
+            f"{path} is named in the recipe and cannot be read ({error.strerror or error}). Check its permissions."
+        ) from error
+
+
+def append_row(path: Path, row: Mapping[str, float]) -> None:
+    """Add a row to a CSV file, with its header when it is new."""
+    new = _is_empty(path)
+    try:
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(
+                {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()}
+            )
+    except OSError as error:
+        raise TrainingError(
+            f"{path} cannot be written ({error.strerror}). Make room, and give the same command again."
+        ) from error
+
+
+def drop_rows_after(path: Path, step: int) -> None:
+    """Remove the rows of later steps, which a run that resumes from ``step`` makes again, and a row cut off.
+
+    Raises TrainingError for a line that is not a row.
+    """
+    if _is_empty(path):
+        return
+    header, *rows = path.read_bytes().splitlines(keepends=True)
+    whole = [(number, row) for number, row in enumerate(rows, start=2) if row.endswith(b"\n")]
+    kept = [row for number, row in whole if _step_of(path, number, row) <= step]
+    if kept:
+        write_whole(path, header + b"".join(kept))
+    else:
+        path.unlink()
+
+
+def _step_of(path: Path, number: int, row: bytes) -> int:
+    first = row.partition(b",")[0]
+    if not (first.isdigit() and len(first) < _LONGEST_STEP):
+        text = row[:40].decode(errors="backslashreplace").strip()
+        raise TrainingError(
+            f"Line {number} of {path} does not begin with the number of a step: {text!r}. Remove it to resume the run."
+        )
+    return int(first)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether there is no such file, or one that a full disk kept from getting its header."""
+    return not path.exists() or path.stat().st_size == 0
+
+
+def _read_runs(path: Path) -> dict[str, Any]:
+    try:
+        content = read_json(path)
+        return {"inputs": dict(content["inputs"]), "runs": list(content["runs"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unknown_origin(path, error) from error
+
+
+def _read_recipe(path: Path) -> dict[str, Any]:
+    try:
+        return dict(yaml.safe_load(read_whole(path)))
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
+        raise _unknown_origin(path, error) from error
+
+
+def _unknown_origin(path: Path, error: Exception) -> TrainingError:
+    reason = str(error).split("\n")[0]
+    return TrainingError(
+        f"{path} does not say how the checkpoint beside it was made ({type(error).__name__}: {reason}), so the run cannot "
+        "resume. Folders of version 0.3 have no such file: finish them with that version. Choose another run folder."
+    )
+
+
+def _check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    old, new = dict(_flat(before)), dict(_flat(now))
+    names = [name for name in {**old, **new} if name not in FREE_SETTINGS and old.get(name) != new.get(name)]
+    if names:
+        changes = "; ".join(f"{name} was {_shown(old.get(name))}, is {_shown(new.get(name))}" for name in names)
+        raise TrainingError(
+            f"The run in {folder} began with another recipe or other data: {changes}. "
+            "Restore them, or choose another run folder."
+        )
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else json.dumps(value)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield nested settings by dotted names."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(cast("dict[str, Any]", value), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

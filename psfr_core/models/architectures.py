@@ -1,0 +1,107 @@
+"""Recognising whose weights a state dict holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Generic, TypeVar
+
+from torch import Tensor, nn
+
+from ..networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
+from ..networks.parse_net import ParseNet, ParseNetConfig
+from ..networks.psfr_generator import GeneratorConfig, PsfrGenerator
+from .manifest import ModelKind
+from .retinaface_network import build_retinaface
+
+N_co = TypeVar("N_co", bound=nn.Module, covariant=True)
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Architecture(Generic[N_co]):
+    """How to recognise the weights of one network, and how to rebuild it from their shapes."""
+
+    name: str  # written into converted files
+    kind: ModelKind
+    title: str
+    required_keys: frozenset[str]
+    config: Callable[[Tensors], Mapping[str, object]]
+    build: Callable[[Tensors], N_co]
+
+    def matches(self, state_dict: Tensors) -> bool:
+        """Whether ``state_dict`` (folded) has the keys that only this network has."""
+        return self.required_keys <= state_dict.keys()
+
+
+PSFR_GENERATOR = Architecture(
+    name="psfr_generator",
+    kind=ModelKind.GENERATOR,
+    title="a PSFR-GAN generator",
+    required_keys=frozenset({"const_input", "head.1.norm_0.conv1.0.weight"}),
+    config=lambda tensors: asdict(GeneratorConfig.from_state_dict(tensors)),
+    build=lambda tensors: PsfrGenerator(GeneratorConfig.from_state_dict(tensors)),
+)
+PARSE_NET = Architecture(
+    name="parse_net",
+    kind=ModelKind.PARSER,
+    title="a face parsing network (ParseNet)",
+    required_keys=frozenset({"encoder.0.conv2d.weight", "out_mask_conv.conv2d.weight"}),
+    config=lambda tensors: asdict(ParseNetConfig.from_state_dict(tensors)),
+    build=lambda tensors: ParseNet(ParseNetConfig.from_state_dict(tensors)),
+)
+COMPACT_FACE_NET = Architecture(
+    name="compact_face_net",
+    kind=ModelKind.DETECTOR,
+    title="a face detector of this project (CompactFaceNet)",
+    required_keys=frozenset({"stem.0.weight", "stages.0.0.0.weight", "laterals.0.weight"}),
+    config=lambda tensors: asdict(CompactFaceNetConfig.from_state_dict(tensors)),
+    build=lambda tensors: CompactFaceNet(CompactFaceNetConfig.from_state_dict(tensors)),
+)
+RETINAFACE_RESNET50 = Architecture(
+    name="retinaface_resnet50",
+    kind=ModelKind.DETECTOR,
+    title="a RetinaFace detector with ResNet-50",
+    required_keys=frozenset({"BboxHead.0.conv1x1.weight", "body.layer2.0.conv1.weight"}),
+    config=lambda _: {"network_name": "resnet50"},
+    build=lambda _: build_retinaface("resnet50"),
+)
+RETINAFACE_MOBILE = Architecture(
+    name="retinaface_mobile0.25",
+    kind=ModelKind.DETECTOR,
+    title="a RetinaFace detector with MobileNet 0.25",
+    required_keys=frozenset({"BboxHead.0.conv1x1.weight", "body.stage1.0.0.weight"}),
+    config=lambda _: {"network_name": "mobile0.25"},
+    build=lambda _: build_retinaface("mobile0.25"),
+)
+DETECTORS: tuple[Architecture[nn.Module], ...] = (COMPACT_FACE_NET, RETINAFACE_RESNET50, RETINAFACE_MOBILE)
+ARCHITECTURES: tuple[Architecture[nn.Module], ...] = (PSFR_GENERATOR, PARSE_NET, *DETECTORS)
+
+# Weights that people have lying beside ours and choose by mistake, by the start of a key that only they have.
+FOREIGN_PREFIXES = {
+    "D_pool.": "a PSFR-GAN discriminator, which is only for training",
+    "stylegan_decoder": "a GFPGAN restorer",
+    "ft_layers.": "a CodeFormer restorer",
+    "vqvae.": "a RestoreFormer restorer",
+    "cp.resnet.": "a BiSeNet face parsing network",
+    "body.0.rdb1.": "an ESRGAN upscaler",
+    "model.1.sub.0.": "an ESRGAN upscaler",
+    "model.diffusion_model.": "a Stable Diffusion checkpoint",
+    "features.0.": "an image classifier (VGG or AlexNet)",
+}
+
+
+def recognize(state_dict: Tensors) -> Architecture[nn.Module] | None:
+    """The architecture that a folded ``state_dict`` belongs to, None if it is none of ours."""
+    return next((architecture for architecture in ARCHITECTURES if architecture.matches(state_dict)), None)
+
+
+def describe(state_dict: Tensors) -> str:
+    """What a folded ``state_dict`` holds, in words, for messages."""
+    known = recognize(state_dict)
+    if known is not None:
+        return known.title
+    for prefix, title in FOREIGN_PREFIXES.items():
+        if any(key.startswith(prefix) for key in state_dict):
+            return title
+    return f"an unknown network (first keys: {', '.join(list(state_dict)[:3])})"

@@ -1,0 +1,128 @@
+"""The grain of the photo put back on restored faces, which come out of a generator without it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..faces.align import AlignedFace
+from ..images.box import PixelBox, Size
+from ..images.warp import output_box
+from ..networks.inference.autocast import without_autocast
+from .paste import PasteResult
+
+_BLOCK = 16  # side in pixels of the blocks that grain is measured in
+_SMALL_BLOCK = 8  # for faces with few blocks of the other size
+_FEWEST_BLOCKS = 12
+_FLAT = (0.1, 0.5)  # quantiles of the blocks' variance: above are edges and hair, below is what happens to be even
+_CLIPPED = 0.03  # distance from black and white within which grain is cut off
+
+
+@dataclass(frozen=True, eq=False)
+class Grain:
+    """Statistics of grain: the covariance (C, C) of its channels, and the kernel (1, 1, K, K) that gives white noise its size."""
+
+    covariance: Tensor
+    kernel: Tensor
+
+    def draw(self, size: Size, seed: int) -> Tensor:
+        """Return grain (C, H, W) on the CPU; equal seeds give equal grain."""
+        side = self.kernel.shape[-1]
+        shape = (len(self.covariance), 1, size.height + side - 1, size.width + side - 1)
+        white = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        shaped = F.conv2d(white, self.kernel.cpu())[:, 0]
+        values, axes = torch.linalg.eigh(self.covariance.cpu())
+        return torch.einsum("ij,jhw->ihw", axes * values.clamp(min=0).sqrt(), shaped)
+
+
+def add_grain(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace], amount: float) -> PasteResult:
+    """Return ``pasted`` with the grain of ``image`` (C, H, W), from which it was made, on what was replaced.
+
+    Grain is measured in the flat parts of each face as it was. An ``amount`` of 1 makes what was replaced as grainy as that, 0
+    changes nothing. The grain follows from the photo alone, so equal inputs give equal results. Pixels with a mask of 0 stay
+    bit-identical. Faces too small to measure stay without grain.
+    """
+    if amount == 0:
+        return pasted
+    with without_autocast(image.device), without_autocast(torch.device("cpu")):
+        return _grained(image, pasted, aligned, amount)
+
+
+def _grained(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace], amount: float) -> PasteResult:
+    result, rest = pasted.image.clone(), pasted.mask.clone()
+    for face in aligned:
+        box = output_box(face.crop_to_image, Size.of(face.crop)).to_pixels(Size.of(image))
+        if not box.is_empty:
+            _add(box, image, pasted, rest, amount, result)
+            box.cut(rest).zero_()  # where faces overlap, the grain of one suffices
+    return PasteResult(result, pasted.mask)
+
+
+def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount: float, result: Tensor) -> None:
+    """Add grain to the pixels of ``box`` in ``result``."""
+    channels = 1 if len(image) < 3 else 3
+    before, after = (box.cut(whole)[:channels].float() for whole in (image, pasted.image))
+    mask = box.cut(mask)
+    if bool((before == before[:1]).all()):  # grey stays grey to the last bit
+        before = before[:1]
+    measured = _measure(before, after[: len(before)], mask)
+    if measured is None:
+        return
+    grain, missing = measured
+    seed = zlib.crc32((before.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes())
+    noise = grain.draw(Size.of(before), seed).to(before)
+    # Of the photo's variance the mixture has kept (1 - mask) squared.
+    strength = amount * (missing * mask * (2 - mask)).clamp(0, 1).sqrt()
+    grainy = torch.minimum((after + strength * noise).maximum(after.clamp(max=0)), after.clamp(min=1))
+    box.cut(result)[:channels] = grainy.where(mask > 0, after).to(result.dtype)
+
+
+def _measure(before: Tensor, after: Tensor, mask: Tensor) -> tuple[Grain, Tensor] | None:
+    """Return the grain of ``before`` where ``mask`` shows the face, and which part of its variance ``after`` lacks."""
+    for side in (_BLOCK, _SMALL_BLOCK):
+        blocks = _blocks(torch.cat([before, after, mask]), side)  # (N, 2 C + 1, side, side)
+        photo, result = blocks[:, :-1].chunk(2, dim=1)
+        coverage = blocks[:, -1].mean((1, 2))
+        brightness = photo.mean((1, 2, 3))
+        usable = (coverage > 0.5 * mask.max()) & (brightness > _CLIPPED) & (brightness < 1 - _CLIPPED)
+        if int(usable.sum()) >= _FEWEST_BLOCKS:
+            break
+    else:
+        return None
+    photo, result, coverage = _without_slope(photo[usable]), _without_slope(result[usable]), coverage[usable]
+    variance = photo.square().mean((1, 2, 3))
+    low, high = torch.quantile(variance, torch.tensor(_FLAT, device=variance.device))
+    flat = (variance >= low) & (variance <= high)
+    photo, result, coverage = photo[flat], result[flat], coverage[flat].mean()
+    pixels = photo.transpose(0, 1).flatten(1)
+    covariance = pixels @ pixels.T / pixels.shape[1]
+    missing = 1 - result.square().mean() / photo.square().mean().clamp(min=1e-12)
+    return Grain(covariance, _kernel(photo)), missing / (coverage * (2 - coverage))
+
+
+def _blocks(planes: Tensor, side: int) -> Tensor:
+    """Return the square blocks (N, C, ``side``, ``side``) of ``planes`` (C, H, W), without what is left at the borders."""
+    tiles = planes.unfold(1, side, side).unfold(2, side, side)
+    return tiles.permute(1, 2, 0, 3, 4).reshape(-1, len(planes), side, side)
+
+
+def _without_slope(blocks: Tensor) -> Tensor:
+    """Return ``blocks`` (N, C, K, K) less the plane that fits each best."""
+    place = torch.linspace(-1, 1, blocks.shape[-1], device=blocks.device)
+    blocks = blocks - blocks.mean((2, 3), keepdim=True)
+    across = (blocks * place).mean((2, 3), keepdim=True) / place.square().mean() * place
+    down = (blocks * place[:, None]).mean((2, 3), keepdim=True) / place.square().mean() * place[:, None]
+    return blocks - across - down
+
+
+def _kernel(blocks: Tensor) -> Tensor:
+    """Return the kernel (1, 1, K, K) of norm 1 whose spectrum is the mean one of ``blocks`` (N, C, K, K)."""
+    window = torch.hann_window(blocks.shape[-1], device=blocks.device)
+    power = torch.fft.fft2(blocks * window * window[:, None]).abs().square().mean((0, 1))
+    kernel = torch.fft.fftshift(torch.fft.ifft2(power.sqrt()).real)
+    return (kernel / kernel.norm().clamp(min=1e-12))[None, None]

@@ -1,0 +1,269 @@
+"""Restored faces put back into their image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_float, check_shape, check_tensor, check_type, is_finite
+from ..errors import InputError, OptionError
+from ..faces.align import AlignedFace
+from ..images.box import PixelBox, Size
+from ..images.channels import check_channels, luma
+from ..images.similarity import compose_affines, invert_affine, resize_affine, shift_affine
+from ..images.warp import output_box, warp_affine
+from ..options import check_options, described
+from ..parsing.labels import FaceRegion, RegionGroup, parse_regions
+
+# A hat, a neck and clothes are left as they were: they reach beyond the crop, and half of them restored would show.
+PASTED_REGIONS = RegionGroup.HEAD.regions - {FaceRegion.HAT}
+
+WHOLE_CROP = "all"  # in place of names of regions
+
+_Range = tuple[float, float]
+
+_INVISIBLE = 1e-3  # difference between masks
+_CLOSEST = 1e-4  # squared distance, in crop sides, below which a centre is not nearer still
+
+
+@dataclass(frozen=True)
+class PasteOptions:
+    """What of a restored crop goes back into the image.
+
+    ``feather`` is the width of the soft edge as a fraction of the crop's side, 0 to 0.5. ``regions`` are the parts of
+    the face to paste; None pastes the whole crop but for its soft border. ``grain`` is the part of the photo's grain that
+    what is pasted gets, 0 to 1: see ``add_grain``.
+    """
+
+    feather: float = described(
+        0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5", low=0, high=0.5
+    )
+    regions: frozenset[FaceRegion] | None = PASTED_REGIONS
+    grain: float = described(
+        0.0,
+        "film grain or sensor noise on restored faces, 0 to 1: 0 adds none, 1 as much as the photo has",
+        low=0,
+        high=1,
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.regions is not None and not self.regions:
+            raise OptionError("regions is empty, so nothing would be pasted. Name regions, or give None for the crop.")
+
+
+def parse_pasted_regions(text: str) -> frozenset[FaceRegion] | None:
+    """What ``PasteOptions.regions`` is for a text like ``skin, eyes``, or ``all``; OptionError for unknown names."""
+    if text.strip().lower() == WHOLE_CROP:
+        return None
+    try:
+        return parse_regions(text)
+    except OptionError as error:
+        raise OptionError(f"{error} Or write {WHOLE_CROP}, alone, for the whole crop.") from error
+
+
+@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+class PasteResult:
+    """``image`` like the one given, and ``mask`` (1, H, W) float32 in [0, 1]: how much of each pixel was replaced."""
+
+    image: Tensor
+    mask: Tensor
+
+
+def snap_mask(mask: Tensor) -> Tensor:
+    """``mask`` in [0, 1], with all that no eye can tell from 0 or 1 made exactly that.
+
+    So pixels stay untouched where nothing is to be pasted, and where all is, nothing of what was there shines through.
+    """
+    return -F.threshold(-F.threshold(mask, _INVISIBLE, 0), _INVISIBLE - 1, -1)  # a fifth of the time of two where
+
+
+@torch.no_grad()
+def paste_faces(
+    image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor, *, out: Tensor | None = None
+) -> PasteResult:
+    """A copy of ``image`` (C, H, W) with ``restored`` (N, 3, S, S) put through ``masks`` where ``aligned`` faces were.
+
+    ``image`` is grey, grey and alpha, RGB, or RGB and alpha, of any float type, and may exceed [0, 1]; alpha is kept, as are
+    the colors that an alpha of 0 hides; grey takes the luma of the faces. ``masks`` is (N, 1, S, S) or, one for all,
+    (1, 1, S, S), in [0, 1]; S may differ from the aligned crops'. Computed in float32. Where the result's mask is 0 the image is
+    the same bit for bit. Where faces overlap, the mask is the largest one and each colour counts by its mask over the fourth
+    power of the distance to its crop's centre, so the order of the faces does not matter. The result is put into ``out``, a
+    tensor like the image, when it is given: if that is the image itself, which then is overwritten, time follows the faces'
+    areas alone. Raises InputError for shapes that do not fit each other.
+    """
+    _check_inputs(image, aligned, restored, masks)
+    patches = _patches(image, aligned, restored.to(image.device), masks.to(image.device)) if aligned else []
+    pasted = image.clone() if out is None else _filled(out, image)
+    mask = _untouched_mask(image)
+    for group in _overlapping(patches):
+        layers = [_layer(patch, image) for patch in group]
+        # All are computed before the first is written: where faces overlap, each must see the image as it was.
+        blended = [_blend(layer, image, [other for other in layers if other is not layer]) for layer in layers]
+        for layer, (colour, amount) in zip(layers, blended, strict=True):
+            layer.box.cut(pasted)[: len(colour)].copy_(colour)
+            layer.box.cut(mask).copy_(torch.maximum(layer.box.cut(mask), amount))
+    return PasteResult(pasted, mask)
+
+
+def _blend(layer: _Layer, image: Tensor, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
+    """Colour (1 or 3, h, w), of the image's type, and mask (1, h, w) of the layer's rectangle of the pasted image."""
+    colour, amount = _mix(layer, others)
+    before = layer.box.cut(image)[: len(colour)]
+    # where nothing of the image is left, an infinite pixel must not leave its trace
+    after = torch.lerp(before.float(), colour, amount).where(amount < 1, colour).to(image.dtype)
+    return after.where(amount > 0, before), amount
+
+
+def _filled(out: Tensor, image: Tensor) -> Tensor:
+    if out is image:
+        return out
+    check_tensor(out, "out")
+    if out.shape != image.shape or out.dtype != image.dtype or out.device != image.device:
+        raise InputError(
+            f"out must be like the image, {tuple(image.shape)} {image.dtype} on {image.device}, "
+            f"got {tuple(out.shape)} {out.dtype} on {out.device}."
+        )
+    return out.copy_(image)
+
+
+def _untouched_mask(image: Tensor) -> Tensor:
+    size = (1, *image.shape[-2:])
+    if image.device.type == "cpu":  # NumPy's zeros take no memory until they are touched, which most of them never are
+        return torch.from_numpy(np.zeros(size, np.float32))
+    return torch.zeros(size, device=image.device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """One restored face inside its rectangle of the image: colour (1 or 3, h, w) and mask (1, h, w).
+
+    ``x`` and ``y`` (h, w) are the distances from the crop's centre along its axes, in its sides.
+    """
+
+    box: PixelBox
+    colour: Tensor
+    mask: Tensor
+    x: Tensor
+    y: Tensor
+
+    @property
+    def weight(self) -> Tensor:
+        """How much the colour counts beside that of another face (1, h, w)."""
+        return self.mask / (self.x.square() + self.y.square() + _CLOSEST).square()
+
+
+@dataclass(frozen=True, eq=False)
+class _Patch:
+    """One restored face (3, S, S) and its mask (1, S, S), with the least and greatest values of each, and where it goes."""
+
+    box: PixelBox
+    image_to_restored: Tensor
+    restored: Tensor
+    mask: Tensor
+    colours: _Range
+    amounts: _Range
+
+
+def _patches(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> list[_Patch]:
+    """The faces that show in the image, in an order of their own, so that rounding does not depend on theirs."""
+    size = Size.of(restored)
+    maps = [compose_affines(face.image_to_crop, resize_affine(Size.of(face.crop), size)) for face in aligned]
+    boxes = [output_box(invert_affine(affine), size).to_pixels(Size.of(image)) for affine in maps]
+    colours, amounts = _ranges(restored, "restored"), _ranges(masks, "masks")
+    if len(masks) == 1:
+        masks, amounts = masks.expand(len(aligned), -1, -1, -1), amounts * len(aligned)
+    patches = map(_Patch, boxes, maps, restored, masks, colours, amounts)
+    return sorted(
+        (patch for patch in patches if not patch.box.is_empty),
+        key=lambda patch: patch.image_to_restored.flatten().tolist(),
+    )
+
+
+def _overlapping(patches: Sequence[_Patch]) -> list[list[_Patch]]:
+    """The patches in groups whose rectangles meet; no two groups touch the same pixel."""
+    groups: list[list[_Patch]] = []
+    for patch in patches:
+        apart = [group for group in groups if all(patch.box.intersection(other.box).is_empty for other in group)]
+        joined = [other for group in groups if group not in apart for other in group]
+        groups = [*apart, [*joined, patch]]
+    return groups
+
+
+def _ranges(batch: Tensor, name: str) -> list[_Range]:
+    """The least and the greatest value of each of a batch; InputError where they are no finite numbers."""
+    # aminmax along an axis takes ten times as long
+    extremes = torch.stack([torch.stack(one.aminmax()) for one in batch])
+    if not is_finite(extremes):
+        raise InputError(f"{name} holds NaN or infinite values. The step before this one has failed.")
+    return [(least, most) for least, most in extremes.tolist()]
+
+
+def _layer(patch: _Patch, image: Tensor) -> _Layer:
+    size, box = Size.of(patch.restored), patch.box
+    colour = luma(patch.restored.float()) if len(image) < 3 else patch.restored
+    to_box = compose_affines(invert_affine(patch.image_to_restored), shift_affine(-box.left, -box.top))
+    warped = warp_affine(torch.cat([colour.float(), patch.mask.float()]), to_box, box.size)
+    x, y = _place_in_crop(patch.image_to_restored, size, box, image.device)
+    is_outside = torch.maximum(x.abs(), y.abs()) > 0.5
+    if len(image) in (2, 4):
+        is_outside |= box.cut(image)[-1] <= 0
+    # Interpolation overshoots at sharp edges; nothing may count for more, nor get brighter or darker, than was given.
+    amount = snap_mask(warped[-1:].clamp_(*patch.amounts)).masked_fill_(is_outside, 0)
+    colour = warped[:-1].clamp_(*patch.colours)
+    return _Layer(box, colour, amount, x, y)
+
+
+def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: torch.device) -> tuple[Tensor, Tensor]:
+    """How far each pixel of ``box`` lies right of and below the crop's centre (h, w), in crop sides."""
+    to_sides = compose_affines(image_to_crop, resize_affine(size, Size(1, 1)))
+    (xx, xy, x0), (yx, yy, y0) = to_sides.tolist()
+    across = torch.arange(box.left, box.right, dtype=torch.float32, device=device)
+    down = torch.arange(box.top, box.bottom, dtype=torch.float32, device=device)[:, None]
+    return across * xx + (down * xy + x0), across * yx + (down * yy + y0)
+
+
+def _mix(layer: _Layer, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
+    """Colour (1 or 3, h, w) and mask (1, h, w) of ``layer``'s rectangle with all other layers that reach into it."""
+    overlaps = [(other, box) for other in others if not (box := layer.box.intersection(other.box)).is_empty]
+    if not overlaps:
+        return layer.colour, layer.mask
+    weight, mask = layer.weight, layer.mask.clone()
+    total = layer.colour * weight
+    for other, box in overlaps:
+        here, there = _inside(box, layer.box), _inside(box, other.box)
+        its_weight = there.cut(other.weight)
+        here.cut(total).add_(there.cut(other.colour) * its_weight)
+        here.cut(weight).add_(its_weight)
+        here.cut(mask).copy_(torch.maximum(here.cut(mask), there.cut(other.mask)))
+    return total / weight.where(weight > 0, 1), mask
+
+
+def _inside(box: PixelBox, frame: PixelBox) -> PixelBox:
+    """``box`` counted from the top left of ``frame``."""
+    return PixelBox(box.left - frame.left, box.top - frame.top, box.right - frame.left, box.bottom - frame.top)
+
+
+def _check_inputs(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> None:
+    check_channels(image)
+    check_tensor(restored, "restored")
+    check_tensor(masks, "masks")
+    check_type(aligned, Sequence, "aligned")
+    for index, face in enumerate(aligned):
+        check_type(face, AlignedFace, f"Aligned face {index}")
+    if restored.shape[:1] != (len(aligned),):
+        raise InputError(f"restored has the shape {tuple(restored.shape)}, but there are {len(aligned)} aligned faces.")
+    if not aligned:
+        return
+    check_shape(restored, "N 3 S S", "restored")
+    check_float(restored, "restored")
+    side = restored.shape[-1]
+    check_shape(masks, f"N 1 {side} {side}", "masks")
+    check_float(masks, "masks")
+    if len(masks) not in (1, len(aligned)):
+        raise InputError(f"masks holds {len(masks)} masks for {len(aligned)} faces: give one each, or one for all.")

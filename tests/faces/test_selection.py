@@ -1,0 +1,188 @@
+"""Which faces are kept, and in what order."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from psfr_core.errors import InputError, OptionError
+from psfr_core.faces.face import Face
+from psfr_core.faces.selection import FaceOrder, FaceSelection, SelectionOptions, parse_indices, select_faces
+from psfr_core.images.box import Box, Size
+
+SIZE = Size(400, 300)
+
+
+def face(name: str, left: float, top: float, width: float, height: float, score: float) -> tuple[str, Face]:
+    return name, Face(Box(left, top, left + width, top + height), torch.zeros(5, 2), score)
+
+
+FACES = dict(
+    [
+        face("small", 10, 200, 20, 30, 0.99),
+        face("LARGE", 250, 60, 100, 120, 0.7),
+        face("medium", 150, 110, 50, 60, 0.8),
+        face("flat", 60, 20, 90, 10, 0.6),
+    ]
+)
+
+
+def names(options: SelectionOptions, mask: torch.Tensor | None = None, size: Size = SIZE) -> list[str]:
+    selected = select_faces(list(FACES.values()), size, options, mask)
+    return [next(name for name, known in FACES.items() if known is one) for one in selected]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("area", ["LARGE", "medium", "flat", "small"]),
+        ("small-first", ["small", "flat", "medium", "LARGE"]),
+        ("left-right", ["small", "flat", "medium", "LARGE"]),
+        ("right-left", ["LARGE", "medium", "flat", "small"]),
+        ("top-bottom", ["flat", "LARGE", "medium", "small"]),
+        ("bottom-top", ["small", "medium", "LARGE", "flat"]),
+        ("score", ["small", "medium", "LARGE", "flat"]),
+    ],
+)
+def test_orders(order: str, expected: list[str]) -> None:
+    assert names(SelectionOptions(order=FaceOrder(order))) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (SelectionOptions(), ["LARGE", "medium", "flat", "small"]),
+        (SelectionOptions(selection=FaceSelection.LARGEST, order=FaceOrder.SCORE), ["LARGE"]),
+        (SelectionOptions(selection=FaceSelection.CENTER), ["medium"]),
+        (SelectionOptions(min_score=0.7), ["LARGE", "medium", "small"]),
+        (SelectionOptions(min_size=20), ["LARGE", "medium", "small"]),
+        (SelectionOptions(min_size=20.1), ["LARGE", "medium"]),
+        (SelectionOptions(max_faces=2), ["LARGE", "medium"]),
+        (SelectionOptions(max_faces=9), ["LARGE", "medium", "flat", "small"]),
+        (SelectionOptions(indices=(0, 2)), ["LARGE", "flat"]),
+        (SelectionOptions(indices=(2, 0, 0), order=FaceOrder.LEFT_RIGHT), ["small", "medium"]),
+        (SelectionOptions(indices=(1,), min_score=0.75), ["small"]),
+        (SelectionOptions(indices=(1, 2, 3), max_faces=1), ["medium"]),
+        (SelectionOptions(indices=(1, 3), selection=FaceSelection.LARGEST), ["medium"]),
+        (SelectionOptions(indices=(7,)), []),
+        (SelectionOptions(indices=()), []),
+        (SelectionOptions(min_score=1.0, selection=FaceSelection.LARGEST), []),
+        (SelectionOptions(min_size=1000, selection=FaceSelection.CENTER, max_faces=1), []),
+    ],
+)
+def test_what_is_kept(options: SelectionOptions, expected: list[str]) -> None:
+    assert names(options) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((200, 100), "in the middle"), ((100, 200), "low"), ((100, 100), "left")]
+)
+def test_the_centre_is_half_of_the_width_and_half_of_the_height(size: tuple[int, int], expected: str) -> None:
+    known = [
+        face("in the middle", 90, 35, 20, 20, 0.7),
+        face("left", 45, 35, 20, 20, 0.9),
+        face("low", 50, 85, 20, 20, 0.8),
+    ]
+    (found,) = select_faces([one for _, one in known], Size(*size), SelectionOptions(selection=FaceSelection.CENTER))
+    assert [name for name, one in known if one is found] == [expected]
+
+
+@pytest.mark.parametrize("order", list(FaceOrder))
+def test_order_of_equals_does_not_depend_on_the_order_given(order: FaceOrder) -> None:
+    twins = [face(str(n), 10 * (n % 2), 20 * (n // 2), 30, 40, 0.5)[1] for n in range(4)]
+    shuffled = [*twins, *FACES.values()]
+    expected = select_faces(shuffled, SIZE, SelectionOptions(order=order))
+    for seed in range(10):
+        random.Random(seed).shuffle(shuffled)
+        assert select_faces(shuffled, SIZE, SelectionOptions(order=order)) == expected
+    by_score = select_faces(twins[::-1], SIZE, SelectionOptions(order=FaceOrder.SCORE))
+    assert by_score == twins
+
+
+def test_nothing_given_is_nothing_kept() -> None:
+    assert select_faces([], SIZE, SelectionOptions(selection=FaceSelection.LARGEST)) == []
+
+
+def test_mask_keeps_faces_that_lie_in_it_by_half() -> None:
+    mask = torch.zeros(300, 400)
+    mask[:, 300:] = 1  # exactly half of LARGE
+    assert names(SelectionOptions(), mask) == ["LARGE"]
+    mask[:, 300] = 0.5  # now less than half
+    assert names(SelectionOptions(), mask) == []
+    mask[200:230, 10:31] = 0.6
+    assert names(SelectionOptions(), mask) == ["small"]
+
+
+def test_mask_counts_only_the_part_of_a_box_inside_the_image() -> None:
+    _, cut = face("cut", 380, 100, 100, 100, 0.9)
+    _, outside = face("outside", 500, 100, 100, 100, 0.9)
+    mask = torch.zeros(300, 400)
+    mask[:, 380:] = 1
+    assert select_faces([cut, outside], SIZE, SelectionOptions(), mask) == [cut]
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (torch.zeros(400, 300), "size of the image, 400 x 300 pixels, got 300 x 400"),
+        (torch.zeros(1, 300, 400), r"mask must have the shape \(H, W\)"),
+    ],
+)
+def test_masks_of_other_shapes_are_refused(mask: torch.Tensor, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        names(SelectionOptions(), mask)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"min_score": 1.1}, "min_score must be a number from 0 to 1, got 1.1"),
+        ({"min_size": -1.0}, "min_size"),
+        ({"min_size": float("nan")}, "min_size"),
+        ({"indices": (0, -1)}, "each entry a whole number from 0 to 9999 or None, got \\(0, -1\\)"),
+        ({"max_faces": 0}, "max_faces must be a whole number from 1 to 9999 or None, got 0"),
+    ],
+)
+def test_options_are_checked(options: dict[str, float], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        SelectionOptions(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        ("  ", None),
+        ("0", (0,)),
+        ("0,2,4-6", (0, 2, 4, 5, 6)),
+        (" 3 - 3 , 1,1 ", (1, 3)),
+        ("none", ()),
+        (" None ", ()),
+    ],
+)
+def test_index_texts(text: str, expected: tuple[int, ...] | None) -> None:
+    assert parse_indices(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a", "'a' is not a number or range. Write '0,2,4-6'"),
+        ("1,,2", "'' is not a number"),
+        ("-1", "'-1' is not a number or range"),
+        ("1.5", "not a number"),
+        ("1-2-3", "'1-2-3' is not a number or range"),
+        ("²", "not a number"),
+        ("6-4", "'6-4' runs backwards"),
+        ("0-99999999999", "above the highest index 9999"),
+    ],
+)
+def test_other_index_texts_are_refused(text: str, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        parse_indices(text)
+
+
+def test_no_index_selects_no_face() -> None:
+    assert names(SelectionOptions(indices=parse_indices("none"))) == []

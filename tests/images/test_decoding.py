@@ -1,0 +1,86 @@
+"""The limit on pixels, plug-ins, and errors of any type."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import warnings
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from psfr_core.errors import ImageFileError, OptionError
+from psfr_core.images.decoding import MAX_PIXELS, decoding
+from psfr_core.images.io import read_image
+from psfr_core.parsing.parse_map import ParseMap
+
+
+def save(path: Path, width: int = 64, height: int = 64) -> Path:
+    Image.new("RGB", (width, height)).save(path)
+    return path
+
+
+def test_phones_pass_and_bombs_do_not() -> None:
+    assert 16_320 * 12_240 < MAX_PIXELS < 300_000_000
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif", "a.gif", "a.bmp"])
+def test_the_limit_is_an_option(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path / name)
+    words = rf"{name} is too large: 64 x 64 pixels are 0\.004096 megapixels, the limit is 0\.004095\. .*max_pixels"
+    with pytest.raises(ImageFileError, match=words):
+        read_image(path, max_pixels=4095)
+    for limit in (4096, None):
+        assert read_image(path, max_pixels=limit).pixels.shape == (3, 64, 64)
+    with pytest.raises(OptionError, match="max_pixels must be at least 1"):
+        read_image(path, max_pixels=0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no FIFOs")
+def test_pipes_are_refused_before_anything_waits_for_them(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    for read in (read_image, ParseMap.from_png):
+        with pytest.raises(ImageFileError, match="not a regular file"):
+            read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("bit_depth", [8, 16])
+def test_bombs_are_refused_before_memory_is_taken(tmp_path: Path, bit_depth: int) -> None:
+    data = save(tmp_path / "a.png").read_bytes()
+    header = b"IHDR" + struct.pack(">II5B", 100_000, 100_000, bit_depth, 2, 0, 0, 0)
+    (tmp_path / "a.png").write_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:])
+    with pytest.raises(ImageFileError, match=r"a\.png is too large: it has over 500 megapixels, the limit is 250"):
+        read_image(tmp_path / "a.png")
+
+
+def test_pillows_own_limit_neither_counts_nor_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in ("a.png", "a.jpg", "a.webp", "a.tif"):
+            monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+            path = save(tmp_path / name)
+            monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+            assert read_image(path, max_pixels=5000).pixels.shape == (3, 64, 64)
+            assert Image.MAX_IMAGE_PIXELS == 10
+
+
+@pytest.mark.parametrize("error", [RuntimeError, TypeError, AttributeError, ZeroDivisionError, RecursionError, OSError])
+def test_errors_of_any_type_become_one_that_names_the_file(error: type[Exception]) -> None:
+    words = r"a\.avif cannot be read, it is damaged or cut off: odd\."
+    with pytest.raises(ImageFileError, match=words), decoding(Path("a.avif")):
+        raise error("odd")
+
+
+def test_too_little_memory_stays_what_it_is() -> None:
+    with pytest.raises(MemoryError), decoding(Path("a.png")):
+        raise MemoryError
+
+
+def test_a_missing_plug_in_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    with pytest.raises(ImageFileError, match=r"a\.heic .*(pip install pillow-heif|damaged)"):
+        read_image(tmp_path / "a.heic")

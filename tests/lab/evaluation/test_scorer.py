@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from psfr_core.faces.face import Face
+from psfr_core.images.box import Box
+from psfr_core.lab.evaluation.face_matching import face_distance, match_faces
+from psfr_core.lab.evaluation.metric import Metric, Stage
+from psfr_core.lab.evaluation.scorer import MetricModels, Scorer
+from psfr_core.lab.evaluation.sources import Sample
+from psfr_core.lab.evaluation.tables import missing_of
+from psfr_core.progress import Progress
+
+CPU = torch.device("cpu")
+
+
+def face(x: float, shift: float = 0.0) -> Face:
+    points = torch.tensor([[0.0, 0], [20, 0], [10, 10], [2, 20], [18, 20]]) + torch.tensor([x + shift, 0])
+    return Face(Box(x, 0, x + 20, 20), points, 1.0)
+
+
+def flat(value: float) -> Tensor:
+    return torch.full((1, 3, 16, 16), value)
+
+
+class FaceByBrightness:
+    """A detector whose face lies as many pixels to the right as the picture is bright, in hundredths; none in black."""
+
+    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+        return [[face(100 * float(image.mean()))] if image.mean() > 0 else [] for image in images]
+
+
+class Brightness:
+    """A network for identities that only knows how bright a face is."""
+
+    description = "of brightness"
+
+    def embed(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3))[:, :1]
+
+    def distance(self, embeddings: Tensor, others: Tensor) -> Tensor:
+        return (embeddings - others).abs()[:, 0]
+
+
+class BrightnessFeature:
+    name = "frechet_brightness"
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(2, 3))[:, :1]
+
+
+MODELS = MetricModels(CPU, identity=Brightness(), detector=FaceByBrightness(), pooled=[BrightnessFeature()])
+
+
+def scored(models: MetricModels, values: Sequence[tuple[float, float, float]]) -> Scorer:
+    """Samples of (before, result, reference)."""
+    scorer = Scorer(models, (Stage.BEFORE, Stage.RESULT))
+    for number, (before, result, reference) in enumerate(values):
+        pictures = {Stage.BEFORE: flat(before), Stage.RESULT: flat(result)}
+        scorer.add(f"{number}.png", Sample(flat(reference), pictures))
+    return scorer
+
+
+def test_every_figure_of_every_stage() -> None:
+    result = scored(MODELS, [(0.3, 0.4, 0.5), (0.3, 0.4, 0.6)]).result()
+    row = result.rows["0.png"]
+    assert list(row) == [
+        *("psnr_before", "ssim_before", "identity_distance_before", "landmark_distance_before"),
+        *("psnr", "ssim", "identity_distance", "landmark_distance"),
+    ]
+    assert result.metrics == MODELS.metrics == [Metric.PSNR, Metric.SSIM, Metric.IDENTITY, Metric.LANDMARKS]
+    assert row["psnr"] == pytest.approx(20, abs=1e-3)
+    assert row["identity_distance_before"] == pytest.approx(0.2)
+    assert row["landmark_distance"] == pytest.approx(10 / 20)  # eyes of the reference are 20 px apart
+    # The two brightnesses lie 0.1 apart in the references and are equal in the results: mean 0.15 off, variance 0.005 off.
+    assert result.distances["frechet_brightness"] == pytest.approx(0.15**2 + 0.005, rel=1e-4)
+    assert result.distances["frechet_brightness_before"] == pytest.approx(0.25**2 + 0.005, rel=1e-4)
+
+
+def test_faces_that_are_not_found_are_counted() -> None:
+    models = MetricModels(CPU, detector=FaceByBrightness())
+    result = scored(models, [(0.0, 0.4, 0.5), (0.45, 0.4, 0.5), (0.45, 0.4, 0.0)]).result()
+    assert missing_of(result.rows) == {"landmark_distance_before": 2, "landmark_distance": 1}
+    assert math.isnan(result.rows["0.png"]["landmark_distance_before"])
+    assert result.table[2][-1] == "0.5000"  # the mean of those that are there
+    assert "landmark_distance_before: missing for 2 of 3, the mean is of the others." in result.markdown
+
+
+def test_a_set_distance_needs_two_pictures_and_says_how_many_it_had() -> None:
+    alone = scored(MODELS, [(0.3, 0.4, 0.5)]).result()
+    assert math.isnan(alone.distances["frechet_brightness"])
+    assert alone.table[1][-1] == "missing"
+    two = scored(MODELS, [(0.3, 0.4, 0.5), (0.3, 0.4, 0.6)]).result()
+    assert "frechet_brightness: 2 pictures against 2 references" in two.markdown
+    assert "\nidentity_distance: of brightness.\n" in two.markdown
+
+
+def test_ranked_by_the_last_stage_worst_first() -> None:
+    result = scored(MODELS, [(0.5, 0.4, 0.5), (0.2, 0.45, 0.5), (0.5, 0.0, 0.5)]).result()
+    assert result.ranked(Metric.PSNR) == ["2.png", "0.png", "1.png"]  # higher is better
+    assert result.ranked(Metric.IDENTITY) == ["2.png", "0.png", "1.png"]  # lower is better
+    assert result.ranked(Metric.LANDMARKS)[0] == "2.png"  # no face is worse than any
+
+
+def test_faces_are_matched_by_their_landmarks() -> None:
+    row = match_faces([face(0, 1.0), face(300)], [face(0), face(100)])
+    assert row == {"found": 2, "expected": 2, "missed": 1, "extra": 1, "landmark_error": pytest.approx(0.05)}
+    assert math.isnan(match_faces([], [face(0)])["landmark_error"])
+
+
+def test_the_nearest_face_counts() -> None:
+    assert face_distance([face(300), face(0, 1.0)], [face(0), face(300)]) == pytest.approx(0.05)
+    assert all(
+        math.isnan(face_distance(*faces)) for faces in ([[], [face(0)]], [[face(0)], []], [[face(50)], [face(0)]])
+    )

@@ -1,0 +1,25 @@
+import pytest
+import torch
+
+from psfr_core.errors import InputError
+from psfr_core.lab.metrics.landmark_distance import landmark_distance
+
+FACE = torch.tensor([[10.0, 10], [30, 10], [20, 20], [12, 30], [28, 30]])
+
+
+def test_a_shifted_face_is_as_far_as_it_was_shifted():
+    assert landmark_distance(FACE, FACE) == 0
+    # 3 px across and 4 px down are 5 px, a quarter of the 20 px between the eyes
+    assert landmark_distance(FACE + torch.tensor([3.0, 4.0]), FACE) == pytest.approx(0.25)
+
+
+def test_the_measure_is_the_eye_distance_of_what_is_expected():
+    one_moved = FACE.clone()
+    one_moved[1, 0] += 20  # the eye distance of the found face doubles
+    assert landmark_distance(one_moved, FACE) == pytest.approx(20 / 5 / 20)
+    assert landmark_distance(2 * FACE, 2 * one_moved) == pytest.approx(40 / 5 / 80)
+
+
+def test_needs_five_landmarks():
+    with pytest.raises(InputError, match=r"landmarks must have the shape \(5, 2\), got \(4, 2\)"):
+        landmark_distance(FACE[:4], FACE)

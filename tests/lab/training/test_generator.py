@@ -1,0 +1,165 @@
+"""What the generator's terms say, and whom they teach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+from torch.utils.data import default_collate
+
+from psfr_core.lab.degradation.config import DegradationConfig
+from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
+from psfr_core.lab.training.face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set
+from psfr_core.lab.training.generator import GeneratorLossConfig, GeneratorTask, LossNetworks
+from psfr_core.lab.training.loop import train
+from psfr_core.lab.training.loop_config import LoopConfig, MixedPrecision
+from psfr_core.lab.training.losses import region_style_loss
+from psfr_core.networks.discriminator import Discriminator, DiscriminatorConfig
+from psfr_core.networks.feature_discriminator import FeatureDiscriminator
+from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
+from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
+from psfr_core.parsing.labels import FaceRegion
+
+DATA = Path(__file__).parents[2] / "data"
+LAYERS = ("conv1_1", "conv1_2", "conv2_1")
+PIXEL_ONLY = GeneratorLossConfig(style=0, adversarial=0, feature_matching=0)
+ADVERSARIAL = GeneratorLossConfig(style=0, discriminator_learning_rate=3e-3, feature_layers=LAYERS)
+ON_PICTURES, ON_FEATURES = "on pictures", "on features"
+
+
+@pytest.fixture(scope="module")
+def faces() -> FaceSet:
+    return load_face_set([DATA / "faces"], [DATA / "labels"], 32)
+
+
+def samples(faces: FaceSet) -> FaceSamples:
+    return FaceSamples(faces, DegradationConfig(), seed=1)
+
+
+def validation_of(faces: FaceSet, count: int) -> FaceSample:
+    return degraded_once(faces, DegradationConfig(), seed=1, count=count)
+
+
+def batch_of(faces: FaceSet) -> FaceSample:
+    return default_collate([samples(faces)[index] for index in range(2)])
+
+
+def task_of(
+    faces: FaceSet, loss_networks: LossNetworks, weights: GeneratorLossConfig = PIXEL_ONLY
+) -> GeneratorTask[PsfrGenerator]:
+    network = PsfrGenerator(GeneratorConfig((8, 8), 4))
+    return GeneratorTask(network, samples(faces), loss_networks, weights, validation_of(faces, 1))
+
+
+def judged(faces: FaceSet, by: str) -> tuple[GeneratorTask[PsfrGenerator], Discriminator | FeatureDiscriminator]:
+    """A generator, and the discriminator it is trained against."""
+    if by == ON_PICTURES:
+        discriminator, features = Discriminator(DiscriminatorConfig((4, 8), 2)), None
+    else:
+        discriminator = FeatureDiscriminator({"conv1_1": 64, "conv2_1": 128}, 4)
+        features = ImageFeatures(Backbone.VGG16, LAYERS)
+    loss_networks = LossNetworks(features=features, discriminator=discriminator)
+    return task_of(faces, loss_networks, ADVERSARIAL), discriminator
+
+
+def gradients(network: nn.Module) -> list[Tensor]:
+    return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+
+
+@pytest.mark.parametrize("by", [ON_PICTURES, ON_FEATURES])
+def test_the_opponents_loss_teaches_the_discriminator_alone(faces: FaceSet, by: str) -> None:
+    task, discriminator = judged(faces, by)
+    task(batch_of(faces), 0)["discriminator"].backward()
+    assert gradients(task.network) == []
+    assert len(gradients(discriminator)) == len(list(discriminator.parameters()))
+
+
+@pytest.mark.parametrize("by", [ON_PICTURES, ON_FEATURES])
+def test_the_generators_loss_teaches_the_generator_alone(faces: FaceSet, by: str) -> None:
+    task, discriminator = judged(faces, by)
+    losses: Mapping[str, Tensor] = task(batch_of(faces), 0)
+    (losses["adversarial"] + losses["feature_matching"]).backward(retain_graph=True)
+    assert len(gradients(task.network)) == len(list(task.network.parameters()))
+    losses["total"].backward()
+    assert gradients(discriminator) == []
+    assert all(parameter.requires_grad for parameter in discriminator.parameters())
+
+
+def test_the_discriminator_learns_at_its_own_rate(faces: FaceSet, tmp_path: Path) -> None:
+    task, discriminator = judged(faces, ON_PICTURES)
+    (group,) = task.discriminator_parameters()
+    assert (group["lr"], group["betas"]) == (3e-3, (0.5, 0.999))
+    # without the biases: one of them moves real and fake scores alike, and has no gradient while all are within the hinge
+    weights = [parameter.detach() for parameter in discriminator.parameters() if parameter.dim() > 1]
+    before = [weight.clone() for weight in weights]
+    train(task, LoopConfig(steps=1, batch_size=2, mixed_precision=MixedPrecision.NONE), tmp_path)
+    for old, new in zip(before, weights, strict=True):
+        # Adam's first step is as long as the rate, whatever the gradient.
+        assert float((new - old).abs().max()) == pytest.approx(3e-3, rel=1e-3)
+
+
+class BrightIsHair(ParseNet):
+    """A parser that takes what is bright for hair, and all else for skin."""
+
+    def parse_logits(self, lq: Tensor) -> Tensor:
+        return bright_is_hair((lq + 1) / 2)
+
+
+def bright_is_hair(images: Tensor) -> Tensor:
+    """The map (B, 19, H, W) of faces in [0, 1]."""
+    labels = torch.where(images[:, 0] > 0.5, FaceRegion.HAIR, FaceRegion.SKIN)
+    return one_hot(labels, 19).movedim(-1, 1).float()
+
+
+def maps_given(task: GeneratorTask[PsfrGenerator]) -> list[Tensor]:
+    """The parse maps that the network is going to get."""
+    seen: list[Tensor] = []
+
+    def look(_: nn.Module, given: tuple[Tensor, Tensor]) -> None:
+        seen.append(given[1])
+
+    task.network.register_forward_pre_hook(look)
+    return seen
+
+
+def test_the_generator_gets_the_parsers_map_where_there_is_a_parser(faces: FaceSet) -> None:
+    batch, validation = batch_of(faces), validation_of(faces, 1)
+    task = task_of(faces, LossNetworks(parser=BrightIsHair(ParseNetConfig((4,), 0)).eval()))
+    seen = maps_given(task)
+    task(batch, 0)
+    task.validate(task.network)
+    for found, lq in zip(seen, (batch.lq, validation.lq), strict=True):
+        assert torch.equal(found, bright_is_hair(lq))
+
+
+def test_the_generator_gets_the_true_map_where_there_is_no_parser(faces: FaceSet) -> None:
+    batch, task = batch_of(faces), task_of(faces, LossNetworks())
+    seen = maps_given(task)
+    task(batch, 0)
+    assert torch.equal(seen[0].argmax(dim=1), batch.labels)
+
+
+@pytest.mark.parametrize("per_region", [True, False])
+def test_style_is_that_of_each_region_or_of_the_whole_face(faces: FaceSet, per_region: bool) -> None:
+    weights = GeneratorLossConfig(
+        style=7.0, adversarial=0, feature_matching=0, feature_layers=LAYERS, style_per_region=per_region
+    )
+    features = ImageFeatures(Backbone.VGG16, LAYERS)
+    batch, task = batch_of(faces), task_of(faces, LossNetworks(features=features), weights)
+    made: list[Tensor] = []
+
+    def keep(_: nn.Module, __: object, fake: Tensor) -> None:
+        made.append(fake.detach())
+
+    task.network.register_forward_hook(keep)
+    found = task(batch, 0)["style"]
+    true_map = one_hot(batch.labels, 19).movedim(-1, 1).float()
+    regions = true_map if per_region else torch.ones(2, 1, 32, 32)
+    # the two finest layers have no style
+    coarse = [features(images)["conv2_1"] for images in ((made[0] + 1) / 2, batch.hq)]
+    expected = 7 * region_style_loss(coarse[:1], coarse[1:], regions)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=0)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from psfr_core.lab.training.losses import (
+    feature_matching_loss,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+    perceptual_loss,
+    psnr_loss,
+    region_grams,
+    region_style_loss,
+)
+
+
+def test_all_losses_equal_the_published_ones(golden: ModuleType) -> None:
+    fake, real = golden.features("x"), golden.features("y")
+    mask = golden.parse_one_hot("loss/mask", 2, 64)
+    no_score = torch.full((1, 1), 1.0)  # contributes nothing as a real score
+    found = {
+        "region_style": region_style_loss(fake[2:], real[2:], mask),
+        "perceptual": perceptual_loss(fake, real),
+        "feature_matching": feature_matching_loss(fake, real),
+        "hinge_d_real": hinge_discriminator_loss(fake[4], -no_score),
+        "hinge_d_fake": hinge_discriminator_loss(no_score, fake[4]),
+        "hinge_g": hinge_generator_loss(fake[4]),
+    }
+    for name, value in found.items():
+        assert float(value) == pytest.approx(golden.expected_loss(name), rel=1e-5), name
+
+
+def test_style_does_not_see_where_in_a_region_something_is() -> None:
+    one_hot = torch.zeros(1, 19, 8, 8)
+    one_hot[:, 1, :, :4] = 1
+    one_hot[:, 13, :, 4:] = 1
+    features = torch.rand(1, 5, 8, 8)
+    within = features.clone()
+    within[..., :4] = features[..., :4].flip(-1)
+    across = features.flip(-1)
+    assert float(region_style_loss([within], [features], one_hot)) < 1e-12
+    assert float(region_style_loss([across], [features], one_hot)) > 1e-6
+
+
+def test_the_psnr_term_counts_every_picture_alike() -> None:
+    real = torch.zeros(2, 3, 4, 4)
+    fake = real + torch.tensor([0.2, 0.02])[:, None, None, None]  # a tenth and a hundredth of the range: 20 and 40 dB
+    assert float(psnr_loss(fake, real)) == pytest.approx(-30, abs=0.01)
+    fake = real.requires_grad_() + 0.0
+    psnr_loss(fake, real.detach()).backward()  # equal pictures
+    assert real.grad is not None
+    assert bool(real.grad.isfinite().all())
+
+
+def test_a_gram_matrix_is_that_of_its_region() -> None:
+    mask = torch.zeros(1, 1, 16)
+    mask[0, 0, 2:6] = 1
+    features = torch.rand(1, 3, 16)
+    inside = features[0, :, 2:6]
+    torch.testing.assert_close(region_grams(features, mask)[0, 0], inside @ inside.T / (3 * 4))
+    assert region_grams(features, torch.zeros(1, 1, 16)).abs().max() == 0
+
+
+def test_regions_one_by_one_are_all_regions_at_once() -> None:
+    fake, real = torch.rand(2, 2, 5, 8, 8).unbind(0)
+    one_hot = F.one_hot(torch.randint(0, 18, (2, 8, 8)), 19).permute(0, 3, 1, 2).float()
+    of_fake, of_real = (region_grams(features.flatten(2), one_hot.flatten(2)) for features in (fake, real))
+    together = F.mse_loss(of_fake, of_real)
+    torch.testing.assert_close(region_style_loss([fake], [real], one_hot), together)
+
+
+def test_absent_regions_count_as_equal() -> None:
+    fake, real = torch.rand(2, 1, 5, 8, 8).unbind(0)
+    whole, half = torch.zeros(1, 19, 8, 8), torch.zeros(1, 2, 8, 8)
+    whole[:, 3] = half[:, 0] = 1
+    one = float(region_style_loss([fake], [real], whole[:, 3:4]))
+    assert float(region_style_loss([fake], [real], half)) == pytest.approx(one / 2)
+    assert float(region_style_loss([fake], [real], whole)) == pytest.approx(one / 19)
+    assert float(region_style_loss([fake], [real], torch.zeros(1, 19, 8, 8))) == 0
+
+
+def test_sums_over_a_picture_do_not_overflow_in_fp16() -> None:
+    one_hot = torch.ones(1, 1, 64, 64)
+    fake, real = torch.full((1, 2, 64, 64), 8.0), torch.full((1, 2, 64, 64), 4.0)
+    with torch.autocast("cpu", torch.float16):
+        loss = region_style_loss([fake.half()], [real.half()], one_hot)
+    assert float(loss) == pytest.approx((64 / 2 - 16 / 2) ** 2)  # 64 * 4096 / (2 * 4096) is 32

@@ -1,0 +1,179 @@
+"""Recipes are read, changed, written and compared as values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from psfr_core.errors import OptionError
+from psfr_core.lab.training.ablation_study import AblationStudy, read_study
+from psfr_core.lab.training.ablations import Ablation
+from psfr_core.lab.training.generator import GeneratorLossConfig
+from psfr_core.lab.training.parser import ParserLossConfig
+from psfr_core.lab.training.recipe import (
+    BlendRecipe,
+    DiscriminatorInput,
+    GeneratorRecipe,
+    LossNetworkSources,
+    ParserRecipe,
+)
+from psfr_core.lab.training.recipe_file import read_recipes, recipe_names, to_yaml
+from psfr_core.networks.discriminator import DiscriminatorConfig
+from psfr_core.networks.parse_net import PUBLISHED_PARSE_NET
+from psfr_core.networks.psfr_generator import PUBLISHED_GENERATOR, GeneratorConfig
+
+from .recipes import small_generator, small_parser
+
+ROOT, OUT = Path("root"), Path("out")
+
+
+@pytest.mark.parametrize("recipe", [small_parser(), small_generator(), BlendRecipe("a", "b", 0.25)])
+def test_a_written_recipe_is_read_back_as_the_same_value(tmp_path: Path, recipe: ParserRecipe) -> None:
+    (tmp_path / "mine.yaml").write_text(to_yaml(recipe))
+    assert read_recipes(tmp_path / "mine.yaml") == {"mine": recipe}
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_of_the_package_is_valid(name: str) -> None:
+    assert read_recipes(name, data=ROOT, out=OUT)
+
+
+def test_stages_take_over_what_they_do_not_set() -> None:
+    stages = read_recipes("psfrgan_256", data=ROOT, out=OUT)
+    assert list(stages)[:2] == ["generator_64", "generator_128"]
+    last = stages["generator_256_j"]
+    assert isinstance(last, GeneratorRecipe)
+    assert last.network == GeneratorConfig((192, 128, 96, 64, 48), 64, residual=True)
+    assert last.losses == GeneratorLossConfig(
+        pixel=2, psnr=0.1, lpips=3, style=10, feature_matching=0, adversarial=0.3, discriminator_learning_rate=2e-3,
+        feature_window=128,
+    )  # fmt: skip
+    assert last.loss_networks == LossNetworkSources(
+        parser="parsenet-256", features="root/weights/vgg16_features_imagenet.safetensors",
+        heads=Path("root/weights/lpips_v0.1_vgg_heads.safetensors"), discriminator_input=DiscriminatorInput.FEATURES,
+    )  # fmt: skip
+    assert (last.loop.steps, last.loop.batch_size, last.loop.seed, last.loop.betas) == (1850, 4, 71, (0.5, 0.99))
+    assert last.start_from == "out/generator_256_i/generator.safetensors"
+    assert last.data.faces == (Path("root/faces/omi"), Path("root/faces/faker"))
+    pixel_only = stages["generator_256_d"]
+    assert isinstance(pixel_only, GeneratorRecipe)
+    assert not pixel_only.losses.needs_features
+    assert pixel_only.loss_networks == LossNetworkSources(parser="parsenet-256")
+    assert stages["psfrgan_256"] == BlendRecipe(
+        "out/generator_256_g/generator.safetensors", "out/generator_256_j/generator.safetensors", 0.8
+    )
+
+
+def test_the_papers_recipes_are_those_of_the_published_networks() -> None:
+    parser = read_recipes("paper_parser", data=ROOT)["paper_parser"]
+    generator = read_recipes("paper_generator", data=ROOT, out=OUT)["paper_generator"]
+    assert isinstance(parser, ParserRecipe)
+    assert isinstance(generator, GeneratorRecipe)
+    assert parser.network == PUBLISHED_PARSE_NET
+    assert parser.losses == ParserLossConfig(dice=0, reconstruction=1)
+    assert (generator.network, generator.spectral_norm) == (PUBLISHED_GENERATOR, True)
+    assert generator.loss_networks.discriminator == DiscriminatorConfig()
+    # The defaults are the published weights; only the layers are VGG-19's.
+    layers = ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4")
+    assert generator.losses == GeneratorLossConfig(feature_layers=layers)
+
+
+def test_overrides_change_the_stages_that_have_the_field(tmp_path: Path) -> None:
+    overrides = ["loop.steps=2", "losses.feature_layers=[conv1_2, conv2_2, conv3_3]", "license=CC0"]
+    stages = read_recipes("psfrgan_256", data=ROOT, out=OUT, overrides=overrides)
+    for name, recipe in stages.items():
+        if isinstance(recipe, GeneratorRecipe):
+            assert recipe.loop.steps == 2, name
+            assert recipe.losses.feature_layers == ("conv1_2", "conv2_2", "conv3_3")
+    assert isinstance(stages["psfrgan_256"], BlendRecipe)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("losses.stile=2", r"stage generator_64: there is no field losses\.stile\."),
+        ("stile=2", r"psfrgan_256\.yaml has no field for stile=2\."),
+        ("loop.steps=2.5", r"loop\.steps: Input should be a valid integer"),
+        ("loop.steps=0", r"loop: Value error, steps must be a whole number of at least 1, got 0"),
+        ("losses.style", "'losses.style' sets nothing. Write NAME=VALUE"),
+        ("losses.=1", "sets nothing"),
+        ("loop.betas=[1", "cannot be read as YAML"),
+        ("loop=3", r"loop: Input should be a dictionary or an instance of LoopConfig"),
+        ("license=$home", r"needs the folder --home"),
+        ("license=5$", r"has a \$ that is neither \$data nor \$out"),
+    ],
+)
+def test_overrides_that_do_not_fit_are_named(override: str, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        read_recipes("psfrgan_256", data=ROOT, out=OUT, overrides=[override])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("kind: painter", "kind must be one of parser, detector, generator, blend, got 'painter'"),
+        ("[1, 2]", "must hold named values"),
+        ("stages: 3", "must hold named values"),
+        ("a: [", r"no YAML file \(while parsing"),
+        ("[" * 5000, "no YAML file"),
+        ("stages: {a: {like: b}, b: {like: a}}", "'like' must name a stage of this file, and not lead back to itself"),
+        ("stages: {a: {like: none}}", "'like' must name a stage of this file"),
+        ("{kind: blend, first: a}", "second: Field required"),
+    ],
+)
+def test_files_that_are_no_recipes_are_named(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "bad.yaml").write_text(content)
+    with pytest.raises(OptionError, match=words) as error:
+        read_recipes(tmp_path / "bad.yaml")
+    assert str(tmp_path / "bad.yaml") in str(error.value)
+
+
+def test_an_unknown_recipe_is_answered_with_those_there_are() -> None:
+    with pytest.raises(
+        OptionError, match=r"There is no recipe mine\. Give the path of a file, or one of ablations, comp"
+    ):
+        read_recipes("mine")
+
+
+def test_the_folder_of_the_data_must_be_given_where_it_is_needed() -> None:
+    with pytest.raises(OptionError, match=r"'\$data/faces/omi' needs the folder --data"):
+        read_recipes("parsenet_256")
+
+
+def test_the_study_trains_every_network_for_every_seed() -> None:
+    study = read_study("ablations", data=ROOT, overrides=["seeds=[3, 5]"])
+    recipes = study.recipes()
+    assert [(recipe.loop.seed, recipe.variant) for recipe in recipes] == [
+        (seed, variant) for seed in (3, 5) for variant in Ablation
+    ]
+    by_variant = {recipe.variant: recipe for recipe in recipes}
+    assert by_variant[Ablation.NO_STYLE_LOSS].losses == replace(study.full.losses, style=0.0)
+    assert by_variant[Ablation.FULL].losses == study.full.losses
+    assert by_variant[Ablation.ENCODER_DECODER].network == study.full.network
+
+
+@pytest.mark.parametrize(
+    "change", ["full.losses.adversarial=1", "full.losses.lpips=1", "full.loss_networks.parser=null"]
+)
+def test_a_study_has_no_discriminator_no_lpips_and_a_parser(change: str) -> None:
+    with pytest.raises(OptionError, match="trains without a discriminator and without LPIPS"):
+        read_study("ablations", data=ROOT, overrides=[change])
+
+
+def test_a_recipe_is_no_study() -> None:
+    with pytest.raises(OptionError, match="kind must be one of ablation study, got 'parser'"):
+        read_study("parsenet_256", data=ROOT)
+    assert AblationStudy.kind == "ablation study"
+
+
+def test_loss_networks_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"set loss_networks\.features"):
+        LossNetworkSources(discriminator_input=DiscriminatorInput.FEATURES)
+    with pytest.raises(OptionError, match="gives the sizes of a discriminator on images"):
+        LossNetworkSources(
+            features="vgg19", discriminator_input=DiscriminatorInput.FEATURES, discriminator=DiscriminatorConfig()
+        )
+    with pytest.raises(OptionError, match=r"set losses\.lpips above 0"):
+        small_generator(loss_networks=LossNetworkSources(heads=Path("heads.safetensors")))

@@ -1,0 +1,71 @@
+"""Networks between two."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from psfr_core.errors import OptionError
+from psfr_core.models.architectures import PSFR_GENERATOR
+from psfr_core.models.blend import blend_weights
+from psfr_core.models.loader import load_generator
+from psfr_core.models.metadata import WeightMetadata, read_metadata, write_weights
+from psfr_core.networks.parse_net import ParseNet
+from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
+
+
+def write_generator(path: Path, channels: tuple[int, ...] = (6, 4), licence: str = "CC0-1.0") -> Path:
+    torch.manual_seed(len(path.stem))
+    weights = PsfrGenerator(GeneratorConfig(channels, 4)).state_dict()
+    write_weights(
+        path, weights, WeightMetadata(PSFR_GENERATOR.name, PSFR_GENERATOR.config(weights), licence, path.stem)
+    )
+    return path
+
+
+def test_every_weight_lies_between(tmp_path: Path) -> None:
+    one, other = write_generator(tmp_path / "one.safetensors"), write_generator(tmp_path / "other.safetensors")
+    target = tmp_path / "new" / "blend.safetensors"
+    digest = blend_weights(one, other, target, amount=0.25)
+    assert digest == hashlib.sha256(target.read_bytes()).hexdigest()
+    first, second, found = load_file(one), load_file(other), load_file(target)
+    assert list(found) == list(first)
+    for key, value in found.items():
+        torch.testing.assert_close(value, 0.75 * first[key] + 0.25 * second[key])
+    assert load_generator(target).config.channels == (6, 4)
+    metadata = read_metadata(target)
+    assert metadata is not None
+    assert (metadata.licence, metadata.source) == ("CC0-1.0", "0.75 of one and 0.25 of other")
+    blend_weights(one, other, target, amount=1, half=True, overwrite=True)
+    for key, value in load_file(target).items():
+        assert torch.equal(value, second[key].half())
+
+
+def test_both_licences_are_kept(tmp_path: Path) -> None:
+    one = write_generator(tmp_path / "one.safetensors")
+    other = write_generator(tmp_path / "other.safetensors", licence="MIT")
+    blend_weights(one, other, tmp_path / "blend.safetensors")
+    metadata = read_metadata(tmp_path / "blend.safetensors")
+    assert metadata is not None
+    assert metadata.licence == "CC0-1.0 and MIT"
+
+
+def test_says_why_it_cannot_blend(tmp_path: Path, parse_net: ParseNet) -> None:
+    one, wide = write_generator(tmp_path / "one.safetensors"), write_generator(tmp_path / "wide.safetensors", (6, 5))
+    target, parser = tmp_path / "blend.safetensors", tmp_path / "parser.safetensors"
+    save_file(parse_net.state_dict(), parser)
+    for other, amount, words in [
+        (one, 1.5, "must be 0 to 1, got 1.5"),
+        (wide, 0.5, "Only networks of the same sizes can be blended"),
+        (parser, 0.5, "parser.safetensors is parse_net with"),
+    ]:
+        with pytest.raises(OptionError, match=re.escape(words)):
+            blend_weights(one, other, target, amount=amount)
+    assert not target.exists()
+    with pytest.raises(OptionError, match="exists already"):
+        blend_weights(one, one, wide)
