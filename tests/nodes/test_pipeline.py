@@ -147,7 +147,7 @@ def test_a_parser_confirms_faces_that_the_detector_is_unsure_of(
     run: Run, models: dict[str, Any], portrait: Tensor
 ) -> None:
     masked = portrait.clone()
-    masked[:, 154:204, 84:172] = 0.92
+    masked[:, 138:210, 76:180] = 0.92
     alone, confirmed, restored = (
         run(node, image=masked, **given).args[2]
         for node, given in [
