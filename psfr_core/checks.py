@@ -114,13 +114,16 @@ def check_network_input(inputs: Tensor, network: nn.Module, name: str) -> None:
 
     Within autocast any type fits, because PyTorch converts it.
     """
-    weight, device = next(network.parameters()), inputs.device.type
-    is_converted = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    if inputs.device != weight.device or (inputs.dtype != weight.dtype and not is_converted):
+    weight = next(network.parameters())
+    if inputs.device != weight.device or (inputs.dtype != weight.dtype and not _is_autocast_on(inputs.device.type)):
         raise InputError(
             f"{name} must be {weight.dtype} on {weight.device} as the weights of the network are, "
             f"got {inputs.dtype} on {inputs.device}. Move it with to()."
         )
+
+
+def _is_autocast_on(device: str) -> bool:
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def check_seed(seed: int, name: str = "seed") -> None:
