@@ -34,7 +34,8 @@ from .acceleration import make_accelerator
 from .detector import DetectorTask
 from .environment import describe_environment
 from .face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set, open_face_set
-from .generator import GeneratorTask, LossNetworks, start_from
+from .generator import GeneratorTask, LossNetworks
+from .growth import start_from
 from .loop import train
 from .loop_config import LoopConfig, MixedPrecision
 from .parser import ParserTask

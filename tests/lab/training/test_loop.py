@@ -21,7 +21,8 @@ from psfr_core.errors import MissingPackageError, OptionError, TrainingError
 from psfr_core.lab.degradation.config import DegradationConfig
 from psfr_core.lab.training.acceleration import make_accelerator
 from psfr_core.lab.training.face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set
-from psfr_core.lab.training.generator import GeneratorLossConfig, GeneratorTask, LossNetworks, start_from
+from psfr_core.lab.training.generator import GeneratorLossConfig, GeneratorTask, LossNetworks
+from psfr_core.lab.training.growth import start_from
 from psfr_core.lab.training.loop import learning_rate_factor, train
 from psfr_core.lab.training.loop_config import LoopConfig, MixedPrecision
 from psfr_core.lab.training.parser import ParserLossConfig, ParserTask, dice_loss
