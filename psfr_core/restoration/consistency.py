@@ -21,7 +21,7 @@ _SPREAD = 0.012  # brings the parts of an object together
 # faces rises by less than 1 %.
 _SCALE, _EXPONENT = 1.08, 0.66
 _LEAST_MEDIAN = 1e-3  # below it the result is the photo
-_SOFTNESS = 0.2  # part of the limit over which an excess comes to count fully
+_SOFTNESS = 0.2  # fraction of the limit above it at which a deviation counts fully
 _LESS_SURE = 0.75  # part of the limit that suffices near a place above it
 _REACH = 0.08  # of the crop's side: how far near is
 _FEWEST, _MOST = 0.15, 0.5  # parts of the neighborhood that deviate: below, the photo goes; above, it stays

@@ -76,7 +76,6 @@ def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, pro
         logger.info("%s is there already; delete it to make it again.", result)
         return result
     if isinstance(recipe, BlendRecipe):
-        out.mkdir(parents=True, exist_ok=True)
         blend_weights(recipe.first, recipe.second, result, amount=recipe.amount, half=True, overwrite=True)
         record_run(out, recipe, {})
         return result
@@ -114,7 +113,7 @@ def _parser_task(recipe: ParserRecipe, device: torch.device) -> ParserTask:
     network = ParseNet(recipe.network)
     if recipe.start_from:
         _copy_weights(load_parse_net(recipe.start_from), network)
-    samples, validation = _samples(recipe, network.config.size)
+    samples, validation = _samples(recipe, network.config.size, recipe.closed_eyes)
     return ParserTask(network.to(device), samples, recipe.losses, validation)
 
 
@@ -156,13 +155,14 @@ def _labelled(faces: FaceSet, teacher: str, device: torch.device) -> list[CutOut
     return make_cut_outs(faces, found)
 
 
-def _samples(recipe: ParserRecipe | GeneratorRecipe, size: int) -> tuple[FaceSamples, FaceSample]:
+def _samples(
+    recipe: ParserRecipe | GeneratorRecipe, size: int, closed_eyes: float = 0.0
+) -> tuple[FaceSamples, FaceSample]:
     """Return the samples to train on, and those to validate on."""
     data, degradation = recipe.data, load_degradation(recipe.degradation)
     faces = open_face_set(data.faces, data.labels, size)
     validation = open_face_set(data.val_faces, data.val_labels, size)
     count = data.validation_samples(len(validation))
-    closed_eyes = recipe.closed_eyes if isinstance(recipe, ParserRecipe) else 0.0
     return (
         FaceSamples(faces, degradation, seed=recipe.loop.seed, closed_eyes=closed_eyes),
         degraded_once(validation, degradation, seed=VALIDATION_SEED, count=count),

@@ -1,4 +1,4 @@
-"""Small recipes on the test faces."""
+"""Small recipes and samples of the test faces."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from psfr_core.lab.degradation.config import DegradationConfig
+from psfr_core.lab.training.face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set
 from psfr_core.lab.training.generator import GeneratorLossConfig
 from psfr_core.lab.training.loop_config import LoopConfig, MixedPrecision
 from psfr_core.lab.training.recipe import FaceFolders, GeneratorRecipe, ParserRecipe
@@ -28,3 +30,16 @@ def small_parser(**changes: Any) -> ParserRecipe:
 def small_generator(**changes: Any) -> GeneratorRecipe:
     recipe = GeneratorRecipe(FOLDERS, LOOP, network=GeneratorConfig((4, 4), 4), losses=PIXEL_ONLY, license="CC0")
     return replace(recipe, **changes)
+
+
+def small_faces() -> FaceSet:
+    """The test faces at 32 px."""
+    return load_face_set([FACES], [LABELS], 32)
+
+
+def samples(faces: FaceSet) -> FaceSamples:
+    return FaceSamples(faces, DegradationConfig(), seed=1)
+
+
+def validation_of(faces: FaceSet, count: int) -> FaceSample:
+    return degraded_once(faces, DegradationConfig(), seed=1, count=count)

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 from torch.utils.data import default_collate
 
-from psfr_core.lab.degradation.config import DegradationConfig
 from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
-from psfr_core.lab.training.face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set
+from psfr_core.lab.training.face_samples import FaceSample, FaceSet
 from psfr_core.lab.training.generator import GeneratorLossConfig, GeneratorTask, LossNetworks
 from psfr_core.lab.training.loop import train
 from psfr_core.lab.training.loop_config import LoopConfig, MixedPrecision
@@ -24,24 +23,16 @@ from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.parsing.labels import FaceRegion
 
-DATA = Path(__file__).parents[2] / "data"
+from .recipes import PIXEL_ONLY, samples, small_faces, validation_of
+
 LAYERS = ("conv1_1", "conv1_2", "conv2_1")
-PIXEL_ONLY = GeneratorLossConfig(style=0, adversarial=0, feature_matching=0)
 ADVERSARIAL = GeneratorLossConfig(style=0, discriminator_learning_rate=3e-3, feature_layers=LAYERS)
 ON_PICTURES, ON_FEATURES = "on pictures", "on features"
 
 
 @pytest.fixture(scope="module")
 def faces() -> FaceSet:
-    return load_face_set([DATA / "faces"], [DATA / "labels"], 32)
-
-
-def samples(faces: FaceSet) -> FaceSamples:
-    return FaceSamples(faces, DegradationConfig(), seed=1)
-
-
-def validation_of(faces: FaceSet, count: int) -> FaceSample:
-    return degraded_once(faces, DegradationConfig(), seed=1, count=count)
+    return small_faces()
 
 
 def batch_of(faces: FaceSet) -> FaceSample:

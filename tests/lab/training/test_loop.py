@@ -18,9 +18,8 @@ from torch import Tensor
 
 from psfr_core.cli.main import main
 from psfr_core.errors import MissingPackageError, OptionError, TrainingError
-from psfr_core.lab.degradation.config import DegradationConfig
 from psfr_core.lab.training.acceleration import make_accelerator
-from psfr_core.lab.training.face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set
+from psfr_core.lab.training.face_samples import FaceSet
 from psfr_core.lab.training.generator import GeneratorLossConfig, GeneratorTask, LossNetworks
 from psfr_core.lab.training.growth import start_from
 from psfr_core.lab.training.loop import learning_rate_factor, train
@@ -34,23 +33,14 @@ from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.networks.spectral_norm import add_spectral_norm
 from psfr_core.progress import Progress
 
-from .recipes import FOLDERS, PIXEL_ONLY
+from .recipes import FOLDERS, PIXEL_ONLY, samples, small_faces, validation_of
 
-DATA = Path(__file__).parents[2] / "data"
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
 def faces() -> FaceSet:
-    return load_face_set([DATA / "faces"], [DATA / "labels"], 32)
-
-
-def samples(faces: FaceSet) -> FaceSamples:
-    return FaceSamples(faces, DegradationConfig(), seed=1)
-
-
-def validation_of(faces: FaceSet, count: int) -> FaceSample:
-    return degraded_once(faces, DegradationConfig(), seed=1, count=count)
+    return small_faces()
 
 
 def generator_task(faces: FaceSet, weights: GeneratorLossConfig = PIXEL_ONLY) -> GeneratorTask[PsfrGenerator]:
