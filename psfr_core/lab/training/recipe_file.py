@@ -96,7 +96,7 @@ def parse_override(text: str) -> dict[str, Any]:
         raise OptionError(f"'{text}' sets nothing. Write NAME=VALUE, such as losses.style=2.")
     try:
         parsed = yaml.safe_load(value)
-    except Exception as error:  # as above
+    except Exception as error:  # tags such as !!timestamp raise errors of any type
         raise OptionError(f"'{text}': the value cannot be read as YAML ({_first_line(error)}).") from error
     return reduce(lambda inner, part: {part: inner}, reversed(name.split(".")), parsed)
 
@@ -149,7 +149,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(read_whole(path))
     except OSError as error:
         raise OptionError(f"The recipe {path} cannot be read ({error.strerror or error}).") from error
-    except Exception as error:  # tags such as !!timestamp raise what their conversion happens to trip over
+    except Exception as error:  # as in parse_override
         raise OptionError(f"The recipe {path} is no YAML file ({_first_line(error)}).") from error
     if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
         raise OptionError(f"The recipe {path} must hold named values, or named stages of named values.")
