@@ -15,7 +15,7 @@ import comfy.utils
 import torch
 from torch import nn
 
-from ..psfr_core.batch_size import usual_batch_size
+from ..psfr_core.batch_size import default_batch_size
 from ..psfr_core.errors import is_out_of_memory
 from ..psfr_core.networks.inference.optimize import fastest_dtype, optimize_for_inference
 from ..psfr_core.progress import Progress
@@ -88,7 +88,7 @@ def on_device(*hosted: HostedNetwork[Any], pictures: int | None = None) -> Gener
 
 def batch_limit() -> int:
     """How many pictures go through a network at once, at most."""
-    return usual_batch_size(management.get_torch_device())
+    return default_batch_size(management.get_torch_device())
 
 
 def with_smaller_batches(work: Callable[[int], T]) -> T:

@@ -13,7 +13,7 @@ _UNKNOWN = 4
 _BYTES_A_FACE = 2**30  # more than any of the networks takes for one of 512 px, in float32
 
 
-def usual_batch_size(device: torch.device) -> int:
+def default_batch_size(device: torch.device) -> int:
     """One face on a CPU, which is busy with one, and where more only take memory; on a GPU as many as its free memory holds."""
     if device.type == "cpu":
         return 1

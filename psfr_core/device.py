@@ -7,7 +7,7 @@ import torch
 from .errors import OptionError
 
 
-def usable_device(device: str | torch.device | None) -> torch.device:
+def resolve_device(device: str | torch.device | None) -> torch.device:
     """The device asked for, or the best there is for None; OptionError when nothing can be computed on it."""
     if device is None:
         return _best_device()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from psfr_core.batch_size import usual_batch_size
+from psfr_core.batch_size import default_batch_size
 
 
 @pytest.mark.parametrize(
@@ -14,9 +14,9 @@ def test_gpus_take_as_many_faces_as_their_memory_holds(
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free_gib * 2**30), 80 * 2**30))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: int(reserved_gib * 2**30))
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: int(allocated_gib * 2**30))
-    assert usual_batch_size(torch.device("cuda", 0)) == faces
+    assert default_batch_size(torch.device("cuda", 0)) == faces
 
 
 def test_others_have_a_size_of_their_own() -> None:
-    assert usual_batch_size(torch.device("cpu")) == 1
-    assert usual_batch_size(torch.device("mps")) == 4
+    assert default_batch_size(torch.device("cpu")) == 1
+    assert default_batch_size(torch.device("mps")) == 4

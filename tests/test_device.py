@@ -3,26 +3,26 @@ from __future__ import annotations
 import pytest
 import torch
 
-from psfr_core.device import usable_device
+from psfr_core.device import resolve_device
 from psfr_core.errors import OptionError
 
 
 def test_the_device_asked_for_is_taken() -> None:
-    assert usable_device("cpu") == torch.device("cpu")
+    assert resolve_device("cpu") == torch.device("cpu")
 
 
 def test_without_a_wish_the_best_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert usable_device(None) == torch.device("mps")
+    assert resolve_device(None) == torch.device("mps")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert usable_device(None) == torch.device("cpu")
+    assert resolve_device(None) == torch.device("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert usable_device(None) == torch.device("cuda")
+    assert resolve_device(None) == torch.device("cuda")
 
 
 def test_one_that_cannot_be_used_is_refused_with_those_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(OptionError, match=r"The device cuda:99 cannot be used here \(.+\)\. Use cpu\."):
-        usable_device("cuda:99")
+        resolve_device("cuda:99")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..device import usable_device
+from ..device import resolve_device
 from ..faces.detection_options import DetectionOptions
 from ..faces.detector import BUNDLED_DETECTOR, load_detector
 from ..faces.face import FaceDetector
@@ -92,4 +92,4 @@ def take_folders(args: argparse.Namespace) -> list[Path]:
 
 def take_device(args: argparse.Namespace) -> torch.device:
     """The device asked for, or the best there is."""
-    return usable_device(args.device)
+    return resolve_device(args.device)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..checks import check_type
-from ..device import usable_device
+from ..device import resolve_device
 from ..models.folders import find_model_file
 from ..models.loader import load_detector_network
 from ..models.manifest import model_file
@@ -43,7 +43,7 @@ def load_detector(
     """
     chosen = default_detector(folders) if source is None else source
     network = load_detector_network(chosen, folders=folders, download=download)
-    return make_detector(optimized_on(network, usable_device(device), torch.float32), options)
+    return make_detector(optimized_on(network, resolve_device(device), torch.float32), options)
 
 
 def make_detector(network: nn.Module, options: DetectionOptions | None = None) -> FaceDetector:

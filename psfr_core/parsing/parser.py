@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..batch_size import check_batch_size, usual_batch_size
+from ..batch_size import check_batch_size, default_batch_size
 from ..checks import check_evaluating, check_finite, check_float, check_output, check_shape, check_type
 from ..images.resize import interpolate
 from ..networks.inference.autocast import without_autocast
@@ -32,7 +32,7 @@ def parse_faces(
     check_type(parse_net, ParseNet, "parse_net")
     check_evaluating(parse_net, "parser")
     weight = next(parse_net.parameters())
-    batch_size = batch_size or usual_batch_size(weight.device)
+    batch_size = batch_size or default_batch_size(weight.device)
     labels: list[Tensor] = []
     with torch.no_grad(), without_autocast(weight.device):
         for start in range(0, len(crops), batch_size):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..batch_size import check_batch_size, usual_batch_size
+from ..batch_size import check_batch_size, default_batch_size
 from ..checks import check_evaluating, check_finite, check_float, check_output, check_shape, check_type
 from ..errors import InputError
 from ..images.box import Size
@@ -35,7 +35,7 @@ def enhance_faces(
     """
     _check_inputs(crops, parse_map, generator)
     check_batch_size(batch_size)
-    batch_size = batch_size or usual_batch_size(generator.const_input.device)
+    batch_size = batch_size or default_batch_size(generator.const_input.device)
     restored: list[Tensor] = []
     for start in range(0, len(crops), batch_size):
         batch = slice(start, start + batch_size)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ..device import usable_device
+from ..device import resolve_device
 from ..faces.detection_options import DetectionOptions
 from ..faces.detector import BUNDLED_DETECTOR, load_detector
 from ..faces.face import FaceDetector
@@ -93,7 +93,7 @@ def load_models(
     Raises ModelNotFoundError, CheckpointError, DownloadError, OptionError for a device that cannot be used, and
     MissingPackageError for a RetinaFace without facexlib.
     """
-    device = usable_device(device)
+    device = resolve_device(device)
     dtype = dtype or fastest_dtype(device)
     restorer = optimized_on(load_generator(generator, folders=folders, download=download), device, dtype)
     parse_net = optimized_on(load_parse_net(parser, folders=folders, download=download), device, dtype)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from psfr_core.checks import check_seed, generator_of
 from psfr_core.cli.files import check_folder, check_overwrites
 from psfr_core.cli.options import add_options, take_options
-from psfr_core.device import usable_device
+from psfr_core.device import resolve_device
 from psfr_core.errors import OptionError
 from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.faces.selection import SelectionOptions, parse_indices
@@ -53,7 +53,7 @@ def test_indices(text: str) -> None:
 @quickly
 @given(TEXTS)
 def test_regions_devices_home_folders_and_overrides(text: str) -> None:
-    for parse in (parse_regions, parse_pasted_regions, usable_device, expanded, parse_override, load_degradation):
+    for parse in (parse_regions, parse_pasted_regions, resolve_device, expanded, parse_override, load_degradation):
         with suppress(OptionError):
             parse(text)
     with suppress(OptionError):

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from ...device import usable_device
+from ...device import resolve_device
 from ...errors import OptionError
 from ...networks.parse_net import ParseNet
 from ...parsing.parser import parse_faces
@@ -109,7 +109,7 @@ def run_study(
     Each network has a run folder of its own in ``out``. ``progress`` counts the steps of one network, and may raise to stop.
     Raises what ``experiment.run`` raises.
     """
-    place = usable_device(device)
+    place = resolve_device(device)
     recipe, size = study.full, study.full.network.size
     data, degradation = recipe.data, load_degradation(recipe.degradation)
     loss_networks = load_loss_networks(recipe, place)

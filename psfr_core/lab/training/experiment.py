@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from ...device import usable_device
+from ...device import resolve_device
 from ...errors import OptionError
 from ...faces.detector import load_detector
 from ...models.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
@@ -79,7 +79,7 @@ def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, pro
         blend_weights(recipe.first, recipe.second, result, amount=recipe.amount, half=True, overwrite=True)
         record_run(out, recipe, {})
         return result
-    accelerator = make_accelerator(recipe.loop, usable_device(device))
+    accelerator = make_accelerator(recipe.loop, resolve_device(device))
     torch.manual_seed(recipe.loop.seed)  # for random weights
     task = make_task(recipe, accelerator.device)
     with locked(out) if accelerator.is_main_process else nullcontext():
