@@ -23,7 +23,7 @@ _LEFTOVER = re.compile(r"\.psfr-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-
 _LEFTOVER_SECONDS = 3600.0  # no file takes so long to write
 
 
-def expanded(path: str | Path) -> Path:
+def expand_user(path: str | Path) -> Path:
     """Return ``path`` with a leading ``~`` or ``~user`` replaced by that home folder; OptionError for an unknown user."""
     try:
         return Path(path).expanduser()
@@ -31,7 +31,7 @@ def expanded(path: str | Path) -> Path:
         raise OptionError(f"The home folder in {path} is not known here. Write the whole path.") from error
 
 
-def read_whole(path: Path) -> bytes:
+def read_regular_file(path: Path) -> bytes:
     """Return the content of a file; OSError for one that cannot be read, and for pipes and devices, which may never end."""
     if is_special(path):
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
@@ -50,24 +50,24 @@ def is_special(path: Path) -> bool:
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds; OSError when it cannot be read, ValueError when it is not JSON."""
     try:
-        return json.loads(read_whole(path))
+        return json.loads(read_regular_file(path))
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
-def write_whole(path: Path, data: bytes | memoryview) -> None:
-    """Write ``data`` into the file ``path``, whose folder must exist; see ``replacing``."""
-    with replacing(path) as temporary:
+def atomic_write(path: Path, data: bytes | memoryview) -> None:
+    """Write ``data`` into the file ``path``, whose folder must exist; see ``atomic_path``."""
+    with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, like ``write_whole``; what of a file name is not text is escaped."""
-    write_whole(path, text.encode(errors="backslashreplace"))
+    """Write ``text`` as UTF-8, like ``atomic_write``; what of a file name is not text is escaped."""
+    atomic_write(path, text.encode(errors="backslashreplace"))
 
 
 @contextmanager
-def replacing(path: Path) -> Generator[Path]:
+def atomic_path(path: Path) -> Generator[Path]:
     """Give the name of a temporary file beside ``path``, which replaces ``path`` when the block ends without an error.
 
     Under the name ``path`` there is at any time either what was there before or the whole new content, also when the

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from psfr_core.files import read_json, read_whole, sha256_of, write_whole
+from psfr_core.files import atomic_write, read_json, read_regular_file, sha256_of
 
 
 def test_new_content_replaces_the_old(tmp_path: Path) -> None:
     for content in (b"first", b"second, longer"):
-        write_whole(tmp_path / "a", content)
+        atomic_write(tmp_path / "a", content)
         assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", content)]
 
 
@@ -29,16 +29,16 @@ def test_a_full_disk_leaves_the_old_content_and_nothing_else(tmp_path: Path, mon
     (tmp_path / "a").write_bytes(b"old")
     monkeypatch.setattr(Path, "write_bytes", half)
     with pytest.raises(OSError, match="No space left"):
-        write_whole(tmp_path / "a", b"new content")
+        atomic_write(tmp_path / "a", b"new content")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from psfr_core.files import replacing
+from psfr_core.files import atomic_path
 
-with replacing(Path(sys.argv[1])) as temporary:
+with atomic_path(Path(sys.argv[1])) as temporary:
     temporary.write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -59,14 +59,14 @@ def test_the_next_run_removes_what_a_killed_one_has_left(tmp_path: Path) -> None
     for other, age in others.items():
         (tmp_path / other).touch()
         os.utime(tmp_path / other, (time.time() - age, time.time() - age))
-    write_whole(tmp_path / "b", b"content")
+    atomic_write(tmp_path / "b", b"content")
     kept = {path.name for path in tmp_path.iterdir()}
     assert kept == {"b", *others} - {f".psfr-11111111-{process}-{name}"}
 
 
 def test_pipes_are_not_read(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="it is not a regular file"):
-        read_whole(Path("/dev/zero"))
+        read_regular_file(Path("/dev/zero"))
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(ValueError, match="nested too deeply"):
         read_json(tmp_path / "deep.json")
@@ -74,7 +74,7 @@ def test_pipes_are_not_read(tmp_path: Path) -> None:
 
 def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
-        write_whole(tmp_path / "none" / "a", b"content")
+        atomic_write(tmp_path / "none" / "a", b"content")
     assert str(caught.value) == f"[Errno 2] No such file or directory: '{tmp_path / 'none' / 'a'}'"
 
 

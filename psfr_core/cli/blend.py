@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..files import expanded
+from ..files import expand_user
 from ..models.blend import blend_weights
 from ..models.locate import locate_model
 from .files import check_overwrites
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and print its SHA-256 and its path, as sha256sum does."""
-    check_overwrites([expanded(args.target)], [locate_model(source, None) for source in (args.one, args.other)])
+    check_overwrites([expand_user(args.target)], [locate_model(source, None) for source in (args.one, args.other)])
     digest = blend_weights(args.one, args.other, args.target, amount=args.amount, half=args.half, overwrite=args.force)
     print(f"{digest}  {args.target}")
     return 0

@@ -12,7 +12,7 @@ from math import isfinite
 from pathlib import Path
 
 from ..errors import ImageFileError, OptionError
-from ..files import expanded
+from ..files import expand_user
 from ..images.decoding import MAX_PIXELS
 from ..images.folders import FoundImages, search_images
 from ..images.formats import LOSSLESS_SUFFIXES, WRITABLE_SUFFIXES, is_readable
@@ -140,7 +140,7 @@ def check_folder(folder: Path) -> None:
 
 def existing_folders(flag: str, folders: Iterable[str | Path]) -> list[Path]:
     """Return the folders that were given with ``flag``; OptionError for one that does not exist."""
-    found = [expanded(folder) for folder in folders]
+    found = [expand_user(folder) for folder in folders]
     for folder in found:
         if not folder.is_dir():
             raise OptionError(f"{flag} {folder} is not a folder. Name an existing folder, or leave it out.")

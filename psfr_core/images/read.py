@@ -16,7 +16,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from torch import Tensor
 
 from ..errors import ImageFileError
-from ..files import read_whole
+from ..files import read_regular_file
 from .color_profile import cmyk_to_srgb, fitting_profile
 from .decoding import MAX_PIXELS, decoding, opened
 from .image_file import ImageFile
@@ -69,7 +69,7 @@ def _image_file(path: Path, image: PillowFile, pixels: NDArray[Any], profile: ob
 
 def _file_content(path: Path) -> bytes:
     try:
-        data = read_whole(path)
+        data = read_regular_file(path)
     except FileNotFoundError as error:
         raise ImageFileError(f"{path} does not exist.") from error
     except OSError as error:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..checks import is_finite
 from ..errors import ImageFileError, InputError
-from ..files import write_whole
+from ..files import atomic_write
 from .color_profile import fitting_profile
 from .formats import WRITABLE_SUFFIXES
 from .image_file import ImageFile
@@ -43,7 +43,7 @@ def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -
     if not is_finite(image.pixels):
         raise InputError(f"{path} was not written: the image has values that are not finite numbers.")
     try:
-        write_whole(path, _encoded(path, image, jpeg_quality))
+        atomic_write(path, _encoded(path, image, jpeg_quality))
     except (OSError, ValueError) as error:
         raise ImageFileError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
 

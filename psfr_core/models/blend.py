@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import OptionError
-from ..files import expanded, sha256_of
+from ..files import expand_user, sha256_of
 from .convert import check_target, read_described, to_half
 from .metadata import WeightMetadata, write_weights
 from .state_dict import StateDict
@@ -29,7 +29,7 @@ def blend_weights(
     """
     if not 0 <= amount <= 1:
         raise OptionError(f"The amount of the second network must be 0 to 1, got {amount}.")
-    target = expanded(target)
+    target = expand_user(target)
     check_target(target, overwrite=overwrite)
     (weights, first), (other_weights, second) = (read_described(source) for source in (one, other))
     if (first.architecture, first.config) != (second.architecture, second.config):

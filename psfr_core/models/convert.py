@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ..errors import OptionError
-from ..files import expanded, sha256_of
+from ..files import expand_user, sha256_of
 from .architectures import ARCHITECTURES
 from .build import build_network, match_architecture
 from .folders import is_published_file
@@ -33,7 +33,7 @@ def convert_weights(
     the metadata. Nothing is written unless the weights load.
     Raises OptionError for a target that exists or has another suffix.
     """
-    target = expanded(target)
+    target = expand_user(target)
     check_target(target, overwrite=overwrite)
     state_dict, metadata = read_described(source, licence=licence)
     write_weights(target, to_half(state_dict) if half else state_dict, metadata)

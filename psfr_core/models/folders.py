@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..checks import check_type
 from ..errors import CheckpointError
-from ..files import expanded, sha256_of
+from ..files import expand_user, sha256_of
 from .manifest import ModelFile
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def search_folders(entry: ModelFile, folders: Sequence[str | Path] = ()) -> list
     """Every folder where ``entry`` is looked for, in order: each of ``folders`` may also be ComfyUI's ``models``."""
     check_type(folders, list | tuple, "folders")
     bundled = [assets_folder()] if entry.is_bundled else []
-    given = [expanded(folder) / below for folder in folders for below in ("", *entry.folders)]
+    given = [expand_user(folder) / below for folder in folders for below in ("", *entry.folders)]
     return [*bundled, *given, default_model_folder()]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from filelock import BaseFileLock, FileLock, Timeout
 
 from ..errors import CheckpointError, DownloadError, PsfrError
-from ..files import expanded
+from ..files import expand_user
 from ..progress import Progress
 from .manifest import ModelFile, hub_address, hub_file_address
 from .model_check import check_model_file
@@ -37,7 +37,7 @@ def download_model(
     A file that is there, or has arrived, must have the published hash; where none is known it must load as such a model. It gets
     its final name only then. Raises DownloadError, which says how to do it by hand.
     """
-    folder = expanded(folder)
+    folder = expand_user(folder)
     if entry.is_bundled:
         raise DownloadError(f"{entry.name} ships with this package: there is nothing to download.")
     present = _present_file(entry, folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..checks import check_type
 from ..errors import ModelNotFoundError, OptionError
-from ..files import expanded
+from ..files import expand_user
 from .folders import default_model_folder, find_model_file, search_folders, warn_if_changed
 from .hub import download_model, manual_steps
 from .manifest import ModelFile, ModelKind, is_model_name, model_file, name_choices
@@ -26,7 +26,7 @@ def locate_model(
     """
     check_type(source, str | Path, "source")
     if not is_model_name(source):
-        return _existing_file(expanded(source), kind)
+        return _existing_file(expand_user(source), kind)
     entry = model_file(str(source))
     if kind not in (None, entry.kind):
         raise OptionError(f"{entry.name} is a {entry.kind.value}. {name_choices(kind)}")

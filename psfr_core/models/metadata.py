@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ..files import write_whole
+from ..files import atomic_write
 
 UNKNOWN = "unknown"
 
@@ -55,7 +55,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: WeightMet
     # own, contiguous copies: safetensors refuses tensors that share memory
     copies = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _in_fixed_order(save(copies, entries)))
+    atomic_write(path, _in_fixed_order(save(copies, entries)))
 
 
 def _in_fixed_order(file: bytes) -> bytes:

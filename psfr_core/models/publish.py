@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import CheckpointError, ModelNotFoundError, PublishError
-from ..files import expanded
+from ..files import expand_user
 from .manifest import hub_address
 from .metadata import read_metadata
 from .model_card import model_card
@@ -31,7 +31,7 @@ def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, ap
     Uses ``api``, or the login of ``huggingface_hub``.
     Raises CheckpointError for a file that ``psfr convert`` has not written, PublishError for a failed upload.
     """
-    path = expanded(path)
+    path = expand_user(path)
     if not path.is_file():
         raise ModelNotFoundError(f"There is no file {path}. Check the path.")
     metadata = read_metadata(path)

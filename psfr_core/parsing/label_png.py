@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import ImageFileError
-from ..files import write_whole
+from ..files import atomic_write
 from ..images.decoding import decoding
 
 
@@ -43,6 +43,6 @@ def write_label_png(path: Path, labels: Tensor) -> None:
     buffer = BytesIO()
     Image.fromarray(labels.cpu().numpy()).save(buffer, "PNG", optimize=True)
     try:
-        write_whole(path, buffer.getvalue())
+        atomic_write(path, buffer.getvalue())
     except OSError as error:
         raise ImageFileError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -19,7 +19,7 @@ from psfr_core.device import resolve_device
 from psfr_core.errors import OptionError
 from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.faces.selection import SelectionOptions, parse_indices
-from psfr_core.files import expanded
+from psfr_core.files import expand_user
 from psfr_core.images.folders import search_images
 from psfr_core.lab.degradation.config import DegradationConfig, load_degradation
 from psfr_core.lab.training.loop_config import LoopConfig
@@ -53,7 +53,7 @@ def test_indices(text: str) -> None:
 @quickly
 @given(TEXTS)
 def test_regions_devices_home_folders_and_overrides(text: str) -> None:
-    for parse in (parse_regions, parse_pasted_regions, resolve_device, expanded, parse_override, load_degradation):
+    for parse in (parse_regions, parse_pasted_regions, resolve_device, expand_user, parse_override, load_degradation):
         with suppress(OptionError):
             parse(text)
     with suppress(OptionError):

@@ -13,7 +13,7 @@ import pytest
 import psfr_core
 from psfr_core.cli.main import COMMANDS, main
 from psfr_core.errors import OptionError
-from psfr_core.files import replacing
+from psfr_core.files import atomic_path
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +116,7 @@ def test_a_stopped_run_removes_what_it_has_not_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int
 ) -> None:
     def work(_: argparse.Namespace) -> int:
-        with replacing(tmp_path / "a") as temporary:
+        with atomic_path(tmp_path / "a") as temporary:
             temporary.write_bytes(b"half")
             os.kill(os.getpid(), number)
             time.sleep(5)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...errors import CheckpointError, TrainingError, is_out_of_memory
-from ...files import replacing
+from ...files import atomic_path
 from ...models.torch_archive import find_damage
 
 
@@ -76,7 +76,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    with replacing(path) as unfinished, unfinished.open("wb") as file:
+    with atomic_path(path) as unfinished, unfinished.open("wb") as file:
         torch.save(content, file)
         file.flush()
         os.fsync(file.fileno())  # a power cut must not leave the new name with the content missing

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast
 import yaml
 
 from ...errors import OptionError
-from ...files import read_whole
+from ...files import read_regular_file
 from ...optional_package import import_optional
 from ...options import description_of
 from .recipe import RECIPES, Recipe
@@ -146,7 +146,7 @@ def _plain(value: Any) -> Any:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(read_whole(path))
+        content = yaml.safe_load(read_regular_file(path))
     except OSError as error:
         raise OptionError(f"The recipe {path} cannot be read ({error.strerror or error}).") from error
     except Exception as error:  # as in parse_override

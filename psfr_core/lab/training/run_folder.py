@@ -11,7 +11,7 @@ from typing import Any, cast
 import yaml
 
 from ...errors import TrainingError
-from ...files import read_json, read_whole, sha256_of, write_whole
+from ...files import atomic_write, read_json, read_regular_file, sha256_of
 from ...models.folders import find_model_file
 from ...models.manifest import is_model_name, model_file
 from .recipe_file import HasKind, to_yaml
@@ -51,9 +51,9 @@ def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) ->
         _check_same(folder, _read_recipe(folder / RECIPE), yaml.safe_load(text))
         _check_same(folder, earlier["inputs"], inputs)
         runs = earlier["runs"]
-    write_whole(folder / RECIPE, text.encode())
+    atomic_write(folder / RECIPE, text.encode())
     content = {"inputs": inputs, "runs": [*runs, dict(environment)]}
-    write_whole(folder / RUNS, (json.dumps(content, indent=2) + "\n").encode())
+    atomic_write(folder / RUNS, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def is_recorded(folder: Path, recipe: HasKind) -> bool:
@@ -117,7 +117,7 @@ def drop_rows_after(path: Path, step: int) -> None:
     whole = [(number, row) for number, row in enumerate(rows, start=2) if row.endswith(b"\n")]
     kept = [row for number, row in whole if _step_of(path, number, row) <= step]
     if kept:
-        write_whole(path, header + b"".join(kept))
+        atomic_write(path, header + b"".join(kept))
     else:
         path.unlink()
 
@@ -147,7 +147,7 @@ def _read_runs(path: Path) -> dict[str, Any]:
 
 def _read_recipe(path: Path) -> dict[str, Any]:
     try:
-        return dict(yaml.safe_load(read_whole(path)))
+        return dict(yaml.safe_load(read_regular_file(path)))
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise _unknown_origin(path, error) from error
 
