@@ -17,13 +17,13 @@ T = TypeVar("T")
 _LONGEST_SHOWN = 60  # characters of a bad value in a message
 
 
-def described(default: T, description: str, *, low: float | None = None, high: float | None = None) -> T:
+def option(default: T, description: str, *, low: float | None = None, high: float | None = None) -> T:
     """Return a dataclass field with this default and description, and the range that ``check_options`` holds it to."""
     return field(default=default, metadata={"description": description, "low": low, "high": high})
 
 
 def description_of(option: Field[Any]) -> str:
-    """Return what ``described`` was told; empty for other fields."""
+    """Return what ``option`` was told; empty for other fields."""
     return option.metadata.get("description", "")
 
 

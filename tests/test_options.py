@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from psfr_core import DetectionOptions, PasteOptions, RestoreOptions, SelectionOptions
 from psfr_core.errors import OptionError
-from psfr_core.options import check_options, check_value, described
+from psfr_core.options import check_options, check_value, option
 
 
 class Shade(Enum):
@@ -25,11 +25,11 @@ class Shade(Enum):
 class Paint:
     """Options of every kind."""
 
-    share: float = described(0.5, "how much", low=0, high=1)
-    coats: int | None = described(None, "how often", low=1)
-    shade: Shade = described(Shade.LIGHT, "which")
-    is_dry: bool = described(False, "whether")
-    places: tuple[int, ...] = described((), "where", low=0, high=9)
+    share: float = option(0.5, "how much", low=0, high=1)
+    coats: int | None = option(None, "how often", low=1)
+    shade: Shade = option(Shade.LIGHT, "which")
+    is_dry: bool = option(False, "whether")
+    places: tuple[int, ...] = option((), "where", low=0, high=9)
 
     def __post_init__(self) -> None:
         check_options(self)

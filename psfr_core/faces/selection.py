@@ -12,7 +12,7 @@ from torch import Tensor
 from ..checks import check_real, check_shape, check_type
 from ..errors import InputError, OptionError
 from ..images.box import Size
-from ..options import check_options, described
+from ..options import check_options, option
 from .face import Face, check_faces
 
 HIGHEST_INDEX = 9999
@@ -43,14 +43,14 @@ class FaceSelection(str, Enum):
 class SelectionOptions:
     """Which faces to keep. The steps are applied in the order of the fields, each to what the one before has left."""
 
-    min_score: float = described(0.0, "least score, 0 to 1", low=0, high=1)
-    min_size: float = described(0.0, "least shorter side of the box in pixels", low=0)
-    order: FaceOrder = described(FaceOrder.AREA, "how faces are sorted; area: largest first")
-    indices: tuple[int, ...] | None = described(
+    min_score: float = option(0.0, "least score, 0 to 1", low=0, high=1)
+    min_size: float = option(0.0, "least shorter side of the box in pixels", low=0)
+    order: FaceOrder = option(FaceOrder.AREA, "how faces are sorted; area: largest first")
+    indices: tuple[int, ...] | None = option(
         None, "places in that order, from 0; those beyond the last face select none", low=0, high=HIGHEST_INDEX
     )
-    selection: FaceSelection = described(FaceSelection.ALL, "all faces, or the one that is largest or most central")
-    max_faces: int | None = described(None, "at most so many, the first in the order", low=1, high=HIGHEST_INDEX)
+    selection: FaceSelection = option(FaceSelection.ALL, "all faces, or the one that is largest or most central")
+    max_faces: int | None = option(None, "at most so many, the first in the order", low=1, high=HIGHEST_INDEX)
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -17,7 +17,7 @@ from ..images.box import PixelBox, Size
 from ..images.channels import check_channels, luma
 from ..images.similarity import compose_affines, invert_affine, resize_affine, shift_affine
 from ..images.warp import output_box, warp_affine
-from ..options import check_options, described
+from ..options import check_options, option
 from ..parsing.labels import FaceRegion, RegionGroup, parse_regions
 
 # A hat, a neck and clothes are left as they were: they reach beyond the crop, and half of them restored would show.
@@ -40,11 +40,9 @@ class PasteOptions:
     what is pasted gets, 0 to 1: see ``add_grain``.
     """
 
-    feather: float = described(
-        0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5", low=0, high=0.5
-    )
+    feather: float = option(0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5", low=0, high=0.5)
     regions: frozenset[FaceRegion] | None = PASTED_REGIONS
-    grain: float = described(
+    grain: float = option(
         0.0,
         "film grain or sensor noise on restored faces, 0 to 1: 0 adds none, 1 as much as the photo has",
         low=0,

@@ -7,7 +7,7 @@ from enum import Enum
 
 from ..batch_size import MAX_BATCH_SIZE
 from ..faces.selection import SelectionOptions
-from ..options import check_options, described
+from ..options import check_options, option
 from ..parsing.labels import FaceRegion, RegionGroup
 from ..parsing.parse_map import ParseMap
 from .color_match import ColorMatch
@@ -38,19 +38,19 @@ class Eyes(str, Enum):
 class RestoreOptions:
     """How faces are restored and put back."""
 
-    strength: float = described(1.0, "0 leaves the image as it is, 1 replaces the faces", low=0, high=1)
-    batch_size: int | None = described(
+    strength: float = option(1.0, "0 leaves the image as it is, 1 replaces the faces", low=0, high=1)
+    batch_size: int | None = option(
         None,
         "faces that go through the networks together; none: 1 on a CPU, where more are no faster, on a GPU what fits",
         low=1,
         high=MAX_BATCH_SIZE,
     )
-    color_match: ColorMatch = described(ColorMatch.LOW_FREQUENCY, "where the broad colours of a face come from")
-    no_face: NoFace = described(NoFace.KEEP, "what to do with an image without a face to restore")
-    eyes: Eyes = described(
+    color_match: ColorMatch = option(ColorMatch.LOW_FREQUENCY, "where the broad colours of a face come from")
+    no_face: NoFace = option(NoFace.KEEP, "what to do with an image without a face to restore")
+    eyes: Eyes = option(
         Eyes.AS_PARSED, "closed restores all eyes as lids, where the parser mistakes closed eyes for open ones"
     )
-    guard: bool = described(
+    guard: bool = option(
         True,
         "keep the photo where the result contradicts it, such as lettering or a spoon over a face that became skin or teeth",
     )

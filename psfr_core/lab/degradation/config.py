@@ -10,7 +10,7 @@ from typing import Any
 
 from ...errors import OptionError
 from ...files import read_json
-from ...options import described
+from ...options import option
 
 REFERENCE_SIDE = 512  # the image side in pixels that the ranges in pixels are meant for
 Range = tuple[float, float]
@@ -26,19 +26,19 @@ class DegradationConfig:
     Source: Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021).
     """
 
-    grey_probability: float = described(0.3, "how often colour is taken away")
-    blur_probability: float = described(0.5, "how often the image is blurred, in one of four ways")
-    gaussian_sigma_px: Range = described((3.0, 15.0), "Gaussian blur: its standard deviation in pixels")
-    box_size_px: Range = described((3.0, 15.0), "box blur: its side in pixels")
-    median_size_px: Range = described((3.0, 15.0), "median filter: its side in pixels")
-    motion_length_px: Range = described((5.0, 25.0), "motion blur: its length in pixels")
-    reduced_side: Range = described((1 / 16, 1 / 2), "the size before enlarging again, as a fraction of the image's")
-    noise_probability: float = described(0.2, "how often noise is added")
-    noise_std: Range = described((0.0, 0.1), "the noise's standard deviation, for values from 0 to 1")
-    noise_per_channel_probability: float = described(0.5, "how often noise has colour")
-    jpeg_probability: float = described(0.7, "how often the image is saved as JPEG")
-    jpeg_quality: Range = described((35.0, 90.0), "JPEG's quality")
-    passes: int = described(
+    grey_probability: float = option(0.3, "how often colour is taken away")
+    blur_probability: float = option(0.5, "how often the image is blurred, in one of four ways")
+    gaussian_sigma_px: Range = option((3.0, 15.0), "Gaussian blur: its standard deviation in pixels")
+    box_size_px: Range = option((3.0, 15.0), "box blur: its side in pixels")
+    median_size_px: Range = option((3.0, 15.0), "median filter: its side in pixels")
+    motion_length_px: Range = option((5.0, 25.0), "motion blur: its length in pixels")
+    reduced_side: Range = option((1 / 16, 1 / 2), "the size before enlarging again, as a fraction of the image's")
+    noise_probability: float = option(0.2, "how often noise is added")
+    noise_std: Range = option((0.0, 0.1), "the noise's standard deviation, for values from 0 to 1")
+    noise_per_channel_probability: float = option(0.5, "how often noise has colour")
+    jpeg_probability: float = option(0.7, "how often the image is saved as JPEG")
+    jpeg_quality: Range = option((35.0, 90.0), "JPEG's quality")
+    passes: int = option(
         1,
         "how many times in a row the picture is blurred, reduced, given noise and saved; 2 resembles pictures shared often",
     )

@@ -16,7 +16,7 @@ from ...networks.feature_discriminator import FeatureDiscriminator
 from ...networks.inference.autocast import without_autocast
 from ...networks.parse_net import ParseNet
 from ...networks.psfr_generator import PARSE_CLASSES
-from ...options import described
+from ...options import option
 from ...parsing.parser import region_scores
 from ...visualize import side_by_side
 from ..metrics.image_features import ImageFeatures
@@ -46,22 +46,22 @@ class GeneratorLossConfig:
     ``style_per_region`` is what makes the style loss semantic-aware. The paper has neither ``psnr`` nor ``lpips``.
     """
 
-    pixel: float = described(10.0, "weight of the L1 pixel loss")
-    psnr: float = described(0.0, "weight of the negative PSNR, dB; counts lightly degraded faces as much as bad ones")
-    perceptual: float = described(0.0, "weight of the perceptual loss on VGG features")
-    lpips: float = described(0.0, "weight of LPIPS; needs its heads")
-    style: float = described(1000.0, "weight of the style loss on Gram matrices")
-    feature_matching: float = described(10.0, "weight of feature matching in all layers of the discriminator")
-    adversarial: float = described(1.0, "weight of the adversarial hinge loss")
-    discriminator_learning_rate: float = described(4e-4, "learning rate of the discriminator's Adam")
-    feature_layers: tuple[str, ...] = described(
+    pixel: float = option(10.0, "weight of the L1 pixel loss")
+    psnr: float = option(0.0, "weight of the negative PSNR, dB; counts lightly degraded faces as much as bad ones")
+    perceptual: float = option(0.0, "weight of the perceptual loss on VGG features")
+    lpips: float = option(0.0, "weight of LPIPS; needs its heads")
+    style: float = option(1000.0, "weight of the style loss on Gram matrices")
+    feature_matching: float = option(10.0, "weight of feature matching in all layers of the discriminator")
+    adversarial: float = option(1.0, "weight of the adversarial hinge loss")
+    discriminator_learning_rate: float = option(4e-4, "learning rate of the discriminator's Adam")
+    feature_layers: tuple[str, ...] = option(
         ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
         "layers for the perceptual and style losses and for a discriminator on features",
     )
-    feature_window: int | None = described(
+    feature_window: int | None = option(
         None, "side of the random window that the feature network sees, pixels; default: the whole face"
     )
-    style_per_region: bool = described(True, "one Gram matrix for each face region instead of one for the whole face")
+    style_per_region: bool = option(True, "one Gram matrix for each face region instead of one for the whole face")
 
     def __post_init__(self) -> None:
         weights = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ...errors import OptionError
-from ...options import check_options, check_value, described
+from ...options import check_options, check_value, option
 
 
 class MixedPrecision(str, Enum):
@@ -22,23 +22,23 @@ class LoopConfig:
     """How long and how fast to train: Adam with a linear warm-up and a cosine decay to a twentieth of the rate."""
 
     steps: int
-    batch_size: int = described(8, "samples of a step, over all processes", low=1)
-    learning_rate: float = described(2e-4, "peak learning rate of Adam", low=0)
-    betas: tuple[float, float] = described((0.9, 0.999), "decay rates of Adam's moments")
-    warmup_steps: int = described(50, "steps over which the learning rate rises linearly", low=0)
-    ema_decay: float = described(0.995, "decay of the moving average of the weights, which is the result")
-    mixed_precision: MixedPrecision = described(MixedPrecision.BF16, "dtype of autocast: none, bf16 or fp16")
-    seed: int = described(0, "seed of the samples and of random weights", low=0, high=2**64 - 1)
-    accumulation_steps: int = described(1, "parts into which a step's samples are split, to save memory", low=1)
-    workers: int | None = described(
+    batch_size: int = option(8, "samples of a step, over all processes", low=1)
+    learning_rate: float = option(2e-4, "peak learning rate of Adam", low=0)
+    betas: tuple[float, float] = option((0.9, 0.999), "decay rates of Adam's moments")
+    warmup_steps: int = option(50, "steps over which the learning rate rises linearly", low=0)
+    ema_decay: float = option(0.995, "decay of the moving average of the weights, which is the result")
+    mixed_precision: MixedPrecision = option(MixedPrecision.BF16, "dtype of autocast: none, bf16 or fp16")
+    seed: int = option(0, "seed of the samples and of random weights", low=0, high=2**64 - 1)
+    accumulation_steps: int = option(1, "parts into which a step's samples are split, to save memory", low=1)
+    workers: int | None = option(
         None,
         "sample workers for each training process; default: 0 on a CPU, else up to 8",
         low=0,
         high=1024,
     )
-    log_every: int = described(20, "steps between rows of log.csv", low=1)
-    checkpoint_every: int = described(200, "steps between checkpoints", low=1)
-    validate_every: int = described(400, "steps between rows of validation.csv", low=1)
+    log_every: int = option(20, "steps between rows of log.csv", low=1)
+    checkpoint_every: int = option(200, "steps between checkpoints", low=1)
+    validate_every: int = option(400, "steps between rows of validation.csv", low=1)
 
     def __post_init__(self) -> None:
         check_options(self)

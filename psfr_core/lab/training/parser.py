@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...errors import OptionError
 from ...networks.parse_net import ParseNet
-from ...options import described
+from ...options import option
 from ...parsing.labels import MEASURED_REGIONS
 from ...parsing.parse_map import ParseMap
 from ...visualize import side_by_side
@@ -26,8 +26,8 @@ from .task import PICTURE_ROWS, TrainingTask
 class ParserLossConfig:
     """Weights beside the cross-entropy, which counts 1; a weight of 0 leaves the term out."""
 
-    dice: float = described(1.0, "weight of the Dice loss, which the paper does not have")
-    reconstruction: float = described(0.5, "weight of the L1 loss of the reconstructed face")
+    dice: float = option(1.0, "weight of the Dice loss, which the paper does not have")
+    reconstruction: float = option(0.5, "weight of the L1 loss of the reconstructed face")
 
     def __post_init__(self) -> None:
         if min(self.dice, self.reconstruction) < 0:

@@ -15,7 +15,7 @@ from ...networks.compact_face_net import CompactFaceNetConfig
 from ...networks.discriminator import DiscriminatorConfig
 from ...networks.parse_net import ParseNetConfig
 from ...networks.psfr_generator import GeneratorConfig
-from ...options import described
+from ...options import option
 from .generator import GeneratorLossConfig
 from .loop_config import LoopConfig
 from .parser import ParserLossConfig
@@ -27,13 +27,11 @@ VALIDATION_COUNT = 32
 class FaceFolders:
     """Folders of aligned faces and of their labels; ``find_face_files`` says what lies where."""
 
-    faces: tuple[Path, ...] = described((), "folders of faces to train on")
-    labels: tuple[Path, ...] = described((), "label folder of each face folder")
-    val_faces: tuple[Path, ...] = described((), "folders of faces to validate on, not trained on")
-    val_labels: tuple[Path, ...] = described((), "label folder of each validation folder")
-    val_count: int | None = described(
-        None, f"number of validation samples; default: {VALIDATION_COUNT}, or all if fewer"
-    )
+    faces: tuple[Path, ...] = option((), "folders of faces to train on")
+    labels: tuple[Path, ...] = option((), "label folder of each face folder")
+    val_faces: tuple[Path, ...] = option((), "folders of faces to validate on, not trained on")
+    val_labels: tuple[Path, ...] = option((), "label folder of each validation folder")
+    val_count: int | None = option(None, f"number of validation samples; default: {VALIDATION_COUNT}, or all if fewer")
 
     def validation_samples(self, available: int | None = None) -> int:
         """Return the number of validation samples; ``available`` faces are the limit, None stands for no limit.
@@ -59,13 +57,13 @@ class DiscriminatorInput(str, Enum):
 class LossNetworkSources:
     """Models and files that judge the generator or feed it; None leaves a network out."""
 
-    parser: str | None = described(None, "model that makes the input maps, as in use; default: the true maps")
-    features: str | None = described(None, "ImageNet feature network: a weight file, or vgg19 (downloaded)")
-    heads: Path | None = described(None, "file of the LPIPS v0.1 heads that belong to the feature network")
-    discriminator_input: DiscriminatorInput = described(
+    parser: str | None = option(None, "model that makes the input maps, as in use; default: the true maps")
+    features: str | None = option(None, "ImageNet feature network: a weight file, or vgg19 (downloaded)")
+    heads: Path | None = option(None, "file of the LPIPS v0.1 heads that belong to the feature network")
+    discriminator_input: DiscriminatorInput = option(
         DiscriminatorInput.IMAGES, "images, as published, or features, which learns much faster"
     )
-    discriminator: DiscriminatorConfig | None = described(
+    discriminator: DiscriminatorConfig | None = option(
         None, "sizes of a discriminator on images; default: as published"
     )
 
@@ -87,8 +85,8 @@ class TrainingRecipe:
 
     data: FaceFolders
     loop: LoopConfig
-    start_from: str | None = described(None, "model or weight file to begin with; default: random weights")
-    license: str = described("unknown", "license of the result, kept in its metadata")
+    start_from: str | None = option(None, "model or weight file to begin with; default: random weights")
+    license: str = option("unknown", "license of the result, kept in its metadata")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +96,8 @@ class ParserRecipe(TrainingRecipe):
     kind: ClassVar[str] = "parser"
     network: ParseNetConfig
     losses: ParserLossConfig = field(default_factory=ParserLossConfig)
-    degradation: str = described("paper", "degradation preset, or a JSON file of ranges")
-    closed_eyes: float = described(
+    degradation: str = option("paper", "degradation preset, or a JSON file of ranges")
+    closed_eyes: float = option(
         0.4,
         "share of samples whose eyes are drawn closed or narrow, 0 to 1, where the degradation leaves that visible: lids "
         "become skin",
@@ -112,9 +110,9 @@ class DetectorRecipe(TrainingRecipe):
 
     kind: ClassVar[str] = "detector"
     network: CompactFaceNetConfig = field(default_factory=CompactFaceNetConfig)
-    backgrounds: tuple[Path, ...] = described((), "folders of images without faces")
-    teacher: str = described("retinaface-mobile0.25", "RetinaFace that labels the faces: a model or a weight file")
-    scene_side: int = described(320, "side of the training scenes, pixels")
+    backgrounds: tuple[Path, ...] = option((), "folders of images without faces")
+    teacher: str = option("retinaface-mobile0.25", "RetinaFace that labels the faces: a model or a weight file")
+    scene_side: int = option(320, "side of the training scenes, pixels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +123,8 @@ class GeneratorRecipe(TrainingRecipe):
     network: GeneratorConfig
     losses: GeneratorLossConfig = field(default_factory=GeneratorLossConfig)
     loss_networks: LossNetworkSources = field(default_factory=LossNetworkSources)
-    degradation: str = described("paper", "degradation preset, or a JSON file of ranges")
-    spectral_norm: bool = described(False, "normalize the generator's convolutions too, as published")
+    degradation: str = option("paper", "degradation preset, or a JSON file of ranges")
+    spectral_norm: bool = option(False, "normalize the generator's convolutions too, as published")
 
     def __post_init__(self) -> None:
         if self.loss_networks.heads and not self.losses.lpips:
@@ -142,7 +140,7 @@ class BlendRecipe:
     kind: ClassVar[str] = "blend"
     first: str
     second: str
-    amount: float = described(0.5, "share of the second network, 0 to 1")
+    amount: float = option(0.5, "share of the second network, 0 to 1")
 
 
 Recipe: TypeAlias = ParserRecipe | DetectorRecipe | GeneratorRecipe | BlendRecipe
