@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import split_alpha
-from ..psfr_core.lab.degradation.config import LIMITS, MOST_PASSES, DegradationConfig
+from ..psfr_core.lab.degradation.config import LIMITS, MAX_PASSES, DegradationConfig
 from ..psfr_core.lab.degradation.pipeline import apply_degradation, sample_degradation
 from ..psfr_core.options import description_of
 from .images import blank_image, to_frames
@@ -127,7 +127,7 @@ def _config_inputs() -> list[io.Float.Input | io.Int.Input]:
                 )
         elif isinstance(default, int):
             inputs.append(  # optional, because workflows from before it came have none
-                io.Int.Input(option.name, default=default, min=1, max=MOST_PASSES, tooltip=meaning, optional=True)
+                io.Int.Input(option.name, default=default, min=1, max=MAX_PASSES, tooltip=meaning, optional=True)
             )
         else:
             inputs.append(

@@ -14,13 +14,13 @@ from ..psfr_core.images.resize import resize_within
 from .found_faces import FoundFaces
 from .images import to_frames, to_image
 
-_MOST_PICTURES = 16
+_MAX_IMAGES = 16
 _SIDE = 512
 
 
 def preview(image: Tensor) -> ui.PreviewImage:
     """The first pictures of an IMAGE, made small: saving a batch of large frames takes longer than restoring them."""
-    frames = to_frames(image[:_MOST_PICTURES])
+    frames = to_frames(image[:_MAX_IMAGES])
     return ui.PreviewImage(to_image([resize_within(to_rgb(frame), _SIDE).clamp(0, 1) for frame in frames]))
 
 

@@ -8,7 +8,7 @@ from .options import check_value
 
 MAX_BATCH_SIZE = 4096
 
-_LARGEST = 8  # more no longer hides anything
+_MAX_DEFAULT = 8  # more no longer hides anything
 _UNKNOWN = 4
 _BYTES_A_FACE = 2**30  # more than any of the networks takes for one of 512 px, in float32
 
@@ -22,7 +22,7 @@ def default_batch_size(device: torch.device) -> int:
     free, _ = torch.cuda.mem_get_info(device)
     # What PyTorch holds and does not use is free as well.
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return min(max(free // _BYTES_A_FACE, 1), _LARGEST)
+    return min(max(free // _BYTES_A_FACE, 1), _MAX_DEFAULT)
 
 
 def check_batch_size(batch_size: int | None) -> None:

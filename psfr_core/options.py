@@ -14,7 +14,7 @@ from .errors import OptionError
 
 T = TypeVar("T")
 
-_LONGEST_SHOWN = 60  # characters of a bad value in a message
+_MAX_SHOWN = 60  # characters of a bad value in a message
 
 
 def option(default: T, description: str, *, low: float | None = None, high: float | None = None) -> T:
@@ -108,4 +108,4 @@ def _shown(value: object) -> str:
         text = repr(value)
     except Exception:  # such as an int of more digits than Python writes
         text = f"a value of type {type(value).__name__}"
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -15,7 +15,7 @@ from ..errors import OptionError
 from ..files import write_text
 from .console import report
 from .files import check_folder, check_overwrites
-from .model_options import take_device
+from .model_options import device_from_args
 
 if TYPE_CHECKING:
     from ..lab.benchmark.measure import Measurement
@@ -44,18 +44,18 @@ def run(args: argparse.Namespace) -> int:
     from ..images.channels import to_rgb
     from ..images.io import read_image
     from ..lab.benchmark.cases import CASES, why_not
-    from ..lab.benchmark.measure import LEAST_REPEATS, machine
+    from ..lab.benchmark.measure import MIN_REPEATS, machine
     from ..lab.benchmark.setting import Setting
 
     unknown = [name for name in args.cases if name not in CASES]
     if unknown:
         raise OptionError(f"There is no case {unknown[0]}. Choose among {', '.join(CASES)}.")
-    if args.repeats < LEAST_REPEATS:
-        raise OptionError(f"--repeats must be at least {LEAST_REPEATS}, got {args.repeats}: timings are noisy.")
+    if args.repeats < MIN_REPEATS:
+        raise OptionError(f"--repeats must be at least {MIN_REPEATS}, got {args.repeats}: timings are noisy.")
     if args.out:
         check_folder(args.out)
         check_overwrites([args.out / "benchmark.md", args.out / "benchmark.json"], args.images)
-    device = take_device(args)
+    device = device_from_args(args)
     images = tuple(to_rgb(read_image(path).pixels) for path in args.images)
     setting = Setting(device, args.repeats, args.generator, args.parser, args.detector, images)
     left_out = {name: reason for name in args.cases or CASES if (reason := why_not(name, setting)) is not None}

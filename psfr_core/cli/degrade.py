@@ -16,7 +16,7 @@ from ..lab.degradation.config import DegradationConfig, DegradationPreset, load_
 from ..lab.degradation.pipeline import apply_degradation, sample_degradation
 from .batch import run_plan, summarize
 from .files import add_file_arguments, check_folder, plan_from_args
-from .options import add_options, take_given
+from .options import add_options, given_options_from_args
 
 DEGRADATION_HELP = (
     f"{', '.join(preset.value for preset in DegradationPreset)}, or a JSON file of ranges; default: paper"
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write a PNG file for each image and print what was done to it; return 1 when some failed."""
-    config = replace(load_degradation(args.degradation), **take_given(args, DegradationConfig))
+    config = replace(load_degradation(args.degradation), **given_options_from_args(args, DegradationConfig))
     check_seed(args.seed, "--seed")
     if args.hq is not None:
         check_folder(args.hq)

@@ -16,8 +16,8 @@ from ..images.io import ImageFile, read_image, write_image
 from ..visualize import draw_faces
 from .batch import run_plan, summarize
 from .files import add_file_arguments, plan_from_args
-from .model_options import add_detector_arguments, take_detector
-from .options import add_options, take_options
+from .model_options import add_detector_arguments, detector_from_args
+from .options import add_options, options_from_args
 
 _SKIPPED = ("min_score", "indices")
 
@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Detect faces in all images; return 1 when some failed."""
-    selection = take_options(args, SelectionOptions, skip=_SKIPPED)
+    selection = options_from_args(args, SelectionOptions, skip=_SKIPPED)
     plan = plan_from_args(args, ".png", lambda target: [target, _json(target)], also_read=[args.detector])
-    detector = take_detector(args)
+    detector = detector_from_args(args)
 
     def detect(source: Path, target: Path) -> int:
         photo = read_image(source, max_pixels=args.max_pixels)

@@ -28,8 +28,8 @@ from .batch import for_each_image
 from .console import add_verbose_argument, report
 from .degrade import DEGRADATION_HELP
 from .files import check_folder, check_overwrites
-from .metric_options import add_metric_arguments, take_metric_models, take_ranking
-from .model_options import add_detector_arguments, take_detector, take_device, take_folders
+from .metric_options import add_metric_arguments, take_metric_models, ranking_from_args
+from .model_options import add_detector_arguments, detector_from_args, device_from_args, take_folders
 from .options import MAX_SIDE
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _images(args: argparse.Namespace) -> int:
     folder = ResultFolder(args.results, args.references, args.inputs)
     if folder.left_out:
         report(f"{len(folder.left_out)} references have no result and are left out, such as {folder.left_out[0]}.")
-    models = take_metric_models(args, take_device(args))
+    models = take_metric_models(args, device_from_args(args))
     settings = {"results": str(args.results), "references": str(args.references)}
     settings["references without a result"] = str(len(folder.left_out))
     return _measure(args, folder, models, settings)
@@ -117,7 +117,7 @@ def _generator(args: argparse.Namespace) -> int:
 
     if args.size is not None:
         check_value("--size", args.size, int, low=1, high=MAX_SIDE)
-    device = take_device(args)
+    device = device_from_args(args)
     generator = optimized_on(load_generator(args.generator), device, torch.float32)
     parse_net = optimized_on(load_parse_net(args.parser), device, torch.float32)
     models = take_metric_models(args, device)
@@ -162,7 +162,7 @@ def _measure(
     from ..lab.evaluation.report import PICTURES_FOLDER, report_files, write_report
     from ..lab.evaluation.scorer import Scorer
 
-    rank_by = take_ranking(args, models)
+    rank_by = ranking_from_args(args, models)
     scorer = Scorer(models, source.stages)
 
     def measure(path: Path) -> None:
@@ -188,7 +188,7 @@ def _parser(args: argparse.Namespace) -> int:
     from ..parsing.parse_map import ParseMap
     from ..parsing.parser import parse_faces
 
-    device = take_device(args)
+    device = device_from_args(args)
     parse_net = optimized_on(load_parse_net(args.parser), device, torch.float32)
     faces = _degraded_faces(args, parse_net.config.size)
     matrices: dict[str, ConfusionMatrix] = {}
@@ -213,10 +213,10 @@ def _detector(args: argparse.Namespace) -> int:
     paths = find_images(args.inputs)
     if args.out:
         check_overwrites(table_files(args.out), paths)
-    detector = take_detector(args)
+    detector = detector_from_args(args)
     reference = None
     if not args.face_free:
-        reference = load_detector(args.reference, folders=take_folders(args), device=take_device(args))
+        reference = load_detector(args.reference, folders=take_folders(args), device=device_from_args(args))
     rows: dict[str, Row] = {}
 
     def measure(path: Path) -> None:

@@ -71,7 +71,7 @@ def take_metric_models(args: argparse.Namespace, device: torch.device) -> Metric
     )
 
 
-def take_ranking(args: argparse.Namespace, models: MetricModels) -> Metric:
+def ranking_from_args(args: argparse.Namespace, models: MetricModels) -> Metric:
     """The figure by which the faces of the report are ordered; OptionError for one that is not measured."""
     if args.rank_by is None:
         return Metric.PSNR if models.lpips is None else Metric.LPIPS

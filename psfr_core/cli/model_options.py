@@ -17,7 +17,7 @@ from ..networks.parse_net import ParseNet
 from ..restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models
 from ..restoration.second_opinion import with_second_opinion
 from .files import existing_folders
-from .options import add_options, take_options
+from .options import add_options, options_from_args
 
 _SKIPPED = ("batch_size",)
 _NAMES_OR_FILES = "names that 'psfr models' lists, or weight files"
@@ -61,7 +61,7 @@ def take_models(args: argparse.Namespace) -> RestorationModels:
         args.generator,
         args.parser,
         args.detector,
-        detection=take_options(args, DetectionOptions, skip=_SKIPPED),
+        detection=options_from_args(args, DetectionOptions, skip=_SKIPPED),
         folders=take_folders(args),
         device=args.device,
         dtype=getattr(torch, args.dtype) if args.dtype else None,
@@ -70,12 +70,12 @@ def take_models(args: argparse.Namespace) -> RestorationModels:
     )
 
 
-def take_detector(args: argparse.Namespace, parse_net: ParseNet | None = None) -> FaceDetector:
+def detector_from_args(args: argparse.Namespace, parse_net: ParseNet | None = None) -> FaceDetector:
     """Return the detector, with a second opinion by ``parse_net`` or the bundled parsing network."""
-    device = take_device(args)
+    device = device_from_args(args)
     detector = load_detector(
         args.detector,
-        options=take_options(args, DetectionOptions, skip=_SKIPPED),
+        options=options_from_args(args, DetectionOptions, skip=_SKIPPED),
         folders=take_folders(args),
         device=device,
         download=args.download,
@@ -90,6 +90,6 @@ def take_folders(args: argparse.Namespace) -> list[Path]:
     return existing_folders("--models-folder", args.models_folder)
 
 
-def take_device(args: argparse.Namespace) -> torch.device:
+def device_from_args(args: argparse.Namespace) -> torch.device:
     """The device asked for, or the best there is."""
     return resolve_device(args.device)

@@ -33,12 +33,12 @@ def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterabl
         )
 
 
-def take_options(args: argparse.Namespace, options: type[T], *, skip: Iterable[str] = ()) -> T:
+def options_from_args(args: argparse.Namespace, options: type[T], *, skip: Iterable[str] = ()) -> T:
     """The dataclass ``options`` filled from parsed flags; raises the dataclass's own OptionError for a value out of range."""
     return options(**{field.name: _taken(getattr(args, field.name), hint) for field, hint in _fields(options, skip)})
 
 
-def take_given(args: argparse.Namespace, options: type) -> dict[str, Any]:
+def given_options_from_args(args: argparse.Namespace, options: type) -> dict[str, Any]:
     """The fields of ``options`` whose flags were given, where the parser's defaults for them are None."""
     values = [(field.name, getattr(args, field.name), hint) for field, hint in _fields(options, ())]
     return {name: _taken(value, hint) for name, value, hint in values if value is not None}

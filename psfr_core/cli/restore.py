@@ -17,7 +17,7 @@ from ..visualize import side_by_side
 from .batch import run_plan, summarize
 from .files import add_file_arguments, plan_from_args
 from .model_options import add_model_arguments, take_models
-from .options import add_options, take_options
+from .options import add_options, options_from_args
 
 _SKIPPED_SELECTION = ("min_score", "indices")  # the detector has its own score; indices are a text
 
@@ -72,12 +72,12 @@ def _comparison(target: Path) -> Path:
 
 
 def _options(args: argparse.Namespace) -> RestoreOptions:
-    selection = take_options(args, SelectionOptions, skip=_SKIPPED_SELECTION)
-    paste = take_options(args, PasteOptions, skip=("regions",))
+    selection = options_from_args(args, SelectionOptions, skip=_SKIPPED_SELECTION)
+    paste = options_from_args(args, PasteOptions, skip=("regions",))
     if args.regions:
         paste = replace(paste, regions=parse_pasted_regions(args.regions))
     return replace(
-        take_options(args, RestoreOptions, skip=("selection", "paste")),
+        options_from_args(args, RestoreOptions, skip=("selection", "paste")),
         selection=replace(selection, indices=parse_indices(args.indices)),
         paste=paste,
     )

@@ -9,7 +9,7 @@ from ..images.box import Size
 from .proposals import Candidates
 
 MAX_INSIDE = 0.8  # part of a box's area that may lie inside a surer one
-MOST_CANDIDATES = 5000  # the surest ones; more only come from thresholds near 0
+MAX_CANDIDATES = 5000  # the surest ones; more only come from thresholds near 0
 
 
 def suppress_overlaps(candidates: Candidates, max_overlap: float) -> Candidates:
@@ -20,7 +20,7 @@ def suppress_overlaps(candidates: Candidates, max_overlap: float) -> Candidates:
     """
     remaining = candidates.sorted()
     remaining = remaining.select(
-        torch.arange(min(len(remaining.scores), MOST_CANDIDATES), device=remaining.scores.device)
+        torch.arange(min(len(remaining.scores), MAX_CANDIDATES), device=remaining.scores.device)
     )
     kept: list[Candidates] = []
     while len(remaining.scores):

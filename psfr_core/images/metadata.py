@@ -34,8 +34,8 @@ _RESOLUTION_TAGS, _RESOLUTION_UNIT_TAG, _INCH, _CENTIMETER = (282, 283), 296, 2,
 _KEYWORDS_OF_OTHER_DATA = frozenset({_XMP_KEYWORD, "Raw profile type exif", "Raw profile type APP1"})
 _XMP_ORIENTATIONS = (rb'\s+tiff:Orientation="[^"]*"', rb"<tiff:Orientation>[^<]*</tiff:Orientation>")
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
-_LONGEST_SEGMENT = 65533  # content of one segment of a JPEG file
-_LARGEST_DPI = 65535
+_MAX_SEGMENT_BYTES = 65533  # content of one segment of a JPEG file
+_MAX_DPI = 65535
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def read_dpi(image: PillowFile, exif: Image.Exif) -> tuple[float, float] | None:
         x, y = (float(value) for value in (image.info["dpi"] if has_own else _resolution_of_tags(exif)))
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    is_sensible = all(math.isfinite(value) and 0 < value <= _LARGEST_DPI for value in (x, y))
+    is_sensible = all(math.isfinite(value) and 0 < value <= _MAX_DPI for value in (x, y))
     return (x, y) if is_sensible else None
 
 
@@ -130,13 +130,13 @@ def jpeg_options(path: Path, image: ImageFile) -> dict[str, Any]:
     """Return options of Pillow's JPEG writer for all metadata but the color profile."""
     exif, xmp = image.exif or b"", _XMP_SEGMENT + image.xmp if image.xmp else b""
     comment = image.texts.get(COMMENT, "").encode(errors="replace")
-    if len(exif) > _LONGEST_SEGMENT:
+    if len(exif) > _MAX_SEGMENT_BYTES:
         _warn_of_loss(path, "its EXIF data, which are longer than JPEG allows")
         exif = b""
-    if len(xmp) > _LONGEST_SEGMENT:
+    if len(xmp) > _MAX_SEGMENT_BYTES:
         _warn_of_loss(path, "its XMP data, which are longer than JPEG allows")
         xmp = b""
-    if len(comment) > _LONGEST_SEGMENT:
+    if len(comment) > _MAX_SEGMENT_BYTES:
         _warn_of_loss(path, "its comment, which is longer than JPEG allows")
         comment = b""
     _warn_of_lost_texts(path, image.texts.keys() - {COMMENT}, "JPEG")

@@ -14,8 +14,8 @@ from ..checks import check_shape
 from ..errors import InputError
 from .box import Size
 
-_LEAST_DEVIATION_PX = 4e-4  # exact points must not shut each other out by rounding
-_LEAST_AGREEMENT = 1e-6  # of the target points' spread that the fit must explain
+_MIN_DEVIATION_PX = 4e-4  # exact points must not shut each other out by rounding
+_MIN_AGREEMENT = 1e-6  # of the target points' spread that the fit must explain
 
 
 def fit_similarity(source: Tensor, target: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def fit_similarity(source: Tensor, target: Tensor) -> Tensor:
         raise InputError(f"All source points of a similarity fit lie at {source_mean.tolist()}: they must differ.")
     # The map is z -> (cosine + i sine) z of complex numbers, scale included.
     cosine, sine = float((x * u + y * v).sum()) / spread, float((x * v - y * u).sum()) / spread
-    if (cosine**2 + sine**2) * spread <= _LEAST_AGREEMENT * float((u * u + v * v).sum()):
+    if (cosine**2 + sine**2) * spread <= _MIN_AGREEMENT * float((u * u + v * v).sum()):
         raise InputError("No similarity maps the source points onto the target points: are they mirrored or mixed up?")
     linear = torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64, device="cpu")
     return torch.cat([linear, (target_mean - linear @ source_mean)[:, None]], dim=1)
@@ -64,7 +64,7 @@ def fit_similarity_robustly(source: Tensor, target: Tensor) -> Tensor:
     medians = squares.sort(dim=1).values[:, count // 2]
     best_median, best = medians.min(dim=0)
     # The robust standard deviation of Rousseeuw and Leroy, 1987; 2.5 of them hold 99 % of the points that belong.
-    deviation = max(1.4826 * (1 + 5 / (count - 2)) * math.sqrt(float(best_median)), _LEAST_DEVIATION_PX)
+    deviation = max(1.4826 * (1 + 5 / (count - 2)) * math.sqrt(float(best_median)), _MIN_DEVIATION_PX)
     agreeing = squares[best] <= (2.5 * deviation) ** 2
     return fit_similarity(source[agreeing], target[agreeing])
 

@@ -16,7 +16,7 @@ from ..errors import InputError, OptionError
 from .box import Box, PixelBox, Size
 from .similarity import affine_scale, check_affine, compose_affines, invert_affine, shift_affine, transform_points
 
-_LEAST_SHRINK = 1.01  # below it the filter would leave all as it is but for a few thousandths
+_MIN_SHRINK = 1.01  # below it the filter would leave all as it is but for a few thousandths
 _DENSITY = 1.5  # samples for each output pixel from which on linear interpolation between them is sharp enough
 
 
@@ -75,7 +75,7 @@ def _warp(batch: Tensor, affine: Tensor, size: Size) -> Tensor:
 def _shrink(affine: Tensor, source: Size) -> float:
     """How many source pixels make an output pixel, at least 1."""
     shrink = 1 / affine_scale(affine)
-    if shrink < _LEAST_SHRINK:
+    if shrink < _MIN_SHRINK:
         return 1.0
     # Bounded, because its filter must not dwarf the source: nobody sees aliasing in a source shown at 16 pixels.
     return min(shrink, max(64.0, max(source) / 16))

@@ -20,7 +20,7 @@ _SPREAD = 0.012  # brings the parts of an object together
 # exponent is fitted to the 99 % quantiles of degraded clean faces that no model was trained on, the scale so that LPIPS of such
 # faces rises by less than 1 %.
 _SCALE, _EXPONENT = 1.08, 0.66
-_LEAST_MEDIAN = 1e-3  # below it the result is the photo
+_MIN_MEDIAN = 1e-3  # below it the result is the photo
 _SOFTNESS = 0.2  # fraction of the limit above it at which a deviation counts fully
 _LESS_SURE = 0.75  # part of the limit that suffices near a place above it
 _REACH = 0.08  # of the crop's side: how far near is
@@ -42,7 +42,7 @@ def contradictions(restored: Tensor, crops: Tensor) -> Tensor:
     images = torch.cat([restored.float(), crops.to(restored.device, torch.float32).clamp(0, 1)])
     images = F.avg_pool2d(images, 2, ceil_mode=True)
     deviation = _deviation(*_structure(images).chunk(2))
-    median = deviation.flatten(1).median(1).values.clamp(min=_LEAST_MEDIAN)
+    median = deviation.flatten(1).median(1).values.clamp(min=_MIN_MEDIAN)
     limit = _SCALE * median[:, None, None, None] ** _EXPONENT
     kept, less_sure = _exceeding(deviation, limit), _exceeding(deviation, _LESS_SURE * limit)
     near = _largest_near(kept, round(_REACH * kept.shape[-1]))

@@ -12,8 +12,8 @@ _LEVELS = 64  # of luma, for each of which a photo in one tone has one chroma
 _LEVEL_BLUR = 1.0  # standard deviation, in levels, over which their chroma is averaged
 # Chroma may deviate from a function of luma by so much, in [0, 1]. Sepia photos saved as JPEG of quality 45 stay below it, color
 # photos of faces are above twice of it. It falls with the chroma, so that faded color photos stay in color.
-_MOST_DEVIATION = 2.5 / 255
-_LEAST_DEVIATION = 0.5 / 255
+_MAX_DEVIATION = 2.5 / 255
+_MIN_DEVIATION = 0.5 / 255
 _DEVIATION_OF_CHROMA = 0.1
 
 
@@ -28,7 +28,7 @@ def keep_tone(restored: Tensor, crops: Tensor) -> Tensor:
     )
     curve = _tone_curve(photo_luma, photo_chroma)
     deviation = _rms(photo_chroma - _chroma_at(curve, photo_luma))
-    allowed = (_LEAST_DEVIATION + _DEVIATION_OF_CHROMA * _rms(photo_chroma)).clamp(max=_MOST_DEVIATION)
+    allowed = (_MIN_DEVIATION + _DEVIATION_OF_CHROMA * _rms(photo_chroma)).clamp(max=_MAX_DEVIATION)
     in_one_tone = ((1.5 * allowed - deviation) / (0.5 * allowed)).clamp(0, 1)
     brightness = luma(restored)
     toned = from_luma_and_chroma(brightness, _chroma_at(curve, brightness)).clamp(0, 1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from psfr_core.checks import check_seed, generator_of
 from psfr_core.cli.files import check_folder, check_overwrites
-from psfr_core.cli.options import add_options, take_options
+from psfr_core.cli.options import add_options, options_from_args
 from psfr_core.device import resolve_device
 from psfr_core.errors import OptionError
 from psfr_core.faces.detection_options import DetectionOptions
@@ -87,7 +87,7 @@ def test_options(capsys: pytest.CaptureFixture[str], options: type, skip: tuple[
     values = data.draw(st.lists(NUMBERS, min_size=1, max_size=2))
     arguments = [f"{flag}={values[0]}"] if len(values) == 1 else [flag, *values]
     with suppress(OptionError, SystemExit):  # argparse's own
-        take_options(parser.parse_args(arguments), options, skip=skip)
+        options_from_args(parser.parse_args(arguments), options, skip=skip)
     capsys.readouterr()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from psfr_core.cli.options import add_options, take_options
+from psfr_core.cli.options import add_options, options_from_args
 
 
 class Colour(str, Enum):
@@ -31,7 +31,7 @@ class Options:
 def parse(*arguments: str, **defaults: Any) -> Options:
     parser = argparse.ArgumentParser()
     add_options(parser, Options, **defaults)
-    return take_options(parser.parse_args(arguments), Options)
+    return options_from_args(parser.parse_args(arguments), Options)
 
 
 def test_defaults_are_the_dataclasss() -> None:

@@ -52,7 +52,7 @@ def test_each_face_of_a_photo_gives_a_map_and_its_crop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
-    monkeypatch.setattr(parse, "take_detector", lambda *_: models.detector)
+    monkeypatch.setattr(parse, "detector_from_args", lambda *_: models.detector)
     assert main([*arguments, "--size", "96", "--device", "cpu"]) == 0
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["a_0.png", "a_0_color.png", "a_0_crop.png", "a_1.png", "a_1_color.png", "a_1_crop.png"]
@@ -72,7 +72,7 @@ def test_faces_parsed_before_are_not_parsed_again(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
-    monkeypatch.setattr(parse, "take_detector", lambda *_: models.detector)
+    monkeypatch.setattr(parse, "detector_from_args", lambda *_: models.detector)
     assert main([*arguments, "--device", "cpu"]) == 0
     assert main([*arguments, "--device", "cpu", "--resume"]) == 0
     assert "0 faces parsed" in capsys.readouterr().out

@@ -18,7 +18,7 @@ from torch import nn
 
 Work = Callable[[], object]
 
-LEAST_REPEATS = 7
+MIN_REPEATS = 7
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 

@@ -99,7 +99,7 @@ def load_degradation(source: str) -> DegradationConfig:
     return DegradationConfig.from_dict(values)
 
 
-MOST_PASSES = 4
+MAX_PASSES = 4
 
 # What each range may reach from and to.
 LIMITS: dict[str, Range] = {
@@ -114,8 +114,8 @@ LIMITS: dict[str, Range] = {
 
 
 def _check_passes(value: object) -> None:
-    if not isinstance(value, int) or not 1 <= value <= MOST_PASSES:
-        raise OptionError(f"passes must be a whole number from 1 to {MOST_PASSES}, got {value!r}.")
+    if not isinstance(value, int) or not 1 <= value <= MAX_PASSES:
+        raise OptionError(f"passes must be a whole number from 1 to {MAX_PASSES}, got {value!r}.")
 
 
 def _check_probability(name: str, value: object) -> None:

@@ -19,7 +19,7 @@ from .tables import finite, table_files, write_tables
 CASES_EACH = 8
 PICTURES_FOLDER = "report"
 _PAGE = "report.html"
-_LONGEST_SIDE = 512  # of a picture in the page
+_MAX_SIDE = 512  # of a picture in the page
 _JPEG_QUALITY = 90
 
 
@@ -83,5 +83,5 @@ def _figures(result: EvaluationResult, name: str, stage: Stage) -> dict[str, flo
 def _write(folder: Path, name: str, picture: Tensor) -> str:
     """The address in the page of the picture (1, 3, H, W), which is written."""
     file = f"{PICTURES_FOLDER}/{name}"
-    write_image(folder / file, ImageFile(resize_within(picture[0], _LONGEST_SIDE)), jpeg_quality=_JPEG_QUALITY)
+    write_image(folder / file, ImageFile(resize_within(picture[0], _MAX_SIDE)), jpeg_quality=_JPEG_QUALITY)
     return file

@@ -29,7 +29,7 @@ _TORCHVISION_FILES = {  # the hash in the name is checked
 }
 _VGG_CHANNELS = (64, 128, 256, 512, 512)
 _VGG_CONVS = {Backbone.VGG16: (2, 2, 3, 3, 3), Backbone.VGG19: (2, 2, 4, 4, 4)}
-_SMALLEST_SIDE = {Backbone.ALEXNET: 31, Backbone.VGG16: 16, Backbone.VGG19: 16}
+_MIN_SIDE = {Backbone.ALEXNET: 31, Backbone.VGG16: 16, Backbone.VGG19: 16}
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -70,7 +70,7 @@ class ImageFeatures(nn.Module):
         """
         check_shape(images, "B 3 H W", "images")
         check_network_input(images, self, "images")
-        smallest = _SMALLEST_SIDE[self.backbone]
+        smallest = _MIN_SIDE[self.backbone]
         if min(images.shape[-2:]) < smallest:
             found = f"{images.shape[-1]} x {images.shape[-2]}"
             raise InputError(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ...checks import check_shape
 
-_LEAST_EYE_DISTANCE_PX = 1.0  # eyes that fall together give no measure to divide by
+_MIN_EYE_DISTANCE_PX = 1.0  # eyes that fall together give no measure to divide by
 
 
 def landmark_distance(landmarks: Tensor, expected: Tensor) -> float:
@@ -17,4 +17,4 @@ def landmark_distance(landmarks: Tensor, expected: Tensor) -> float:
     check_shape(landmarks, "5 2", "landmarks")
     check_shape(expected, "5 2", "expected landmarks")
     eye_distance = float((expected[1] - expected[0]).norm())
-    return float((landmarks - expected).norm(dim=1).mean()) / max(eye_distance, _LEAST_EYE_DISTANCE_PX)
+    return float((landmarks - expected).norm(dim=1).mean()) / max(eye_distance, _MIN_EYE_DISTANCE_PX)

@@ -12,7 +12,7 @@ from ...images.box import Size
 from ...networks.inference.autocast import without_autocast
 from ...optional_package import import_optional
 
-LEAST_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels must still fit
+MIN_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels must still fit
 
 
 def import_ms_ssim() -> ModuleType:
@@ -27,9 +27,9 @@ def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
     without it. Source: Wang et al., Multi-scale Structural Similarity for Image Quality Assessment, equation 7.
     """
     check_pair(images, references)
-    if min(Size.of(images)) < LEAST_SIDE:
+    if min(Size.of(images)) < MIN_SIDE:
         found = f"{images.shape[-1]} x {images.shape[-2]}"
-        raise InputError(f"MS-SSIM needs images of at least {LEAST_SIDE} x {LEAST_SIDE} pixels, got {found}.")
+        raise InputError(f"MS-SSIM needs images of at least {MIN_SIDE} x {MIN_SIDE} pixels, got {found}.")
     with without_autocast(images.device):
         return import_ms_ssim().multiscale_structural_similarity_index_measure(
             images, references, data_range=1.0, reduction="none"

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-MOST_WORKERS = 8  # that are begun unasked
+MAX_WORKERS = 8  # that are begun unasked
 
 
 @dataclass(frozen=True)
@@ -52,4 +52,4 @@ def load_batches(samples: Dataset[Any], shares: Shares, workers: int | None, dev
 
 def usual_workers(device: torch.device, processes: int) -> int:
     """None beside training on a CPU, which they would slow down; else a share of the cores, as if on one machine."""
-    return 0 if device.type == "cpu" else max(min((os.cpu_count() or 1) // processes, MOST_WORKERS), 1)
+    return 0 if device.type == "cpu" else max(min((os.cpu_count() or 1) // processes, MAX_WORKERS), 1)

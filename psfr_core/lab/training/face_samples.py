@@ -21,7 +21,7 @@ from ..degradation.pipeline import degrade
 from .closed_eyes import close_eyes
 from .face_files import FaceFile, find_face_files
 
-MOST_BYTES_IN_MEMORY = 4 * 2**30
+MAX_BYTES_IN_MEMORY = 4 * 2**30
 VISIBLE_SHARE = 0.65  # of the difference that lids make: with less, closed eyes look like open ones
 
 
@@ -86,7 +86,7 @@ def open_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], 
     Of those only the beginnings of the files are looked at before a face is asked for.
     """
     files = _checked(find_face_files(image_folders, label_folders), size)
-    is_small = len(files) * 4 * size * size <= MOST_BYTES_IN_MEMORY
+    is_small = len(files) * 4 * size * size <= MAX_BYTES_IN_MEMORY
     return _load(files, size) if is_small else FacesOnDisk(files, size)
 
 

@@ -34,7 +34,7 @@ SOURCES = frozenset(
 )
 
 
-_LONGEST_STEP = 18  # digits
+_MAX_STEP_DIGITS = 18  # digits
 
 
 def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) -> None:
@@ -124,7 +124,7 @@ def drop_rows_after(path: Path, step: int) -> None:
 
 def _step_of(path: Path, number: int, row: bytes) -> int:
     first = row.partition(b",")[0]
-    if not (first.isdigit() and len(first) < _LONGEST_STEP):
+    if not (first.isdigit() and len(first) < _MAX_STEP_DIGITS):
         text = row[:40].decode(errors="backslashreplace").strip()
         raise TrainingError(
             f"Line {number} of {path} does not begin with the number of a step: {text!r}. Remove it to resume the run."

@@ -28,10 +28,10 @@ from .occluders import occlude
 logger = logging.getLogger(__name__)
 
 BACKGROUND_SIDE = 1024  # backgrounds are kept in memory with this longer side
-SMALLEST_FACE_PX = 9.0  # faces below this are pasted nowhere
+MIN_FACE_PX = 9.0  # faces below this are pasted nowhere
 TYPICAL_FACE_PX = (12.0, 180.0)  # larger ones are found in a smaller view of the picture
 LEGIBLE_FACE_PX = 10.0  # a face still looks like one when reduced to this
-MOST_FACES, MOST_DISTRACTORS = 20, 8
+MAX_FACES, MAX_DISTRACTORS = 20, 8
 OCCLUDED_SHARE = 0.35  # of the faces
 HIDDEN_LIMIT = 0.25  # a pasted body may cover this part of an earlier face's box
 
@@ -139,13 +139,13 @@ class Scenes:
     def _scene(self, index: int) -> Scene:
         random = np.random.default_rng((self._seed, index))
         canvas = self._background(random)
-        for _ in range(int(random.integers(0, MOST_DISTRACTORS + 1))):
+        for _ in range(int(random.integers(0, MAX_DISTRACTORS + 1))):
             self._paste_distractor(canvas, random)
         placed: list[tuple[Box, np.ndarray]] = []
         # One typical size a picture, as in group photos; lone big faces and crowds both occur.
         typical_px = math.exp(random.uniform(*np.log(TYPICAL_FACE_PX)))
         wanted = 0 if random.random() < 0.12 else int(random.integers(1, 2 + int(0.35 * self._side / typical_px) ** 2))
-        for _ in range(min(wanted, MOST_FACES)):
+        for _ in range(min(wanted, MAX_FACES)):
             self._paste_one(canvas, placed, typical_px * random.uniform(0.7, 1.4), random)
         image = _photographed(canvas, typical_px / LEGIBLE_FACE_PX, random)
         return Scene(
@@ -177,7 +177,7 @@ class Scenes:
         self, canvas: Image.Image, placed: list[tuple[Box, np.ndarray]], face_px: float, random: Generator
     ) -> None:
         cut_out = self._cut_outs[int(random.integers(len(self._cut_outs)))]
-        scale = max(face_px, SMALLEST_FACE_PX) / math.sqrt(cut_out.box.area)
+        scale = max(face_px, MIN_FACE_PX) / math.sqrt(cut_out.box.area)
         if random.random() < OCCLUDED_SHARE:
             picture = cut_out.picture.copy()
             occlude(picture, cut_out.landmarks, self._backgrounds, random)

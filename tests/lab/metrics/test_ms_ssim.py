@@ -2,15 +2,15 @@ import pytest
 import torch
 
 from psfr_core.errors import InputError
-from psfr_core.lab.metrics.ms_ssim import LEAST_SIDE, ms_ssim
+from psfr_core.lab.metrics.ms_ssim import MIN_SIDE, ms_ssim
 
 
-def pictures(batch=1, side=LEAST_SIDE, seed=0):
+def pictures(batch=1, side=MIN_SIDE, seed=0):
     return torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
 def test_flat_pictures_differ_in_the_mean_at_the_coarsest_scale_only():
-    flat = torch.full((1, 3, LEAST_SIDE, LEAST_SIDE), 0.4)
+    flat = torch.full((1, 3, MIN_SIDE, MIN_SIDE), 0.4)
     # Of means a and b it is ((2 a b + c) / (a^2 + b^2 + c)) to the power of the last scale's published weight.
     expected = ((2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)) ** 0.1333
     # (0.9894; the weight of another scale would give 0.9964, or below 0.982)
@@ -28,7 +28,7 @@ def test_each_picture_counts_alone():
 def test_fine_noise_costs_less_than_in_ssim():
     from psfr_core.lab.metrics.ssim import ssim
 
-    smooth = torch.nn.functional.interpolate(pictures(1, 11), (LEAST_SIDE, LEAST_SIDE), mode="bicubic").clamp(0, 1)
+    smooth = torch.nn.functional.interpolate(pictures(1, 11), (MIN_SIDE, MIN_SIDE), mode="bicubic").clamp(0, 1)
     noisy = (smooth + 0.1 * (pictures(1, seed=2) - 0.5)).clamp(0, 1)
     assert ssim(noisy, smooth) < ms_ssim(noisy, smooth) < 0.999
 

@@ -214,7 +214,7 @@ def test_a_damaged_mask_is_named(tmp_path: Path, chunk: bytes, reason: str) -> N
 def test_large_sets_stay_on_disk_and_give_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     folders = [DATA / "faces"], [DATA / "labels"]
     in_memory = open_face_set(*folders, 32)
-    monkeypatch.setattr(faces_module, "MOST_BYTES_IN_MEMORY", 4 * 4 * 32 * 32 - 1)
+    monkeypatch.setattr(faces_module, "MAX_BYTES_IN_MEMORY", 4 * 4 * 32 * 32 - 1)
     on_disk = open_face_set(*folders, 32)
     assert isinstance(on_disk, FacesOnDisk)
     assert not isinstance(in_memory, FacesOnDisk)
@@ -286,7 +286,7 @@ def test_large_sets_are_looked_through_before_a_face_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_pair(tmp_path)
-    monkeypatch.setattr(faces_module, "MOST_BYTES_IN_MEMORY", 0)
+    monkeypatch.setattr(faces_module, "MAX_BYTES_IN_MEMORY", 0)
     (tmp_path / "labels" / "a.png").write_bytes(b"no picture")
     with pytest.raises(TrainingError, match=r"a\.png is needed for training and cannot be read"):
         open_face_set([tmp_path / "faces"], [tmp_path / "labels"], 16)
