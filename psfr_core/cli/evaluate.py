@@ -28,8 +28,8 @@ from .batch import for_each_image
 from .console import add_verbose_argument, report
 from .degrade import DEGRADATION_HELP
 from .files import check_folder, check_overwrites
-from .metric_options import add_metric_arguments, take_metric_models, ranking_from_args
-from .model_options import add_detector_arguments, detector_from_args, device_from_args, take_folders
+from .metric_options import add_metric_arguments, metric_models_from_args, ranking_from_args
+from .model_options import add_detector_arguments, detector_from_args, device_from_args, folders_from_args
 from .options import MAX_SIDE
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _images(args: argparse.Namespace) -> int:
     folder = ResultFolder(args.results, args.references, args.inputs)
     if folder.left_out:
         report(f"{len(folder.left_out)} references have no result and are left out, such as {folder.left_out[0]}.")
-    models = take_metric_models(args, device_from_args(args))
+    models = metric_models_from_args(args, device_from_args(args))
     settings = {"results": str(args.results), "references": str(args.references)}
     settings["references without a result"] = str(len(folder.left_out))
     return _measure(args, folder, models, settings)
@@ -120,7 +120,7 @@ def _generator(args: argparse.Namespace) -> int:
     device = device_from_args(args)
     generator = optimized_on(load_generator(args.generator), device, torch.float32)
     parse_net = optimized_on(load_parse_net(args.parser), device, torch.float32)
-    models = take_metric_models(args, device)
+    models = metric_models_from_args(args, device)
     settings = {"generator": args.generator, "parsing network": args.parser, "faces": str(args.faces)}
     if args.protocol:
         faces = _protocol_faces(args)
@@ -216,7 +216,7 @@ def _detector(args: argparse.Namespace) -> int:
     detector = detector_from_args(args)
     reference = None
     if not args.face_free:
-        reference = load_detector(args.reference, folders=take_folders(args), device=device_from_args(args))
+        reference = load_detector(args.reference, folders=folders_from_args(args), device=device_from_args(args))
     rows: dict[str, Row] = {}
 
     def measure(path: Path) -> None:

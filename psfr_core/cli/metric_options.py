@@ -46,7 +46,7 @@ def add_metric_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def take_metric_models(args: argparse.Namespace, device: torch.device) -> MetricModels:
+def metric_models_from_args(args: argparse.Namespace, device: torch.device) -> MetricModels:
     """The networks that the figures asked for need, on ``device``."""
     from ..lab.evaluation.scorer import MetricModels
     from ..lab.metrics.fid import load_inception

@@ -55,14 +55,14 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, DetectionOptions, skip=_SKIPPED)
 
 
-def take_models(args: argparse.Namespace) -> RestorationModels:
+def models_from_args(args: argparse.Namespace) -> RestorationModels:
     """All three models."""
     return load_models(
         args.generator,
         args.parser,
         args.detector,
         detection=options_from_args(args, DetectionOptions, skip=_SKIPPED),
-        folders=take_folders(args),
+        folders=folders_from_args(args),
         device=args.device,
         dtype=getattr(torch, args.dtype) if args.dtype else None,
         compile_networks=args.compile,
@@ -76,7 +76,7 @@ def detector_from_args(args: argparse.Namespace, parse_net: ParseNet | None = No
     detector = load_detector(
         args.detector,
         options=options_from_args(args, DetectionOptions, skip=_SKIPPED),
-        folders=take_folders(args),
+        folders=folders_from_args(args),
         device=device,
         download=args.download,
     )
@@ -85,7 +85,7 @@ def detector_from_args(args: argparse.Namespace, parse_net: ParseNet | None = No
     return with_second_opinion(detector, parse_net)
 
 
-def take_folders(args: argparse.Namespace) -> list[Path]:
+def folders_from_args(args: argparse.Namespace) -> list[Path]:
     """Return the folders to look for models in; OptionError for one that does not exist."""
     return existing_folders("--models-folder", args.models_folder)
 

@@ -20,7 +20,7 @@ from ..parsing.parser import parse_faces
 from ..restoration.restoration_models import BUNDLED_PARSE_NET
 from .batch import run_plan, summarize
 from .files import add_file_arguments, check_overwrites, plan_from_args
-from .model_options import add_detector_arguments, detector_from_args, device_from_args, take_folders
+from .model_options import add_detector_arguments, detector_from_args, device_from_args, folders_from_args
 from .options import MAX_SIDE
 
 _FACE_FILE = re.compile(r"(?P<stem>.+)_[0-9]+(_crop|_color)?\.png", re.IGNORECASE)
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     )
     check_overwrites(_earlier_faces(plan.targets.values()), plan.targets)
     device = device_from_args(args)
-    parse_net = load_parse_net(args.parser, folders=take_folders(args), download=args.download)
+    parse_net = load_parse_net(args.parser, folders=folders_from_args(args), download=args.download)
     parse_net = optimized_on(parse_net, device, fastest_dtype(device))
     size = args.size or parse_net.config.size
     detector = None if args.aligned else detector_from_args(args, parse_net)

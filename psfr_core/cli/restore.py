@@ -16,7 +16,7 @@ from ..restoration.restore_options import RestoreOptions
 from ..visualize import side_by_side
 from .batch import run_plan, summarize
 from .files import add_file_arguments, plan_from_args
-from .model_options import add_model_arguments, take_models
+from .model_options import add_model_arguments, models_from_args
 from .options import add_options, options_from_args
 
 _SKIPPED_SELECTION = ("min_score", "indices")  # the detector has its own score; indices are a text
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         lambda target: [target, _comparison(target)] if args.compare else [target],
         also_read=[args.generator, args.parser, args.detector],
     )
-    models = take_models(args)
+    models = models_from_args(args)
 
     def restore(source: Path, target: Path) -> int:
         before = read_image(source, max_pixels=args.max_pixels)
