@@ -12,7 +12,7 @@ from .found_faces import FoundFaces
 from .images import to_frames, to_image
 from .previews import preview
 from .runtime import Steps
-from .schema import CATEGORY, extras, shows_preview
+from .schema import CATEGORY, shows_preview, supported_fields
 from .types import FacesSocket
 
 
@@ -50,7 +50,7 @@ class PSFR_AlignFaces(io.ComfyNode):
                 ),
             ],
             **shows_preview(),
-            **extras(search_aliases=["crop faces", "face crop", "FFHQ align"]),
+            **supported_fields(search_aliases=["crop faces", "face crop", "FFHQ align"]),
         )
 
     @classmethod

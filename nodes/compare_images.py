@@ -19,7 +19,7 @@ from .images import blank_image, to_frames
 from .model_folders import OWN_FOLDER, find_weight_file, fingerprint, weight_files
 from .previews import preview
 from .runtime import Steps
-from .schema import CATEGORY, extras, shows_preview
+from .schema import CATEGORY, shows_preview, supported_fields
 
 NO_FILE = "none"
 
@@ -56,7 +56,7 @@ class PSFR_CompareImages(io.ComfyNode):
                 io.Image.Output(display_name="difference", tooltip="Where the images differ, brightened."),
             ],
             **shows_preview(),
-            **extras(search_aliases=["PSNR", "SSIM", "LPIPS", "image quality"]),
+            **supported_fields(search_aliases=["PSNR", "SSIM", "LPIPS", "image quality"]),
         )
 
     @classmethod

@@ -17,7 +17,7 @@ from ..psfr_core.options import description_of
 from .images import blank_image, to_frames
 from .previews import preview
 from .runtime import Steps
-from .schema import CATEGORY, extras, shows_preview
+from .schema import CATEGORY, shows_preview, supported_fields
 from .types import DegradationSocket
 
 LOW, HIGH = "_low", "_high"
@@ -58,7 +58,7 @@ class PSFR_DegradeImage(io.ComfyNode):
                 io.String.Output(display_name="description", tooltip="What was done to each image."),
             ],
             **shows_preview(),
-            **extras(search_aliases=["blur", "JPEG artifacts", "low quality"]),
+            **supported_fields(search_aliases=["blur", "JPEG artifacts", "low quality"]),
         )
 
     @classmethod

@@ -39,7 +39,7 @@ from .inputs import (
 )
 from .previews import face_picker, preview
 from .runtime import HostedNetwork, batch_limit, on_device, steps_of_frames, with_smaller_batches
-from .schema import CATEGORY, choice, extras, shows_preview
+from .schema import CATEGORY, parse_enum, shows_preview, supported_fields
 from .types import BoundingBoxSocket, FacesSocket
 
 
@@ -75,7 +75,7 @@ class PSFR_DetectFaces(io.ComfyNode):
                 io.Image.Output(display_name="overlay", tooltip="The images with boxes, landmarks and numbers."),
             ],
             **shows_preview(),
-            **extras(search_aliases=["face detection", "find faces", "RetinaFace", "bbox"]),
+            **supported_fields(search_aliases=["face detection", "find faces", "RetinaFace", "bbox"]),
         )
 
     @classmethod
@@ -100,7 +100,7 @@ class PSFR_DetectFaces(io.ComfyNode):
             for faces, frame_mask in zip(found, masks_of_frames(mask, len(frames)), strict=True)
         ]
         faces = FoundFaces.of(chosen, frames)
-        check_face_count(faces.count, choice(NoFace, no_face))
+        check_face_count(faces.count, parse_enum(NoFace, no_face))
         overlay = _draw(frames, faces, progress)
         shown = overlay[faces.picture_frame : faces.picture_frame + 1]
         return io.NodeOutput(faces, _bounding_boxes(faces), faces.count, overlay, ui=preview(shown))
@@ -129,7 +129,7 @@ class PSFR_SelectFaces(io.ComfyNode):
                 io.Int.Output(display_name="count", tooltip="How many faces were chosen in all images."),
             ],
             **shows_preview(),
-            **extras(search_aliases=["pick faces", "filter faces", "face index"]),
+            **supported_fields(search_aliases=["pick faces", "filter faces", "face index"]),
         )
 
     @classmethod

@@ -9,7 +9,7 @@ from ..psfr_core.faces.selection import FaceOrder, SelectionOptions, parse_indic
 from ..psfr_core.parsing.labels import REGION_NAMES
 from ..psfr_core.restoration.color_match import ColorMatch
 from ..psfr_core.restoration.restore_options import Eyes, NoFace
-from .schema import advanced, choice
+from .schema import advanced, parse_enum
 from .types import DetectorSocket, GeneratorSocket, ParseMapSocket, ParserSocket
 
 
@@ -131,7 +131,10 @@ def max_faces_input() -> io.Int.Input:
 def selection_options(order: str, indices: str, max_faces: int, min_size: float) -> SelectionOptions:
     """The options that the four inputs above stand for."""
     return SelectionOptions(
-        min_size=min_size, order=choice(FaceOrder, order), indices=parse_indices(indices), max_faces=max_faces or None
+        min_size=min_size,
+        order=parse_enum(FaceOrder, order),
+        indices=parse_indices(indices),
+        max_faces=max_faces or None,
     )
 
 

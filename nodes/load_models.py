@@ -20,7 +20,7 @@ from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.restoration.restoration_models import ModelPreset
 from .model_folders import find_model, fingerprint, model_choices, need_model, need_models
 from .runtime import HostedNetwork, Precision
-from .schema import CATEGORY, choice, extras
+from .schema import CATEGORY, parse_enum, supported_fields
 from .types import DetectorSocket, GeneratorSocket, ParserSocket
 
 Name = TypeVar("Name", str, str | None)
@@ -60,7 +60,7 @@ class PSFR_LoadModels(io.ComfyNode):
                 ParserSocket.Output(display_name="parser", tooltip="Tells the regions of a face apart."),
                 DetectorSocket.Output(display_name="detector", tooltip="Finds faces in images."),
             ],
-            **extras(search_aliases=["face restore", "face enhance", "PSFRGAN", "load face model"]),
+            **supported_fields(search_aliases=["face restore", "face enhance", "PSFRGAN", "load face model"]),
         )
 
     @classmethod
@@ -104,7 +104,7 @@ class PSFR_LoadGenerator(io.ComfyNode):
             description="Loads a PSFR-GAN generator, the network that restores aligned faces.",
             inputs=[_file_input(ModelKind.GENERATOR), _precision_input(), _download_input()],
             outputs=[GeneratorSocket.Output(display_name="generator", tooltip="Restores aligned faces.")],
-            **extras(search_aliases=["face restore model", "PSFRGAN"]),
+            **supported_fields(search_aliases=["face restore model", "PSFRGAN"]),
         )
 
     @classmethod
@@ -132,7 +132,7 @@ class PSFR_LoadFaceParser(io.ComfyNode):
             description="Loads a face parsing network, which tells 19 regions of a face apart.",
             inputs=[_file_input(ModelKind.PARSER), _precision_input(), _download_input()],
             outputs=[ParserSocket.Output(display_name="parser", tooltip="Tells the regions of a face apart.")],
-            **extras(search_aliases=["face parsing", "face segmentation", "ParseNet"]),
+            **supported_fields(search_aliases=["face parsing", "face segmentation", "ParseNet"]),
         )
 
     @classmethod
@@ -160,7 +160,7 @@ class PSFR_LoadFaceDetector(io.ComfyNode):
             description="Loads a face detector: the small bundled one, or one of facexlib's two RetinaFace networks.",
             inputs=[_file_input(ModelKind.DETECTOR), _download_input()],
             outputs=[DetectorSocket.Output(display_name="detector", tooltip="Finds faces in images.")],
-            **extras(search_aliases=["RetinaFace", "face detection model"]),
+            **supported_fields(search_aliases=["RetinaFace", "face detection model"]),
         )
 
     @classmethod
@@ -179,7 +179,7 @@ class PSFR_LoadFaceDetector(io.ComfyNode):
 def _named(preset: str, generator: Name, parser: Name, detector: Name) -> dict[ModelKind, Name | str]:
     if preset == CUSTOM:
         return {ModelKind.GENERATOR: generator, ModelKind.PARSER: parser, ModelKind.DETECTOR: detector}
-    return {kind: choice(ModelPreset, preset).model_of(kind) for kind in ModelKind}
+    return {kind: parse_enum(ModelPreset, preset).model_of(kind) for kind in ModelKind}
 
 
 def _fingerprint(names: Mapping[ModelKind, str | None]) -> str:
@@ -189,12 +189,12 @@ def _fingerprint(names: Mapping[ModelKind, str | None]) -> str:
 
 def _generator(path: Path, precision: str) -> HostedNetwork[PsfrGenerator]:
     network = load_generator(path)
-    return HostedNetwork.of(network, _face_bytes(network.config.size), choice(Precision, precision))
+    return HostedNetwork.of(network, _face_bytes(network.config.size), parse_enum(Precision, precision))
 
 
 def _parser(path: Path, precision: str) -> HostedNetwork[ParseNet]:
     network = load_parse_net(path)
-    return HostedNetwork.of(network, _face_bytes(network.config.size), choice(Precision, precision))
+    return HostedNetwork.of(network, _face_bytes(network.config.size), parse_enum(Precision, precision))
 
 
 def _face_bytes(side: int) -> int:

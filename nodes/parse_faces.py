@@ -16,7 +16,7 @@ from .images import masks_of_frames, to_crops, to_image, to_mask, to_rgb_batch
 from .inputs import crops_input, parse_map_input, parser_input, regions_input
 from .previews import preview
 from .runtime import HostedNetwork, Steps, on_device, with_smaller_batches
-from .schema import CATEGORY, choice, extras, shows_preview
+from .schema import CATEGORY, parse_enum, shows_preview, supported_fields
 from .types import ParseMapSocket
 
 ANY_REGION = "any"
@@ -51,7 +51,7 @@ class PSFR_ParseFaces(io.ComfyNode):
                 ),
             ],
             **shows_preview(),
-            **extras(search_aliases=["face parsing", "face segmentation", "face regions"]),
+            **supported_fields(search_aliases=["face parsing", "face segmentation", "face regions"]),
         )
 
     @classmethod
@@ -76,7 +76,7 @@ class PSFR_ParseMapToMask(io.ComfyNode):
                 regions_input("face", "The regions in the mask."),
             ],
             outputs=[io.Mask.Output(display_name="mask", tooltip="White where a pixel is of these regions.")],
-            **extras(search_aliases=["face mask", "hair mask", "eyes mask", "segmentation mask"]),
+            **supported_fields(search_aliases=["face mask", "hair mask", "eyes mask", "segmentation mask"]),
         )
 
     @classmethod
@@ -118,7 +118,7 @@ class PSFR_EditParseMap(io.ComfyNode):
                 io.Image.Output(display_name="colours", tooltip="The regions in their colours."),
             ],
             **shows_preview(),
-            **extras(search_aliases=["paint regions", "remove glasses", "segmentation edit"]),
+            **supported_fields(search_aliases=["paint regions", "remove glasses", "segmentation edit"]),
         )
 
     @classmethod
@@ -156,12 +156,12 @@ class PSFR_ImageToParseMap(io.ComfyNode):
                 ),
             ],
             outputs=[ParseMapSocket.Output(display_name="parse map", tooltip="The region of each pixel.")],
-            **extras(search_aliases=["segmentation map", "load parse map"]),
+            **supported_fields(search_aliases=["segmentation map", "load parse map"]),
         )
 
     @classmethod
     def execute(cls, image: Tensor, unknown: str) -> io.NodeOutput:
-        return io.NodeOutput(ParseMap.from_picture(to_rgb_batch(image), choice(UnknownColor, unknown)))
+        return io.NodeOutput(ParseMap.from_picture(to_rgb_batch(image), parse_enum(UnknownColor, unknown)))
 
 
 def parse_crops(crops: Tensor, parser: HostedNetwork[ParseNet]) -> ParseMap:

@@ -17,7 +17,7 @@ from .images import to_crops, to_frames, to_mask
 from .inputs import parse_map_input, regions_input, strength_input
 from .previews import preview
 from .runtime import Steps
-from .schema import CATEGORY, extras, shows_preview
+from .schema import CATEGORY, shows_preview, supported_fields
 from .types import FacesSocket, PasteOptionsSocket
 
 _PASTED = "face,ears,hair,earring"
@@ -54,7 +54,7 @@ class PSFR_PasteFacesBack(io.ComfyNode):
                 io.Mask.Output(display_name="mask", tooltip="How much of each pixel was replaced."),
             ],
             **shows_preview(),
-            **extras(search_aliases=["uncrop faces", "face stitch", "composite faces"]),
+            **supported_fields(search_aliases=["uncrop faces", "face stitch", "composite faces"]),
         )
 
     @classmethod
@@ -124,7 +124,7 @@ class PSFR_PasteOptions(io.ComfyNode):
             outputs=[
                 PasteOptionsSocket.Output(display_name="options", tooltip="For Paste Faces Back or Restore Options.")
             ],
-            **extras(search_aliases=["feather", "face blend"]),
+            **supported_fields(search_aliases=["feather", "face blend"]),
         )
 
     @classmethod

@@ -17,7 +17,7 @@ from .inputs import color_match_input, crops_input, generator_input, guard_input
 from .parse_faces import parse_crops
 from .previews import preview
 from .runtime import HostedNetwork, Steps, on_device, with_smaller_batches
-from .schema import CATEGORY, choice, extras, shows_preview
+from .schema import CATEGORY, parse_enum, shows_preview, supported_fields
 from .types import ParserSocket
 
 
@@ -48,7 +48,7 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
             ],
             outputs=[io.Image.Output(display_name="crops", tooltip="The restored faces, in the size of the crops.")],
             **shows_preview(),
-            **extras(search_aliases=["face restore", "face enhance", "PSFRGAN"]),
+            **supported_fields(search_aliases=["face restore", "face enhance", "PSFRGAN"]),
         )
 
     @classmethod
@@ -64,7 +64,7 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         faces = to_crops(crops)
         restored = _restore(faces, parse_map or _parsed(faces, parser), generator)
-        restored = match_colors(restored, faces, choice(ColorMatch, color_match))
+        restored = match_colors(restored, faces, parse_enum(ColorMatch, color_match))
         if guard:
             restored = restored.lerp(faces, contradictions(restored, faces))
         mixed = to_image(faces.lerp(restored, strength).clamp(0, 1))

@@ -40,7 +40,7 @@ from .inputs import (
 )
 from .previews import preview
 from .runtime import HostedNetwork, on_device, steps_of_frames, with_smaller_batches
-from .schema import CATEGORY, choice, extras, shows_preview
+from .schema import CATEGORY, parse_enum, shows_preview, supported_fields
 from .types import PasteOptionsSocket, RestoreOptionsSocket
 
 
@@ -84,7 +84,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
                 io.Int.Output(display_name="face count", tooltip="How many faces were restored in all images."),
             ],
             **shows_preview(),
-            **extras(
+            **supported_fields(
                 search_aliases=["face restore", "face fix", "face enhance", "CodeFormer", "GFPGAN", "FaceDetailer"]
             ),
         )
@@ -102,7 +102,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         options: RestoreSettings | None = None,
     ) -> io.NodeOutput:
         settings = options or RestoreSettings()
-        selection = replace(settings.restoration.selection, selection=choice(FaceSelection, faces))
+        selection = replace(settings.restoration.selection, selection=parse_enum(FaceSelection, faces))
         # Whether no face is an error is a question to the whole batch.
         restoration = replace(settings.restoration, strength=strength, selection=selection, no_face=NoFace.KEEP)
         models = RestorationModels(
@@ -161,7 +161,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 ),
             ],
             outputs=[RestoreOptionsSocket.Output(display_name="options", tooltip="For Restore Faces in Image.")],
-            **extras(search_aliases=["face index", "face order", "face threshold"]),
+            **supported_fields(search_aliases=["face index", "face order", "face threshold"]),
         )
 
     @classmethod
@@ -181,9 +181,9 @@ class PSFR_RestoreOptions(io.ComfyNode):
         guard: bool = True,
     ) -> io.NodeOutput:
         restoration = RestoreOptions(
-            color_match=choice(ColorMatch, color_match),
-            no_face=choice(NoFace, no_face),
-            eyes=choice(Eyes, eyes),
+            color_match=parse_enum(ColorMatch, color_match),
+            no_face=parse_enum(NoFace, no_face),
+            eyes=parse_enum(Eyes, eyes),
             guard=guard,
             selection=selection_options(order, indices, max_faces, min_size),
             paste=paste or PasteOptions(),

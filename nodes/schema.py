@@ -18,14 +18,14 @@ I = TypeVar("I", bound=io.Input)  # noqa: E741
 _SCHEMA_FIELDS = {field.name for field in fields(io.Schema)}
 
 
-def extras(**settings: Any) -> dict[str, Any]:
+def supported_fields(**settings: Any) -> dict[str, Any]:
     """Those of ``settings`` that this version of ComfyUI knows as fields of a schema."""
     return {name: value for name, value in settings.items() if name in _SCHEMA_FIELDS}
 
 
 def shows_preview() -> dict[str, Any]:
     """Settings of a node with a preview: newer versions show it again when the node's result comes from the cache."""
-    return extras(has_intermediate_output=True)
+    return supported_fields(has_intermediate_output=True)
 
 
 def advanced(socket: I) -> I:
@@ -37,7 +37,7 @@ def advanced(socket: I) -> I:
     return socket
 
 
-def choice(options: type[E], value: str) -> E:
+def parse_enum(options: type[E], value: str) -> E:
     """The member of the enum ``options`` that a combo sent; old versions of ComfyUI send what a graph says, unchecked."""
     try:
         return options(value)
