@@ -43,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     """Measures the cases one after the other and prints each line as soon as it is known."""
     from ..images.channels import to_rgb
     from ..images.io import read_image
-    from ..lab.benchmark.cases import CASES, why_not
+    from ..lab.benchmark.cases import CASES, skip_reason
+    from ..lab.benchmark.context import BenchmarkContext
     from ..lab.benchmark.measure import MIN_REPEATS, machine
-    from ..lab.benchmark.setting import Setting
 
     unknown = [name for name in args.cases if name not in CASES]
     if unknown:
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
         check_overwrites([args.out / "benchmark.md", args.out / "benchmark.json"], args.images)
     device = device_from_args(args)
     images = tuple(to_rgb(read_image(path).pixels) for path in args.images)
-    setting = Setting(device, args.repeats, args.generator, args.parser, args.detector, images)
-    left_out = {name: reason for name in args.cases or CASES if (reason := why_not(name, setting)) is not None}
+    context = BenchmarkContext(device, args.repeats, args.generator, args.parser, args.detector, images)
+    left_out = {name: reason for name in args.cases or CASES if (reason := skip_reason(name, context)) is not None}
     for name, reason in left_out.items():
         if args.cases:
             raise OptionError(f"The case {name} cannot be measured: {reason}.")
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     print("\n".join(lines), flush=True)
     measured: list[Measurement] = []
     for name in args.cases or (name for name in CASES if name not in left_out):
-        for measurement in CASES[name](setting):
+        for measurement in CASES[name](context):
             measured.append(measurement)
             lines.append(_row(_cells(measurement)))
             print(lines[-1], flush=True)

@@ -6,21 +6,21 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from .context import BenchmarkContext
 from .image_cases import detection, paste, restoration
 from .measure import Measurement
 from .network_cases import loading, networks, quality, training
-from .setting import Setting
 
-Case = Callable[[Setting], Iterator[Measurement]]
+Case = Callable[[BenchmarkContext], Iterator[Measurement]]
 
 
-def why_not(name: str, setting: Setting) -> str | None:
-    """What keeps a case from being measured in this setting; None when nothing does."""
-    if name in ("quality", "detection") and not setting.images:
+def skip_reason(name: str, context: BenchmarkContext) -> str | None:
+    """What keeps a case from being measured in this context; None when nothing does."""
+    if name in ("quality", "detection") and not context.images:
         return "it needs --images"
-    if name == "detection" and setting.detector is None:
+    if name == "detection" and context.detector is None:
         return "it needs --detector, a RetinaFace"
-    if name == "quality" and setting.dtypes[-1] == torch.float32:
+    if name == "quality" and context.dtypes[-1] == torch.float32:
         return "nothing is faster than float32 on this device"
     return None
 

@@ -29,18 +29,18 @@ from ...restoration.masks import crop_masks
 from ...restoration.paste import PasteOptions, paste_faces
 from ...restoration.restoration_models import load_models
 from ...restoration.restore import restore_image
+from .context import BenchmarkContext
 from .measure import Measurement, Work, compare, one_thread
-from .setting import Setting
 
 
 @torch.no_grad()
-def paste(setting: Setting) -> Iterator[Measurement]:
+def paste(context: BenchmarkContext) -> Iterator[Measurement]:
     """Paste-back against facexlib's, and alignment, on the CPU."""
-    yield from _paste(_Scene.of(3840, 2160, 1), setting)
-    yield from _paste(_Scene.of(2048, 2048, 8), setting)
+    yield from _paste(_Scene.of(3840, 2160, 1), context)
+    yield from _paste(_Scene.of(2048, 2048, 8), context)
 
 
-def _paste(scene: _Scene, setting: Setting) -> Iterator[Measurement]:
+def _paste(scene: _Scene, context: BenchmarkContext) -> Iterator[Measurement]:
     image, aligned = scene.image, align_faces(scene.image, scene.faces, 512)
     restored, mask = torch.stack([face.crop for face in aligned]), crop_masks(512, PasteOptions(regions=None), None)
     if importlib.util.find_spec("facexlib") is not None:
@@ -51,18 +51,18 @@ def _paste(scene: _Scene, setting: Setting) -> Iterator[Measurement]:
                 lambda: paste_faces(image, aligned, restored, mask, out=image),
                 "facexlib, face mask" if masked else "facexlib, square mask",
                 _facexlib_paste(image, restored, crop_to_image, masked),
-                setting.repeats,
+                context.repeats,
             )
     yield compare(
         f"paste into a copy, {scene}",
         lambda: paste_faces(image, aligned, restored, mask),
         "copying it",
         image.clone,
-        setting.repeats,
+        context.repeats,
     )
     with one_thread():
         align, copying = (lambda: align_faces(image, scene.faces, 512)), image.clone
-        yield compare(f"align with 1 thread, {scene}", align, "copying the image", copying, setting.repeats)
+        yield compare(f"align with 1 thread, {scene}", align, "copying the image", copying, context.repeats)
 
 
 def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Tensor], masked: bool) -> Work:
@@ -86,15 +86,15 @@ def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Ten
 
 
 @torch.no_grad()
-def detection(setting: Setting) -> Iterator[Measurement]:
+def detection(context: BenchmarkContext) -> Iterator[Measurement]:
     """Detection in an image of 3840x2160 against facexlib's at full size."""
-    detector = load_detector(setting.detector, device=setting.device)
-    if setting.detector is None or not isinstance(detector, RetinaFaceDetector):
-        raise OptionError(f"{setting.detector} is no RetinaFace, which the case detection compares with facexlib's.")
-    network: Any = load_detector_network(setting.detector).to(setting.device)
-    network.device, mean = setting.device, network.mean_tensor  # which to() leaves where they are
-    network.mean_tensor = mean.to(setting.device)
-    canvas = _collage(setting.images, 3840, 2160)
+    detector = load_detector(context.detector, device=context.device)
+    if context.detector is None or not isinstance(detector, RetinaFaceDetector):
+        raise OptionError(f"{context.detector} is no RetinaFace, which the case detection compares with facexlib's.")
+    network: Any = load_detector_network(context.detector).to(context.device)
+    network.device, mean = context.device, network.mean_tensor  # which to() leaves where they are
+    network.mean_tensor = mean.to(context.device)
+    canvas = _collage(context.images, 3840, 2160)
     picture = _bgr(canvas)
     theirs = network.detect_faces(picture, conf_threshold=detector.min_score)
     boxes = torch.tensor(theirs)[:, :4].float()
@@ -106,15 +106,15 @@ def detection(setting: Setting) -> Iterator[Measurement]:
         lambda: detector.detect(canvas[None]),
         "facexlib at full size",
         lambda: network.detect_faces(picture, conf_threshold=detector.min_score),
-        setting.repeats,
+        context.repeats,
         f"{again} of its {len(large)} faces over 40 px found, {len(ours)} in all",
     )
 
 
-def restoration(setting: Setting) -> Iterator[Measurement]:
+def restoration(context: BenchmarkContext) -> Iterator[Measurement]:
     """A whole restoration with the bundled models, and a new process's first one."""
-    models = load_models(detector=BUNDLED_DETECTOR, device=setting.device)
-    portrait = resize(setting.images[0][None], (512, 512)) if setting.images else torch.rand(1, 3, 512, 512)
+    models = load_models(detector=BUNDLED_DETECTOR, device=context.device)
+    portrait = resize(context.images[0][None], (512, 512)) if context.images else torch.rand(1, 3, 512, 512)
     canvas = torch.full((3, 1080, 1920), 0.5)
     canvas[:, 280:792, 700:1212] = portrait[0].clamp(0, 1)
     count = len(restore_image(canvas, models).faces)
@@ -123,12 +123,12 @@ def restoration(setting: Setting) -> Iterator[Measurement]:
         lambda: restore_image(canvas, models),
         "copying the image",
         canvas.clone,
-        setting.repeats,
+        context.repeats,
         f"bundled models, {count} face(s)",
     )
     first = (
         "import time, torch, psfr_core; start = time.perf_counter(); image = torch.rand(3, 1080, 1920);"
-        f"psfr_core.restore_image(image, psfr_core.load_models(device='{setting.device}')); print(time.perf_counter() - start)"
+        f"psfr_core.restore_image(image, psfr_core.load_models(device='{context.device}')); print(time.perf_counter() - start)"
     )
     seconds = median(float(subprocess.check_output([sys.executable, "-c", first])) for _ in range(3))  # noqa: S603
     yield Measurement("first call of a process", seconds, note="models loaded, no face")

@@ -26,19 +26,19 @@ from ...restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_N
 from ..degradation.config import DegradationPreset
 from ..degradation.pipeline import degrade
 from ..metrics.psnr import psnr
+from .context import BenchmarkContext
 from .measure import Measurement, compare, one_thread, peak_megabytes, timed
 from .published import PublishedGenerator
-from .setting import Setting
 from .training_step import training_steps
 
 _PLAIN = "published formulation"
 
 
 @torch.no_grad()
-def networks(setting: Setting) -> Iterator[Measurement]:
+def networks(context: BenchmarkContext) -> Iterator[Measurement]:
     """Generator, parsing network and both, for one face and for a batch of eight."""
-    device = setting.device
-    generator, parse_net = setting.plain_generator(), setting.plain_parse_net()
+    device = context.device
+    generator, parse_net = context.plain_generator(), context.plain_parse_net()
     published = PublishedGenerator(generator).to(device)
     plain_parse_net = copy.deepcopy(parse_net).to(device)
     lq, one_hot = (tensor.to(device) for tensor in _face(generator.config.size))
@@ -46,7 +46,7 @@ def networks(setting: Setting) -> Iterator[Measurement]:
     baselines = _works(published, lambda parse_lq: plain_parse_net(parse_lq)[0], lq, parse_lq, one_hot)
     baseline_networks = _used(published, plain_parse_net)
     peaks = {name: peak_megabytes(work, baseline_networks[name], device) for name, work in baselines.items()}
-    for dtype in setting.dtypes:
+    for dtype in context.dtypes:
         fast_generator = optimized_on(copy.deepcopy(generator), device, dtype)
         fast_parse_net = optimized_on(copy.deepcopy(parse_net), device, dtype)
         inputs = lq.to(dtype), parse_lq.to(dtype), one_hot.to(dtype)
@@ -58,10 +58,10 @@ def networks(setting: Setting) -> Iterator[Measurement]:
         }
         for name, work in works.items():
             measured = compare(
-                f"{name}, {_named(dtype)}", work, _PLAIN, baselines[name], setting.repeats, notes.get(name, "")
+                f"{name}, {_named(dtype)}", work, _PLAIN, baselines[name], context.repeats, notes.get(name, "")
             )
             yield replace(measured, megabytes=peak_megabytes(work, used[name], device), baseline_megabytes=peaks[name])
-        yield from _batch(setting, fast_generator, inputs, dtype)
+        yield from _batch(context, fast_generator, inputs, dtype)
 
 
 def _works(
@@ -84,7 +84,7 @@ def _used(generator: nn.Module, parser: nn.Module) -> dict[str, list[nn.Module]]
 
 
 def _batch(
-    setting: Setting, generator: PsfrGenerator, inputs: tuple[Tensor, Tensor, Tensor], dtype: torch.dtype
+    context: BenchmarkContext, generator: PsfrGenerator, inputs: tuple[Tensor, Tensor, Tensor], dtype: torch.dtype
 ) -> Iterator[Measurement]:
     """Eight faces by the batches that suit the device, against eight times one face."""
     crops, labels = (inputs[0].float() + 1) / 2, inputs[2].argmax(dim=1).to(torch.uint8)
@@ -93,25 +93,25 @@ def _batch(
         (lambda: enhance_faces(crops.expand(8, -1, -1, -1), ParseMap(labels.expand(8, -1, -1)), generator)),
     )
     yield replace(
-        compare(f"8 faces, {_named(dtype)}", eight, "8 times one face", lambda: [one() for _ in range(8)], setting.repeats),
-        megabytes=peak_megabytes(eight, [generator], setting.device),
-        baseline_megabytes=peak_megabytes(one, [generator], setting.device),
+        compare(f"8 faces, {_named(dtype)}", eight, "8 times one face", lambda: [one() for _ in range(8)], context.repeats),
+        megabytes=peak_megabytes(eight, [generator], context.device),
+        baseline_megabytes=peak_megabytes(one, [generator], context.device),
     )  # fmt: skip
 
 
 @torch.no_grad()
-def quality(setting: Setting) -> Iterator[Measurement]:
+def quality(context: BenchmarkContext) -> Iterator[Measurement]:
     """The bundled networks in what is fastest here against float32, on the faces of the images."""
-    fast = setting.dtypes[-1]
-    generator, parser = setting.generator or BUNDLED_GENERATOR, setting.parser or BUNDLED_PARSE_NET
+    fast = context.dtypes[-1]
+    generator, parser = context.generator or BUNDLED_GENERATOR, context.parser or BUNDLED_PARSE_NET
     exact, rough = (
-        load_models(generator, parser, setting.detector, device=setting.device, dtype=dtype)
+        load_models(generator, parser, context.detector, device=context.device, dtype=dtype)
         for dtype in (torch.float32, fast)
     )
-    found = [align_faces(image, exact.detector.detect(image[None])[0], exact.crop_size) for image in setting.images]
+    found = [align_faces(image, exact.detector.detect(image[None])[0], exact.crop_size) for image in context.images]
     if not any(found):
         raise NoFaceError("No face was found in any of the --images: name photos with faces.")
-    crops = torch.stack([face.crop for faces in found for face in faces]).to(setting.device)
+    crops = torch.stack([face.crop for faces in found for face in faces]).to(context.device)
     maps, rough_maps = parse_faces(crops, exact.parse_net), parse_faces(crops, rough.parse_net)
     agreeing = (maps.labels == rough_maps.labels).float().mean()
     restored, rough_restored = enhance_faces(crops, maps, exact.generator), enhance_faces(crops, maps, rough.generator)
@@ -122,40 +122,40 @@ def quality(setting: Setting) -> Iterator[Measurement]:
             lambda: enhance_faces(crops, parse_faces(crops, rough.parse_net), rough.generator),
             "the same in float32",
             lambda: enhance_faces(crops, parse_faces(crops, exact.parse_net), exact.generator),
-            setting.repeats,
+            context.repeats,
         ),
         note=f"{len(crops)} real faces: labels agree {100 * agreeing:.2f} %, PSNR at least {min(decibels):.1f} dB",
     )
 
 
-def loading(setting: Setting) -> Iterator[Measurement]:
+def loading(context: BenchmarkContext) -> Iterator[Measurement]:
     """Reading the published generator, against reading the bytes of its file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "generator.safetensors"
-        save_file({name: value.contiguous() for name, value in setting.plain_generator().state_dict().items()}, path)
+        save_file({name: value.contiguous() for name, value in context.plain_generator().state_dict().items()}, path)
         size = path.stat().st_size / 1e6
         loaded: list[nn.Module] = []
         measured = compare(
-            "load a generator file", lambda: load_generator(path), "reading its bytes", path.read_bytes, setting.repeats
+            "load a generator file", lambda: load_generator(path), "reading its bytes", path.read_bytes, context.repeats
         )
         peak = peak_megabytes(lambda: loaded.append(load_generator(path)), [], torch.device("cpu"))
         yield replace(measured, megabytes=peak, note=f"a file of {size:.0f} MB")
         optimised = median(
-            timed(lambda: optimize_for_inference(load_generator(path), setting.device, setting.dtypes[-1]))
-            for _ in range(setting.repeats)
+            timed(lambda: optimize_for_inference(load_generator(path), context.device, context.dtypes[-1]))
+            for _ in range(context.repeats)
         )
-        yield Measurement("load and optimise it", optimised, note=_named(setting.dtypes[-1]))
+        yield Measurement("load and optimise it", optimised, note=_named(context.dtypes[-1]))
 
 
-def training(setting: Setting) -> Iterator[Measurement]:
+def training(context: BenchmarkContext) -> Iterator[Measurement]:
     """A training step of the bundled generator in four forms, and how fast a worker makes samples."""
-    config = load_generator(setting.generator or BUNDLED_GENERATOR).config
-    lq, one_hot = (tensor.to(setting.device) for tensor in _face(config.size))
-    yield from training_steps(config, lq, one_hot, setting.repeats)
+    config = load_generator(context.generator or BUNDLED_GENERATOR).config
+    lq, one_hot = (tensor.to(context.device) for tensor in _face(config.size))
+    yield from training_steps(config, lq, one_hot, context.repeats)
     with one_thread():  # as workers have
         for preset in DegradationPreset:
             for side in (256, 512):
-                yield _degrading(preset, resize((lq[0].cpu() + 1) / 2, (side, side)), setting.repeats)
+                yield _degrading(preset, resize((lq[0].cpu() + 1) / 2, (side, side)), context.repeats)
 
 
 def _degrading(preset: DegradationPreset, face: Tensor, repeats: int) -> Measurement:

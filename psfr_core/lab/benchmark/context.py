@@ -14,7 +14,7 @@ from ...networks.psfr_generator import PUBLISHED_GENERATOR, PsfrGenerator
 
 
 @dataclass(frozen=True)
-class Setting:
+class BenchmarkContext:
     """What all cases share."""
 
     device: torch.device
