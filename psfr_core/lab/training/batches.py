@@ -14,7 +14,7 @@ MAX_WORKERS = 8  # that are begun unasked
 
 
 @dataclass(frozen=True)
-class Shares:
+class ShardedBatchSampler:
     """The indices of one process's batches, in order.
 
     Step ``s`` has the samples from ``s * batch_size`` on, however many processes and accumulation steps share them.
@@ -34,22 +34,24 @@ class Shares:
                 yield list(range(first, first + size))
 
 
-def load_batches(samples: Dataset[Any], shares: Shares, workers: int | None, device: torch.device) -> Iterator[Any]:
-    """The batches of ``shares``, the same for any number of workers; None takes as many as suit ``device``.
+def load_batches(
+    samples: Dataset[Any], sampler: ShardedBatchSampler, workers: int | None, device: torch.device
+) -> Iterator[Any]:
+    """The batches of ``sampler``, the same for any number of workers; None takes as many as suit ``device``.
 
     Workers that are forked share the memory of ``samples``; others get its tensors through shared memory, and copies of the rest.
     """
     return iter(
         DataLoader(
             samples,
-            batch_sampler=shares,
-            num_workers=usual_workers(device, shares.processes) if workers is None else workers,
+            batch_sampler=sampler,
+            num_workers=default_workers(device, sampler.processes) if workers is None else workers,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # its own, so that the caller's random numbers stay as they were
         )
     )
 
 
-def usual_workers(device: torch.device, processes: int) -> int:
+def default_workers(device: torch.device, processes: int) -> int:
     """None beside training on a CPU, which they would slow down; else a share of the cores, as if on one machine."""
     return 0 if device.type == "cpu" else max(min((os.cpu_count() or 1) // processes, MAX_WORKERS), 1)

@@ -19,12 +19,12 @@ from ...errors import TrainingError
 from ...networks.spectral_norm import has_spectral_norm
 from ...progress import Progress
 from .acceleration import make_accelerator
-from .batches import Shares, load_batches
+from .batches import ShardedBatchSampler, load_batches
 from .checkpoint import Stateful, load_checkpoint, save_checkpoint
 from .loop_config import LoopConfig
 from .run_folder import CHECKPOINT, LOG, VALIDATION, append_row, drop_rows_after
 from .task import N, TrainingTask
-from .tensorboard import Board, open_board
+from .tensorboard import TensorBoardWriter, open_tensorboard
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -65,20 +65,20 @@ def train(
             f"The run in {folder} has done {begun} steps already, more than the {config.steps} asked for. "
             "Ask for as many or more, or choose another run folder."
         )
-    shares = Shares(
+    sampler = ShardedBatchSampler(
         range(begun, config.steps),
         config.batch_size,
         config.accumulation_steps,
         accelerator.num_processes,
         accelerator.process_index,
     )
-    batches = load_batches(task.samples, shares, config.workers, accelerator.device)
+    batches = load_batches(task.samples, sampler, config.workers, accelerator.device)
     # Whether all has been finite so far. It is looked at now and then, because a look waits for the GPU.
     is_sound = torch.ones((), dtype=torch.bool, device=accelerator.device)
     started = time.monotonic()
 
     try:
-        with open_board(folder, begun) if is_main else nullcontext(Board(None)) as board:
+        with open_tensorboard(folder, begun) if is_main else nullcontext(TensorBoardWriter(None)) as board:
             for step in range(begun + 1, config.steps + 1):
                 # Update
                 optimizer.param_groups[0]["lr"] = config.learning_rate * learning_rate_factor(step - 1, config)
@@ -174,7 +174,7 @@ def _mean_of(losses: Sequence[Mapping[str, Tensor]], accelerator: Accelerator) -
     return {name: float(value) for name, value in accelerator.reduce(means, "mean").items()}
 
 
-def _validate(task: TrainingTask[N], network: N, step: int, folder: Path, board: Board) -> None:
+def _validate(task: TrainingTask[N], network: N, step: int, folder: Path, board: TensorBoardWriter) -> None:
     figures = task.validate(network.eval())
     append_row(folder / VALIDATION, {"step": step, **figures})
     logger.info("step %d: %s", step, ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))

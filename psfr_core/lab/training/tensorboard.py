@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "tensorboard"
 
 
-class Board:
+class TensorBoardWriter:
     """What a run shows in TensorBoard."""
 
     def __init__(self, writer: SummaryWriter | None) -> None:
@@ -37,13 +37,13 @@ class Board:
 
 
 @contextmanager
-def open_board(folder: Path, step: int) -> Generator[Board]:
+def open_tensorboard(folder: Path, step: int) -> Generator[TensorBoardWriter]:
     """The board in ``folder`` of a run that has done ``step`` steps; what an interrupted run showed of later ones is dropped."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         logger.info("No curves for TensorBoard (pip install tensorboard); log.csv and validation.csv have the figures.")
-        yield Board(None)
+        yield TensorBoardWriter(None)
         return
     with SummaryWriter(folder / FOLDER, purge_step=step + 1) as writer:
-        yield Board(writer)
+        yield TensorBoardWriter(writer)

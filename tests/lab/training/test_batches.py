@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from psfr_core.lab.degradation.config import DegradationConfig
-from psfr_core.lab.training.batches import Shares, load_batches, usual_workers
+from psfr_core.lab.training.batches import ShardedBatchSampler, default_workers, load_batches
 from psfr_core.lab.training.face_samples import FaceSample, FaceSamples, load_face_set
 
 DATA = Path(__file__).parents[2] / "data"
@@ -16,7 +16,7 @@ DATA = Path(__file__).parents[2] / "data"
 
 @pytest.mark.parametrize(("processes", "parts"), [(1, 1), (2, 1), (1, 4), (2, 2), (4, 1)])
 def test_a_step_has_the_same_samples_however_it_is_shared(processes: int, parts: int) -> None:
-    shares = [list(Shares(range(3, 5), 8, parts, processes, process)) for process in range(processes)]
+    shares = [list(ShardedBatchSampler(range(3, 5), 8, parts, processes, process)) for process in range(processes)]
     for number, first in enumerate((24, 32)):
         of_step = [batch for share in shares for batch in share[number * parts : (number + 1) * parts]]
         assert sorted(chain(*of_step)) == list(range(first, first + 8))
@@ -28,7 +28,8 @@ def test_workers_make_the_same_batches() -> None:
     samples = FaceSamples(faces, DegradationConfig(), seed=2)
     drawn = torch.random.get_rng_state()
     alone, shared = (
-        list(load_batches(samples, Shares(range(4), 2), workers, torch.device("cpu"))) for workers in (0, 2)
+        list(load_batches(samples, ShardedBatchSampler(range(4), 2), workers, torch.device("cpu")))
+        for workers in (0, 2)
     )
     assert len(alone) == len(shared) == 4
     for one, other in zip(alone, shared, strict=True):
@@ -46,4 +47,4 @@ def test_gpus_get_workers_unasked(
     device: str, cores: int | None, processes: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    assert usual_workers(torch.device(device), processes) == expected
+    assert default_workers(torch.device(device), processes) == expected
