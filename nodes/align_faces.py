@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..psfr_core.faces.align import align_faces
 from ..psfr_core.images.channels import to_rgb
-from .found_faces import FoundFaces
+from .detected_faces import DetectedFaces
 from .images import to_frames, to_image
 from .previews import preview
 from .runtime import Steps
@@ -54,7 +54,7 @@ class PSFR_AlignFaces(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, image: Tensor, faces: FoundFaces, crop_size: int) -> io.NodeOutput:
+    def execute(cls, image: Tensor, faces: DetectedFaces, crop_size: int) -> io.NodeOutput:
         frames = to_frames(image)
         faces = faces.in_frames(frames)
         steps = Steps(len(frames))

@@ -21,7 +21,7 @@ from ..psfr_core.progress import Progress
 from ..psfr_core.restoration.restore_options import NoFace
 from ..psfr_core.restoration.second_opinion import with_second_opinion
 from ..psfr_core.visualize import draw_faces
-from .found_faces import FoundFaces
+from .detected_faces import DetectedFaces
 from .images import blank_image, masks_of_frames, to_frames
 from .inputs import (
     confidence_input,
@@ -99,7 +99,7 @@ class PSFR_DetectFaces(io.ComfyNode):
             select_faces(faces, Size.of(frames), options, frame_mask)
             for faces, frame_mask in zip(found, masks_of_frames(mask, len(frames)), strict=True)
         ]
-        faces = FoundFaces.of(chosen, frames)
+        faces = DetectedFaces.of(chosen, frames)
         check_face_count(faces.count, parse_enum(NoFace, no_face))
         overlay = _draw(frames, faces, progress)
         shown = overlay[faces.picture_frame : faces.picture_frame + 1]
@@ -133,7 +133,7 @@ class PSFR_SelectFaces(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, faces: FoundFaces, order: str, indices: str, max_faces: int, min_size: float) -> io.NodeOutput:
+    def execute(cls, faces: DetectedFaces, order: str, indices: str, max_faces: int, min_size: float) -> io.NodeOutput:
         options = selection_options(order, indices, max_faces, min_size)
         selected = faces.map(lambda found: select_faces(found, faces.size, options))
         kept = {id(face) for found in selected.frames for face in found}
@@ -174,7 +174,7 @@ def _detect(
     return found
 
 
-def _draw(frames: Tensor, faces: FoundFaces, progress: Callable[[int], Progress]) -> Tensor:
+def _draw(frames: Tensor, faces: DetectedFaces, progress: Callable[[int], Progress]) -> Tensor:
     overlay = blank_image(frames)
     pictures = zip(to_frames(overlay), frames, faces.frames, strict=True)
     for index, (picture, frame, found) in enumerate(pictures, start=len(frames)):
@@ -184,7 +184,7 @@ def _draw(frames: Tensor, faces: FoundFaces, progress: Callable[[int], Progress]
     return overlay
 
 
-def _bounding_boxes(faces: FoundFaces) -> list[list[dict[str, float | str]]]:
+def _bounding_boxes(faces: DetectedFaces) -> list[list[dict[str, float | str]]]:
     return [
         [
             {

@@ -12,7 +12,7 @@ from ..psfr_core.parsing.parse_map import ParseMap
 from ..psfr_core.restoration.grain import add_grain
 from ..psfr_core.restoration.masks import crop_masks
 from ..psfr_core.restoration.paste import WHOLE_CROP, PasteOptions, parse_pasted_regions, paste_faces
-from .found_faces import FoundFaces
+from .detected_faces import DetectedFaces
 from .images import to_crops, to_frames, to_mask
 from .inputs import parse_map_input, regions_input, strength_input
 from .previews import preview
@@ -61,7 +61,7 @@ class PSFR_PasteFacesBack(io.ComfyNode):
     def execute(
         cls,
         image: Tensor,
-        faces: FoundFaces,
+        faces: DetectedFaces,
         crops: Tensor,
         strength: float,
         parse_map: ParseMap | None = None,

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..psfr_core.faces.selection import SelectionOptions, select_faces
 from ..psfr_core.images.channels import to_rgb
 from ..psfr_core.images.resize import resize_within
-from .found_faces import FoundFaces
+from .detected_faces import DetectedFaces
 from .images import to_frames, to_image
 
 _MAX_IMAGES = 16
@@ -24,7 +24,7 @@ def preview(image: Tensor) -> ui.PreviewImage:
     return ui.PreviewImage(to_image([resize_within(to_rgb(frame), _SIDE).clamp(0, 1) for frame in frames]))
 
 
-def face_picker(faces: FoundFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:
+def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:
     """What web/js/face_picker.js shows: the picture of ``faces``, all faces in it by their numbers under ``options``, and
     the text that chose some, which came from a link perhaps.
     """

@@ -5,7 +5,7 @@ from comfy_api.latest import io
 GeneratorSocket = io.Custom("PSFR_GENERATOR")  # runtime.HostedNetwork of a PsfrGenerator
 ParserSocket = io.Custom("PSFR_FACE_PARSER")  # runtime.HostedNetwork of a ParseNet
 DetectorSocket = io.Custom("PSFR_FACE_DETECTOR")  # runtime.HostedNetwork of a CompactFaceNet or a RetinaFace
-FacesSocket = io.Custom("PSFR_FACES")  # found_faces.FoundFaces
+FacesSocket = io.Custom("PSFR_FACES")  # detected_faces.DetectedFaces
 ParseMapSocket = io.Custom("PSFR_PARSE_MAP")  # psfr_core's ParseMap
 RestoreOptionsSocket = io.Custom("PSFR_RESTORE_OPTIONS")  # restore_image.RestoreSettings
 PasteOptionsSocket = io.Custom("PSFR_PASTE_OPTIONS")  # psfr_core's PasteOptions

@@ -20,7 +20,7 @@ def faces(pack: Any, host: object) -> Any:
         face(box(70.0, 10.0, 100.0, 40.0), torch.zeros(5, 2), 0.8),
         face(box(10.0, 10.0, 20.0, 20.0), torch.zeros(5, 2), 0.7),
     ]
-    return pack("nodes.found_faces").FoundFaces.of([[], found, []], torch.rand(3, 3, 50, 100))
+    return pack("nodes.detected_faces").DetectedFaces.of([[], found, []], torch.rand(3, 3, 50, 100))
 
 
 def lefts(faces: Any) -> list[list[float]]:
@@ -61,15 +61,15 @@ def test_the_picker_gets_all_faces_by_their_numbers(run: Run, faces: Any) -> Non
 
 
 def test_the_picture_is_the_first_frame_with_a_face_made_small(pack: Any, host: object) -> None:
-    found_faces = pack("nodes.found_faces").FoundFaces
+    detected_faces = pack("nodes.detected_faces").DetectedFaces
     frames = torch.rand(2, 3, 512, 2048)
     face, box = pack("psfr_core.faces.face").Face, pack("psfr_core.images.box").Box
-    faces = found_faces.of([[], [face(box(0, 0, 9, 9), torch.zeros(5, 2), 1.0)]], frames)
+    faces = detected_faces.of([[], [face(box(0, 0, 9, 9), torch.zeros(5, 2), 1.0)]], frames)
     assert faces.picture.shape == (3, 256, 1024)
     assert faces.picture_frame == 1
     expected = frames[1].reshape(3, 256, 2, 1024, 2).mean((2, 4))
     assert (faces.picture - expected).abs().mean() < 0.1
-    assert found_faces.of([[], []], frames).picture_frame == 0
+    assert detected_faces.of([[], []], frames).picture_frame == 0
 
 
 @pytest.mark.parametrize(

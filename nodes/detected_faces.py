@@ -17,7 +17,7 @@ _PICTURE_SIDE = 1024
 
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
-class FoundFaces:
+class DetectedFaces:
     """The faces of each frame, in pixels of frames of ``size``, and a picture to show them in.
 
     ``picture`` (3, h, w), RGB in [0, 1], is frame ``picture_frame`` made small: the first one with a face.
@@ -29,7 +29,7 @@ class FoundFaces:
     picture_frame: int
 
     @classmethod
-    def of(cls, frames: Sequence[Sequence[Face]], images: Tensor) -> FoundFaces:
+    def of(cls, frames: Sequence[Sequence[Face]], images: Tensor) -> DetectedFaces:
         """The faces found in ``images`` (B, C, H, W)."""
         shown = next((index for index, faces in enumerate(frames) if faces), 0)
         picture = resize_within(to_rgb(images[shown]).clamp(0, 1), _PICTURE_SIDE).clamp(0, 1)
@@ -40,11 +40,11 @@ class FoundFaces:
         """How many faces there are in all frames."""
         return sum(len(faces) for faces in self.frames)
 
-    def map(self, choose: Callable[[Sequence[Face]], Sequence[Face]]) -> FoundFaces:
+    def map(self, choose: Callable[[Sequence[Face]], Sequence[Face]]) -> DetectedFaces:
         """The faces that ``choose`` gives for those of each frame."""
         return replace(self, frames=tuple(tuple(choose(faces)) for faces in self.frames))
 
-    def in_frames(self, images: Tensor) -> FoundFaces:
+    def in_frames(self, images: Tensor) -> DetectedFaces:
         """The faces in pixels of ``images`` (B, C, H, W), the same frames at any size.
 
         Raises InputError for another number of frames or another aspect ratio.
