@@ -37,14 +37,14 @@ class CompactDetector:
         output = CompactFaceNetOutput(*(tensor.float() for tensor in self.network(images)))
         scores = torch.sigmoid(output.score_logits)
         is_peak = (scores == F.max_pool2d(scores, 3, stride=1, padding=1)) & (scores >= self.min_score)
-        all_boxes, all_landmarks = (_agreed(values, scores) for values in (output.boxes, output.landmarks))
+        all_boxes, all_landmarks = (_weighted_average(values, scores) for values in (output.boxes, output.landmarks))
         return [
             Candidates(boxes[:, peak].T + _CENTER, landmarks[:, peak].T.unflatten(1, (5, 2)), score[peak])
             for boxes, landmarks, score, peak in zip(all_boxes, all_landmarks, scores[:, 0], is_peak[:, 0], strict=True)
         ]
 
 
-def _agreed(values: Tensor, scores: Tensor) -> Tensor:
+def _weighted_average(values: Tensor, scores: Tensor) -> Tensor:
     """What the cells around each cell say of the same face, averaged by their squared scores: less noise than of a single cell."""
     weights = scores.clamp(min=1e-3).square()
     total = F.avg_pool2d(values * weights, AGREEING_CELLS, stride=1, padding=AGREEING_CELLS // 2)
