@@ -16,7 +16,7 @@ from .faces.face import Face
 from .images.box import Size
 from .images.resize import resize
 
-_GOLDEN_RATIO = 0.618034  # steps of this share of the colour circle never meet
+_GOLDEN_RATIO = 0.618034  # steps of this share of the color circle never meet
 _GAP = 0.02  # between pictures side by side, as a fraction of their height
 
 

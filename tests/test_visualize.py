@@ -53,7 +53,7 @@ def test_draws_every_landmark_at_its_place():
     assert not difference[90, 75]
 
 
-def test_numbers_and_colours_tell_faces_apart():
+def test_numbers_and_colors_tell_faces_apart():
     image = torch.zeros(3, 100, 200)
     first, second = face(10.0, 10.0, 80.0, 80.0), face(110.0, 10.0, 180.0, 80.0)
     drawn = draw_faces(image, [first, second])

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``psfr degrade``."""
     add_file_arguments(parser, "folder for the PNG files")
     parser.add_argument(
-        "--hq", type=Path, metavar="DIR", help="also write what each should become: grey where its colour was taken"
+        "--hq", type=Path, metavar="DIR", help="also write what each should become: grey where its color was taken"
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of the first image; each further one adds 1; default: 0"

@@ -18,7 +18,7 @@ DEFAULT_MIN_SCORE = 0.6
 AGREEING_CELLS = 5  # side of the square of cells whose boxes and landmarks are averaged
 REACH = NetworkReach(largest_face=160, smallest_view=128)
 
-_CENTER = 0.5  # CompactFaceNet's boxes count from the centre of the top-left pixel, candidates' from its corner
+_CENTER = 0.5  # CompactFaceNet's boxes count from the center of the top-left pixel, candidates' from its corner
 
 
 class CompactDetector:

@@ -21,7 +21,7 @@ _ASPECT_TOLERANCE = 0.01  # what rounding to whole pixels or multiples of 8 make
 class Face:
     """One detected face, in pixels of the image it was found in.
 
-    ``landmarks`` is a float32 CPU tensor (5, 2) of x, y with the centre of the top-left pixel at (0, 0): left eye, right eye,
+    ``landmarks`` is a float32 CPU tensor (5, 2) of x, y with the center of the top-left pixel at (0, 0): left eye, right eye,
     nose tip, left and right mouth corner, left and right as seen in the image. ``score`` lies in [0, 1].
     """
 

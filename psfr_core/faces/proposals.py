@@ -16,7 +16,7 @@ from .face import Face
 class Candidates:
     """N proposals in one image: boxes (N, 4) left, top, right, bottom; landmarks (N, 5, 2) x, y; scores (N,).
 
-    Boxes count from the corner of the top-left pixel (a box around that pixel is 0, 0, 1, 1), landmarks from its centre.
+    Boxes count from the corner of the top-left pixel (a box around that pixel is 0, 0, 1, 1), landmarks from its center.
     """
 
     boxes: Tensor

@@ -1,6 +1,6 @@
 """RetinaFace with facexlib's network.
 
-Deng et al., 2020, "RetinaFace: Single-shot Multi-level Face Localisation in the Wild".
+Deng et al., 2020, "RetinaFace: Single-shot Multi-level Face Localization in the Wild".
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RetinaFaceDetector:
 
 
 def anchors_for(height: int, width: int, device: torch.device) -> Tensor:
-    """The anchors (N, 3) of an image whose sides are multiples of 32, as centre x, centre y, side in pixels.
+    """The anchors (N, 3) of an image whose sides are multiples of 32, as center x, center y, side in pixels.
 
     In the order of the network's predictions: fine to coarse, row by row, small anchor before large one.
     """

@@ -20,7 +20,7 @@ NO_INDEX = "none"
 
 
 class FaceOrder(str, Enum):
-    """How faces are sorted; left, right, top and bottom are judged by the centres of the boxes."""
+    """How faces are sorted; left, right, top and bottom are judged by the centers of the boxes."""
 
     AREA = "area"  # largest box first
     SMALL_FIRST = "small-first"
@@ -32,7 +32,7 @@ class FaceOrder(str, Enum):
 
 
 class FaceSelection(str, Enum):
-    """How many faces are wanted: all of them, or the one that is the largest or nearest to the image's centre."""
+    """How many faces are wanted: all of them, or the one that is the largest or nearest to the image's center."""
 
     ALL = "all"
     LARGEST = "largest"

@@ -10,7 +10,7 @@ from ..options import check_value
 MAX_CROP_SIZE = 8192  # pixels: far above any network's, and 0.8 GB as a crop
 
 _SIDE = 512
-# Left eye, right eye, nose tip, left and right mouth corner in a crop of 512 px, pixel centres at whole numbers.
+# Left eye, right eye, nose tip, left and right mouth corner in a crop of 512 px, pixel centers at whole numbers.
 _FFHQ_512 = (
     (192.98138, 239.94708),
     (318.90277, 240.1936),

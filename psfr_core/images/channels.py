@@ -69,10 +69,10 @@ def _half(planes: Tensor) -> Tensor:
 
 
 def split_alpha(image: Tensor) -> tuple[Tensor, Tensor]:
-    """The colours (3, H, W), also of a grey image, and the alpha (0 or 1, H, W) of ``image`` (C, H, W), of its type."""
+    """The colors (3, H, W), also of a grey image, and the alpha (0 or 1, H, W) of ``image`` (C, H, W), of its type."""
     check_channels(image)
-    colours = 1 if len(image) < 3 else 3
-    return image[:colours].expand(3, -1, -1), image[colours:]
+    colors = 1 if len(image) < 3 else 3
+    return image[:colors].expand(3, -1, -1), image[colors:]
 
 
 def luma(rgb: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Affine maps of the plane as (2, 3) float64 CPU tensors, and similarities fitted to points.
 
-Convention: points are (x, y) with the centre of the top-left pixel at (0, 0); an affine maps x, y, 1 to x', y'.
+Convention: points are (x, y) with the center of the top-left pixel at (0, 0); an affine maps x, y, 1 to x', y'.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def shift_affine(x: float, y: float) -> Tensor:
 def resize_affine(before: Size, after: Size) -> Tensor:
     """The affine (2, 3) from pixels of an image of size ``before`` to pixels of the same image resized to ``after``.
 
-    The images' outer borders, half a pixel outside the first and last pixel centres, map onto each other.
+    The images' outer borders, half a pixel outside the first and last pixel centers, map onto each other.
     """
     x_scale, y_scale = after.width / before.width, after.height / before.height
     x_shift, y_shift = (x_scale - 1) / 2, (y_scale - 1) / 2

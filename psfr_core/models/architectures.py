@@ -1,4 +1,4 @@
-"""Recognising whose weights a state dict holds."""
+"""Recognizing whose weights a state dict holds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Architecture(Generic[N_co]):
-    """How to recognise the weights of one network, and how to rebuild it from their shapes."""
+    """How to recognize the weights of one network, and how to rebuild it from their shapes."""
 
     name: str  # written into converted files
     kind: ModelKind

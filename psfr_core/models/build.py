@@ -1,4 +1,4 @@
-"""Networks from folded state dicts: recognised by their keys, sized by their shapes, loaded strictly."""
+"""Networks from folded state dicts: recognized by their keys, sized by their shapes, loaded strictly."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def model_card(path: Path, metadata: WeightMetadata) -> str:
 def _purpose(path: Path, metadata: WeightMetadata) -> str:
     return (
         f"Weights of one network for PSFR-GAN face restoration ({PAPER}). They come from: {metadata.source}. "
-        f"Any spectral normalisation is folded into the weights, which are stored as {stored_types(path)}. "
+        f"Any spectral normalization is folded into the weights, which are stored as {stored_types(path)}. "
         f"Licence: {metadata.licence}."
     )
 

@@ -53,7 +53,7 @@ def check_plain(file_name: str, tensors: Mapping[str, Tensor], file_bytes: int) 
 def _check_kind(file_name: str, key: str, tensor: Tensor) -> None:
     kinds = {
         "meta (without values)": tensor.is_meta,
-        "quantised": tensor.is_quantized,
+        "quantized": tensor.is_quantized,
         "complex": tensor.is_complex(),
         "sparse": tensor.layout is not torch.strided,
         "nested": tensor.is_nested,

@@ -1,4 +1,4 @@
-"""From a weight file to plain float32 tensors by name: read safely, unwrap, cast, fold spectral normalisation."""
+"""From a weight file to plain float32 tensors by name: read safely, unwrap, cast, fold spectral normalization."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def to_float32(state_dict: StateDict) -> StateDict:
 
 
 def fold_spectral_norm(state_dict: StateDict) -> StateDict:
-    """The same weights with every spectral normalisation worked in: ``weight = W / (u^T W v)``.
+    """The same weights with every spectral normalization worked in: ``weight = W / (u^T W v)``.
 
     Knows the names of ``torch.nn.utils.spectral_norm`` (``weight_orig``, ``weight_u``, ``weight_v``) and of
     ``torch.nn.utils.parametrizations.spectral_norm``; W is flattened from its first axis, as in linear layers and
@@ -89,7 +89,7 @@ def fold_spectral_norm(state_dict: StateDict) -> StateDict:
         ):
             if key.endswith(stored):
                 layer = key.removesuffix(stored)
-                folded[f"{layer}.weight"] = _normalised(folded, key, [layer + vector for vector in vectors])
+                folded[f"{layer}.weight"] = _normalized(folded, key, [layer + vector for vector in vectors])
     return folded
 
 
@@ -101,7 +101,7 @@ def _content(checkpoint: object) -> str:
     return f"{kind} with the keys {keys}" if keys else f"{kind} without keys"
 
 
-def _normalised(folded: StateDict, weight_key: str, vector_keys: list[str]) -> Tensor:
+def _normalized(folded: StateDict, weight_key: str, vector_keys: list[str]) -> Tensor:
     missing = [key for key in vector_keys if key not in folded]
     if missing:
         raise CheckpointError(f"it has {weight_key} but lacks {', '.join(missing)}.")

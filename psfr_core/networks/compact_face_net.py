@@ -1,7 +1,7 @@
-"""The bundled face detector: a small centre-point network with five landmarks.
+"""The bundled face detector: a small center-point network with five landmarks.
 
 Faces are points, as in CenterNet (Zhou et al., 2019, "Objects as Points"): one score map at a quarter of the image's size, whose
-local maxima are face centres, with a box and landmarks regressed at each cell.
+local maxima are face centers, with a box and landmarks regressed at each cell.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import InputError, OptionError
 
 STRIDE = 4  # image pixels per cell
 SIZE_MULTIPLE = 32  # sides of the image are multiples of this
-BOX_UNIT_PX = 8.0  # a raw box value of 0 means a side this far from the cell's centre
+BOX_UNIT_PX = 8.0  # a raw box value of 0 means a side this far from the cell's center
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class CompactFaceNet(nn.Module):
 
 
 def cell_centers(rows: int, columns: int, like: Tensor) -> Tensor:
-    """x and y (1, 2, rows, columns) of each cell's centre in image pixels, on the device and of the type of ``like``."""
+    """x and y (1, 2, rows, columns) of each cell's center in image pixels, on the device and of the type of ``like``."""
     y, x = (torch.arange(n, device=like.device, dtype=like.dtype) * STRIDE + (STRIDE - 1) / 2 for n in (rows, columns))
     return torch.stack([x.expand(rows, columns), y[:, None].expand(rows, columns)])[None]
 

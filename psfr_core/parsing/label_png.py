@@ -21,7 +21,7 @@ def read_label_png(path: Path) -> Tensor:
         if image.mode not in ("L", "P"):
             raise ImageFileError(
                 f"{path} holds {image.mode} pixels, labels need 8-bit grey values or palette entries. "
-                "Read a picture in region colours with ParseMap.from_color."
+                "Read a picture in region colors with ParseMap.from_color."
             )
         return torch.from_numpy(np.array(image, dtype=np.uint8))
 

@@ -141,7 +141,7 @@ MIRRORED_REGION: Mapping[FaceRegion, FaceRegion] = MappingProxyType(
     {region: region for region in FaceRegion} | dict(_SWAPPED) | {right: left for left, right in _SWAPPED}
 )
 
-# Red, green, blue from 0 to 255. Neighbouring regions differ in hue or brightness; left is the lighter one of a pair.
+# Red, green, blue from 0 to 255. Neighboring regions differ in hue or brightness; left is the lighter one of a pair.
 REGION_COLORS: Mapping[FaceRegion, tuple[int, int, int]] = MappingProxyType(
     {
         FaceRegion.BACKGROUND: (0, 0, 0),

@@ -22,11 +22,11 @@ _MAX_SIDE = 2**15 - 1  # pixels; a larger side is a mistake
 
 
 class UnknownColor(str, Enum):
-    """What to do with a colour that no region has."""
+    """What to do with a color that no region has."""
 
     ERROR = "error"
     NEAREST = (
-        "nearest"  # take the region whose colour is nearest: for soft brushes, smooth resizing and generated pictures
+        "nearest"  # take the region whose color is nearest: for soft brushes, smooth resizing and generated pictures
     )
 
 
@@ -41,7 +41,7 @@ class ParseMap:
         if self.labels.dtype != torch.uint8:
             raise InputError(
                 f"labels must be whole numbers in torch.uint8, got {self.labels.dtype}. "
-                "Use ParseMap.from_logits for class scores and ParseMap.from_color for colour pictures."
+                "Use ParseMap.from_logits for class scores and ParseMap.from_color for color pictures."
             )
         low, high = torch.stack(torch.aminmax(self.labels)).tolist()
         if high >= _CLASSES:
@@ -59,7 +59,7 @@ class ParseMap:
     def from_picture(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
         """The map that ``to_grey`` or ``to_color`` drew, from a picture (B, 3, H, W), RGB in [0, 1].
 
-        It is taken as labels when all its values are equal greys from 0 to 18 of 255, which no region colour but black is.
+        It is taken as labels when all its values are equal greys from 0 to 18 of 255, which no region color but black is.
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
@@ -73,7 +73,7 @@ class ParseMap:
     def from_color(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
         """The map that ``to_color`` drew, from a picture (B, 3, H, W), RGB in [0, 1].
 
-        Raises InputError for any other colour, unless the nearest one is wanted; a picture that was resized smoothly
+        Raises InputError for any other color, unless the nearest one is wanted; a picture that was resized smoothly
         or saved as JPEG has them. Values that are not finite are an InputError always.
         """
         check_shape(picture, "B 3 H W", "picture")
@@ -194,9 +194,9 @@ def _palette(device: torch.device) -> Tensor:
 
 
 def _nearest_color(picture: Tensor) -> Tensor:
-    colours = _palette(picture.device).float() / 255
+    colors = _palette(picture.device).float() / 255
     flat = picture.float().permute(0, 2, 3, 1).reshape(-1, 3)
-    nearest = [torch.cdist(part, colours).argmin(dim=1) for part in flat.split(1 << 20)]  # 76 MB of distances at a time
+    nearest = [torch.cdist(part, colors).argmin(dim=1) for part in flat.split(1 << 20)]  # 76 MB of distances at a time
     return torch.cat(nearest).to(torch.uint8).view(picture.shape[0], *picture.shape[2:])
 
 
@@ -215,8 +215,8 @@ def _unknown_color(picture: Tensor, is_unknown: Tensor) -> str:
     index, y, x = (int(place) for place in is_unknown.nonzero()[0])
     levels = tuple(int(level) for level in _levels(picture[index, :, y, x]))
     return (
-        f"Colour {levels} at x {x}, y {y} of picture {index} belongs to no face region. "
-        "Paint with the exact colours of the regions, without soft brushes, and save as PNG, not JPEG; or take the nearest colour."
+        f"Color {levels} at x {x}, y {y} of picture {index} belongs to no face region. "
+        "Paint with the exact colors of the regions, without soft brushes, and save as PNG, not JPEG; or take the nearest color."
     )
 
 

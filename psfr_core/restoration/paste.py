@@ -28,7 +28,7 @@ WHOLE_CROP = "all"  # in place of names of regions
 _Range = tuple[float, float]
 
 _INVISIBLE = 1e-3  # difference between masks
-_CLOSEST = 1e-4  # squared distance, in crop sides, below which a centre is not nearer still
+_CLOSEST = 1e-4  # squared distance, in crop sides, below which a center is not nearer still
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def paste_faces(
     ``image`` is grey, grey and alpha, RGB, or RGB and alpha, of any float type, and may exceed [0, 1]; alpha is kept, as are
     the colors that an alpha of 0 hides; grey takes the luma of the faces. ``masks`` is (N, 1, S, S) or, one for all,
     (1, 1, S, S), in [0, 1]; S may differ from the aligned crops'. Computed in float32. Where the result's mask is 0 the image is
-    the same bit for bit. Where faces overlap, the mask is the largest one and each colour counts by its mask over the fourth
-    power of the distance to its crop's centre, so the order of the faces does not matter. The result is put into ``out``, a
+    the same bit for bit. Where faces overlap, the mask is the largest one and each color counts by its mask over the fourth
+    power of the distance to its crop's center, so the order of the faces does not matter. The result is put into ``out``, a
     tensor like the image, when it is given: if that is the image itself, which then is overwritten, time follows the faces'
     areas alone. Raises InputError for shapes that do not fit each other.
     """
@@ -103,18 +103,18 @@ def paste_faces(
         layers = [_layer(patch, image) for patch in group]
         # All are computed before the first is written: where faces overlap, each must see the image as it was.
         blended = [_blend(layer, image, [other for other in layers if other is not layer]) for layer in layers]
-        for layer, (colour, amount) in zip(layers, blended, strict=True):
-            layer.box.cut(pasted)[: len(colour)].copy_(colour)
+        for layer, (color, amount) in zip(layers, blended, strict=True):
+            layer.box.cut(pasted)[: len(color)].copy_(color)
             layer.box.cut(mask).copy_(torch.maximum(layer.box.cut(mask), amount))
     return PasteResult(pasted, mask)
 
 
 def _blend(layer: _Layer, image: Tensor, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
-    """Colour (1 or 3, h, w), of the image's type, and mask (1, h, w) of the layer's rectangle of the pasted image."""
-    colour, amount = _mix(layer, others)
-    before = layer.box.cut(image)[: len(colour)]
+    """Color (1 or 3, h, w), of the image's type, and mask (1, h, w) of the layer's rectangle of the pasted image."""
+    color, amount = _mix(layer, others)
+    before = layer.box.cut(image)[: len(color)]
     # where nothing of the image is left, an infinite pixel must not leave its trace
-    after = torch.lerp(before.float(), colour, amount).where(amount < 1, colour).to(image.dtype)
+    after = torch.lerp(before.float(), color, amount).where(amount < 1, color).to(image.dtype)
     return after.where(amount > 0, before), amount
 
 
@@ -139,20 +139,20 @@ def _untouched_mask(image: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """One restored face inside its rectangle of the image: colour (1 or 3, h, w) and mask (1, h, w).
+    """One restored face inside its rectangle of the image: color (1 or 3, h, w) and mask (1, h, w).
 
-    ``x`` and ``y`` (h, w) are the distances from the crop's centre along its axes, in its sides.
+    ``x`` and ``y`` (h, w) are the distances from the crop's center along its axes, in its sides.
     """
 
     box: PixelBox
-    colour: Tensor
+    color: Tensor
     mask: Tensor
     x: Tensor
     y: Tensor
 
     @property
     def weight(self) -> Tensor:
-        """How much the colour counts beside that of another face (1, h, w)."""
+        """How much the color counts beside that of another face (1, h, w)."""
         return self.mask / (self.x.square() + self.y.square() + _CLOSEST).square()
 
 
@@ -164,7 +164,7 @@ class _Patch:
     image_to_restored: Tensor
     restored: Tensor
     mask: Tensor
-    colours: _Range
+    colors: _Range
     amounts: _Range
 
 
@@ -173,10 +173,10 @@ def _patches(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, ma
     size = Size.of(restored)
     maps = [compose_affines(face.image_to_crop, resize_affine(Size.of(face.crop), size)) for face in aligned]
     boxes = [output_box(invert_affine(affine), size).to_pixels(Size.of(image)) for affine in maps]
-    colours, amounts = _ranges(restored, "restored"), _ranges(masks, "masks")
+    colors, amounts = _ranges(restored, "restored"), _ranges(masks, "masks")
     if len(masks) == 1:
         masks, amounts = masks.expand(len(aligned), -1, -1, -1), amounts * len(aligned)
-    patches = map(_Patch, boxes, maps, restored, masks, colours, amounts)
+    patches = map(_Patch, boxes, maps, restored, masks, colors, amounts)
     return sorted(
         (patch for patch in patches if not patch.box.is_empty),
         key=lambda patch: patch.image_to_restored.flatten().tolist(),
@@ -204,21 +204,21 @@ def _ranges(batch: Tensor, name: str) -> list[_Range]:
 
 def _layer(patch: _Patch, image: Tensor) -> _Layer:
     size, box = Size.of(patch.restored), patch.box
-    colour = luma(patch.restored.float()) if len(image) < 3 else patch.restored
+    color = luma(patch.restored.float()) if len(image) < 3 else patch.restored
     to_box = compose_affines(invert_affine(patch.image_to_restored), shift_affine(-box.left, -box.top))
-    warped = warp_affine(torch.cat([colour.float(), patch.mask.float()]), to_box, box.size)
+    warped = warp_affine(torch.cat([color.float(), patch.mask.float()]), to_box, box.size)
     x, y = _place_in_crop(patch.image_to_restored, size, box, image.device)
     is_outside = torch.maximum(x.abs(), y.abs()) > 0.5
     if len(image) in (2, 4):
         is_outside |= box.cut(image)[-1] <= 0
     # Interpolation overshoots at sharp edges; nothing may count for more, nor get brighter or darker, than was given.
     amount = snap_mask(warped[-1:].clamp_(*patch.amounts)).masked_fill_(is_outside, 0)
-    colour = warped[:-1].clamp_(*patch.colours)
-    return _Layer(box, colour, amount, x, y)
+    color = warped[:-1].clamp_(*patch.colors)
+    return _Layer(box, color, amount, x, y)
 
 
 def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: torch.device) -> tuple[Tensor, Tensor]:
-    """How far each pixel of ``box`` lies right of and below the crop's centre (h, w), in crop sides."""
+    """How far each pixel of ``box`` lies right of and below the crop's center (h, w), in crop sides."""
     to_sides = compose_affines(image_to_crop, resize_affine(size, Size(1, 1)))
     (xx, xy, x0), (yx, yy, y0) = to_sides.tolist()
     across = torch.arange(box.left, box.right, dtype=torch.float32, device=device)
@@ -227,16 +227,16 @@ def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: tor
 
 
 def _mix(layer: _Layer, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
-    """Colour (1 or 3, h, w) and mask (1, h, w) of ``layer``'s rectangle with all other layers that reach into it."""
+    """Color (1 or 3, h, w) and mask (1, h, w) of ``layer``'s rectangle with all other layers that reach into it."""
     overlaps = [(other, box) for other in others if not (box := layer.box.intersection(other.box)).is_empty]
     if not overlaps:
-        return layer.colour, layer.mask
+        return layer.color, layer.mask
     weight, mask = layer.weight, layer.mask.clone()
-    total = layer.colour * weight
+    total = layer.color * weight
     for other, box in overlaps:
         here, there = _inside(box, layer.box), _inside(box, other.box)
         its_weight = there.cut(other.weight)
-        here.cut(total).add_(there.cut(other.colour) * its_weight)
+        here.cut(total).add_(there.cut(other.color) * its_weight)
         here.cut(weight).add_(its_weight)
         here.cut(mask).copy_(torch.maximum(here.cut(mask), there.cut(other.mask)))
     return total / weight.where(weight > 0, 1), mask

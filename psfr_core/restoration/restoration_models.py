@@ -87,7 +87,7 @@ def load_models(
 
     ``detector`` None takes a RetinaFace when one is at hand and the bundled detector otherwise. Known models are looked for in
     ``folders`` and the default folder; ``download`` allows to fetch missing ones. ``device`` None is the best one there is;
-    generator and parser compute in ``dtype`` (None: ``fastest_dtype``), the detector in float32. All are optimised for that
+    generator and parser compute in ``dtype`` (None: ``fastest_dtype``), the detector in float32. All are optimized for that
     device and stay there: see ``optimize_for_inference``. ``compile_networks`` puts generator and parser through
     ``torch.compile`` as well, which takes a minute at the first face and pays for many on a GPU: see ``compile_for_inference``.
     Raises ModelNotFoundError, CheckpointError, DownloadError, OptionError for a device that cannot be used, and

@@ -37,7 +37,7 @@ class RestorationResult:
     mask: Tensor  # (1, H, W) float32: how much of each pixel was replaced
     aligned: list[AlignedFace]
     parse_maps: ParseMap | None  # (N, S, S), as parsed or given, whatever the options make of eyes; None without a face
-    restored: Tensor  # (N, 3, S, S) in [0, 1], with the colours they were pasted in
+    restored: Tensor  # (N, 3, S, S) in [0, 1], with the colors they were pasted in
 
     @property
     def faces(self) -> list[Face]:
@@ -63,7 +63,7 @@ def restore_image(
     ``guard`` then has no effect. Where the result's mask is 0 the image is the same bit for bit; no face found is a normal
     result with the image unchanged, unless the options make it a NoFaceError. ``progress`` counts each face twice, parsed and
     restored, after it was called with 0 at each step of the search, and may raise to stop.
-    Raises InputError for a bad image, also one with a colour that is not a finite number.
+    Raises InputError for a bad image, also one with a color that is not a finite number.
     """
     options = RestoreOptions() if options is None else options
     check_type(models, RestorationModels, "models")
@@ -73,17 +73,17 @@ def restore_image(
         raise InputError("parse_maps belong to faces: give the faces they were made for as well.")
     if faces is not None and mask is not None:
         raise InputError("mask chooses among detected faces: leave it out when faces are given.")
-    colours = to_rgb(image)
-    check_finite(colours, "image")
-    colours = clamped(colours)
+    colors = to_rgb(image)
+    check_finite(colors, "image")
+    colors = clamped(colors)
     if faces is None:
-        faces = select_faces(_detected(colours, models, progress), Size.of(image), options.selection, mask)
-    aligned = align_faces(colours, faces, models.crop_size)
+        faces = select_faces(_detected(colors, models, progress), Size.of(image), options.selection, mask)
+    aligned = align_faces(colors, faces, models.crop_size)
     if not aligned:
         if options.no_face is NoFace.ERROR:
             raise NoFaceError(_no_face(image))
-        nothing = colours.new_zeros(0, 3, models.crop_size, models.crop_size)
-        return RestorationResult(image.clone(), torch.zeros_like(colours[:1]), [], None, nothing)
+        nothing = colors.new_zeros(0, 3, models.crop_size, models.crop_size)
+        return RestorationResult(image.clone(), torch.zeros_like(colors[:1]), [], None, nothing)
     crops = torch.stack([face.crop for face in aligned]).to(models.generator.const_input.device)
     steps = 2 * len(crops)
     # Edited maps ask for another face than the photo shows.
@@ -105,8 +105,8 @@ def restore_image(
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)
 
 
-def _detected(colours: Tensor, models: RestorationModels, progress: Progress | None) -> Sequence[Face]:
-    found = with_second_opinion(models.detector, models.parse_net).detect(colours[None], progress=uncounted(progress))
+def _detected(colors: Tensor, models: RestorationModels, progress: Progress | None) -> Sequence[Face]:
+    found = with_second_opinion(models.detector, models.parse_net).detect(colors[None], progress=uncounted(progress))
     if len(found) != 1:
         raise InputError(
             f"The detector must return one list of faces per image, an empty one where there is none: it returned "

@@ -45,7 +45,7 @@ class RestoreOptions:
         low=1,
         high=MAX_BATCH_SIZE,
     )
-    color_match: ColorMatch = option(ColorMatch.LOW_FREQUENCY, "where the broad colours of a face come from")
+    color_match: ColorMatch = option(ColorMatch.LOW_FREQUENCY, "where the broad colors of a face come from")
     no_face: NoFace = option(NoFace.KEEP, "what to do with an image without a face to restore")
     eyes: Eyes = option(
         Eyes.AS_PARSED, "closed restores all eyes as lids, where the parser mistakes closed eyes for open ones"

@@ -59,7 +59,7 @@ def test_flags_set_the_ranges(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("channels", "kept"), [(1, 3), (2, 4), (3, 3), (4, 4)])
-def test_grey_becomes_colour_and_alpha_stays(tmp_path, channels, kept):
+def test_grey_becomes_color_and_alpha_stays(tmp_path, channels, kept):
     pixels = write_picture(tmp_path / "a.png", channels)
     assert run(tmp_path / "a.png", "-o", tmp_path / "out") == 0
     degraded = read_image(tmp_path / "out" / "a.png").pixels

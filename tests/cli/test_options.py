@@ -10,7 +10,7 @@ import pytest
 from psfr_core.cli.options import add_options, options_from_args
 
 
-class Colour(str, Enum):
+class Color(str, Enum):
     RED = "red"
     BLUE = "blue"
 
@@ -25,7 +25,7 @@ class Options:
     pair: tuple[float, float] = (1.0, 2.0)
     sizes: tuple[int, ...] = (3,)
     fast: bool = False
-    colour: Colour = Colour.RED
+    color: Color = Color.RED
 
 
 def parse(*arguments: str, **defaults: Any) -> Options:
@@ -54,17 +54,17 @@ def test_every_kind_of_value_is_read() -> None:
         "2",
         "3",
         "--fast",
-        "--colour",
+        "--color",
         "blue",
     ]
-    assert parse(*arguments) == Options(4, "b", 0.5, (3.0, 4.0), (1, 2, 3), True, Colour.BLUE)
+    assert parse(*arguments) == Options(4, "b", 0.5, (3.0, 4.0), (1, 2, 3), True, Color.BLUE)
 
 
 def test_defaults_can_be_replaced() -> None:
     assert parse(steps=9, name="c") == Options(9, "c")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--steps", "x"], ["--steps", "1", "--colour", "green"]])
+@pytest.mark.parametrize("arguments", [[], ["--steps", "x"], ["--steps", "1", "--color", "green"]])
 def test_mistakes_end_with_code_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         parse(*arguments)

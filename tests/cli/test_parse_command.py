@@ -29,13 +29,13 @@ def arguments(tmp_path: Path) -> list[str]:
     ]
 
 
-def test_an_aligned_face_gives_labels_and_colours(tmp_path: Path, arguments: list[str]) -> None:
+def test_an_aligned_face_gives_labels_and_colors(tmp_path: Path, arguments: list[str]) -> None:
     write_image(tmp_path / "a.png", ImageFile(torch.rand(3, 120, 120)))
     assert main([*arguments, "--aligned", "--device", "cpu"]) == 0
     parse_map = ParseMap.from_png(tmp_path / "out" / "a.png")
     assert parse_map.labels.shape == (1, 64, 64)
-    colours = read_image(tmp_path / "out" / "a_color.png").pixels
-    assert torch.equal(ParseMap.from_color(colours[None]).labels, parse_map.labels)
+    colors = read_image(tmp_path / "out" / "a_color.png").pixels
+    assert torch.equal(ParseMap.from_color(colors[None]).labels, parse_map.labels)
 
 
 def test_a_photo_is_no_aligned_face(tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

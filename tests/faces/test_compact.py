@@ -13,7 +13,7 @@ from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig, CompactFaceNetOutput, cell_centers
 
 ANY = DetectionOptions(min_score=0.5, min_side=1, min_eye_distance=0)
-BOX = torch.tensor([-20.0, -24, 20, 24])  # around the cell's centre
+BOX = torch.tensor([-20.0, -24, 20, 24])  # around the cell's center
 TURNED_RIGHT = torch.tensor([[-2.0, -6], [10, -6], [10, 0], [0, 10], [9, 10]])  # the nose below the right eye
 
 
@@ -68,7 +68,7 @@ def test_only_local_maxima_above_the_threshold_are_faces() -> None:
     assert [round(face.score, 3) for face in faces] == [0.875]
 
 
-def test_overlapping_maxima_and_equal_neighbours_are_one_face() -> None:
+def test_overlapping_maxima_and_equal_neighbors_are_one_face() -> None:
     image = planted((10, 12, 0.75), (13, 12, 0.875), (40, 12, 0.75), (41, 12, 0.75))
     (faces,) = detector().detect(image[None])
     assert faces[0].box.center == pytest.approx((54, 50), abs=0.01)

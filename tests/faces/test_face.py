@@ -16,7 +16,7 @@ def test_a_face_follows_its_image_to_another_size() -> None:
     landmarks = torch.tensor([[0.0, 0.0], [9.5, 4.5], [3.0, 2.0], [1.0, 6.0], [5.0, 6.0]])
     face = Face(Box(1.0, 2.0, 9.0, 8.0), landmarks, 0.9).scaled(Size(20, 10), Size(60, 30))
     assert face.box == Box(3.0, 6.0, 27.0, 24.0)
-    # The centre of the top-left pixel moves to the middle of the nine pixels it becomes.
+    # The center of the top-left pixel moves to the middle of the nine pixels it becomes.
     assert face.landmarks[:2].tolist() == [[1.0, 1.0], [29.5, 14.5]]
     assert face.score == 0.9
 

@@ -78,8 +78,8 @@ def test_nothing_stays_nothing() -> None:
     [
         ((10.0, 10, 40, 40), 0.5, True),
         ((-14.0, 10, 40, 40), 0.5, True),
-        ((-50.0, 10, 40, 40), 0.5, False),  # centre left of the image
-        ((80.0, 10, 130, 40), 0.5, False),  # centre right of it
+        ((-50.0, 10, 40, 40), 0.5, False),  # center left of the image
+        ((80.0, 10, 130, 40), 0.5, False),  # center right of it
         ((80.0, 10, 80, 40), 0.5, False),
         ((40.0, 10, 10, 40), 0.5, False),
         ((10.0, 10, float("inf"), 40), 0.5, False),

@@ -81,8 +81,8 @@ def test_smaller_views_show_the_same(width: int) -> None:
         assert float(shown[1, 9, 20]) == pytest.approx(9.5 * y_scale - 0.5, abs=0.02)
 
 
-def test_pixel_centres_map_to_pixel_centres() -> None:
-    """Twice as large, the image's first pixel has its centre between the view's first two; the last likewise."""
+def test_pixel_centers_map_to_pixel_centers() -> None:
+    """Twice as large, the image's first pixel has its center between the view's first two; the last likewise."""
     view = View(PixelBox(100, 40, 110, 60), Size(20, 40))
     points = torch.tensor([[[0.5, 0.5], [18.5, 38.5], [0, 0], [-0.5, -0.5], [19.5, 39.5]]])
     mapped = view.to_image(Candidates(torch.tensor([[0.0, 4, 20, 40]]), points, torch.ones(1)))

@@ -26,7 +26,7 @@ def network() -> Any:
     with torch.no_grad():
         net(noise(64, 96, batch=4) * 255)  # statistics that fit, so that predictions differ from place to place
         for name, parameter in net.named_parameters():
-            if "Head" in name:  # no equal scores, and no box centred outside the image, which facexlib would keep
+            if "Head" in name:  # no equal scores, and no box centered outside the image, which facexlib would keep
                 parameter.mul_(0.02)
     return net.eval()
 

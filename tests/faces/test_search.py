@@ -1,4 +1,4 @@
-"""The search around a network, with a stand-in that finds white squares: one in each colour channel is one face."""
+"""The search around a network, with a stand-in that finds white squares: one in each color channel is one face."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_what_is_kept(options: SelectionOptions, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("size", "expected"), [((200, 100), "in the middle"), ((100, 200), "low"), ((100, 100), "left")]
 )
-def test_the_centre_is_half_of_the_width_and_half_of_the_height(size: tuple[int, int], expected: str) -> None:
+def test_the_center_is_half_of_the_width_and_half_of_the_height(size: tuple[int, int], expected: str) -> None:
     known = [
         face("in the middle", 90, 35, 20, 20, 0.7),
         face("left", 45, 35, 20, 20, 0.9),

@@ -90,12 +90,12 @@ def generate(images: Tensor) -> Callable[[nn.Module], Tensor]:
 
 
 @pytest.fixture
-def normalised_generator(generator: PsfrGenerator, generate: Callable[[nn.Module], Tensor]) -> PsfrGenerator:
+def normalized_generator(generator: PsfrGenerator, generate: Callable[[nn.Module], Tensor]) -> PsfrGenerator:
     """A generator with old-style spectral norm, as in the published file, after some steps of power iteration."""
-    normalised = add_spectral_norm(generator).train()
+    normalized = add_spectral_norm(generator).train()
     for _ in range(5):
-        generate(normalised)
-    return normalised.eval()
+        generate(normalized)
+    return normalized.eval()
 
 
 def _randomise_statistics(network: nn.Module) -> None:

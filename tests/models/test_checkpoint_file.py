@@ -163,7 +163,7 @@ def test_no_weights_inside(tmp_path: Path, checkpoint: object, found: str) -> No
     ("kind", "make"),
     [
         ("meta", lambda w: w.to("meta")),
-        ("quantised", lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8)),
+        ("quantized", lambda w: torch.quantize_per_tensor(w, 0.1, 0, torch.qint8)),
         ("complex", lambda w: w.to(torch.complex64)),
         ("sparse", lambda w: w.to_sparse()),
         ("nested", lambda w: torch.nested.nested_tensor([w])),

@@ -23,21 +23,21 @@ from psfr_core.networks.psfr_generator import PsfrGenerator
 
 
 @pytest.fixture
-def published(tmp_path: Path, normalised_generator: PsfrGenerator) -> Path:
+def published(tmp_path: Path, normalized_generator: PsfrGenerator) -> Path:
     """A file with the name and the keys of the published generator."""
     path = tmp_path / "psfrgan_epoch15_net_G.pth"
-    torch.save(normalised_generator.state_dict(), path)
+    torch.save(normalized_generator.state_dict(), path)
     return path
 
 
 def test_a_converted_generator_works_the_same(
-    published: Path, normalised_generator: PsfrGenerator, generate: Callable[[nn.Module], Tensor]
+    published: Path, normalized_generator: PsfrGenerator, generate: Callable[[nn.Module], Tensor]
 ) -> None:
     target = published.parent / "new folder" / "g.safetensors"
     digest = convert_weights(published, target)
     assert digest == hashlib.sha256(target.read_bytes()).hexdigest()
     assert not any("weight_" in key for key in load_file(target))
-    torch.testing.assert_close(generate(load_generator(target)), generate(normalised_generator), atol=1e-5, rtol=0)
+    torch.testing.assert_close(generate(load_generator(target)), generate(normalized_generator), atol=1e-5, rtol=0)
     assert [path.name for path in target.parent.iterdir()] == ["g.safetensors"]
 
 

@@ -42,11 +42,11 @@ def test_a_generator_comes_back(tmp_path: Path, generator: PsfrGenerator, genera
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_a_spectrally_normalised_file_comes_back(
-    tmp_path: Path, normalised_generator: PsfrGenerator, generate: Generate, suffix: str
+def test_a_spectrally_normalized_file_comes_back(
+    tmp_path: Path, normalized_generator: PsfrGenerator, generate: Generate, suffix: str
 ) -> None:
-    loaded = load_generator(str(saved(normalised_generator.state_dict(), tmp_path / f"g{suffix}")))
-    torch.testing.assert_close(generate(loaded), generate(normalised_generator), atol=1e-5, rtol=0)
+    loaded = load_generator(str(saved(normalized_generator.state_dict(), tmp_path / f"g{suffix}")))
+    torch.testing.assert_close(generate(loaded), generate(normalized_generator), atol=1e-5, rtol=0)
 
 
 def test_a_training_checkpoint_comes_back(tmp_path: Path, generator: PsfrGenerator, generate: Generate) -> None:

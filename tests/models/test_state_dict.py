@@ -63,20 +63,20 @@ def new_style(network: PsfrGenerator) -> PsfrGenerator:
     return network
 
 
-@pytest.mark.parametrize("normalise", [add_spectral_norm, new_style])
+@pytest.mark.parametrize("normalize", [add_spectral_norm, new_style])
 def test_folding_keeps_the_function(
     generator: PsfrGenerator,
     generate: Callable[[nn.Module], Tensor],
-    normalise: Callable[[PsfrGenerator], PsfrGenerator],
+    normalize: Callable[[PsfrGenerator], PsfrGenerator],
 ) -> None:
     plain_keys = generator.state_dict().keys()
-    normalised = normalise(generator).train()
-    generate(normalised)  # power iterations in train mode move u and v away from where they began
-    expected = generate(normalised.eval())
-    stored = {key: tensor.clone() for key, tensor in normalised.state_dict().items()}
+    normalized = normalize(generator).train()
+    generate(normalized)  # power iterations in train mode move u and v away from where they began
+    expected = generate(normalized.eval())
+    stored = {key: tensor.clone() for key, tensor in normalized.state_dict().items()}
     folded = fold_spectral_norm(stored)
     assert folded.keys() == plain_keys
-    assert stored.keys() == normalised.state_dict().keys()
+    assert stored.keys() == normalized.state_dict().keys()
     restored = PsfrGenerator(generator.config).eval()
     restored.load_state_dict(folded)
     torch.testing.assert_close(generate(restored), expected, atol=1e-5, rtol=0)

@@ -1,4 +1,4 @@
-"""The optimised networks against the plain ones that they are made from."""
+"""The optimized networks against the plain ones that they are made from."""
 
 from __future__ import annotations
 

@@ -20,15 +20,15 @@ def parse_map(pack: Any, host: object) -> Any:
 
 
 def test_pictures_of_a_map_read_back(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
-    parse_map, colours, labels = run("PSFR_ParseFaces", crops=portrait, parser=models["parser"]).args
-    assert colours.shape == labels.shape == (1, 256, 256, 3)
+    parse_map, colors, labels = run("PSFR_ParseFaces", crops=portrait, parser=models["parser"]).args
+    assert colors.shape == labels.shape == (1, 256, 256, 3)
     assert set(parse_map.labels.unique().tolist()) >= {0, 1, 2, 4, 5, 13, 17}
-    for picture in (colours, labels):
+    for picture in (colors, labels):
         saved = (picture * 255).clamp(0, 255).to(torch.uint8) / 255  # as Save Image and Load Image do
         assert torch.equal(run("PSFR_ImageToParseMap", image=saved).args[0].labels, parse_map.labels)
 
 
-def test_unknown_colours_are_an_error_or_the_nearest(run: Run, parse_map: Any, pack: Any) -> None:
+def test_unknown_colors_are_an_error_or_the_nearest(run: Run, parse_map: Any, pack: Any) -> None:
     picture = parse_map.to_color().movedim(1, -1)
     painted = (picture + 0.02).clamp(0, 1)
     with pytest.raises(pack("psfr_core.errors").InputError, match="belongs to no face region"):
@@ -45,11 +45,11 @@ def test_mask_of_regions(run: Run, parse_map: Any, pack: Any) -> None:
 
 
 def test_one_region_becomes_another(run: Run, parse_map: Any) -> None:
-    edited, colours = run("PSFR_EditParseMap", parse_map=parse_map, region="skin", replaces="glasses").args
+    edited, colors = run("PSFR_EditParseMap", parse_map=parse_map, region="skin", replaces="glasses").args
     expected = parse_map.labels.clone()
     expected[expected == 3] = 1
     assert torch.equal(edited.labels, expected)
-    assert torch.equal(colours.movedim(-1, 1), edited.to_color())
+    assert torch.equal(colors.movedim(-1, 1), edited.to_color())
 
 
 def test_both_eyes_become_skin(run: Run, parse_map: Any) -> None:

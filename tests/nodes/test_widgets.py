@@ -168,9 +168,9 @@ def test_restored_crops_are_the_librarys(
     crops = aligned[1].movedim(-1, 1)
     parse_map = pack("psfr_core.parsing.parser").parse_faces(crops, given["parser"].network)
     restored = pack("psfr_core.restoration.enhance").enhance_faces(crops, parse_map, given["generator"].network)
-    colours = pack("psfr_core.restoration.color_match")
+    colors = pack("psfr_core.restoration.color_match")
     if "color_match" not in widgets:
-        restored = colours.match_colors(restored, crops, colours.ColorMatch.LOW_FREQUENCY)
+        restored = colors.match_colors(restored, crops, colors.ColorMatch.LOW_FREQUENCY)
     expected = crops.lerp(restored, widgets.get("strength", 1.0)).movedim(1, -1)
     assert torch.equal(run("PSFR_RestoreAlignedFaces", **given, **widgets).args[0], expected)
     assert not torch.equal(run("PSFR_RestoreAlignedFaces", **given).args[0], expected)
@@ -193,7 +193,7 @@ def test_pasted_faces_are_the_librarys(
     assert not torch.equal(image, run("PSFR_PasteFacesBack", **given).args[0])
 
 
-def test_crops_have_no_colours_beyond_0_and_1(run: Run, portrait: Tensor, aligned: tuple[Any, Tensor]) -> None:
+def test_crops_have_no_colors_beyond_0_and_1(run: Run, portrait: Tensor, aligned: tuple[Any, Tensor]) -> None:
     image = portrait * 1.6 - 0.3
     crops, clamped = (
         run("PSFR_AlignFaces", image=given, faces=aligned[0], crop_size=64).args[0]

@@ -30,7 +30,7 @@ def test_every_region_has_a_mirrored_one_and_only_pairs_change():
     assert changed == {(4, 5), (5, 4), (6, 7), (7, 6), (8, 9), (9, 8)}
 
 
-def test_colours_are_complete_and_far_apart():
+def test_colors_are_complete_and_far_apart():
     assert set(REGION_COLORS) == set(FaceRegion)
     for one, other in combinations(REGION_COLORS.values(), 2):
         assert sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) >= 60**2

@@ -66,7 +66,7 @@ def test_mask_covers_exactly_the_regions(regions, numbers):
     assert np.array_equal(mask[:, 0].numpy(), np.isin(parse_map.labels.numpy(), numbers).astype(np.float32))
 
 
-def test_colour_picture_shows_the_palette_and_comes_back():
+def test_color_picture_shows_the_palette_and_comes_back():
     parse_map = ParseMap(torch.arange(19, dtype=torch.uint8).view(1, 1, 19))
     picture = parse_map.to_color()
     assert picture.shape == (1, 3, 1, 19)
@@ -78,11 +78,11 @@ def test_colour_picture_shows_the_palette_and_comes_back():
 
 
 @pytest.mark.parametrize("wrong", [(1, 2, 3), (300, 0, 0), (-1, 0, 0), (255, 255, 254), (0, 256, 0)])
-def test_unknown_colour_is_named_with_its_place(wrong):
+def test_unknown_color_is_named_with_its_place(wrong):
     picture = random_map().to_color()
     picture[1, :, 4, 2] = torch.tensor(wrong) / 255
     with pytest.raises(
-        InputError, match=re.escape(f"Colour {wrong} at x 2, y 4 of picture 1 belongs to no face region")
+        InputError, match=re.escape(f"Color {wrong} at x 2, y 4 of picture 1 belongs to no face region")
     ):
         ParseMap.from_color(picture)
 
@@ -205,15 +205,15 @@ def test_pictures_are_read_whichever_way_they_were_drawn():
         assert torch.equal(ParseMap.from_picture(stored / 255).labels, parse_map.labels)
 
 
-def test_glasses_alone_are_a_colour_and_19_is_no_label():
+def test_glasses_alone_are_a_color_and_19_is_no_label():
     white = torch.ones(1, 3, 4, 4)
     assert ParseMap.from_picture(white).labels.unique().tolist() == [FaceRegion.GLASSES]
     assert ParseMap.from_picture(white * 18 / 255).labels.unique().tolist() == [FaceRegion.CLOTH]
-    with pytest.raises(InputError, match=re.escape("Colour (19, 19, 19) at x 0, y 0 of picture 0 belongs to no face")):
+    with pytest.raises(InputError, match=re.escape("Color (19, 19, 19) at x 0, y 0 of picture 0 belongs to no face")):
         ParseMap.from_picture(white * 19 / 255)
 
 
-def test_the_nearest_colour_can_be_taken():
+def test_the_nearest_color_can_be_taken():
     parse_map = random_map()
     noisy = parse_map.to_color() + 0.04 * (torch.rand(2, 3, 9, 7) - 0.5)
     with pytest.raises(InputError, match="belongs to no face region"):

@@ -9,7 +9,7 @@ from psfr_core.errors import InputError
 from psfr_core.restoration.color_match import ColorMatch, match_colors
 
 
-def test_a_colour_cast_goes_and_detail_stays() -> None:
+def test_a_color_cast_goes_and_detail_stays() -> None:
     detail = 0.1 * torch.arange(64).remainder(2).float().expand(1, 3, 64, 64)
     crops = torch.full((1, 3, 64, 64), 0.4)
     restored = crops + detail + torch.tensor([0.2, 0.0, -0.1]).view(1, 3, 1, 1)

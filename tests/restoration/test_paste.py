@@ -22,7 +22,7 @@ WHOLE_CROP = PasteOptions(regions=None)
 
 
 def crop_placed(center: tuple[float, float], scale: float, angle: float, crop_size: int) -> AlignedFace:
-    """A face whose crop's centre lies at ``center`` of the image, ``scale`` image pixels for each of the crop's."""
+    """A face whose crop's center lies at ``center`` of the image, ``scale`` image pixels for each of the crop's."""
     cosine, sine, middle = scale * math.cos(angle), scale * math.sin(angle), (crop_size - 1) / 2
     turn = torch.tensor([[cosine, -sine, center[0]], [sine, cosine, center[1]]], dtype=torch.float64)
     crop_to_image = compose_affines(shift_affine(-middle, -middle), turn)
@@ -79,9 +79,9 @@ def test_where_the_mask_is_zero_the_image_is_the_same_bit_for_bit(seed: int) -> 
     assert torch.equal(bits(result.image)[untouched], bits(image)[untouched])
     if channels % 2 == 0:
         assert torch.equal(bits(result.image)[-1], bits(image)[-1])
-    colours = result.image[: channels - 1 if channels % 2 == 0 else channels].float()
-    full = (result.mask == 1).expand_as(colours) & before[: len(colours)].isfinite()
-    assert ((colours[full] > -1e-2) & (colours[full] < 1.01)).all()
+    colors = result.image[: channels - 1 if channels % 2 == 0 else channels].float()
+    full = (result.mask == 1).expand_as(colors) & before[: len(colors)].isfinite()
+    assert ((colors[full] > -1e-2) & (colors[full] < 1.01)).all()
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -232,11 +232,11 @@ def test_the_mask_of_overlapping_faces_is_the_largest() -> None:
     assert torch.equal(together, torch.stack(alone).amax(0))
 
 
-def test_overlapping_faces_mix_by_the_distance_to_their_centres() -> None:
+def test_overlapping_faces_mix_by_the_distance_to_their_centers() -> None:
     aligned = [crop_placed((20, 30), 1.0, 0, 32), crop_placed((40, 30), 1.0, 0, 32)]
-    colours = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 32, 32)
+    colors = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 32, 32)
     for masks, mask_ratio in [(torch.ones(1, 1, 32, 32), 1.0), (torch.tensor([1.0, 0.5]).view(2, 1, 1, 1), 0.5)]:
-        result = paste_faces(torch.zeros(3, 60, 60), aligned, colours, masks.expand(-1, 1, 32, 32))
+        result = paste_faces(torch.zeros(3, 60, 60), aligned, colors, masks.expand(-1, 1, 32, 32))
         for x in range(27, 34):
             near, far = (x - 20) ** 4, (40 - x) ** 4
             share = mask_ratio / far / (1 / near + mask_ratio / far)

@@ -52,8 +52,8 @@ def test_only_the_faces_change(
     assert result.mask.shape == (1, 120, 160)
     untouched = (result.mask == 0).expand_as(image)
     assert torch.equal(result.image[untouched], image[untouched])
-    colours = slice(0, 1 if channels < 3 else 3)
-    assert (result.image[colours] - image[colours])[:, 30:50, 30:50].abs().max() > 0.05
+    colors = slice(0, 1 if channels < 3 else 3)
+    assert (result.image[colors] - image[colors])[:, 30:50, 30:50].abs().max() > 0.05
     if channels in (2, 4):
         assert torch.equal(result.image[-1], image[-1])
 
@@ -143,7 +143,7 @@ def test_an_edited_parse_map_is_used(models: RestorationModels, two_faces: list[
     assert (edited.image - first.image).abs().max() > 1e-3
 
 
-def test_colours_come_from_where_the_options_say(models: RestorationModels, two_faces: list[Face]) -> None:
+def test_colors_come_from_where_the_options_say(models: RestorationModels, two_faces: list[Face]) -> None:
     image = torch.rand(3, 120, 160)
     models = with_faces(models, two_faces)
     plain, matched = (restore_image(image, models, replace(WHOLE_CROP, color_match=method)) for method in ColorMatch)
@@ -224,7 +224,7 @@ def test_bad_images_are_named(models: RestorationModels, image: torch.Tensor, wo
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("given", [False, True], ids=["found", "given"])
-def test_a_colour_that_is_no_number_is_an_error_wherever_faces_come_from(
+def test_a_color_that_is_no_number_is_an_error_wherever_faces_come_from(
     models: RestorationModels, two_faces: list[Face], given: bool, value: float
 ) -> None:
     image = torch.rand(4, 120, 160)

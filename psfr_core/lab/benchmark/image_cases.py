@@ -146,11 +146,11 @@ class _Scene:
         torch.manual_seed(0)
         image = resize(torch.rand(1, 3, height // 16, width // 16), (width, height))[0].clamp(0, 1)
         turn = torch.tensor([[0.995, 0.0998], [-0.0998, 0.995]], dtype=torch.float64)
-        centred, columns = (template_for(512) - 255.5) @ turn, math.ceil(math.sqrt(count))
+        centered, columns = (template_for(512) - 255.5) @ turn, math.ceil(math.sqrt(count))
         faces: list[Face] = []
         for index in range(count):
             x, y = (index % columns + 0.5) * width / columns, (index // columns + 0.5) * height / columns
-            faces.append(Face(Box(x - 200, y - 200, x + 200, y + 200), (centred + torch.tensor([x, y])).float(), 0.99))
+            faces.append(Face(Box(x - 200, y - 200, x + 200, y + 200), (centered + torch.tensor([x, y])).float(), 0.99))
         return _Scene(image, faces)
 
     def __str__(self) -> str:

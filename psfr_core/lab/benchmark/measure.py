@@ -24,7 +24,7 @@ _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True)
 class Measurement:
-    """One line of a report. Seconds are medians; ``ratio`` is the median of the ratios of neighbouring runs.
+    """One line of a report. Seconds are medians; ``ratio`` is the median of the ratios of neighboring runs.
 
     None is what was not measured.
     """

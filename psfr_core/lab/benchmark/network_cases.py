@@ -140,11 +140,11 @@ def loading(context: BenchmarkContext) -> Iterator[Measurement]:
         )
         peak = peak_megabytes(lambda: loaded.append(load_generator(path)), [], torch.device("cpu"))
         yield replace(measured, megabytes=peak, note=f"a file of {size:.0f} MB")
-        optimised = median(
+        optimized = median(
             timed(lambda: optimize_for_inference(load_generator(path), context.device, context.dtypes[-1]))
             for _ in range(context.repeats)
         )
-        yield Measurement("load and optimise it", optimised, note=_named(context.dtypes[-1]))
+        yield Measurement("load and optimize it", optimized, note=_named(context.dtypes[-1]))
 
 
 def training(context: BenchmarkContext) -> Iterator[Measurement]:

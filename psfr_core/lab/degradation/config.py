@@ -26,7 +26,7 @@ class DegradationConfig:
     Source: Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021).
     """
 
-    grey_probability: float = option(0.3, "how often colour is taken away")
+    grey_probability: float = option(0.3, "how often color is taken away")
     blur_probability: float = option(0.5, "how often the image is blurred, in one of four ways")
     gaussian_sigma_px: Range = option((3.0, 15.0), "Gaussian blur: its standard deviation in pixels")
     box_size_px: Range = option((3.0, 15.0), "box blur: its side in pixels")
@@ -35,7 +35,7 @@ class DegradationConfig:
     reduced_side: Range = option((1 / 16, 1 / 2), "the size before enlarging again, as a fraction of the image's")
     noise_probability: float = option(0.2, "how often noise is added")
     noise_std: Range = option((0.0, 0.1), "the noise's standard deviation, for values from 0 to 1")
-    noise_per_channel_probability: float = option(0.5, "how often noise has colour")
+    noise_per_channel_probability: float = option(0.5, "how often noise has color")
     jpeg_probability: float = option(0.7, "how often the image is saved as JPEG")
     jpeg_quality: Range = option((35.0, 90.0), "JPEG's quality")
     passes: int = option(

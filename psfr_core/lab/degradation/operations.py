@@ -30,7 +30,7 @@ class Interpolation(str, Enum):
 
 
 def grey(image: Tensor) -> Tensor:
-    """The image without colour, still three channels: the luma of ITU-R BT.601, as Pillow's mode L."""
+    """The image without color, still three channels: the luma of ITU-R BT.601, as Pillow's mode L."""
     return luma(image).expand(3, -1, -1).contiguous()
 
 
@@ -40,7 +40,7 @@ def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
 
 
 def box_blur(image: Tensor, size_px: float) -> Tensor:
-    """The mean over a centred square of any side from 1, whole or not: pixels partly covered count partly."""
+    """The mean over a centered square of any side from 1, whole or not: pixels partly covered count partly."""
     radius = math.ceil((size_px - 1) / 2)
     covered = [min(size_px / 2 + 0.5 - abs(offset), 1.0) for offset in range(-radius, radius + 1)]
     return filters.separable_filter(image[None], [share / size_px for share in covered])[0]

@@ -89,7 +89,7 @@ class Degradation:
 
 
 class DegradedPair(NamedTuple):
-    """A degraded image and what it should become, both (3, H, W); ``hq`` has lost its colour where ``lq`` has."""
+    """A degraded image and what it should become, both (3, H, W); ``hq`` has lost its color where ``lq`` has."""
 
     lq: Tensor
     hq: Tensor

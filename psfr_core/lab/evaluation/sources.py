@@ -148,7 +148,7 @@ class RestoredFaces:
         self.names = faces.names
 
     def load(self, path: Path) -> Sample:
-        """The sample of a clean face: degraded, restored, and restored in the colours of the degraded one."""
+        """The sample of a clean face: degraded, restored, and restored in the colors of the degraded one."""
         lq, hq = (face[None] for face in self._faces.pair(path))
         on_device = lq.to(self._generator.const_input.device)
         restored = enhance_faces(on_device, parse_faces(on_device, self._parse_net), self._generator).cpu()

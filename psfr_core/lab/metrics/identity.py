@@ -51,7 +51,7 @@ class _Chip(NamedTuple):
         check_float(images, "aligned faces")
         side = images.shape[-1]
         scale = self.pixels / (self.side * side)
-        # Affines count from the centre of the first pixel, half a pixel inside the border that fractions count from.
+        # Affines count from the center of the first pixel, half a pixel inside the border that fractions count from.
         x, y = ((0.5 - corner * side) * scale - 0.5 for corner in (self.left, self.top))
         affine = torch.tensor([[scale, 0.0, x], [0.0, scale, y]], dtype=torch.float64)
         return warp_affine(images, affine, Size(self.pixels, self.pixels)).clamp(0, 1)

@@ -96,7 +96,7 @@ class ImageFeatures(nn.Module):
 
 
 def load_image_features(path: str | Path, taps: Sequence[str]) -> ImageFeatures:
-    """The frozen network in a file of torchvision's weights, with taps at the named layers; recognised by its keys.
+    """The frozen network in a file of torchvision's weights, with taps at the named layers; recognized by its keys.
 
     Takes .safetensors, .pth and .pt, with or without the classifier, and what ``read_backbone`` takes. Raises
     ModelNotFoundError where there is no such file, and CheckpointError for any other content.

@@ -27,7 +27,7 @@ def ssim(images: Tensor, references: Tensor) -> Tensor:
     if min(Size.of(images)) < window_px:
         found = f"{images.shape[-1]} x {images.shape[-2]}"
         raise InputError(f"SSIM needs images of at least {window_px} x {window_px} pixels, got {found}.")
-    # One colour after the other: about ten maps of the pictures' size are alive at once.
+    # One color after the other: about ten maps of the pictures' size are alive at once.
     pairs = zip(images.split(1, dim=1), references.split(1, dim=1), strict=True)
     return torch.stack([_of_channel(*pair) for pair in pairs]).mean(dim=0)
 

@@ -167,7 +167,7 @@ def _shows_lids(closed: FaceSample, as_it_was: FaceSample) -> bool:
 
 
 def _jitter(image: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Half of the samples mirrored; all slightly turned, scaled, shifted and recoloured, as imperfect alignment would."""
+    """Half of the samples mirrored; all slightly turned, scaled, shifted and recolored, as imperfect alignment would."""
     turn, scale, shift_x, shift_y, gain, gamma, tint_r, tint_b = (2 * torch.rand(8, generator=generator) - 1).tolist()
     if torch.rand((), generator=generator) < 0.5:
         image, labels = image.flip(-1), ParseMap(labels[None]).mirrored().labels[0]

@@ -167,7 +167,7 @@ class Scenes:
         piece = self._distractors[int(random.integers(len(self._distractors)))]
         scale = math.exp(random.uniform(math.log(12), math.log(0.6 * self._side))) / min(piece.size)
         width, height = (max(round(length * scale), 4) for length in piece.size)
-        piece = _recoloured(piece.resize((width, height), Image.Resampling.BILINEAR), random)
+        piece = _recolored(piece.resize((width, height), Image.Resampling.BILINEAR), random)
         piece.putalpha(255)
         piece = piece.rotate(random.uniform(0, 360), Image.Resampling.BILINEAR, expand=True)
         left, top = (round(random.uniform(-0.5, 1.0) * self._side) for _ in range(2))
@@ -183,7 +183,7 @@ class Scenes:
             occlude(picture, cut_out.landmarks, self._backgrounds, random)
             cut_out = replace(cut_out, picture=picture)
         patch, box, landmarks = _posed(cut_out, scale, random)
-        # The face's centre lies inside the picture; its borders may be cut.
+        # The face's center lies inside the picture; its borders may be cut.
         left, top = (round(random.uniform(0.05, 0.95) * self._side - middle) for middle in box.center)
         box = Box(box.left + left, box.top + top, box.right + left, box.bottom + top)
         ink = Image.new("L", canvas.size)
@@ -198,7 +198,7 @@ class Scenes:
 
 
 def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Image, Box, np.ndarray]:
-    """The cut-out mirrored at random, scaled, turned and recoloured, with its box and landmarks."""
+    """The cut-out mirrored at random, scaled, turned and recolored, with its box and landmarks."""
     picture, box, landmarks = cut_out.picture, cut_out.box, cut_out.landmarks
     side = picture.width
     if random.random() < 0.5:
@@ -209,7 +209,7 @@ def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Imag
         picture.putalpha(Image.new("L", picture.size, 255))
     new_side = max(round(side * scale), 4)
     picture = picture.resize((new_side, new_side), Image.Resampling.BILINEAR)
-    picture = Image.merge("RGBA", [*_recoloured(picture, random).split(), picture.getchannel("A")])
+    picture = Image.merge("RGBA", [*_recolored(picture, random).split(), picture.getchannel("A")])
     angle = random.normal(0, 12) if random.random() < 0.85 else random.uniform(-50, 50)
     picture = picture.rotate(angle, Image.Resampling.BILINEAR)
     middle = (new_side - 1) / 2
@@ -224,7 +224,7 @@ def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Imag
     return picture, box, landmarks
 
 
-def _recoloured(picture: Image.Image, random: Generator) -> Image.Image:
+def _recolored(picture: Image.Image, random: Generator) -> Image.Image:
     gain, gamma = random.uniform(0.6, 1.3), random.uniform(0.7, 1.4)
     table = np.clip(255 * gain * (np.arange(256) / 255) ** gamma, 0, 255).astype(np.uint8)
     return picture.convert("RGB").point(list(table) * 3)

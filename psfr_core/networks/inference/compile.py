@@ -20,7 +20,7 @@ def compile_for_inference(network: N) -> N:
     """``network``, compiled when it is next called, once for each input shape, with CUDA graphs where there are any.
 
     Where compiling fails, for want of a compiler for one, a warning says so and it runs as it was. Out of memory is not such a
-    failure: it is raised. For GPUs: on a CPU the optimised networks are faster as they are.
+    failure: it is raised. For GPUs: on a CPU the optimized networks are faster as they are.
     """
     method = "parse_logits" if isinstance(network, ParseNet) else "forward"  # what inference calls
     plain = getattr(network, method)

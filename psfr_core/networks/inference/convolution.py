@@ -40,7 +40,7 @@ class _PackedLayer(nn.Module):
         if moved.device != self.bias.device or moved.dtype != self.bias.dtype:
             raise OptionError(
                 f"This network is laid out for {self.bias.dtype} on the CPU, and cannot be moved to {moved.dtype} on "
-                f"{moved.device}. Load it again, and optimise it for that device and type."
+                f"{moved.device}. Load it again, and optimize it for that device and type."
             )
         return self
 
@@ -86,9 +86,9 @@ class PackedConv2d(_PackedLayer):
 
 
 class UpsampleConv2d(_PackedLayer):
-    """Doubling by nearest neighbour and a 3x3 convolution in one: a transposed convolution with 2.25 times fewer multiplications.
+    """Doubling by nearest neighbor and a 3x3 convolution in one: a transposed convolution with 2.25 times fewer multiplications.
 
-    Each of four neighbouring results sees only 2x2 different pixels, whose weights are the sums of those that meet there.
+    Each of four neighboring results sees only 2x2 different pixels, whose weights are the sums of those that meet there.
     The features come with a border of one pixel, or are continued with zeros when there is none.
     """
 

@@ -1,6 +1,6 @@
 """The parsing network's layers, computed a few rows at a time, with batch norm worked into the convolutions.
 
-Within a block only what the next block needs is stored at full size; a convolution's neighbourhood at the edge of a strip is
+Within a block only what the next block needs is stored at full size; a convolution's neighborhood at the edge of a strip is
 computed twice. Borders are reflections, as in the plain network.
 """
 

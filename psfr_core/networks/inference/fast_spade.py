@@ -63,8 +63,8 @@ class _FastSpadeNorm(nn.Module):
         hidden = self.hidden(_rows(reference, start - 3, stop + 3))
         _clear_outside(hidden, start - 2, height)
         gamma, beta = self.gamma_beta(hidden).chunk(2, dim=1)
-        normalised = F.batch_norm(_rows(features, start - 1, stop + 1), *statistics, eps=_EPS)
-        modulated = F.leaky_relu_(torch.addcmul(beta, gamma, normalised, out=normalised), LEAKY_SLOPE)
+        normalized = F.batch_norm(_rows(features, start - 1, stop + 1), *statistics, eps=_EPS)
+        modulated = F.leaky_relu_(torch.addcmul(beta, gamma, normalized, out=normalized), LEAKY_SLOPE)
         _clear_outside(modulated, start - 1, height)
         return modulated
 

@@ -95,7 +95,7 @@ def test_any_size_comes_back_in_256_levels_and_leaves_its_input_alone(height, wi
     assert torch.equal(hq, before)
 
 
-def test_grey_reaches_both_pictures_and_colour_stays_otherwise():
+def test_grey_reaches_both_pictures_and_color_stays_otherwise():
     hq = smooth_image(32, 32)
     grey_pair = apply_degradation(hq, Degradation(True, None, 0.5, Interpolation.AREA, None, None))
     for picture in grey_pair:

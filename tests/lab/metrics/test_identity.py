@@ -21,7 +21,7 @@ has_dlib = all(importlib.util.find_spec(name) for name in ("dlib", "face_recogni
 
 
 def ramps(side):
-    """Red is the x, green the y of a pixel's centre, in fractions of the side."""
+    """Red is the x, green the y of a pixel's center, in fractions of the side."""
     x = (torch.arange(side) + 0.5) / side
     return torch.stack([x.expand(side, side), x[:, None].expand(side, side), torch.zeros(side, side)])[None]
 
@@ -45,7 +45,7 @@ def test_dlib_is_shown_the_same_part_of_the_face_at_every_size(side):
     chip = recorder.chips[0]
     assert chip.shape == (150, 150, 3)
     assert chip.dtype == np.uint8
-    # Pixel centres half a pixel inside 0.1576 to 0.8476 across and 0.2691 to 0.9591 down, in 255ths.
+    # Pixel centers half a pixel inside 0.1576 to 0.8476 across and 0.2691 to 0.9591 down, in 255ths.
     half = 0.69 / 150 / 2
     corners = [chip[0, 0, 0], chip[0, -1, 0], chip[0, 0, 1], chip[-1, 0, 1]]
     expected = [0.1576 + half, 0.8476 - half, 0.2691 + half, 0.9591 - half]

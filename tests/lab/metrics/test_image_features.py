@@ -47,7 +47,7 @@ def test_a_tap_before_the_activation_keeps_its_negative_values():
     assert torch.equal(after, before.relu())
 
 
-def test_input_is_normalised_with_the_statistics_of_imagenet():
+def test_input_is_normalized_with_the_statistics_of_imagenet():
     network = random_network(Backbone.VGG16, ("conv1_1",))
     picture = images(16)
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)

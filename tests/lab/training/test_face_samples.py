@@ -91,7 +91,7 @@ def test_labels_go_where_the_picture_goes() -> None:
     samples = FaceSamples(faces, DegradationConfig(grey_probability=0), seed=0)
     for index in range(12):
         _, (red, green, _), found = samples[index]
-        # none of the other colour: all pixels but those at the edges
+        # none of the other color: all pixels but those at the edges
         pure_hair, pure_skin = (green == 0) & (red > 0), (red == 0) & (green > 0)
         assert (pure_hair | pure_skin).float().mean() > 0.9
         assert bool((found[pure_hair] == FaceRegion.HAIR).all())
@@ -164,7 +164,7 @@ def test_ffhq_is_read_as_downloaded(tmp_path: Path) -> None:
         folder = tmp_path / "images1024x1024" / f"{name[:2]}000"
         folder.mkdir(parents=True)
         Image.new("RGB", (16, 16)).save(folder / f"{name}.png")
-    labels = tmp_path / "labels"  # as psfr parse writes them, in one folder and with colours beside
+    labels = tmp_path / "labels"  # as psfr parse writes them, in one folder and with colors beside
     labels.mkdir()
     for value, name in enumerate(("00000", "01001"), start=1):
         Image.fromarray(np.full((16, 16), value, np.uint8)).save(labels / f"{name}.png")

@@ -298,7 +298,7 @@ def test_a_new_stage_begins_with_the_picture_doubled(new_stages: tuple[int, ...]
     small, large = PsfrGenerator(GeneratorConfig((8, 6), 4)), PsfrGenerator(GeneratorConfig((8, 6, *new_stages), 5))
     edges = torch.ones(3, 3, dtype=torch.bool)
     edges[1, 1] = False
-    # These see neighbours that are nearer at the doubled size.
+    # These see neighbors that are nearer at the doubled size.
     small.get_parameter("img_out.weight").data[..., edges] = 0
     start_from(large, small)
     lq, parse_map = torch.rand(2, 3, 128, 128), torch.rand(2, 19, 128, 128)

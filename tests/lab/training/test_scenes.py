@@ -23,7 +23,7 @@ POINTS = torch.tensor([[24.0, 26], [40, 26], [32, 36], [26, 46], [38, 46]])
 
 @pytest.fixture
 def scenes() -> Scenes:
-    # a face of one colour on each landmark, so that a scene shows where its landmarks are
+    # a face of one color on each landmark, so that a scene shows where its landmarks are
     image = torch.full((3, 64, 64), 90, dtype=torch.uint8)
     for x, y in POINTS.int().tolist():
         image[:, y - 2 : y + 3, x - 2 : x + 3] = 255
