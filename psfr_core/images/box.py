@@ -16,12 +16,12 @@ class Size(NamedTuple):
 
     @staticmethod
     def of(image: Tensor) -> Size:
-        """The size of an image tensor (..., H, W)."""
+        """Return the size of an image tensor (..., H, W)."""
         return Size(image.shape[-1], image.shape[-2])
 
 
 class Box(NamedTuple):
-    """Axis-aligned box in pixels of the image it was found in; right and bottom are exclusive."""
+    """An axis-aligned box in pixels of its image; right and bottom are exclusive."""
 
     left: float
     top: float
@@ -49,7 +49,7 @@ class Box(NamedTuple):
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     def to_pixels(self, size: Size, margin: int = 0) -> PixelBox:
-        """The whole pixels that this box touches, ``margin`` more on each side, inside an image of ``size``."""
+        """Return the pixels that this box touches, with ``margin`` more on each side, clipped to an image of ``size``."""
         return PixelBox(
             min(max(math.floor(self.left) - margin, 0), size.width),
             min(max(math.floor(self.top) - margin, 0), size.height),
@@ -59,7 +59,7 @@ class Box(NamedTuple):
 
 
 class PixelBox(NamedTuple):
-    """A rectangle of whole pixels, a slice of an image; right and bottom are exclusive."""
+    """A rectangle of whole pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -75,14 +75,14 @@ class PixelBox(NamedTuple):
         return 0 in self.size
 
     def intersection(self, other: PixelBox) -> PixelBox:
-        """The pixels in both rectangles; empty where they do not meet."""
+        """Return the pixels in both rectangles; an empty rectangle if they do not overlap."""
         left, top = max(self.left, other.left), max(self.top, other.top)
         return PixelBox(left, top, min(self.right, other.right), min(self.bottom, other.bottom))
 
     def within(self, size: Size) -> PixelBox:
-        """The pixels of this rectangle that an image of ``size`` has."""
+        """Return this rectangle clipped to an image of ``size``."""
         return self.intersection(PixelBox(0, 0, size.width, size.height))
 
     def cut(self, image: Tensor) -> Tensor:
-        """The view of ``image`` (..., H, W) inside this rectangle."""
+        """Return a view of the part of ``image`` (..., H, W) inside this rectangle."""
         return image[..., self.top : self.bottom, self.left : self.right]

@@ -1,4 +1,4 @@
-"""The channels of an image: grey, grey and alpha, RGB, or RGB and alpha."""
+"""Channels of images: gray, gray + alpha, RGB, and RGBA."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 from ..checks import check_float, check_shape
 from ..errors import InputError
 
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, what image files call grey
-_OPAQUE_ENOUGH = 0.05  # alpha from which on a color counts as visible; below it, files hold rounding errors
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow's mode L
+_OPAQUE_ENOUGH = 0.05  # minimum alpha of a visible color; below it, files store rounding errors
 
 
 def check_channels(image: Tensor, name: str = "image") -> None:
@@ -19,7 +19,7 @@ def check_channels(image: Tensor, name: str = "image") -> None:
     check_float(image, name)
     if len(image) > 4:
         raise InputError(
-            f"{name} must have 1 to 4 channels (grey, grey and alpha, RGB, RGB and alpha), got {len(image)}. "
+            f"{name} must have 1 to 4 channels (gray, gray + alpha, RGB, RGBA), got {len(image)}. "
             "The channels come first: (C, H, W)."
         )
 
@@ -27,8 +27,8 @@ def check_channels(image: Tensor, name: str = "image") -> None:
 def to_rgb(image: Tensor) -> Tensor:
     """Return the visible colors (3, H, W), float32, of ``image`` (C, H, W) with 1 to 4 channels.
 
-    Alpha is left out. Pixels that alpha hides take the colors of their visible neighbors, so that no hidden color reaches a
-    network or a blur.
+    Alpha is dropped. Pixels hidden by alpha take the colors of their visible neighbors, so that hidden colors reach neither
+    networks nor blurs.
     """
     colors, alpha = split_alpha(image)
     colors = colors.float()
@@ -38,16 +38,16 @@ def to_rgb(image: Tensor) -> Tensor:
 
 
 def clamped(rgb: Tensor) -> Tensor:
-    """Return ``rgb`` clamped to [0, 1]: the same tensor, without a copy, where no value is outside."""
+    """Clamp ``rgb`` to [0, 1]; returns the same tensor if all values are in range."""
     low, high = rgb.aminmax()
     return rgb if low >= 0 and high <= 1 else rgb.clamp(0, 1)
 
 
 def fill_hidden(colors: Tensor, alpha: Tensor) -> Tensor:
-    """Return ``colors`` (3, H, W) with those that ``alpha`` (1, H, W) hides filled smoothly from visible neighbors.
+    """Fill the ``colors`` (3, H, W) that ``alpha`` (1, H, W) hides smoothly from their visible neighbors.
 
-    Colors at an alpha of 0.05 and above stay bit-identical; those at 0 have no influence. Without any visible pixel all are
-    black. Each level of a pyramid fills the gaps of the level above it.
+    Colors with an alpha of at least 0.05 stay bit-identical; colors with an alpha of 0 are ignored. If no pixel is visible, the
+    result is black. Each level of an image pyramid fills the gaps of the next finer level.
     """
     weight = (alpha / _OPAQUE_ENOUGH).clamp(0, 1)
     known = colors.where(weight > 0, 0)
@@ -56,7 +56,7 @@ def fill_hidden(colors: Tensor, alpha: Tensor) -> Tensor:
         total = _half(torch.cat([known * weight, weight]))
         weight = total[-1:]
         known = total[:-1] / weight.where(weight > 0, 1)
-        levels.append((known, weight.sign()))  # a color averaged from any visible pixel is as good as any other
+        levels.append((known, weight.sign()))  # the average of any visible pixels counts fully
     filled = known
     for known, weight in reversed(levels[:-1]):
         wide = F.interpolate(filled[None], known.shape[-2:], mode="bilinear", align_corners=False)[0]
@@ -69,28 +69,28 @@ def _half(planes: Tensor) -> Tensor:
 
 
 def split_alpha(image: Tensor) -> tuple[Tensor, Tensor]:
-    """The colors (3, H, W), also of a grey image, and the alpha (0 or 1, H, W) of ``image`` (C, H, W), of its type."""
+    """Split ``image`` (C, H, W) into colors (3, H, W), gray expanded, and alpha (0 or 1, H, W); the dtype is kept."""
     check_channels(image)
-    colors = 1 if len(image) < 3 else 3
-    return image[:colors].expand(3, -1, -1), image[colors:]
+    count = 1 if len(image) < 3 else 3
+    return image[:count].expand(3, -1, -1), image[count:]
 
 
 def luma(rgb: Tensor) -> Tensor:
-    """Return the brightness (..., 1, H, W) of RGB images (..., 3, H, W), of their type, as Pillow's mode L."""
+    """Return the luma (..., 1, H, W) of RGB images (..., 3, H, W) as in Pillow's mode L; the dtype is kept."""
     weights = torch.tensor(_LUMA, dtype=rgb.dtype, device=rgb.device)
     return (rgb * weights[:, None, None]).sum(-3, keepdim=True)
 
 
 def chroma(rgb: Tensor) -> Tensor:
-    """Return red and blue minus green (..., 2, H, W) of RGB images (..., 3, H, W): exactly 0 where the channels are equal."""
+    """Return red - green and blue - green (..., 2, H, W) of RGB images (..., 3, H, W); exactly 0 for gray pixels."""
     red, green, blue = rgb.unbind(-3)
     return torch.stack([red - green, blue - green], -3)
 
 
 def from_luma_and_chroma(luma: Tensor, chroma: Tensor) -> Tensor:
-    """Return the RGB images (..., 3, H, W) with this ``luma`` (..., 1, H, W) and ``chroma`` (..., 2, H, W).
+    """Combine ``luma`` (..., 1, H, W) and ``chroma`` (..., 2, H, W) into RGB images (..., 3, H, W).
 
-    Where the chroma is 0 the channels are bit-identical.
+    The three channels are bit-identical where the chroma is 0.
     """
     red, blue = chroma.unbind(-3)
     green = luma.squeeze(-3) - _LUMA[0] * red - _LUMA[2] * blue

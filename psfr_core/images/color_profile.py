@@ -1,4 +1,4 @@
-"""Color profiles: which ones fit the pixels, and CMYK through its own."""
+"""ICC color profiles: matching profiles to pixels, and converting CMYK to sRGB."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 
 from PIL import Image, ImageCms
 
-_COLOR_SPACE = slice(16, 20)  # its place in the header of a profile
+_COLOR_SPACE = slice(16, 20)  # position in the header of an ICC profile
 
 _log = logging.getLogger(__name__)
 
 
 def fitting_profile(profile: object, channels: int) -> bytes | None:
-    """Return ``profile`` if it describes pixels of ``channels`` channels (grey below 3, RGB from there), else None."""
+    """Return ``profile`` if it describes pixels with ``channels`` channels (1 or 2: gray, 3 or 4: RGB), else None."""
     color_space = b"GRAY" if channels <= 2 else b"RGB "
     return profile if isinstance(profile, bytes) and profile[_COLOR_SPACE] == color_space else None
 
 
 def cmyk_to_srgb(path: Path, image: Image.Image, profile: object) -> tuple[Image.Image, bytes | None]:
-    """Return the CMYK ``image`` of the file ``path`` as sRGB, through its ``profile``, and the profile of the result.
+    """Convert the CMYK ``image`` of the file ``path`` to sRGB with its ``profile``; return it with the new profile.
 
-    Without a profile that can be used the colors are an approximation without a profile, which is logged.
+    Without a usable profile, the conversion is approximate: a warning is logged, and the returned profile is None.
     """
     if isinstance(profile, bytes) and profile[_COLOR_SPACE] == b"CMYK":
         try:
@@ -31,16 +31,16 @@ def cmyk_to_srgb(path: Path, image: Image.Image, profile: object) -> tuple[Image
             target = ImageCms.ImageCmsProfile(BytesIO(srgb_profile()))
             converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
         except (ImageCms.PyCMSError, OSError) as error:
-            _log.warning("%s has a damaged color profile (%s), its CMYK colors are converted without one", path, error)
+            _log.warning("%s has a damaged color profile (%s); its CMYK colors are converted without it", path, error)
         else:
             if converted is not None:
                 return converted, srgb_profile()
     else:
-        _log.warning("%s has CMYK colors without a profile, their conversion to RGB is an approximation", path)
+        _log.warning("%s has CMYK colors but no color profile; their conversion to RGB is approximate", path)
     return image.convert("RGB"), None
 
 
 @cache
 def srgb_profile() -> bytes:
-    """Return an ICC profile of the sRGB color space."""
+    """Return the ICC profile of the sRGB color space."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

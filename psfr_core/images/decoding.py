@@ -1,4 +1,4 @@
-"""Pillow's decoders behind one door: a limit on pixels, and one error for whatever a damaged file makes them raise."""
+"""Decode image files with Pillow, with a limit on the number of pixels and one error type for all damaged files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..files import is_special
 from .formats import FORMAT_LIST, built_in_formats, plug_in_formats, unreadable_reason
 
 MAX_PIXELS = 250_000_000
-"""The default limit: photos of 200 megapixels pass, files made to exhaust memory do not."""
+"""Default pixel limit: it accepts photos of 200 megapixels and rejects files made to exhaust memory."""
 
 _settings_lock = threading.Lock()
 
@@ -27,10 +27,10 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def decoding(path: Path) -> Generator[None]:
-    """Turn whatever a decoder raises inside into an ImageFileError that names ``path``.
+    """Turn any error that a decoder raises inside the block into an ImageFileError that names ``path``.
 
-    Decoders of damaged files raise errors of any type. MemoryError and this library's errors stay what they are.
-    Pipes and devices are refused before anything waits for them.
+    Decoders raise errors of any type for damaged files. MemoryError and this library's errors pass unchanged. Pipes and
+    devices are rejected first, because reading them may never end.
     """
     if is_special(path):
         raise ImageFileError(f"{path} is not a regular file. Copy its content into a file.")
@@ -45,33 +45,34 @@ def decoding(path: Path) -> Generator[None]:
     except Image.UnidentifiedImageError as error:
         advice = unreadable_reason(path) or "Export it as PNG or JPEG."
         raise ImageFileError(
-            f"{path} is in no format that can be read here ({FORMAT_LIST}), or its beginning is damaged. {advice}"
+            f"{path} has none of the readable formats ({FORMAT_LIST}), or its beginning is damaged. {advice}"
         ) from error
     except Exception as error:
         reason = str(error).rstrip(".") or type(error).__name__
-        raise ImageFileError(f"{path} cannot be read, it is damaged or cut off: {reason}.") from error
+        raise ImageFileError(f"{path} cannot be read because it is damaged or truncated: {reason}.") from error
 
 
 @contextmanager
 def opened(path: Path, content: bytes | None = None, *, max_pixels: int | None = MAX_PIXELS) -> Generator[PillowFile]:
-    """Open an image file, or the ``content`` read from it, for decoding inside the ``with`` block, one at a time.
+    """Open an image file, or its ``content`` if given, for decoding inside the ``with`` block.
 
-    Raises ImageFileError for damaged content and for more than ``max_pixels`` pixels, before memory is taken for them;
-    None lifts the limit.
+    Only one thread decodes at a time. Raises ImageFileError for damaged content, and for more than ``max_pixels`` pixels
+    (None: no limit) before their memory is allocated.
     """
     if max_pixels is not None and max_pixels < 1:
         raise OptionError(f"max_pixels must be at least 1, or None for no limit, got {max_pixels}.")
-    with decoding(path), _pillow_set_up(path, max_pixels):
+    with decoding(path), _pillow_configured(path, max_pixels):
         try:
             with _open(path if content is None else content) as image:
                 if max_pixels is not None and image.width * image.height > max_pixels:
-                    found = (
-                        f"{image.width} x {image.height} pixels are {image.width * image.height / 1e6:.6g} megapixels"
-                    )
+                    megapixels = image.width * image.height / 1e6
+                    found = f"it has {image.width} x {image.height} pixels, {megapixels:.6g} megapixels"
                     raise _too_large(path, found, max_pixels)
                 yield image
         except Image.DecompressionBombError as error:
-            raise _too_large(path, f"it has over {2e-6 * (max_pixels or 0):.6g} megapixels", max_pixels or 0) from error
+            raise _too_large(
+                path, f"it has more than {2e-6 * (max_pixels or 0):.6g} megapixels", max_pixels or 0
+            ) from error
 
 
 def _open(source: Path | bytes) -> PillowFile:
@@ -91,20 +92,20 @@ def _open(source: Path | bytes) -> PillowFile:
 
 def _too_large(path: Path, found: str, max_pixels: int) -> ImageFileError:
     return ImageFileError(
-        f"{path} is too large: {found}, the limit is {max_pixels / 1e6:.6g}. Reduce the image, or raise the limit "
-        "(max_pixels; --max-megapixels on the command line)."
+        f"{path} is too large: {found}, but the limit is {max_pixels / 1e6:.6g}. Reduce the image, or raise the limit "
+        "(max_pixels in Python, --max-megapixels on the command line)."
     )
 
 
 @contextmanager
-def _pillow_set_up(path: Path, max_pixels: int | None) -> Generator[None]:
-    """Set Pillow's own limit, which its decoders check where they take memory, and log what it warns of.
+def _pillow_configured(path: Path, max_pixels: int | None) -> Generator[None]:
+    """Set Pillow's own pixel limit, which its decoders check before they allocate memory, and log its warnings.
 
-    Both are settings of the whole process, hence the lock.
+    Both settings are global to the process, so a lock is held.
     """
     with _settings_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels  # it raises above twice the limit
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels  # Pillow raises above twice this limit
         try:
             yield
         finally:

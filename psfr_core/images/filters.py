@@ -1,4 +1,4 @@
-"""Blurs of images, edges replicated so that nothing darkens or greys towards the border."""
+"""Blur filters; edges are replicated so that borders do not darken."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from torch import Tensor
 from ..checks import check_float, check_shape
 from ..errors import OptionError
 
-_REACH = 3.5  # standard deviations kept on each side of a Gaussian: 0.05 % of its weight lies beyond
+_TRUNCATE = 3.5  # radius of a Gaussian in standard deviations; 0.05 % of its weight lies outside
 
 
 def gaussian_kernel(sigma_px: float, radius_px: int | None = None) -> list[float]:
-    """Weights of a Gaussian of ``sigma_px`` > 0 sampled at whole pixels: an odd number of them, sum 1.
+    """Return the weights of a Gaussian of ``sigma_px`` > 0 sampled at whole pixels; their sum is 1.
 
-    It reaches ``radius_px`` pixels to each side of the middle; None takes as many as have weight.
+    The kernel has 2 * ``radius_px`` + 1 weights; None stands for a radius of 3.5 standard deviations.
     """
-    radius = max(1, math.ceil(_REACH * sigma_px)) if radius_px is None else radius_px
+    radius = max(1, math.ceil(_TRUNCATE * sigma_px)) if radius_px is None else radius_px
     weights = [math.exp(-0.5 * (x / sigma_px) * (x / sigma_px)) for x in range(-radius, radius + 1)]
     total = math.fsum(weights)
     return [weight / total for weight in weights]
 
 
 def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
-    """``image`` (B, C, H, W), float, blurred by a Gaussian of ``sigma_px`` pixels; 0 returns the same tensor.
+    """Blur ``image`` (B, C, H, W), float, with a Gaussian of ``sigma_px`` pixels; 0 returns the same tensor.
 
-    Raises OptionError for a negative or infinite sigma, InputError for anything but a float batch.
+    Raises OptionError for a negative or infinite sigma, and InputError unless ``image`` is a float batch.
     """
     if not (math.isfinite(sigma_px) and sigma_px >= 0):
         raise OptionError(f"sigma_px must be a finite number of pixels of at least 0, got {sigma_px}.")
@@ -38,9 +38,9 @@ def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
 
 
 def separable_filter(image: Tensor, weights: Sequence[float]) -> Tensor:
-    """``image`` (B, C, H, W), float, correlated with ``weights`` along y and then along x, edge pixels repeated.
+    """Correlate ``image`` (B, C, H, W), float, with ``weights`` along y and then x; edge pixels are replicated.
 
-    An even number of weights has its middle half a pixel to the right and down of the pixel it makes.
+    With an even number of weights, the result is shifted by half a pixel to the left and up.
     """
     check_shape(image, "B C H W", "image")
     check_float(image, "image")
@@ -50,7 +50,7 @@ def separable_filter(image: Tensor, weights: Sequence[float]) -> Tensor:
 
 
 def _correlate(padded: Tensor, weights: Sequence[float], dim: int) -> Tensor:
-    # Whole shifted images are added up: on a CPU an eighth of the time of conv2d, which is slow with one channel.
+    # Adding shifted images takes an eighth of the time of conv2d on a CPU, which is slow for single channels.
     length = padded.shape[dim] - len(weights) + 1
     total = padded.narrow(dim, 0, length) * weights[0]
     for offset, weight in enumerate(weights[1:], start=1):

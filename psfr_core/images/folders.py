@@ -1,4 +1,4 @@
-"""The images that files, folders and patterns name, and what is left out of them."""
+"""Search for images in files, folders and patterns."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _log = logging.getLogger(__name__)
 class FoundImages:
     """The result of a search.
 
-    ``images`` maps each image to its place below the folder that was searched. ``skipped`` maps image files that are
-    left out to the reason. ``failures`` maps inputs without an image, and folders that cannot be entered, to a message.
-    ``others`` are files that are not images, ``unsearched`` are folders below the given ones.
+    ``images`` maps each image to its path relative to the folder that was searched. ``skipped`` maps unreadable image
+    files to the reason. ``failures`` maps inputs without images, and folders that cannot be opened, to a message.
+    ``others`` lists files that are not images. ``unsearched`` lists subfolders that were not searched.
     """
 
     images: dict[Path, Path] = field(default_factory=dict[Path, Path])
@@ -38,33 +38,33 @@ class FoundImages:
 def search_images(
     inputs: Sequence[str | Path], *, recursive: bool = False, leave_out: Path | None = None
 ) -> FoundImages:
-    """Return the images that files, folders and patterns like ``*.png`` name, each once, and what is left out.
+    """Find the images in files, folders and patterns like ``*.png``, each image once.
 
-    Folders and patterns are sorted by name and give only files with a readable suffix; hidden files are ignored. A file
-    named by itself is taken whatever its suffix. ``recursive`` also searches what lies below folders.
-    The place of an image is its name; in a recursive folder and in a pattern with ``**`` also the folders above it.
-    Names that exist are taken literally, with brackets too. The folder ``leave_out`` is searched only as an input.
-    An input that cannot be read, or names no image, is listed in the result and stops no other.
+    Folders and patterns are sorted by name and yield only files with a readable suffix; hidden files are ignored. A file
+    given by its own name is accepted with any suffix. ``recursive`` also searches subfolders. The relative path of an
+    image includes its subfolders for recursive searches and for patterns with ``**``; otherwise, it is the file name.
+    An existing path is taken literally, even if it contains brackets. The folder ``leave_out`` is skipped unless it is
+    an input itself. An input that cannot be read or has no images is recorded in the result; the search continues.
     """
     search = _Search(recursive, leave_out)
     for entry in map(Path, inputs):
         before = search.count
         search.add(entry)
         if search.count == before and entry not in search.found.failures:
-            search.fail(entry, f"holds no image ({FORMAT_LIST})")
+            search.fail(entry, f"contains no image ({FORMAT_LIST})")
     return search.found
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """Return the images that ``search_images`` finds; ImageFileError for an input that names none.
+    """Return the images that ``search_images`` finds, and log the skipped ones.
 
-    Images that are left out are logged.
+    Raises ImageFileError for an input without images.
     """
     found = search_images(inputs)
     for message in found.failures.values():
         raise ImageFileError(message)
     for path, reason in found.skipped.items():
-        _log.warning("%s is left out: %s", path, reason)
+        _log.warning("%s is skipped: %s", path, reason)
     return list(found.images)
 
 
@@ -72,12 +72,12 @@ class _Kind(Enum):
     FILE = "a file"
     FOLDER = "a folder"
     SPECIAL = "not a regular file"
-    BROKEN_LINK = "a link that leads nowhere"
+    BROKEN_LINK = "a broken link"
     NOTHING = "nothing"
 
 
 class _Search:
-    """A search in progress. ``count`` is the number of images named so far, some perhaps more than once."""
+    """A search in progress; ``count`` is the number of images found so far, including duplicates."""
 
     def __init__(self, recursive: bool, leave_out: Path | None) -> None:
         self.found = FoundImages()
@@ -135,7 +135,7 @@ class _Search:
                     yield from self._matches(path, rest)
 
     def _folders_below(self, top: Path) -> Iterator[Path]:
-        """Yield ``top`` and the folders below it, each once where links form a loop."""
+        """Yield ``top`` and its subfolders, each once even if links form a loop."""
         entered = {self._left_out}
         waiting = [top]
         while waiting:
@@ -147,7 +147,7 @@ class _Search:
                 waiting += [path for path in reversed(self._children(folder)) if _kind(path) is _Kind.FOLDER]
 
     def _children(self, folder: Path) -> list[Path]:
-        """Return what lies in ``folder``, sorted; nothing, and a failure, when it cannot be entered."""
+        """Return the sorted entries of ``folder``; record a failure and return nothing if it cannot be opened."""
         try:
             return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
         except OSError as error:
@@ -155,7 +155,7 @@ class _Search:
             return []
 
     def _add_found(self, path: Path, place: Path) -> None:
-        """Add what was found in a folder or by a pattern, if its suffix is that of an image."""
+        """Add a file found in a folder or by a pattern if it has the suffix of an image."""
         kind = _kind(path)
         if kind is _Kind.FOLDER:
             if not self._recursive and os.path.realpath(path) != self._left_out:
@@ -183,9 +183,9 @@ def _kind(path: Path) -> _Kind:
         mode = path.stat().st_mode
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
-            return _Kind.FILE  # such as one without permission: reading it says what is wrong
+            return _Kind.FILE  # for example without permission; reading it will report the reason
         return _Kind.BROKEN_LINK if path.is_symlink() else _Kind.NOTHING
-    except ValueError:  # a null character
+    except ValueError:  # the path contains a null character
         return _Kind.NOTHING
     if stat.S_ISDIR(mode):
         return _Kind.FOLDER

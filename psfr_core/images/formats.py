@@ -1,4 +1,4 @@
-"""Image formats by file suffix: readable here, readable with a Pillow plug-in, or known and unreadable."""
+"""Image formats by file suffix: readable, readable with a Pillow plug-in, or unreadable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-# Formats by Pillow's names. Those that no photo is kept in are left out: hostile files reach fewer decoders.
+# Keys are Pillow's format names. Formats that do not store photos are omitted, so hostile files reach fewer decoders.
 _SUFFIXES_OF_FORMAT = {
     "PNG": (".png", ".apng"),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -30,7 +30,7 @@ _SUFFIXES_OF_FORMAT = {
 }
 
 READABLE_SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES_OF_FORMAT.values() for suffix in suffixes)
-"""Suffixes of the image files that can be read without a plug-in."""
+"""Suffixes of image files that can be read without a plug-in."""
 
 FORMAT_LIST = ", ".join(_SUFFIXES_OF_FORMAT)
 
@@ -67,7 +67,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _PlugIn:
-    """A format that Pillow reads once one of ``modules`` has been imported; ``package`` is the pip package to install."""
+    """A format that Pillow reads after importing one of ``modules`` from the pip ``package``."""
 
     name: str
     suffixes: tuple[str, ...]
@@ -87,16 +87,16 @@ _PLUG_IN_OF_SUFFIX = {suffix: plug_in for plug_in in _PLUG_INS for suffix in plu
 
 
 def is_readable(path: Path) -> bool:
-    """Return whether the suffix of ``path`` is that of an image file that can be read here, plug-ins included."""
+    """Return whether image files with the suffix of ``path`` can be read, with installed plug-ins if necessary."""
     suffix = path.suffix.lower()
     plug_in = _PLUG_IN_OF_SUFFIX.get(suffix)
     return suffix in READABLE_SUFFIXES or (plug_in is not None and plug_in.is_installed)
 
 
 def unreadable_reason(path: Path) -> str | None:
-    """Return why an image file with the suffix of ``path`` cannot be read here, and what to do, as a sentence.
+    """Return a message that says why image files with the suffix of ``path`` cannot be read, and what to do.
 
-    None for readable suffixes and for suffixes of other files.
+    Returns None for readable suffixes and for files that are not images.
     """
     suffix = path.suffix.lower()
     if is_readable(path):
@@ -104,21 +104,21 @@ def unreadable_reason(path: Path) -> str | None:
     if plug_in := _PLUG_IN_OF_SUFFIX.get(suffix):
         return f"{suffix} files need the package {plug_in.package}: pip install {plug_in.package}."
     if suffix in _RAW_SUFFIXES:
-        return f"{suffix} is the raw data of a camera and cannot be read. Export it as TIFF, PNG or JPEG."
+        return f"{suffix} files contain raw camera data, which cannot be read. Export the photo as TIFF, PNG or JPEG."
     if suffix in _OTHER_SUFFIXES:
         return f"{suffix} files cannot be read. Export them as PNG or JPEG."
     return None
 
 
 def built_in_formats() -> tuple[str, ...]:
-    """Return Pillow's names of the formats that images are opened as without a plug-in."""
+    """Return Pillow's names of the formats that are readable without a plug-in."""
     Image.init()
     return tuple(name for name in _SUFFIXES_OF_FORMAT if name in Image.OPEN)
 
 
 @cache
 def plug_in_formats() -> tuple[str, ...]:
-    """Import the Pillow plug-ins that are installed; return the names of their formats."""
+    """Import the installed Pillow plug-ins and return the names of their formats."""
     for plug_in in _PLUG_INS:
         if plug_in.name not in Image.OPEN:
             _import_first(plug_in.modules)
@@ -129,7 +129,7 @@ def _import_first(modules: tuple[str, ...]) -> None:
     for module in modules:
         try:
             importlib.import_module(module)
-        except Exception as error:  # a plug-in built for another Pillow fails in many ways
+        except Exception as error:  # a plug-in built for another version of Pillow can raise anything
             _log.debug("%s cannot be imported: %s", module, error)
         else:
             return

@@ -11,15 +11,18 @@ from ..errors import InputError
 from .channels import check_channels
 
 
-@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not give one bool
 class ImageFile:
-    """The content of an image file, upright.
+    """The content of an image file in upright orientation.
 
-    ``pixels`` is float32 (C, H, W) in [0, 1], channels grey, grey + alpha, RGB or RGBA. ``bit_depth`` is 8 or 16.
-    ``icc_profile`` describes their colors; None means sRGB. ``exif`` is what Pillow writes as such: date, camera,
-    place; without a preview, an orientation, or tags about how a file stores its pixels. ``xmp`` is an XMP packet.
-    ``texts`` are texts by their keywords, such as ComfyUI's ``workflow``; the comment of a JPEG file is ``Comment``.
-    ``dpi`` is the resolution along x and y in pixels per inch.
+    Attributes:
+        pixels: float32 (C, H, W) in [0, 1]; the channels are gray, gray + alpha, RGB or RGBA.
+        bit_depth: 8 or 16 bits per channel.
+        icc_profile: ICC profile of the colors; None stands for sRGB.
+        exif: EXIF data such as date, camera and location, without a thumbnail, the orientation, and storage tags.
+        xmp: XMP packet.
+        texts: texts by keyword, such as ComfyUI's ``workflow``; the comment of a JPEG file has the keyword ``Comment``.
+        dpi: resolution along x and y in pixels per inch.
     """
 
     pixels: Tensor

@@ -1,4 +1,4 @@
-"""Image files as tensors, and back: the names that scripts use."""
+"""Read and write image files as tensors."""
 
 from .folders import find_images
 from .image_file import ImageFile

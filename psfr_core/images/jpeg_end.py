@@ -1,4 +1,4 @@
-"""JPEG files that lack their end marker: complete images are told from truncated ones."""
+"""Tell complete JPEG files that lack their end marker from truncated ones."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from PIL import Image
 
 _END = b"\xff\xd9"
 _START_OF_SCAN = 0xDA
-# Bytes that a decoder in want of image data takes for it, also after each marker at which it may wait for more.
+# Bytes that a decoder reads as image data, repeated after each restart marker at which it may resume.
 _FILLER = b"".join(b"\x5a\xc3\x17\x3c\xa5" * 8 + bytes([0xFF, 0xD0 + number]) for number in [*range(8), *range(8)])
 
 
 def with_end_marker(data: bytes) -> bytes | None:
-    """Return the JPEG file ``data`` with the end marker that it lacks; None if image data is missing, too.
+    """Append the missing end marker to the JPEG file ``data``; return None if image data is missing, too.
 
-    A decoder that runs out of data before the marker fills the rest with gray without a word. So the file is decoded
-    twice, once with other data before the marker: the pixels agree if none of it was needed.
+    A decoder that runs out of data before the end marker silently fills the rest with gray. Therefore, the file is decoded
+    twice, once with filler before the end marker: the pixels are equal only if the filler was not needed.
     """
-    body = data.rstrip(b"\xff")  # perhaps the first half of the marker
+    body = data.rstrip(b"\xff")  # it may end with the first byte of the marker
     if not _has_all_scans(body):
         return None
     complete = body + _END
@@ -33,10 +33,10 @@ def _decoded(data: bytes) -> bytes | None:
 
 
 def _has_all_scans(data: bytes) -> bool:
-    """Return whether the scans cover each coefficient of each component up to its last bit."""
+    """Return whether the scans contain all bits of all coefficients of all components."""
     missing_bits: dict[int, np.ndarray] = {}
     for kind, content in _segments(data):
-        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # the header of the frame
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # frame header
             missing_bits = {content[place]: np.full(64, 16) for place in range(6, 6 + 3 * content[5], 3)}
         elif kind == _START_OF_SCAN:
             count = content[0]
@@ -47,11 +47,11 @@ def _has_all_scans(data: bytes) -> bool:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the marker and the content of each segment."""
+    """Yield the marker code and the content of each segment."""
     place = data.find(b"\xff", 2)
     while 0 <= place < len(data) - 4:
         kind = data[place + 1]
-        if kind == 0xFF or kind == 0 or 0xD0 <= kind <= 0xD9:  # padding, image data and markers without content
+        if kind == 0xFF or kind == 0 or 0xD0 <= kind <= 0xD9:  # padding, image data, and markers without content
             place += 1 if kind == 0xFF else 2
         else:
             length = int.from_bytes(data[place + 2 : place + 4], "big")

@@ -1,4 +1,4 @@
-"""Metadata of image files: read from any format, and as what PNG, JPEG and WebP can hold; what is lost is logged."""
+"""Read the metadata of image files, and prepare it for PNG, JPEG and WebP; losses are logged."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .image_file import ImageFile
 ORIENTATION_TAG = 0x0112
 
 COMMENT = "Comment"
-"""The keyword of the text that is the comment of a JPEG file."""
+"""Keyword of the comment of a JPEG file."""
 
 _XMP_TAG = 700
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _IPTC_TAG, _IPTC_RESOURCE = 33723, 0x0404
-# TIFF tags about how a file stores its pixels, and other data that TIFF keeps in tags: wrong in another file.
+# TIFF tags that describe how pixels are stored, and other data stored in tags; they do not apply to another file.
 _STORAGE_TAGS = frozenset(
     {*range(254, 267), 273, *range(277, 282), 284, *range(286, 294), 297, 317, *range(320, 348), 351, *range(400, 436)}
     | {*range(512, 522), *range(529, 533), 559, _XMP_TAG, 32781, *range(32994, 33000), 33421, 33422, _IPTC_TAG}
@@ -34,38 +34,40 @@ _RESOLUTION_TAGS, _RESOLUTION_UNIT_TAG, _INCH, _CENTIMETER = (282, 283), 296, 2,
 _KEYWORDS_OF_OTHER_DATA = frozenset({_XMP_KEYWORD, "Raw profile type exif", "Raw profile type APP1"})
 _XMP_ORIENTATIONS = (rb'\s+tiff:Orientation="[^"]*"', rb"<tiff:Orientation>[^<]*</tiff:Orientation>")
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
-_MAX_SEGMENT_BYTES = 65533  # content of one segment of a JPEG file
+_MAX_SEGMENT_BYTES = 65533  # maximum content of a segment of a JPEG file
 _MAX_DPI = 65535
 
 _log = logging.getLogger(__name__)
 
 
 def read_exif(path: Path, image: PillowFile) -> Image.Exif:
-    """Return the EXIF data with the orientation of the pixels; none where they are damaged, which is logged."""
+    """Return the EXIF data, including the orientation; log a warning and return empty data if it is damaged."""
     try:
-        return Image.Image.getexif(image)  # that of PNG files decodes the pixels, which are not there for 16 bit
+        return Image.Image.getexif(image)  # the override for PNG decodes pixels, which are absent for 16 bits
     except MemoryError:
         raise
-    except Exception as error:  # whatever type Pillow raises for damaged data
-        _log.warning("%s has damaged EXIF data (%s); it is taken as upright, turn it yourself if not", path, error)
+    except Exception as error:  # Pillow raises errors of any type for damaged data
+        _log.warning(
+            "%s has damaged EXIF data (%s); it is read as upright, rotate it yourself if it is not", path, error
+        )
         return Image.Exif()
 
 
 def pack_exif(path: Path, exif: Image.Exif) -> bytes | None:
-    """Return EXIF data in the form that files hold, without tags about storage and orientation; None for no data."""
+    """Serialize EXIF data without storage tags and orientation; return None if nothing is left."""
     try:
         for tag in exif.keys() & (_STORAGE_TAGS | {ORIENTATION_TAG}):
             del exif[tag]
         return exif.tobytes() if len(exif) else None
     except MemoryError:
         raise
-    except Exception as error:  # whatever type Pillow raises for damaged data
-        _log.warning("%s has EXIF data that are lost (%s)", path, error)
+    except Exception as error:  # Pillow raises errors of any type for damaged data
+        _log.warning("%s has damaged EXIF data, which is lost (%s)", path, error)
         return None
 
 
 def read_xmp(path: Path, image: PillowFile, exif: Image.Exif) -> bytes | None:
-    """Return the XMP packet without its orientation; None for no packet."""
+    """Return the XMP packet without its orientation, or None."""
     packet = image.info.get("xmp") or image.info.get(_XMP_KEYWORD) or exif.get(_XMP_TAG)
     if isinstance(packet, str):
         packet = packet.encode()
@@ -77,7 +79,7 @@ def read_xmp(path: Path, image: PillowFile, exif: Image.Exif) -> bytes | None:
 
 
 def read_texts(image: PillowFile) -> dict[str, str]:
-    """Return the texts of a PNG file by their keywords, and the comment of any other."""
+    """Return the texts of a PNG file by keyword, or the comment of another file."""
     if image.format == "PNG":
         found = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
         return {key: text for key, text in found.items() if key not in _KEYWORDS_OF_OTHER_DATA}
@@ -90,15 +92,15 @@ def read_texts(image: PillowFile) -> dict[str, str]:
 
 
 def read_dpi(image: PillowFile, exif: Image.Exif) -> tuple[float, float] | None:
-    """Return the resolution along x and y in pixels per inch; None where it is missing or makes no sense."""
+    """Return the resolution along x and y in pixels per inch; None if it is missing or invalid."""
     try:
-        # Pillow makes up a resolution where JPEG and TIFF files have none outside their tags.
+        # Pillow invents a resolution for JPEG and TIFF files that have none outside their tags.
         has_own = image.format not in ("JPEG", "MPO", "TIFF", "WEBP") or image.info.get("jfif_unit")
         x, y = (float(value) for value in (image.info["dpi"] if has_own else _resolution_of_tags(exif)))
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    is_sensible = all(math.isfinite(value) and 0 < value <= _MAX_DPI for value in (x, y))
-    return (x, y) if is_sensible else None
+    is_valid = all(math.isfinite(value) and 0 < value <= _MAX_DPI for value in (x, y))
+    return (x, y) if is_valid else None
 
 
 def _resolution_of_tags(exif: Image.Exif) -> list[float]:
@@ -107,34 +109,34 @@ def _resolution_of_tags(exif: Image.Exif) -> list[float]:
 
 
 def warn_of_lost_metadata(path: Path, image: PillowFile, exif: Image.Exif) -> None:
-    """Log metadata that are not read at all."""
+    """Log metadata that cannot be read."""
     photoshop = image.info.get("photoshop")
     if _IPTC_TAG in exif or (isinstance(photoshop, dict) and _IPTC_RESOURCE in photoshop):
-        _log.warning("%s has IPTC data, which are lost", path)
+        _log.warning("%s has IPTC data, which is lost", path)
 
 
 def png_options(path: Path, image: ImageFile) -> dict[str, Any]:
-    """Return options of Pillow's PNG writer for all metadata but the color profile."""
+    """Return options of Pillow's PNG writer for all metadata except the color profile."""
     chunks = PngInfo()
     if image.xmp is not None:
         try:
             chunks.add_itxt(_XMP_KEYWORD, image.xmp.decode())
         except UnicodeDecodeError:
-            _warn_of_loss(path, "its XMP data, which are not UTF-8 text")
+            _warn_of_loss(path, "its XMP data, which is not UTF-8 text")
     for keyword, text in image.texts.items():
         chunks.add_text(keyword, text)
     return {"exif": image.exif or b"", "pnginfo": chunks} | ({"dpi": image.dpi} if image.dpi else {})
 
 
 def jpeg_options(path: Path, image: ImageFile) -> dict[str, Any]:
-    """Return options of Pillow's JPEG writer for all metadata but the color profile."""
+    """Return options of Pillow's JPEG writer for all metadata except the color profile."""
     exif, xmp = image.exif or b"", _XMP_SEGMENT + image.xmp if image.xmp else b""
     comment = image.texts.get(COMMENT, "").encode(errors="replace")
     if len(exif) > _MAX_SEGMENT_BYTES:
-        _warn_of_loss(path, "its EXIF data, which are longer than JPEG allows")
+        _warn_of_loss(path, "its EXIF data, which is longer than JPEG allows")
         exif = b""
     if len(xmp) > _MAX_SEGMENT_BYTES:
-        _warn_of_loss(path, "its XMP data, which are longer than JPEG allows")
+        _warn_of_loss(path, "its XMP data, which is longer than JPEG allows")
         xmp = b""
     if len(comment) > _MAX_SEGMENT_BYTES:
         _warn_of_loss(path, "its comment, which is longer than JPEG allows")
@@ -145,7 +147,10 @@ def jpeg_options(path: Path, image: ImageFile) -> dict[str, Any]:
 
 
 def webp_options(path: Path, image: ImageFile) -> dict[str, Any]:
-    """Return options of Pillow's WebP writer for all metadata but the color profile; the resolution is in the EXIF data."""
+    """Return options of Pillow's WebP writer for all metadata except the color profile.
+
+    The resolution is stored in the EXIF data.
+    """
     _warn_of_lost_texts(path, image.texts.keys(), "WebP")
     exif = Image.Exif()
     exif.load(image.exif or b"")
@@ -157,11 +162,11 @@ def webp_options(path: Path, image: ImageFile) -> dict[str, Any]:
 
 def _warn_of_lost_texts(path: Path, keywords: Iterable[str], kind: str) -> None:
     if lost := ", ".join(sorted(keywords)):
-        _warn_of_loss(path, f"its texts ({lost}), which {kind} cannot hold")
+        _warn_of_loss(path, f"its texts ({lost}), which {kind} cannot store")
 
 
 def _warn_of_loss(path: Path, what: str) -> None:
-    _log.warning("%s loses %s; choose .png to keep them", path, what)
+    _log.warning("%s loses %s; use .png to keep all metadata", path, what)
 
 
 def _decoded(text: bytes) -> str:

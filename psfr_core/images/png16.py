@@ -1,4 +1,4 @@
-"""PNG files of 16 bit per channel, of which Pillow keeps only 8 when they have color or alpha: OpenCV keeps all."""
+"""Read and write PNG files with 16 bits per channel; Pillow keeps only 8 of them for color, so OpenCV is used."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from ..optional_package import import_optional
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_START = _SIGNATURE + b"\0\0\0\x0dIHDR"
 _END = b"\0\0\0\0IEND\xaeB`\x82"
-_CHANNELS_OF_COLOR_TYPE = {0: 1, 2: 3, 4: 2, 6: 4}  # grey, RGB, grey + alpha, RGB + alpha
-_GREY_ALPHA16, _RGBA8 = (16, 4), (8, 6)  # bit depth and color type
-_HEADER_BYTES = 33  # with the signature
+_CHANNELS_OF_COLOR_TYPE = {0: 1, 2: 3, 4: 2, 6: 4}  # gray, RGB, gray + alpha, RGBA
+_GRAY_ALPHA16, _RGBA8 = (16, 4), (8, 6)  # bit depth and color type
+_HEADER_BYTES = 33  # including the signature
 _WHOLE = ((0, 0, 1, 1),)
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
-_BLOCK_BYTES = 1 << 16  # inflates to at most a thousand times as many
+_BLOCK_BYTES = 1 << 16  # inflates to at most about 1000 times its size
 
 
 @dataclass(frozen=True)
 class Png16:
-    """A PNG file of 16 bit per channel in two parts, each a PNG file by itself.
+    """A PNG file with 16 bits per channel, split into two PNG files.
 
-    ``metadata`` has all but the image data, ``image`` the image data alone. ``transparent_color`` is the value of each
-    channel in pixels that are transparent.
+    ``metadata`` contains everything except the image data, and ``image`` contains only the image data. Pixels with the
+    channel values ``transparent_color`` are transparent.
     """
 
     metadata: bytes
@@ -44,7 +44,7 @@ class Png16:
 
     @property
     def data_bytes(self) -> int:
-        """The number of bytes that the image data inflates to."""
+        """Size of the decompressed image data in bytes."""
         passes = _ADAM7 if self.is_interlaced else _WHOLE
         sizes = [
             (-(-(self.height - top) // row_step), -(-(self.width - left) // column_step))
@@ -54,9 +54,9 @@ class Png16:
 
 
 def split_png16(data: bytes) -> Png16 | None:
-    """Return the PNG file ``data`` in its parts; None for fewer bits per channel and for other formats.
+    """Split the PNG file ``data``; return None for fewer than 16 bits per channel and for other formats.
 
-    Raises ValueError for a PNG file whose header is invalid and for 16 bit and a damaged chunk.
+    Raises ValueError for an invalid PNG header, and for damaged chunks in a file with 16 bits per channel.
     """
     if not data.startswith(_SIGNATURE):
         return None
@@ -79,9 +79,9 @@ def split_png16(data: bytes) -> Png16 | None:
 
 
 def decode_png16(png: Png16) -> NDArray[np.uint16]:
-    """Return the pixels (H, W, C) of a file; a transparent color becomes an alpha channel.
+    """Decode the pixels (H, W, C); a transparent color becomes an alpha channel.
 
-    Raises what the decoder raises for damaged image data, MissingPackageError for color without OpenCV.
+    Raises the decoder's error for damaged image data, and MissingPackageError for color if OpenCV is not installed.
     """
     _check_image_data(png)
     pixels = _decode_with_pillow(png) if png.channels <= 2 else _decode_with_opencv(png)
@@ -92,10 +92,10 @@ def decode_png16(png: Png16) -> NDArray[np.uint16]:
 
 
 def encode_png16(pixels: NDArray[np.uint16], metadata: bytes = b"") -> bytes:
-    """Return a PNG file of ``pixels`` (H, W, C) with 1 to 4 channels: grey, grey + alpha, RGB, RGB + alpha.
+    """Encode ``pixels`` (H, W, C) as PNG; the channels are gray, gray + alpha, RGB or RGBA.
 
-    The chunks of the PNG file ``metadata`` that are neither header nor image data go along.
-    Raises MissingPackageError for color without OpenCV.
+    All chunks of the PNG file ``metadata`` except header and image data are copied.
+    Raises MissingPackageError for color if OpenCV is not installed.
     """
     file = _encode_with_pillow(pixels) if pixels.shape[2] <= 2 else _encode_with_opencv(pixels)
     extra = [chunk for kind, _, chunk in _chunks(metadata) if kind != b"IDAT"]
@@ -103,13 +103,13 @@ def encode_png16(pixels: NDArray[np.uint16], metadata: bytes = b"") -> bytes:
 
 
 def _decode_with_pillow(png: Png16) -> NDArray[np.uint16]:
-    # Pillow keeps 16 bit of grey. Grey with alpha is packed like RGBA of 8 bit, which it keeps as well.
+    # Pillow keeps 16 bits of gray. Gray + alpha is relabeled as RGBA with 8 bits, whose pixels have as many bytes.
     file = png.image if png.channels == 1 else _relabeled(png.image, *_RGBA8)
     with Image.open(BytesIO(file), formats=["PNG"]) as image:
         pixels = np.asarray(image)
     if png.channels == 2:
         return pixels.view(">u2")
-    return pixels[..., None].astype(np.uint16, copy=False)  # Pillow 10 gives 32 bit
+    return pixels[..., None].astype(np.uint16, copy=False)  # Pillow 10 returns 32 bits
 
 
 def _encode_with_pillow(pixels: NDArray[np.uint16]) -> bytes:
@@ -118,7 +118,7 @@ def _encode_with_pillow(pixels: NDArray[np.uint16]) -> bytes:
         Image.fromarray(pixels[..., 0]).save(buffer, "PNG")
         return buffer.getvalue()
     Image.fromarray(pixels.astype(">u2").view(np.uint8)).save(buffer, "PNG")
-    return _relabeled(buffer.getvalue(), *_GREY_ALPHA16)
+    return _relabeled(buffer.getvalue(), *_GRAY_ALPHA16)
 
 
 def _decode_with_opencv(png: Png16) -> NDArray[np.uint16]:
@@ -139,17 +139,17 @@ def _encode_with_opencv(pixels: NDArray[np.uint16]) -> bytes:
 
 
 def _opencv(purpose: str) -> Any:
-    return import_optional("cv2", f"{purpose} a color PNG file of 16 bit per channel", "opencv-python-headless")
+    return import_optional("cv2", f"{purpose} a color PNG file with 16 bits per channel", "opencv-python-headless")
 
 
 def _relabeled(file: bytes, bit_depth: int, color_type: int) -> bytes:
-    """Return a PNG file with another bit depth and color type in its header."""
+    """Return a PNG ``file`` with its bit depth and color type replaced in the header."""
     content = file[16:24] + bytes([bit_depth, color_type]) + file[26:29]
     return _SIGNATURE + _chunk(b"IHDR", content) + file[_HEADER_BYTES:]
 
 
 def _header(data: bytes) -> tuple[int, ...]:
-    """Return width, height, bit depth, color type, compression, filter and interlacing."""
+    """Return width, height, bit depth, color type, compression, filter and interlace method."""
     if (
         not data.startswith(_HEADER_START)
         or len(data) < _HEADER_BYTES
@@ -164,13 +164,13 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield kind, content and the whole of each chunk between header and end; the end may be missing."""
+    """Yield kind, content and bytes of each chunk between header and end; the end may be missing."""
     place = _HEADER_BYTES
     while place < len(data):
         length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
         chunk = data[place : place + length + 12]
         if len(chunk) < length + 12 or zlib.crc32(memoryview(chunk)[4:-4]).to_bytes(4, "big") != chunk[-4:]:
-            raise ValueError(f"the {kind.decode('latin-1')} chunk is damaged or cut off")
+            raise ValueError(f"the {kind.decode('latin-1')} chunk is damaged or truncated")
         if kind == b"IEND":
             return
         yield kind, chunk[8:-4], chunk
@@ -178,7 +178,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
 
 
 def _check_image_data(png: Png16) -> None:
-    """Raise ValueError where image data is missing: OpenCV would leave pixels as they happen to be in memory."""
+    """Raise ValueError if image data is missing, because OpenCV would leave pixels uninitialized."""
     inflater, found = zlib.decompressobj(), 0
     for _, content, _ in _chunks(png.image):
         for start in range(0, len(content), _BLOCK_BYTES):

@@ -1,4 +1,4 @@
-"""Reading of image files: bit depth, orientation, alpha, colors and metadata are kept."""
+"""Read image files with their bit depth, orientation, alpha, colors and metadata."""
 
 from __future__ import annotations
 
@@ -31,13 +31,19 @@ _log = logging.getLogger(__name__)
 
 
 def read_image(path: str | Path, *, max_pixels: int | None = MAX_PIXELS) -> ImageFile:
-    """Read an image file of any format in ``formats``, upright by its EXIF data; of several frames the first.
+    """Read the first frame of an image file, rotated upright by its EXIF orientation.
 
-    Palettes and other color spaces become RGB, CMYK through its profile; transparent colors become an alpha channel.
-    16 bit survive in PNG and in grey TIFF files. What is lost of others is logged, as is a missing JPEG end marker.
-    ``max_pixels`` limits width times height before memory is taken for them; None lifts the limit.
-    Raises ImageFileError for a missing, damaged, truncated, too large or unknown file, and for pixels of which nothing
-    says which number is white; MissingPackageError for a PNG file of 16-bit color without OpenCV.
+    Palettes and other color spaces are converted to RGB, CMYK with its color profile. Transparent colors become an alpha
+    channel. PNG and gray TIFF files keep 16 bits; losses in other files and a missing JPEG end marker are logged.
+
+    Args:
+        path: file in any format of ``formats.READABLE_SUFFIXES`` or of an installed plug-in.
+        max_pixels: limit on width times height, checked before memory is allocated; None for no limit.
+
+    Raises:
+        ImageFileError: the file is missing, damaged, truncated, too large, of an unknown format, or has pixels with an
+            unknown white level.
+        MissingPackageError: a PNG file has 16-bit color, and OpenCV is not installed.
     """
     path = Path(path)
     data = _file_content(path)
@@ -52,7 +58,7 @@ def read_image(path: str | Path, *, max_pixels: int | None = MAX_PIXELS) -> Imag
 
 
 def _image_file(path: Path, image: PillowFile, pixels: NDArray[Any], profile: object) -> ImageFile:
-    """Return ``pixels`` (H, W, C), as they are in the file, upright and with the metadata of ``image``."""
+    """Combine stored ``pixels`` (H, W, C), rotated upright, with the metadata of ``image``."""
     exif = read_exif(path, image)
     warn_of_lost_metadata(path, image, exif)
     scaled = _scaled(_upright(pixels, exif.get(ORIENTATION_TAG, 1)))
@@ -80,33 +86,33 @@ def _file_content(path: Path) -> bytes:
 
 
 def _warn_of_lost_pixels(path: Path, image: PillowFile) -> None:
-    if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a photo with the camera's own previews
-        _log.warning("%s has several images, only the first is read", path)
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO files contain one photo and previews of it
+        _log.warning("%s has several frames; only the first is read", path)
     bits = _bits_per_channel(image)
     if bits > 8 and len(image.getbands()) > 1:
         _log.warning(
-            "%s (%s) has %d bit per channel, of which only 8 are read; save it as a 16-bit PNG to keep them",
+            "%s (%s) has %d bits per channel, of which only 8 are read; save it as a 16-bit PNG to keep all",
             *(path, image.format, bits),
         )
 
 
 def _bits_per_channel(image: PillowFile) -> int:
-    """Return the bits in the file, before Pillow makes 8 of them; only those of TIFF and PPM are known."""
+    """Return the bits per channel in the file before Pillow reduces them to 8; only TIFF and PPM are supported."""
     if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(_BITS_PER_SAMPLE_TAG, (8,)))
     if image.format == "PPM" and isinstance(arguments := image.tile[0][3], tuple):
-        return int(arguments[-1]).bit_length()  # the number that is white
+        return int(arguments[-1]).bit_length()  # the value of white
     return 8
 
 
 def _loaded(path: Path, image: PillowFile, data: bytes) -> PillowFile:
-    """Return the first frame of ``image``, decoded; a JPEG file without its end marker is completed if nothing else lacks."""
+    """Decode the first frame of ``image``; only the end marker may be missing from a JPEG file."""
     try:
         image.load()
     except OSError:
         if image.format not in ("JPEG", "MPO") or (complete := with_end_marker(data)) is None:
             raise
-        _log.warning("%s has no end marker; all its pixels could be read", path)
+        _log.warning("%s has no JPEG end marker; all its pixels were read", path)
         completed = JpegImageFile(BytesIO(complete))
         completed.load()
         return completed
@@ -114,27 +120,27 @@ def _loaded(path: Path, image: PillowFile, data: bytes) -> PillowFile:
 
 
 def _pillow_pixels(path: Path, image: PillowFile) -> tuple[NDArray[Any], object]:
-    """Return the pixels (H, W, C), uint8 or uint16, of a decoded image, and the color profile they are in, unchecked."""
+    """Return the pixels (H, W, C), uint8 or uint16, of a decoded image and their unchecked color profile."""
     profile = image.info.get("icc_profile") or image.info.get("icc")
     if image.mode in _SIXTEEN_BIT_MODES:
         return np.asarray(image)[..., None], profile
     if image.mode in ("I", "F"):
         raise ImageFileError(
-            f"{path} ({image.format}) gives pixels of mode {image.mode}, of which nothing says which number is white. "
-            "Save it as a PNG of 8 or 16 bit per channel."
+            f"{path} ({image.format}) has pixels of mode {image.mode}, whose white level is unknown. "
+            "Save it as PNG with 8 or 16 bits per channel."
         )
     if image.mode == "CMYK":
         converted, profile = cmyk_to_srgb(path, image, profile)
     else:
-        is_grey = image.mode in ("1", "L", "LA", "La")
-        mode = ("LA" if is_grey else "RGBA") if image.has_transparency_data else ("L" if is_grey else "RGB")
+        is_gray = image.mode in ("1", "L", "LA", "La")
+        mode = ("LA" if is_gray else "RGBA") if image.has_transparency_data else ("L" if is_gray else "RGB")
         converted = image if image.mode == mode else image.convert(mode)
     pixels = np.asarray(converted)
     return (pixels if pixels.ndim == 3 else pixels[..., None]), profile
 
 
 def _upright(pixels: NDArray[Any], orientation: object) -> NDArray[Any]:
-    """Return pixels (H, W, C) turned and mirrored as the EXIF orientation 1..8 asks; others change nothing."""
+    """Rotate and mirror pixels (H, W, C) by the EXIF orientation 1..8; other values change nothing."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -145,7 +151,7 @@ def _upright(pixels: NDArray[Any], orientation: object) -> NDArray[Any]:
 
 
 def _scaled(pixels: NDArray[Any]) -> Tensor:
-    """Return pixels (H, W, C), uint8 or uint16, as float32 (C, H, W) in [0, 1], without a copy of another kind."""
+    """Convert pixels (H, W, C), uint8 or uint16, to float32 (C, H, W) in [0, 1] without intermediate copies."""
     height, width, channels = pixels.shape
     scaled = torch.empty(channels, height, width)
     for channel, plane in enumerate(scaled.numpy()):

@@ -1,4 +1,4 @@
-"""Resizing of images."""
+"""Resize images."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from ..errors import InputError, OptionError
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """``image`` (..., C, H, W), float, at ``size`` = (width, height) pixels; the same tensor if it has that size.
+    """Resize ``image`` (..., C, H, W), float, to ``size`` = (width, height) pixels.
 
-    Bicubic (Catmull-Rom), widened when it shrinks so that nothing aliases. Sharp edges overshoot by a few percent:
-    clamp what must stay in a range. Computed in float32 or wider, returned in the image's dtype.
+    The interpolation is bicubic (Catmull-Rom) with antialiasing, computed in float32 or higher precision. Sharp edges
+    overshoot by a few percent, so clamp the result if it must stay in a range. The dtype is kept. An image that has the
+    size already is returned unchanged.
     """
     width, height = size
     if width < 1 or height < 1:
         raise OptionError(f"size must be at least 1 x 1 pixels, got {width} x {height}.")
     check_float(image, "image")
     if image.ndim < 3 or 0 in image.shape[-3:]:
-        raise InputError(f"image must have the shape (..., C, H, W) and no empty axis, got {tuple(image.shape)}.")
+        raise InputError(f"image must have the shape (..., C, H, W) without empty axes, got {tuple(image.shape)}.")
     if image.shape[-2:] == (height, width):
         return image
     planes = image.reshape(-1, *image.shape[-3:])
@@ -32,14 +33,14 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def interpolate(images: Tensor, size: tuple[int, int], mode: Literal["bilinear", "bicubic"]) -> Tensor:
-    """``images`` (B, C, H, W) at ``size`` = (width, height) pixels, by a kernel that is widened when they shrink."""
-    if images.device.type == "mps":  # where PyTorch before 2.8 has no such kernels
+    """Resize ``images`` (B, C, H, W) to ``size`` = (width, height) pixels with antialiasing."""
+    if images.device.type == "mps":  # PyTorch before 2.8 has no antialiasing kernels for MPS
         return interpolate(images.cpu(), size, mode).to(images.device)
     return F.interpolate(images, (size[1], size[0]), mode=mode, antialias=True, align_corners=False)
 
 
 def resize_within(image: Tensor, longer_side: int) -> Tensor:
-    """``image`` made smaller, in its proportions, until no side is above ``longer_side`` pixels; as it is when none is."""
+    """Shrink ``image`` to at most ``longer_side`` pixels per side, keeping its aspect ratio; never enlarge it."""
     height, width = image.shape[-2:]
     factor = longer_side / max(height, width)
     if factor >= 1:

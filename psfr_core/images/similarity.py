@@ -1,6 +1,6 @@
-"""Affine maps of the plane as (2, 3) float64 CPU tensors, and similarities fitted to points.
+"""Affine transforms as (2, 3) float64 CPU tensors, and similarity transforms fitted to points.
 
-Convention: points are (x, y) with the center of the top-left pixel at (0, 0); an affine maps x, y, 1 to x', y'.
+Points are (x, y) with the center of the top-left pixel at (0, 0). An affine transform maps (x, y, 1) to (x', y').
 """
 
 from __future__ import annotations
@@ -14,59 +14,61 @@ from ..checks import check_shape
 from ..errors import InputError
 from .box import Size
 
-_MIN_DEVIATION_PX = 4e-4  # exact points must not shut each other out by rounding
-_MIN_AGREEMENT = 1e-6  # of the target points' spread that the fit must explain
+_MIN_DEVIATION_PX = 4e-4  # rounding errors must not make exact points outliers
+_MIN_AGREEMENT = 1e-6  # minimum share of the target points' variance that the fit explains
 
 
 def fit_similarity(source: Tensor, target: Tensor) -> Tensor:
-    """The rotation, scale and shift (no reflection) that bring ``source`` (N, 2) nearest to ``target`` (N, 2).
+    """Fit a similarity (2, 3) without reflection that maps ``source`` (N, 2) to ``target`` (N, 2) by least squares.
 
-    Nearest by the sum of squared distances in the target's pixels.
-
-    Raises InputError for points that are not finite, that coincide, or between which no similarity exists.
-    The closed form in two dimensions of Umeyama, "Least-squares estimation of transformation parameters" (1991).
+    Raises InputError if points are not finite, if they coincide, or if no similarity exists.
+    Source: the two-dimensional case of Umeyama, "Least-squares estimation of transformation parameters" (1991).
     """
     check_shape(source, "N 2", "source points")
     check_shape(target, f"{len(source)} 2", "target points")
     source, target = source.detach().cpu().double(), target.detach().cpu().double()
     if not (source.isfinite().all() and target.isfinite().all()):
-        raise InputError("The points of a similarity fit must be finite numbers, but some are NaN or infinite.")
+        raise InputError("The points of a similarity fit must be finite, but some are NaN or infinite.")
     source_mean, target_mean = source.mean(0), target.mean(0)
     (x, y), (u, v) = (source - source_mean).T, (target - target_mean).T
     spread = float((x * x + y * y).sum())
     if spread == 0:
-        raise InputError(f"All source points of a similarity fit lie at {source_mean.tolist()}: they must differ.")
-    # The map is z -> (cosine + i sine) z of complex numbers, scale included.
+        raise InputError(
+            f"All source points of a similarity fit lie at {source_mean.tolist()}, but at least two must differ."
+        )
+    # As complex numbers: z -> (cosine + i sine) z, including the scale.
     cosine, sine = float((x * u + y * v).sum()) / spread, float((x * v - y * u).sum()) / spread
     if (cosine**2 + sine**2) * spread <= _MIN_AGREEMENT * float((u * u + v * v).sum()):
-        raise InputError("No similarity maps the source points onto the target points: are they mirrored or mixed up?")
+        raise InputError(
+            "No similarity maps the source points to the target points. Check that they are in the same order and not mirrored."
+        )
     linear = torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64, device="cpu")
     return torch.cat([linear, (target_mean - linear @ source_mean)[:, None]], dim=1)
 
 
 def fit_similarity_robustly(source: Tensor, target: Tensor) -> Tensor:
-    """As ``fit_similarity``, but without the points that disagree with the others: a turned head's nose, a missed eye.
+    """Fit a similarity like ``fit_similarity``, but ignore outliers such as the nose of a turned head or a misplaced eye.
 
-    Least median of squares (Rousseeuw, 1984) over the maps through any two points, then least squares over the points that
-    agree with the best of them: what OpenCV's ``estimateAffinePartial2D`` with ``LMEDS`` draws at random from.
+    Least median of squares (Rousseeuw, 1984) over the similarities through all pairs of points, followed by least squares
+    over the inliers. OpenCV's ``estimateAffinePartial2D`` with ``LMEDS`` samples the pairs at random instead.
     """
-    everything = fit_similarity(source, target)  # checks the points as well
+    of_all_points = fit_similarity(source, target)  # it also checks the points
     count = len(source)
     if count < 3:
-        return everything
-    # Through two points the map of complex numbers is w1 + turn * (z - z1).
+        return of_all_points
+    # As complex numbers, the similarity through two points is w1 + rotation * (z - z1).
     z, w = _complex(source), _complex(target)
     one, other = torch.combinations(torch.arange(count, device="cpu")).T
     differ = (z[one] != z[other]) & (w[one] != w[other])
     one, other = one[differ], other[differ]
-    turn = (w[other] - w[one]) / (z[other] - z[one])
-    squares = (w[one, None] + turn[:, None] * (z - z[one, None]) - w).abs().square()
+    rotation = (w[other] - w[one]) / (z[other] - z[one])
+    squares = (w[one, None] + rotation[:, None] * (z - z[one, None]) - w).abs().square()
     medians = squares.sort(dim=1).values[:, count // 2]
     best_median, best = medians.min(dim=0)
-    # The robust standard deviation of Rousseeuw and Leroy, 1987; 2.5 of them hold 99 % of the points that belong.
+    # Robust standard deviation (Rousseeuw and Leroy, 1987); 99 % of the inliers lie within 2.5 of them.
     deviation = max(1.4826 * (1 + 5 / (count - 2)) * math.sqrt(float(best_median)), _MIN_DEVIATION_PX)
-    agreeing = squares[best] <= (2.5 * deviation) ** 2
-    return fit_similarity(source[agreeing], target[agreeing])
+    inliers = squares[best] <= (2.5 * deviation) ** 2
+    return fit_similarity(source[inliers], target[inliers])
 
 
 def _complex(points: Tensor) -> Tensor:
@@ -74,38 +76,38 @@ def _complex(points: Tensor) -> Tensor:
 
 
 def invert_affine(affine: Tensor) -> Tensor:
-    """The affine (2, 3) that undoes ``affine`` (2, 3). Raises InputError where it cannot be undone."""
+    """Invert ``affine`` (2, 3). Raises InputError if it is not invertible."""
     check_affine(affine, "affine")
     inverse = torch.linalg.inv(affine[:, :2])
     return torch.cat([inverse, -inverse @ affine[:, 2:]], dim=1)
 
 
 def compose_affines(first: Tensor, then: Tensor) -> Tensor:
-    """The affine (2, 3) that applies ``first`` and afterwards ``then``."""
+    """Return the affine transform (2, 3) that applies ``first`` and then ``then``."""
     linear = then[:, :2] @ first
     return torch.cat([linear[:, :2], linear[:, 2:] + then[:, 2:]], dim=1)
 
 
 def transform_points(affine: Tensor, points: Tensor) -> Tensor:
-    """``points`` (N, 2) mapped by ``affine`` (2, 3), as float64 on the CPU."""
+    """Transform ``points`` (N, 2) by ``affine`` (2, 3); the result is float64 on the CPU."""
     check_shape(points, "N 2", "points")
     return points.cpu().double() @ affine[:, :2].T + affine[:, 2]
 
 
 def affine_scale(affine: Tensor) -> float:
-    """Output pixels per input pixel of ``affine`` (2, 3): the square root of how areas grow."""
+    """Return the scale of ``affine`` (2, 3): the square root of the absolute determinant."""
     return math.sqrt(abs(float(affine[0, 0] * affine[1, 1] - affine[0, 1] * affine[1, 0])))
 
 
 def shift_affine(x: float, y: float) -> Tensor:
-    """The affine (2, 3) that moves points by ``x`` to the right and ``y`` down."""
+    """Return the affine transform (2, 3) that moves points by ``x`` to the right and ``y`` down."""
     return torch.tensor([[1.0, 0.0, x], [0.0, 1.0, y]], dtype=torch.float64, device="cpu")
 
 
 def resize_affine(before: Size, after: Size) -> Tensor:
-    """The affine (2, 3) from pixels of an image of size ``before`` to pixels of the same image resized to ``after``.
+    """Return the affine transform (2, 3) from pixels of an image of size ``before`` to pixels of it resized to ``after``.
 
-    The images' outer borders, half a pixel outside the first and last pixel centers, map onto each other.
+    It aligns the outer borders of the images, half a pixel outside the first and last pixel centers.
     """
     x_scale, y_scale = after.width / before.width, after.height / before.height
     x_shift, y_shift = (x_scale - 1) / 2, (y_scale - 1) / 2

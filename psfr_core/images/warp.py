@@ -1,6 +1,6 @@
-"""Images seen through an affine map: sharp when they grow, antialiased when they shrink.
+"""Warp images by affine transforms: sharp when enlarging, antialiased when shrinking.
 
-Time follows the size of the output and of the part of the source it shows, never the size of the whole source.
+The run time depends on the size of the output and of the visible part of the source, not on the size of the whole source.
 """
 
 from __future__ import annotations
@@ -16,18 +16,29 @@ from ..errors import InputError, OptionError
 from .box import Box, PixelBox, Size
 from .similarity import affine_scale, check_affine, compose_affines, invert_affine, shift_affine, transform_points
 
-_MIN_SHRINK = 1.01  # below it the filter would leave all as it is but for a few thousandths
-_DENSITY = 1.5  # samples for each output pixel from which on linear interpolation between them is sharp enough
+_MIN_SHRINK = 1.01  # below it, the low-pass filter would change values by a few thousandths only
+_DENSITY = 1.5  # samples per output pixel at which linear interpolation is sharp enough
 
 
 @torch.no_grad()
 def warp_affine(image: Tensor, affine: Tensor, size: Size) -> Tensor:
-    """What ``affine`` (2, 3), from pixels of ``image`` to pixels of the output, shows of it in ``size`` pixels.
+    """Warp ``image`` by ``affine`` (2, 3), which maps pixels of ``image`` to pixels of the output.
 
-    ``image`` (B, C, H, W) or (C, H, W), float, any range; float32 on its device comes back. Outside the image its edge
-    pixels continue. Growing interpolates cubically (a = -0.75, as PyTorch and OpenCV do); shrinking first removes what
-    the output cannot show. Both keep linear ramps to a twentieth of a pixel; sharp edges may overshoot by a few percent.
-    Raises InputError for other shapes, integers and maps without an inverse, OptionError for an empty size.
+    Edge pixels are replicated outside the image. Enlarging uses cubic interpolation (a = -0.75, like PyTorch and OpenCV);
+    shrinking applies a low-pass filter first. Linear ramps are accurate to a twentieth of a pixel; sharp edges may
+    overshoot by a few percent.
+
+    Args:
+        image: (B, C, H, W) or (C, H, W), float, any range.
+        affine: invertible float64 CPU tensor (2, 3).
+        size: width and height of the output in pixels.
+
+    Returns:
+        The warped image, float32, on the device of ``image``.
+
+    Raises:
+        InputError: ``image`` has another shape or dtype, or ``affine`` is not invertible.
+        OptionError: ``size`` is empty.
     """
     check_float(image, "image")
     check_affine(affine, "affine")
@@ -41,9 +52,9 @@ def warp_affine(image: Tensor, affine: Tensor, size: Size) -> Tensor:
 
 
 def output_box(affine: Tensor, size: Size) -> Box:
-    """The smallest box around all that ``affine`` makes of an image of ``size``, in output pixel coordinates.
+    """Return the bounding box, in output pixels, of an image of ``size`` transformed by ``affine``.
 
-    Goes from pixel border to pixel border, so that ``to_pixels`` of it names every pixel touched.
+    The box includes the full area of the border pixels, so ``to_pixels`` covers every pixel that the image touches.
     """
     right, bottom = size.width - 0.5, size.height - 0.5
     corners = torch.tensor(
@@ -58,84 +69,84 @@ def _warp(batch: Tensor, affine: Tensor, size: Size) -> Tensor:
     output_to_source = invert_affine(affine)
     box = _source_box(output_to_source, size, Size.of(batch))
     shrink = _shrink(affine, Size.of(batch))
-    step, reach = max(1, math.floor(shrink / _DENSITY)), _reach(shrink)
-    before, after = reach + step, reach + 3 * step
+    step, radius = max(1, math.floor(shrink / _DENSITY)), _radius(shrink)
+    before, after = radius + step, radius + 3 * step
     seen = PixelBox(box.left - before, box.top - before, box.right + after, box.bottom + after)
     if shrink > 1:
-        patch = _cut_with_edge(batch, seen).float()
-        patch = _thin_out(_thin_out(patch, shrink, step, dim=-2), shrink, step, dim=-1)
-    else:  # sampling continues the edge by itself
+        patch = _crop_with_edge(batch, seen).float()
+        patch = _decimate(_decimate(patch, shrink, step, dim=-2), shrink, step, dim=-1)
+    else:  # sampling replicates the edge pixels
         seen = seen.within(Size.of(batch))
         patch = seen.cut(batch).float()
-    to_patch = shift_affine(-seen.left - reach, -seen.top - reach) / step
+    to_patch = shift_affine(-seen.left - radius, -seen.top - radius) / step
     grid = _sampling_grid(compose_affines(output_to_source, to_patch), size, patch)
     return _sample(patch, grid, "bicubic" if shrink < _DENSITY else "bilinear")
 
 
 def _shrink(affine: Tensor, source: Size) -> float:
-    """How many source pixels make an output pixel, at least 1."""
+    """Return the number of source pixels per output pixel along an axis, at least 1."""
     shrink = 1 / affine_scale(affine)
     if shrink < _MIN_SHRINK:
         return 1.0
-    # Bounded, because its filter must not dwarf the source: nobody sees aliasing in a source shown at 16 pixels.
+    # Bounded, so that the filter does not outgrow the source; aliasing is invisible in a source shown at 16 pixels.
     return min(shrink, max(64.0, max(source) / 16))
 
 
-def _reach(shrink: float) -> int:
-    """How many pixels to each side the low-pass filter for ``shrink`` sees."""
+def _radius(shrink: float) -> int:
+    """Return the radius in pixels of the low-pass filter for ``shrink``."""
     return math.ceil(2 * shrink) - 1 if shrink > 1 else 0
 
 
 def _source_box(output_to_source: Tensor, size: Size, source: Size) -> PixelBox:
-    """The source pixels shown; where the output lies wholly outside, the edge pixels nearest to it."""
+    """Return the source pixels that the output shows; the nearest edge pixels if it lies outside the source."""
     box = output_box(output_to_source, size).to_pixels(source, margin=1)
     left, top = min(box.left, source.width - 1), min(box.top, source.height - 1)
     return PixelBox(left, top, max(box.right, left + 1), max(box.bottom, top + 1))
 
 
-def _cut_with_edge(batch: Tensor, box: PixelBox) -> Tensor:
-    """The pixels of ``box``, edges continued where it reaches beyond the image."""
+def _crop_with_edge(batch: Tensor, box: PixelBox) -> Tensor:
+    """Crop ``box``, replicating edge pixels where it extends beyond the image."""
     there = box.within(Size.of(batch))
     missing = (there.left - box.left, box.right - there.right, there.top - box.top, box.bottom - there.bottom)
     patch = there.cut(batch)
     return F.pad(patch, missing, mode="replicate") if any(missing) else patch
 
 
-def _thin_out(image: Tensor, shrink: float, step: int, dim: int) -> Tensor:
-    """Every ``step``-th pixel of (B, C, H, W) along ``dim``, low-passed for an output ``shrink`` times as coarse.
+def _decimate(image: Tensor, shrink: float, step: int, dim: int) -> Tensor:
+    """Low-pass ``image`` (B, C, H, W) along ``dim`` for an output ``shrink`` times as coarse, and keep every ``step``-th pixel.
 
-    The kernel is symmetric around the pixels kept, so sample n lies at pixel n * step + reach.
+    The kernel is symmetric around the kept pixels, so sample n lies at pixel n * step + radius.
     """
-    reach = _reach(shrink)
-    kernel = [_catmull_rom(x / shrink) for x in range(-reach, reach + 1)]
+    radius = _radius(shrink)
+    kernel = [_catmull_rom(x / shrink) for x in range(-radius, radius + 1)]
     total = math.fsum(kernel)
     count = (image.shape[dim] - len(kernel)) // step + 1
-    thinned = _every(image, step, 0, count, dim) * (kernel[0] / total)
+    decimated = _strided(image, step, 0, count, dim) * (kernel[0] / total)
     for offset, weight in enumerate(kernel[1:], start=1):
-        thinned.add_(_every(image, step, offset, count, dim), alpha=weight / total)
-    return thinned
+        decimated.add_(_strided(image, step, offset, count, dim), alpha=weight / total)
+    return decimated
 
 
 def _catmull_rom(x: float) -> float:
-    # Keys' cubic kernel with a = -1/2, the one that keeps linear and quadratic functions.
+    # Keys' cubic kernel with a = -1/2, which reproduces linear and quadratic functions.
     x = abs(x)
     if x < 1:
         return (1.5 * x - 2.5) * x * x + 1
     return ((-0.5 * x + 2.5) * x - 4) * x + 2 if x < 2 else 0.0
 
 
-def _every(image: Tensor, step: int, start: int, count: int, dim: int) -> Tensor:
-    """The view of ``count`` rows (``dim`` -2) or columns (-1) of ``image``, ``step`` apart."""
+def _strided(image: Tensor, step: int, start: int, count: int, dim: int) -> Tensor:
+    """Return a view of ``count`` rows (``dim`` -2) or columns (-1) of ``image``, ``step`` apart."""
     picked = slice(start, start + (count - 1) * step + 1, step)
     return image[..., picked, :] if dim == -2 else image[..., picked]
 
 
 def _sample(patch: Tensor, grid: Tensor, mode: str) -> Tensor:
-    """What (B, C, H, W) shows at the places of ``grid`` (1, H', W', 2)."""
-    if patch.device.type == "mps" and mode == "bicubic":  # which Metal has not
+    """Sample ``patch`` (B, C, H, W) at the positions of ``grid`` (1, H', W', 2)."""
+    if patch.device.type == "mps" and mode == "bicubic":  # not implemented for MPS
         return _sample(patch.cpu(), grid.cpu(), mode).to(patch.device)
     if patch.device.type == "cpu" and torch.get_num_threads() > 1:
-        # Threads share out the images of a batch, but not their channels.
+        # PyTorch distributes the images of a batch, but not their channels, over threads.
         return _grid_sample(patch.flatten(0, 1)[:, None], grid, mode).view(*patch.shape[:2], *grid.shape[1:3])
     return _grid_sample(patch, grid, mode)
 
@@ -146,15 +157,17 @@ def _grid_sample(images: Tensor, grid: Tensor, mode: str) -> Tensor:
 
 
 def _sampling_grid(output_to_patch: Tensor, size: Size, patch: Tensor) -> Tensor:
-    """The grid (1, H, W, 2) of F.grid_sample, which counts from -1 at the left border to 1 at the right one."""
+    """Return the sampling grid (1, H, W, 2) for F.grid_sample, which spans -1 to 1 between the borders of ``patch``."""
     width, height = Size.of(patch)
     to_unit = torch.tensor(
         [[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1]], dtype=torch.float64, device="cpu"
     )
     (xx, xy, x0), (yx, yy, y0) = compose_affines(output_to_patch, to_unit).tolist()
-    device = torch.device("cpu") if patch.device.type == "mps" else patch.device  # not every Metal has complex numbers
+    device = (
+        torch.device("cpu") if patch.device.type == "mps" else patch.device
+    )  # some MPS devices lack complex numbers
     across = torch.arange(size.width, dtype=torch.float32, device=device)
     down = torch.arange(size.height, dtype=torch.float32, device=device)[:, None]
-    # x and y as one complex number: both in one pass, and in the order that is wanted
+    # With x and y as one complex number, one pass computes both, interleaved as grid_sample expects.
     grid = torch.view_as_real(across * complex(xx, yx) + (down * complex(xy, yy) + complex(x0, y0)))
     return grid[None].to(patch.device)

@@ -1,4 +1,4 @@
-"""Writing of image files: PNG, WebP and JPEG."""
+"""Write image files in PNG, WebP and JPEG."""
 
 from __future__ import annotations
 
@@ -29,19 +29,22 @@ _log = logging.getLogger(__name__)
 
 
 def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -> None:
-    """Write a PNG, JPEG or WebP file, by the suffix of ``path``; the folder must exist.
+    """Write ``image`` to a PNG, JPEG or WebP file, depending on the suffix of ``path``; the folder must exist.
 
-    Values are clamped to [0, 1] and rounded. PNG keeps 16 bit and all metadata, WebP is lossless with 8 bit; bits and
-    metadata that the format cannot hold are logged. JPEG cannot hold transparent pixels. The file appears under its
-    name only when it is complete. Raises ImageFileError when that is impossible, InputError for values that are not
-    finite, MissingPackageError for a PNG file of 16-bit color without OpenCV.
+    Values are clamped to [0, 1] and rounded. PNG keeps 16 bits and all metadata. WebP is lossless with 8 bits. JPEG does
+    not support transparency. Losses of precision and metadata are logged. The file is written atomically.
+
+    Raises:
+        ImageFileError: the file cannot be written, or the format does not support the image.
+        InputError: the image has values that are not finite.
+        MissingPackageError: a PNG file has 16-bit color, and OpenCV is not installed.
     """
     path = Path(path)
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
-        found = path.suffix.lower() or "a file without suffix"
-        raise ImageFileError(f"{path}: cannot write {found}. Use one of {', '.join(WRITABLE_SUFFIXES)}.")
+        found = path.suffix.lower() or "a file without a suffix"
+        raise ImageFileError(f"{path}: {found} cannot be written. Use one of {', '.join(WRITABLE_SUFFIXES)}.")
     if not is_finite(image.pixels):
-        raise InputError(f"{path} was not written: the image has values that are not finite numbers.")
+        raise InputError(f"{path} was not written: the image contains NaN or infinite values.")
     try:
         atomic_write(path, _encoded(path, image, jpeg_quality))
     except (OSError, ValueError) as error:
@@ -55,45 +58,45 @@ def _encoded(path: Path, image: ImageFile, jpeg_quality: int) -> bytes | memoryv
         metadata = _saved(Image.new("L", (1, 1)), "PNG", icc_profile=profile, **png_options(path, image))
         return encode_png16(np.concatenate([*_levels(image.pixels, np.dtype(np.uint16))]), bytes(metadata))
     if image.bit_depth == 16:
-        _log.warning("%s keeps only 8 of 16 bit per channel; choose .png to keep them all", path)
-    picture = _picture(image.pixels)
+        _log.warning("%s keeps only 8 of 16 bits per channel; use .png to keep all", path)
+    pillow_image = _to_pillow(image.pixels)
     if suffix == ".png":
-        return _saved(picture, "PNG", icc_profile=profile, **png_options(path, image))
+        return _saved(pillow_image, "PNG", icc_profile=profile, **png_options(path, image))
     if suffix == ".webp":
         profile = profile if channels >= 3 else None
-        return _saved(picture, "WEBP", lossless=True, exact=True, icc_profile=profile, **webp_options(path, image))
-    picture = _without_alpha(picture, path) if image.has_alpha else picture
+        return _saved(pillow_image, "WEBP", lossless=True, exact=True, icc_profile=profile, **webp_options(path, image))
+    pillow_image = _without_alpha(pillow_image, path) if image.has_alpha else pillow_image
     options = jpeg_options(path, image)
-    return _saved(picture, "JPEG", quality=jpeg_quality, subsampling=0, icc_profile=profile, **options)
+    return _saved(pillow_image, "JPEG", quality=jpeg_quality, subsampling=0, icc_profile=profile, **options)
 
 
-def _saved(picture: Image.Image, kind: str, **options: Any) -> memoryview:
+def _saved(image: Image.Image, kind: str, **options: Any) -> memoryview:
     buffer = BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getbuffer()
 
 
-def _picture(pixels: Tensor) -> Image.Image:
+def _to_pillow(pixels: Tensor) -> Image.Image:
     channels, height, width = pixels.shape
-    picture = Image.new(_MODES[channels], (width, height))
+    image = Image.new(_MODES[channels], (width, height))
     top = 0
     for rows in _levels(pixels, np.dtype(np.uint8)):
-        picture.paste(Image.fromarray(rows[..., 0] if channels == 1 else rows), (0, top))
+        image.paste(Image.fromarray(rows[..., 0] if channels == 1 else rows), (0, top))
         top += len(rows)
-    return picture
+    return image
 
 
 def _levels(pixels: Tensor, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
-    """Yield ``pixels`` (C, H, W) in blocks of rows (h, W, C) of an unsigned ``dtype``, whose highest value is white.
+    """Yield ``pixels`` (C, H, W) in blocks of rows (h, W, C) of an unsigned ``dtype`` with white at its maximum.
 
-    Blocks take little memory beside the image.
+    Blocks need little memory in addition to the image.
     """
     for rows in pixels.detach().split(_BLOCK_ROWS, dim=1):
         levels = rows.float().clamp(0, 1).mul_(np.iinfo(dtype).max).round_()
         yield levels.permute(1, 2, 0).cpu().numpy().astype(dtype, order="C")
 
 
-def _without_alpha(picture: Image.Image, path: Path) -> Image.Image:
-    if picture.getchannel("A").getextrema() != (255, 255):
-        raise ImageFileError(f"{path}: JPEG cannot hold transparent pixels. Choose .png or .webp.")
-    return picture.convert("L" if picture.mode == "LA" else "RGB")
+def _without_alpha(image: Image.Image, path: Path) -> Image.Image:
+    if image.getchannel("A").getextrema() != (255, 255):
+        raise ImageFileError(f"{path}: JPEG does not support transparent pixels. Use .png or .webp.")
+    return image.convert("L" if image.mode == "LA" else "RGB")

@@ -119,4 +119,4 @@ def test_images_above_the_limit_are_named_and_stop_no_other(tmp_path, capsys):
     assert run(tmp_path / "in", "-o", tmp_path / "out", "--max-megapixels", 0.005) == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
     message = capsys.readouterr().err
-    assert "b.png is too large: 100 x 100 pixels are 0.01 megapixels, the limit is 0.005" in message
+    assert "b.png is too large: it has 100 x 100 pixels, 0.01 megapixels, but the limit is 0.005" in message

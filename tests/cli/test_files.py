@@ -132,7 +132,9 @@ def test_other_results_and_files_of_the_command_are_inputs_too(tmp_path: Path) -
 
 def test_no_image_at_all_is_an_error_that_names_what_was_skipped(tmp_path: Path) -> None:
     (tmp_path / "x.heic").touch()
-    with pytest.raises(ImageFileError, match=r"(?s)holds no image.*x\.heic: \.heic files need the package pillow-heif"):
+    with pytest.raises(
+        ImageFileError, match=r"(?s)contains no image.*x\.heic: \.heic files need the package pillow-heif"
+    ):
         plan_of([str(tmp_path)], tmp_path / "out")
 
 

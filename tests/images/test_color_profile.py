@@ -1,4 +1,4 @@
-"""CMYK images become sRGB through their own profile."""
+"""CMYK images are converted to sRGB with their own profile."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from psfr_core.images.color_profile import srgb_profile
 from psfr_core.images.io import read_image, write_image
 
 
-def grey_inks_profile() -> bytes:
-    """A profile by which each of the four inks is grey: full ink takes 25 of the 100 levels of lightness."""
+def gray_inks_profile() -> bytes:
+    """Return a CMYK profile with four gray inks, each of which lowers the lightness by 25 of 100."""
     nodes = [(0xFF00 * (4 - sum(inks)) // 4, 0x8000, 0x8000) for inks in product((0, 1), repeat=4)]  # L*, a*, b*
     identity = struct.pack(">9i", *(65536 * one for one in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
     ramp = struct.pack(">2H", 0, 65535)
@@ -31,11 +31,11 @@ def grey_inks_profile() -> bytes:
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
-def test_cmyk_goes_through_its_profile_to_srgb(tmp_path: Path, name: str) -> None:
+def test_cmyk_is_converted_to_srgb_with_its_profile(tmp_path: Path, name: str) -> None:
     inks = np.zeros((16, 32, 4), np.uint8)
-    inks[:, 16:, 0] = 255  # cyan, which without the profile is (0, 255, 255)
-    picture = Image.frombytes("CMYK", (32, 16), inks.tobytes())
-    picture.save(tmp_path / name, icc_profile=grey_inks_profile(), dpi=(300, 300))
+    inks[:, 16:, 0] = 255  # cyan; without the profile it would be (0, 255, 255)
+    cmyk = Image.frombytes("CMYK", (32, 16), inks.tobytes())
+    cmyk.save(tmp_path / name, icc_profile=gray_inks_profile(), dpi=(300, 300))
     image = read_image(tmp_path / name)
     assert image.icc_profile == srgb_profile()
     levels = image.pixels.mul(255).round()
@@ -50,10 +50,10 @@ def test_cmyk_goes_through_its_profile_to_srgb(tmp_path: Path, name: str) -> Non
 
 @pytest.mark.parametrize(
     ("profile", "words"),
-    [(b"", "CMYK colors without a profile"), (grey_inks_profile()[:200], "damaged color profile")],
-    ids=["none", "cut off"],
+    [(b"", "CMYK colors but no color profile"), (gray_inks_profile()[:200], "damaged color profile")],
+    ids=["none", "truncated"],
 )
-def test_cmyk_without_a_usable_profile_is_approximated_and_that_is_said(
+def test_conversion_without_a_usable_profile_is_approximate_and_logged(
     tmp_path: Path, profile: bytes, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     Image.new("CMYK", (8, 8), (255, 0, 0, 0)).save(tmp_path / "a.tif", icc_profile=profile)

@@ -1,4 +1,4 @@
-"""An attack: files of every format with flipped bits, cut off, or with parts replaced."""
+"""Fuzz test: files of every format with flipped bits, truncated, or with parts replaced."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from psfr_core.errors import ImageFileError
 from psfr_core.images.io import read_image
 from psfr_core.images.png16 import encode_png16
 
-ATTACKS = 40
+MUTATIONS = 40
 MEGABYTE = 1 << 10  # in the units of ru_maxrss
 
 
 def encoded(kind: str, mode: str = "RGB", **options: Any) -> bytes:
     y, x = np.mgrid[0:18, 0:26].astype(np.uint8)
-    picture = Image.fromarray(np.stack([x * 9, y * 13, x * y], axis=2)).convert(mode)
+    image = Image.fromarray(np.stack([x * 9, y * 13, x * y], axis=2)).convert(mode)
     buffer = BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -69,22 +69,22 @@ FILES = files()
 
 def damaged(data: bytes, seed: int) -> Iterator[bytes]:
     random = np.random.default_rng(seed)
-    for attack in range(ATTACKS):
+    for number in range(MUTATIONS):
         changed = bytearray(data)
-        # Half of the attacks hit the beginning, where the sizes and the tables are.
-        reach = min(len(data), 96) if attack % 2 else len(data)
+        # Half of the mutations hit the beginning, which contains sizes and tables.
+        reach = min(len(data), 96) if number % 2 else len(data)
         for place in random.integers(0, reach, random.integers(1, 4)):
             changed[place] ^= 1 << random.integers(0, 8)
-        if attack % 8 == 0:
+        if number % 8 == 0:
             changed = changed[: random.integers(1, len(data))]
-        if attack % 8 == 1:
+        if number % 8 == 1:
             start = random.integers(0, len(data))
             changed[start : start + 4] = random.bytes(4)
-        yield with_checksums(bytes(changed)) if attack % 4 else bytes(changed)
+        yield with_checksums(bytes(changed)) if number % 4 else bytes(changed)
 
 
 def with_checksums(data: bytes) -> bytes:
-    """A PNG file whose chunks have the checksums that they should have, so that damage gets past these; others as they are."""
+    """Correct the chunk checksums of a PNG file, so that damage passes them; return other files unchanged."""
     if not data.startswith(b"\x89PNG"):
         return data
     place, parts = 8, [data[:8]]
@@ -97,21 +97,21 @@ def with_checksums(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_damaged_files_are_read_or_named(tmp_path: Path, kind: str) -> None:
+def test_damaged_files_are_read_or_raise_an_error_with_their_name(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "bad.png"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    results = {"read": 0, "refused": 0, "not named": 0}
+    results = {"read": 0, "rejected": 0, "not named": 0}
     for data in damaged(FILES[kind], seed=len(kind)):
         path.write_bytes(data)
         try:
             pixels = read_image(path, max_pixels=100_000).pixels
         except ImageFileError as error:
-            results["refused" if str(error).startswith(str(path)) else "not named"] += 1
+            results["rejected" if str(error).startswith(str(path)) else "not named"] += 1
         else:
             assert pixels.dtype == torch.float32
             assert 0 <= pixels.min() <= pixels.max() <= 1
             results["read"] += 1
     assert results["read"] > 0
-    assert results["refused"] > 0
+    assert results["rejected"] > 0
     assert results["not named"] == 0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * MEGABYTE

@@ -1,4 +1,4 @@
-"""The limit on pixels, plug-ins, and errors of any type."""
+"""Pixel limit, plug-ins, and decoder errors of any type."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ def save(path: Path, width: int = 64, height: int = 64) -> Path:
     return path
 
 
-def test_phones_pass_and_bombs_do_not() -> None:
+def test_default_limit_accepts_photos_of_200_megapixels() -> None:
     assert 16_320 * 12_240 < MAX_PIXELS < 300_000_000
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif", "a.gif", "a.bmp"])
-def test_the_limit_is_an_option(tmp_path: Path, name: str) -> None:
+def test_pixel_limit_can_be_changed(tmp_path: Path, name: str) -> None:
     path = save(tmp_path / name)
-    words = rf"{name} is too large: 64 x 64 pixels are 0\.004096 megapixels, the limit is 0\.004095\. .*max_pixels"
+    words = (
+        rf"{name} is too large: it has 64 x 64 pixels, 0\.004096 megapixels, but the limit is 0\.004095\. .*max_pixels"
+    )
     with pytest.raises(ImageFileError, match=words):
         read_image(path, max_pixels=4095)
     for limit in (4096, None):
@@ -40,7 +42,7 @@ def test_the_limit_is_an_option(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no FIFOs")
-def test_pipes_are_refused_before_anything_waits_for_them(tmp_path: Path) -> None:
+def test_pipes_are_rejected_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     for read in (read_image, ParseMap.from_png):
         with pytest.raises(ImageFileError, match="not a regular file"):
@@ -48,15 +50,17 @@ def test_pipes_are_refused_before_anything_waits_for_them(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])
-def test_bombs_are_refused_before_memory_is_taken(tmp_path: Path, bit_depth: int) -> None:
+def test_decompression_bombs_are_rejected_before_memory_is_allocated(tmp_path: Path, bit_depth: int) -> None:
     data = save(tmp_path / "a.png").read_bytes()
     header = b"IHDR" + struct.pack(">II5B", 100_000, 100_000, bit_depth, 2, 0, 0, 0)
     (tmp_path / "a.png").write_bytes(data[:12] + header + zlib.crc32(header).to_bytes(4, "big") + data[33:])
-    with pytest.raises(ImageFileError, match=r"a\.png is too large: it has over 500 megapixels, the limit is 250"):
+    with pytest.raises(
+        ImageFileError, match=r"a\.png is too large: it has more than 500 megapixels, but the limit is 250"
+    ):
         read_image(tmp_path / "a.png")
 
 
-def test_pillows_own_limit_neither_counts_nor_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pillows_own_limit_is_ignored_and_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -69,18 +73,18 @@ def test_pillows_own_limit_neither_counts_nor_changes(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("error", [RuntimeError, TypeError, AttributeError, ZeroDivisionError, RecursionError, OSError])
-def test_errors_of_any_type_become_one_that_names_the_file(error: type[Exception]) -> None:
-    words = r"a\.avif cannot be read, it is damaged or cut off: odd\."
+def test_errors_of_any_type_become_image_file_errors_with_the_file_name(error: type[Exception]) -> None:
+    words = r"a\.avif cannot be read because it is damaged or truncated: odd\."
     with pytest.raises(ImageFileError, match=words), decoding(Path("a.avif")):
         raise error("odd")
 
 
-def test_too_little_memory_stays_what_it_is() -> None:
+def test_memory_errors_pass_unchanged() -> None:
     with pytest.raises(MemoryError), decoding(Path("a.png")):
         raise MemoryError
 
 
-def test_a_missing_plug_in_is_named(tmp_path: Path) -> None:
+def test_missing_plug_in_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     with pytest.raises(ImageFileError, match=r"a\.heic .*(pip install pillow-heif|damaged)"):
         read_image(tmp_path / "a.heic")

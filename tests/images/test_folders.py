@@ -1,4 +1,4 @@
-"""Which images files, folders and patterns name, and what is said of the rest."""
+"""Images found by files, folders and patterns, and reports on all other entries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from psfr_core.errors import ImageFileError
 from psfr_core.images.folders import find_images, search_images
 
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither FIFOs nor such links")
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no FIFOs, and links need privileges")
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -20,12 +20,12 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def places(folder: Path, *inputs: str, recursive: bool = False) -> list[str]:
+def relative_paths(folder: Path, *inputs: str, recursive: bool = False) -> list[str]:
     found = search_images([folder / entry for entry in inputs], recursive=recursive)
-    return [place.as_posix() for place in found.images.values()]
+    return [path.as_posix() for path in found.images.values()]
 
 
-def test_folders_give_their_images_in_order(tmp_path: Path) -> None:
+def test_images_of_folders_are_sorted(tmp_path: Path) -> None:
     touch(tmp_path, "b.png", "a.JPG", "note.txt", ".hidden.png", "sub/c.webp", "odd[1].png")
     assert [path.relative_to(tmp_path).as_posix() for path in find_images([tmp_path])] == [
         "a.JPG",
@@ -36,7 +36,7 @@ def test_folders_give_their_images_in_order(tmp_path: Path) -> None:
     assert [path.name for path in find_images(given)] == ["b.png", "c.webp", "a.JPG", "odd[1].png"]
 
 
-def test_what_is_left_out_is_named_or_counted(tmp_path: Path) -> None:
+def test_entries_that_are_not_read_are_listed_by_kind(tmp_path: Path) -> None:
     touch(tmp_path, "a.jfif", "b.TGA", "c.heic", "d.cr2", "note.txt", "a.xmp", ".hidden.heic", "sub/e.png", "out/a.png")
     found = search_images([tmp_path], leave_out=tmp_path / "out")
     assert [path.name for path in found.images] == ["a.jfif", "b.TGA"]
@@ -47,17 +47,17 @@ def test_what_is_left_out_is_named_or_counted(tmp_path: Path) -> None:
     assert found.failures == {}
 
 
-def test_images_that_scripts_do_not_get_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_skipped_images_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     touch(tmp_path, "a.png", "c.heic")
     assert find_images([tmp_path]) == [tmp_path / "a.png"]
-    assert f"{tmp_path / 'c.heic'} is left out: .heic files need the package pillow-heif" in caplog.text
+    assert f"{tmp_path / 'c.heic'} is skipped: .heic files need the package pillow-heif" in caplog.text
 
 
-def test_sidecar_files_count_only_when_named(tmp_path: Path) -> None:
+def test_sidecar_files_are_read_only_if_given_by_name(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "a.xmp", "b.PNG")
-    assert places(tmp_path, "*") == ["a.jpg", "b.PNG"]
-    assert places(tmp_path, "a.xmp") == ["a.xmp"]
-    with pytest.raises(ImageFileError, match=r"\*\.xmp holds no image"):
+    assert relative_paths(tmp_path, "*") == ["a.jpg", "b.PNG"]
+    assert relative_paths(tmp_path, "a.xmp") == ["a.xmp"]
+    with pytest.raises(ImageFileError, match=r"\*\.xmp contains no image"):
         find_images([tmp_path / "*.xmp"])
 
 
@@ -74,24 +74,22 @@ def test_sidecar_files_count_only_when_named(tmp_path: Path) -> None:
         ("[12]/*.png", ["digit.png"]),
     ],
 )
-def test_names_with_brackets_are_taken_literally_where_they_exist(
-    tmp_path: Path, entry: str, expected: list[str]
-) -> None:
+def test_existing_names_with_brackets_are_taken_literally(tmp_path: Path, entry: str, expected: list[str]) -> None:
     touch(tmp_path, "[2001] trip/p.png", "y/[x]/q.png", "y/x/r.png", "2/digit.png")
-    assert places(tmp_path, entry) == expected
+    assert relative_paths(tmp_path, entry) == expected
 
 
-def test_recursive_folders_and_patterns_keep_their_structure(tmp_path: Path) -> None:
+def test_recursive_searches_keep_the_folder_structure(tmp_path: Path) -> None:
     touch(tmp_path, "in/a.png", "in/x/b.png", "in/x/y/c.png", "in/.git/d.png", "in/out/e.png")
     found = search_images([tmp_path / "in"], recursive=True, leave_out=tmp_path / "in/out")
-    assert [place.as_posix() for place in found.images.values()] == ["a.png", "x/b.png", "x/y/c.png"]
-    assert places(tmp_path, "in/**/*.png") == ["a.png", "out/e.png", "x/b.png", "x/y/c.png"]
-    assert places(tmp_path, "in/*/*.png") == ["e.png", "b.png"]
-    assert places(tmp_path, "in/x/**") == ["b.png", "y/c.png"]
+    assert [path.as_posix() for path in found.images.values()] == ["a.png", "x/b.png", "x/y/c.png"]
+    assert relative_paths(tmp_path, "in/**/*.png") == ["a.png", "out/e.png", "x/b.png", "x/y/c.png"]
+    assert relative_paths(tmp_path, "in/*/*.png") == ["e.png", "b.png"]
+    assert relative_paths(tmp_path, "in/x/**") == ["b.png", "y/c.png"]
 
 
 @posix_only
-def test_links_pipes_and_loops_are_named(tmp_path: Path) -> None:
+def test_links_pipes_and_loops_are_reported(tmp_path: Path) -> None:
     touch(tmp_path, "in/a.png")
     os.mkfifo(tmp_path / "in/pipe.png")
     (tmp_path / "in/gone.png").symlink_to("nowhere.png")
@@ -101,25 +99,25 @@ def test_links_pipes_and_loops_are_named(tmp_path: Path) -> None:
     assert {path.name for path in found.images} == {"a.png"}
     reasons = {path.name: reason for path, reason in found.skipped.items()}
     assert reasons["pipe.png"] == "not a regular file"
-    assert reasons["gone.png"] == reasons["self.png"] == "a link that leads nowhere"
+    assert reasons["gone.png"] == reasons["self.png"] == "a broken link"
     named = search_images([tmp_path / "in" / name for name in ("pipe.png", "self.png", "gone.png", "a.png")])
     assert [path.name for path in named.images] == ["a.png"]
     assert "pipe.png is not a regular file" in named.failures[tmp_path / "in/pipe.png"]
-    assert "self.png is a link that leads nowhere" in named.failures[tmp_path / "in/self.png"]
+    assert "self.png is a broken link" in named.failures[tmp_path / "in/self.png"]
 
 
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
         ("none.png", r"none\.png does not exist"),
-        ("empty", r"empty holds no image"),
-        ("*.png", r"\*\.png holds no image"),
-        ("empty/none/*.png", r"\*\.png holds no image"),
-        ("[x]/none.png", r"none\.png holds no image|none\.png does not exist"),
+        ("empty", r"empty contains no image"),
+        ("*.png", r"\*\.png contains no image"),
+        ("empty/none/*.png", r"\*\.png contains no image"),
+        ("[x]/none.png", r"none\.png contains no image|none\.png does not exist"),
         ("a\0.png", "does not exist"),
     ],
 )
-def test_an_input_that_names_nothing_stops_no_other(tmp_path: Path, entry: str, words: str) -> None:
+def test_input_without_images_does_not_stop_the_search(tmp_path: Path, entry: str, words: str) -> None:
     (tmp_path / "empty").mkdir()
     touch(tmp_path, "good.jpg")
     found = search_images([tmp_path / entry, tmp_path / "good.jpg"])
@@ -129,7 +127,7 @@ def test_an_input_that_names_nothing_stops_no_other(tmp_path: Path, entry: str, 
         find_images([tmp_path / entry])
 
 
-def test_a_folder_without_permission_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_without_permission_does_not_stop_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "open/a.png", "closed/b.png")
     entries = Path.iterdir
 

@@ -1,4 +1,4 @@
-"""The suffixes of image files: readable, readable with a plug-in, known, or none."""
+"""Suffixes of image files: readable, readable with a plug-in, and unreadable."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def test_plug_ins_make_their_suffixes_readable(name: str, module: str, monkeypat
     assert unreadable_reason(Path(name)) is None
 
 
-@pytest.mark.parametrize(("name", "words"), [("a.CR2", "raw data of a camera"), ("a.exr", "Export them as PNG")])
-def test_known_formats_that_cannot_be_read_are_named(name: str, words: str) -> None:
+@pytest.mark.parametrize(("name", "words"), [("a.CR2", "raw camera data"), ("a.exr", "Export them as PNG")])
+def test_unreadable_formats_have_a_reason(name: str, words: str) -> None:
     assert not is_readable(Path(name))
     assert words in str(unreadable_reason(Path(name)))
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.json", "a", ".png", "a.mp4"])
-def test_other_files_are_no_images(name: str) -> None:
+def test_other_files_are_not_images(name: str) -> None:
     assert not is_readable(Path(name))
     assert unreadable_reason(Path(name)) is None
 
 
-def test_every_format_that_pillow_can_write_is_read_under_its_suffixes(tmp_path: Path) -> None:
+def test_formats_that_pillow_writes_are_read_with_all_their_suffixes(tmp_path: Path) -> None:
     image = Image.new("RGB", (16, 8), (200, 100, 50))
     Image.init()
     written: set[str] = set()
@@ -49,5 +49,5 @@ def test_every_format_that_pillow_can_write_is_read_under_its_suffixes(tmp_path:
             written.add(suffix)
             (image.convert("1") if suffix == ".pbm" else image).save(tmp_path / f"a{suffix}")
             assert read_image(tmp_path / f"a{suffix}").pixels.shape[1:] == (8, 16), suffix
-    assert len(written) >= len(READABLE_SUFFIXES) - 2  # Pillow writes no PSD
+    assert len(written) >= len(READABLE_SUFFIXES) - 2  # Pillow cannot write PSD
     assert {path.suffix for path in find_images([tmp_path])} == written

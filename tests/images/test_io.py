@@ -1,4 +1,4 @@
-"""Reading and writing image files: nothing is lost, nothing is turned, nothing is half written."""
+"""Reading and writing image files: pixels, orientation, metadata and atomic writes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def random_pixels(channels: int, bit_depth: int = 8, height: int = 5, width: int = 7, seed: int = 0) -> torch.Tensor:
-    highest = 2**bit_depth - 1
+    maximum = 2**bit_depth - 1
     generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, highest + 1, (channels, height, width), generator=generator).float() / highest
+    return torch.randint(0, maximum + 1, (channels, height, width), generator=generator).float() / maximum
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_png_keeps_every_bit(tmp_path: Path, channels: int, bit_depth: int) -> None:
+def test_png_is_bit_identical(tmp_path: Path, channels: int, bit_depth: int) -> None:
     pixels = random_pixels(channels, bit_depth)
     write_image(tmp_path / "a.png", ImageFile(pixels, bit_depth))
     read = read_image(tmp_path / "a.png")
@@ -44,9 +44,9 @@ def test_png_keeps_every_bit(tmp_path: Path, channels: int, bit_depth: int) -> N
 
 
 @pytest.mark.parametrize(("channels", "channels_read"), [(1, 3), (2, 4), (3, 3), (4, 4)])
-def test_webp_is_lossless_also_below_transparent_pixels(tmp_path: Path, channels: int, channels_read: int) -> None:
+def test_webp_is_lossless_even_in_transparent_pixels(tmp_path: Path, channels: int, channels_read: int) -> None:
     pixels = random_pixels(channels)
-    pixels[-1, 0] = 0  # fully transparent where there is alpha
+    pixels[-1, 0] = 0  # fully transparent if there is alpha
     write_image(tmp_path / "a.webp", ImageFile(pixels))
     colors = pixels[:1].expand(3, -1, -1) if channels <= 2 else pixels[:3]
     expected = torch.cat([colors, pixels[-1:]]) if channels in (2, 4) else colors
@@ -56,7 +56,7 @@ def test_webp_is_lossless_also_below_transparent_pixels(tmp_path: Path, channels
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_jpeg_is_close(tmp_path: Path, channels: int) -> None:
+def test_jpeg_is_close_to_the_original(tmp_path: Path, channels: int) -> None:
     pixels = torch.linspace(0, 1, 64).expand(channels, 48, 64).contiguous()
     for suffix in ("jpg", "jpeg", "JPG"):
         write_image(tmp_path / f"a.{suffix}", ImageFile(pixels, 16))
@@ -65,40 +65,40 @@ def test_jpeg_is_close(tmp_path: Path, channels: int) -> None:
         assert (read.pixels - pixels).abs().mean() < 0.5 / 255
 
 
-def test_jpeg_quality_is_used(tmp_path: Path) -> None:
+def test_jpeg_quality_changes_the_file_size(tmp_path: Path) -> None:
     image = ImageFile(random_pixels(3, height=64, width=64))
     write_image(tmp_path / "good.jpg", image, jpeg_quality=95)
     write_image(tmp_path / "bad.jpg", image, jpeg_quality=20)
     assert (tmp_path / "bad.jpg").stat().st_size < 0.6 * (tmp_path / "good.jpg").stat().st_size
 
 
-def test_jpeg_refuses_transparent_pixels_only(tmp_path: Path) -> None:
+def test_jpeg_rejects_only_transparent_pixels(tmp_path: Path) -> None:
     opaque = torch.cat([random_pixels(3), torch.ones(1, 5, 7)])
     write_image(tmp_path / "a.jpg", ImageFile(opaque))
     assert read_image(tmp_path / "a.jpg").pixels.shape[0] == 3
-    with pytest.raises(ImageFileError, match=r"b\.jpg: JPEG cannot hold transparent pixels. Choose \.png or \.webp"):
+    with pytest.raises(ImageFileError, match=r"b\.jpg: JPEG does not support transparent pixels. Use \.png or \.webp"):
         write_image(tmp_path / "b.jpg", ImageFile(random_pixels(4)))
     assert not (tmp_path / "b.jpg").exists()
 
 
 @pytest.mark.parametrize(("name", "is_lost"), [("a.png", False), ("a.webp", True), ("a.jpg", True)])
-def test_bits_that_a_format_cannot_hold_are_said(
+def test_reduced_bit_depth_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, is_lost: bool
 ) -> None:
     with caplog.at_level(logging.WARNING):
         write_image(tmp_path / name, ImageFile(random_pixels(3)))
         assert not caplog.records
         write_image(tmp_path / name, ImageFile(random_pixels(3, 16), 16))
-    assert (f"{name} keeps only 8 of 16 bit per channel" in caplog.text) is is_lost
+    assert (f"{name} keeps only 8 of 16 bits per channel" in caplog.text) is is_lost
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])
 def test_values_are_rounded_and_clamped(tmp_path: Path, bit_depth: int) -> None:
-    highest = 2**bit_depth - 1
-    pixels = torch.tensor([-0.5, 0.4 / highest, 0.6 / highest, (highest - 0.6) / highest, 1.5]).view(1, 1, 5)
+    maximum = 2**bit_depth - 1
+    pixels = torch.tensor([-0.5, 0.4 / maximum, 0.6 / maximum, (maximum - 0.6) / maximum, 1.5]).view(1, 1, 5)
     write_image(tmp_path / "a.png", ImageFile(pixels, bit_depth))
-    levels = (read_image(tmp_path / "a.png").pixels * highest).round().flatten().tolist()
-    assert levels == [0, 0, 1, highest - 1, highest]
+    levels = (read_image(tmp_path / "a.png").pixels * maximum).round().flatten().tolist()
+    assert levels == [0, 0, 1, maximum - 1, maximum]
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
@@ -109,34 +109,34 @@ def test_color_profile_is_kept(tmp_path: Path, name: str, bit_depth: int) -> Non
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])
-def test_profile_of_another_color_space_is_left_out(tmp_path: Path, bit_depth: int) -> None:
+def test_profile_of_another_color_space_is_dropped(tmp_path: Path, bit_depth: int) -> None:
     write_image(tmp_path / "a.png", ImageFile(random_pixels(1, bit_depth), bit_depth, SRGB))
     assert read_image(tmp_path / "a.png").icc_profile is None
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["png8", "png16", "jpeg", "tiff"])
-def test_exif_orientation_is_applied_as_pillow_does(tmp_path: Path, orientation: int, kind: str) -> None:
+def test_exif_orientation_is_applied_like_in_pillow(tmp_path: Path, orientation: int, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     levels = (random_pixels(1, height=2, width=3, seed=1)[0] * 255).byte().numpy()
-    picture = Image.fromarray(levels.repeat(16, 0).repeat(16, 1))
+    source = Image.fromarray(levels.repeat(16, 0).repeat(16, 1))
     path = tmp_path / f"a.{kind.rstrip('0168')}"
     if kind == "jpeg":
-        picture.save(path, exif=exif, quality=100)
+        source.save(path, exif=exif, quality=100)
     else:
-        picture.save(path, exif=exif)
+        source.save(path, exif=exif)
     methods = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
-    turned = picture.transpose(Image.Transpose(methods[orientation])) if orientation in methods else picture
+    rotated = source.transpose(Image.Transpose(methods[orientation])) if orientation in methods else source
     if kind == "png16":
-        path.write_bytes(_with_exif(encode_png16(np.asarray(picture)[..., None].astype(np.uint16) * 257), exif))
+        path.write_bytes(_with_exif(encode_png16(np.asarray(source)[..., None].astype(np.uint16) * 257), exif))
     read = read_image(path)
     assert read.bit_depth == (16 if kind == "png16" else 8)
-    np.testing.assert_allclose(read.pixels[0].numpy(), np.asarray(turned) / 255, atol=2 / 255)
+    np.testing.assert_allclose(read.pixels[0].numpy(), np.asarray(rotated) / 255, atol=2 / 255)
 
 
 @pytest.mark.parametrize(("name", "bit_depth"), [("b.png", 8), ("b.png", 16), ("b.webp", 8), ("b.jpg", 8)])
-def test_exif_data_go_along_without_orientation_and_preview(tmp_path: Path, name: str, bit_depth: int) -> None:
+def test_exif_data_is_kept_without_orientation_and_thumbnail(tmp_path: Path, name: str, bit_depth: int) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x0110] = 6, "a camera"
     exif.get_ifd(0x8769)[0x9003] = "1999:12:31 23:59:59"
@@ -152,7 +152,7 @@ def test_exif_data_go_along_without_orientation_and_preview(tmp_path: Path, name
     assert read_image(tmp_path / name).pixels.shape == image.pixels.shape
 
 
-def test_exif_data_too_long_for_jpeg_are_left_out_and_that_is_said(
+def test_exif_data_too_long_for_jpeg_is_dropped_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     exif = Image.Exif()
@@ -172,7 +172,7 @@ COLORS = np.array([[[250, 20, 30], [10, 200, 60]], [[0, 0, 0], [255, 255, 255]]]
 
 
 @pytest.mark.parametrize(
-    ("picture", "channels"),
+    ("source", "channels"),
     [
         (Image.fromarray(COLORS).convert("P", palette=Image.Palette.ADAPTIVE), 3),
         (Image.fromarray(COLORS).convert("L"), 1),
@@ -180,17 +180,17 @@ COLORS = np.array([[[250, 20, 30], [10, 200, 60]], [[0, 0, 0], [255, 255, 255]]]
         (Image.fromarray(COLORS).convert("LA"), 2),
         (Image.fromarray(COLORS).convert("RGBA"), 4),
     ],
-    ids=["palette", "grey", "bits", "grey alpha", "rgba"],
+    ids=["palette", "gray", "bits", "gray alpha", "rgba"],
 )
-def test_modes(tmp_path: Path, picture: Image.Image, channels: int) -> None:
-    picture.save(tmp_path / "a.png")
+def test_pixel_modes_are_converted(tmp_path: Path, source: Image.Image, channels: int) -> None:
+    source.save(tmp_path / "a.png")
     read = read_image(tmp_path / "a.png").pixels
     assert read.shape == (channels, 2, 2)
-    expected = np.asarray(picture.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels])).reshape(2, 2, channels)
+    expected = np.asarray(source.convert({1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels])).reshape(2, 2, channels)
     np.testing.assert_array_equal((read * 255).round().permute(1, 2, 0).numpy(), expected)
 
 
-def test_transparent_palette_entry_and_color_become_alpha(tmp_path: Path) -> None:
+def test_transparent_colors_become_alpha(tmp_path: Path) -> None:
     palette = Image.fromarray(COLORS).convert("P", palette=Image.Palette.ADAPTIVE)
     palette.save(tmp_path / "palette.png", transparency=palette.getpixel((0, 1)))
     Image.fromarray(COLORS).save(tmp_path / "color.png", transparency=(0, 0, 0))
@@ -198,16 +198,16 @@ def test_transparent_palette_entry_and_color_become_alpha(tmp_path: Path) -> Non
         assert read_image(tmp_path / name).pixels[3].tolist() == [[1, 1], [0, 1]]
 
 
-def test_cmyk_becomes_rgb_without_its_profile(tmp_path: Path) -> None:
+def test_cmyk_with_a_damaged_profile_becomes_rgb_without_a_profile(tmp_path: Path) -> None:
     cmyk_profile = SRGB[:16] + b"CMYK" + SRGB[20:]
-    picture = Image.fromarray(COLORS.repeat(8, 0).repeat(8, 1)).convert("CMYK")
-    picture.save(tmp_path / "a.jpg", quality=100, subsampling=0, icc_profile=cmyk_profile)
+    source = Image.fromarray(COLORS.repeat(8, 0).repeat(8, 1)).convert("CMYK")
+    source.save(tmp_path / "a.jpg", quality=100, subsampling=0, icc_profile=cmyk_profile)
     read = read_image(tmp_path / "a.jpg")
     assert read.icc_profile is None
     np.testing.assert_allclose(read.pixels[:, 4::8, 4::8].permute(1, 2, 0).numpy(), COLORS / 255, atol=0.03)
 
 
-def test_sixteen_bit_grey_tiff_is_kept(tmp_path: Path) -> None:
+def test_gray_tiff_keeps_16_bits(tmp_path: Path) -> None:
     levels = np.array([[0, 1, 300], [40000, 65534, 65535]], np.uint16)
     Image.fromarray(levels).save(tmp_path / "a.tif")
     read = read_image(tmp_path / "a.tif")
@@ -216,7 +216,7 @@ def test_sixteen_bit_grey_tiff_is_kept(tmp_path: Path) -> None:
 
 
 def _tiff16(levels: NDArray[np.uint16]) -> bytes:
-    """A big-endian TIFF file without compression of RGB pixels (H, W, 3), which Pillow cannot write."""
+    """Encode RGB pixels (H, W, 3) as an uncompressed big-endian TIFF file, which Pillow cannot write."""
     height, width, _ = levels.shape
     after = 8 + 2 + 9 * 12 + 4
     short, long = 3, 4
@@ -233,25 +233,27 @@ def _ppm16(levels: NDArray[np.uint16]) -> bytes:
 
 
 @pytest.mark.parametrize(("encode", "kind"), [(_tiff16, "TIFF"), (_ppm16, "PPM")])
-def test_lost_bits_are_said(
+def test_bits_lost_on_reading_are_logged(
     tmp_path: Path, encode: Callable[[NDArray[np.uint16]], bytes], kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "a.tif").write_bytes(encode(COLORS.astype(np.uint16) * 257))
     read = read_image(tmp_path / "a.tif")
     assert read.bit_depth == 8
     np.testing.assert_array_equal((read.pixels * 255).round().permute(1, 2, 0).numpy(), COLORS)
-    assert re.search(rf"a\.tif \({kind}\) has 16 bit per channel, of which only 8 are read; save it", caplog.text)
+    assert re.search(rf"a\.tif \({kind}\) has 16 bits per channel, of which only 8 are read; save it", caplog.text)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "ppm", "jpg"])
-def test_nothing_is_said_of_files_with_8_bit(tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_files_with_8_bits_are_read_without_a_warning(
+    tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
     NOISE.save(tmp_path / f"a.{suffix}")
     assert read_image(tmp_path / f"a.{suffix}").bit_depth == 8
     assert caplog.text == ""
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp"])
-def test_damaged_exif_data_do_not_hide_the_pixels(
+def test_damaged_exif_data_does_not_prevent_reading(
     tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / f"a.{suffix}"
@@ -260,7 +262,7 @@ def test_damaged_exif_data_do_not_hide_the_pixels(
     assert f"a.{suffix} has damaged EXIF data" in caplog.text
 
 
-def test_only_the_first_of_several_frames_is_read_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_only_the_first_frame_is_read_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     frames = [Image.new("L", (4, 4), level) for level in (0, 255)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     with caplog.at_level(logging.WARNING):
@@ -268,9 +270,9 @@ def test_only_the_first_of_several_frames_is_read_and_said(tmp_path: Path, caplo
     assert "only the first is read" in caplog.text
 
 
-def _bytes_of(picture: Image.Image, suffix: str) -> bytes:
+def _bytes_of(source: Image.Image, suffix: str) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, suffix)
+    source.save(buffer, suffix)
     return buffer.getvalue()
 
 
@@ -281,31 +283,34 @@ NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), n
     ("content", "words"),
     [
         (b"", r"bad\.png is empty \(0 bytes\)"),
-        (b"hello, this is text", r"bad\.png is in no format that can be read here \(PNG, JPEG, .*Export it as PNG"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", r"bad\.png is in no format that can be read here"),
-        (_bytes_of(NOISE, "PNG")[:3000], r"bad\.png cannot be read, it is damaged or cut off"),
-        (_bytes_of(NOISE, "JPEG")[:1500], r"bad\.png cannot be read, it is damaged or cut off"),
-        (_bytes_of(NOISE, "WEBP")[:1500], r"bad\.png cannot be read, it is damaged or cut off"),
-        (_bytes_of(Image.new("F", (4, 4)), "TIFF"), r"bad\.png \(TIFF\) gives pixels of mode F.*Save it as a PNG"),
-        (_bytes_of(Image.new("I", (4, 4)), "TIFF"), r"bad\.png \(TIFF\) gives pixels of mode I, of which nothing says"),
-        (b"P5\n2 1\n65535\n\0\1\2\3", r"bad\.png \(PPM\) gives pixels of mode I, of which nothing says"),
+        (b"hello, this is text", r"bad\.png has none of the readable formats \(PNG, JPEG, .*Export it as PNG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", r"bad\.png has none of the readable formats"),
+        (_bytes_of(NOISE, "PNG")[:3000], r"bad\.png cannot be read because it is damaged or truncated"),
+        (_bytes_of(NOISE, "JPEG")[:1500], r"bad\.png cannot be read because it is damaged or truncated"),
+        (_bytes_of(NOISE, "WEBP")[:1500], r"bad\.png cannot be read because it is damaged or truncated"),
+        (_bytes_of(Image.new("F", (4, 4)), "TIFF"), r"bad\.png \(TIFF\) has pixels of mode F.*Save it as PNG"),
+        (
+            _bytes_of(Image.new("I", (4, 4)), "TIFF"),
+            r"bad\.png \(TIFF\) has pixels of mode I, whose white level is unknown",
+        ),
+        (b"P5\n2 1\n65535\n\0\1\2\3", r"bad\.png \(PPM\) has pixels of mode I, whose white level is unknown"),
     ],
-    ids=["empty", "text", "heic", "cut png", "cut jpeg", "cut webp", "float", "whole numbers", "pgm"],
+    ids=["empty", "text", "heic", "truncated png", "truncated jpeg", "truncated webp", "float", "integer", "pgm"],
 )
-def test_bad_files_are_named(tmp_path: Path, content: bytes, words: str) -> None:
+def test_invalid_files_raise_an_error_with_their_name(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "bad.png").write_bytes(content)
     with pytest.raises(ImageFileError, match=words):
         read_image(tmp_path / "bad.png")
 
 
-def test_missing_file_and_folder_are_named(tmp_path: Path) -> None:
+def test_missing_files_and_folders_raise(tmp_path: Path) -> None:
     with pytest.raises(ImageFileError, match=r"none\.png does not exist"):
         read_image(tmp_path / "none.png")
     with pytest.raises(ImageFileError, match="cannot be opened"):
         read_image(tmp_path)
 
 
-def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.png").write_bytes(b"old")
 
     def full_disk(source: object, target: object) -> None:
@@ -317,15 +322,15 @@ def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a.png", b"old")]
 
 
-def test_bad_targets_are_named(tmp_path: Path) -> None:
+def test_invalid_targets_raise(tmp_path: Path) -> None:
     image = ImageFile(random_pixels(3))
-    with pytest.raises(ImageFileError, match=r"cannot write \.bmp. Use one of \.png, \.webp, \.jpg"):
+    with pytest.raises(ImageFileError, match=r"\.bmp cannot be written. Use one of \.png, \.webp, \.jpg"):
         write_image(tmp_path / "a.bmp", image)
-    with pytest.raises(ImageFileError, match="cannot write a file without suffix"):
+    with pytest.raises(ImageFileError, match="a file without a suffix cannot be written"):
         write_image(tmp_path / "a", image)
     with pytest.raises(ImageFileError, match=r"cannot be written: No such file or directory\.$"):
         write_image(tmp_path / "none" / "a.png", image)
-    with pytest.raises(InputError, match="not finite"):
+    with pytest.raises(InputError, match="NaN or infinite"):
         write_image(tmp_path / "a.png", ImageFile(torch.full((3, 2, 2), float("nan"))))
 
 
@@ -338,13 +343,13 @@ def test_bad_targets_are_named(tmp_path: Path) -> None:
         (torch.zeros(3, 2, 2), 12, "bit_depth must be 8 or 16, got 12"),
     ],
 )
-def test_image_file_is_checked(pixels: torch.Tensor, bit_depth: int, words: str) -> None:
+def test_image_file_rejects_invalid_values(pixels: torch.Tensor, bit_depth: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
         ImageFile(pixels, bit_depth)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "b.png"])
-def test_blocks_of_rows_fit_together(tmp_path: Path, name: str) -> None:
+def test_images_taller_than_a_block_of_rows_are_bit_identical(tmp_path: Path, name: str) -> None:
     bit_depth = 16 if name == "b.png" else 8
     for height in (255, 256, 257, 600):
         pixels = random_pixels(3, bit_depth, height, 3, seed=height)
@@ -353,7 +358,7 @@ def test_blocks_of_rows_fit_together(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_writing_takes_little_memory_beside_pillows_image(tmp_path: Path, name: str) -> None:
+def test_writing_needs_little_memory_in_addition_to_the_image(tmp_path: Path, name: str) -> None:
     image = ImageFile(torch.full((3, 2000, 1000), 0.5))
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""JPEG files without their end marker: read when no pixel is missing, refused when one is."""
+"""JPEG files without their end marker are read only if no pixel is missing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ending", [b"", b"\xff"], ids=["nothing", "half a marker"])
-def test_a_missing_end_marker_is_said_and_no_more(
+def test_missing_end_marker_is_logged_and_all_pixels_are_read(
     tmp_path: Path, kind: str, ending: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.jpg"
@@ -43,11 +43,11 @@ def test_a_missing_end_marker_is_said_and_no_more(
     assert not caplog.records
     path.write_bytes(KINDS[kind][:-2] + ending)
     assert torch.equal(read_image(path).pixels, whole)
-    assert "a.jpg has no end marker; all its pixels could be read" in caplog.text
+    assert "a.jpg has no JPEG end marker; all its pixels were read" in caplog.text
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_missing_image_data_is_an_error_wherever_the_file_ends(tmp_path: Path, kind: str) -> None:
+def test_missing_image_data_raises_wherever_the_file_ends(tmp_path: Path, kind: str) -> None:
     data = KINDS[kind]
     first = data.index(b"\xff\xda") + 20
     lengths = {*np.linspace(first, len(data) - 8, 40).astype(int).tolist()}
@@ -55,7 +55,7 @@ def test_missing_image_data_is_an_error_wherever_the_file_ends(tmp_path: Path, k
     assert [length for length in sorted(lengths) if with_end_marker_or_none(data[:length]) is not None] == []
     path = tmp_path / "a.jpg"
     path.write_bytes(data[: len(data) // 2])
-    with pytest.raises(ImageFileError, match=r"a\.jpg cannot be read, it is damaged or cut off"):
+    with pytest.raises(ImageFileError, match=r"a\.jpg cannot be read because it is damaged or truncated"):
         read_image(path)
 
 

@@ -1,4 +1,4 @@
-"""Texts, XMP, comments and resolutions: kept where a format can hold them, named where it cannot."""
+"""Texts, XMP, comments and resolution are kept if the format supports them; losses are logged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIXELS = torch.rand(3, 6, 8, generator=torch.Generator().manual_seed(0))
 WORKFLOW = json.dumps({"nodes": [{"id": 1, "title": "顔"}]}, ensure_ascii=False)
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:title="a face"/></x:xmpmeta>'
 UPRIGHT_XMP = XMP.replace(b' tiff:Orientation="6"', b"")
-PICTURE = Image.new("RGB", (8, 6), (200, 100, 50))
+IMAGE = Image.new("RGB", (8, 6), (200, 100, 50))
 
 
 def with_texts(path: Path) -> Path:
@@ -28,7 +28,7 @@ def with_texts(path: Path) -> Path:
     texts.add_text("workflow", WORKFLOW)  # not Latin-1, so it becomes an iTXt chunk
     texts.add_itxt("Title", "Portrait", "en", "Title")
     texts.add_text("Comment", "by hand", zip=True)
-    PICTURE.save(path, pnginfo=texts, dpi=(300, 150))
+    IMAGE.save(path, pnginfo=texts, dpi=(300, 150))
     return path
 
 
@@ -49,7 +49,7 @@ def test_png_keeps_texts_xmp_and_resolution(tmp_path: Path, bit_depth: int) -> N
 
 
 @pytest.mark.parametrize("bit_depth", [8, 16])
-def test_texts_behind_the_image_data_are_read(tmp_path: Path, bit_depth: int) -> None:
+def test_texts_after_the_image_data_are_read(tmp_path: Path, bit_depth: int) -> None:
     for name, texts in (("plain", {}), ("texts", {"workflow": "late"})):
         write_image(tmp_path / f"{name}.png", ImageFile(PIXELS, bit_depth, texts=texts))
     plain, texts = ((tmp_path / f"{name}.png").read_bytes() for name in ("plain", "texts"))
@@ -60,7 +60,7 @@ def test_texts_behind_the_image_data_are_read(tmp_path: Path, bit_depth: int) ->
 
 
 def test_jpeg_keeps_comment_xmp_and_resolution(tmp_path: Path) -> None:
-    PICTURE.save(tmp_path / "a.jpg", comment="für später".encode(), xmp=XMP, dpi=(300, 300))
+    IMAGE.save(tmp_path / "a.jpg", comment="für später".encode(), xmp=XMP, dpi=(300, 300))
     image = read_image(tmp_path / "a.jpg")
     for name in ("b.jpg", "b.png"):
         write_image(tmp_path / name, image)
@@ -71,13 +71,13 @@ def test_jpeg_keeps_comment_xmp_and_resolution(tmp_path: Path) -> None:
 
 
 def test_orientation_in_xmp_is_applied_once(tmp_path: Path) -> None:
-    PICTURE.save(tmp_path / "a.jpg", xmp=XMP)
+    IMAGE.save(tmp_path / "a.jpg", xmp=XMP)
     for name, source in (("b.png", "a.jpg"), ("c.jpg", "b.png"), ("d.webp", "c.jpg")):
         write_image(tmp_path / name, read_image(tmp_path / source))
         assert read_image(tmp_path / name).pixels.shape == (3, 8, 6)
 
 
-def test_webp_keeps_xmp_and_puts_the_resolution_into_the_exif_data(tmp_path: Path) -> None:
+def test_webp_keeps_xmp_and_stores_the_resolution_in_the_exif_data(tmp_path: Path) -> None:
     write_image(tmp_path / "a.webp", ImageFile(PIXELS, xmp=UPRIGHT_XMP, dpi=(300, 150)))
     read = read_image(tmp_path / "a.webp")
     assert (read.xmp, read.dpi) == (UPRIGHT_XMP, (300, 150))
@@ -89,17 +89,15 @@ def test_webp_keeps_xmp_and_puts_the_resolution_into_the_exif_data(tmp_path: Pat
     ("name", "lost"),
     [("b.jpg", r"its texts \(Title, parameters, workflow\)"), ("b.webp", r"\(Comment, Title, parameters, workflow\)")],
 )
-def test_texts_that_a_format_cannot_hold_are_named(
-    tmp_path: Path, name: str, lost: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_lost_texts_are_logged(tmp_path: Path, name: str, lost: str, caplog: pytest.LogCaptureFixture) -> None:
     image = read_image(with_texts(tmp_path / "a.png"))
     with caplog.at_level(logging.WARNING):
         write_image(tmp_path / name, image)
     (record,) = caplog.records
-    assert re.search(rf"{name} loses .*{lost}.*choose \.png", record.getMessage())
+    assert re.search(rf"{name} loses .*{lost}.*use \.png", record.getMessage())
 
 
-def test_what_is_too_long_for_jpeg_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_metadata_too_long_for_jpeg_is_dropped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_image(tmp_path / "a.jpg", ImageFile(PIXELS, xmp=b"x" * 70_000, texts={"Comment": "x" * 70_000}))
     assert "loses its XMP data" in caplog.text
     assert "loses its comment" in caplog.text
@@ -107,12 +105,12 @@ def test_what_is_too_long_for_jpeg_is_named(tmp_path: Path, caplog: pytest.LogCa
     assert (read.xmp, read.texts) == (None, {})
 
 
-def test_nothing_is_invented(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_metadata_stays_missing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     exif = Image.Exif()
     exif[0x0110] = "a camera"
-    PICTURE.save(tmp_path / "a.tif")
+    IMAGE.save(tmp_path / "a.tif")
     assert read_image(tmp_path / "a.tif").dpi is None
-    PICTURE.save(tmp_path / "a.jpg", exif=exif)
+    IMAGE.save(tmp_path / "a.jpg", exif=exif)
     for source, name in (("a.jpg", "b.png"), ("b.png", "c.jpg"), ("c.jpg", "d.webp"), ("d.webp", "e.png")):
         write_image(tmp_path / name, read_image(tmp_path / source))
         read = read_image(tmp_path / name)
@@ -120,10 +118,10 @@ def test_nothing_is_invented(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     assert not caplog.records
 
 
-def test_tags_about_the_storage_in_a_tiff_file_are_left_behind(tmp_path: Path) -> None:
+def test_storage_tags_of_tiff_files_are_dropped(tmp_path: Path) -> None:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[270], tags[315], tags[700], tags[33432] = "a portrait", "an artist", XMP, "CC0"
-    PICTURE.save(tmp_path / "a.tif", tiffinfo=tags, dpi=(300, 300))
+    IMAGE.save(tmp_path / "a.tif", tiffinfo=tags, dpi=(300, 300))
     image = read_image(tmp_path / "a.tif")
     assert b"a face" in (image.xmp or b"")
     assert b"Orientation" not in (image.xmp or b"")
@@ -134,15 +132,15 @@ def test_tags_about_the_storage_in_a_tiff_file_are_left_behind(tmp_path: Path) -
             assert written.getexif().keys() == {270, 282, 283, 296, 315, 33432}
 
 
-def test_lost_iptc_data_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lost_iptc_data_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     iptc = b"\x1c\x02\x05\0\x04face"
     resource = b"8BIM\x04\x04\0\0" + len(iptc).to_bytes(4, "big") + iptc + b"\0"
     content = b"Photoshop 3.0\0" + resource
-    PICTURE.save(tmp_path / "a.jpg", extra=b"\xff\xed" + (2 + len(content)).to_bytes(2, "big") + content)
+    IMAGE.save(tmp_path / "a.jpg", extra=b"\xff\xed" + (2 + len(content)).to_bytes(2, "big") + content)
     read_image(tmp_path / "a.jpg")
-    assert "a.jpg has IPTC data, which are lost" in caplog.text
+    assert "a.jpg has IPTC data, which is lost" in caplog.text
 
 
 def test_gif_comment_is_kept(tmp_path: Path) -> None:
-    PICTURE.save(tmp_path / "a.gif", comment=b"old scan")
+    IMAGE.save(tmp_path / "a.gif", comment=b"old scan")
     assert read_image(tmp_path / "a.gif").texts == {"Comment": "old scan"}

@@ -29,7 +29,7 @@ def test_same_size_returns_the_same_tensor() -> None:
 
 
 @pytest.mark.parametrize("width", [16, 30, 96, 128, 200])
-def test_pixel_borders_map_onto_pixel_borders(width: int) -> None:
+def test_outer_pixel_borders_are_aligned(width: int) -> None:
     ramp = (torch.arange(64.0) + 0.5).expand(1, 8, 64) / 64
     resized = resize(ramp, (width, 8))[0, 4]
     expected = (torch.arange(width) + 0.5) / width
@@ -37,23 +37,23 @@ def test_pixel_borders_map_onto_pixel_borders(width: int) -> None:
     assert torch.allclose(resized[inner], expected[inner], atol=5e-4)
 
 
-def test_shrinking_a_fine_pattern_gives_its_mean() -> None:
+def test_shrinking_a_checkerboard_gives_its_mean() -> None:
     checkerboard = (torch.arange(64)[:, None] + torch.arange(64)).remainder(2).float()[None]
     assert torch.allclose(resize(checkerboard, (16, 16)), torch.full((1, 16, 16), 0.5), atol=0.01)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_dtype_and_values_beyond_the_range_are_kept(dtype: torch.dtype) -> None:
+def test_dtype_and_values_out_of_range_are_kept(dtype: torch.dtype) -> None:
     resized = resize(torch.full((1, 4, 4), 3.5, dtype=dtype), (9, 2))
     assert resized.dtype == dtype
     assert torch.allclose(resized.float(), torch.full((1, 2, 9), 3.5))
 
 
-def test_one_pixel_fills_any_size() -> None:
+def test_a_single_pixel_fills_any_size() -> None:
     assert torch.allclose(resize(torch.tensor([[[0.25]]]), (5, 3)), torch.full((1, 3, 5), 0.25))
 
 
-def test_bad_input_is_named() -> None:
+def test_invalid_input_raises() -> None:
     with pytest.raises(OptionError, match="got 0 x 4"):
         resize(torch.rand(3, 4, 4), (0, 4))
     with pytest.raises(InputError, match="floating point"):
@@ -65,10 +65,10 @@ def test_bad_input_is_named() -> None:
 @pytest.mark.parametrize(
     "resized", [lambda image: resize(image, (4, 4)), lambda image: interpolate(image, (4, 4), "bilinear")]
 )
-def test_metal_is_spared_what_it_cannot(
+def test_mps_images_are_resized_on_the_cpu(
     monkeypatch: pytest.MonkeyPatch, resized: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
-    """PyTorch before 2.8 raises NotImplementedError there."""
+    """PyTorch before 2.8 raises NotImplementedError for antialiasing on MPS."""
     devices: list[str] = []
     compute = F.interpolate
 
@@ -77,6 +77,6 @@ def test_metal_is_spared_what_it_cannot(
         return compute(images, *args, **options)
 
     monkeypatch.setattr(F, "interpolate", watched)
-    with FakeTensorMode():  # tensors without numbers, of any device
+    with FakeTensorMode():  # tensors without data, on any device
         assert resized(torch.empty(1, 3, 8, 8, device="mps")).device.type == "mps"
     assert devices == ["cpu"]

@@ -32,7 +32,7 @@ def test_fit_recovers_a_known_transform(scale: float, angle: float) -> None:
     assert torch.allclose(fit_similarity(points, transform_points(known, points)), known, atol=1e-4)
 
 
-def test_fit_is_the_least_squares_one() -> None:
+def test_fit_minimizes_the_squared_error() -> None:
     generator = torch.Generator().manual_seed(3)
     source, target = (torch.rand(7, 2, generator=generator, dtype=torch.float64) for _ in range(2))
     fit = fit_similarity(source, target + 3 * source)
@@ -46,7 +46,7 @@ def test_fit_is_the_least_squares_one() -> None:
             assert (transform_points(nudged, source) - target - 3 * source).square().sum() > error
 
 
-def test_fit_never_mirrors() -> None:
+def test_fit_contains_no_reflection() -> None:
     source = torch.tensor([[0.0, 0.0], [4.0, 0.0], [4.0, 1.0]])
     fit = fit_similarity(source, source * torch.tensor([-1.0, 1.0]))
     assert torch.linalg.det(fit[:, :2]) > 0
@@ -63,19 +63,19 @@ def test_fit_never_mirrors() -> None:
         (torch.rand(5, 3), torch.rand(5, 3), r"source points must have the shape \(N, 2\)"),
     ],
 )
-def test_fit_says_what_is_wrong(source: torch.Tensor, target: torch.Tensor, message: str) -> None:
+def test_invalid_points_raise(source: torch.Tensor, target: torch.Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
         fit_similarity(source, target)
 
 
-def test_inverse_and_composition_undo_each_other() -> None:
+def test_composition_with_the_inverse_is_the_identity() -> None:
     affine = similarity(0.3, 1.1, 40, -7)
     identity = torch.eye(2, 3, dtype=torch.float64)
     assert torch.allclose(compose_affines(affine, invert_affine(affine)), identity, atol=1e-12)
     assert torch.allclose(compose_affines(invert_affine(affine), affine), identity, atol=1e-12)
 
 
-def test_composition_applies_the_first_map_first() -> None:
+def test_composition_applies_the_first_transform_first() -> None:
     moved_then_doubled = compose_affines(shift_affine(1, 2), similarity(2, 0, 0, 0))
     assert transform_points(moved_then_doubled, torch.tensor([[10.0, 20.0]])).tolist() == [[22, 44]]
 
@@ -85,7 +85,7 @@ def test_scale_is_output_pixels_per_input_pixel() -> None:
     assert affine_scale(torch.tensor([[-2.0, 0, 0], [0, 8, 0]])) == pytest.approx(4)
 
 
-def test_resize_maps_the_outer_pixel_borders_onto_each_other() -> None:
+def test_resize_aligns_the_outer_pixel_borders() -> None:
     affine = resize_affine(Size(512, 100), Size(256, 300))
     corners = torch.tensor([[-0.5, -0.5], [511.5, 99.5]])
     assert transform_points(affine, corners).tolist() == [[-0.5, -0.5], [255.5, 299.5]]
@@ -100,12 +100,12 @@ def test_resize_maps_the_outer_pixel_borders_onto_each_other() -> None:
         (torch.eye(3, dtype=torch.float64), r"shape \(2, 3\)"),
     ],
 )
-def test_maps_without_an_inverse_are_refused(affine: torch.Tensor, message: str) -> None:
+def test_affines_that_are_not_invertible_raise(affine: torch.Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
         invert_affine(affine)
 
 
-def test_robust_fit_leaves_out_the_point_that_disagrees() -> None:
+def test_robust_fit_ignores_an_outlier() -> None:
     affine = torch.tensor([[1.2, -0.4, 7.0], [0.4, 1.2, -3.0]], dtype=torch.float64)
     source = torch.tensor([[0, 0], [40, 3], [20, 25], [5, 50], [37, 48]], dtype=torch.float64)
     target = transform_points(affine, source)
@@ -114,6 +114,6 @@ def test_robust_fit_leaves_out_the_point_that_disagrees() -> None:
     assert (fit_similarity(source, target) - affine).abs().max() > 1
 
 
-def test_robust_fit_of_two_points_is_the_fit() -> None:
+def test_robust_fit_of_two_points_equals_the_plain_fit() -> None:
     source, target = torch.tensor([[0.0, 0.0], [2.0, 0.0]]), torch.tensor([[1.0, 1.0], [1.0, 5.0]])
     torch.testing.assert_close(fit_similarity_robustly(source, target), fit_similarity(source, target))

@@ -63,7 +63,7 @@ def test_missing_and_unequal_pictures_are_named(tmp_path: Path) -> None:
     with pytest.raises(ImageFileError, match="none is no folder"):
         ResultFolder(tmp_path / "results", tmp_path / "references", tmp_path / "none")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ImageFileError, match="empty holds no image"):
+    with pytest.raises(ImageFileError, match="empty contains no image"):
         ResultFolder(tmp_path / "empty", tmp_path / "references")
 
 
