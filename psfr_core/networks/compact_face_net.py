@@ -1,7 +1,7 @@
 """The bundled face detector: a small center-point network with five landmarks.
 
-Faces are points, as in CenterNet (Zhou et al., 2019, "Objects as Points"): one score map at a quarter of the image's size, whose
-local maxima are face centers, with a box and landmarks regressed at each cell.
+Faces are detected as points, as in CenterNet (Zhou et al., 2019, "Objects as Points"). The local maxima of a score map at stride 4
+are face centers; a box and landmarks are regressed at each cell.
 """
 
 from __future__ import annotations
@@ -19,31 +19,33 @@ from ..checks import check_network_input, check_shape
 from ..errors import InputError, OptionError
 
 STRIDE = 4  # image pixels per cell
-SIZE_MULTIPLE = 32  # sides of the image are multiples of this
-BOX_UNIT_PX = 8.0  # a raw box value of 0 means a side this far from the cell's center
+SIZE_MULTIPLE = 32  # image sides must be multiples of this
+BOX_UNIT_PX = 8.0  # distance from the cell center to a box side for a raw value of 0
 
 
 @dataclass(frozen=True)
 class CompactFaceNetConfig:
-    """Sizes of a detector: channels at strides 2, 4, 8, 16 and 32, and of the merged map at stride 4."""
+    """Channels of a detector at strides 2, 4, 8, 16 and 32, and of the merged feature map at stride 4."""
 
     channels: tuple[int, ...] = (16, 24, 48, 64, 96)
     merged_channels: int = 32
 
     def __post_init__(self) -> None:
         if len(self.channels) != 5 or min(*self.channels, self.merged_channels) < 1:
-            raise OptionError(f"A face detector needs five positive channel counts and merged_channels, got {self}.")
+            raise OptionError(
+                f"A face detector needs five positive channel counts and positive merged_channels, got {self}."
+            )
 
     @staticmethod
     def from_state_dict(state_dict: Mapping[str, Tensor]) -> CompactFaceNetConfig:
-        """The configuration whose network has the shapes of ``state_dict``."""
+        """Infer the configuration from the shapes in ``state_dict``."""
         channels = (state_dict["stem.0.weight"].shape[0],)
         channels += tuple(state_dict[f"stages.{n}.0.0.weight"].shape[0] for n in range(4))
         return CompactFaceNetConfig(channels, state_dict["laterals.0.weight"].shape[0])
 
 
 class CompactFaceNetOutput(NamedTuple):
-    """Predictions per cell. Boxes are left, top, right, bottom; landmarks x, y five times; both in pixels of the image."""
+    """Predictions per cell. Boxes are (left, top, right, bottom), landmarks five (x, y) pairs, both in image pixels."""
 
     score_logits: Tensor  # (B, 1, H/4, W/4)
     boxes: Tensor  # (B, 4, H/4, W/4)
@@ -51,7 +53,7 @@ class CompactFaceNetOutput(NamedTuple):
 
 
 class CompactFaceNet(nn.Module):
-    """A residual backbone whose levels are merged from coarse to fine into one map at stride 4."""
+    """A residual backbone with a feature pyramid that is merged into one map at stride 4."""
 
     def __init__(self, config: CompactFaceNetConfig | None = None) -> None:
         super().__init__()
@@ -67,12 +69,12 @@ class CompactFaceNet(nn.Module):
         self.head = nn.Sequential(_conv(merged, merged), _head(merged))
 
     def predict(self, images: Tensor) -> Tensor:
-        """Raw values (B, 15, H/4, W/4): score logit, log box distances, landmark offsets in units of the face's size."""
+        """Return raw values (B, 15, H/4, W/4): score logit, log box distances, landmark offsets in face sizes."""
         check_shape(images, "B 3 H W", "images")
         check_network_input(images, self, "images")
         if images.shape[2] % SIZE_MULTIPLE or images.shape[3] % SIZE_MULTIPLE:
             raise InputError(
-                f"The face detector takes sides that are multiples of {SIZE_MULTIPLE} pixels, "
+                f"The sides of images for the face detector must be multiples of {SIZE_MULTIPLE} pixels, "
                 f"got {images.shape[3]} x {images.shape[2]}. Pad the image."
             )
         features = self.stem(images * 2 - 1)
@@ -86,7 +88,7 @@ class CompactFaceNet(nn.Module):
         return self.head(merged)
 
     def forward(self, images: Tensor) -> CompactFaceNetOutput:
-        """Scores, boxes and landmarks per cell for ``images`` (B, 3, H, W), RGB in [0, 1]."""
+        """Predict score, box and landmarks of each cell of ``images`` (B, 3, H, W), RGB in [0, 1]."""
         score_logits, box_raw, landmark_raw = self.predict(images).split((1, 4, 10), dim=1)
         centers = cell_centers(box_raw.shape[-2], box_raw.shape[-1], box_raw)
         distances = BOX_UNIT_PX * torch.exp(box_raw.clamp(max=6.0))
@@ -96,7 +98,7 @@ class CompactFaceNet(nn.Module):
 
 
 def cell_centers(rows: int, columns: int, like: Tensor) -> Tensor:
-    """x and y (1, 2, rows, columns) of each cell's center in image pixels, on the device and of the type of ``like``."""
+    """Return the cell centers x, y (1, 2, rows, columns) in image pixels, with the device and dtype of ``like``."""
     y, x = (torch.arange(n, device=like.device, dtype=like.dtype) * STRIDE + (STRIDE - 1) / 2 for n in (rows, columns))
     return torch.stack([x.expand(rows, columns), y[:, None].expand(rows, columns)])[None]
 
@@ -112,7 +114,7 @@ def _conv(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Sequent
 def _head(in_channels: int) -> nn.Conv2d:
     head = nn.Conv2d(in_channels, 1 + 4 + 10, 1)
     start = torch.zeros(head.out_channels)
-    start[0] = -4.0  # faces are rare: begin with low scores
+    start[0] = -4.0  # start with low scores, because faces are rare
     head.bias = nn.Parameter(start)
     return head
 

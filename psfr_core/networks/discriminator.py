@@ -1,6 +1,6 @@
 """The multi-scale discriminator of PSFR-GAN (paper, section 3.3).
 
-Attribute names follow the published state dict.
+Attribute names match the published state dict.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .spade import LEAKY_SLOPE
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Sizes of a discriminator: ``channels[0]`` before the first halving, one halving for each further entry."""
+    """Channels of a discriminator: ``channels[0]`` at full size; each further entry halves the size."""
 
     channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
     scales: int = 3
@@ -29,34 +29,34 @@ class DiscriminatorConfig:
     def __post_init__(self) -> None:
         if len(self.channels) < 2 or min(*self.channels, self.scales) < 1:
             raise OptionError(
-                f"A discriminator needs two or more channel numbers, and a scale, all at least 1: got {self}."
+                f"A discriminator needs at least two positive channel counts and at least one scale, got {self}."
             )
 
 
-class ScaleJudgement(NamedTuple):
-    """What the discriminator says at one scale: hinge logits (B, 1, h, w), and its feature maps, finest first."""
+class DiscriminatorOutput(NamedTuple):
+    """Output at one scale: logits (B, 1, h, w) for the hinge loss, and the feature maps, finest first."""
 
     score: Tensor
     features: list[Tensor]
 
 
 class Discriminator(nn.Module):
-    """Patch discriminators of equal shape on the image and its successive halves, with the parse map as condition."""
+    """Patch discriminators on an image pyramid, conditioned on the parse map."""
 
     def __init__(self, config: DiscriminatorConfig | None = None) -> None:
         super().__init__()
         self.config = config or DiscriminatorConfig()
         self.D_pool = nn.ModuleList(_PatchDiscriminator(self.config.channels) for _ in range(self.config.scales))
 
-    def forward(self, images: Tensor, parse_one_hot: Tensor) -> list[ScaleJudgement]:
-        """One judgement a scale, full size first, of ``images`` (B, 3, H, W) in [-1, 1] with their maps (B, 19, H, W)."""
+    def forward(self, images: Tensor, parse_one_hot: Tensor) -> list[DiscriminatorOutput]:
+        """Return an output per scale, full size first, for ``images`` (B, 3, H, W) in [-1, 1] and maps (B, 19, H, W)."""
         check_shape(images, "B 3 H W", "images")
         conditioned = torch.cat([images, parse_one_hot.to(images.dtype)], dim=1)
-        judgements: list[ScaleJudgement] = []
+        outputs: list[DiscriminatorOutput] = []
         for discriminator in self.D_pool:
-            judgements.append(discriminator(conditioned))
+            outputs.append(discriminator(conditioned))
             conditioned = F.avg_pool2d(conditioned, 3, stride=2, padding=1, count_include_pad=False)
-        return judgements
+        return outputs
 
 
 class _PatchDiscriminator(nn.Module):
@@ -67,16 +67,16 @@ class _PatchDiscriminator(nn.Module):
         self.model = nn.ModuleList(layers)
         self.score_out = _Conv(channels[-1], 1, padding=0)
 
-    def forward(self, conditioned: Tensor) -> ScaleJudgement:
+    def forward(self, conditioned: Tensor) -> DiscriminatorOutput:
         features: list[Tensor] = []
         for layer in self.model:
             conditioned = F.leaky_relu(layer(conditioned), LEAKY_SLOPE)
             features.append(conditioned)
-        return ScaleJudgement(self.score_out(conditioned), features)
+        return DiscriminatorOutput(self.score_out(conditioned), features)
 
 
 class _Conv(nn.Module):
-    """3x3 convolution with reflected borders; ``down`` halves the result by averaging."""
+    """A 3x3 convolution with reflection padding; ``down`` halves the output by average pooling."""
 
     def __init__(self, in_channels: int, out_channels: int, *, down: bool = False, padding: int = 1) -> None:
         super().__init__()

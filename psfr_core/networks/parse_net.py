@@ -1,6 +1,6 @@
-"""The face parsing network of PSFR-GAN (paper, section 3.2), which is also facexlib's ParseNet.
+"""The face parsing network of PSFR-GAN (paper, section 3.2), identical to facexlib's ParseNet.
 
-Attribute names follow the published state dict.
+Attribute names match the published state dict.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ..errors import InputError, OptionError
 from .psfr_generator import PARSE_CLASSES
 from .spade import LEAKY_SLOPE
 
-COARSEST_SIZE = 32  # side of the smallest feature map
+COARSEST_SIZE = 32  # side of the smallest feature map in pixels
 MAX_STAGES = 9  # 8192 px
 MAX_BLOCKS = 100
 
 
 @dataclass(frozen=True)
 class ParseNetConfig:
-    """Sizes of a parsing network: ``channels[0]`` at full size, each further entry one halving, down to 32 px."""
+    """Channels of a parsing network: ``channels[0]`` at full size; each further entry halves the size, down to 32 px."""
 
     channels: tuple[int, ...]
     residual_blocks: int = 10
@@ -35,7 +35,7 @@ class ParseNetConfig:
                 f"A parsing network needs 1 to {MAX_STAGES} stages and positive channel counts, got {self}."
             )
         if not 0 <= self.residual_blocks <= MAX_BLOCKS:
-            raise OptionError(f"A parsing network has 0 to {MAX_BLOCKS} residual blocks, got {self.residual_blocks}.")
+            raise OptionError(f"A parsing network needs 0 to {MAX_BLOCKS} residual blocks, got {self.residual_blocks}.")
 
     @property
     def size(self) -> int:
@@ -44,7 +44,7 @@ class ParseNetConfig:
 
     @staticmethod
     def from_state_dict(state_dict: Mapping[str, Tensor]) -> ParseNetConfig:
-        """The configuration whose network has the shapes of ``state_dict``."""
+        """Infer the configuration from the shapes in ``state_dict``."""
         stages = sum(key.startswith("decoder.") and key.endswith("conv1.conv2d.weight") for key in state_dict)
         blocks = sum(key.startswith("body.") and key.endswith("conv1.conv2d.weight") for key in state_dict)
         channels = (state_dict["encoder.0.conv2d.weight"].shape[0],)
@@ -56,7 +56,7 @@ PUBLISHED_PARSE_NET = ParseNetConfig((64, 128, 256, 256, 256), 10)
 
 
 class ParseNet(nn.Module):
-    """Labels each pixel of a face with one of 19 regions, and reconstructs the face as a second task."""
+    """Classify each pixel of a face into 19 regions, and reconstruct the face as an auxiliary task."""
 
     def __init__(self, config: ParseNetConfig) -> None:
         super().__init__()
@@ -74,15 +74,15 @@ class ParseNet(nn.Module):
         self.out_mask_conv: nn.Module = ReflectConv(finest, PARSE_CLASSES)
 
     def forward(self, lq: Tensor) -> tuple[Tensor, Tensor]:
-        """Parse logits (B, 19, H, W) and the reconstructed face (B, 3, H, W) in about [-1, 1].
+        """Return parse logits (B, 19, H, W) and the reconstructed face (B, 3, H, W) in about [-1, 1].
 
-        ``lq`` (B, 3, H, W) is RGB in [-1, 1]; H and W are ``config.size`` in normal use, and multiples of ``config.size`` / 32.
+        ``lq`` (B, 3, H, W) is RGB in [-1, 1]. H and W are normally ``config.size``; they must be multiples of ``config.size`` / 32.
         """
         features = self._features(lq)
         return self.out_mask_conv(features), self.out_img_conv(features)
 
     def parse_logits(self, lq: Tensor) -> Tensor:
-        """The parse logits alone, without the work for the face that only training looks at."""
+        """Return only the parse logits (B, 19, H, W); skip the reconstructed face, which only training uses."""
         return self.out_mask_conv(self._features(lq))
 
     def _features(self, lq: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class ParseNet(nn.Module):
         multiple = self.config.size // COARSEST_SIZE
         if lq.shape[2] % multiple or lq.shape[3] % multiple:
             raise InputError(
-                f"This parsing network takes sides that are multiples of {multiple} pixels, "
+                f"The sides of faces for this parsing network must be multiples of {multiple} pixels, "
                 f"got {lq.shape[3]} x {lq.shape[2]}. Resize the face to {self.config.size} x {self.config.size}."
             )
         features = self.encoder(lq)
@@ -99,6 +99,8 @@ class ParseNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
+    """A residual block that keeps, halves (``down``) or doubles (``up``) the size."""
+
     def __init__(self, in_channels: int, out_channels: int, *, down: bool = False, up: bool = False) -> None:
         super().__init__()
         if down or up:
@@ -114,7 +116,7 @@ class ResidualBlock(nn.Module):
 
 
 class ReflectConv(nn.Module):
-    """Reflection-padded 3x3 convolution, halving or doubling the size on the way; batch norm replaces the bias."""
+    """A 3x3 convolution with reflection padding that can halve or double the size; batch norm replaces the bias."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, down: bool = False, up: bool = False, normed: bool = False
@@ -131,7 +133,7 @@ class ReflectConv(nn.Module):
 
 
 class _Norm(nn.Module):
-    """Batch norm one level down, as the published names have it (``norm.norm``)."""
+    """Batch norm as a submodule, to match the published names (``norm.norm``)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from ..checks import check_network_input, check_shape
 from ..errors import InputError, OptionError
 from .spade import ReferenceLayer, SpadeResBlock
 
-BASE_SIZE = 16  # side of the constant input
+BASE_SIZE = 16  # side of the constant input in pixels
 MAX_STAGES = 10  # 8192 px
 PARSE_CLASSES = 19
 REFERENCE_CHANNELS = 3 + PARSE_CLASSES  # RGB image and one-hot parse map
@@ -22,10 +22,10 @@ REFERENCE_CHANNELS = 3 + PARSE_CLASSES  # RGB image and one-hot parse map
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Sizes of a generator: ``channels[0]`` at 16 px, each further entry one doubling of the side.
+    """Channels of a generator: ``channels[0]`` at 16 px; each further entry doubles the size.
 
-    ``residual`` ones, which the paper does not have, only make what is to be added to the low-quality face: small networks then
-    keep what was good in it.
+    A ``residual`` generator, which is not part of the paper, predicts only the difference from the low-quality face, so that
+    small networks preserve its content.
     """
 
     channels: tuple[int, ...]
@@ -43,7 +43,7 @@ class GeneratorConfig:
 
     @staticmethod
     def from_state_dict(state_dict: Mapping[str, Tensor]) -> GeneratorConfig:
-        """The configuration whose network has the shapes of a folded ``state_dict``."""
+        """Infer the configuration from the shapes in ``state_dict``, whose spectral norm must be folded."""
         stages = sum(key.startswith("body.") and key.endswith(".1.weight") for key in state_dict)
         channels = (state_dict["const_input"].shape[1],)
         channels += tuple(state_dict[f"body.{stage}.1.weight"].shape[0] for stage in range(stages))
@@ -55,9 +55,9 @@ PUBLISHED_GENERATOR = GeneratorConfig((1024, 512, 256, 128, 64, 32), 64)
 
 
 class PsfrGenerator(nn.Module):
-    """Grows a constant input to a face, modulated at every scale by the low-quality face and its parse map.
+    """Upsample a constant to a face, modulated at every scale by the low-quality face and its parse map.
 
-    Attribute names follow the published state dict.
+    Attribute names match the published state dict.
     """
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -83,10 +83,10 @@ class PsfrGenerator(nn.Module):
         return SpadeResBlock(channels, REFERENCE_CHANNELS, self.config.modulation_channels)
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor) -> Tensor:
-        """The restored faces (B, 3, S, S), about [-1, 1].
+        """Restore the faces ``lq`` (B, 3, S, S), RGB in [-1, 1], with one-hot parse maps (B, 19, S, S).
 
-        ``lq`` (B, 3, S, S) is RGB in [-1, 1], ``parse_one_hot`` (B, 19, S, S) holds 0 and 1. S is ``config.size`` in normal use;
-        other inputs of the form (16 * 2^k) are resized to each scale all the same.
+        Returns RGB faces of side ``config.size`` in about [-1, 1]. S is normally ``config.size`` as well; other
+        sizes 16 * 2^k are also supported, because the inputs are resized to each scale.
         """
         _check_inputs(lq, parse_one_hot)
         check_network_input(lq, self, "lq")
@@ -119,9 +119,11 @@ def _check_inputs(lq: Tensor, parse_one_hot: Tensor) -> None:
     check_shape(parse_one_hot, f"B {PARSE_CLASSES} S S", "parse_one_hot")
     if lq.shape[0] != parse_one_hot.shape[0] or lq.shape[2:] != parse_one_hot.shape[2:]:
         raise InputError(
-            f"lq and parse_one_hot must agree in batch and size, got {tuple(lq.shape)} and {tuple(parse_one_hot.shape)}."
+            f"lq and parse_one_hot must have the same batch size and side, got {tuple(lq.shape)} and {tuple(parse_one_hot.shape)}."
         )
     side = lq.shape[-1]
     factor = side // BASE_SIZE
     if side != factor * BASE_SIZE or factor & (factor - 1) or factor == 0:
-        raise InputError(f"The generator takes squares with a side of 16 * 2^k pixels, got {side} x {side}.")
+        raise InputError(
+            f"Faces for the generator must be squares with a side of 16 * 2^k pixels, got {side} x {side}."
+        )

@@ -1,6 +1,6 @@
-"""Spatially adaptive modulation: how the low-quality face and its parse map steer the generator (paper, section 3.1).
+"""Spatially adaptive normalization, conditioned on the low-quality face and its parse map (paper, section 3.1).
 
-Attribute names follow the published state dict.
+Attribute names match the published state dict.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LEAKY_SLOPE = 0.2
 
 
 class SpadeNorm(nn.Module):
-    """``gamma * instance_norm(features) + beta``, with gamma and beta predicted per pixel from a reference of the same size."""
+    """Compute ``gamma * instance_norm(features) + beta``; a reference of the same size predicts gamma and beta per pixel."""
 
     def __init__(self, channels: int, reference_channels: int, hidden_channels: int) -> None:
         super().__init__()
@@ -30,18 +30,18 @@ class SpadeNorm(nn.Module):
 
 def _instance_norm(features: Tensor) -> Tensor:
     if features.device.type == "cpu" and features.is_contiguous(memory_format=torch.channels_last):
-        # PyTorch's gives up that layout, and takes three times as long; one by one, batch norm is the same.
+        # PyTorch's instance norm loses this layout and takes three times as long. Batch norm of one image is equal to it.
         normed = [F.batch_norm(face, None, None, training=True) for face in features.split(1)]
         return torch.cat(normed).contiguous(memory_format=torch.channels_last)
     return F.instance_norm(features)
 
 
 class ReferenceLayer(nn.Module):
-    """A layer that sees the reference as well: called with features (B, C, H, W) and the reference of their size."""
+    """A layer that is called with features (B, C, H, W) and a reference of the same size."""
 
 
 class SpadeResBlock(ReferenceLayer):
-    """Two modulated convolutions beside an identity connection; keeps size and channels."""
+    """A residual block of two modulated convolutions; it keeps size and channels."""
 
     def __init__(self, channels: int, reference_channels: int, hidden_channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Spectral normalization under the published names."""
+"""Spectral normalization with the published parameter names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ N = TypeVar("N", bound=nn.Module)
 
 
 def add_spectral_norm(network: N) -> N:
-    """The same ``network`` with every convolution spectrally normalized (``weight_orig``, ``weight_u``, ``weight_v``)."""
+    """Apply spectral normalization to all convolutions of ``network`` in place, and return it.
+
+    The parameters are ``weight_orig``, ``weight_u`` and ``weight_v``.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.utils.spectral_norm(module)
@@ -18,5 +21,5 @@ def add_spectral_norm(network: N) -> N:
 
 
 def has_spectral_norm(network: nn.Module) -> bool:
-    """Whether a layer of ``network`` is spectrally normalized so."""
+    """Return whether ``add_spectral_norm`` was applied to ``network``."""
     return any(name.endswith("weight_u") for name, _ in network.named_buffers())

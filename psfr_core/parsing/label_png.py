@@ -1,4 +1,4 @@
-"""PNG files whose pixel values are labels."""
+"""Read and write labels as PNG files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from ..images.decoding import decoding
 
 
 def read_label_png(path: Path) -> Tensor:
-    """The labels (H, W), uint8, in a PNG file of 8-bit grey values or palette entries; ImageFileError for any other."""
+    """Read labels (H, W), uint8, from a PNG file with 8-bit gray values or palette indices.
+
+    Raises ImageFileError for other files.
+    """
     with decoding(path), _opened_png(path) as image:
         if image.mode not in ("L", "P"):
             raise ImageFileError(
-                f"{path} holds {image.mode} pixels, labels need 8-bit grey values or palette entries. "
-                "Read a picture in region colors with ParseMap.from_color."
+                f"{path} has {image.mode} pixels, but labels need 8-bit gray values or palette indices. "
+                "Read images in region colors with ParseMap.from_color."
             )
         return torch.from_numpy(np.array(image, dtype=np.uint8))
 
@@ -30,16 +33,16 @@ def _opened_png(path: Path) -> Image.Image:
     try:
         return Image.open(path, formats=["PNG"])
     except Image.UnidentifiedImageError as error:
-        raise ImageFileError(f"{path} is not a PNG file. Labels are only kept exactly by PNG.") from error
+        raise ImageFileError(f"{path} is not a PNG file. Only PNG files store labels exactly.") from error
 
 
 def write_label_png(path: Path, labels: Tensor) -> None:
-    """Write labels (H, W), uint8, as an 8-bit grey PNG file, which appears only when it is complete.
+    """Write labels (H, W), uint8, atomically to an 8-bit gray PNG file.
 
-    Raises ImageFileError when that is impossible.
+    Raises ImageFileError if the file cannot be written.
     """
     if path.suffix.lower() != ".png":
-        raise ImageFileError(f"{path}: labels are only kept exactly by PNG. Use a name that ends with .png.")
+        raise ImageFileError(f"{path}: only PNG files store labels exactly. Use a name that ends with .png.")
     buffer = BytesIO()
     Image.fromarray(labels.cpu().numpy()).save(buffer, "PNG", optimize=True)
     try:

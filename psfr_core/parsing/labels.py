@@ -1,4 +1,4 @@
-"""The regions of a face, as CelebAMask-HQ numbers them."""
+"""Regions of a face, numbered as in CelebAMask-HQ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import OptionError
 
 
 class FaceRegion(IntEnum):
-    """What a pixel can be. Left and right are the person's: the left eye lies on the right side of the image."""
+    """Region labels of pixels. Left and right are the person's: the left eye is on the right side of the image."""
 
     BACKGROUND = 0
     SKIN = 1
@@ -24,7 +24,7 @@ class FaceRegion(IntEnum):
     RIGHT_BROW = 7
     LEFT_EAR = 8
     RIGHT_EAR = 9
-    MOUTH = 10  # the inside: teeth and tongue
+    MOUTH = 10  # inner mouth: teeth and tongue
     UPPER_LIP = 11
     LOWER_LIP = 12
     HAIR = 13
@@ -36,7 +36,7 @@ class FaceRegion(IntEnum):
 
 
 class RegionGroup(str, Enum):
-    """Regions that are chosen together; the value is the name a user types."""
+    """Groups of regions; the values are their names in options."""
 
     FACE = "face"
     EYES = "eyes"
@@ -57,7 +57,7 @@ class RegionGroup(str, Enum):
         return _GROUPS[self]
 
 
-# What a user types: all groups and regions.
+# All names of groups and regions that options accept.
 REGION_NAMES = tuple(
     dict.fromkeys([*(group.value for group in RegionGroup), *(region.name.lower() for region in FaceRegion)])
 )
@@ -66,7 +66,7 @@ Regions: TypeAlias = "FaceRegion | RegionGroup | Iterable[FaceRegion | RegionGro
 
 
 def regions_of(regions: Regions) -> frozenset[FaceRegion]:
-    """The single regions that a region, a group or several of them stand for."""
+    """Expand a region, a group, or several of them to single regions; raise OptionError for other types."""
     if isinstance(regions, RegionGroup):
         return regions.regions
     if isinstance(regions, FaceRegion):
@@ -78,13 +78,13 @@ def regions_of(regions: Regions) -> frozenset[FaceRegion]:
     if not all(isinstance(entry, FaceRegion | RegionGroup) for entry in entries):
         found = type(regions).__name__
         raise OptionError(
-            f"Regions are a FaceRegion, a RegionGroup or several of them, got {found}. parse_regions reads names."
+            f"Regions must be a FaceRegion, a RegionGroup, or several of them, got {found}. Use parse_regions for names."
         )
     return frozenset(region for entry in entries for region in regions_of(entry))
 
 
 def parse_regions(text: str) -> frozenset[FaceRegion]:
-    """The regions in a text like ``skin, eyes``: names of single regions or of groups; OptionError for unknown names."""
+    """Parse names of regions and groups, such as ``skin, eyes``; raise OptionError for unknown names."""
     return regions_of([_named(re.sub("[- ]+", "_", word.strip().lower())) for word in text.split(",")])
 
 
@@ -93,7 +93,7 @@ def _named(word: str) -> FaceRegion | RegionGroup:
         return RegionGroup(word)
     if word.upper() in FaceRegion.__members__:
         return FaceRegion[word.upper()]
-    raise OptionError(f"'{word}' is no region of a face. Known are {', '.join(REGION_NAMES)}.")
+    raise OptionError(f"Unknown face region '{word}'. Use one of {', '.join(REGION_NAMES)}.")
 
 
 def _groups() -> dict[RegionGroup, frozenset[FaceRegion]]:
@@ -127,21 +127,21 @@ def _groups() -> dict[RegionGroup, frozenset[FaceRegion]]:
 
 _GROUPS: Mapping[RegionGroup, frozenset[FaceRegion]] = MappingProxyType(_groups())
 
-# The regions that figures are given for: those every face shows, with labels that can be trusted.
+# The regions used in metrics: visible in most faces and labeled reliably.
 MEASURED_REGIONS = (RegionGroup.FACE.regions - {FaceRegion.GLASSES}) | {FaceRegion.HAIR, FaceRegion.BACKGROUND}
 
-_SWAPPED = (
+_MIRRORED_PAIRS = (
     (FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE),
     (FaceRegion.LEFT_BROW, FaceRegion.RIGHT_BROW),
     (FaceRegion.LEFT_EAR, FaceRegion.RIGHT_EAR),
 )
 
-# What a region becomes in the mirror image.
+# The region that each region becomes in a mirrored image.
 MIRRORED_REGION: Mapping[FaceRegion, FaceRegion] = MappingProxyType(
-    {region: region for region in FaceRegion} | dict(_SWAPPED) | {right: left for left, right in _SWAPPED}
+    {region: region for region in FaceRegion} | dict(_MIRRORED_PAIRS) | {right: left for left, right in _MIRRORED_PAIRS}
 )
 
-# Red, green, blue from 0 to 255. Neighboring regions differ in hue or brightness; left is the lighter one of a pair.
+# RGB from 0 to 255. Adjacent regions differ in hue or brightness; the left one of a pair is lighter.
 REGION_COLORS: Mapping[FaceRegion, tuple[int, int, int]] = MappingProxyType(
     {
         FaceRegion.BACKGROUND: (0, 0, 0),

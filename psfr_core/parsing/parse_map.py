@@ -1,4 +1,4 @@
-"""Which region each pixel of a face belongs to."""
+"""Maps that label each pixel of a face with its region."""
 
 from __future__ import annotations
 
@@ -18,21 +18,19 @@ from .label_png import read_label_png, write_label_png
 from .labels import MIRRORED_REGION, REGION_COLORS, FaceRegion, Regions, regions_of
 
 _CLASSES = len(FaceRegion)
-_MAX_SIDE = 2**15 - 1  # pixels; a larger side is a mistake
+_MAX_SIDE = 2**15 - 1  # pixels
 
 
 class UnknownColor(str, Enum):
-    """What to do with a color that no region has."""
+    """Handling of colors that do not belong to any region."""
 
     ERROR = "error"
-    NEAREST = (
-        "nearest"  # take the region whose color is nearest: for soft brushes, smooth resizing and generated pictures
-    )
+    NEAREST = "nearest"  # use the region with the nearest color, for soft brushes, resized and generated images
 
 
-@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not give one bool
 class ParseMap:
-    """Labels of a batch of faces, uint8 (B, H, W), each the number of a FaceRegion."""
+    """Region labels of a batch of faces: ``labels`` is uint8 (B, H, W) with the numbers of FaceRegion."""
 
     labels: Tensor
 
@@ -40,8 +38,8 @@ class ParseMap:
         check_shape(self.labels, "B H W", "labels")
         if self.labels.dtype != torch.uint8:
             raise InputError(
-                f"labels must be whole numbers in torch.uint8, got {self.labels.dtype}. "
-                "Use ParseMap.from_logits for class scores and ParseMap.from_color for color pictures."
+                f"labels must be of dtype torch.uint8, got {self.labels.dtype}. "
+                "Use ParseMap.from_logits for class scores and ParseMap.from_color for color images."
             )
         low, high = torch.stack(torch.aminmax(self.labels)).tolist()
         if high >= _CLASSES:
@@ -49,7 +47,7 @@ class ParseMap:
 
     @classmethod
     def from_logits(cls, parse_logits: Tensor) -> ParseMap:
-        """The likeliest region of each pixel, from class scores (B, 19, H, W)."""
+        """Return the most likely region of each pixel from class scores (B, 19, H, W)."""
         check_shape(parse_logits, f"B {_CLASSES} H W", "parse_logits")
         check_float(parse_logits, "parse_logits")
         check_finite(parse_logits, "parse_logits")
@@ -57,9 +55,9 @@ class ParseMap:
 
     @classmethod
     def from_picture(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
-        """The map that ``to_grey`` or ``to_color`` drew, from a picture (B, 3, H, W), RGB in [0, 1].
+        """Read the output of ``to_grey`` or ``to_color``: images (B, 3, H, W), RGB in [0, 1].
 
-        It is taken as labels when all its values are equal greys from 0 to 18 of 255, which no region color but black is.
+        Images with only gray levels from 0 to 18 of 255 are read as labels; of the region colors, only black is one of them.
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
@@ -71,10 +69,10 @@ class ParseMap:
 
     @classmethod
     def from_color(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
-        """The map that ``to_color`` drew, from a picture (B, 3, H, W), RGB in [0, 1].
+        """Read the output of ``to_color``: images (B, 3, H, W), RGB in [0, 1].
 
-        Raises InputError for any other color, unless the nearest one is wanted; a picture that was resized smoothly
-        or saved as JPEG has them. Values that are not finite are an InputError always.
+        Other colors, which occur in resized and JPEG images, raise InputError unless ``unknown`` is UnknownColor.NEAREST.
+        Values that are not finite always raise InputError.
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
@@ -85,17 +83,17 @@ class ParseMap:
         codes = _color_codes(_levels(picture).long())
         palette = _color_codes(_palette(picture.device).T[None, :, :, None]).flatten()
         ordered, region = palette.sort()
-        place = torch.searchsorted(ordered, codes).clamp(max=_CLASSES - 1)
-        is_unknown = ordered[place] != codes
+        index = torch.searchsorted(ordered, codes).clamp(max=_CLASSES - 1)
+        is_unknown = ordered[index] != codes
         if bool(is_unknown.any()):
             raise InputError(_unknown_color(picture, is_unknown))
-        return cls(region[place].to(torch.uint8))
+        return cls(region[index].to(torch.uint8))
 
     @classmethod
     def from_png(cls, path: str | Path) -> ParseMap:
-        """Return the map of one face, from a PNG whose grey values or palette entries are the labels.
+        """Read the map of one face from a PNG file whose gray values or palette indices are labels.
 
-        Raises ImageFileError for a file that cannot be read or holds other values than labels.
+        Raises ImageFileError for files that cannot be read or have other values.
         """
         try:
             return cls(read_label_png(Path(path))[None])
@@ -103,13 +101,13 @@ class ParseMap:
             raise ImageFileError(f"{path} is not a label image: {error}") from error
 
     def to_png(self, path: str | Path) -> None:
-        """Write the map of one face as an 8-bit grey PNG of the labels; nearly black to look at.
+        """Write the map of one face to an 8-bit gray PNG file with the labels as values, which looks nearly black.
 
-        Raises ImageFileError when the file cannot be written.
+        Raises ImageFileError if the file cannot be written.
         """
         if len(self) != 1:
             raise InputError(
-                f"A PNG file holds one parse map, got {len(self)}. Write parse_map[0], parse_map[1] and so on."
+                f"A PNG file stores one parse map, got {len(self)}. Write parse_map[0], parse_map[1] and so on separately."
             )
         write_label_png(Path(path), self.labels[0])
 
@@ -117,21 +115,21 @@ class ParseMap:
         return self.labels.shape[0]
 
     def __iter__(self) -> Iterator[ParseMap]:
-        """Iterate over the maps of single faces, each a batch of one."""
-        return (self[place] for place in range(len(self)))
+        """Iterate over the maps of single faces, which are batches of one."""
+        return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int | slice) -> ParseMap:
-        """Return the map of one face or of some, still a batch; PositionError beyond the last one."""
+        """Return the maps of one face or a slice, as a batch; raise PositionError if the index is out of range."""
         try:
-            places = range(len(self))[index]
+            indices = range(len(self))[index]
         except IndexError:
-            raise PositionError(f"There are only {len(self)} parse maps, numbered from 0.") from None
+            raise PositionError(f"The index {index} is out of range for {len(self)} parse maps.") from None
         except (TypeError, ValueError) as error:
-            raise InputError(f"Parse maps are chosen by a whole number or a slice of them: {error}.") from None
-        if isinstance(places, int):
-            return ParseMap(self.labels[places][None])
+            raise InputError(f"Indices of parse maps must be integers or slices: {error}.") from None
+        if isinstance(indices, int):
+            return ParseMap(self.labels[indices][None])
         return ParseMap(
-            self.labels[places.start : places.stop : places.step] if places.step > 0 else self.labels[list(places)]
+            self.labels[indices.start : indices.stop : indices.step] if indices.step > 0 else self.labels[list(indices)]
         )
 
     @property
@@ -140,12 +138,12 @@ class ParseMap:
 
     @property
     def one_hot(self) -> Tensor:
-        """float32 (B, 19, H, W), 1 in the channel of each pixel's region and 0 in the others."""
+        """One-hot labels, float32 (B, 19, H, W)."""
         channels = torch.arange(_CLASSES, dtype=torch.uint8, device=self.labels.device)
         return (self.labels[:, None] == channels[:, None, None]).float()
 
     def mask(self, regions: Regions) -> Tensor:
-        """float32 (B, 1, H, W), 1 where a pixel is of these regions or groups, 0 elsewhere."""
+        """Return a mask, float32 (B, 1, H, W), that is 1 in these regions or groups and 0 elsewhere."""
         chosen = regions_of(regions)
         table = torch.tensor(
             [region in chosen for region in FaceRegion], dtype=torch.float32, device=self.labels.device
@@ -153,16 +151,16 @@ class ParseMap:
         return table[self.labels.long()][:, None]
 
     def to_color(self) -> Tensor:
-        """A picture (B, 3, H, W), RGB in [0, 1], of the regions in their REGION_COLORS."""
+        """Return images (B, 3, H, W), RGB in [0, 1], of the regions in their REGION_COLORS."""
         palette = _palette(self.labels.device).float() / 255
         return palette[self.labels.long()].permute(0, 3, 1, 2).contiguous()
 
     def to_grey(self) -> Tensor:
-        """A picture (B, 3, H, W) whose grey of 0 to 18 of 255 is the label: exact in PNG files, nearly black to look at."""
+        """Return images (B, 3, H, W) with the labels as gray levels from 0 to 18 of 255, which look nearly black."""
         return (self.labels.float() / 255)[:, None].repeat(1, 3, 1, 1)
 
     def resized(self, size: Size) -> ParseMap:
-        """The map at another size: each pixel takes the label of the nearest one."""
+        """Resize the map with nearest-neighbor interpolation."""
         check_type(size, Size, "size")
         for name, pixels in size._asdict().items():
             check_value(name, pixels, int, low=1, high=_MAX_SIDE)
@@ -173,19 +171,21 @@ class ParseMap:
         return ParseMap(self.labels[:, rows][:, :, columns])
 
     def mirrored(self) -> ParseMap:
-        """The map of the mirror image: left and right sides and left and right regions exchanged."""
+        """Return the map of the horizontally mirrored face, with left and right regions exchanged."""
         exchange = torch.tensor(
             [MIRRORED_REGION[region] for region in FaceRegion], dtype=torch.uint8, device=self.labels.device
         )
         return ParseMap(exchange[self.labels.flip(-1).long()])
 
     def replaced(self, mask: Tensor, region: FaceRegion) -> ParseMap:
-        """The map with ``region`` wherever ``mask`` (B, 1, H, W) or (1, 1, H, W) is above one half."""
+        """Set all pixels to ``region`` whose ``mask`` (B, 1, H, W) or (1, 1, H, W) is above 0.5; return the new map."""
         check_type(region, FaceRegion, "region")
         check_real(mask, "mask")
         check_shape(mask, f"B 1 {self.size.height} {self.size.width}", "mask")
         if mask.shape[0] not in (1, len(self)):
-            raise InputError(f"{mask.shape[0]} masks do not fit {len(self)} parse maps. Give one for all or one each.")
+            raise InputError(
+                f"mask has a batch of {mask.shape[0]} for {len(self)} parse maps. Pass one mask, or one per map."
+            )
         return ParseMap(self.labels.masked_fill(mask[:, 0] > 0.5, int(region)))
 
 
@@ -201,22 +201,22 @@ def _nearest_color(picture: Tensor) -> Tensor:
 
 
 def _levels(picture: Tensor) -> Tensor:
-    """Return the values of a picture as whole levels of 255; far beyond 0 and 255 only that they are beyond."""
+    """Convert values to integer levels of 255; levels far outside 0 to 255 are clamped."""
     return (picture.float() * 255).round().clamp(-1024, 3071)
 
 
 def _color_codes(levels: Tensor) -> Tensor:
-    """Return one number for each color of a picture (B, 3, H, W) of ``_levels``."""
+    """Encode the colors of ``levels`` (B, 3, H, W) as single integers (B, H, W)."""
     red, green, blue = (levels + 1024).unbind(dim=1)
     return (red << 24) | (green << 12) | blue
 
 
 def _unknown_color(picture: Tensor, is_unknown: Tensor) -> str:
-    index, y, x = (int(place) for place in is_unknown.nonzero()[0])
+    index, y, x = (int(position) for position in is_unknown.nonzero()[0])
     levels = tuple(int(level) for level in _levels(picture[index, :, y, x]))
     return (
-        f"Color {levels} at x {x}, y {y} of picture {index} belongs to no face region. "
-        "Paint with the exact colors of the regions, without soft brushes, and save as PNG, not JPEG; or take the nearest color."
+        f"Color {levels} at x {x}, y {y} of image {index} does not belong to any face region. "
+        "Use the exact region colors without soft brushes, and save as PNG, not JPEG; or choose the nearest color."
     )
 
 

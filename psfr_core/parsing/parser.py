@@ -1,4 +1,4 @@
-"""Parse maps of aligned faces."""
+"""Parse aligned faces."""
 
 from __future__ import annotations
 
@@ -17,13 +17,23 @@ from .parse_map import ParseMap
 def parse_faces(
     crops: Tensor, parse_net: ParseNet, batch_size: int | None = None, *, progress: Progress | None = None
 ) -> ParseMap:
-    """The parse maps of aligned face crops (B, 3, S, S), RGB in [0, 1], at their size and on their device.
+    """Parse aligned face crops into the 19 regions of FaceRegion.
 
-    The network sees the crops at its own size and in its own precision, ``batch_size`` at a time (None: what suits its device);
-    where the sizes differ its scores are resized, so that the regions' edges stay smooth. ``progress`` is called with the
-    number of faces done after each batch, and may raise to stop. Raises InputError for crops of another shape or with values
-    that are not finite and for a network in training mode, PsfrError when the network gives no finite numbers.
-    Source: section 3.2 of the paper.
+    The crops are resized to the network's size, and its scores are resized back, so that the edges of regions stay smooth.
+    The network runs in its own precision. Source: section 3.2 of the paper.
+
+    Args:
+        crops: (B, 3, S, S), RGB in [0, 1].
+        parse_net: parsing network in evaluation mode.
+        batch_size: number of crops per forward pass; None chooses it for the device.
+        progress: called with the number of parsed faces after each batch; may raise to stop.
+
+    Returns:
+        Parse maps of the size and on the device of ``crops``.
+
+    Raises:
+        InputError: the crops have another shape or contain NaN or infinity, or the network is in training mode.
+        PsfrError: the output of the network is not finite.
     """
     check_shape(crops, "B 3 S S", "crops")
     check_float(crops, "crops")
@@ -45,7 +55,7 @@ def parse_faces(
 
 
 def region_scores(crops: Tensor, parse_net: ParseNet) -> Tensor:
-    """The scores (B, 19, S, S) behind the parse maps of crops (B, 3, S, S), RGB in [0, 1], on the network's device."""
+    """Return the region scores (B, 19, S, S) of crops (B, 3, S, S), RGB in [0, 1], on the network's device."""
     weight = next(parse_net.parameters())
     inputs = _resized(crops.float().clamp(0, 1), parse_net.config.size) * 2 - 1
     parse_logits = parse_net.parse_logits(inputs.to(weight))

@@ -73,7 +73,7 @@ def test_a_broken_file_is_reported_and_the_rest_goes_on(tmp_path, capsys):
     write_picture(tmp_path / "b.png")
     assert run(tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out") == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
-    assert re.search(r"a\.png: .*in no format that can be read here", capsys.readouterr().err)
+    assert re.search(r"a\.png: .*has none of the readable formats", capsys.readouterr().err)
 
 
 def test_an_input_is_never_overwritten(tmp_path):

@@ -37,7 +37,7 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
     [
         (["restore", "nothing.png", "-o", "out"], 1, "psfr restore: nothing.png does not exist"),
         (["restore", "a.png", "-o", "out", "--strength", "2"], 2, "strength must be a number from 0 to 1, got 2.0"),
-        (["restore", "a.png", "-o", "out", "--regions", "skin,ear"], 2, "'ear' is no region of a face. Known are"),
+        (["restore", "a.png", "-o", "out", "--regions", "skin,ear"], 2, "Unknown face region 'ear'. Use one of"),
         (["restore", "a.png", "-o", "out", "--indices", "2-1"], 2, "the range '2-1' runs backwards"),
         (["restore", "a.png", "-o", "out", "--indices", "9" * 4301], 2, "is above the highest index 9999"),
         (["restore", __file__, "-o", "out", "--models-folder", "none"], 2, "--models-folder none is not a folder"),

@@ -1,4 +1,4 @@
-"""Networks keep their own precision inside a caller's autocast, on any device, and name inputs of another one."""
+"""Networks keep their own precision under autocast and reject inputs of another dtype."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def outputs(result: Any) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "mps"])
-def test_it_is_off_inside_and_as_before_afterwards(device: str) -> None:
-    torch.set_autocast_enabled(device, True)  # torch.autocast would refuse a device that is not there
+def test_autocast_is_off_inside_and_restored_afterwards(device: str) -> None:
+    torch.set_autocast_enabled(device, True)  # torch.autocast rejects unavailable devices
     try:
         with without_autocast(torch.device(device)):
             assert not torch.is_autocast_enabled(device)
@@ -48,14 +48,14 @@ def test_it_is_off_inside_and_as_before_afterwards(device: str) -> None:
         torch.set_autocast_enabled(device, False)
 
 
-def test_devices_that_know_no_autocast_are_left_alone() -> None:
+def test_devices_without_autocast_are_supported() -> None:
     with without_autocast(torch.device("meta")):
         assert torch.zeros(1, device="meta").device.type == "meta"
 
 
 @pytest.mark.parametrize("name", ["generator", "parser"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_networks_laid_out_for_inference_compute_the_same_inside_it(name: str, dtype: torch.dtype) -> None:
+def test_optimized_networks_ignore_autocast(name: str, dtype: torch.dtype) -> None:
     network = optimize_for_inference(NETWORKS[name](), "cpu", dtype)
     given = inputs(network, dtype)
     expected = outputs(network(*given))
@@ -80,7 +80,7 @@ def lpips() -> Lpips:
     ],
     ids=["lpips", "frechet", "identity", "ssim"],
 )
-def test_metrics_measure_the_same_inside_it(metric: Callable[[Tensor, Tensor], Tensor], side: int) -> None:
+def test_metrics_ignore_autocast(metric: Callable[[Tensor, Tensor], Tensor], side: int) -> None:
     images, references = torch.rand(2, 1, 3, side, side)
 
     def measured() -> Tensor:
@@ -94,14 +94,14 @@ def test_metrics_measure_the_same_inside_it(metric: Callable[[Tensor, Tensor], T
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("optimized", [False, True])
-def test_inputs_of_another_type_are_named(name: str, optimized: bool) -> None:
+def test_inputs_of_another_dtype_raise(name: str, optimized: bool) -> None:
     network = NETWORKS[name]()
     network = optimize_for_inference(network, "cpu", torch.bfloat16) if optimized else network.to(torch.bfloat16)
     with pytest.raises(InputError, match="must be torch.bfloat16 on cpu as the weights .* got torch.float32 on cpu"):
         network(*inputs(network, torch.float32))
 
 
-def test_the_check_of_inputs_can_be_exported() -> None:
+def test_networks_with_input_checks_can_be_exported() -> None:
     network = NETWORKS["parser"]()
     given = inputs(network, torch.float32)
     exported = torch.export.export(network, tuple(given)).module()

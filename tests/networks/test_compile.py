@@ -1,4 +1,4 @@
-"""Networks through ``torch.compile``: equal to the plain ones, and no worse off where it fails."""
+"""Compiled networks equal the plain ones and fall back to them if compilation fails."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def compiling_as(monkeypatch: pytest.MonkeyPatch, compiled: Callable[..., Any]) 
     monkeypatch.setattr(torch, "compile", lambda function, **options: partial(compiled, function))
 
 
-def test_it_gives_what_the_plain_network_gives(generator: PsfrGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_networks_equal_the_plain_ones(generator: PsfrGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
     parse_net = ParseNet(ParseNetConfig((4, 6), 1)).eval().requires_grad_(False)
     lq, parse_map = inputs(2)
     face = torch.rand(2, 3, 64, 64)
@@ -47,7 +47,7 @@ def test_it_gives_what_the_plain_network_gives(generator: PsfrGenerator, monkeyp
 def test_results_outlive_the_next_call(generator: PsfrGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
     buffer = torch.zeros(1)
 
-    def graph(_: object, lq: Tensor, __: Tensor) -> Tensor:  # writes to the same memory each time, as a CUDA graph does
+    def graph(_: object, lq: Tensor, __: Tensor) -> Tensor:  # reuses its output memory, like a CUDA graph
         return buffer.copy_(lq.sum()[None])
 
     compiling_as(monkeypatch, graph)
@@ -56,7 +56,7 @@ def test_results_outlive_the_next_call(generator: PsfrGenerator, monkeypatch: py
     assert (first.item(), second.item()) == (1, 0)
 
 
-def test_a_failure_is_told_once_and_costs_nothing(
+def test_failed_compilation_is_logged_once_and_the_network_still_runs(
     generator: PsfrGenerator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def no_compiler(*_: object) -> Tensor:
@@ -69,7 +69,7 @@ def test_a_failure_is_told_once_and_costs_nothing(
     for _ in range(2):
         assert torch.equal(generator(lq, parse_map), expected)
     assert [record.getMessage() for record in caplog.records] == [
-        "torch.compile failed, PsfrGenerator runs as it is: Failed to find C compiler."
+        "torch.compile failed; PsfrGenerator runs uncompiled: Failed to find C compiler."
     ]
 
 
@@ -82,7 +82,7 @@ def test_a_failure_is_told_once_and_costs_nothing(
     ],
     ids=repr,
 )
-def test_other_errors_come_through(
+def test_other_errors_are_raised(
     generator: PsfrGenerator, monkeypatch: pytest.MonkeyPatch, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     def failing(*_: object) -> Tensor:
@@ -95,7 +95,7 @@ def test_other_errors_come_through(
     assert not caplog.records
 
 
-def test_cpus_leave_it_out(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_cpus_skip_compilation(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("compiled on a CPU"))
     load_models(detector="compact-face", device="cpu", compile_networks=True)
     assert "faster without it" in caplog.text

@@ -13,13 +13,11 @@ def test_equals_the_published_discriminator(golden: ModuleType) -> None:
     discriminator = add_spectral_norm(Discriminator())
     discriminator.load_state_dict(golden.state_dict("discriminator"))
     image, parse = golden.image("discriminator/img", 1, 256), golden.parse_one_hot("discriminator/parse", 1, 256)
-    judgements = discriminator.eval()(image, parse)
-    assert len(judgements) == 3
-    for scale, judgement in enumerate(judgements):
-        torch.testing.assert_close(
-            judgement.score, golden.expected(f"discriminator/score{scale}"), atol=1e-6, rtol=1e-5
-        )
-        means = [feature.mean() for feature in judgement.features]
-        deviations = [feature.std() for feature in judgement.features]
+    outputs = discriminator.eval()(image, parse)
+    assert len(outputs) == 3
+    for scale, output in enumerate(outputs):
+        torch.testing.assert_close(output.score, golden.expected(f"discriminator/score{scale}"), atol=1e-6, rtol=1e-5)
+        means = [feature.mean() for feature in output.features]
+        deviations = [feature.std() for feature in output.features]
         expected = golden.expected(f"discriminator/feat_means{scale}").float()
         torch.testing.assert_close(torch.stack(means + deviations), expected, atol=1e-6, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The optimized networks against the plain ones that they are made from."""
+"""Optimized networks compared with the plain ones."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def no_gradients():
         yield
 
 
-@pytest.fixture(params=["packed", "usual"])
+@pytest.fixture(params=["packed", "standard"])
 def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both with oneDNN's operators and without them."""
-    if request.param == "usual":
+    """Run the test with and without oneDNN operators."""
+    if request.param == "standard":
         monkeypatch.setattr(convolution, "can_pack", lambda dtype: False)
     elif not convolution.can_pack(torch.float32):
         pytest.skip("this PyTorch has no oneDNN")
@@ -48,13 +48,13 @@ def operators(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(params=["whole maps", "few rows"])
 def strips(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Maps in one piece, and in uneven strips."""
+    """Run the test with whole maps and with strips of uneven height."""
     if request.param == "few rows":
         monkeypatch.setattr(strips_of_maps, "_STRIP_BYTES", 20_000)
 
 
-def lively(network: N) -> N:
-    """``network`` in eval mode with batch norms that are not the identity."""
+def with_random_batch_norm(network: N) -> N:
+    """Randomize the batch norms of ``network`` and switch it to evaluation mode."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.get_buffer("running_mean").normal_(0, 0.3)
@@ -76,8 +76,8 @@ def optimized(network: N, dtype: torch.dtype = torch.float32) -> N:
 @pytest.mark.usefixtures("operators", "strips")
 @pytest.mark.parametrize("config", GENERATORS, ids=str)
 @pytest.mark.parametrize("batch", [1, 3])
-def test_the_generator_stays_the_same(config: GeneratorConfig, batch: int) -> None:
-    plain = lively(PsfrGenerator(config))
+def test_optimized_generator_equals_the_plain_one(config: GeneratorConfig, batch: int) -> None:
+    plain = with_random_batch_norm(PsfrGenerator(config))
     fast = optimized(plain)
     for side in (config.size, config.size, 2 * config.size):
         inputs = face(batch, side)
@@ -88,8 +88,8 @@ def test_the_generator_stays_the_same(config: GeneratorConfig, batch: int) -> No
 @pytest.mark.usefixtures("operators", "strips")
 @pytest.mark.parametrize("config", PARSE_NETS, ids=str)
 @pytest.mark.parametrize("batch", [1, 3])
-def test_the_parsing_network_stays_the_same(config: ParseNetConfig, batch: int) -> None:
-    plain = lively(ParseNet(config))
+def test_optimized_parsing_network_equals_the_plain_one(config: ParseNetConfig, batch: int) -> None:
+    plain = with_random_batch_norm(ParseNet(config))
     fast = optimized(plain)
     for height, width in ((config.size, config.size), (config.size, config.size), (config.size // 2, 2 * config.size)):
         lq = torch.rand(batch, 3, height, width) * 2 - 1
@@ -99,7 +99,7 @@ def test_the_parsing_network_stays_the_same(config: ParseNetConfig, batch: int) 
         torch.testing.assert_close(fast.parse_logits(lq), logits, atol=1e-5, rtol=1e-4)
 
 
-def test_the_published_generator_keeps_its_golden_values(golden: ModuleType) -> None:
+def test_optimized_published_generator_has_the_golden_values(golden: ModuleType) -> None:
     generator = PsfrGenerator(PUBLISHED_GENERATOR)
     generator.load_state_dict(fold_spectral_norm(golden.state_dict("generator")))
     generator = optimize_for_inference(generator, "cpu", torch.float32)
@@ -110,7 +110,7 @@ def test_the_published_generator_keeps_its_golden_values(golden: ModuleType) -> 
         assert (out[..., 200:264, 200:264] - golden.expected("generator/out_crop")).abs().max() <= 1e-4
 
 
-def test_the_published_parsing_network_keeps_its_golden_values(golden: ModuleType) -> None:
+def test_optimized_published_parsing_network_has_the_golden_values(golden: ModuleType) -> None:
     net = ParseNet(PUBLISHED_PARSE_NET)
     net.load_state_dict(golden.state_dict("parsenet"))
     net = optimize_for_inference(net, "cpu", torch.float32)
@@ -124,7 +124,10 @@ def test_the_published_parsing_network_keeps_its_golden_values(golden: ModuleTyp
 @pytest.mark.usefixtures("operators")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_close(dtype: torch.dtype) -> None:
-    generator, net = lively(PsfrGenerator(GENERATORS[1])), lively(ParseNet(PARSE_NETS[1]))
+    generator, net = (
+        with_random_batch_norm(PsfrGenerator(GENERATORS[1])),
+        with_random_batch_norm(ParseNet(PARSE_NETS[1])),
+    )
     lq, one_hot = face(2, 64)
     for found, expected in (
         (optimized(generator, dtype)(lq.to(dtype), one_hot.to(dtype)), generator(lq, one_hot)),
@@ -135,8 +138,8 @@ def test_half_precision_is_close(dtype: torch.dtype) -> None:
         assert 1e-5 < error < 0.03
 
 
-def test_computes_the_same_in_another_thread() -> None:
-    fast = optimized(lively(PsfrGenerator(GENERATORS[1])))
+def test_another_thread_computes_the_same() -> None:
+    fast = optimized(with_random_batch_norm(PsfrGenerator(GENERATORS[1])))
     inputs = face(1, 64)
     found: list[Tensor] = []
 
@@ -152,18 +155,18 @@ def test_computes_the_same_in_another_thread() -> None:
 
 @pytest.mark.skipif(not convolution.can_pack(torch.float32), reason="this PyTorch has no oneDNN")
 @pytest.mark.parametrize("move", [{"device": "meta"}, {"dtype": torch.float16}])
-def test_cannot_be_moved(move: dict[str, Any]) -> None:
+def test_optimized_networks_cannot_be_moved(move: dict[str, Any]) -> None:
     fast = optimized(PsfrGenerator(GENERATORS[0]))
     assert fast.to("cpu") is fast
-    with pytest.raises(OptionError, match=r"laid out for torch.float32 on the CPU.*Load it again"):
+    with pytest.raises(OptionError, match=r"optimized for torch.float32 on the CPU.*Load it again"):
         fast.to(**move)
 
 
 def test_batch_norms_are_folded() -> None:
     for plain, image in (
-        (lively(CompactFaceNet()), torch.rand(2, 3, 96, 64)),
-        (lively(build_retinaface("mobile0.25")), torch.rand(1, 3, 96, 64) * 255 - 128),
-        (lively(build_retinaface("resnet50")), torch.rand(1, 3, 64, 64) * 255 - 128),
+        (with_random_batch_norm(CompactFaceNet()), torch.rand(2, 3, 96, 64)),
+        (with_random_batch_norm(build_retinaface("mobile0.25")), torch.rand(1, 3, 96, 64) * 255 - 128),
+        (with_random_batch_norm(build_retinaface("resnet50")), torch.rand(1, 3, 64, 64) * 255 - 128),
     ):
         folded = fold_batch_norm(copy.deepcopy(plain))
         assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
@@ -172,17 +175,17 @@ def test_batch_norms_are_folded() -> None:
 
 
 @pytest.mark.parametrize("device", ["cuda", "mps", "xpu", "privateuseone"])
-def test_for_other_devices_the_network_stays_movable(device: str) -> None:
-    plain = lively(ParseNet(PARSE_NETS[1]))
-    arranged = optimize_for_inference(copy.deepcopy(plain), device, torch.float32)
+def test_networks_for_other_devices_can_be_moved(device: str) -> None:
+    plain = with_random_batch_norm(ParseNet(PARSE_NETS[1]))
+    optimized_network = optimize_for_inference(copy.deepcopy(plain), device, torch.float32)
     lq = torch.rand(1, 3, 64, 64)
-    for found, expected in zip(arranged.double().float()(lq), plain(lq), strict=True):
+    for found, expected in zip(optimized_network.double().float()(lq), plain(lq), strict=True):
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
-    weight = next(arranged.parameters())
+    weight = next(optimized_network.parameters())
     assert weight.is_contiguous(memory_format=torch.channels_last) == (device == "cuda")
 
 
-def test_processors_without_bfloat16_compute_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpus_without_bfloat16_use_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fastest_dtype("cuda") == torch.float32
     for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False)

@@ -20,8 +20,8 @@ def test_equals_the_published_parsing_network(golden: ModuleType) -> None:
     tolerance = 1e-4 * (expected.max() - expected.min())
     assert (logits[..., ::8, ::8] - expected).abs().max() <= tolerance
     assert (image[..., ::8, ::8] - golden.expected("parsenet/image_stride8")).abs().max() <= 1e-4
-    agreeing = logits.argmax(1)[..., ::4, ::4] == golden.expected("parsenet/argmax_stride4")
-    assert agreeing.float().mean() >= 0.9999
+    matches = logits.argmax(1)[..., ::4, ::4] == golden.expected("parsenet/argmax_stride4")
+    assert matches.float().mean() >= 0.9999
 
 
 @torch.no_grad()
@@ -35,16 +35,16 @@ def test_equals_facexlib() -> None:
     ours.load_state_dict(theirs.state_dict())
     assert ours.config == ParseNetConfig((8, 16), 3)
     image = torch.rand(2, 3, 64, 64) * 2 - 1
-    for mine, other in zip(ours(image), theirs(image), strict=True):
-        torch.testing.assert_close(mine, other, atol=1e-6, rtol=1e-5)
+    for our_output, their_output in zip(ours(image), theirs(image), strict=True):
+        torch.testing.assert_close(our_output, their_output, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize("config", [ParseNetConfig((4,), 0), SMALL, ParseNetConfig((4, 8, 8, 8), 3)])
-def test_config_is_read_back_from_the_weights(config: ParseNetConfig) -> None:
+def test_config_is_inferred_from_weights(config: ParseNetConfig) -> None:
     assert ParseNetConfig.from_state_dict(ParseNet(config).state_dict()) == config
 
 
-def test_size_follows_from_the_stages() -> None:
+def test_size_depends_on_the_number_of_stages() -> None:
     assert (SMALL.size, PUBLISHED_PARSE_NET.size) == (128, 512)
 
 
@@ -55,6 +55,6 @@ def test_size_follows_from_the_stages() -> None:
         ((1, 3, 130, 128), "multiples of 4 pixels, got 128 x 130"),
     ],
 )
-def test_bad_inputs_are_refused(shape: tuple[int, ...], words: str) -> None:
+def test_invalid_inputs_raise(shape: tuple[int, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
         ParseNet(SMALL)(torch.zeros(shape))

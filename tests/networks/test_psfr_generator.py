@@ -28,7 +28,7 @@ def test_equals_the_published_generator(golden: ModuleType) -> None:
     assert (out[..., 200:264, 200:264] - golden.expected("generator/out_crop")).abs().max() <= 1e-4
 
 
-def test_has_the_published_names_and_shapes(golden: ModuleType) -> None:
+def test_parameters_have_the_published_names_and_shapes(golden: ModuleType) -> None:
     generator = add_spectral_norm(PsfrGenerator(PUBLISHED_GENERATOR))
     published = golden.state_dict("generator")
     assert {key: value.shape for key, value in generator.state_dict().items()} == {
@@ -39,7 +39,7 @@ def test_has_the_published_names_and_shapes(golden: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("config", "size"), [(GeneratorConfig((4,)), 16), (SMALL, 64), (PUBLISHED_GENERATOR, 512)], ids=str
 )
-def test_size_follows_from_the_stages(config: GeneratorConfig, size: int) -> None:
+def test_size_depends_on_the_number_of_stages(config: GeneratorConfig, size: int) -> None:
     assert config.size == size
 
 
@@ -47,12 +47,12 @@ def test_size_follows_from_the_stages(config: GeneratorConfig, size: int) -> Non
     "config",
     [GeneratorConfig((4,), 3), SMALL, GeneratorConfig((4, 4), 3, residual=True), GeneratorConfig((8, 8, 6, 6), 16)],
 )
-def test_config_is_read_back_from_the_weights(config: GeneratorConfig) -> None:
+def test_config_is_inferred_from_weights(config: GeneratorConfig) -> None:
     assert GeneratorConfig.from_state_dict(PsfrGenerator(config).state_dict()) == config
 
 
 @torch.no_grad()
-def test_samples_of_a_batch_do_not_mix() -> None:
+def test_samples_of_a_batch_are_independent() -> None:
     generator = PsfrGenerator(SMALL).eval()
     lq, parse = torch.rand(3, 3, 64, 64) * 2 - 1, one_hot(3, 64)
     together = generator(lq, parse)
@@ -61,7 +61,7 @@ def test_samples_of_a_batch_do_not_mix() -> None:
 
 
 @torch.no_grad()
-def test_both_inputs_matter() -> None:
+def test_output_depends_on_both_inputs() -> None:
     generator = PsfrGenerator(SMALL).eval()
     lq, parse = torch.rand(1, 3, 64, 64), one_hot(1, 64)
     out = generator(lq, parse)
@@ -84,19 +84,19 @@ def test_runs_in_bfloat16() -> None:
     [
         ((1, 4, 64, 64), (1, 19, 64, 64), r"lq must have the shape \(B, 3, S, S\), got \(1, 4, 64, 64\)"),
         ((1, 3, 64, 64), (1, 18, 64, 64), r"parse_one_hot must have the shape \(B, 19, S, S\)"),
-        ((2, 3, 64, 64), (1, 19, 64, 64), "must agree in batch and size"),
-        ((1, 3, 64, 64), (1, 19, 32, 32), "must agree in batch and size"),
+        ((2, 3, 64, 64), (1, 19, 64, 64), "must have the same batch size and side"),
+        ((1, 3, 64, 64), (1, 19, 32, 32), "must have the same batch size and side"),
         ((1, 3, 48, 48), (1, 19, 48, 48), r"16 \* 2\^k pixels, got 48 x 48"),
         ((1, 3, 64, 32), (1, 19, 64, 32), r"lq must have the shape \(B, 3, S, S\), got \(1, 3, 64, 32\)"),
         ((1, 3, 8, 8), (1, 19, 8, 8), r"16 \* 2\^k pixels, got 8 x 8"),
     ],
 )
-def test_bad_inputs_are_refused(lq: tuple[int, ...], parse: tuple[int, ...], words: str) -> None:
+def test_invalid_inputs_raise(lq: tuple[int, ...], parse: tuple[int, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
         PsfrGenerator(SMALL)(torch.zeros(lq), torch.zeros(parse))
 
 
 @pytest.mark.parametrize("channels", [(), (4, 0), (4,) * 11])
-def test_bad_configs_are_refused(channels: tuple[int, ...]) -> None:
+def test_invalid_configs_raise(channels: tuple[int, ...]) -> None:
     with pytest.raises(OptionError, match="1 to 10 stages"):
         GeneratorConfig(channels)

@@ -76,7 +76,7 @@ def test_every_input_of_every_node_is_checked(nodes: dict[str, Any], run: Run, p
         ("PSFR_DegradeImage", {"seed": 2**64}, "seed must be a whole number from 0 to 18446744073709551615, got"),
         ("PSFR_RestoreAlignedFaces", {"strength": -1e30}, r"strength must be a number from 0 to 1, got -1e\+30"),
         ("PSFR_ParseFaces", {"crops": IMAGE[:0]}, r"crops must have the shape \(B, H, W, C\), got \(0, 16, 16, 3\)"),
-        ("PSFR_ImageToParseMap", {"image": IMAGE * 1e38, "unknown": "error"}, "belongs to no face region"),
+        ("PSFR_ImageToParseMap", {"image": IMAGE * 1e38, "unknown": "error"}, "does not belong to any face region"),
         ("PSFR_SelectFaces", {"indices": "9" * 5000}, "is above the highest index 9999"),
     ],
 )

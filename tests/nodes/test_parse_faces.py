@@ -31,7 +31,7 @@ def test_pictures_of_a_map_read_back(run: Run, models: dict[str, Any], portrait:
 def test_unknown_colors_are_an_error_or_the_nearest(run: Run, parse_map: Any, pack: Any) -> None:
     picture = parse_map.to_color().movedim(1, -1)
     painted = (picture + 0.02).clamp(0, 1)
-    with pytest.raises(pack("psfr_core.errors").InputError, match="belongs to no face region"):
+    with pytest.raises(pack("psfr_core.errors").InputError, match="does not belong to any face region"):
         run("PSFR_ImageToParseMap", image=painted)
     found = run("PSFR_ImageToParseMap", image=painted, unknown="nearest").args[0]
     assert torch.equal(found.labels, parse_map.labels)
@@ -40,7 +40,7 @@ def test_unknown_colors_are_an_error_or_the_nearest(run: Run, parse_map: Any, pa
 def test_mask_of_regions(run: Run, parse_map: Any, pack: Any) -> None:
     mask = run("PSFR_ParseMapToMask", parse_map=parse_map, regions="glasses, hair").args[0]
     assert torch.equal(mask, torch.tensor([0.0, 0.0, 1.0, 1.0])[None, :, None].expand(2, 4, 4))
-    with pytest.raises(pack("psfr_core.errors").OptionError, match="'chin' is no region of a face"):
+    with pytest.raises(pack("psfr_core.errors").OptionError, match="Unknown face region 'chin'"):
         run("PSFR_ParseMapToMask", parse_map=parse_map, regions="chin")
 
 

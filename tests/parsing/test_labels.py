@@ -14,7 +14,7 @@ from psfr_core.parsing.labels import (
 )
 
 
-def test_regions_are_numbered_as_in_celebamask_hq():
+def test_regions_are_numbered_like_in_celebamask_hq():
     names = (
         "background skin nose glasses left_eye right_eye left_brow right_brow left_ear right_ear "
         "mouth upper_lip lower_lip hair hat earring necklace neck cloth"
@@ -23,17 +23,17 @@ def test_regions_are_numbered_as_in_celebamask_hq():
     assert [int(region) for region in FaceRegion] == list(range(19))
 
 
-def test_every_region_has_a_mirrored_one_and_only_pairs_change():
+def test_mirroring_exchanges_left_and_right_regions_only():
     assert set(MIRRORED_REGION) == set(FaceRegion)
     assert all(MIRRORED_REGION[MIRRORED_REGION[region]] == region for region in FaceRegion)
     changed = {(int(a), int(b)) for a, b in MIRRORED_REGION.items() if a != b}
     assert changed == {(4, 5), (5, 4), (6, 7), (7, 6), (8, 9), (9, 8)}
 
 
-def test_colors_are_complete_and_far_apart():
+def test_each_region_has_a_distinct_color():
     assert set(REGION_COLORS) == set(FaceRegion)
-    for one, other in combinations(REGION_COLORS.values(), 2):
-        assert sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) >= 60**2
+    for first, second in combinations(REGION_COLORS.values(), 2):
+        assert sum((a - b) ** 2 for a, b in zip(first, second, strict=True)) >= 60**2
 
 
 @pytest.mark.parametrize(
@@ -53,29 +53,29 @@ def test_colors_are_complete_and_far_apart():
         ("person", set(range(1, 19))),
     ],
 )
-def test_groups(group, numbers):
+def test_groups_contain_their_regions(group, numbers):
     assert RegionGroup(group).regions == numbers
 
 
-def test_every_group_is_listed_above():
+def test_all_groups_are_tested_above():
     assert len(RegionGroup) == 12
 
 
-def test_regions_of_takes_a_region_a_group_and_both_mixed():
+def test_regions_of_expands_regions_and_groups():
     assert regions_of(FaceRegion.HAIR) == {FaceRegion.HAIR}
     assert regions_of(RegionGroup.LIPS) == {FaceRegion.UPPER_LIP, FaceRegion.LOWER_LIP}
     assert regions_of([RegionGroup.EYES, FaceRegion.NOSE]) == {4, 5, 2}
     assert regions_of([]) == frozenset()
 
 
-def test_regions_from_text():
+def test_names_are_parsed():
     assert parse_regions("skin, Left-Eye, left eye") == {FaceRegion.SKIN, FaceRegion.LEFT_EYE}
     assert parse_regions("eyes,nose") == RegionGroup.EYES.regions | {FaceRegion.NOSE}
-    with pytest.raises(OptionError, match="'chin' is no region of a face. Known are face, eyes"):
+    with pytest.raises(OptionError, match="Unknown face region 'chin'. Use one of face, eyes"):
         parse_regions("skin,chin")
 
 
-def test_every_region_and_group_can_be_typed():
-    assert len(REGION_NAMES) == len(set(REGION_NAMES)) == 28  # nose, mouth and hair are both
+def test_all_names_are_parsed():
+    assert len(REGION_NAMES) == len(set(REGION_NAMES)) == 28  # nose, mouth and hair are regions and groups
     for name in REGION_NAMES:
         assert parse_regions(name)

@@ -12,7 +12,7 @@ from psfr_core.parsing.parser import parse_faces
 
 
 class FakeNet(ParseNet):
-    """Skin where red, hair where it is not; background, a little, everywhere. Remembers what it was given."""
+    """A parsing network that labels red pixels as skin and others as hair, and records its inputs."""
 
     def __init__(self, size):
         super().__init__(ParseNetConfig((1,) * (size // 32).bit_length(), residual_blocks=0))
@@ -38,7 +38,7 @@ def half_red(batch, side):
 
 @pytest.mark.parametrize("side", [32, 64, 128])
 @pytest.mark.parametrize("net_side", [32, 64])
-def test_labels_come_at_the_crops_size_whatever_the_networks(side, net_side):
+def test_labels_have_the_size_of_the_crops(side, net_side):
     net = FakeNet(net_side)
     parse_map = parse_faces(half_red(3, side), net, batch_size=2)
     assert parse_map.labels.shape == (3, side, side)
@@ -47,14 +47,14 @@ def test_labels_come_at_the_crops_size_whatever_the_networks(side, net_side):
     assert (parse_map.labels[:, :, side // 4 :] == 13).all()
 
 
-def test_the_network_sees_minus_one_to_one():
+def test_inputs_of_the_network_are_scaled_to_minus_one_to_one():
     net = FakeNet(32)
     parse_faces(torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, 32, 32), net)
     assert net.given[0].mean(dim=(0, 2, 3)).tolist() == [-1.0, 0.0, 1.0]
 
 
-def test_a_network_in_training_mode_is_refused_and_left_as_it_is():
-    """Switched to evaluation and back, it would train for a moment in every other thread that parses with it."""
+def test_network_in_training_mode_raises_and_is_not_changed():
+    """Switching the mode temporarily would affect other threads that use the network."""
     net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval()
     net.body.train()
     with pytest.raises(InputError, match=r"The parser is in training mode. Call its eval\(\) first"):
@@ -62,7 +62,7 @@ def test_a_network_in_training_mode_is_refused_and_left_as_it_is():
     assert (net.training, net.body.training) == (False, True)
 
 
-def test_threads_share_a_network():
+def test_threads_can_share_a_network():
     net = ParseNet(ParseNetConfig((4, 4), residual_blocks=1)).eval()
     crops = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     expected = parse_faces(crops, net).labels
@@ -72,7 +72,7 @@ def test_threads_share_a_network():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_a_real_network_in_any_precision_agrees_with_its_own_argmax(dtype):
+def test_labels_are_the_argmax_of_the_logits(dtype):
     torch.manual_seed(0)
     net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval()
     crops = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -82,7 +82,7 @@ def test_a_real_network_in_any_precision_agrees_with_its_own_argmax(dtype):
     assert (labels == expected).float().mean() > (0.999 if dtype is torch.float32 else 0.9)
 
 
-def test_the_batch_size_does_not_matter():
+def test_labels_do_not_depend_on_the_batch_size():
     torch.manual_seed(0)
     net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval()
     crops = torch.rand(3, 3, 48, 48, generator=torch.Generator().manual_seed(0))
@@ -97,18 +97,18 @@ def test_the_batch_size_does_not_matter():
         (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), "crops must hold floating point numbers"),
     ],
 )
-def test_says_what_is_wrong_with_crops(crops, words):
+def test_invalid_crops_raise(crops, words):
     with pytest.raises(InputError, match=re.escape(words)):
         parse_faces(crops, FakeNet(32))
 
 
-def test_needs_a_batch_size():
+def test_batch_size_0_raises():
     with pytest.raises(OptionError, match="batch_size must be a whole number from 1 to 4096 or None, got 0"):
         parse_faces(half_red(1, 32), FakeNet(32), batch_size=0)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_crops_that_hold_no_numbers_are_refused_before_the_network_runs(value):
+def test_crops_that_are_not_finite_raise_before_the_network_runs(value):
     net, crops = FakeNet(32), half_red(2, 32)
     crops[1, 2, 3, 4] = value
     with pytest.raises(InputError, match="crops must be finite numbers, got NaN or infinity. The step before"):
@@ -117,7 +117,7 @@ def test_crops_that_hold_no_numbers_are_refused_before_the_network_runs(value):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_autocast_around_it_changes_nothing(dtype):
+def test_labels_do_not_depend_on_autocast(dtype):
     net = optimize_for_inference(ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval(), "cpu", dtype)
     crops = half_red(1, 64)
     expected = parse_faces(crops, net).labels
@@ -125,7 +125,7 @@ def test_autocast_around_it_changes_nothing(dtype):
         assert torch.equal(parse_faces(crops, net).labels, expected)
 
 
-def test_a_network_that_fails_is_an_error_and_not_a_map():
+def test_network_output_that_is_not_finite_raises():
     net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval().half()
     last = list(net.parameters())[-1]
     last.data.fill_(torch.inf)

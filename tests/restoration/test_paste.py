@@ -309,5 +309,5 @@ def test_shapes_that_do_not_fit_are_named(
 def test_pasted_regions_from_a_text() -> None:
     assert parse_pasted_regions(" All ") is None
     assert parse_pasted_regions("nose") == {FaceRegion.NOSE}
-    with pytest.raises(OptionError, match="'all' is no region of a face.* Or write all, alone, for the whole crop"):
+    with pytest.raises(OptionError, match="Unknown face region 'all'.* Or write all, alone, for the whole crop"):
         parse_pasted_regions("all,hair")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import OptionError
-from ...networks.discriminator import Discriminator, ScaleJudgement
+from ...networks.discriminator import Discriminator, DiscriminatorOutput
 from ...networks.feature_discriminator import FeatureDiscriminator
 from ...networks.inference.autocast import without_autocast
 from ...networks.parse_net import ParseNet
@@ -215,7 +215,7 @@ class GeneratorTask(TrainingTask[N]):
         """
         if self.discriminator is None:
             return {}, {}
-        discriminator = cast("Callable[[_Seen, Tensor], list[ScaleJudgement]]", self.discriminator)
+        discriminator = cast("Callable[[_Seen, Tensor], list[DiscriminatorOutput]]", self.discriminator)
         judged_real, judged_fake = discriminator(real, true_map), discriminator(_detached(fake), true_map)
         pairs = list(zip(judged_real, judged_fake, strict=True))
         loss = torch.stack([hinge_discriminator_loss(r.score.float(), f.score.float()) for r, f in pairs]).mean()

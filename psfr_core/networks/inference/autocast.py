@@ -1,4 +1,4 @@
-"""Work in a precision of its own."""
+"""Protect networks from autocast."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """A context in which ``device`` computes in the types of the tensors it is given, whatever the caller's autocast says.
+    """Return a context that disables autocast on ``device``.
 
-    Networks with packed weights take no other types.
+    Networks with packed weights support only inputs of their own dtype.
     """
     has_autocast = torch.amp.is_autocast_available(device.type)
     return torch.autocast(device.type, enabled=False) if has_autocast else nullcontext()

@@ -1,4 +1,4 @@
-"""Networks through ``torch.compile``, for GPUs."""
+"""Compile networks with ``torch.compile`` for GPUs."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ N = TypeVar("N", PsfrGenerator, ParseNet)
 
 
 def compile_for_inference(network: N) -> N:
-    """``network``, compiled when it is next called, once for each input shape, with CUDA graphs where there are any.
+    """Compile ``network`` in place on its next call, once per input shape, with CUDA graphs if available; return it.
 
-    Where compiling fails, for want of a compiler for one, a warning says so and it runs as it was. Out of memory is not such a
-    failure: it is raised. For GPUs: on a CPU the optimized networks are faster as they are.
+    If compilation fails, for example because no compiler is installed, a warning is logged, and the network runs uncompiled.
+    Out-of-memory errors are raised. On a CPU, the optimized networks are faster without compilation.
     """
-    method = "parse_logits" if isinstance(network, ParseNet) else "forward"  # what inference calls
+    method = "parse_logits" if isinstance(network, ParseNet) else "forward"  # the method that inference calls
     plain = getattr(network, method)
     compiled = torch.compile(plain, mode="reduce-overhead", dynamic=False)
 
     def run(*inputs: Tensor) -> Tensor:
         try:
-            return compiled(*inputs).clone()  # a CUDA graph writes its next result over this one
+            return compiled(*inputs).clone()  # the next run of a CUDA graph overwrites its output
         except Exception as error:
             if isinstance(error, PsfrError) or is_out_of_memory(error):
                 raise
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            logger.warning("torch.compile failed, %s runs as it is: %s", type(network).__name__, reason)
+            logger.warning("torch.compile failed; %s runs uncompiled: %s", type(network).__name__, reason)
             setattr(network, method, plain)
             return plain(*inputs)
 

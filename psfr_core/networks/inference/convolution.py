@@ -1,7 +1,7 @@
-"""Convolutions with their weights laid out once for the processor at hand, and their activation computed on the way out.
+"""Convolutions with weights packed once for the CPU and a fused activation.
 
-The operators are those that PyTorch's compiler puts in place of its own on CPUs (oneDNN). Where PyTorch was built without them, or
-they do not know the number type, its usual ones give the same.
+They use the oneDNN operators that PyTorch's compiler uses on CPUs. If these are missing or do not support a dtype, the standard
+operators compute the same result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NO_DILATION = [1, 1]
 
 
 class _PackedLayer(nn.Module):
-    """Weights that are laid out once and stay as they are."""
+    """A layer whose weights are packed once and cannot be moved or converted afterwards."""
 
     weight: Tensor
 
@@ -30,25 +30,25 @@ class _PackedLayer(nn.Module):
         self.bias = nn.Parameter(bias, requires_grad=False)
         self.is_packed, self.leaky = is_packed, leaky
 
-    def in_own_type(self, features: Tensor) -> Tensor:
-        """Return ``features`` in the type of the weights, which the padding before does not keep under autocast."""
+    def to_own_dtype(self, features: Tensor) -> Tensor:
+        """Convert ``features`` to the dtype of the weights, because preceding padding may change it under autocast."""
         return features.to(self.bias.dtype)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _PackedLayer:
-        """Raise OptionError if ``fn``, which .to() and the like apply to all weights, would do anything."""
+        """Raise OptionError if ``fn``, which methods like ``to()`` apply to all weights, changes device or dtype."""
         moved = fn(self.bias)
         if moved.device != self.bias.device or moved.dtype != self.bias.dtype:
             raise OptionError(
-                f"This network is laid out for {self.bias.dtype} on the CPU, and cannot be moved to {moved.dtype} on "
-                f"{moved.device}. Load it again, and optimize it for that device and type."
+                f"This network is optimized for {self.bias.dtype} on the CPU and cannot be converted to {moved.dtype} on "
+                f"{moved.device}. Load it again, and optimize it for that device and dtype."
             )
         return self
 
 
 class PackedConv2d(_PackedLayer):
-    """A convolution, and LeakyReLU if wanted, of maps in channels_last.
+    """A convolution of channels_last features, with a LeakyReLU if ``leaky``.
 
-    ``input_size`` (height, width) is what the weights are laid out for; other sizes are computed as well.
+    The weights are packed for inputs of ``input_size`` (height, width); other sizes are supported, too.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class PackedConv2d(_PackedLayer):
         self.stride, self.padding = stride, list(padding)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the convolved ``features`` (B, C, H, W)."""
-        features = self.in_own_type(features)
+        """Convolve ``features`` (B, C, H, W)."""
+        features = self.to_own_dtype(features)
         if self.is_packed:
             return torch.ops.mkldnn._convolution_pointwise(
                 features, self.weight, self.bias, self.padding, self.stride, _NO_DILATION, 1, *_activation(self.leaky)
@@ -75,8 +75,8 @@ class PackedConv2d(_PackedLayer):
         return F.leaky_relu_(convolved, LEAKY_SLOPE) if self.leaky else convolved
 
     def add_to(self, total: Tensor, features: Tensor) -> None:
-        """Adds the convolved ``features`` to ``total``, which is dense in channels_last. There is no activation on this way."""
-        features = self.in_own_type(features)
+        """Add the convolved ``features``, without activation, to ``total``, which must be dense in channels_last."""
+        features = self.to_own_dtype(features)
         if self.is_packed:
             torch.ops.mkldnn._convolution_pointwise_(
                 total, features, self.weight, self.bias, self.padding, self.stride, _NO_DILATION, 1, "add", 1.0, None, [], None
@@ -86,10 +86,10 @@ class PackedConv2d(_PackedLayer):
 
 
 class UpsampleConv2d(_PackedLayer):
-    """Doubling by nearest neighbor and a 3x3 convolution in one: a transposed convolution with 2.25 times fewer multiplications.
+    """Nearest-neighbor upsampling by 2 and a 3x3 convolution, fused into a transposed convolution.
 
-    Each of four neighboring results sees only 2x2 different pixels, whose weights are the sums of those that meet there.
-    The features come with a border of one pixel, or are continued with zeros when there is none.
+    Each of the four output pixels of an input pixel depends on only 2x2 input pixels, with the sums of the weights that coincide
+    there: 2.25 times fewer multiplications. The input has a border of one pixel (``has_border``) or is padded with zeros.
     """
 
     def __init__(
@@ -106,8 +106,8 @@ class UpsampleConv2d(_PackedLayer):
         self.padding = padding
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return (B, C', 2H, 2W) from ``features`` (B, C, H, W), or from (B, C, H + 2, W + 2) where they have a border."""
-        features = self.in_own_type(features)
+        """Return (B, C', 2H, 2W) for ``features`` (B, C, H, W), or (B, C, H + 2, W + 2) with a border."""
+        features = self.to_own_dtype(features)
         if self.is_packed:
             return torch.ops.mkldnn._convolution_transpose_pointwise(
                 features, self.weight, self.bias, self.padding, [0, 0], [2, 2], _NO_DILATION, 1, *_activation(self.leaky)
@@ -117,7 +117,7 @@ class UpsampleConv2d(_PackedLayer):
 
 
 def can_pack(dtype: torch.dtype) -> bool:
-    """Whether this PyTorch can lay out weights of this type on this CPU."""
+    """Return whether this PyTorch can pack weights of ``dtype`` on this CPU."""
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_transpose_pointwise"):
         return False
     if dtype == torch.bfloat16:
@@ -126,7 +126,7 @@ def can_pack(dtype: torch.dtype) -> bool:
 
 
 def bias_of(conv: nn.Conv2d) -> Tensor:
-    """The bias of ``conv``, zeros if it has none."""
+    """Return the bias of ``conv``, or zeros if it has none."""
     return conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
 
 
@@ -135,7 +135,7 @@ def _activation(leaky: bool) -> tuple[str, list[Any], str]:
 
 
 def _subpixel_weights(weight: Tensor) -> Tensor:
-    """Weights (in, out, 4, 4) of the transposed convolution with stride 2, from (out, in, 3, 3)."""
-    meeting = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.float64)
-    summed = torch.einsum("ya,xb,oiab->ioyx", meeting, meeting, weight.double())
+    """Convert weights (out, in, 3, 3) to (in, out, 4, 4) for the transposed convolution with stride 2."""
+    overlap = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.float64)
+    summed = torch.einsum("ya,xb,oiab->ioyx", overlap, overlap, weight.double())
     return summed.to(weight.dtype).contiguous()

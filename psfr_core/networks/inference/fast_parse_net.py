@@ -1,7 +1,7 @@
-"""The parsing network's layers, computed a few rows at a time, with batch norm worked into the convolutions.
+"""The layers of the parsing network, computed in strips of rows, with batch norm folded into the convolutions.
 
-Within a block only what the next block needs is stored at full size; a convolution's neighborhood at the edge of a strip is
-computed twice. Borders are reflections, as in the plain network.
+Only the outputs of blocks are stored at full size; rows around the edges of strips are computed twice. Borders are reflected, as
+in the plain network.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .strips import rows_of_strips, strips
 
 
 class FastReflectConv(nn.Module):
-    """A ``ReflectConv`` that keeps the size of maps of about ``side`` pixels in channels_last."""
+    """A ``ReflectConv`` that keeps the size, for channels_last features of about ``side`` pixels."""
 
     def __init__(self, conv: ReflectConv, side: int) -> None:
         super().__init__()
@@ -28,12 +28,12 @@ class FastReflectConv(nn.Module):
         self.conv = PackedConv2d(conv.conv2d, (self.rows + 2, side + 2))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C', H, W) from ``features`` (B, C, H, W)."""
+        """Return (B, C', H, W) for ``features`` (B, C, H, W)."""
         features = features.contiguous(memory_format=torch.channels_last)
         result = _empty(features, len(self.conv.bias), *features.shape[-2:])
-        for one, its_result in zip(features.split(1), result.split(1), strict=True):
-            for start, stop in strips(one.shape[-2], self.rows):
-                its_result[:, :, start:stop] = self.conv(_bordered(one, start - 1, stop + 1, "reflect"))
+        for image, its_result in zip(features.split(1), result.split(1), strict=True):
+            for start, stop in strips(image.shape[-2], self.rows):
+                its_result[:, :, start:stop] = self.conv(_bordered(image, start - 1, stop + 1, "reflect"))
         return result
 
 
@@ -46,79 +46,79 @@ class FastResidualBlock(nn.Module):
         self.conv2 = PackedConv2d(block.conv2.conv2d, (side + 2, side + 2))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) from ``features`` of the same shape."""
+        """Return (B, C, H, W) for ``features`` of the same shape."""
         residual = self.conv1(F.pad(features, (1, 1, 1, 1), mode="reflect"))
         return self.conv2(F.pad(residual, (1, 1, 1, 1), mode="reflect")).add_(features)
 
 
 class FastDownBlock(nn.Module):
-    """A ``ResidualBlock`` that halves maps of about ``side`` pixels."""
+    """A ``ResidualBlock`` that halves features of about ``side`` pixels."""
 
     def __init__(self, block: ResidualBlock, side: int) -> None:
         super().__init__()
         channels = block.conv1.conv2d.out_channels
-        self.rows = rows_of_strips(channels, side, block.conv1.conv2d.weight.dtype) // 2  # of the result
+        self.rows = rows_of_strips(channels, side, block.conv1.conv2d.weight.dtype) // 2  # output rows
         size = (2 * self.rows + 1, side + 2)
         self.shortcut = PackedConv2d(cast(ReflectConv, block.shortcut_func).conv2d, size)
         self.conv1 = PackedConv2d(block.conv1.conv2d, (2 * self.rows + 3, side + 2), leaky=True)
         self.conv2 = PackedConv2d(block.conv2.conv2d, size)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C', H / 2, W / 2) from ``features`` (B, C, H, W)."""
+        """Return (B, C', H / 2, W / 2) for ``features`` (B, C, H, W)."""
         height, width = features.shape[-2:]
         result = _empty(features, len(self.conv2.bias), height // 2, width // 2)
-        for one, its_result in zip(features.split(1), result.split(1), strict=True):
+        for image, its_result in zip(features.split(1), result.split(1), strict=True):
             for start, stop in strips(height // 2, self.rows):
-                self._strip(one, its_result[:, :, start:stop], 2 * start, 2 * stop)
+                self._strip(image, its_result[:, :, start:stop], 2 * start, 2 * stop)
         return result
 
     def _strip(self, features: Tensor, result: Tensor, start: int, stop: int) -> None:
-        """The ``result`` of rows ``start`` to ``stop`` of the features; a halved row sees the row before it and the one after."""
+        """Write the output of input rows ``start`` to ``stop`` to ``result``; each output row depends on three input rows."""
         first = max(start - 1, 0)
-        seen = _bordered(features, first - 1, stop + 1, "reflect")
-        residual = self.conv1(seen)
-        result.copy_(self.shortcut(seen[:, :, start - first : start - first + stop - start + 1]))
+        padded = _bordered(features, first - 1, stop + 1, "reflect")
+        residual = self.conv1(padded)
+        result.copy_(self.shortcut(padded[:, :, start - first : start - first + stop - start + 1]))
         self.conv2.add_to(result, F.pad(residual, (1, 1, int(start == 0), 0), mode="reflect"))
 
 
 class FastUpBlock(nn.Module):
-    """A ``ResidualBlock`` that doubles maps of about ``side`` pixels."""
+    """A ``ResidualBlock`` that doubles features of about ``side`` pixels."""
 
     def __init__(self, block: ResidualBlock, side: int) -> None:
         super().__init__()
         channels = block.conv1.conv2d.out_channels
-        self.rows = rows_of_strips(channels, 2 * side, block.conv1.conv2d.weight.dtype) // 2  # of the features
+        self.rows = rows_of_strips(channels, 2 * side, block.conv1.conv2d.weight.dtype) // 2  # input rows
         size = (self.rows + 4, side + 2)
         self.shortcut = UpsampleConv2d(cast(ReflectConv, block.shortcut_func).conv2d, size, has_border=True)
         self.conv1 = UpsampleConv2d(block.conv1.conv2d, size, has_border=True, leaky=True)
         self.conv2 = PackedConv2d(block.conv2.conv2d, (2 * self.rows + 2, 2 * side + 2))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C', 2H, 2W) from ``features`` (B, C, H, W)."""
+        """Return (B, C', 2H, 2W) for ``features`` (B, C, H, W)."""
         height, width = features.shape[-2:]
         result = _empty(features, len(self.conv2.bias), 2 * height, 2 * width)
-        for one, its_result in zip(features.split(1), result.split(1), strict=True):
+        for image, its_result in zip(features.split(1), result.split(1), strict=True):
             for start, stop in strips(height, self.rows):
-                self._strip(one, its_result[:, :, 2 * start : 2 * stop], start, stop)
+                self._strip(image, its_result[:, :, 2 * start : 2 * stop], start, stop)
         return result
 
     def _strip(self, features: Tensor, result: Tensor, start: int, stop: int) -> None:
-        """The ``result`` of rows ``start`` to ``stop`` of the features."""
+        """Write the output of input rows ``start`` to ``stop`` to ``result``."""
         height = features.shape[-2]
         first, last = max(start - 1, 0), min(stop + 1, height)
-        # A reflection of the doubled image is the edge pixel of the image again.
-        seen = _bordered(features, first - 1, last + 1, "replicate")
-        residual = self.conv1(seen)
-        above, below = 2 * (start - first), 2 * (last - stop)  # rows too many, but for one that conv2 sees
+        # Reflecting the upsampled image is equal to replicating the edge pixels of the image.
+        padded = _bordered(features, first - 1, last + 1, "replicate")
+        residual = self.conv1(padded)
+        above, below = 2 * (start - first), 2 * (last - stop)  # excess rows; conv2 needs one of them
         residual = residual[:, :, max(above - 1, 0) : residual.shape[-2] - max(below - 1, 0)]
-        result.copy_(self.shortcut(seen[:, :, start - first : seen.shape[-2] - (last - stop)]))
+        result.copy_(self.shortcut(padded[:, :, start - first : padded.shape[-2] - (last - stop)]))
         self.conv2.add_to(result, F.pad(residual, (1, 1, int(above == 0), int(below == 0)), mode="reflect"))
 
 
 def _bordered(features: Tensor, start: int, stop: int, mode: str) -> Tensor:
-    """Rows ``start`` to ``stop``, at most one outside the image at each end, with a column at each side.
+    """Return rows ``start`` to ``stop`` with one padding column at each side.
 
-    What lies outside is made by ``mode``: ``reflect``, or ``replicate`` for the edge pixels again.
+    At each end, one row may lie outside the image. ``mode`` is the padding mode of F.pad: ``reflect`` or ``replicate``.
     """
     height = features.shape[-2]
     inside = features[:, :, max(start, 0) : min(stop, height)]

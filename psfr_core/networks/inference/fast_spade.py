@@ -1,7 +1,7 @@
-"""The generator's blocks, computed a few rows at a time.
+"""The blocks of the generator, computed in strips of rows.
 
-Most maps of a block live only from one step to the next: the hidden reference, gamma and beta, the modulated features. Rows by
-rows they stay in the processor's cache, and nothing of the image's size is taken from the system but the features themselves.
+Most intermediate maps of a block are short-lived: the hidden reference, gamma, beta, and the modulated features. In strips, they
+stay in the CPU cache, and only the features themselves are allocated at full size.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ..spade import LEAKY_SLOPE, ReferenceLayer, SpadeNorm, SpadeResBlock
 from .convolution import PackedConv2d, bias_of
 from .strips import rows_of_strips, strips
 
-_EPS = 1e-5  # of F.instance_norm
+_EPS = 1e-5  # default of F.instance_norm
 
 
 class FastSpadeResBlock(ReferenceLayer):
-    """A ``SpadeResBlock`` for inference, on maps of about ``side`` pixels in channels_last. It overwrites its input."""
+    """A ``SpadeResBlock`` for inference on channels_last features of about ``side`` pixels; it overwrites its input."""
 
     def __init__(self, block: SpadeResBlock, side: int) -> None:
         super().__init__()
@@ -32,9 +32,9 @@ class FastSpadeResBlock(ReferenceLayer):
         )
 
     def forward(self, features: Tensor, reference: Tensor) -> Tensor:
-        """``features`` (B, C, H, W), dense in channels_last, changed by what ``reference`` (B, 22, H, W) says."""
-        for one, its_reference in zip(features.split(1), reference.split(1), strict=True):
-            self._add_residual(one, its_reference)
+        """Modify ``features`` (B, C, H, W), dense in channels_last, by ``reference`` (B, 22, H, W), and return them."""
+        for image, its_reference in zip(features.split(1), reference.split(1), strict=True):
+            self._add_residual(image, its_reference)
         return features
 
     def _add_residual(self, features: Tensor, reference: Tensor) -> None:
@@ -50,15 +50,15 @@ class FastSpadeResBlock(ReferenceLayer):
 
 
 class _FastSpadeNorm(nn.Module):
-    """A ``SpadeNorm`` with its activation; gamma and beta come from one convolution."""
+    """A ``SpadeNorm`` with fused activation and one convolution for gamma and beta."""
 
     def __init__(self, norm: SpadeNorm, rows: int, side: int) -> None:
         super().__init__()
         self.hidden = PackedConv2d(cast(nn.Conv2d, norm.conv1[0]), (rows + 6, side), padding=(0, 1), leaky=True)
-        self.gamma_beta = PackedConv2d(_side_by_side(norm.gamma_conv, norm.beta_conv), (rows + 4, side), padding=(0, 1))
+        self.gamma_beta = PackedConv2d(_concatenate(norm.gamma_conv, norm.beta_conv), (rows + 4, side), padding=(0, 1))
 
     def forward(self, features: Tensor, statistics: Statistics, reference: Tensor, start: int, stop: int) -> Tensor:
-        """The modulated rows from ``start`` - 1 to ``stop`` + 1, zero outside the image."""
+        """Return the modulated rows ``start`` - 1 to ``stop`` + 1; rows outside the image are zero."""
         height = features.shape[-2]
         hidden = self.hidden(_rows(reference, start - 3, stop + 3))
         _clear_outside(hidden, start - 2, height)
@@ -70,16 +70,16 @@ class _FastSpadeNorm(nn.Module):
 
 
 Statistics = tuple[Tensor, Tensor]
-"""Mean and variance (C,) of each channel, float32."""
+"""Mean and variance (C,) of the channels, float32."""
 
 
 def _statistics(features: Tensor) -> Statistics:
-    # Of one image, so that these are the instance's. The operator behind batch norm's training is the fastest that there is.
+    # For a single image, batch statistics are instance statistics; this is the fastest operator for them.
     return torch.batch_norm_update_stats(features, None, None, 0.0)
 
 
 def _rows(features: Tensor, start: int, stop: int) -> Tensor:
-    """Rows ``start`` to ``stop``, zero where they lie outside the image; a view if none does."""
+    """Return rows ``start`` to ``stop``, with zeros outside the image; a view if all rows are inside."""
     height = features.shape[-2]
     inside = features[:, :, max(start, 0) : min(stop, height)]
     above, below = max(-start, 0), max(stop - height, 0)
@@ -87,14 +87,14 @@ def _rows(features: Tensor, start: int, stop: int) -> Tensor:
 
 
 def _clear_outside(features: Tensor, start: int, height: int) -> None:
-    """Zeros in the rows of ``features``, which begin at row ``start`` of the image, that lie outside the image's ``height``."""
+    """Set rows of ``features`` outside an image of ``height`` to zero; ``start`` is the image row of their first row."""
     features[:, :, : max(-start, 0)].zero_()
     features[:, :, max(height - start, 0) :].zero_()
 
 
-def _side_by_side(one: nn.Conv2d, other: nn.Conv2d) -> nn.Conv2d:
-    """The convolution whose results are those of ``one`` and then those of ``other``, of the same input."""
-    both = nn.Conv2d(one.in_channels, one.out_channels + other.out_channels, 3, device="meta")
-    both.weight = nn.Parameter(torch.cat([one.weight, other.weight]), requires_grad=False)
-    both.bias = nn.Parameter(torch.cat([bias_of(one), bias_of(other)]), requires_grad=False)
+def _concatenate(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+    """Return a convolution whose output channels are those of ``first`` followed by those of ``second``."""
+    both = nn.Conv2d(first.in_channels, first.out_channels + second.out_channels, 3, device="meta")
+    both.weight = nn.Parameter(torch.cat([first.weight, second.weight]), requires_grad=False)
+    both.bias = nn.Parameter(torch.cat([bias_of(first), bias_of(second)]), requires_grad=False)
     return both

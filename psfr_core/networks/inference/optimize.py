@@ -1,4 +1,4 @@
-"""The networks as they compute fastest, equal in all but rounding to the plain definitions they are made from."""
+"""Optimize networks for inference; the results differ from the plain networks only by rounding."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ N = TypeVar("N", bound=nn.Module)
 
 
 def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.dtype) -> N:
-    """``network``, whose weights are taken over, arranged for inference in ``dtype`` on ``device``; move it there afterwards.
+    """Optimize ``network`` for inference in ``dtype`` on ``device``; call ``to(device)`` on the result.
 
-    It is called like the one given, and gives the same but for rounding. Batch norm is worked into the convolutions, and weights
-    lie in channels_last where convolutions are fastest so. On a CPU the generator and the parsing network are rebuilt from layers
-    made for it: they cannot be moved, nor change their type, any more.
+    The argument is modified and must not be used afterwards. The result has the same interface, and its outputs differ only by
+    rounding. Batch norm is folded into the convolutions, and weights are stored in channels_last where this is faster. On a CPU,
+    generators and parsing networks are rebuilt from CPU-specific layers, so their device and dtype can no longer be changed.
     """
     check_type(network, nn.Module, "network")
     if dtype not in COMPUTED_TYPES:
         known = ", ".join(map(str, COMPUTED_TYPES))
         raise OptionError(f"dtype must be one of {known}, got {dtype!r}.")
     network = fold_batch_norm(network.eval().requires_grad_(False)).to(dtype)
-    return _arranged(network, torch.device(device)).eval()  # layers are made in training mode
+    return _arrange(network, torch.device(device)).eval()  # new layers are in training mode
 
 
-def _arranged(network: N, device: torch.device) -> N:
-    """Return ``network`` from the layers and in the memory layout that ``device`` computes fastest with."""
+def _arrange(network: N, device: torch.device) -> N:
+    """Return ``network`` with the layers and the memory layout that are fastest on ``device``."""
     if device.type == "cpu" and isinstance(network, PsfrGenerator):
         return cast(N, _fast_generator(network))
     if device.type == "cpu" and isinstance(network, ParseNet):
@@ -46,23 +46,23 @@ def _arranged(network: N, device: torch.device) -> N:
 
 
 def optimized_on(network: N, device: torch.device | str, dtype: torch.dtype) -> N:
-    """``network`` as ``optimize_for_inference`` arranges it, on ``device``."""
+    """Optimize ``network`` with ``optimize_for_inference`` and move it to ``device``."""
     return optimize_for_inference(network, device, dtype).to(device)
 
 
 def fastest_dtype(device: torch.device | str) -> torch.dtype:
-    """What networks compute fastest in and restore as well: bfloat16 on CPUs with instructions for it, else float32."""
+    """Return the fastest dtype without visible quality loss: bfloat16 on CPUs that support it, else float32."""
     return torch.bfloat16 if torch.device(device).type == "cpu" and _has_bfloat16_instructions() else torch.float32
 
 
 def _has_bfloat16_instructions() -> bool:
-    # Emulated, it would be slower than float32. Not all versions of PyTorch can tell; then it is taken as missing.
+    # Emulated bfloat16 is slower than float32. Some versions of PyTorch have no such test; then support is assumed to be missing.
     tests = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
     return can_pack(torch.bfloat16) and any(test is not None and test() for test in tests)
 
 
 def fold_batch_norm(network: N) -> N:
-    """The same ``network`` with each batch norm that follows a convolution worked into it."""
+    """Fold each batch norm that follows a convolution into it, in place, and return ``network``."""
     for module in network.modules():
         children = list(module.named_children())
         for (name, conv), (norm_name, norm) in pairwise(children):
@@ -110,7 +110,7 @@ def _fast_parse_net(parse_net: ParseNet) -> ParseNet:
 
 
 class _Copy(nn.Module):
-    """What goes into the first block, which overwrites it."""
+    """Copy the constant input, because the first block overwrites its input."""
 
     def forward(self, features: Tensor) -> Tensor:
         return features.clone(memory_format=torch.channels_last)

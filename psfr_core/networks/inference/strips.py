@@ -1,4 +1,4 @@
-"""How maps are cut into strips of rows that stay in the processor's cache."""
+"""Divide feature maps into strips of rows that fit in the CPU cache."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import torch
 
-_STRIP_BYTES = 1 << 23  # of the widest map of a strip; a quarter and four times of it are slower
+_STRIP_BYTES = 1 << 23  # size of the widest map of a strip; 2 MiB and 32 MiB are slower
 
 
 def rows_of_strips(channels: int, side: int, dtype: torch.dtype) -> int:
-    """How many rows of a map of ``side`` pixels with so many channels make a strip."""
+    """Return the number of rows per strip for maps of ``side`` pixels with ``channels`` channels."""
     return max(2, min(side, _STRIP_BYTES // (side * channels * dtype.itemsize)))
 
 
 def strips(height: int, rows: int) -> Iterator[tuple[int, int]]:
-    """The first row of each strip of a map of ``height``, and the one after its last."""
+    """Yield the first row and the end row (exclusive) of each strip of a map of ``height`` rows."""
     return ((start, min(start + rows, height)) for start in range(0, height, rows))
