@@ -14,7 +14,7 @@ from ..psfr_core.images.channels import to_rgb
 from ..psfr_core.lab.metrics.lpips import Lpips, load_lpips
 from ..psfr_core.lab.metrics.psnr import psnr
 from ..psfr_core.lab.metrics.ssim import ssim
-from ..psfr_core.visualize import difference_picture
+from ..psfr_core.visualize import difference_image
 from .images import blank_image, to_frames
 from .model_folders import OWN_FOLDER, find_weight_file, fingerprint, weight_files
 from .previews import preview
@@ -79,7 +79,7 @@ class PSFR_CompareImages(io.ComfyNode):
         for done, (frame, other, picture) in enumerate(pairs, start=1):
             pair = (to_rgb(frame).clamp(0, 1)[None], to_rgb(other).clamp(0, 1)[None])
             measured.append(_measure(*pair, lpips))
-            picture.copy_(difference_picture(*pair, gain)[0])
+            picture.copy_(difference_image(*pair, gain)[0])
             steps(done, steps.total)
         means = torch.stack(measured).mean(dim=0).tolist()
         report = _report(*means)

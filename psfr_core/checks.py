@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .errors import InputError, OptionError, PsfrError
 
-COMPUTED_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # PyTorch only stores smaller ones
+COMPUTE_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # PyTorch only stores smaller ones
 
 
 def check_type(value: object, kind: type | UnionType, name: str) -> None:
@@ -47,7 +47,7 @@ def check_shape(tensor: Tensor, pattern: str, name: str) -> None:
 def check_float(tensor: Tensor, name: str) -> None:
     """Raise InputError unless ``tensor`` holds floating point numbers of 16 bits or more."""
     check_tensor(tensor, name)
-    if tensor.dtype not in COMPUTED_TYPES:
+    if tensor.dtype not in COMPUTE_DTYPES:
         raise InputError(
             f"{name} must hold floating point numbers in [0, 1] of at least 16 bits, got {tensor.dtype}. "
             "Convert them with float(). Divide 8-bit values by 255."
@@ -58,7 +58,7 @@ def check_real(tensor: Tensor, name: str) -> None:
     """Raise InputError unless ``tensor`` holds bools, integers or floating point numbers that PyTorch computes with."""
     check_tensor(tensor, name)
     if tensor.dtype not in (
-        *COMPUTED_TYPES,
+        *COMPUTE_DTYPES,
         torch.bool,
         torch.uint8,
         torch.int8,
@@ -132,7 +132,7 @@ def check_seed(seed: int, name: str = "seed") -> None:
         raise OptionError(f"{name} must be from -2^63 to 2^64 - 1, got a number of {seed.bit_length()} bits.")
 
 
-def generator_of(seed: int) -> torch.Generator:
+def seeded_generator(seed: int) -> torch.Generator:
     """Return a generator of random numbers on the CPU; seeds beyond 64 bits, such as sums of two, begin anew at 0."""
     return torch.Generator().manual_seed(seed % 2**64)
 

@@ -36,7 +36,7 @@ def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
     return torch.where(drawn[3:] > 0, drawn[:3].to(image.dtype) / 255, image)
 
 
-def difference_picture(images: Tensor, references: Tensor, gain: float = 1.0) -> Tensor:
+def difference_image(images: Tensor, references: Tensor, gain: float = 1.0) -> Tensor:
     """Where and how much two batches (B, 3, H, W) of one shape differ: ``gain`` times the absolute difference, in [0, 1]."""
     check_pair(images, references)
     return ((images - references).abs() * gain).clamp(0, 1)

@@ -6,7 +6,7 @@ import torch
 from psfr_core.errors import InputError
 from psfr_core.faces.face import Face
 from psfr_core.images.box import Box
-from psfr_core.visualize import difference_picture, draw_faces, side_by_side
+from psfr_core.visualize import difference_image, draw_faces, side_by_side
 
 
 def random_image(height, width, channels=3):
@@ -108,7 +108,7 @@ def test_says_what_is_wrong(call, error, words):
 def test_difference_picture() -> None:
     images = torch.tensor([0.5, 0.6, 0.1]).view(1, 3, 1, 1)
     references = torch.tensor([0.5, 0.5, 0.9]).view(1, 3, 1, 1)
-    picture = difference_picture(images, references, gain=2)
+    picture = difference_image(images, references, gain=2)
     assert picture.flatten().tolist() == pytest.approx([0.0, 0.2, 1.0])
     with pytest.raises(InputError, match="same shape"):
-        difference_picture(images, references.repeat(1, 1, 1, 2))
+        difference_image(images, references.repeat(1, 1, 1, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .console import progress_bar
-from .files import check_folder
+from .plan import check_folder
 from .recipe_options import add_recipe_arguments
 
 

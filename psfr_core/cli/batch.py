@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .console import describe_error, progress_bar, report
-from .files import Plan
+from .plan import Plan
 
 _LISTED = 20  # more names in a list are only counted
 
@@ -64,7 +64,7 @@ def run_plan(label: str, plan: Plan, process: Callable[[Path, Path], int | None]
         target.parent.mkdir(parents=True, exist_ok=True)
         return process(source, target)
 
-    result = for_each_image(label, plan.open_targets, write)
+    result = for_each_image(label, plan.pending_targets, write)
     return BatchResult(result.faces, {**plan.found.failures, **result.failures})
 
 

@@ -14,8 +14,8 @@ import torch
 from ..errors import OptionError
 from ..files import write_text
 from .console import report
-from .files import check_folder, check_overwrites
 from .model_options import device_from_args
+from .plan import check_folder, check_overwrites
 
 if TYPE_CHECKING:
     from ..lab.benchmark.measure import Measurement

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..files import expand_user
 from ..models.blend import blend_weights
 from ..models.locate import locate_model
-from .files import check_overwrites
+from .plan import check_overwrites
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

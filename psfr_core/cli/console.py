@@ -51,7 +51,7 @@ class _Console(io.TextIOWrapper):
             report(f"The output cannot be written ({error.strerror}); the work goes on.")
 
 
-def open_console() -> None:
+def protect_streams() -> None:
     """Make the standard streams safe: for text that their encoding does not know, and when they cannot be written."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -83,7 +83,7 @@ def add_verbose_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def show_log(verbose: bool) -> None:
+def configure_logging(verbose: bool) -> None:
     """Send this library's log to stderr, with debug messages if ``verbose``; the logs of other packages stay as they are."""
     log = logging.getLogger(__name__.split(".")[0])
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
@@ -93,7 +93,7 @@ def show_log(verbose: bool) -> None:
 
 
 @contextmanager
-def stopping_on_signals() -> Generator[None]:
+def stop_on_signals() -> Generator[None]:
     """Raise Stopped for SIGTERM and SIGHUP inside the block, so that a run can remove what it has not finished."""
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -104,7 +104,7 @@ def stopping_on_signals() -> Generator[None]:
 
 
 @contextmanager
-def leaving_on_interrupt() -> Generator[None]:
+def exit_on_interrupt() -> Generator[None]:
     """End the program at once, with exit code 130, for Ctrl-C inside the block; imports turn it into other errors."""
 
     def leave(_: int, __: FrameType | None) -> None:

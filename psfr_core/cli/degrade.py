@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
-from ..checks import check_seed, generator_of
+from ..checks import check_seed, seeded_generator
 from ..images.box import Size
 from ..images.channels import split_alpha
 from ..images.io import read_image, write_image
 from ..lab.degradation.config import DegradationConfig, DegradationPreset, load_degradation
 from ..lab.degradation.pipeline import apply_degradation, sample_degradation
 from .batch import run_plan, summarize
-from .files import add_file_arguments, check_folder, plan_from_args
-from .options import add_options, given_options_from_args
+from .option_flags import add_options, given_options_from_args
+from .plan import add_file_arguments, check_folder, plan_from_args
 
 DEGRADATION_HELP = (
     f"{', '.join(preset.value for preset in DegradationPreset)}, or a JSON file of ranges; default: paper"
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     def degrade(source: Path, target: Path) -> None:
         image = read_image(source, max_pixels=args.max_pixels)
         hq, alpha = split_alpha(image.pixels)
-        degradation = sample_degradation(config, min(Size.of(hq)), generator_of(seeds[source]))
+        degradation = sample_degradation(config, min(Size.of(hq)), seeded_generator(seeds[source]))
         pair = apply_degradation(hq, degradation)
         write_image(target, replace(image, pixels=torch.cat((pair.lq, alpha)), bit_depth=8))
         for path in _clean(target, args.output, args.hq):

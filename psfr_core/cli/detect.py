@@ -15,9 +15,9 @@ from ..images.channels import to_rgb
 from ..images.io import ImageFile, read_image, write_image
 from ..visualize import draw_faces
 from .batch import run_plan, summarize
-from .files import add_file_arguments, plan_from_args
 from .model_options import add_detector_arguments, detector_from_args
-from .options import add_options, options_from_args
+from .option_flags import add_options, options_from_args
+from .plan import add_file_arguments, plan_from_args
 
 _SKIPPED = ("min_score", "indices")
 

@@ -27,10 +27,10 @@ from ..restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NE
 from .batch import for_each_image
 from .console import add_verbose_argument, report
 from .degrade import DEGRADATION_HELP
-from .files import check_folder, check_overwrites
 from .metric_options import add_metric_arguments, metric_models_from_args, ranking_from_args
 from .model_options import add_detector_arguments, detector_from_args, device_from_args, folders_from_args
-from .options import MAX_SIDE
+from .option_flags import MAX_SIDE
+from .plan import check_folder, check_overwrites
 
 if TYPE_CHECKING:
     from ..lab.evaluation.scorer import MetricModels

@@ -12,11 +12,11 @@ from ..errors import OptionError
 from .console import (
     Stopped,
     add_verbose_argument,
+    configure_logging,
     describe_error,
-    leaving_on_interrupt,
-    open_console,
-    show_log,
-    stopping_on_signals,
+    exit_on_interrupt,
+    protect_streams,
+    stop_on_signals,
 )
 
 COMMANDS = {
@@ -43,12 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal that stopped it: 130 for Ctrl-C, 143 for SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    open_console()
+    protect_streams()
     command = next(iter(arguments), "")
     try:
-        with stopping_on_signals():
+        with stop_on_signals():
             args = _parse(arguments)
-            show_log(args.verbose)
+            configure_logging(args.verbose)
             return args.run(args)
     except KeyboardInterrupt as stop:
         print(f"psfr {command}: stopped.", file=sys.stderr)
@@ -69,7 +69,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         )
         # Only the command that runs is imported, so that the others need none of its packages.
         if name in arguments[:1]:
-            with leaving_on_interrupt():
+            with exit_on_interrupt():
                 command = importlib.import_module(f"..{name}", __name__)
             command.add_arguments(command_parser)
             add_verbose_argument(command_parser)

@@ -16,8 +16,8 @@ from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..networks.parse_net import ParseNet
 from ..restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models
 from ..restoration.second_opinion import with_second_opinion
-from .files import existing_folders
-from .options import add_options, options_from_args
+from .option_flags import add_options, options_from_args
+from .plan import existing_folders
 
 _SKIPPED = ("batch_size",)
 _NAMES_OR_FILES = "names that 'psfr models' lists, or weight files"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..models.folders import assets_folder, find_model_file
 from ..models.manifest import MODEL_FILES, ModelFile
-from .files import existing_folders
+from .plan import existing_folders
 
 UNKNOWN = "not known"
 

@@ -19,9 +19,9 @@ from ..options import check_value
 from ..parsing.parser import parse_faces
 from ..restoration.restoration_models import BUNDLED_PARSE_NET
 from .batch import run_plan, summarize
-from .files import add_file_arguments, check_overwrites, plan_from_args
 from .model_options import add_detector_arguments, detector_from_args, device_from_args, folders_from_args
-from .options import MAX_SIDE
+from .option_flags import MAX_SIDE
+from .plan import add_file_arguments, check_overwrites, plan_from_args
 
 _FACE_FILE = re.compile(r"(?P<stem>.+)_[0-9]+(_crop|_color)?\.png", re.IGNORECASE)
 

@@ -15,9 +15,9 @@ from ..restoration.restore import restore_image
 from ..restoration.restore_options import RestoreOptions
 from ..visualize import side_by_side
 from .batch import run_plan, summarize
-from .files import add_file_arguments, plan_from_args
 from .model_options import add_model_arguments, models_from_args
-from .options import add_options, options_from_args
+from .option_flags import add_options, options_from_args
+from .plan import add_file_arguments, plan_from_args
 
 _SKIPPED_SELECTION = ("min_score", "indices")  # the detector has its own score; indices are a text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import OptionError
 from .console import progress_bar
-from .files import check_folder, check_overwrites
+from .plan import check_folder, check_overwrites
 from .recipe_options import add_recipe_arguments
 
 

@@ -17,7 +17,7 @@ from ..images.box import Size
 from ..images.channels import clamped, to_rgb
 from ..parsing.parse_map import ParseMap
 from ..parsing.parser import parse_faces
-from ..progress import Progress, part_of, uncounted
+from ..progress import Progress, hold_progress, offset_progress
 from .color_match import match_colors
 from .consistency import contradictions
 from .enhance import enhance_faces
@@ -89,13 +89,15 @@ def restore_image(
     # Edited maps ask for another face than the photo shows.
     guarded = options.guard and parse_maps is None
     if parse_maps is None:
-        parse_maps = parse_faces(crops, models.parse_net, options.batch_size, progress=part_of(progress, 0, steps))
+        parse_maps = parse_faces(
+            crops, models.parse_net, options.batch_size, progress=offset_progress(progress, 0, steps)
+        )
     restored = enhance_faces(
         crops,
         options.eyes.applied_to(parse_maps),
         models.generator,
         batch_size=options.batch_size,
-        progress=part_of(progress, len(crops), steps),
+        progress=offset_progress(progress, len(crops), steps),
     )
     restored = match_colors(restored, crops, options.color_match)
     masks = options.strength * crop_masks(models.crop_size, options.paste, parse_maps)
@@ -106,7 +108,9 @@ def restore_image(
 
 
 def _detected(colors: Tensor, models: RestorationModels, progress: Progress | None) -> Sequence[Face]:
-    found = with_second_opinion(models.detector, models.parse_net).detect(colors[None], progress=uncounted(progress))
+    found = with_second_opinion(models.detector, models.parse_net).detect(
+        colors[None], progress=hold_progress(progress)
+    )
     if len(found) != 1:
         raise InputError(
             f"The detector must return one list of faces per image, an empty one where there is none: it returned "

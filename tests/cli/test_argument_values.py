@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from psfr_core.checks import check_seed, generator_of
-from psfr_core.cli.files import check_folder, check_overwrites
-from psfr_core.cli.options import add_options, options_from_args
+from psfr_core.checks import check_seed, seeded_generator
+from psfr_core.cli.option_flags import add_options, options_from_args
+from psfr_core.cli.plan import check_folder, check_overwrites
 from psfr_core.device import resolve_device
 from psfr_core.errors import OptionError
 from psfr_core.faces.detection_options import DetectionOptions
@@ -113,7 +113,7 @@ def test_seeds(seed: int) -> None:
     else:
         with pytest.raises(OptionError, match="seed must be from"):
             check_seed(seed)
-    generator_of(seed)
+    seeded_generator(seed)
 
 
 @quickly

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from psfr_core.cli.batch import for_each_image, run_plan, summarize
-from psfr_core.cli.files import plan_outputs
+from psfr_core.cli.plan import plan_outputs
 from psfr_core.errors import ImageFileError
 from psfr_core.images.folders import search_images
 

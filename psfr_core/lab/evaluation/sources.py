@@ -9,7 +9,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ...checks import check_shape, generator_of
+from ...checks import check_shape, seeded_generator
 from ...errors import ImageFileError, OptionError
 from ...images.box import Size
 from ...images.channels import to_rgb
@@ -135,7 +135,7 @@ class DegradedFaces:
         pixels = to_rgb(read_image(path).pixels)
         check_shape(pixels, "3 S S", f"{path}, a face to measure with,")
         clean = resize(pixels, Size(self._size, self._size)).clamp(0, 1)
-        return degrade(clean, self._degradation, generator_of(self._seeds[path]))
+        return degrade(clean, self._degradation, seeded_generator(self._seeds[path]))
 
 
 class RestoredFaces:

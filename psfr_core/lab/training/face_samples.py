@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...checks import generator_of
+from ...checks import seeded_generator
 from ...errors import OptionError
 from ...parsing.parse_map import ParseMap
 from ..degradation.config import DegradationConfig
@@ -151,7 +151,7 @@ def degraded_once(faces: Faces, degradation: DegradationConfig, *, seed: int, co
 
 def _generator(seed: int, index: int) -> torch.Generator:
     """The random numbers of one sample."""
-    return generator_of(seed * 1_000_003 + index)
+    return seeded_generator(seed * 1_000_003 + index)
 
 
 def _degraded(hq: Tensor, labels: Tensor, degradation: DegradationConfig, generator: torch.Generator) -> FaceSample:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ...checks import COMPUTED_TYPES, check_type
+from ...checks import COMPUTE_DTYPES, check_type
 from ...errors import OptionError
 from ..parse_net import COARSEST_SIZE, ParseNet, ReflectConv, ResidualBlock
 from ..psfr_generator import BASE_SIZE, PsfrGenerator
@@ -29,8 +29,8 @@ def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.
     generators and parsing networks are rebuilt from CPU-specific layers, so their device and dtype can no longer be changed.
     """
     check_type(network, nn.Module, "network")
-    if dtype not in COMPUTED_TYPES:
-        known = ", ".join(map(str, COMPUTED_TYPES))
+    if dtype not in COMPUTE_DTYPES:
+        known = ", ".join(map(str, COMPUTE_DTYPES))
         raise OptionError(f"dtype must be one of {known}, got {dtype!r}.")
     network = fold_batch_norm(network.eval().requires_grad_(False)).to(dtype)
     return _arrange(network, torch.device(device)).eval()  # new layers are in training mode

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from psfr_core.cli.files import Plan, add_file_arguments, check_folder, check_overwrites, plan_outputs
+from psfr_core.cli.plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_outputs
 from psfr_core.errors import ImageFileError, OptionError
 from psfr_core.images.folders import search_images
 
@@ -112,7 +112,7 @@ def test_images_with_all_their_results_are_finished(tmp_path: Path) -> None:
     for name in ("a.png", "a.json", "b.png"):
         (tmp_path / "out" / name).touch()
     plan = plan_of(inputs, tmp_path / "out", ".png", lambda t: [t, t.with_suffix(".json")], resume=True)
-    assert list(plan.open_targets) == [Path(name) for name in inputs[1:]]
+    assert list(plan.pending_targets) == [Path(name) for name in inputs[1:]]
     assert plan.skipped == {Path(inputs[0]): f"has a result, {tmp_path / 'out' / 'a.png'}"}
     assert not plan_of(inputs, tmp_path / "out", ".png").finished
 

@@ -31,7 +31,7 @@ class Plan:
     found: FoundImages
 
     @property
-    def open_targets(self) -> dict[Path, Path]:
+    def pending_targets(self) -> dict[Path, Path]:
         """The targets that are to be written."""
         return {source: target for source, target in self.targets.items() if source not in self.finished}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from psfr_core.cli.options import add_options, options_from_args
+from psfr_core.cli.option_flags import add_options, options_from_args
 
 
 class Color(str, Enum):
