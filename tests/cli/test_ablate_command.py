@@ -72,4 +72,4 @@ def test_losses_and_devices_that_cannot_be_are_named_before_faces_are_read(
     assert main([*nowhere, "--device", "nonsense"]) == 2
     assert "The device nonsense cannot be used here" in capsys.readouterr().err
     assert main([*nowhere, "--set", "full.losses.feature_layers=[conv1, conv2]"]) == 2
-    assert "got 2, conv1, conv2" in capsys.readouterr().err
+    assert "got 2: conv1, conv2" in capsys.readouterr().err

@@ -25,15 +25,14 @@ from ..evaluation.tables import markdown_table, means_of
 from ..metrics.lpips import load_lpips
 from .ablations import Ablation
 from .acceleration import make_accelerator
-from .environment import describe_environment
 from .experiment import load_loss_networks
 from .face_samples import FaceSample, FaceSamples, degraded_once, load_face_set
-from .generator import GeneratorTask, LossNetworks
+from .generator import GeneratorTask
+from .generator_losses import LossNetworks
 from .loop import train
 from .recipe import GeneratorRecipe
 from .recipe_file import read_stages
-from .run_folder import record_run
-from .run_lock import locked
+from .run_lock import recorded_run
 
 logger = logging.getLogger(__name__)
 TEST_SEED = 0
@@ -142,8 +141,7 @@ def _train(
     task = GeneratorTask(network, samples, loss_networks, recipe.losses, test)
     folder = out / f"{recipe.variant.value.replace(' ', '_')}_{recipe.loop.seed}"
     accelerator = make_accelerator(recipe.loop, device)
-    with locked(folder):
-        record_run(folder, recipe, describe_environment(accelerator))
+    with recorded_run(folder, recipe, accelerator):
         return train(task, recipe.loop, folder, accelerator=accelerator, progress=progress)
 
 

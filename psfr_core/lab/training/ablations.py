@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...networks.psfr_generator import BASE_SIZE, REFERENCE_CHANNELS, GeneratorConfig, PsfrGenerator
 from ...networks.spade import LEAKY_SLOPE
-from .generator import GeneratorLossConfig
+from .generator_losses import GeneratorLossConfig
 
 
 class Ablation(str, Enum):

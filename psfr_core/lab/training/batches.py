@@ -1,4 +1,4 @@
-"""Which samples go into which step, and their way to the network."""
+"""Batches: which samples belong to which step and process, and how they are loaded."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-MAX_WORKERS = 8  # that are begun unasked
+MAX_DEFAULT_WORKERS = 8
 
 
 @dataclass(frozen=True)
 class ShardedBatchSampler:
-    """The indices of one process's batches, in order.
+    """Yield the sample indices of one process's batches, in order.
 
-    Step ``s`` has the samples from ``s * batch_size`` on, however many processes and accumulation steps share them.
+    Step ``s``, counted from 0, takes the samples from ``s * batch_size`` on, for any number of processes and accumulation
+    steps.
     """
 
     steps: range
@@ -37,9 +38,9 @@ class ShardedBatchSampler:
 def load_batches(
     samples: Dataset[Any], sampler: ShardedBatchSampler, workers: int | None, device: torch.device
 ) -> Iterator[Any]:
-    """The batches of ``sampler``, the same for any number of workers; None takes as many as suit ``device``.
+    """Yield the batches of ``sampler``; the number of workers does not change them, and None chooses it for ``device``.
 
-    Workers that are forked share the memory of ``samples``; others get its tensors through shared memory, and copies of the rest.
+    Forked workers share the memory of ``samples``. Spawned workers share its tensors and get copies of everything else.
     """
     return iter(
         DataLoader(
@@ -47,11 +48,11 @@ def load_batches(
             batch_sampler=sampler,
             num_workers=default_workers(device, sampler.processes) if workers is None else workers,
             pin_memory=device.type == "cuda",
-            generator=torch.Generator(),  # its own, so that the caller's random numbers stay as they were
+            generator=torch.Generator(),  # the global random state stays as it was
         )
     )
 
 
 def default_workers(device: torch.device, processes: int) -> int:
-    """None beside training on a CPU, which they would slow down; else a share of the cores, as if on one machine."""
-    return 0 if device.type == "cpu" else max(min((os.cpu_count() or 1) // processes, MAX_WORKERS), 1)
+    """Return 0 on a CPU, where workers would slow training down; else an equal share of the cores, from 1 to 8."""
+    return 0 if device.type == "cpu" else max(min((os.cpu_count() or 1) // processes, MAX_DEFAULT_WORKERS), 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,9 +31,9 @@ from ..metrics.image_features import ImageFeatures, load_image_features
 from ..metrics.lpips import load_lpips
 from .acceleration import make_accelerator
 from .detector import DetectorTask
-from .environment import describe_environment
 from .face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set, open_face_set
-from .generator import GeneratorTask, LossNetworks
+from .generator import GeneratorTask
+from .generator_losses import LossNetworks
 from .growth import start_from
 from .loop import train
 from .loop_config import LoopConfig, MixedPrecision
@@ -48,7 +47,7 @@ from .recipe import (
     Recipe,
 )
 from .run_folder import is_recorded, record_run
-from .run_lock import locked
+from .run_lock import recorded_run
 from .scenes import CutOut, Scenes, load_backgrounds, make_cut_outs, make_distractors
 from .task import TrainingTask
 
@@ -82,9 +81,7 @@ def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, pro
     accelerator = make_accelerator(recipe.loop, resolve_device(device))
     torch.manual_seed(recipe.loop.seed)  # for random weights
     task = make_task(recipe, accelerator.device)
-    with locked(out) if accelerator.is_main_process else nullcontext():
-        if accelerator.is_main_process:
-            record_run(out, recipe, describe_environment(accelerator))
+    with recorded_run(out, recipe, accelerator):
         network = train(task, recipe.loop, out, accelerator=accelerator, progress=progress)
         if accelerator.is_main_process:
             _write_result(network, recipe, result)

@@ -1,6 +1,6 @@
 """Training of the face parsing network: cross-entropy and Dice on the labels, L1 on the reconstructed face.
 
-The paper (section 3.2) has no Dice term; with few faces and heavy degradation it helps the small regions.
+The Dice term is not in the paper (section 3.2). With few faces and heavy degradation it helps small regions.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from ...parsing.parse_map import ParseMap
 from ...visualize import side_by_side
 from ..metrics.parsing_iou import ConfusionMatrix, mean_iou
 from .face_samples import FaceSample, FaceSamples
-from .task import PICTURE_ROWS, TrainingTask
+from .task import MAX_PREVIEW_FACES, TrainingTask
 
 
 @dataclass(frozen=True)
 class ParserLossConfig:
-    """Weights beside the cross-entropy, which counts 1; a weight of 0 leaves the term out."""
+    """Set the weights of the terms added to the cross-entropy, whose weight is 1; 0 leaves a term out."""
 
-    dice: float = option(1.0, "weight of the Dice loss, which the paper does not have")
-    reconstruction: float = option(0.5, "weight of the L1 loss of the reconstructed face")
+    dice: float = option(1.0, "weight of the Dice loss, which is not in the paper")
+    reconstruction: float = option(0.5, "weight of the L1 loss on the reconstructed face")
 
     def __post_init__(self) -> None:
         if min(self.dice, self.reconstruction) < 0:
@@ -35,7 +35,7 @@ class ParserLossConfig:
 
 
 def dice_loss(parse_logits: Tensor, labels: Tensor) -> Tensor:
-    """One minus the mean Dice overlap of the regions present, so that small regions count as much as large ones.
+    """Return one minus the mean Dice overlap of the present regions; small regions count as much as large ones.
 
     ``parse_logits`` (B, 19, H, W) float, ``labels`` (B, H, W) int64. Source: Milletari et al., 2016, "V-Net", section 3.
     """
@@ -81,10 +81,10 @@ class ParserTask(TrainingTask[ParseNet]):
         return {"mean_iou": mean_iou(confusion, MEASURED_REGIONS), "accuracy": confusion.accuracy}
 
     @torch.no_grad()
-    def picture(self, network: ParseNet) -> Tensor:
-        """Degraded faces, their parsed and their true regions, one face a row."""
+    def preview(self, network: ParseNet) -> Tensor:
+        """Return degraded faces with their predicted and true parse maps side by side, one face per row."""
         rows: list[Tensor] = []
-        for lq, _, labels in zip(*(part[:PICTURE_ROWS] for part in self._validation), strict=True):
+        for lq, _, labels in zip(*(part[:MAX_PREVIEW_FACES] for part in self._validation), strict=True):
             logits, _ = network(lq[None].to(self.device) * 2 - 1)
             true = ParseMap(labels[None].to(torch.uint8))
             rows.append(side_by_side([lq, ParseMap.from_logits(logits.cpu()).to_color()[0], true.to_color()[0]]))

@@ -16,7 +16,7 @@ from ...networks.discriminator import DiscriminatorConfig
 from ...networks.parse_net import ParseNetConfig
 from ...networks.psfr_generator import GeneratorConfig
 from ...options import option
-from .generator import GeneratorLossConfig
+from .generator_losses import GeneratorLossConfig
 from .loop_config import LoopConfig
 from .parser import ParserLossConfig
 

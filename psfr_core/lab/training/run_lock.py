@@ -1,4 +1,4 @@
-"""One training at a time in a run folder."""
+"""Exclusive use of a run folder, and the record of each run in it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,42 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from ...errors import TrainingError
 from ...files import read_json
-from .run_folder import RUNS
+from .environment import describe_environment
+from .recipe_file import HasKind
+from .run_folder import RUNS, record_run
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 logger = logging.getLogger(__name__)
 LOCK = "running.lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Generator[None]:
-    """Hold the run folder ``folder``, which is made, for the block; TrainingError when another process holds it.
+def recorded_run(folder: Path, recipe: HasKind, accelerator: Accelerator) -> Generator[None]:
+    """Lock ``folder`` and record a run of ``recipe`` in it; in a launch of several processes the main one does this for all.
 
-    The operating system gives the folder free when the process ends, however it ends.
+    Raises TrainingError as ``locked`` and ``record_run`` do.
+    """
+    if not accelerator.is_main_process:
+        yield
+        return
+    with locked(folder):
+        record_run(folder, recipe, describe_environment(accelerator))
+        yield
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Lock the run folder, which is created if needed; raise TrainingError when another process has locked it.
+
+    The operating system releases the lock when the process ends for any reason.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
@@ -32,7 +52,7 @@ def locked(folder: Path) -> Generator[None]:
             f"Another training is running in {folder}{_owner(folder)}. Wait for it, stop it, or choose another run folder."
         ) from error
     except NotImplementedError:
-        logger.warning("The disk of %s knows no locks: start no second training in this folder.", folder)
+        logger.warning("The disk of %s does not support locks: do not start a second training in this folder.", folder)
     try:
         yield
     finally:
@@ -40,7 +60,7 @@ def locked(folder: Path) -> Generator[None]:
 
 
 def _owner(folder: Path) -> str:
-    """Return which process the run folder says it is."""
+    """Describe the process that locked the folder, as recorded in runs.json; empty if unknown."""
     try:
         last = read_json(folder / RUNS)["runs"][-1]
         return f" (process {last['process']} on {last['host']}, since {last['begun']})"

@@ -1,4 +1,4 @@
-"""Curves and pictures for TensorBoard; without the package, nothing."""
+"""Curves and images for TensorBoard, if it is installed."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ FOLDER = "tensorboard"
 
 
 class TensorBoardWriter:
-    """What a run shows in TensorBoard."""
+    """Write the curves and images of a run; without a ``SummaryWriter`` do nothing."""
 
     def __init__(self, writer: SummaryWriter | None) -> None:
         self._writer = writer
 
-    def curves(self, group: str, step: int, values: Mapping[str, float]) -> None:
-        """One point of each named curve."""
+    def add_scalars(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        """Add one point to the curve of each named value."""
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(f"{group}/{name}", value, step)
 
-    def picture(self, step: int, picture: Tensor | None) -> None:
-        """A picture (3, H, W), RGB in [0, 1]."""
-        if self._writer is not None and picture is not None:
-            self._writer.add_image("validation", picture.float().clamp(0, 1).cpu(), step)
+    def add_image(self, step: int, image: Tensor | None) -> None:
+        """Add a validation image (3, H, W), RGB in [0, 1]; None adds nothing."""
+        if self._writer is not None and image is not None:
+            self._writer.add_image("validation", image.float().clamp(0, 1).cpu(), step)
             self._writer.flush()
 
 
 @contextmanager
 def open_tensorboard(folder: Path, step: int) -> Generator[TensorBoardWriter]:
-    """The board in ``folder`` of a run that has done ``step`` steps; what an interrupted run showed of later ones is dropped."""
+    """Open the TensorBoard log in ``folder`` of a run that has done ``step`` steps; entries of later steps are dropped."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        logger.info("No curves for TensorBoard (pip install tensorboard); log.csv and validation.csv have the figures.")
+        logger.info("No curves for TensorBoard (pip install tensorboard); log.csv and validation.csv have the values.")
         yield TensorBoardWriter(None)
         return
     with SummaryWriter(folder / FOLDER, purge_step=step + 1) as writer:

@@ -8,7 +8,7 @@ from typing import Any
 
 from psfr_core.lab.degradation.config import DegradationConfig
 from psfr_core.lab.training.face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set
-from psfr_core.lab.training.generator import GeneratorLossConfig
+from psfr_core.lab.training.generator_losses import GeneratorLossConfig
 from psfr_core.lab.training.loop_config import LoopConfig, MixedPrecision
 from psfr_core.lab.training.recipe import FaceFolders, GeneratorRecipe, ParserRecipe
 from psfr_core.networks.parse_net import ParseNetConfig

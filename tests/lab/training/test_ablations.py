@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from psfr_core.lab.training.ablations import Ablation, parameter_count
-from psfr_core.lab.training.generator import GeneratorLossConfig
+from psfr_core.lab.training.generator_losses import GeneratorLossConfig
 from psfr_core.lab.training.losses import region_style_loss
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 

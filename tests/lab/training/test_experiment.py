@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from psfr_core.errors import OptionError, TrainingError
 from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.lab.training.experiment import run
-from psfr_core.lab.training.generator import GeneratorLossConfig
+from psfr_core.lab.training.generator_losses import GeneratorLossConfig
 from psfr_core.lab.training.recipe import BlendRecipe, DiscriminatorInput, LossNetworkSources
 from psfr_core.lab.training.recipe_file import read_recipes
 from psfr_core.models.loader import load_generator, load_parse_net

@@ -13,7 +13,8 @@ from torch.utils.data import default_collate
 
 from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.lab.training.face_samples import FaceSample, FaceSet
-from psfr_core.lab.training.generator import GeneratorLossConfig, GeneratorTask, LossNetworks
+from psfr_core.lab.training.generator import GeneratorTask
+from psfr_core.lab.training.generator_losses import GeneratorLossConfig, LossNetworks
 from psfr_core.lab.training.loop import train
 from psfr_core.lab.training.loop_config import LoopConfig, MixedPrecision
 from psfr_core.lab.training.losses import region_style_loss
@@ -27,7 +28,7 @@ from .recipes import PIXEL_ONLY, samples, small_faces, validation_of
 
 LAYERS = ("conv1_1", "conv1_2", "conv2_1")
 ADVERSARIAL = GeneratorLossConfig(style=0, discriminator_learning_rate=3e-3, feature_layers=LAYERS)
-ON_PICTURES, ON_FEATURES = "on pictures", "on features"
+ON_IMAGES, ON_FEATURES = "on images", "on features"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def task_of(
 
 def judged(faces: FaceSet, by: str) -> tuple[GeneratorTask[PsfrGenerator], Discriminator | FeatureDiscriminator]:
     """A generator, and the discriminator it is trained against."""
-    if by == ON_PICTURES:
+    if by == ON_IMAGES:
         discriminator, features = Discriminator(DiscriminatorConfig((4, 8), 2)), None
     else:
         discriminator = FeatureDiscriminator({"conv1_1": 64, "conv2_1": 128}, 4)
@@ -61,7 +62,7 @@ def gradients(network: nn.Module) -> list[Tensor]:
     return [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
 
 
-@pytest.mark.parametrize("by", [ON_PICTURES, ON_FEATURES])
+@pytest.mark.parametrize("by", [ON_IMAGES, ON_FEATURES])
 def test_the_opponents_loss_teaches_the_discriminator_alone(faces: FaceSet, by: str) -> None:
     task, discriminator = judged(faces, by)
     task(batch_of(faces), 0)["discriminator"].backward()
@@ -69,7 +70,7 @@ def test_the_opponents_loss_teaches_the_discriminator_alone(faces: FaceSet, by: 
     assert len(gradients(discriminator)) == len(list(discriminator.parameters()))
 
 
-@pytest.mark.parametrize("by", [ON_PICTURES, ON_FEATURES])
+@pytest.mark.parametrize("by", [ON_IMAGES, ON_FEATURES])
 def test_the_generators_loss_teaches_the_generator_alone(faces: FaceSet, by: str) -> None:
     task, discriminator = judged(faces, by)
     losses: Mapping[str, Tensor] = task(batch_of(faces), 0)
@@ -81,7 +82,7 @@ def test_the_generators_loss_teaches_the_generator_alone(faces: FaceSet, by: str
 
 
 def test_the_discriminator_learns_at_its_own_rate(faces: FaceSet, tmp_path: Path) -> None:
-    task, discriminator = judged(faces, ON_PICTURES)
+    task, discriminator = judged(faces, ON_IMAGES)
     (group,) = task.discriminator_parameters()
     assert (group["lr"], group["betas"]) == (3e-3, (0.5, 0.999))
     # without the biases: one of them moves real and fake scores alike, and has no gradient while all are within the hinge

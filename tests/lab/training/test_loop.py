@@ -20,13 +20,15 @@ from psfr_core.cli.main import main
 from psfr_core.errors import MissingPackageError, OptionError, TrainingError
 from psfr_core.lab.training.acceleration import make_accelerator
 from psfr_core.lab.training.face_samples import FaceSet
-from psfr_core.lab.training.generator import GeneratorLossConfig, GeneratorTask, LossNetworks
+from psfr_core.lab.training.generator import GeneratorTask
+from psfr_core.lab.training.generator_losses import GeneratorLossConfig, LossNetworks
 from psfr_core.lab.training.growth import start_from
-from psfr_core.lab.training.loop import learning_rate_factor, train
+from psfr_core.lab.training.loop import train
 from psfr_core.lab.training.loop_config import LoopConfig, MixedPrecision
 from psfr_core.lab.training.parser import ParserLossConfig, ParserTask, dice_loss
 from psfr_core.lab.training.recipe import GeneratorRecipe, LossNetworkSources
 from psfr_core.lab.training.recipe_file import to_yaml
+from psfr_core.lab.training.trainer import learning_rate_factor
 from psfr_core.networks.discriminator import Discriminator, DiscriminatorConfig
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
@@ -132,7 +134,7 @@ def test_an_interrupted_run_goes_on_with_the_same_numbers(
     train(generator_task(faces, weights), loop(6), whole)
     with pytest.raises(KeyboardInterrupt):
         train(generator_task(faces, weights), loop(6), parts, progress=stop_at(5))
-    assert f"Interrupted. The checkpoint in {parts} is of step 4: the same command goes on" in caplog.text
+    assert f"Interrupted. The checkpoint in {parts} is of step 4: the same command resumes" in caplog.text
     train(generator_task(faces, weights), loop(6), parts)
     assert difference(whole, parts) == {}
     assert without_seconds(rows(parts / "log.csv")) == without_seconds(rows(whole / "log.csv"))
@@ -272,8 +274,11 @@ def test_fewer_steps_than_were_done_are_refused(faces: FaceSet, tmp_path: Path) 
         ({"style": -1}, "must not be negative"),
         ({"discriminator_learning_rate": 0.0}, "discriminator_learning_rate must be positive, got 0.0"),
         ({"feature_window": 0}, "at least 1 pixel, got 0"),
-        ({"feature_layers": ("conv1_2", "conv2_2")}, "beside the finest 2.*: got 2, conv1_2, conv2_2"),
-        ({"perceptual": 1.0, "feature_layers": ("a",) * 6}, "weights for 5: got 6"),
+        (
+            {"feature_layers": ("conv1_2", "conv2_2")},
+            "more than 2 layers for the style term.*; got 2: conv1_2, conv2_2",
+        ),
+        ({"perceptual": 1.0, "feature_layers": ("a",) * 6}, "at most 5 for the perceptual term; got 6"),
     ],
 )
 def test_losses_that_cannot_be_are_refused(settings: dict[str, Any], words: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from psfr_core.errors import OptionError
 from psfr_core.lab.training.ablation_study import AblationStudy, read_study
 from psfr_core.lab.training.ablations import Ablation
-from psfr_core.lab.training.generator import GeneratorLossConfig
+from psfr_core.lab.training.generator_losses import GeneratorLossConfig
 from psfr_core.lab.training.parser import ParserLossConfig
 from psfr_core.lab.training.recipe import (
     BlendRecipe,

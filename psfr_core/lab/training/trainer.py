@@ -1,0 +1,112 @@
+"""One optimization step: gradients, clipping, Adam, and the moving average of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, cast
+
+import torch
+from torch import Tensor
+from torch.optim import Adam
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ...errors import TrainingError
+from ...networks.spectral_norm import has_spectral_norm
+from .checkpoint import Stateful
+from .loop_config import LoopConfig
+from .task import N, TrainingTask
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+MAX_GRADIENT_NORM = 10.0  # limits the damage of rare outliers
+FINAL_LEARNING_RATE_FACTOR = 0.05
+
+
+class Trainer(Generic[N]):
+    """A task with its optimizer and the moving average of its weights.
+
+    In a launch of several processes each has one, and all must call ``update`` and ``mean_losses`` for the same steps.
+    """
+
+    def __init__(self, task: TrainingTask[N], config: LoopConfig, accelerator: Accelerator) -> None:
+        self.accelerator = accelerator
+        self._task = task
+        self._config = config
+        network_group = {"params": [*task.network.parameters()], "lr": config.learning_rate, "betas": config.betas}
+        optimizer = Adam([network_group, *task.discriminator_parameters()])
+        self._objective, self._optimizer = accelerator.prepare(task.train(), optimizer)
+        # Batch norm's statistics are averaged too. The unit vectors of spectral norm are not: their mean has another length.
+        self._averaged = AveragedModel(
+            task.network,
+            multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),
+            use_buffers=not has_spectral_norm(task.network),
+        )
+        # Reading this flag waits for the GPU, so it is read only before something is written.
+        self._is_finite = torch.ones((), dtype=torch.bool, device=accelerator.device)
+
+    @property
+    def averaged_network(self) -> N:
+        return cast("N", self._averaged.module)
+
+    @property
+    def learning_rate(self) -> float:
+        return self._optimizer.param_groups[0]["lr"]
+
+    def checkpoint_parts(self) -> dict[str, Stateful]:
+        """Return everything that changes during a run."""
+        parts: dict[str, Stateful] = {"task": self._task, "averaged": self._averaged, "optimizer": self._optimizer}
+        scaler = self.accelerator.scaler
+        return parts if scaler is None else {**parts, "scaler": scaler}
+
+    def update(self, batches: Iterator[Any], step: int) -> list[dict[str, Tensor]]:
+        """Carry out step ``step``, counted from 1, and return the losses of each accumulated batch."""
+        self._optimizer.param_groups[0]["lr"] = self._config.learning_rate * learning_rate_factor(
+            step - 1, self._config
+        )
+        losses: list[dict[str, Tensor]] = []
+        for _ in range(self._config.accumulation_steps):
+            with self.accelerator.accumulate(self._objective):
+                losses.append(self._objective(next(batches), step - 1))
+                loss = _minimized(losses[-1])
+                self.accelerator.backward(loss)
+                self._is_finite &= loss.detach().isfinite()
+                if self.accelerator.sync_gradients:
+                    self._is_finite &= self._clip_gradients()
+                self._optimizer.step()
+                self._optimizer.zero_grad()
+        self._averaged.update_parameters(self._task.network)
+        return losses
+
+    def check_finite(self, step: int) -> None:
+        """Raise TrainingError when a loss or gradient up to step ``step`` was infinite or not a number."""
+        if not bool(self._is_finite):
+            raise TrainingError(
+                f"A loss or its gradients are no longer finite, at step {step} or just before: lower the learning rate."
+            )
+
+    def mean_losses(self, losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+        """Return the mean of each loss over all accumulated batches and processes."""
+        means = {name: torch.stack([part[name].detach().float() for part in losses]).mean() for name in losses[0]}
+        return {name: float(value) for name, value in self.accelerator.reduce(means, "mean").items()}
+
+    def _clip_gradients(self) -> Tensor:
+        """Clip the gradients of the network and return whether they were finite, as a bool tensor."""
+        parameters = self._task.network.parameters()
+        norm = torch.as_tensor(self.accelerator.clip_grad_norm_(parameters, MAX_GRADIENT_NORM))
+        # Gradients may overflow in fp16: the scaler then skips the step and lowers its scale.
+        return norm.isfinite() if self.accelerator.scaler is None else torch.ones_like(norm, dtype=torch.bool)
+
+
+def learning_rate_factor(step: int, config: LoopConfig) -> float:
+    """Return the learning rate at ``step``, counted from 0, as a fraction of the peak rate."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+    return FINAL_LEARNING_RATE_FACTOR + (1 - FINAL_LEARNING_RATE_FACTOR) * cosine
+
+
+def _minimized(losses: Mapping[str, Tensor]) -> Tensor:
+    return losses["total"] + losses["discriminator"] if "discriminator" in losses else losses["total"]
