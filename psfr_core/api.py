@@ -1,0 +1,55 @@
+"""The public names of ``psfr_core``, which imports this module when the first of them is used."""
+
+from .errors import PsfrError
+from .faces.align import AlignedFace, align_faces
+from .faces.detection_options import DetectionOptions
+from .faces.detector import load_detector
+from .faces.face import Face, FaceDetector
+from .faces.selection import FaceOrder, FaceSelection, SelectionOptions, select_faces
+from .images.box import Box, Size
+from .models.loader import load_generator, load_parse_net
+from .networks.inference.optimize import optimize_for_inference
+from .parsing.labels import FaceRegion, RegionGroup
+from .parsing.parse_map import ParseMap
+from .parsing.parser import parse_faces
+from .restoration.color_match import ColorMatch, match_colors
+from .restoration.enhance import enhance_faces
+from .restoration.masks import crop_masks
+from .restoration.paste import PasteOptions, paste_faces
+from .restoration.restoration_models import RestorationModels, load_models
+from .restoration.restore import RestorationResult, restore_image
+from .restoration.restore_options import RestoreOptions
+
+__all__ = [
+    "AlignedFace",
+    "Box",
+    "ColorMatch",
+    "DetectionOptions",
+    "Face",
+    "FaceDetector",
+    "FaceOrder",
+    "FaceRegion",
+    "FaceSelection",
+    "ParseMap",
+    "PasteOptions",
+    "PsfrError",
+    "RegionGroup",
+    "RestorationModels",
+    "RestorationResult",
+    "RestoreOptions",
+    "SelectionOptions",
+    "Size",
+    "align_faces",
+    "crop_masks",
+    "enhance_faces",
+    "load_detector",
+    "load_generator",
+    "load_models",
+    "load_parse_net",
+    "match_colors",
+    "optimize_for_inference",
+    "parse_faces",
+    "paste_faces",
+    "restore_image",
+    "select_faces",
+]
