@@ -1,4 +1,4 @@
-"""``python -m psfr_core``, the same as ``psfr``."""
+"""Run ``psfr`` as ``python -m psfr_core``."""
 
 import os
 import signal
@@ -7,14 +7,14 @@ from types import FrameType
 
 
 def run() -> int:
-    """Run the command line and return its exit code; Ctrl-C while it is imported ends it quietly."""
+    """Run the command line and return its exit code; Ctrl-C during imports exits without a traceback."""
 
-    def leave(_: int, __: FrameType | None) -> None:
+    def exit_at_once(_: int, __: FrameType | None) -> None:
         os._exit(128 + signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:  # it is not ignored, as by nohup
-        signal.signal(signal.SIGINT, leave)
+    if before is signal.default_int_handler:  # do not replace an ignored signal, such as in background jobs
+        signal.signal(signal.SIGINT, exit_at_once)
     from .cli.main import main
 
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""How many faces go through a network together."""
+"""Batch sizes for inference."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from .options import check_value
 
 MAX_BATCH_SIZE = 4096
 
-_MAX_DEFAULT = 8  # more no longer hides anything
-_UNKNOWN = 4
-_BYTES_A_FACE = 2**30  # more than any of the networks takes for one of 512 px, in float32
+_MAX_DEFAULT = 8  # larger batches are not faster
+_DEFAULT_FOR_UNKNOWN_MEMORY = 4
+_BYTES_PER_FACE = 2**30  # an upper bound for one face of 512 px in float32
 
 
 def default_batch_size(device: torch.device) -> int:
-    """One face on a CPU, which is busy with one, and where more only take memory; on a GPU as many as its free memory holds."""
+    """Return the default batch size: 1 on a CPU, where larger batches are not faster; as memory permits on a GPU."""
     if device.type == "cpu":
         return 1
     if device.type != "cuda":
-        return _UNKNOWN
+        return _DEFAULT_FOR_UNKNOWN_MEMORY
     free, _ = torch.cuda.mem_get_info(device)
-    # What PyTorch holds and does not use is free as well.
+    # Memory in PyTorch's cache is available, too.
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return min(max(free // _BYTES_A_FACE, 1), _MAX_DEFAULT)
+    return min(max(free // _BYTES_PER_FACE, 1), _MAX_DEFAULT)
 
 
 def check_batch_size(batch_size: int | None) -> None:
-    """Raise OptionError unless it is None, for the usual one, or from 1 to ``MAX_BATCH_SIZE``."""
+    """Raise OptionError unless ``batch_size`` is from 1 to ``MAX_BATCH_SIZE``, or None for the default."""
     check_value("batch_size", batch_size, int | None, low=1, high=MAX_BATCH_SIZE)

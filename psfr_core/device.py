@@ -1,4 +1,4 @@
-"""Where networks compute."""
+"""Devices that networks run on."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from .errors import OptionError
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
-    """The device asked for, or the best there is for None; OptionError when nothing can be computed on it."""
+    """Return ``device``, or the best available one for None; raise OptionError if it cannot be used."""
     if device is None:
         return _best_device()
     try:
         torch.zeros(1, device=device).item()
-    except Exception as error:  # each kind of device raises its own
+    except Exception as error:  # each kind of device raises different errors
         reason = (str(error) or type(error).__name__).splitlines()[0]
         usable = dict.fromkeys([str(_best_device()), "cpu"])
         raise OptionError(f"The device {device} cannot be used here ({reason}). Use {' or '.join(usable)}.") from error
@@ -21,7 +21,7 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
 
 
 def _best_device() -> torch.device:
-    """CUDA, else Apple's MPS, else the CPU."""
+    """Return CUDA if available, else MPS, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():

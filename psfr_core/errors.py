@@ -1,16 +1,16 @@
-"""What can go wrong, as types. Every message says what was wrong, what was found, what is needed and what to do."""
+"""Exceptions of this library. Their messages say what is wrong, what was found, what is needed, and what to do."""
 
 
 class PsfrError(Exception):
-    """Base of every error this library raises on purpose."""
+    """Base class of all errors that this library raises."""
 
 
 class InputError(PsfrError, ValueError):
-    """An image, tensor or value given to a function has the wrong shape, type or range."""
+    """An argument has the wrong shape, type or range."""
 
 
 class PositionError(InputError, IndexError):
-    """A position lies beyond the end."""
+    """An index is out of range."""
 
 
 class OptionError(PsfrError, ValueError):
@@ -18,19 +18,19 @@ class OptionError(PsfrError, ValueError):
 
 
 class NoFaceError(PsfrError):
-    """No face was found where one is needed."""
+    """No face was found, but one is required."""
 
 
 class CheckpointError(PsfrError):
-    """A weight file cannot be read, or is not what was asked for."""
+    """A weight file cannot be read or contains another model than expected."""
 
 
 class ModelNotFoundError(PsfrError):
-    """A model is not on this machine, or no model has that name."""
+    """A model is not installed or its name is unknown."""
 
 
 class DownloadError(PsfrError):
-    """A download failed, or brought something else than expected."""
+    """A download failed or has unexpected content."""
 
 
 class PublishError(PsfrError):
@@ -42,14 +42,14 @@ class ImageFileError(PsfrError):
 
 
 class MissingPackageError(PsfrError, ImportError):
-    """An optional package is needed for what was asked."""
+    """An optional package is required but not installed."""
 
 
 class TrainingError(PsfrError):
-    """A training run cannot start or go on."""
+    """A training run cannot start or continue."""
 
 
-# The words of CUDA and MPS, of CUDA's libraries, of the CPU, of files mapped into memory, and of the CPU on Windows.
+# Phrases of CUDA and MPS, CUDA libraries, the CPU, memory-mapped files, and the CPU on Windows.
 _OUT_OF_MEMORY = (
     "out of memory",
     "alloc_failed",
@@ -60,8 +60,8 @@ _OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; for that PyTorch has a type of its own on some devices only."""
-    words = str(error).lower()
+    """Return whether ``error`` means that memory ran out; PyTorch has a type for it on some devices only."""
+    message = str(error).lower()
     return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(part in words for part in _OUT_OF_MEMORY)
+        isinstance(error, RuntimeError) and any(phrase in message for phrase in _OUT_OF_MEMORY)
     )

@@ -1,4 +1,4 @@
-"""Packages that only a part of the library needs."""
+"""Import optional packages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .errors import MissingPackageError
 
 
 def import_optional(module: str, purpose: str, package: str) -> ModuleType:
-    """The imported ``module``; MissingPackageError that names ``purpose`` and the pip ``package`` when that fails."""
+    """Import ``module``; raise MissingPackageError with ``purpose`` and the pip ``package`` if this fails."""
     try:
         return importlib.import_module(module)
-    except Exception as error:  # a package broken by another one fails in many ways, not only with ImportError
+    except Exception as error:  # a broken package can raise any error, not only ImportError
         raise MissingPackageError(
             f"{purpose} needs the package {package}, which cannot be imported ({type(error).__name__}: {error}). "
             f"Install or repair it: pip install {package}"

@@ -1,4 +1,4 @@
-"""Fields of option dataclasses, with what they mean and which values they take."""
+"""Fields of option dataclasses with descriptions and ranges."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from .errors import OptionError
 
 T = TypeVar("T")
 
-_MAX_SHOWN = 60  # characters of a bad value in a message
+_MAX_SHOWN = 60  # characters of an invalid value in a message
 
 
 def option(default: T, description: str, *, low: float | None = None, high: float | None = None) -> T:
-    """Return a dataclass field with this default and description, and the range that ``check_options`` holds it to."""
+    """Return a dataclass field with a default, a description, and a range that ``check_options`` checks."""
     return field(default=default, metadata={"description": description, "low": low, "high": high})
 
 
-def description_of(option: Field[Any]) -> str:
-    """Return what ``option`` was told; empty for other fields."""
-    return option.metadata.get("description", "")
+def description_of(entry: Field[Any]) -> str:
+    """Return the description of a field; empty unless ``option`` made it."""
+    return entry.metadata.get("description", "")
 
 
 def check_options(options: Any) -> None:
-    """Raise OptionError unless each field of the dataclass ``options`` is of its type and in its range."""
+    """Raise OptionError unless all fields of the dataclass ``options`` have their types and ranges."""
     hints = _hints_of(type(options))
-    for option in fields(options):
-        low, high = option.metadata.get("low"), option.metadata.get("high")
-        check_value(option.name, getattr(options, option.name), hints[option.name], low=low, high=high)
+    for entry in fields(options):
+        low, high = entry.metadata.get("low"), entry.metadata.get("high")
+        check_value(entry.name, getattr(options, entry.name), hints[entry.name], low=low, high=high)
 
 
 def check_value(name: str, value: object, hint: Any, *, low: float | None = None, high: float | None = None) -> None:
-    """Raise OptionError unless ``value`` is of the type ``hint`` and all numbers in it lie from ``low`` to ``high``.
+    """Raise OptionError unless ``value`` has the type ``hint`` and its numbers are from ``low`` to ``high``.
 
-    A float is any finite number but a bool, and an int any whole one; NumPy's numbers count as well.
+    ``float`` accepts any finite number and ``int`` any integer, including those of NumPy, but not bools.
     """
     if not _fits(value, hint, low, high):
-        needed = " or ".join(_in_words(kind, low, high) for kind in _kinds(hint))
-        raise OptionError(f"{name} must be {needed}, got {_shown(value)}.")
+        needed = " or ".join(_describe_type(kind, low, high) for kind in _union_members(hint))
+        raise OptionError(f"{name} must be {needed}, got {_format_value(value)}.")
 
 
 _hints_of = cache(get_type_hints)
 
 
-def _kinds(hint: Any) -> tuple[Any, ...]:
-    """The types that a union is made of."""
+def _union_members(hint: Any) -> tuple[Any, ...]:
+    """Return the members of a union, or the type itself."""
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
 def _fits(value: object, hint: Any, low: float | None, high: float | None) -> bool:
-    return any(_is_a(value, kind, low, high) for kind in _kinds(hint))
+    return any(_matches(value, kind, low, high) for kind in _union_members(hint))
 
 
-def _is_a(value: Any, kind: Any, low: float | None, high: float | None) -> bool:
-    if isinstance(value, bool):  # which Python counts among the numbers
+def _matches(value: Any, kind: Any, low: float | None, high: float | None) -> bool:
+    if isinstance(value, bool):  # bool is a subclass of int
         return kind is bool
     if kind is int:
         return isinstance(value, Integral) and _is_within(value, low, high)
@@ -72,7 +72,7 @@ def _is_a(value: Any, kind: Any, low: float | None, high: float | None) -> bool:
 def _is_finite(number: Any) -> bool:
     try:
         return isfinite(number)
-    except OverflowError:  # an int that no float holds
+    except OverflowError:  # an int too large for a float
         return False
 
 
@@ -80,32 +80,34 @@ def _is_within(number: Any, low: float | None, high: float | None) -> bool:
     return (low is None or number >= low) and (high is None or number <= high)
 
 
-def _in_words(kind: Any, low: float | None, high: float | None) -> str:
+def _describe_type(kind: Any, low: float | None, high: float | None) -> str:
     if kind is NoneType:
         return "None"
     if kind is bool:
         return "True or False"
     if kind in (int, float):
-        return ("a whole number" if kind is int else "a number") + _range_in_words(low, high)
+        return ("an integer" if kind is int else "a number") + _describe_range(low, high)
     if get_origin(kind) in (tuple, frozenset):
-        return f"a {get_origin(kind).__name__} with each entry {_in_words(get_args(kind)[0], low, high)}"
+        return f"a {get_origin(kind).__name__} in which each entry is {_describe_type(get_args(kind)[0], low, high)}"
     example = f", such as {kind.__name__}.{next(iter(kind)).name}" if issubclass(kind, Enum) else ""
     return f"a {kind.__name__}{example}"
 
 
-def _range_in_words(low: float | None, high: float | None) -> str:
+def _describe_range(low: float | None, high: float | None) -> str:
     if low is None:
         return ""
-    return f" of at least {_digits(low)}" if high is None else f" from {_digits(low)} to {_digits(high)}"
+    if high is None:
+        return f" of at least {_format_limit(low)}"
+    return f" from {_format_limit(low)} to {_format_limit(high)}"
 
 
-def _digits(limit: float) -> str:
+def _format_limit(limit: float) -> str:
     return str(limit) if isinstance(limit, int) else f"{limit:g}"
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     try:
         text = repr(value)
-    except Exception:  # such as an int of more digits than Python writes
+    except Exception:  # for example an int with too many digits for Python to print
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -1,4 +1,4 @@
-"""Pictures that show what was found and what was done."""
+"""Draw detected faces, and compare images."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .faces.face import Face
 from .images.box import Size
 from .images.resize import resize
 
-_GOLDEN_RATIO = 0.618034  # steps of this share of the color circle never meet
-_GAP = 0.02  # between pictures side by side, as a fraction of their height
+_GOLDEN_RATIO = 0.618034  # hue step that gives distinct colors for any number of faces
+_GAP = 0.02  # gap between images as a fraction of their height
 
 
 def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
-    """The image (3, H, W), RGB in [0, 1], with each face's box, landmarks and place in ``faces``, counted from 0.
+    """Draw the box, the landmarks and the index of each face on a copy of ``image`` (3, H, W), RGB in [0, 1].
 
-    What no line covers stays as it is, bit for bit.
+    All other pixels stay bit-identical.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -37,25 +37,25 @@ def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
 
 
 def difference_image(images: Tensor, references: Tensor, gain: float = 1.0) -> Tensor:
-    """Where and how much two batches (B, 3, H, W) of one shape differ: ``gain`` times the absolute difference, in [0, 1]."""
+    """Return ``gain`` times the absolute difference of two batches (B, 3, H, W), clamped to [0, 1]."""
     check_pair(images, references)
     return ((images - references).abs() * gain).clamp(0, 1)
 
 
-def side_by_side(pictures: Sequence[Tensor]) -> Tensor:
-    """The pictures (3, H, W), RGB in [0, 1], in one row on white, such as before and after.
+def side_by_side(images: Sequence[Tensor]) -> Tensor:
+    """Arrange images (3, H, W), RGB in [0, 1], in a row with white gaps.
 
-    All get the height of the highest, so that a small input is shown as large as its restored version.
+    All images are resized to the height of the tallest one. Raises InputError for an empty sequence.
     """
-    if not pictures:
-        raise InputError("There is no picture to put side by side; give at least one.")
-    for number, picture in enumerate(pictures):
-        check_shape(picture, "3 H W", f"picture {number}")
-    height = max(Size.of(picture).height for picture in pictures)
-    gap = pictures[0].new_ones(3, height, max(round(height * _GAP), 1))
-    row = [_with_height(pictures[0], height)]
-    for picture in pictures[1:]:
-        row += [gap, _with_height(picture, height)]
+    if not images:
+        raise InputError("At least one image is needed, got none.")
+    for index, image in enumerate(images):
+        check_shape(image, "3 H W", f"image {index}")
+    height = max(Size.of(image).height for image in images)
+    gap = images[0].new_ones(3, height, max(round(height * _GAP), 1))
+    row = [_with_height(images[0], height)]
+    for image in images[1:]:
+        row += [gap, _with_height(image, height)]
     return torch.cat(row, dim=2)
 
 
@@ -75,7 +75,7 @@ def _draw_face(draw: ImageDraw.ImageDraw, face: Face, index: int, size: Size) ->
 def _draw_tag(
     draw: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], height_px: int, color: tuple[int, int, int]
 ) -> None:
-    """A tag on top of the box with this ``corner``, so that it hides nothing of the face; inside it where there is no room."""
+    """Draw a tag above the box with this top left ``corner``, or inside it if there is no space above."""
     font = ImageFont.load_default(height_px)
     _, _, width, height = draw.textbbox((0, 0), text, font=font, anchor="lt")
     margin = height_px // 4
@@ -90,8 +90,8 @@ def _face_color(index: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _with_height(picture: Tensor, height: int) -> Tensor:
-    size = Size.of(picture)
+def _with_height(image: Tensor, height: int) -> Tensor:
+    size = Size.of(image)
     if size.height == height:
-        return picture
-    return resize(picture, Size(max(round(size.width * height / size.height), 1), height)).clamp(0, 1)
+        return image
+    return resize(image, Size(max(round(size.width * height / size.height), 1), height)).clamp(0, 1)

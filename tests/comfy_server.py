@@ -1,7 +1,8 @@
-"""A real ComfyUI with this pack, for tests/comfyui and tests/browser. COMFYUI_PATH names its tree; without it they are skipped.
+"""Run a real ComfyUI with this pack for tests/comfyui and tests/browser.
 
-COMFYUI_PYTHON is the Python that runs it (default: the one of the tests) and COMFYUI_ARGS more arguments for it, such as
-``--front-end-root``. Models, inputs and outputs live in a temporary folder; the tree is not changed.
+COMFYUI_PATH is the folder of ComfyUI; without it, these tests are skipped. COMFYUI_PYTHON is the Python interpreter that runs it
+(default: that of the tests). COMFYUI_ARGS are further arguments, such as ``--front-end-root``. Models, inputs and outputs are in a
+temporary folder; the folder of ComfyUI is not changed.
 """
 
 from __future__ import annotations
@@ -24,36 +25,36 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACK_FOLDER = "psfr-gan"  # without a space: aiohttp serves no files below an address with one
-MORE_MODELS = "more models"  # a folder that extra_model_paths.yaml names
+PACK_FOLDER = "psfr-gan"  # without a space, because aiohttp does not serve files below addresses with spaces
+MORE_MODELS = "more models"  # a folder in extra_model_paths.yaml
 _START_SECONDS, _RUN_SECONDS, _POLL_SECONDS = 180, 600, 0.1
 
 
 @dataclass
 class Run:
-    """What became of a prompt."""
+    """The result of a prompt."""
 
     messages: list[tuple[str, dict[str, Any]]]
     outputs: dict[str, dict[str, Any]]
 
     @property
     def end(self) -> str:
-        """``execution_success``, ``execution_error`` or ``execution_interrupted``."""
+        """The last message: ``execution_success``, ``execution_error`` or ``execution_interrupted``."""
         return self.messages[-1][0]
 
     @property
     def error(self) -> str:
-        """The words of the node's error."""
+        """The error message of the node."""
         return next(data["exception_message"] for name, data in self.messages if name == "execution_error")
 
     @property
     def cached(self) -> set[str]:
-        """The nodes that did not run again."""
+        """The ids of nodes whose results came from the cache."""
         return {node for name, data in self.messages if name == "execution_cached" for node in data["nodes"]}
 
 
 class ComfyServer:
-    """A running server and what can be asked of it."""
+    """A client of a running server."""
 
     def __init__(self, address: str, base: Path, log: Path) -> None:
         self.address, self.base, self.log = address, base, log
@@ -66,7 +67,7 @@ class ComfyServer:
         return json.loads(self.get(path))
 
     def post(self, path: str, value: dict[str, Any]) -> Any:
-        """The answer to a value; urllib's HTTPError when it is refused."""
+        """Post ``value`` as JSON and return the response; raise HTTPError if it is rejected."""
         request = urllib.request.Request(  # noqa: S310
             self.address + path, json.dumps(value).encode(), {"Content-Type": "application/json"}
         )
@@ -74,7 +75,7 @@ class ComfyServer:
             return json.loads(response.read() or b"null")
 
     def queue(self, prompt: dict[str, Any]) -> str:
-        """The id of a prompt that was accepted; AssertionError with the server's words otherwise."""
+        """Queue ``prompt`` and return its id; raise AssertionError with the server's message if it is rejected."""
         try:
             return self.post("/prompt", {"prompt": prompt})["prompt_id"]
         except urllib.error.HTTPError as error:
@@ -95,10 +96,10 @@ class ComfyServer:
 
 @contextmanager
 def running_server(base: Path) -> Generator[ComfyServer]:
-    """ComfyUI on a free port, with this pack and nothing else, and its folders below ``base``."""
-    tree = os.environ.get("COMFYUI_PATH")
-    if not tree:
-        pytest.skip("COMFYUI_PATH is not set: name a ComfyUI tree to test the pack in (see README)")
+    """Run ComfyUI on a free port with only this pack, and with its folders below ``base``."""
+    comfyui = os.environ.get("COMFYUI_PATH")
+    if not comfyui:
+        pytest.skip("COMFYUI_PATH is not set; it is the ComfyUI folder for these tests (see CONTRIBUTING.md)")
     for folder in ("custom_nodes", "models/psfrgan", "models/facedetection", "input", "output", "temp", "user"):
         (base / folder).mkdir(parents=True)
     (base / "custom_nodes" / PACK_FOLDER).symlink_to(ROOT)
@@ -112,7 +113,7 @@ def running_server(base: Path) -> Generator[ComfyServer]:
     ]
     log = base / "server.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=tree, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603
+        process = subprocess.Popen(command, cwd=comfyui, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603
         try:
             server = ComfyServer(f"http://127.0.0.1:{port}", base, log)
             _wait_until_up(server, process)

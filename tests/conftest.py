@@ -1,4 +1,4 @@
-"""Fixtures for all tests."""
+"""Fixtures shared by all tests."""
 
 from __future__ import annotations
 
@@ -23,49 +23,47 @@ from psfr_core.restoration.restoration_models import RestorationModels
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--write-strings", action="store_true", help="check in the texts, names and signatures that are there"
-    )
+    parser.addoption("--write-strings", action="store_true", help="update the snapshots of texts, names and signatures")
 
 
 def load_file(name: str, path: Path) -> ModuleType:
-    """The module or package in a file, under a name of its own."""
+    """Load the module or package at ``path`` under ``name``."""
     folder = [str(path.parent)] if path.name == "__init__.py" else None
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folder)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    sys.modules[name] = module  # where dataclasses look for it
+    sys.modules[name] = module  # dataclasses look it up there
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     return module
 
 
-def load_beside(name: str) -> ModuleType:
-    """A module of this folder that is no test."""
+def load_helper(name: str) -> ModuleType:
+    """Load a helper module of this folder."""
     path = Path(__file__).parent / name
     return load_file(path.stem, path)
 
 
 @pytest.fixture(scope="session")
 def load_module() -> Callable[[str, Path], ModuleType]:
-    """``load_file``, for the tests in folders below."""
+    """Return ``load_file`` for tests in subfolders."""
     return load_file
 
 
 @pytest.fixture(scope="session")
 def golden() -> ModuleType:
-    """Weights, inputs and outputs of the published network definitions: tests/networks/golden.py."""
-    return load_beside("networks/golden.py")
+    """Return tests/networks/golden.py: weights, inputs and outputs of the published networks."""
+    return load_helper("networks/golden.py")
 
 
 @pytest.fixture(scope="session")
 def workflows() -> ModuleType:
-    """The example workflows: tests/workflows.py."""
-    return load_beside("workflows.py")
+    """Return tests/workflows.py, which reads the example workflows."""
+    return load_helper("workflows.py")
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A Hugging Face Hub on loopback, which all downloads go to: tests/hub_server.py."""
-    with load_beside("hub_server.py").running_hub() as server:
+    """Start a local Hugging Face Hub (tests/hub_server.py) and redirect all downloads to it."""
+    with load_helper("hub_server.py").running_hub() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.address)
         monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
         yield server
@@ -73,24 +71,24 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real ComfyUI with this pack; skips without one: tests/comfy_server.py."""
-    with load_beside("comfy_server.py").running_server(tmp_path_factory.mktemp("comfyui")) as server:
+    """Start a real ComfyUI with this pack (tests/comfy_server.py), or skip the test."""
+    with load_helper("comfy_server.py").running_server(tmp_path_factory.mktemp("comfyui")) as server:
         yield server
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes ``example`` runs for each example workflow, by its name."""
+    """Run tests with an argument ``example`` once per example workflow."""
     if "example" in metafunc.fixturenames:
-        metafunc.parametrize("example", load_beside("workflows.py").NAMES)
+        metafunc.parametrize("example", load_helper("workflows.py").NAMES)
 
 
 @pytest.fixture(autouse=True)
-def _one_result_for_all() -> None:
+def _seed_random_numbers() -> None:
     torch.manual_seed(0)
 
 
 class PlantedFaces:
-    """A detector that finds the same faces in every image."""
+    """A detector that returns the same faces for every image."""
 
     def __init__(self, faces: Sequence[Face]) -> None:
         self.faces = list(faces)
@@ -100,7 +98,7 @@ class PlantedFaces:
 
 
 def face_at(left: float, top: float, side: float, score: float = 1.0) -> Face:
-    """A face whose aligned crop is the square with this corner and side."""
+    """Return a face whose aligned crop is the square with this corner and side."""
     landmarks = (template_for(512) + 0.5) * side / 512 - 0.5 + torch.tensor([left, top])
     box = Box(left + 0.25 * side, top + 0.25 * side, left + 0.75 * side, top + 0.85 * side)
     return Face(box, landmarks.float(), score)
@@ -108,7 +106,7 @@ def face_at(left: float, top: float, side: float, score: float = 1.0) -> Face:
 
 @pytest.fixture
 def models() -> RestorationModels:
-    """Tiny random networks of 64 px, and a detector that finds nothing."""
+    """Return tiny random networks for faces of 64 px and a detector that finds no faces."""
     generator = PsfrGenerator(GeneratorConfig((8, 8, 6), 6)).eval()
     parse_net = ParseNet(ParseNetConfig((4, 6), 1)).eval()
     return RestorationModels(generator, parse_net, PlantedFaces([]))

@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on loopback."""
+"""A local Hugging Face Hub for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import cast
 
 
 class HubServer(ThreadingHTTPServer):
-    """A Hub on loopback: files by path, and what it shall do wrong."""
+    """A local Hub with files by path and configurable failures."""
 
     daemon_threads = True
 
@@ -19,29 +19,29 @@ class HubServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), HubRequest)
         self.files: dict[str, bytes] = {}
         self.requests: list[tuple[str, str | None, str | None]] = []  # path, Range, Authorization
-        self.cut: list[int] = []  # each response ends the connection after so many bytes
+        self.cut: list[int] = []  # each response closes the connection after this number of bytes
         self.failures: list[tuple[int, dict[str, str]]] = []  # status and headers of the next responses
         self.has_versions, self.ignores_versions, self.has_lengths = True, False, True
-        self.redirect: str | None = None  # to this address
+        self.redirect: str | None = None  # address of the CDN to redirect to
         self.allowed = threading.Event()  # the second half of every body waits for this
         self.allowed.set()
         self.half_sent = threading.Event()
 
     @property
     def address(self) -> str:
-        """The base of all addresses."""
+        """Base URL of the server."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Keeps stderr clean of connections that a test ends."""
+        """Ignore connections that a test closes."""
 
     def put(self, repo_id: str, path: str, content: bytes, revision: str = "main") -> None:
-        """Publishes a file."""
+        """Add a file to a repository."""
         self.files[f"/{repo_id}/resolve/{revision}/{path}"] = content
 
 
 class HubRequest(BaseHTTPRequestHandler):
-    """Answers GET with Range and If-Range as a CDN does."""
+    """Handle GET requests with Range and If-Range, like a CDN."""
 
     protocol_version = "HTTP/1.1"
 
@@ -57,8 +57,8 @@ class HubRequest(BaseHTTPRequestHandler):
         else:
             self._send(content)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name in the base class)
-        """Keeps stderr clean."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # named by the base class
+        """Suppress the request log."""
 
     @property
     def _hub(self) -> HubServer:
@@ -95,7 +95,7 @@ class HubRequest(BaseHTTPRequestHandler):
 
 @contextmanager
 def running_hub() -> Generator[HubServer]:
-    """A server without files, until the end of the block."""
+    """Run a server without files inside the block."""
     with HubServer() as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:

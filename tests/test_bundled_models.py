@@ -1,4 +1,4 @@
-"""The models that ship with the package, on a degraded face whose truth is known: a wrong pipeline fails here."""
+"""The bundled models and the full pipeline on degraded faces with known ground truth."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def models() -> psfr_core.RestorationModels:
 
 
 def photo(name: str) -> tuple[Tensor, Tensor]:
-    """A degraded picture with a small face in a larger surrounding, and the clean one."""
+    """Return a degraded image with a face and padding around it, and the clean image."""
     clean = read_image(DATA / "faces" / f"{name}.jpg").pixels
     clean = F.pad(clean[None], (60, 40, 30, 50), mode="replicate")[0]
     return apply_degradation(clean, DEGRADATION).lq, clean
 
 
-def test_bundled_files_are_what_the_manifest_says() -> None:
+def test_bundled_files_match_the_manifest() -> None:
     bundled = [entry for entry in MODEL_FILES if entry.is_bundled]
     assert len(bundled) == 4
     for entry in bundled:
@@ -62,13 +62,13 @@ def test_bundled_files_are_what_the_manifest_says() -> None:
 
 
 def face_psnr(result: psfr_core.RestorationResult, image: Tensor, clean: Tensor) -> float:
-    """PSNR in the rectangle of what was fully pasted."""
+    """Return the PSNR inside the bounding box of the fully pasted area."""
     inside = (result.mask[0] > 0.9).nonzero()
     (top, left), (bottom, right) = inside.amin(0).tolist(), inside.amax(0).tolist()
     return float(psnr(image[None, :, top:bottom, left:right], clean[None, :, top:bottom, left:right]))
 
 
-def test_degraded_faces_come_closer_to_the_truth(models: psfr_core.RestorationModels) -> None:
+def test_restoration_increases_the_psnr_of_faces(models: psfr_core.RestorationModels) -> None:
     gains: list[float] = []
     for name in NAMES:
         degraded, clean = photo(name)
@@ -82,7 +82,7 @@ def test_degraded_faces_come_closer_to_the_truth(models: psfr_core.RestorationMo
 
 
 @pytest.mark.parametrize("height", [740, 1060])
-def test_a_face_that_fills_the_image_is_found_at_any_size(models: psfr_core.RestorationModels, height: int) -> None:
+def test_face_that_fills_the_image_is_detected_at_any_size(models: psfr_core.RestorationModels, height: int) -> None:
     face = read_image(EXAMPLES / "portrait_clean.jpg").pixels[None, :, 147:424, 153:357]
     image = resize(face, Size(round(height * 204 / 277), height)).clamp(0, 1)
     (faces,) = models.detector.detect(image)
@@ -91,7 +91,7 @@ def test_a_face_that_fills_the_image_is_found_at_any_size(models: psfr_core.Rest
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(0.04, 0.0), (0.08, 0.8)])
-def test_a_face_in_a_dark_or_pale_photo_is_found(
+def test_face_in_a_dark_or_pale_photo_is_detected(
     models: psfr_core.RestorationModels, gain: float, offset: float
 ) -> None:
     image = read_image(DATA / "faces" / f"{NAMES[0]}.jpg").pixels[None]
@@ -101,7 +101,7 @@ def test_a_face_in_a_dark_or_pale_photo_is_found(
     assert faces[0].score > 0.7
 
 
-def test_a_masked_face_is_found_by_a_second_opinion(models: psfr_core.RestorationModels) -> None:
+def test_masked_face_is_detected_by_a_second_opinion(models: psfr_core.RestorationModels) -> None:
     with Image.open(EXAMPLES / "portrait_clean.jpg") as portrait:
         masked = portrait.convert("RGB")
     mask = [(164, 300), (256, 276), (348, 300), (340, 400), (256, 464), (172, 400)]
@@ -111,7 +111,7 @@ def test_a_masked_face_is_found_by_a_second_opinion(models: psfr_core.Restoratio
     assert face.box.center == pytest.approx((255, 285), abs=15)
 
 
-def test_an_active_autocast_changes_no_detection(models: psfr_core.RestorationModels) -> None:
+def test_detection_does_not_depend_on_autocast(models: psfr_core.RestorationModels) -> None:
     image = read_image(DATA / "faces" / f"{NAMES[0]}.jpg").pixels[None]
     ((expected,),) = models.detector.detect(image)
     with torch.autocast("cpu", torch.bfloat16):
@@ -120,10 +120,10 @@ def test_an_active_autocast_changes_no_detection(models: psfr_core.RestorationMo
     assert (face.box, face.score) == (expected.box, expected.score)
 
 
-def test_the_larger_generator_keeps_the_detail_of_larger_faces() -> None:
-    clean = read_image(EXAMPLES / "portrait_clean.jpg").pixels  # a face 270 px wide
-    hardly = replace(DEGRADATION, blur=Blur(BlurKind.GAUSSIAN, 0.7), reduced_side=0.7, jpeg_quality=80)
-    degraded = apply_degradation(clean, hardly).lq
+def test_larger_generator_restores_large_faces_better() -> None:
+    clean = read_image(EXAMPLES / "portrait_clean.jpg").pixels  # the face is 270 px wide
+    slightly = replace(DEGRADATION, blur=Blur(BlurKind.GAUSSIAN, 0.7), reduced_side=0.7, jpeg_quality=80)
+    degraded = apply_degradation(clean, slightly).lq
     found: dict[ModelPreset, float] = {}
     for preset in (ModelPreset.BUNDLED_256, ModelPreset.BUNDLED_512):
         names = [preset.model_of(kind) for kind in (ModelKind.GENERATOR, ModelKind.PARSER, ModelKind.DETECTOR)]
@@ -132,7 +132,7 @@ def test_the_larger_generator_keeps_the_detail_of_larger_faces() -> None:
     assert found[ModelPreset.BUNDLED_512] > found[ModelPreset.BUNDLED_256] + 0.4
 
 
-def test_the_right_parse_map_matters(models: psfr_core.RestorationModels) -> None:
+def test_restoration_depends_on_the_parse_map(models: psfr_core.RestorationModels) -> None:
     degraded, clean = photo("male_58")
     good = psfr_core.restore_image(degraded, models)
     assert good.parse_maps is not None
@@ -141,7 +141,7 @@ def test_the_right_parse_map_matters(models: psfr_core.RestorationModels) -> Non
     assert face_psnr(good, good.image, clean) > face_psnr(good, wrong.image, clean) + 0.8
 
 
-def test_parsing_agrees_with_the_labels(models: psfr_core.RestorationModels) -> None:
+def test_parse_maps_match_the_labels(models: psfr_core.RestorationModels) -> None:
     total = ConfusionMatrix.empty()
     for name in NAMES:
         crop = apply_degradation(read_image(DATA / "faces" / f"{name}.jpg").pixels, DEGRADATION).lq
@@ -152,19 +152,19 @@ def test_parsing_agrees_with_the_labels(models: psfr_core.RestorationModels) -> 
 
 
 def with_lids(face: Tensor, eyes: Tensor, skin: Tensor) -> Tensor:
-    """Return the face (3, S, S) with plain lids and dark lashes over its ``eyes``; masks (1, S, S)."""
+    """Draw closed lids with dark lashes over the ``eyes`` of ``face`` (3, S, S); masks are (1, S, S)."""
 
     def grown(rows: int, columns: int) -> Tensor:
         return F.max_pool2d(eyes[None], (2 * rows + 1, 2 * columns + 1), 1, (rows, columns))[0]
 
     around = (grown(7, 0) - grown(4, 0)) * skin
     color = (face * around).sum(dim=(1, 2), keepdim=True) / around.sum()
-    lashes = (eyes - F.pad(eyes, (0, 0, 0, 2))[:, 2:]).clamp(min=0)  # the two lowest rows
+    lashes = (eyes - F.pad(eyes, (0, 0, 0, 2))[:, 2:]).clamp(min=0)  # the two bottom rows
     return face.lerp(color.expand_as(face), grown(2, 1)) * (1 - 0.85 * lashes)
 
 
-def test_lids_are_parsed_as_skin_and_open_eyes_as_eyes(models: psfr_core.RestorationModels) -> None:
-    hardly = replace(DEGRADATION, blur=None, reduced_side=1 / 3, interpolation=Interpolation.BICUBIC, jpeg_quality=70)
+def test_closed_eyes_are_parsed_as_skin_and_open_eyes_as_eyes(models: psfr_core.RestorationModels) -> None:
+    slightly = replace(DEGRADATION, blur=None, reduced_side=1 / 3, interpolation=Interpolation.BICUBIC, jpeg_quality=70)
     shares: dict[str, list[float]] = {"open": [], "closed": []}
     for name in NAMES:
         face = read_image(DATA / "faces" / f"{name}.jpg").pixels
@@ -172,13 +172,13 @@ def test_lids_are_parsed_as_skin_and_open_eyes_as_eyes(models: psfr_core.Restora
         eyes = true.mask(psfr_core.RegionGroup.EYES)
         lids = with_lids(face, eyes[0], true.mask(psfr_core.FaceRegion.SKIN)[0])
         for kind, image in (("open", face), ("closed", lids)):
-            parsed = psfr_core.parse_faces(apply_degradation(image, hardly).lq[None], models.parse_net)
+            parsed = psfr_core.parse_faces(apply_degradation(image, slightly).lq[None], models.parse_net)
             shares[kind].append(float((parsed.mask(psfr_core.RegionGroup.EYES) * eyes).sum() / eyes.sum()))
     assert min(shares["open"]) > 0.7
-    assert sum(shares["closed"]) / len(NAMES) < 0.3  # 0.53 before lids were drawn in training
+    assert sum(shares["closed"]) / len(NAMES) < 0.3  # a model trained without drawn lids gives 0.53
 
 
-def test_a_face_is_found_upright_and_mirrored(models: psfr_core.RestorationModels) -> None:
+def test_mirrored_faces_have_mirrored_detections(models: psfr_core.RestorationModels) -> None:
     degraded, _ = photo("male_59")
     (face,), (mirrored,) = models.detector.detect(torch.stack([degraded, degraded.flip(-1)]))
     width = degraded.shape[-1]
@@ -187,19 +187,19 @@ def test_a_face_is_found_upright_and_mirrored(models: psfr_core.RestorationModel
     assert face.box.center[0] == pytest.approx(width - mirrored.box.center[0], abs=0.1 * face.box.width)
 
 
-def test_a_picture_without_faces_stays_as_it_is(models: psfr_core.RestorationModels) -> None:
+def test_image_without_faces_is_not_changed(models: psfr_core.RestorationModels) -> None:
     image = torch.linspace(0, 1, 200).expand(3, 150, 200).clone()
     result = psfr_core.restore_image(image, models)
     assert result.faces == []
     assert torch.equal(result.image, image)
 
 
-def test_bundled_models_are_named_in_the_manifest() -> None:
+def test_manifest_lists_the_bundled_models() -> None:
     for name in ("psfrgan-256", "psfrgan-512-small", "parsenet-256", "compact-face"):
         assert model_file(name).is_bundled
 
 
-def test_a_backlit_face_is_confirmed(models: psfr_core.RestorationModels) -> None:
+def test_backlit_face_passes_the_second_opinion(models: psfr_core.RestorationModels) -> None:
     photo = read_image(EXAMPLES / "portrait_clean.jpg").pixels
     y, x = torch.meshgrid(*(torch.linspace(-1, 1, 512) for _ in range(2)), indexing="ij")
     inside = torch.sigmoid((1 - (x / 0.62) ** 2 - ((y - 0.1) / 0.9) ** 2) * 6)

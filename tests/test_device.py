@@ -7,11 +7,11 @@ from psfr_core.device import resolve_device
 from psfr_core.errors import OptionError
 
 
-def test_the_device_asked_for_is_taken() -> None:
+def test_given_device_is_used() -> None:
     assert resolve_device("cpu") == torch.device("cpu")
 
 
-def test_without_a_wish_the_best_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_is_the_best_available_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert resolve_device(None) == torch.device("mps")
@@ -21,7 +21,7 @@ def test_without_a_wish_the_best_there_is(monkeypatch: pytest.MonkeyPatch) -> No
     assert resolve_device(None) == torch.device("cuda")
 
 
-def test_one_that_cannot_be_used_is_refused_with_those_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_device_raises_with_usable_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(OptionError, match=r"The device cuda:99 cannot be used here \(.+\)\. Use cpu\."):

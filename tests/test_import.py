@@ -1,4 +1,4 @@
-"""What importing the library does, and does not."""
+"""Importing the library is cheap and has no side effects."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def probe() -> dict[str, list[str]]:
     return json.loads(done.stdout)
 
 
-def test_import_loads_no_heavy_package_and_touches_nothing() -> None:
+def test_import_loads_no_heavy_package_and_opens_nothing() -> None:
     found = probe()
     packages = {name.split(".")[0] for name in found["modules"]}
     assert not packages & {
@@ -55,19 +55,19 @@ def test_import_loads_no_heavy_package_and_touches_nothing() -> None:
     assert not found["cuda"]
 
 
-def test_the_package_alone_is_imported_without_pytorch() -> None:
+def test_importing_the_package_does_not_import_pytorch() -> None:
     code = "import sys, psfr_core; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
     assert done.stdout == "False\n"
 
 
-def test_names_that_are_not_there_are_attribute_errors() -> None:
+def test_unknown_names_raise_attribute_errors() -> None:
     assert psfr_core.models.__name__ == "psfr_core.models"  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = psfr_core.nothing  # type: ignore[attr-defined]
 
 
-def test_every_public_name_is_there_and_documented() -> None:
+def test_public_names_exist_and_are_documented() -> None:
     for name in psfr_core.__all__:
         assert getattr(psfr_core, name).__doc__, name
     assert sorted(psfr_core.__all__) == psfr_core.__all__

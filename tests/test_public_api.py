@@ -1,6 +1,6 @@
-"""The public names and their signatures, which scripts rely on.
+"""Snapshot of the public names and signatures.
 
-``make locales`` (``pytest --write-strings``) checks in what is there.
+``make locales`` (``pytest --write-strings``) updates the snapshot.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def members(kind: type) -> Iterator[str]:
             yield f"{name}: property"
 
 
-def test_the_public_api_is_the_one_checked_in(request: pytest.FixtureRequest) -> None:
+def test_public_api_matches_the_snapshot(request: pytest.FixtureRequest) -> None:
     found = "\n".join(public_api()) + "\n"
     if request.config.getoption("--write-strings", default=False):
         SNAPSHOT.write_text(found, encoding="utf-8")
-    assert found == SNAPSHOT.read_text(encoding="utf-8"), "make locales checks in a change that is meant"
+    assert found == SNAPSHOT.read_text(encoding="utf-8"), "run make locales if the change is intended"
 
 
-def test_the_version_is_stated_once_for_pip_and_once_for_python() -> None:
+def test_versions_of_pip_and_python_match() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert re.findall(r'^version = "(.*)"$', project, re.MULTILINE) == [psfr_core.__version__]

@@ -1,4 +1,4 @@
-"""Whatever the public functions are given: an error in words, or a right result."""
+"""Public functions return finite results or raise library errors for arbitrary arguments."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CROPS, MAP = torch.rand(2, 3, 64, 64), ParseMap(torch.randint(0, 19, (2, 64, 64)
 
 @st.composite
 def tensors(draw: st.DrawFn) -> Tensor:
-    """Small tensors of any type whose shapes are often nearly right."""
+    """Draw small tensors of any dtype, often with almost valid shapes."""
     sizes = st.sampled_from([0, 1, 2, 3, 4, 16, 64])
     shape = draw(st.one_of(st.lists(sizes, max_size=5), st.sampled_from([[3, 64, 64], [2, 3, 64, 64], [2, 1, 64, 64]])))
     values = torch.full(shape, draw(st.sampled_from([0.0, 0.5, 1.0, 7.0, -1.0, float("nan"), float("inf")])))
@@ -64,7 +64,7 @@ anything = st.one_of(
 
 
 def arguments(models: RestorationModels, faces: list[Face]) -> dict[Callable[..., Any], dict[str, Any]]:
-    """Good arguments of the functions that compute."""
+    """Return valid arguments of the public functions."""
     image = torch.rand(3, 120, 160)
     aligned = psfr_core.align_faces(image, faces, 64)
     return {
@@ -116,7 +116,7 @@ def tensors_in(result: Any) -> list[Tensor]:
 
 
 class NoDetector:
-    """A detector that finds nothing."""
+    """A detector that finds no faces."""
 
     def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
         return [[] for _ in images]
@@ -131,34 +131,34 @@ def functions() -> dict[Callable[..., Any], dict[str, Any]]:
     return arguments(models, [Face(Box(20, 20, 70, 70), landmarks + shift, 0.9) for shift in (0, 50)])
 
 
-@given(place=st.integers(0, 999), value=anything)
+@given(index=st.integers(0, 999), value=anything)
 @settings(max_examples=200, deadline=None)
-def test_any_argument_gives_an_error_in_words_or_a_finite_result(
-    functions: dict[Callable[..., Any], dict[str, Any]], place: int, value: object
+def test_any_argument_gives_a_finite_result_or_a_library_error(
+    functions: dict[Callable[..., Any], dict[str, Any]], index: int, value: object
 ) -> None:
     inputs = [(function, name) for function, good in functions.items() for name in good]
-    function, name = inputs[place % len(inputs)]
+    function, name = inputs[index % len(inputs)]
     try:
         result = function(**(functions[function] | {name: value}))
     except PsfrError:
         return
-    if (function, name) != (psfr_core.paste_faces, "image"):  # which keeps what it does not replace, bit for bit
+    if (function, name) != (psfr_core.paste_faces, "image"):  # it keeps unreplaced pixels bit-identical
         assert all(bool(tensor.isfinite().all()) for tensor in tensors_in(result))
 
 
 MISUSE: list[tuple[Callable[[], object], type[Exception], str]] = [
-    (lambda: MAP[3], PositionError, "only 2 parse maps, numbered from 0"),
-    (lambda: MAP[3], IndexError, "only 2 parse maps"),
-    (lambda: MAP[1.5], InputError, "whole number or a slice"),  # type: ignore[index]
+    (lambda: MAP[3], PositionError, "out of range for 2 parse maps"),
+    (lambda: MAP[3], IndexError, "out of range for 2 parse maps"),
+    (lambda: MAP[1.5], InputError, "integers or slices"),  # type: ignore[index]
     (lambda: MAP[2:], InputError, r"labels must have the shape \(B, H, W\), got \(0, 64, 64\)"),
-    (lambda: MAP.mask("eyes"), OptionError, "got str. parse_regions reads names"),  # type: ignore[arg-type]
-    (lambda: MAP.replaced(torch.ones(1, 1, 64, 64), 300), InputError, "region must be of the type FaceRegion"),  # type: ignore[arg-type]
+    (lambda: MAP.mask("eyes"), OptionError, "got str. Use parse_regions for names"),  # type: ignore[arg-type]
+    (lambda: MAP.replaced(torch.ones(1, 1, 64, 64), 300), InputError, "region must be of type FaceRegion"),  # type: ignore[arg-type]
     (lambda: ParseMap(np.zeros((1, 2, 2), np.uint8)), InputError, "labels must be a torch.Tensor, got a ndarray"),  # type: ignore[arg-type]
-    (lambda: match_colors(CROPS, CROPS * torch.nan, ColorMatch.NONE), InputError, "crops must be finite numbers"),
-    (lambda: match_colors(CROPS, CROPS, "none"), InputError, "method must be of the type ColorMatch, got a str"),  # type: ignore[arg-type]
+    (lambda: match_colors(CROPS, CROPS * torch.nan, ColorMatch.NONE), InputError, "crops must be finite"),
+    (lambda: match_colors(CROPS, CROPS, "none"), InputError, "method must be of type ColorMatch, got a str"),  # type: ignore[arg-type]
     (lambda: match_colors(CROPS.to(torch.float8_e5m2), CROPS, ColorMatch.NONE), InputError, "at least 16 bits"),
-    (lambda: psfr_core.load_generator(None), InputError, "source must be of the type str or Path, got a NoneType"),  # type: ignore[arg-type]
-    (lambda: psfr_core.load_models(folders="models"), InputError, "folders must be of the type list or tuple"),
+    (lambda: psfr_core.load_generator(None), InputError, "source must be of type str or Path, got a NoneType"),  # type: ignore[arg-type]
+    (lambda: psfr_core.load_models(folders="models"), InputError, "folders must be of type list or tuple"),
     (lambda: psfr_core.load_models(dtype="float32"), OptionError, "dtype must be one of torch.float16"),  # type: ignore[arg-type]
     (
         lambda: psfr_core.load_detector("compact-face", options=cast(Any, 3)),
@@ -170,27 +170,30 @@ MISUSE: list[tuple[Callable[[], object], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("misuse", "error", "words"), MISUSE)
-def test_misuse_is_named(misuse: Callable[[], object], error: type[Exception], words: str) -> None:
+def test_misuse_raises(misuse: Callable[[], object], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         misuse()
 
 
-def test_parse_maps_are_iterated_and_sliced_as_sequences_are() -> None:
-    assert [torch.equal(one.labels[0], labels) for one, labels in zip(MAP, MAP.labels, strict=True)] == [True, True]
+def test_parse_maps_are_iterated_and_sliced_like_sequences() -> None:
+    assert [torch.equal(single.labels[0], labels) for single, labels in zip(MAP, MAP.labels, strict=True)] == [
+        True,
+        True,
+    ]
     assert torch.equal(MAP[-1].labels, MAP.labels[1:])
     assert torch.equal(MAP[::-1].labels, MAP.labels.flip(0))
     assert torch.equal(MAP[np.int64(1) :].labels, MAP.labels[1:])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_colors_match_in_any_float_type(dtype: torch.dtype) -> None:
+def test_colors_match_in_any_float_dtype(dtype: torch.dtype) -> None:
     expected = match_colors(CROPS, CROPS.flip(0), ColorMatch.LOW_FREQUENCY)
     found = match_colors(CROPS.to(dtype), CROPS.flip(0), ColorMatch.LOW_FREQUENCY)
     assert found.dtype == dtype
     torch.testing.assert_close(found.float(), expected, atol=0.02, rtol=0)
 
 
-def test_a_callers_autocast_does_not_reach_the_restoration(functions: dict[Callable[..., Any], dict[str, Any]]) -> None:
+def test_restoration_does_not_depend_on_autocast(functions: dict[Callable[..., Any], dict[str, Any]]) -> None:
     given: dict[str, Any] = functions[psfr_core.restore_image] | {
         "image": torch.rand(3, 120, 160) * 0.2 + 0.4,
         "options": RestoreOptions(paste=PasteOptions(grain=1.0)),

@@ -24,7 +24,7 @@ def changed(before, after):
     return (before != after).any(dim=0)
 
 
-def test_draws_the_box_on_its_own_pixels_and_nothing_outside():
+def test_box_and_tag_are_drawn_and_other_pixels_are_kept():
     image = random_image(120, 150)
     before = image.clone()
     drawn = draw_faces(image, [face(40.0, 30.0, 110.0, 100.0)])
@@ -33,7 +33,7 @@ def test_draws_the_box_on_its_own_pixels_and_nothing_outside():
     rows, columns = box.any(dim=1).nonzero().flatten() + 30, box.any(dim=0).nonzero().flatten()
     assert (rows.min(), rows.max()) == (30, 99)
     assert (columns.min(), columns.max()) == (40, 109)
-    # The number stands on the box's left corner.
+    # The tag is above the left corner of the box.
     assert above[29, 40:50].all()
     assert not above[:10].any()
     assert not above[:, :40].any()
@@ -44,7 +44,7 @@ def test_draws_the_box_on_its_own_pixels_and_nothing_outside():
     assert torch.equal(image, before)
 
 
-def test_draws_every_landmark_at_its_place():
+def test_landmarks_are_drawn_at_their_positions():
     image = random_image(120, 150)
     found = face(40.0, 30.0, 110.0, 100.0)
     difference = changed(image, draw_faces(image, [found]))
@@ -53,7 +53,7 @@ def test_draws_every_landmark_at_its_place():
     assert not difference[90, 75]
 
 
-def test_numbers_and_colors_tell_faces_apart():
+def test_faces_have_distinct_indices_and_colors():
     image = torch.zeros(3, 100, 200)
     first, second = face(10.0, 10.0, 80.0, 80.0), face(110.0, 10.0, 180.0, 80.0)
     drawn = draw_faces(image, [first, second])
@@ -63,7 +63,7 @@ def test_numbers_and_colors_tell_faces_apart():
     assert not torch.equal(*digits)
 
 
-def test_values_beyond_the_range_survive_where_nothing_is_drawn():
+def test_values_out_of_range_are_kept_where_nothing_is_drawn():
     image = random_image(60, 60) * 4 - 2
     drawn = draw_faces(image, [face(20.0, 20.0, 50.0, 50.0)])
     assert torch.equal(drawn[:, :20, 40:], image[:, :20, 40:])
@@ -71,14 +71,14 @@ def test_values_beyond_the_range_survive_where_nothing_is_drawn():
 
 
 @pytest.mark.parametrize("box", [(-20.0, -30.0, 30.0, 25.0), (40.0, 40.0, 90.0, 90.0), (100.0, 5.0, 120.0, 25.0)])
-def test_faces_over_the_edge_are_drawn_as_far_as_they_reach(box):
+def test_faces_across_the_image_border_are_clipped(box):
     image = random_image(60, 60)
     drawn = draw_faces(image, [face(*box)])
     assert drawn.shape == image.shape
     assert bool(changed(image, drawn).any()) == (box[0] < 60)
 
 
-def test_side_by_side_brings_all_to_one_height():
+def test_images_side_by_side_have_the_same_height():
     small, large = torch.full((3, 50, 30), 0.25), random_image(100, 80)
     row = side_by_side([small, large])
     assert row.shape == (3, 100, 60 + 2 + 80)
@@ -96,19 +96,19 @@ def test_side_by_side_brings_all_to_one_height():
             InputError,
             "image must have the shape (3, H, W), got (4, 8, 8)",
         ),
-        (lambda: side_by_side([]), InputError, "There is no picture to put side by side"),
-        (lambda: side_by_side([torch.zeros(1, 8, 8)]), InputError, "picture 0 must have the shape (3, H, W)"),
+        (lambda: side_by_side([]), InputError, "At least one image is needed"),
+        (lambda: side_by_side([torch.zeros(1, 8, 8)]), InputError, "image 0 must have the shape (3, H, W)"),
     ],
 )
-def test_says_what_is_wrong(call, error, words):
+def test_invalid_arguments_raise(call, error, words):
     with pytest.raises(error, match=re.escape(words)):
         call()
 
 
-def test_difference_picture() -> None:
+def test_difference_image_is_the_scaled_absolute_difference() -> None:
     images = torch.tensor([0.5, 0.6, 0.1]).view(1, 3, 1, 1)
     references = torch.tensor([0.5, 0.5, 0.9]).view(1, 3, 1, 1)
-    picture = difference_image(images, references, gain=2)
-    assert picture.flatten().tolist() == pytest.approx([0.0, 0.2, 1.0])
+    difference = difference_image(images, references, gain=2)
+    assert difference.flatten().tolist() == pytest.approx([0.0, 0.2, 1.0])
     with pytest.raises(InputError, match="same shape"):
         difference_image(images, references.repeat(1, 1, 1, 2))

@@ -1,4 +1,4 @@
-"""Example workflows, as the frontend saves them, and as the server takes them."""
+"""Read example workflows and convert them to prompts for the server."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
-NOTES = {"Note", "MarkdownNote"}  # exist in the frontend only
-_CONTROLS = {"fixed", "increment", "decrement", "randomize"}  # the widget that follows a seed
+NOTES = {"Note", "MarkdownNote"}  # nodes that exist only in the frontend
+_CONTROLS = {"fixed", "increment", "decrement", "randomize"}  # values of the widget after a seed
 
 
 def read(name: str) -> dict[str, Any]:
-    """The workflow of an example."""
+    """Return the workflow of an example."""
     return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def widget_values(node: dict[str, Any]) -> dict[str, Any]:
-    """The values of a node's widgets by the names of their inputs; ValueError if there are too many or too few."""
+    """Return the widget values of a node by input name; raise ValueError for missing or excess values."""
     values = list(node.get("widgets_values", []))
     found: dict[str, Any] = {}
     for socket in node["inputs"]:
@@ -34,7 +34,7 @@ def widget_values(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_prompt(workflow: dict[str, Any]) -> dict[str, Any]:
-    """What the frontend sends to ``/prompt`` for a workflow."""
+    """Convert a workflow to the prompt that the frontend posts to ``/prompt``."""
     links = {link[0]: [str(link[1]), link[2]] for link in workflow["links"]}
     return {
         str(node["id"]): {

@@ -1,4 +1,4 @@
-"""Many images one by one: none stops the others, and a list at the end tells what became of each."""
+"""Process many images and summarize the results; a failed image does not stop the others."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from pathlib import Path
 from .console import describe_error, progress_bar, report
 from .plan import Plan
 
-_LISTED = 20  # more names in a list are only counted
+_LISTED = 20  # maximum number of names in a list
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """The number of faces of each image that succeeded, where faces were counted, and the error of each that failed."""
+    """The face counts of processed images (None if faces were not counted) and the errors of failed images."""
 
     faces: Mapping[Path, int | None]
     failures: Mapping[Path, str]
 
     @property
     def face_count(self) -> int:
-        """The number of faces in all images."""
+        """Total number of faces."""
         return sum(count or 0 for count in self.faces.values())
 
     @property
     def exit_code(self) -> int:
-        """1 when something failed, else 0."""
+        """1 if an image failed, else 0."""
         return 1 if self.failures else 0
 
 
 def for_each_image(label: str, paths: Iterable[Path], process: Callable[[Path], int | None]) -> BatchResult:
-    """Call ``process`` for every path, which may return a number of faces; report what fails, and go on.
+    """Call ``process`` for each path, report errors, and continue; ``process`` may return a number of faces.
 
-    Only what stops the program itself is raised: KeyboardInterrupt and SystemExit.
+    KeyboardInterrupt and SystemExit are raised.
     """
     paths = list(paths)
     faces: dict[Path, int | None] = {}
@@ -47,14 +47,14 @@ def for_each_image(label: str, paths: Iterable[Path], process: Callable[[Path], 
                 report(f"{path}: {failures[path]}")
             show(done, len(paths))
     if failures:
-        report(f"{len(failures)} of {len(paths)} images failed, see above.")
+        report(f"{len(failures)} of {len(paths)} images failed; see above.")
     return BatchResult(faces, failures)
 
 
 def run_plan(label: str, plan: Plan, process: Callable[[Path, Path], int | None]) -> BatchResult:
-    """Call ``process(source, target)`` for every image of the plan that is not finished; the folders of targets are made.
+    """Call ``process(source, target)`` for each unfinished image of ``plan``, and create the folders of targets.
 
-    The inputs that the search could not read count as failed.
+    Inputs that the search could not read count as failed.
     """
     for message in plan.found.failures.values():
         report(message)
@@ -69,14 +69,14 @@ def run_plan(label: str, plan: Plan, process: Callable[[Path, Path], int | None]
 
 
 def summarize(plan: Plan, result: BatchResult) -> str:
-    """Return the list at the end: which images had no face, were skipped or failed; empty when there are none."""
+    """List the images without faces and the skipped and failed images; empty if there are none."""
     without = [str(path) for path, count in result.faces.items() if count == 0]
     skipped = [f"{path}: {reason}" for path, reason in plan.skipped.items()]
     lines = [*_listed("without a face", without), *_listed("skipped", skipped)]
     if plan.found.others:
         lines.append(f"not images: {len(plan.found.others)}")
     if plan.found.unsearched:
-        lines.append(f"folders that --recursive would search: {len(plan.found.unsearched)}")
+        lines.append(f"subfolders not searched without --recursive: {len(plan.found.unsearched)}")
     return "".join(f"{line}\n" for line in [*lines, *_listed("failed", [str(path) for path in result.failures])])
 
 

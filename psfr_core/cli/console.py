@@ -1,4 +1,4 @@
-"""The terminal: text that never ends a run, messages, progress bars, and signals that stop a run."""
+"""Console output, progress bars, logging, and signals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal has asked the program to stop; ``number`` is the signal's."""
+    """A signal with this ``number`` asked the program to stop."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -28,39 +28,39 @@ class Stopped(KeyboardInterrupt):
 
 
 class _Console(io.TextIOWrapper):
-    """A standard stream that is given up, instead of ending the run, when it can no longer be written."""
+    """A standard stream that discards its output instead of raising when it can no longer be written."""
 
     def write(self, text: str, /) -> int:
         try:
             return super().write(text)
         except OSError as error:
-            self._give_up(error)
+            self._discard(error)
             return len(text)
 
     def flush(self) -> None:
         try:
             super().flush()
         except OSError as error:
-            self._give_up(error)
+            self._discard(error)
 
-    def _give_up(self, error: OSError) -> None:
+    def _discard(self, error: OSError) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())  # what is buffered goes there, too
+        os.dup2(nowhere, self.fileno())  # buffered output is discarded, too
         os.close(nowhere)
         if not isinstance(error, BrokenPipeError) and self is not sys.stderr:
-            report(f"The output cannot be written ({error.strerror}); the work goes on.")
+            report(f"The output cannot be written ({error.strerror}); processing continues.")
 
 
 def protect_streams() -> None:
-    """Make the standard streams safe: for text that their encoding does not know, and when they cannot be written."""
+    """Protect the standard streams from unencodable text and from write errors."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # it is closed: the next file that is opened would get what libraries print
+        if stream is None:  # closed; otherwise, output of libraries would go to the next opened file
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif stream is getattr(sys, f"__{name}__") and type(stream) is io.TextIOWrapper:
             with suppress(OSError):
                 stream.flush()
-            # The original stays usable, for those who hold it.
+            # Keep the original usable for code that holds a reference to it.
             safe = _Console(
                 stream.buffer,
                 stream.encoding,
@@ -74,17 +74,17 @@ def protect_streams() -> None:
 
 
 def add_verbose_argument(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--verbose``, for a command or one of its parts."""
+    """Add ``--verbose`` to a command or a subcommand."""
     parser.add_argument(
         "--verbose",
         action="store_true",
-        default=argparse.SUPPRESS,  # so that a part of a command does not undo what was given before it
-        help="also show debug messages, and the tracebacks of unexpected errors",
+        default=argparse.SUPPRESS,  # a subcommand must not reset the flag of its parent
+        help="show debug messages and the tracebacks of unexpected errors",
     )
 
 
 def configure_logging(verbose: bool) -> None:
-    """Send this library's log to stderr, with debug messages if ``verbose``; the logs of other packages stay as they are."""
+    """Log this library to stderr, with debug messages if ``verbose``; other packages are not affected."""
     log = logging.getLogger(__name__.split(".")[0])
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
     log.propagate = False
@@ -94,7 +94,7 @@ def configure_logging(verbose: bool) -> None:
 
 @contextmanager
 def stop_on_signals() -> Generator[None]:
-    """Raise Stopped for SIGTERM and SIGHUP inside the block, so that a run can remove what it has not finished."""
+    """Raise Stopped for SIGTERM and SIGHUP inside the block, so that unfinished files are removed."""
 
     def stop(number: int, _: FrameType | None) -> None:
         raise Stopped(number)
@@ -105,50 +105,50 @@ def stop_on_signals() -> Generator[None]:
 
 @contextmanager
 def exit_on_interrupt() -> Generator[None]:
-    """End the program at once, with exit code 130, for Ctrl-C inside the block; imports turn it into other errors."""
+    """Exit at once with code 130 for Ctrl-C inside the block, because imports turn it into other errors."""
 
-    def leave(_: int, __: FrameType | None) -> None:
+    def exit_at_once(_: int, __: FrameType | None) -> None:
         os._exit(128 + signal.SIGINT)
 
-    with _handling(leave, "SIGINT"):
+    with _handling(exit_at_once, "SIGINT"):
         yield
 
 
 @contextmanager
 def _handling(handler: Callable[[int, FrameType | None], None], *names: str) -> Generator[None]:
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has no SIGHUP
-    usual = (signal.SIG_DFL, signal.default_int_handler)
+    defaults = (signal.SIG_DFL, signal.default_int_handler)
     is_main_thread = threading.current_thread() is threading.main_thread()
-    # A signal that is ignored, as by nohup, stays so.
-    replaced = [number for number in numbers if is_main_thread and signal.getsignal(number) in usual]
+    # Ignored signals, for example under nohup, stay ignored.
+    replaced = [number for number in numbers if is_main_thread and signal.getsignal(number) in defaults]
     before = {number: signal.signal(number, handler) for number in replaced}
     try:
         yield
     finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
 def report(text: str) -> None:
-    """Print a line on stderr, above a progress bar that may be there."""
+    """Print a line to stderr, above any progress bar."""
     from tqdm import tqdm
 
     tqdm.write(text, file=sys.stderr)
 
 
 def describe_error(error: Exception) -> str:
-    """Return what went wrong in words; the traceback of an unexpected error goes to the log, for ``--verbose``."""
+    """Return a message for ``error``; log the traceback of an unexpected error at debug level."""
     if is_out_of_memory(error):
-        return "there is not enough memory for it" + (f": {error}" if str(error) else "")
+        return "not enough memory" + (f": {error}" if str(error) else "")
     if isinstance(error, (PsfrError, OSError)):
         return str(error)
     _log.debug("Traceback of the error:", exc_info=error)
-    return f"an unexpected {type(error).__name__}: {error} (--verbose shows where)"
+    return f"unexpected {type(error).__name__}: {error} (use --verbose for the traceback)"
 
 
 @contextmanager
 def progress_bar(label: str, unit: str = "it") -> Generator[Callable[[int, int], None]]:
-    """Give a function that shows how many of how many are done."""
+    """Yield a function that updates a progress bar with the finished and total numbers."""
     from tqdm import tqdm  # comes with huggingface-hub
 
     bar = tqdm(desc=label, unit=unit, unit_scale=unit == "B", mininterval=1.0)

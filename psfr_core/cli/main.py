@@ -1,4 +1,4 @@
-"""``psfr``: the command line."""
+"""The command line ``psfr``."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from .console import (
 
 COMMANDS = {
     "restore": "restore the faces in images",
-    "detect": "find faces: JSON and an image with boxes",
-    "parse": "label the regions of faces: label and color images",
+    "detect": "detect faces; write JSON and images with boxes",
+    "parse": "label the regions of faces; write label and color images",
     "degrade": "degrade images the way training does",
-    "models": "list the known models and where they are",
-    "download": "fetch a known model from the Hugging Face Hub",
-    "convert": "turn a weight file into a .safetensors file",
+    "models": "list the known models and their locations",
+    "download": "download a known model from the Hugging Face Hub",
+    "convert": "convert a weight file to .safetensors",
     "blend": "interpolate the weights of two networks",
-    "publish": "upload a converted file to a Hugging Face repository of yours",
+    "publish": "upload a converted file to your Hugging Face repository",
     "train": "train the detector, the parsing network or the generator",
-    "ablate": "train generators that lack one idea of the paper each, and compare them",
-    "evaluate": "measure restored images and models",
-    "benchmark": "measure the speed and memory of everything on this machine",
+    "ablate": "train generators that each lack one idea of the paper, and compare them",
+    "evaluate": "compute quality metrics of restored images and models",
+    "benchmark": "measure speed and memory on this machine",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    0 when all is done, 1 when something failed, 2 for a mistake in the command line, and 128 plus the number of the
-    signal that stopped it: 130 for Ctrl-C, 143 for SIGTERM.
+    The code is 0 for success, 1 for a failure, 2 for invalid arguments, and 128 plus the number of the signal that
+    stopped the command: 130 for Ctrl-C, 143 for SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     protect_streams()
@@ -65,9 +65,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         command_parser = subparsers.add_parser(
-            name, help=purpose, description=f"Command to {purpose}.", allow_abbrev=False
+            name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.", allow_abbrev=False
         )
-        # Only the command that runs is imported, so that the others need none of its packages.
+        # Import only the command that runs, because other commands may need packages that are not installed.
         if name in arguments[:1]:
             with exit_on_interrupt():
                 command = importlib.import_module(f"..{name}", __name__)

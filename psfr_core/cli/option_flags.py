@@ -1,4 +1,4 @@
-"""Command line flags from option dataclasses, so that defaults and limits live in one place."""
+"""Command line flags for the fields of option dataclasses."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from ..options import description_of
 
 T = TypeVar("T")
 MAX_SIDE = 8192
-"""Longest side of an aligned face, in pixels."""
+"""Maximum side of an aligned face in pixels."""
 
 
 def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterable[str] = (), **defaults: Any) -> None:
-    """Adds a flag for each field of the dataclass ``options``, in a group of its own; ``defaults`` replace its defaults."""
+    """Add a group of flags for the fields of the dataclass ``options``; ``defaults`` override its defaults."""
     group = parser.add_argument_group(options.__name__, (options.__doc__ or "").split("\n")[0])
     for field, hint in _fields(options, skip):
-        default = _as_text(defaults.get(field.name, field.default))
+        default = _enum_value(defaults.get(field.name, field.default))
         required = default is MISSING
         settings: dict[str, Any] = {"required": True} if required else {"default": default}
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
             help="; ".join(
-                filter(None, [description_of(field), "required" if required else f"default: {_shown(default)}"])
+                filter(
+                    None, [description_of(field), "required" if required else f"default: {_format_default(default)}"]
+                )
             ),
             **settings,
             **_argument(hint),
@@ -34,18 +36,20 @@ def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterabl
 
 
 def options_from_args(args: argparse.Namespace, options: type[T], *, skip: Iterable[str] = ()) -> T:
-    """The dataclass ``options`` filled from parsed flags; raises the dataclass's own OptionError for a value out of range."""
-    return options(**{field.name: _taken(getattr(args, field.name), hint) for field, hint in _fields(options, skip)})
+    """Create ``options`` from parsed flags; its checks raise OptionError for values out of range."""
+    return options(
+        **{field.name: _parse_value(getattr(args, field.name), hint) for field, hint in _fields(options, skip)}
+    )
 
 
 def given_options_from_args(args: argparse.Namespace, options: type) -> dict[str, Any]:
-    """The fields of ``options`` whose flags were given, where the parser's defaults for them are None."""
+    """Return the fields of ``options`` whose flags were given; the defaults of the parser must be None."""
     values = [(field.name, getattr(args, field.name), hint) for field, hint in _fields(options, ())]
-    return {name: _taken(value, hint) for name, value, hint in values if value is not None}
+    return {name: _parse_value(value, hint) for name, value, hint in values if value is not None}
 
 
 def _fields(options: type, skip: Iterable[str]) -> list[tuple[Field[Any], Any]]:
-    """The fields not skipped, with their types; of an optional type, the one that is not None."""
+    """Return the fields not in ``skip`` and their types, without None."""
     hints = get_type_hints(options)
     return [(field, _without_none(hints[field.name])) for field in fields(options) if field.name not in skip]
 
@@ -67,15 +71,15 @@ def _argument(hint: Any) -> dict[str, Any]:
     return {"type": hint}
 
 
-def _taken(value: Any, hint: Any) -> Any:
+def _parse_value(value: Any, hint: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
     return hint(value) if isinstance(hint, type) and issubclass(hint, Enum) else value
 
 
-def _shown(default: Any) -> str:
+def _format_default(default: Any) -> str:
     return " ".join(str(part) for part in default) if isinstance(default, tuple) else str(default).lower()
 
 
-def _as_text(default: Any) -> Any:
+def _enum_value(default: Any) -> Any:
     return default.value if isinstance(default, Enum) else default

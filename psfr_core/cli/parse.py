@@ -1,4 +1,4 @@
-"""``psfr parse``: the regions of faces as label and color images."""
+"""``psfr parse``: write the regions of faces as label and color images."""
 
 from __future__ import annotations
 
@@ -27,31 +27,35 @@ _FACE_FILE = re.compile(r"(?P<stem>.+)_[0-9]+(_crop|_color)?\.png", re.IGNORECAS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr parse``."""
-    add_file_arguments(parser, "folder for the label and color images")
-    parser.add_argument("--aligned", action="store_true", help="the images are aligned faces already: one map an image")
-    parser.add_argument("--size", type=int, help="side of the maps in pixels; default: the parsing network's")
+    """Add the arguments of ``psfr parse``."""
+    add_file_arguments(parser, "output folder for label and color images")
+    parser.add_argument("--aligned", action="store_true", help="treat each image as one aligned face")
     parser.add_argument(
-        "--parser", default=BUNDLED_PARSE_NET, help=f"name or file; default: {BUNDLED_PARSE_NET}, bundled"
+        "--size", type=int, help="side of the parse maps in pixels; default: that of the parsing network"
+    )
+    parser.add_argument(
+        "--parser",
+        default=BUNDLED_PARSE_NET,
+        help=f"name or file of the parsing network; default: {BUNDLED_PARSE_NET} (bundled)",
     )
     add_detector_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Parse the faces of all images; return 1 when some failed.
+    """Parse the faces of all images; return 1 if an image failed, else 0.
 
-    NAME.png and NAME_color.png are written for an aligned face, else NAME_0.png, NAME_0_crop.png, NAME_0_color.png
-    and so on for each face.
+    An aligned face is written to NAME.png and NAME_color.png; each face of other images is written to NAME_0.png,
+    NAME_0_crop.png, NAME_0_color.png, and so on.
     """
     if args.size is not None:
         check_value("--size", args.size, int, low=1, high=MAX_SIDE)
     plan = plan_from_args(
         args,
         ".png",
-        lambda target: [target, _colors(target)] if args.aligned else _files_of(_face(target, 0)),
+        lambda target: [target, _color_path(target)] if args.aligned else _files_of_face(_face_path(target, 0)),
         also_read=[args.parser, args.detector],
     )
-    check_overwrites(_earlier_faces(plan.targets.values()), plan.targets)
+    check_overwrites(_existing_face_files(plan.targets.values()), plan.targets)
     device = device_from_args(args)
     parse_net = load_parse_net(args.parser, folders=folders_from_args(args), download=args.download)
     parse_net = optimized_on(parse_net, device, fastest_dtype(device))
@@ -66,13 +70,13 @@ def run(args: argparse.Namespace) -> int:
             crops = {target: resize(image, Size(size, size)).clamp(0, 1)}
         else:
             faces = align_faces(image, detector.detect(image[None])[0], size)
-            crops = {_face(target, n): face.crop for n, face in enumerate(faces)}
-        for path, crop in reversed(crops.items()):  # the first face last: --resume takes it for the sign of all
+            crops = {_face_path(target, n): face.crop for n, face in enumerate(faces)}
+        for path, crop in reversed(crops.items()):  # --resume checks the first face, so it is written last
             parse_map = parse_faces(crop[None].to(device), parse_net)
             parse_map.to_png(path)
-            write_image(_colors(path), ImageFile(parse_map.to_color()[0]))
+            write_image(_color_path(path), ImageFile(parse_map.to_color()[0]))
             if detector is not None:
-                write_image(_crop(path), ImageFile(crop, icc_profile=photo.icc_profile))
+                write_image(_crop_path(path), ImageFile(crop, icc_profile=photo.icc_profile))
         return len(crops)
 
     result = run_plan("parsing", plan, parse)
@@ -81,25 +85,25 @@ def run(args: argparse.Namespace) -> int:
     return result.exit_code
 
 
-def _earlier_faces(targets: Iterable[Path]) -> list[Path]:
-    """Return the existing files whose names faces of these targets may get."""
+def _existing_face_files(targets: Iterable[Path]) -> list[Path]:
+    """Return existing files with the names that faces of these targets may get."""
     stems = {target.with_suffix("") for target in targets}
     paths = [path for folder in {stem.parent for stem in stems} if folder.is_dir() for path in folder.iterdir()]
     names = [(path, _FACE_FILE.fullmatch(path.name)) for path in paths]
     return [path for path, name in names if name and path.with_name(name["stem"]) in stems]
 
 
-def _files_of(labels: Path) -> list[Path]:
-    return [labels, _colors(labels), _crop(labels)]
+def _files_of_face(labels: Path) -> list[Path]:
+    return [labels, _color_path(labels), _crop_path(labels)]
 
 
-def _face(target: Path, number: int) -> Path:
+def _face_path(target: Path, number: int) -> Path:
     return target.with_name(f"{target.stem}_{number}.png")
 
 
-def _crop(labels: Path) -> Path:
+def _crop_path(labels: Path) -> Path:
     return labels.with_name(f"{labels.stem}_crop.png")
 
 
-def _colors(labels: Path) -> Path:
+def _color_path(labels: Path) -> Path:
     return labels.with_name(f"{labels.stem}_color.png")

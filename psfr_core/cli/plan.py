@@ -1,4 +1,4 @@
-"""The images a command reads and the files it writes, planned before anything is computed."""
+"""Plan the images that a command reads and the files that it writes before computing anything."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ..images.folders import FoundImages, search_images
 from ..images.formats import LOSSLESS_SUFFIXES, WRITABLE_SUFFIXES, is_readable
 from .console import report
 
-Written = Callable[[Path], Iterable[Path]]  # every file a command writes for one target
+OutputFiles = Callable[[Path], Iterable[Path]]  # returns all files that a command writes for a target
 _SHOWN_RENAMES = 5
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The result file of each image, and the images among them that have all their results already."""
+    """The target file of each image, and the images whose results all exist already."""
 
     targets: Mapping[Path, Path]
     finished: frozenset[Path]
@@ -32,53 +32,54 @@ class Plan:
 
     @property
     def pending_targets(self) -> dict[Path, Path]:
-        """The targets that are to be written."""
+        """The targets of unfinished images."""
         return {source: target for source, target in self.targets.items() if source not in self.finished}
 
     @property
     def skipped(self) -> dict[Path, str]:
-        """The images that are left out, with the reasons."""
+        """The skipped images and the reasons."""
         finished = {
-            source: f"has a result, {target}" for source, target in self.targets.items() if source in self.finished
+            source: f"the result {target} exists" for source, target in self.targets.items() if source in self.finished
         }
         return {**finished, **self.found.skipped}
 
 
 def add_file_arguments(parser: argparse.ArgumentParser, output: str) -> None:
-    """Declare the inputs, the output and how they are searched; ``output`` is the help text of ``--output``."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="image files, folders or patterns like 'photos/*.jpg'")
+    """Add arguments for inputs and output; ``output`` is the help text of ``--output``."""
+    parser.add_argument(
+        "inputs", nargs="+", metavar="IN", help="image files, folders, or patterns such as 'photos/*.jpg'"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=output)
     parser.add_argument(
-        "--recursive", action="store_true", help="also search what lies below folders; results keep the structure"
+        "--recursive", action="store_true", help="also search subfolders; results keep the folder structure"
     )
-    parser.add_argument("--resume", action="store_true", help="skip images whose results exist")
+    parser.add_argument("--resume", action="store_true", help="skip images whose results exist already")
     parser.add_argument(
         "--max-megapixels",
         dest="max_pixels",
         type=_pixels,
         default=MAX_PIXELS,
         metavar="N",
-        help="limit on the size of an image, width times height, in megapixels; 0: no limit; "
-        f"default: {MAX_PIXELS / 1e6:g}",
+        help=f"maximum size of an image in megapixels; 0: no limit; default: {MAX_PIXELS / 1e6:g}",
     )
 
 
 def _pixels(megapixels: str) -> int | None:
-    """Return a number of megapixels, as text, in pixels; None for 0."""
+    """Convert megapixels, as text, to pixels; return None for 0."""
     number = float(megapixels)
     if not (isfinite(number) and number >= 0):
-        raise argparse.ArgumentTypeError(f"it must be a number of megapixels of at least 0, got {megapixels}")
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {megapixels}")
     return max(1, round(number * 1e6)) if number else None
 
 
 def plan_from_args(
     args: argparse.Namespace,
     suffix: str | None,
-    written: Written = lambda target: [target],
+    written: OutputFiles = lambda target: [target],
     *,
     also_read: Iterable[str | Path | None] = (),
 ) -> Plan:
-    """Return the plan for the arguments that ``add_file_arguments`` declares; see ``plan_outputs``."""
+    """Return the plan for the arguments of ``add_file_arguments``; see ``plan_outputs``."""
     found = search_images(args.inputs, recursive=args.recursive, leave_out=args.output)
     return plan_outputs(found, args.output, suffix, written, resume=args.resume, also_read=also_read)
 
@@ -87,18 +88,26 @@ def plan_outputs(
     found: FoundImages,
     output: Path,
     suffix: str | None = None,
-    written: Written = lambda target: [target],
+    written: OutputFiles = lambda target: [target],
     *,
     resume: bool = False,
     also_read: Iterable[str | Path | None] = (),
 ) -> Plan:
-    """Return where the result of each image goes: into the folder ``output``, or to the file ``output`` for one image.
+    """Choose the target of each image in the folder ``output``; for one image, ``output`` may be a file.
 
-    ``suffix`` replaces the suffix of the inputs; without it all but lossless ones become PNG. Results whose names would
-    be the same get the suffix or the folder of their image into the name, which is reported. ``resume`` marks
-    images whose results all exist as finished. ``also_read`` names further files that the command reads.
-    Raises ImageFileError when there is no image, and OptionError when a result would overwrite an input, or when
-    ``output`` names a file that it cannot be.
+    Targets with equal names get the suffix or the folder of their image in their name, which is reported.
+
+    Args:
+        found: images to process.
+        output: folder, or a file if there is one image.
+        suffix: suffix of all targets; by default, lossless suffixes are kept, and others become ``.png``.
+        written: returns all files that the command writes for a target.
+        resume: whether images whose results all exist are finished.
+        also_read: other files that the command reads.
+
+    Raises:
+        ImageFileError: there is no image.
+        OptionError: a result would overwrite an input, or ``output`` cannot be written.
     """
     if not found.images:
         reasons = [f"{path}: {reason}" for path, reason in found.skipped.items()]
@@ -116,39 +125,37 @@ def plan_outputs(
 
 
 def check_overwrites(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raise OptionError when one of ``outputs`` is a folder, or one of ``inputs``, whatever names and links lead to it."""
+    """Raise OptionError if one of ``outputs`` is a folder or one of ``inputs``, also through links."""
     read = {_identity(path) for path in inputs} - {None}
     for path in outputs:
         if path.is_dir():
             raise OptionError(
-                f"{path} is a folder, where a file is to be written. Remove it, or choose another output."
+                f"{path} is a folder, but a file must be written there. Remove it, or choose another output."
             )
         if _identity(path) in read:
-            raise OptionError(f"{path} is an input and is not overwritten. Choose another output.")
+            raise OptionError(f"{path} is an input and must not be overwritten. Choose another output.")
 
 
 def check_folder(folder: Path) -> None:
-    """Raise OptionError unless ``folder`` is a folder, or can become one, in which files can be written."""
+    """Raise OptionError unless ``folder`` is a writable folder or can be created."""
     nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not nearest.is_dir():
-        raise OptionError(
-            f"{nearest} is an existing file, not a folder. Name another folder for the results, or remove the file."
-        )
+        raise OptionError(f"{nearest} is a file, not a folder. Choose another output folder, or remove the file.")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise OptionError(f"Nothing can be written into {nearest}. Change its permissions, or name another folder.")
+        raise OptionError(f"The folder {nearest} is not writable. Change its permissions, or choose another folder.")
 
 
 def existing_folders(flag: str, folders: Iterable[str | Path]) -> list[Path]:
-    """Return the folders that were given with ``flag``; OptionError for one that does not exist."""
+    """Return the folders given with ``flag``; raise OptionError if one does not exist."""
     found = [expand_user(folder) for folder in folders]
     for folder in found:
         if not folder.is_dir():
-            raise OptionError(f"{flag} {folder} is not a folder. Name an existing folder, or leave it out.")
+            raise OptionError(f"{flag} {folder} is not a folder. Use an existing folder, or omit the option.")
     return found
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what all names of a file have in common; None when there is no such file."""
+    """Return the device and inode of a file, which all links to it share; None if it does not exist."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -157,34 +164,34 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _distinct_targets(
-    images: Mapping[Path, Path], output: Path, suffix: str | None, written: Written
+    images: Mapping[Path, Path], output: Path, suffix: str | None, written: OutputFiles
 ) -> dict[Path, Path]:
-    """Return a target for each image, none of whose files is also written for another image."""
+    """Return a target for each image, so that no file is written for two images."""
     levels = dict.fromkeys(images, 0)
     while True:
         targets = {
             source: output / place.parent / f"{_stem(source, levels[source])}{suffix or _lossless(source.suffix)}"
             for source, place in images.items()
         }
-        # Many disks make one file of names that differ in capitals.
+        # Many file systems are case-insensitive.
         names = {source: [str(path).casefold() for path in written(target)] for source, target in targets.items()}
         counts = Counter(name for group in names.values() for name in group)
-        twice = next((source for source, group in names.items() if len({*group}) < len(group)), None)
-        if twice is not None:
-            raise OptionError(f"{targets[twice]} would be written twice. Use two output folders.")
-        alike = [source for source, group in names.items() if any(counts[name] > 1 for name in group)]
-        if not alike:
+        duplicate = next((source for source, group in names.items() if len({*group}) < len(group)), None)
+        if duplicate is not None:
+            raise OptionError(f"{targets[duplicate]} would be written twice. Use two output folders.")
+        conflicting = [source for source, group in names.items() if any(counts[name] > 1 for name in group)]
+        if not conflicting:
             break
-        for source in alike:
+        for source in conflicting:
             levels[source] += 1
     _report_renamed({source: targets[source] for source, level in levels.items() if level})
     return targets
 
 
 def _stem(source: Path, level: int) -> str:
-    """Return the name of a result without its suffix; each level tells more images apart.
+    """Return the file name of a target without its suffix; higher levels distinguish more images.
 
-    The name depends on the image alone, so that ``--resume`` finds the result again.
+    The name depends only on the image, so that ``--resume`` finds the result again.
     """
     kind, folder = source.suffix[1:], source.resolve().parent.name
     digest = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()
@@ -196,7 +203,7 @@ def _report_renamed(targets: Mapping[Path, Path]) -> None:
     if targets:
         shown = [f"{source} -> {target}" for source, target in [*targets.items()][:_SHOWN_RENAMES]]
         more = f" and {len(targets) - len(shown)} more" if len(targets) > len(shown) else ""
-        report(f"Images of the same name get results of distinct names: {', '.join(shown)}{more}.")
+        report(f"Images with the same name get different result names: {', '.join(shown)}{more}.")
 
 
 def _looks_like_file(output: Path) -> bool:
@@ -205,15 +212,17 @@ def _looks_like_file(output: Path) -> bool:
 
 def _checked_file(output: Path, count: int, suffix: str | None) -> Path:
     if count > 1:
-        raise OptionError(f"{output} is one file, but there are {count} images. Name a folder.")
+        raise OptionError(f"{output} is one file, but there are {count} images. Use a folder.")
     if suffix is not None and suffix != output.suffix.lower():
         raise OptionError(
-            f"{output}: this writes {suffix} files, not {output.suffix}. Name a folder or a {suffix} file."
+            f"{output}: this command writes {suffix} files, not {output.suffix}. Use a folder or a {suffix} file."
         )
     if output.suffix.lower() not in WRITABLE_SUFFIXES:
-        raise OptionError(f"{output}: cannot write {output.suffix}. Use one of {', '.join(WRITABLE_SUFFIXES)}.")
+        raise OptionError(
+            f"{output}: {output.suffix} files cannot be written. Use one of {', '.join(WRITABLE_SUFFIXES)}."
+        )
     if output.exists() and not output.is_file():
-        raise OptionError(f"{output} is not a regular file. Name a folder or another file.")
+        raise OptionError(f"{output} is not a regular file. Use a folder or another file.")
     check_folder(output.parent)
     return output
 

@@ -1,4 +1,4 @@
-"""Any text given as an argument is a value, or an error in words."""
+"""Arbitrary argument texts are accepted or raise an OptionError."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TEXTS = st.one_of(st.text(max_size=30), NUMBERS)
 
 @quickly
 @given(st.one_of(st.text("0123456789,- none", max_size=20), NUMBERS, st.text(max_size=20)))
-def test_indices(text: str) -> None:
+def test_indices_are_parsed_or_raise(text: str) -> None:
     with suppress(OptionError):
         indices = parse_indices(text)
         assert indices is None or all(0 <= index <= 9999 for index in indices)
@@ -52,7 +52,7 @@ def test_indices(text: str) -> None:
 
 @quickly
 @given(TEXTS)
-def test_regions_devices_home_folders_and_overrides(text: str) -> None:
+def test_regions_devices_paths_and_overrides_are_parsed_or_raise(text: str) -> None:
     for parse in (parse_regions, parse_pasted_regions, resolve_device, expand_user, parse_override, load_degradation):
         with suppress(OptionError):
             parse(text)
@@ -61,7 +61,7 @@ def test_regions_devices_home_folders_and_overrides(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a=!!timestamp x", "a=!!bool x", "a=2001-99-99", "a=!!int ''"])
-def test_overrides_that_trip_the_reader(text: str) -> None:
+def test_overrides_that_are_not_valid_yaml_raise(text: str) -> None:
     with pytest.raises(OptionError, match="the value cannot be read as YAML"):
         parse_override(text)
 
@@ -79,14 +79,16 @@ def test_overrides_that_trip_the_reader(text: str) -> None:
 )
 @quickly
 @given(data=st.data())
-def test_options(capsys: pytest.CaptureFixture[str], options: type, skip: tuple[str, ...], data: st.DataObject) -> None:
+def test_option_flags_are_parsed_or_raise(
+    capsys: pytest.CaptureFixture[str], options: type, skip: tuple[str, ...], data: st.DataObject
+) -> None:
     parser = argparse.ArgumentParser()
     add_options(parser, options, skip=skip, **({"steps": 1} if options is LoopConfig else {}))
     names = [field.name.replace("_", "-") for field in fields(options) if field.name not in skip]
     flag = f"--{data.draw(st.sampled_from(names))}"
     values = data.draw(st.lists(NUMBERS, min_size=1, max_size=2))
     arguments = [f"{flag}={values[0]}"] if len(values) == 1 else [flag, *values]
-    with suppress(OptionError, SystemExit):  # argparse's own
+    with suppress(OptionError, SystemExit):  # argparse exits for syntax errors
         options_from_args(parser.parse_args(arguments), options, skip=skip)
     capsys.readouterr()
 
@@ -100,14 +102,14 @@ JSON = st.recursive(
 
 @quickly
 @given(st.sampled_from(["noise_std", "passes", "jpeg_probability", "other"]), JSON)
-def test_degradation_files(name: str, value: Any) -> None:
+def test_degradation_configurations_are_parsed_or_raise(name: str, value: Any) -> None:
     with suppress(OptionError):
         DegradationConfig.from_dict({name: value})
 
 
 @quickly
 @given(st.integers())
-def test_seeds(seed: int) -> None:
+def test_seeds_of_64_bits_are_accepted(seed: int) -> None:
     if -(2**63) <= seed < 2**64:
         check_seed(seed)
     else:
@@ -118,7 +120,7 @@ def test_seeds(seed: int) -> None:
 
 @quickly
 @given(st.text(st.one_of(st.characters(), st.sampled_from("*[]?!.\0")), max_size=15))
-def test_inputs_and_outputs(tmp_path: Path, text: str) -> None:
+def test_paths_are_accepted_or_raise(tmp_path: Path, text: str) -> None:
     path = tmp_path / text.replace("/", "").replace("..", "")
     search_images([path], recursive=True)
     with suppress(OptionError):

@@ -80,7 +80,7 @@ def test_an_input_is_never_overwritten(tmp_path):
     write_picture(tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
     for arguments in (("-o", tmp_path), ("-o", tmp_path / "out", "--hq", tmp_path)):
-        with pytest.raises(OptionError, match="is an input and is not overwritten"):
+        with pytest.raises(OptionError, match="is an input and must not be overwritten"):
             run(tmp_path / "a.png", *arguments)
     assert (tmp_path / "a.png").read_bytes() == before
 

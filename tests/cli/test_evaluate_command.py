@@ -182,7 +182,7 @@ def test_a_report_replaces_none_of_the_images(tmp_path: Path, capsys: pytest.Cap
     references = folder_of(tmp_path / "references", {"01_result.jpg": 0.5})
     before = (tmp_path / "report/01_result.jpg").read_bytes()
     assert main(["evaluate", "images", results, references, "--device", "cpu", "--out", str(tmp_path)]) == 2
-    assert "01_result.jpg is an input and is not overwritten" in capsys.readouterr().err
+    assert "01_result.jpg is an input and must not be overwritten" in capsys.readouterr().err
     assert (tmp_path / "report/01_result.jpg").read_bytes() == before
 
 
@@ -224,10 +224,10 @@ GENERATOR = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--device"
         (["--protocol", "paper", "--seed", "1"], "leave out --size, --degradation and --seed"),
         (["--protocol", "paper", "--degradation", "harder"], "leave out --size, --degradation and --seed"),
         (["--protocol", "paper", "--size", "64"], "leave out --size, --degradation and --seed"),
-        (["--size", "0"], "--size must be a whole number from 1 to 8192, got 0"),
-        (["--size", "100000000000000000000"], "--size must be a whole number from 1 to 8192"),
+        (["--size", "0"], "--size must be an integer from 1 to 8192, got 0"),
+        (["--size", "100000000000000000000"], "--size must be an integer from 1 to 8192"),
         (["--seed", str(2**64)], "--seed must be from -2^63 to 2^64 - 1"),
-        (["--out", __file__], "is an existing file, not a folder"),
+        (["--out", __file__], "is a file, not a folder"),
         (["--rank-by", "niqe"], "--rank-by niqe is not measured. Measured are psnr, ssim."),
         (["--detector", "compact-face"], "give --landmarks as well"),
     ],

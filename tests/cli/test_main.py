@@ -16,7 +16,7 @@ from psfr_core.errors import OptionError
 from psfr_core.files import atomic_path
 
 
-def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["--help"])
     assert stopped.value.code == 0
@@ -45,23 +45,25 @@ def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str])
         (["restore", __file__, "-o", "out", "--device", "hpu"], 2, "The device hpu cannot be used here"),
         (["restore", __file__, "-o", "out", "--generator", "~no.such.user/x"], 2, "The home folder in ~no.such.user/x"),
         (["restore", __file__, "-o", "out", "--min-side", "1" + "0" * 20], 2, "min_side must be"),
-        (["restore", __file__, "-o", __file__], 2, "is an existing file, not a folder. Name another folder"),
-        (["parse", __file__, "-o", "out", "--size", "1" + "0" * 20], 2, "--size must be a whole number from 1 to 8192"),
+        (["restore", __file__, "-o", __file__], 2, "is a file, not a folder. Choose another output folder"),
+        (["parse", __file__, "-o", "out", "--size", "1" + "0" * 20], 2, "--size must be an integer from 1 to 8192"),
         (["degrade", __file__, "-o", "out", "--seed", str(2**64)], 2, "--seed must be from -2^63 to 2^64 - 1"),
-        (["degrade", __file__, "-o", "out", "--degradation", "/dev/zero"], 2, "it is not a regular file"),
+        (["degrade", __file__, "-o", "out", "--degradation", "/dev/zero"], 2, "not a regular file"),
     ],
 )
-def test_mistakes_are_named(arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_are_reported(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == code
     assert words in capsys.readouterr().err
 
 
-LINUX_ONLY = pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux")
+LINUX_ONLY = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
 INTERRUPTED = """
 import os, signal, sys
 from psfr_core.__main__ import run
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a run in the background ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background processes ignore it
 
 class Interrupt:
     def find_spec(self, name, *_):
@@ -76,11 +78,11 @@ sys.exit(run())
 
 @LINUX_ONLY
 @pytest.mark.parametrize("redirection", ["2>&-", ">&-", ">&- 2>&-", "> /dev/full", "2> /dev/full", "| true"])
-def test_closed_and_full_streams_do_not_end_a_run(redirection: str) -> None:
+def test_closed_and_full_streams_do_not_stop_a_command(redirection: str) -> None:
     command = f'set -o pipefail; "{sys.executable}" -m psfr_core models {redirection}'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)  # noqa: S603, S607
     assert done.returncode == 0
-    expected = "The output cannot be written (No space left on device); the work goes on.\n"
+    expected = "The output cannot be written (No space left on device); processing continues.\n"
     assert done.stderr == (expected if redirection == "> /dev/full" else "")
 
 
@@ -96,7 +98,7 @@ print("end")
 """
 
 
-def test_who_holds_the_console_can_go_on_using_it() -> None:
+def test_earlier_references_to_stdout_stay_usable() -> None:
     done = subprocess.run([sys.executable, "-c", SHARED], capture_output=True, text=True, check=True)  # noqa: S603
     lines = done.stdout.splitlines()
     assert [lines.count(text) for text in ("before", "after", "end", "psfrgan-256")] == [1, 1, 1, 2]
@@ -105,14 +107,14 @@ def test_who_holds_the_console_can_go_on_using_it() -> None:
 
 @LINUX_ONLY
 @pytest.mark.parametrize("module", ["main", "console", "detect"])
-def test_ctrl_c_while_a_command_is_imported_is_quiet(module: str) -> None:
+def test_ctrl_c_during_imports_exits_without_output(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", INTERRUPTED % module], capture_output=True, text=True, check=False)  # noqa: S603
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @LINUX_ONLY
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
-def test_a_stopped_run_removes_what_it_has_not_finished(
+def test_stopped_commands_remove_unfinished_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int, code: int
 ) -> None:
     def work(_: argparse.Namespace) -> int:
@@ -123,7 +125,7 @@ def test_a_stopped_run_removes_what_it_has_not_finished(
         return 0
 
     monkeypatch.setattr("psfr_core.cli.models.run", work)
-    # A run in the background, or under nohup, ignores some signals.
+    # Background processes and nohup ignore some signals.
     before = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
     outside = signal.signal(number, before)
     try:
@@ -139,11 +141,11 @@ def test_a_stopped_run_removes_what_it_has_not_finished(
     ("error", "code", "words"),
     [
         (OptionError("no"), 2, "psfr models: no\n"),
-        (RuntimeError("odd"), 1, "psfr models: an unexpected RuntimeError: odd (--verbose shows where)\n"),
-        (MemoryError(), 1, "psfr models: there is not enough memory for it\n"),
+        (RuntimeError("odd"), 1, "psfr models: unexpected RuntimeError: odd (use --verbose for the traceback)\n"),
+        (MemoryError(), 1, "psfr models: not enough memory\n"),
     ],
 )
-def test_no_error_ends_in_a_traceback(
+def test_errors_are_printed_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int, words: str
 ) -> None:
     def fail(_: argparse.Namespace) -> int:
@@ -154,12 +156,12 @@ def test_no_error_ends_in_a_traceback(
     assert capsys.readouterr().err == words
 
 
-def test_runs_as_a_module() -> None:
+def test_package_runs_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "psfr_core", "models"], capture_output=True, text=True, check=True)
     assert "psfrgan-256" in done.stdout
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--version"])
     assert stop.value.code == 0

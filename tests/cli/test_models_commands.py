@@ -111,7 +111,7 @@ def test_weights_are_not_replaced_by_what_is_made_of_them(tmp_path: Path) -> Non
     link.symlink_to(one)
     before = one.read_bytes()
     for command, arguments in ((convert, [str(one), str(link)]), (blend, [str(link), str(one), str(one)])):
-        with pytest.raises(OptionError, match="is an input and is not overwritten"):
+        with pytest.raises(OptionError, match="is an input and must not be overwritten"):
             call(command, *arguments, "--force")
     assert one.read_bytes() == before
 
@@ -119,7 +119,7 @@ def test_weights_are_not_replaced_by_what_is_made_of_them(tmp_path: Path) -> Non
 def test_a_folder_of_models_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--folder .*none is not a folder"):
         call(models, "--folder", str(tmp_path / "none"))
-    with pytest.raises(OptionError, match=r"The home folder in ~no\.such\.user is not known"):
+    with pytest.raises(OptionError, match=r"The home folder in ~no\.such\.user is unknown"):
         call(models, "--folder", "~no.such.user")
 
 

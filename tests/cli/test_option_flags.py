@@ -17,7 +17,7 @@ class Color(str, Enum):
 
 @dataclass(frozen=True)
 class Options:
-    """What to try."""
+    """Options of all supported types."""
 
     steps: int
     name: str = "a"
@@ -34,11 +34,11 @@ def parse(*arguments: str, **defaults: Any) -> Options:
     return options_from_args(parser.parse_args(arguments), Options)
 
 
-def test_defaults_are_the_dataclasss() -> None:
+def test_defaults_are_those_of_the_dataclass() -> None:
     assert parse("--steps", "4") == Options(4)
 
 
-def test_every_kind_of_value_is_read() -> None:
+def test_values_of_all_types_are_parsed() -> None:
     arguments = [
         "--steps",
         "4",
@@ -60,12 +60,12 @@ def test_every_kind_of_value_is_read() -> None:
     assert parse(*arguments) == Options(4, "b", 0.5, (3.0, 4.0), (1, 2, 3), True, Color.BLUE)
 
 
-def test_defaults_can_be_replaced() -> None:
+def test_defaults_can_be_overridden() -> None:
     assert parse(steps=9, name="c") == Options(9, "c")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--steps", "x"], ["--steps", "1", "--color", "green"]])
-def test_mistakes_end_with_code_2(arguments: list[str]) -> None:
+def test_invalid_arguments_exit_with_code_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         parse(*arguments)
     assert stopped.value.code == 2

@@ -29,7 +29,7 @@ def arguments(tmp_path: Path) -> list[str]:
     ]
 
 
-def test_an_aligned_face_gives_labels_and_colors(tmp_path: Path, arguments: list[str]) -> None:
+def test_aligned_face_is_written_as_labels_and_colors(tmp_path: Path, arguments: list[str]) -> None:
     write_image(tmp_path / "a.png", ImageFile(torch.rand(3, 120, 120)))
     assert main([*arguments, "--aligned", "--device", "cpu"]) == 0
     parse_map = ParseMap.from_png(tmp_path / "out" / "a.png")
@@ -38,13 +38,13 @@ def test_an_aligned_face_gives_labels_and_colors(tmp_path: Path, arguments: list
     assert torch.equal(ParseMap.from_color(colors[None]).labels, parse_map.labels)
 
 
-def test_a_photo_is_no_aligned_face(tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_aligned_faces_must_be_square(tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*arguments, "--aligned", "--device", "cpu"]) == 1
     assert "an aligned face must have the shape (3, S, S), got (3, 120, 160)" in capsys.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_each_face_of_a_photo_gives_a_map_and_its_crop(
+def test_each_face_of_a_photo_is_written_as_labels_colors_and_crop(
     tmp_path: Path,
     arguments: list[str],
     models: RestorationModels,
@@ -57,13 +57,13 @@ def test_each_face_of_a_photo_gives_a_map_and_its_crop(
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["a_0.png", "a_0_color.png", "a_0_crop.png", "a_1.png", "a_1_color.png", "a_1_crop.png"]
     assert ParseMap.from_png(tmp_path / "out" / "a_1.png").labels.shape == (1, 96, 96)
-    mine = tmp_path / "out" / "a_1.png"
-    before = mine.read_bytes()
-    assert main(["parse", str(mine), *arguments[1:], "--device", "cpu"]) == 2
-    assert mine.read_bytes() == before
+    input_path = tmp_path / "out" / "a_1.png"
+    before = input_path.read_bytes()
+    assert main(["parse", str(input_path), *arguments[1:], "--device", "cpu"]) == 2
+    assert input_path.read_bytes() == before
 
 
-def test_faces_parsed_before_are_not_parsed_again(
+def test_resume_skips_parsed_images(
     tmp_path: Path,
     arguments: list[str],
     models: RestorationModels,
@@ -76,6 +76,6 @@ def test_faces_parsed_before_are_not_parsed_again(
     assert main([*arguments, "--device", "cpu"]) == 0
     assert main([*arguments, "--device", "cpu", "--resume"]) == 0
     assert "0 faces parsed" in capsys.readouterr().out
-    (tmp_path / "out" / "a_0.png").unlink()  # which is written last
+    (tmp_path / "out" / "a_0.png").unlink()  # it is written last
     assert main([*arguments, "--device", "cpu", "--resume"]) == 0
     assert "2 faces parsed" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from psfr_core.errors import ImageFileError, OptionError
 from psfr_core.images.folders import search_images
 
 
-def picture(path: Path) -> str:
+def write_image(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (4, 4)).save(path)
     return str(path)
@@ -26,8 +26,8 @@ def targets(inputs: list[str], output: Path, *arguments: Any, **options: Any) ->
     return dict(plan_of(inputs, output, *arguments, **options).targets)
 
 
-def test_results_keep_their_names_in_the_folder(tmp_path: Path) -> None:
-    a, b = picture(tmp_path / "in" / "a.png"), picture(tmp_path / "in" / "b.bmp")
+def test_results_keep_the_names_of_images(tmp_path: Path) -> None:
+    a, b = write_image(tmp_path / "in" / "a.png"), write_image(tmp_path / "in" / "b.bmp")
     assert list(targets([a, b], tmp_path / "out").values()) == [tmp_path / "out" / "a.png", tmp_path / "out" / "b.png"]
     assert targets([a], tmp_path / "out", ".webp")[Path(a)] == tmp_path / "out" / "a.webp"
 
@@ -35,30 +35,30 @@ def test_results_keep_their_names_in_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "result"), [("a.jpg", "a.png"), ("a.JPEG", "a.png"), ("a.PNG", "a.PNG"), ("a.webp", "a.webp")]
 )
-def test_results_lose_nothing_unless_that_is_asked_for(tmp_path: Path, name: str, result: str) -> None:
-    a = picture(tmp_path / name)
+def test_results_are_lossless_by_default(tmp_path: Path, name: str, result: str) -> None:
+    a = write_image(tmp_path / name)
     assert targets([a], tmp_path / "out")[Path(a)] == tmp_path / "out" / result
     assert targets([a], tmp_path / "out", ".jpg")[Path(a)] == tmp_path / "out" / "a.jpg"
     assert targets([a], tmp_path / "b.jpg")[Path(a)] == tmp_path / "b.jpg"
 
 
-def test_one_image_may_name_its_file(tmp_path: Path) -> None:
-    a = picture(tmp_path / "a.png")
+def test_output_may_be_a_file_for_one_image(tmp_path: Path) -> None:
+    a = write_image(tmp_path / "a.png")
     assert targets([a], tmp_path / "b.jpg") == {Path(a): tmp_path / "b.jpg"}
 
 
 def test_inputs_are_never_overwritten(tmp_path: Path) -> None:
-    a = picture(tmp_path / "a.png")
+    a = write_image(tmp_path / "a.png")
     for output in (tmp_path, tmp_path / "a.png"):
-        with pytest.raises(OptionError, match="is an input and is not overwritten"):
+        with pytest.raises(OptionError, match="is an input and must not be overwritten"):
             targets([a], output)
 
 
-def test_a_link_to_an_input_is_not_overwritten(tmp_path: Path) -> None:
-    a = picture(tmp_path / "in" / "a.png")
+def test_links_to_inputs_are_not_overwritten(tmp_path: Path) -> None:
+    a = write_image(tmp_path / "in" / "a.png")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.png").hardlink_to(a)
-    with pytest.raises(OptionError, match="is an input and is not overwritten"):
+    with pytest.raises(OptionError, match="is an input and must not be overwritten"):
         targets([a], tmp_path / "out")
 
 
@@ -72,32 +72,32 @@ def test_a_link_to_an_input_is_not_overwritten(tmp_path: Path) -> None:
         (("one/a.png", "two/a.png", "two/a.jpg"), ["one_a.png", "two_a.png", "a_jpg.png"]),
     ],
 )
-def test_images_of_one_name_get_results_of_distinct_names(
+def test_images_with_the_same_name_get_distinct_result_names(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], names: tuple[str, ...], expected: list[str]
 ) -> None:
-    inputs = [picture(tmp_path / "in" / name) for name in names]
+    inputs = [write_image(tmp_path / "in" / name) for name in names]
     planned = targets(inputs, tmp_path / "out")
     assert [planned[Path(name)].name for name in inputs] == expected
-    assert {**targets(inputs[::-1], tmp_path / "out")} == planned  # whatever the order
+    assert {**targets(inputs[::-1], tmp_path / "out")} == planned  # independent of the order
     assert f"{inputs[0]} -> {tmp_path / 'out' / expected[0]}" in capsys.readouterr().err
 
 
-def test_folders_of_one_name_give_distinct_results(tmp_path: Path) -> None:
-    inputs = [picture(tmp_path / above / "in" / "a.png") for above in ("x", "y", "z")]
+def test_folders_with_the_same_name_get_distinct_result_names(tmp_path: Path) -> None:
+    inputs = [write_image(tmp_path / above / "in" / "a.png") for above in ("x", "y", "z")]
     names = [path.name for path in targets(inputs, tmp_path / "out").values()]
     assert len({*names}) == 3
     assert all(name.startswith("a_") for name in names)
 
 
-def test_every_file_that_will_be_written_is_told_apart(tmp_path: Path) -> None:
-    inputs = [picture(tmp_path / "in" / name) for name in ("a.png", "a_compare.png")]
+def test_all_written_files_have_distinct_names(tmp_path: Path) -> None:
+    inputs = [write_image(tmp_path / "in" / name) for name in ("a.png", "a_compare.png")]
     planned = targets(inputs, tmp_path / "out", None, lambda t: [t, t.with_name(f"{t.stem}_compare.png")])
     assert [path.name for path in planned.values()] == ["a_png.png", "a_compare_png.png"]
 
 
-def test_recursive_folders_keep_their_structure(tmp_path: Path) -> None:
+def test_recursive_results_keep_the_folder_structure(tmp_path: Path) -> None:
     for name in ("a.jpg", "x/a.png", "x/y/b.webp"):
-        picture(tmp_path / "in" / name)
+        write_image(tmp_path / "in" / name)
     planned = targets([str(tmp_path / "in")], tmp_path / "out", recursive=True)
     assert [path.relative_to(tmp_path / "out").as_posix() for path in planned.values()] == [
         "a.png",
@@ -106,31 +106,31 @@ def test_recursive_folders_keep_their_structure(tmp_path: Path) -> None:
     ]
 
 
-def test_images_with_all_their_results_are_finished(tmp_path: Path) -> None:
-    inputs = [picture(tmp_path / "in" / name) for name in ("a.png", "b.png", "c.png")]
+def test_images_with_all_results_are_finished(tmp_path: Path) -> None:
+    inputs = [write_image(tmp_path / "in" / name) for name in ("a.png", "b.png", "c.png")]
     (tmp_path / "out").mkdir()
     for name in ("a.png", "a.json", "b.png"):
         (tmp_path / "out" / name).touch()
     plan = plan_of(inputs, tmp_path / "out", ".png", lambda t: [t, t.with_suffix(".json")], resume=True)
     assert list(plan.pending_targets) == [Path(name) for name in inputs[1:]]
-    assert plan.skipped == {Path(inputs[0]): f"has a result, {tmp_path / 'out' / 'a.png'}"}
+    assert plan.skipped == {Path(inputs[0]): f"the result {tmp_path / 'out' / 'a.png'} exists"}
     assert not plan_of(inputs, tmp_path / "out", ".png").finished
 
 
-def test_other_results_and_files_of_the_command_are_inputs_too(tmp_path: Path) -> None:
+def test_further_files_are_not_overwritten(tmp_path: Path) -> None:
     a = tmp_path / "x.json"
     Image.new("RGB", (4, 4)).save(a, "PNG")
-    with pytest.raises(OptionError, match=r"x\.json is an input and is not overwritten"):
+    with pytest.raises(OptionError, match=r"x\.json is an input and must not be overwritten"):
         plan_of([str(a)], tmp_path, ".png", lambda t: [t, t.with_suffix(".json")])
-    weights, b = tmp_path / "out" / "b.png", picture(tmp_path / "b.png")
+    weights, b = tmp_path / "out" / "b.png", write_image(tmp_path / "b.png")
     weights.parent.mkdir()
     weights.touch()
-    with pytest.raises(OptionError, match="is an input and is not overwritten"):
+    with pytest.raises(OptionError, match="is an input and must not be overwritten"):
         plan_of([b], tmp_path / "out", also_read=["compact-face", None, str(weights)])
     check_overwrites([tmp_path / "none"], [tmp_path / "none", Path("a\0b")])
 
 
-def test_no_image_at_all_is_an_error_that_names_what_was_skipped(tmp_path: Path) -> None:
+def test_missing_images_raise_with_the_skipped_files(tmp_path: Path) -> None:
     (tmp_path / "x.heic").touch()
     with pytest.raises(
         ImageFileError, match=r"(?s)contains no image.*x\.heic: \.heic files need the package pillow-heif"
@@ -138,17 +138,17 @@ def test_no_image_at_all_is_an_error_that_names_what_was_skipped(tmp_path: Path)
         plan_of([str(tmp_path)], tmp_path / "out")
 
 
-def test_an_output_that_is_a_file_says_what_to_do(tmp_path: Path) -> None:
-    a = picture(tmp_path / "a.png")
+def test_output_folder_that_is_a_file_raises(tmp_path: Path) -> None:
+    a = write_image(tmp_path / "a.png")
     (tmp_path / "out.txt").touch()
     for output in (tmp_path / "out.txt", tmp_path / "out.txt" / "below", tmp_path / "out.txt" / "b.png"):
-        with pytest.raises(OptionError, match=r"out\.txt is an existing file, not a folder\. Name another folder"):
+        with pytest.raises(OptionError, match=r"out\.txt is a file, not a folder\. Choose another output folder"):
             plan_of([a], output)
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_that_is_not_writable_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda path, mode: False)
-    with pytest.raises(OptionError, match="Nothing can be written into"):
+    with pytest.raises(OptionError, match="is not writable"):
         check_folder(tmp_path / "new")
 
 
@@ -156,21 +156,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: p
     ("count", "output", "suffix", "words"),
     [
         (2, "x.png", None, "is one file, but there are 2 images"),
-        (1, "x.bmp", None, "cannot write .bmp"),
-        (1, "x.json", None, "cannot write .json"),
-        (1, "x.jpg", ".png", "this writes .png files, not .jpg. Name a folder or a .png file"),
-        (1, "x.json", ".png", "this writes .png files, not .json"),
+        (1, "x.bmp", None, ".bmp files cannot be written"),
+        (1, "x.json", None, ".json files cannot be written"),
+        (1, "x.jpg", ".png", "this command writes .png files, not .jpg. Use a folder or a .png file"),
+        (1, "x.json", ".png", "this command writes .png files, not .json"),
     ],
 )
-def test_an_output_that_cannot_be_is_named(
-    tmp_path: Path, count: int, output: str, suffix: str | None, words: str
-) -> None:
-    inputs = [picture(tmp_path / "in" / f"{n}.png") for n in range(count)]
+def test_invalid_output_files_raise(tmp_path: Path, count: int, output: str, suffix: str | None, words: str) -> None:
+    inputs = [write_image(tmp_path / "in" / f"{n}.png") for n in range(count)]
     with pytest.raises(OptionError, match=words):
         targets(inputs, tmp_path / output, suffix)
 
 
-def test_the_limit_on_pixels_is_given_in_megapixels(capsys: pytest.CaptureFixture[str]) -> None:
+def test_pixel_limit_is_given_in_megapixels(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
     add_file_arguments(parser, "folder")
     given = ["a.png", "-o", "out", "--max-megapixels"]

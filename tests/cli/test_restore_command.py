@@ -144,7 +144,7 @@ def test_the_traceback_of_an_unexpected_error_is_shown_only_on_demand(
     arguments = ["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "out")]
     assert main(arguments) == 1
     printed = capsys.readouterr().err
-    assert "a.png: an unexpected TypeError: 'NoneType' object is not iterable (--verbose shows where)" in printed
+    assert "a.png: unexpected TypeError: 'NoneType' object is not iterable (use --verbose for the traceback)" in printed
     assert "Traceback" not in printed
     monkeypatch.setattr(logging.getLogger("psfr_core"), "handlers", [])
     assert main([*arguments, "--verbose"]) == 1
@@ -165,7 +165,7 @@ def test_a_second_run_does_only_what_is_left(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "in/out/a.png").stat().st_mtime_ns == before
     printed = capsys.readouterr().out
     assert printed.startswith("2 faces restored in 1 images: ")
-    assert f"skipped: 1\n  {tmp_path}/in/a.png: has a result, " in printed
+    assert f"skipped: 1\n  {tmp_path}/in/a.png: the result " in printed
 
 
 def test_output_that_the_console_cannot_show_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +182,7 @@ def test_output_that_the_console_cannot_show_is_escaped(tmp_path: Path, monkeypa
 def test_inputs_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = picture(tmp_path / "a.png")
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path)]) == 2
-    assert "is an input and is not overwritten" in capsys.readouterr().err
+    assert "is an input and must not be overwritten" in capsys.readouterr().err
     assert torch.equal(read_image(tmp_path / "a.png").pixels, before)
 
 
@@ -338,7 +338,7 @@ def test_detect_overwrites_no_image_that_is_called_like_its_json(
     (tmp_path / "x.png").rename(tmp_path / "x.json")
     before = (tmp_path / "x.json").read_bytes()
     assert main(["detect", str(tmp_path / "x.json"), "-o", str(tmp_path)]) == 2
-    assert "x.json is an input and is not overwritten" in capsys.readouterr().err
+    assert "x.json is an input and must not be overwritten" in capsys.readouterr().err
     assert (tmp_path / "x.json").read_bytes() == before
 
 

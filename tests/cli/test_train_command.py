@@ -64,7 +64,7 @@ def test_a_network_is_not_replaced_by_what_is_trained_from_it(
     mine.parent.mkdir()
     mine.write_bytes(b"weights")
     assert train(recipe, tmp_path, "--only", "small", "--set", f"start_from={mine}") == 2
-    assert "generator.safetensors is an input and is not overwritten" in capsys.readouterr().err
+    assert "generator.safetensors is an input and must not be overwritten" in capsys.readouterr().err
     assert mine.read_bytes() == b"weights"
 
 

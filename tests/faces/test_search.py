@@ -193,5 +193,5 @@ def test_bad_images_are_refused(images: Tensor, words: str) -> None:
 
 
 def test_network_in_training_mode_is_refused() -> None:
-    with pytest.raises(InputError, match=r"training mode. Call its eval\(\) first"):
+    with pytest.raises(InputError, match=r"training mode. Call eval\(\) first"):
         search_faces(torch.zeros(1, 3, 8, 8), nn.Identity(), squares, DetectionOptions(), REACH)

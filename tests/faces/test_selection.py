@@ -141,8 +141,8 @@ def test_masks_of_other_shapes_are_refused(mask: torch.Tensor, words: str) -> No
         ({"min_score": 1.1}, "min_score must be a number from 0 to 1, got 1.1"),
         ({"min_size": -1.0}, "min_size"),
         ({"min_size": float("nan")}, "min_size"),
-        ({"indices": (0, -1)}, "each entry a whole number from 0 to 9999 or None, got \\(0, -1\\)"),
-        ({"max_faces": 0}, "max_faces must be a whole number from 1 to 9999 or None, got 0"),
+        ({"indices": (0, -1)}, "each entry is an integer from 0 to 9999 or None, got \\(0, -1\\)"),
+        ({"max_faces": 0}, "max_faces must be an integer from 1 to 9999 or None, got 0"),
     ],
 )
 def test_options_are_checked(options: dict[str, float], words: str) -> None:

@@ -25,5 +25,5 @@ def test_other_sizes_keep_the_crops_borders_in_place(crop_size: int) -> None:
 
 
 def test_an_empty_crop_is_refused() -> None:
-    with pytest.raises(OptionError, match="crop_size must be a whole number from 1 to 8192, got 0"):
+    with pytest.raises(OptionError, match="crop_size must be an integer from 1 to 8192, got 0"):
         template_for(0)

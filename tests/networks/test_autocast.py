@@ -97,7 +97,7 @@ def test_metrics_ignore_autocast(metric: Callable[[Tensor, Tensor], Tensor], sid
 def test_inputs_of_another_dtype_raise(name: str, optimized: bool) -> None:
     network = NETWORKS[name]()
     network = optimize_for_inference(network, "cpu", torch.bfloat16) if optimized else network.to(torch.bfloat16)
-    with pytest.raises(InputError, match="must be torch.bfloat16 on cpu as the weights .* got torch.float32 on cpu"):
+    with pytest.raises(InputError, match="must be torch.bfloat16 on cpu like the weights .* got torch.float32 on cpu"):
         network(*inputs(network, torch.float32))
 
 

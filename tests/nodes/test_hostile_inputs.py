@@ -72,8 +72,8 @@ def test_every_input_of_every_node_is_checked(nodes: dict[str, Any], run: Run, p
     ("node_id", "changes", "words"),
     [
         ("PSFR_CompareImages", {"gain": math.nan}, "gain must be a number from 1 to 64, got nan"),
-        ("PSFR_AlignFaces", {"crop_size": 2**31}, "crop_size must be a whole number from 64 to 2048, got 2147483648"),
-        ("PSFR_DegradeImage", {"seed": 2**64}, "seed must be a whole number from 0 to 18446744073709551615, got"),
+        ("PSFR_AlignFaces", {"crop_size": 2**31}, "crop_size must be an integer from 64 to 2048, got 2147483648"),
+        ("PSFR_DegradeImage", {"seed": 2**64}, "seed must be an integer from 0 to 18446744073709551615, got"),
         ("PSFR_RestoreAlignedFaces", {"strength": -1e30}, r"strength must be a number from 0 to 1, got -1e\+30"),
         ("PSFR_ParseFaces", {"crops": IMAGE[:0]}, r"crops must have the shape \(B, H, W, C\), got \(0, 16, 16, 3\)"),
         ("PSFR_ImageToParseMap", {"image": IMAGE * 1e38, "unknown": "error"}, "does not belong to any face region"),

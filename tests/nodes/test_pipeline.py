@@ -254,9 +254,9 @@ def test_a_broken_picture_is_an_error_and_not_a_result(
     image = torch.rand(1, 64, 64, 3)
     image[0, 3, 3, 1] = value
     error = pack("psfr_core.errors").InputError
-    with pytest.raises(error, match="finite numbers"):
+    with pytest.raises(error, match="must be finite"):
         run("PSFR_RestoreFacesInImage", image=image, **models)
-    with pytest.raises(error, match="finite numbers"):
+    with pytest.raises(error, match="must be finite"):
         run("PSFR_DetectFaces", image=image, detector=models["detector"])
 
 

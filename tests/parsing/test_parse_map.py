@@ -95,7 +95,7 @@ def test_resized_takes_the_nearest_label():
     thirds = ParseMap(torch.arange(9, dtype=torch.uint8).view(1, 1, 9)).resized(Size(3, 1))
     assert thirds.labels.tolist() == [[[1, 4, 7]]]  # the center pixels
     assert parse_map.resized(Size(13, 5)).size == Size(13, 5)
-    with pytest.raises(OptionError, match="width must be a whole number from 1 to 32767, got 0"):
+    with pytest.raises(OptionError, match="width must be an integer from 1 to 32767, got 0"):
         parse_map.resized(Size(0, 5))
 
 
@@ -228,5 +228,5 @@ def test_unknown_colors_can_be_replaced_by_the_nearest():
 def test_images_that_are_not_finite_raise(value, unknown):
     picture = random_map().to_grey()
     picture[1, :, 2, 3] = value
-    with pytest.raises(InputError, match="picture must be finite numbers"):
+    with pytest.raises(InputError, match="picture must be finite"):
         ParseMap.from_picture(picture, unknown)

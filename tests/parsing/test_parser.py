@@ -57,7 +57,7 @@ def test_network_in_training_mode_raises_and_is_not_changed():
     """Switching the mode temporarily would affect other threads that use the network."""
     net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval()
     net.body.train()
-    with pytest.raises(InputError, match=r"The parser is in training mode. Call its eval\(\) first"):
+    with pytest.raises(InputError, match=r"The parser is in training mode. Call eval\(\) first"):
         parse_faces(half_red(1, 64), net)
     assert (net.training, net.body.training) == (False, True)
 
@@ -94,7 +94,7 @@ def test_labels_do_not_depend_on_the_batch_size():
     [
         (torch.zeros(3, 32, 32), "crops must have the shape (B, 3, S, S), got (3, 32, 32)"),
         (torch.zeros(1, 3, 32, 40), "crops must have the shape (B, 3, S, S), got (1, 3, 32, 40)"),
-        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), "crops must hold floating point numbers"),
+        (torch.zeros(1, 3, 32, 32, dtype=torch.uint8), "crops must have a floating point dtype"),
     ],
 )
 def test_invalid_crops_raise(crops, words):
@@ -103,7 +103,7 @@ def test_invalid_crops_raise(crops, words):
 
 
 def test_batch_size_0_raises():
-    with pytest.raises(OptionError, match="batch_size must be a whole number from 1 to 4096 or None, got 0"):
+    with pytest.raises(OptionError, match="batch_size must be an integer from 1 to 4096 or None, got 0"):
         parse_faces(half_red(1, 32), FakeNet(32), batch_size=0)
 
 
@@ -111,7 +111,7 @@ def test_batch_size_0_raises():
 def test_crops_that_are_not_finite_raise_before_the_network_runs(value):
     net, crops = FakeNet(32), half_red(2, 32)
     crops[1, 2, 3, 4] = value
-    with pytest.raises(InputError, match="crops must be finite numbers, got NaN or infinity. The step before"):
+    with pytest.raises(InputError, match="crops must be finite, got NaN or infinity. The previous step"):
         parse_faces(crops, net)
     assert net.given == []
 
@@ -129,5 +129,5 @@ def test_network_output_that_is_not_finite_raises():
     net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval().half()
     last = list(net.parameters())[-1]
     last.data.fill_(torch.inf)
-    with pytest.raises(PsfrError, match=r"parser gave NaN or infinite values in torch.float16. Load it in float32 or"):
+    with pytest.raises(PsfrError, match=r"parser returned NaN or infinity in torch.float16. Load it in float32 or"):
         parse_faces(half_red(1, 64), net)

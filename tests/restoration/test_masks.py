@@ -99,5 +99,5 @@ def test_feathers_out_of_range_are_refused(feather: float) -> None:
 def test_pasting_nothing_is_refused() -> None:
     with pytest.raises(OptionError, match="regions is empty"):
         PasteOptions(regions=frozenset())
-    with pytest.raises(OptionError, match="crop_size must be a whole number from 1 to 8192, got 0"):
+    with pytest.raises(OptionError, match="crop_size must be an integer from 1 to 8192, got 0"):
         crop_masks(0, PasteOptions(), None)

@@ -229,7 +229,7 @@ def test_a_color_that_is_no_number_is_an_error_wherever_faces_come_from(
 ) -> None:
     image = torch.rand(4, 120, 160)
     image[1, 40, 40] = value
-    with pytest.raises(InputError, match="image must be finite numbers"):
+    with pytest.raises(InputError, match="image must be finite"):
         restore_image(image, with_faces(models, two_faces), WHOLE_CROP, faces=two_faces if given else None)
 
 

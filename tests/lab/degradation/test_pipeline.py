@@ -145,7 +145,7 @@ def test_prints_its_steps():
         (torch.zeros(4, 8, 8), "hq must have the shape (3, H, W), got (4, 8, 8)"),
         (
             torch.zeros(3, 8, 8, dtype=torch.uint8),
-            "numbers in [0, 1] of at least 16 bits, got torch.uint8",
+            "floating point dtype of at least 16 bits and values in [0, 1], got torch.uint8",
         ),
     ],
 )

@@ -48,7 +48,7 @@ def test_each_picture_counts_alone(metric, batch):
     [
         (torch.zeros(3, 16, 16), torch.zeros(3, 16, 16), "images must have the shape (B, 3, H, W), got (3, 16, 16)"),
         (torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 17), "must have the same shape, got (1, 3, 16, 16) and"),
-        (torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16).byte(), "references must hold floating point numbers"),
+        (torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16).byte(), "references must have a floating point dtype"),
     ],
 )
 def test_says_what_is_wrong(metric, images, references, words):

@@ -96,7 +96,7 @@ def test_overrides_change_the_stages_that_have_the_field(tmp_path: Path) -> None
         ("losses.stile=2", r"stage generator_64: there is no field losses\.stile\."),
         ("stile=2", r"psfrgan_256\.yaml has no field for stile=2\."),
         ("loop.steps=2.5", r"loop\.steps: Input should be a valid integer"),
-        ("loop.steps=0", r"loop: Value error, steps must be a whole number of at least 1, got 0"),
+        ("loop.steps=0", r"loop: Value error, steps must be an integer of at least 1, got 0"),
         ("losses.style", "'losses.style' sets nothing. Write NAME=VALUE"),
         ("losses.=1", "sets nothing"),
         ("loop.betas=[1", "cannot be read as YAML"),
