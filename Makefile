@@ -1,15 +1,18 @@
-# make demo · make bench · make test · make test-comfyui · make docs · make lint · make locales · make train-lite · make train-paper ·
-# make ablations; each sets up .venv by itself.
+# Targets: demo (default), bench, test, test-comfyui, docs, lint, locales, train-lite, train-paper, ablations, clean.
+# Each target sets up .venv if necessary.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# make train-lite, make ablations: DATA holds faces/ and labels/ with the sets omi, faker and omi_val, for the ablations celebahq too,
-# weights/ with the RetinaFace teacher, ImageNet features of VGG-16 and AlexNet, and LPIPS's heads for both, and backgrounds/ with images
-# without faces; faces are aligned as FFHQ's, labels PNGs of the 19 regions as psfr parse writes them. SET="--set NAME=VALUE" changes recipes.
+# Data of the train targets and ablations:
+#   DATA/faces, DATA/labels  the sets omi, faker and omi_val, and celebahq for ablations; faces are aligned like FFHQ, and labels are PNG
+#                            files of the 19 regions like those of psfr parse
+#   DATA/weights             the RetinaFace teacher, ImageNet features of VGG-16 and AlexNet, and the LPIPS weights for both
+#   DATA/backgrounds         images without faces
+# SET="--set NAME=VALUE" overrides values of the recipes.
 DATA ?= data
 RUNS ?= runs
-# Large buffers go back to the system only when training ends: a fifth less time on a CPU.
+# Keeping large buffers allocated during training saves a fifth of the time on a CPU.
 TRAIN = MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 $(BIN)/psfr
 
 .DEFAULT_GOAL := demo
@@ -34,13 +37,13 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 demo: $(VENV)/installed
 	$(BIN)/psfr restore "examples/images/*.jpg" --output demo --compare
-	@echo "Look at demo/*_compare.png: before on the left, after on the right."
+	@echo "See demo/*_compare.png: before on the left, after on the right."
 
 test: $(VENV)/installed-dev
 	node --test tests/web/*.test.mjs
 	$(BIN)/pytest
 
-# The pack in a ComfyUI tree of yours, over its API and in Chromium: COMFYUI_PATH, COMFYUI_PYTHON, COMFYUI_ARGS, CHROMIUM.
+# Test the pack in ComfyUI, over its API and in Chromium. Set COMFYUI_PATH and, if necessary, COMFYUI_PYTHON, COMFYUI_ARGS and CHROMIUM.
 test-comfyui: $(VENV)/installed-dev
 	cd tests/browser && npm install
 	$(BIN)/pytest tests/comfyui tests/browser -rs
@@ -58,20 +61,20 @@ lint: $(VENV)/installed-dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-# Check in the English texts of the nodes, the names that saved workflows hold, and the signatures of the public API.
+# Update the snapshots of the English texts of the nodes, the names in saved workflows, and the public API.
 locales: $(VENV)/installed-dev
 	$(BIN)/pytest tests/nodes/test_names_and_strings.py tests/test_public_api.py --write-strings
 
-# The bundled models: about nineteen hours on two CPU cores. Interrupted runs resume.
+# Train the bundled models: about nineteen hours on two CPU cores. Interrupted runs resume.
 train-lite: $(VENV)/installed-train
 	$(TRAIN) train parsenet_256 compact_face psfrgan_256 psfrgan_512_small --data $(DATA) --out $(RUNS) $(SET)
 
-# The published networks, for GPUs: LAUNCH="accelerate launch --multi_gpu -m psfr_core" takes several.
+# Train networks of the published sizes on GPUs; for several GPUs, set LAUNCH="accelerate launch --multi_gpu -m psfr_core".
 LAUNCH ?= $(BIN)/psfr
 train-paper: $(VENV)/installed-train
 	$(LAUNCH) train paper_parser paper_generator --data $(DATA) --out $(RUNS) $(SET)
 
-# What the paper's ideas are worth on a small generator: psfr_core/assets/ablations.md.
+# Measure the effect of each idea of the paper on a small generator; see psfr_core/assets/ablations.md.
 ablations: $(VENV)/installed-train
 	$(TRAIN) ablate --data $(DATA) --out $(RUNS)/ablations $(SET)
 
