@@ -1,4 +1,4 @@
-"""The public names of ``psfr_core``, which imports this module when the first of them is used."""
+"""The public names of ``psfr_core``, which loads this module on first use."""
 
 from .errors import PsfrError
 from .faces.align import AlignedFace, align_faces

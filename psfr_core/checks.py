@@ -127,7 +127,7 @@ def _is_autocast_on(device: str) -> bool:
 
 
 def check_seed(seed: int, name: str = "seed") -> None:
-    """Raise OptionError unless ``seed`` has 64 bits, as PyTorch requires."""
+    """Raise OptionError unless ``seed`` is from -2^63 to 2^64 - 1, the range of PyTorch."""
     if not -(2**63) <= seed < 2**64:
         raise OptionError(f"{name} must be from -2^63 to 2^64 - 1, got a number of {seed.bit_length()} bits.")
 

@@ -6,47 +6,47 @@ class PsfrError(Exception):
 
 
 class InputError(PsfrError, ValueError):
-    """An argument has the wrong shape, type or range."""
+    """Raised for arguments of the wrong shape, type or range."""
 
 
 class PositionError(InputError, IndexError):
-    """An index is out of range."""
+    """Raised for indices out of range."""
 
 
 class OptionError(PsfrError, ValueError):
-    """An option is outside its range or contradicts another one."""
+    """Raised for options that are out of range or contradict each other."""
 
 
 class NoFaceError(PsfrError):
-    """No face was found, but one is required."""
+    """Raised when no face is found but one is required."""
 
 
 class CheckpointError(PsfrError):
-    """A weight file cannot be read or contains another model than expected."""
+    """Raised when a weight file cannot be read or does not contain the expected model."""
 
 
 class ModelNotFoundError(PsfrError):
-    """A model is not installed or its name is unknown."""
+    """Raised when a model is not installed or its name is unknown."""
 
 
 class DownloadError(PsfrError):
-    """A download failed or has unexpected content."""
+    """Raised when a download fails or has unexpected content."""
 
 
 class PublishError(PsfrError):
-    """An upload failed."""
+    """Raised when an upload fails."""
 
 
 class ImageFileError(PsfrError):
-    """An image file cannot be read or written."""
+    """Raised when an image file cannot be read or written."""
 
 
 class MissingPackageError(PsfrError, ImportError):
-    """An optional package is required but not installed."""
+    """Raised when a required optional package is not installed."""
 
 
 class TrainingError(PsfrError):
-    """A training run cannot start or continue."""
+    """Raised when a training run cannot start or continue."""
 
 
 # Phrases of CUDA and MPS, CUDA libraries, the CPU, memory-mapped files, and the CPU on Windows.
@@ -60,7 +60,7 @@ _OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether ``error`` means that memory ran out; PyTorch has a type for it on some devices only."""
+    """Return whether ``error`` is an out-of-memory error; PyTorch has its own type only on some devices."""
     message = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(phrase in message for phrase in _OUT_OF_MEMORY)

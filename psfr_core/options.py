@@ -36,7 +36,7 @@ def check_options(options: Any) -> None:
 
 
 def check_value(name: str, value: object, hint: Any, *, low: float | None = None, high: float | None = None) -> None:
-    """Raise OptionError unless ``value`` has the type ``hint`` and its numbers are from ``low`` to ``high``.
+    """Raise OptionError unless ``value`` has the type ``hint`` and its numbers are in [``low``, ``high``].
 
     ``float`` accepts any finite number and ``int`` any integer, including those of NumPy, but not bools.
     """

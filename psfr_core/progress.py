@@ -9,7 +9,7 @@ Progress = Callable[[int, int], None]
 
 
 def hold_progress(progress: Progress | None) -> Progress | None:
-    """Return a callback that keeps reporting 0 finished items, so that a preparatory step can be stopped."""
+    """Return a callback that always reports 0 finished items, for a preparatory step that may be stopped."""
     if progress is None:
         return None
     return lambda _, total: progress(0, total)

@@ -1,4 +1,4 @@
-"""What the benchmark compares with, and how; not how fast anything is."""
+"""The comparisons and reports of the benchmark; speed itself is not tested."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
 @torch.no_grad()
 @pytest.mark.parametrize("residual", [False, True])
-def test_the_published_formulation_has_the_same_weights(residual: bool) -> None:
+def test_published_formulation_gives_the_same_output(residual: bool) -> None:
     generator = PsfrGenerator(GeneratorConfig((12, 8, 6), 5, residual)).eval()
     published = PublishedGenerator(generator)
     lq = torch.rand(2, 3, 64, 64) * 2 - 1
@@ -26,7 +26,7 @@ def test_the_published_formulation_has_the_same_weights(residual: bool) -> None:
     assert "weight_orig" in dict(published.generator.img_out.named_parameters())
 
 
-def test_both_run_in_turns_and_the_first_of_each_does_not_count() -> None:
+def test_comparison_alternates_both_functions_after_a_warm_up() -> None:
     runs: list[str] = []
     measured = compare("ours", lambda: runs.append("B"), "theirs", lambda: runs.append("A"), 7)
     assert runs == ["A", "B"] * 8
@@ -35,12 +35,14 @@ def test_both_run_in_turns_and_the_first_of_each_does_not_count() -> None:
     assert measured.baseline == "theirs"
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells the peak memory of a process")
-def test_peak_memory_is_that_of_the_work_and_of_the_weights() -> None:
+@pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="only Linux reports the peak memory of a process"
+)
+def test_peak_memory_includes_work_and_weights() -> None:
     network = torch.nn.Linear(1000, 1000)
     found = peak_megabytes(lambda: torch.ones(25_000_000).sum(), [network], torch.device("cpu"))
     assert found is not None
-    assert 103 < found < 125  # 100 MB and 4 MB
+    assert 103 < found < 125  # 100 MB of work and 4 MB of weights
 
 
 def test_command_writes_markdown_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,12 +65,12 @@ def test_command_writes_markdown_and_json(tmp_path: Path, capsys: pytest.Capture
         (["paste", "detection"], "The case detection cannot be measured: it needs --images"),
     ],
 )
-def test_mistakes_are_named(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_are_reported(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", *arguments]) == 2
     assert words in capsys.readouterr().err
 
 
-def test_training_steps_are_compared_and_a_missing_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_steps_are_compared_and_failed_compilation_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_compiler(*_: object) -> None:
         raise RuntimeError("no compiler\nat all")
 

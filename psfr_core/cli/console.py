@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal with this ``number`` asked the program to stop."""
+    """Raised when a signal stops the program; ``number`` is the number of the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)

@@ -49,7 +49,7 @@ def given_options_from_args(args: argparse.Namespace, options: type) -> dict[str
 
 
 def _fields(options: type, skip: Iterable[str]) -> list[tuple[Field[Any], Any]]:
-    """Return the fields not in ``skip`` and their types, without None."""
+    """Return the fields not in ``skip`` with their types; None is removed from unions."""
     hints = get_type_hints(options)
     return [(field, _without_none(hints[field.name])) for field in fields(options) if field.name not in skip]
 

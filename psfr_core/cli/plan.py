@@ -24,7 +24,7 @@ _SHOWN_RENAMES = 5
 
 @dataclass(frozen=True)
 class Plan:
-    """The target file of each image, and the images whose results all exist already."""
+    """The target of each image, and the images that are finished already."""
 
     targets: Mapping[Path, Path]
     finished: frozenset[Path]
@@ -125,7 +125,7 @@ def plan_outputs(
 
 
 def check_overwrites(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raise OptionError if one of ``outputs`` is a folder or one of ``inputs``, also through links."""
+    """Raise OptionError if an output is a folder or, directly or through links, one of ``inputs``."""
     read = {_identity(path) for path in inputs} - {None}
     for path in outputs:
         if path.is_dir():

@@ -49,7 +49,7 @@ class Box(NamedTuple):
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     def to_pixels(self, size: Size, margin: int = 0) -> PixelBox:
-        """Return the pixels that this box touches, with ``margin`` more on each side, clipped to an image of ``size``."""
+        """Return the pixels that this box touches, extended by ``margin`` and clipped to an image of ``size``."""
         return PixelBox(
             min(max(math.floor(self.left) - margin, 0), size.width),
             min(max(math.floor(self.top) - margin, 0), size.height),

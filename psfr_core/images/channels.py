@@ -38,13 +38,13 @@ def to_rgb(image: Tensor) -> Tensor:
 
 
 def clamped(rgb: Tensor) -> Tensor:
-    """Clamp ``rgb`` to [0, 1]; returns the same tensor if all values are in range."""
+    """Clamp ``rgb`` to [0, 1]; return the same tensor if all values are in range."""
     low, high = rgb.aminmax()
     return rgb if low >= 0 and high <= 1 else rgb.clamp(0, 1)
 
 
 def fill_hidden(colors: Tensor, alpha: Tensor) -> Tensor:
-    """Fill the ``colors`` (3, H, W) that ``alpha`` (1, H, W) hides smoothly from their visible neighbors.
+    """Fill ``colors`` (3, H, W) that are hidden by ``alpha`` (1, H, W) smoothly from visible neighbors.
 
     Colors with an alpha of at least 0.05 stay bit-identical; colors with an alpha of 0 are ignored. If no pixel is visible, the
     result is black. Each level of an image pyramid fills the gaps of the next finer level.
@@ -56,7 +56,7 @@ def fill_hidden(colors: Tensor, alpha: Tensor) -> Tensor:
         total = _half(torch.cat([known * weight, weight]))
         weight = total[-1:]
         known = total[:-1] / weight.where(weight > 0, 1)
-        levels.append((known, weight.sign()))  # the average of any visible pixels counts fully
+        levels.append((known, weight.sign()))  # an average of visible pixels counts fully
     filled = known
     for known, weight in reversed(levels[:-1]):
         wide = F.interpolate(filled[None], known.shape[-2:], mode="bilinear", align_corners=False)[0]
@@ -69,14 +69,14 @@ def _half(planes: Tensor) -> Tensor:
 
 
 def split_alpha(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Split ``image`` (C, H, W) into colors (3, H, W), gray expanded, and alpha (0 or 1, H, W); the dtype is kept."""
+    """Split ``image`` (C, H, W) into RGB colors (3, H, W) and alpha (0 or 1, H, W); the dtype is kept."""
     check_channels(image)
     count = 1 if len(image) < 3 else 3
     return image[:count].expand(3, -1, -1), image[count:]
 
 
 def luma(rgb: Tensor) -> Tensor:
-    """Return the luma (..., 1, H, W) of RGB images (..., 3, H, W) as in Pillow's mode L; the dtype is kept."""
+    """Return the luma (..., 1, H, W) of RGB images (..., 3, H, W), as defined by ITU-R BT.601; the dtype is kept."""
     weights = torch.tensor(_LUMA, dtype=rgb.dtype, device=rgb.device)
     return (rgb * weights[:, None, None]).sum(-3, keepdim=True)
 

@@ -21,7 +21,7 @@ def fitting_profile(profile: object, channels: int) -> bytes | None:
 
 
 def cmyk_to_srgb(path: Path, image: Image.Image, profile: object) -> tuple[Image.Image, bytes | None]:
-    """Convert the CMYK ``image`` of the file ``path`` to sRGB with its ``profile``; return it with the new profile.
+    """Convert the CMYK ``image`` of the file ``path`` from its ``profile`` to sRGB; return the image and its new profile.
 
     Without a usable profile, the conversion is approximate: a warning is logged, and the returned profile is None.
     """

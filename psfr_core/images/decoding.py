@@ -1,4 +1,4 @@
-"""Decode image files with Pillow, with a limit on the number of pixels and one error type for all damaged files."""
+"""Decode image files with Pillow, with a pixel limit and a single error type for damaged files."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def separable_filter(image: Tensor, weights: Sequence[float]) -> Tensor:
 
 
 def _correlate(padded: Tensor, weights: Sequence[float], dim: int) -> Tensor:
-    # Adding shifted images takes an eighth of the time of conv2d on a CPU, which is slow for single channels.
+    # Adding shifted images takes an eighth of the time of conv2d, which is slow for single channels on a CPU.
     length = padded.shape[dim] - len(weights) + 1
     total = padded.narrow(dim, 0, length) * weights[0]
     for offset, weight in enumerate(weights[1:], start=1):

@@ -111,7 +111,7 @@ def unreadable_reason(path: Path) -> str | None:
 
 
 def built_in_formats() -> tuple[str, ...]:
-    """Return Pillow's names of the formats that are readable without a plug-in."""
+    """Return Pillow's names of formats that are readable without a plug-in."""
     Image.init()
     return tuple(name for name in _SUFFIXES_OF_FORMAT if name in Image.OPEN)
 

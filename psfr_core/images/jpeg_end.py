@@ -1,4 +1,4 @@
-"""Tell complete JPEG files that lack their end marker from truncated ones."""
+"""Complete JPEG files that lack only their end marker."""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ _log = logging.getLogger(__name__)
 def read_exif(path: Path, image: PillowFile) -> Image.Exif:
     """Return the EXIF data, including the orientation; log a warning and return empty data if it is damaged."""
     try:
-        return Image.Image.getexif(image)  # the override for PNG decodes pixels, which are absent for 16 bits
+        return Image.Image.getexif(
+            image
+        )  # the override for PNG decodes the pixels, which are absent from ``Png16.metadata``
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises errors of any type for damaged data

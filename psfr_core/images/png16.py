@@ -1,4 +1,4 @@
-"""Read and write PNG files with 16 bits per channel; Pillow keeps only 8 of them for color, so OpenCV is used."""
+"""Read and write PNG files with 16 bits per channel; color needs OpenCV, because Pillow keeps only 8 bits."""
 
 from __future__ import annotations
 

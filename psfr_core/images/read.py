@@ -106,7 +106,7 @@ def _bits_per_channel(image: PillowFile) -> int:
 
 
 def _loaded(path: Path, image: PillowFile, data: bytes) -> PillowFile:
-    """Decode the first frame of ``image``; only the end marker may be missing from a JPEG file."""
+    """Decode the first frame of ``image``; accept JPEG files that lack only their end marker."""
     try:
         image.load()
     except OSError:

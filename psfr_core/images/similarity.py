@@ -19,7 +19,7 @@ _MIN_AGREEMENT = 1e-6  # minimum share of the target points' variance that the f
 
 
 def fit_similarity(source: Tensor, target: Tensor) -> Tensor:
-    """Fit a similarity (2, 3) without reflection that maps ``source`` (N, 2) to ``target`` (N, 2) by least squares.
+    """Fit a similarity (2, 3) without reflection from ``source`` (N, 2) to ``target`` (N, 2) by least squares.
 
     Raises InputError if points are not finite, if they coincide, or if no similarity exists.
     Source: the two-dimensional case of Umeyama, "Least-squares estimation of transformation parameters" (1991).
@@ -76,7 +76,7 @@ def _complex(points: Tensor) -> Tensor:
 
 
 def invert_affine(affine: Tensor) -> Tensor:
-    """Invert ``affine`` (2, 3). Raises InputError if it is not invertible."""
+    """Invert ``affine`` (2, 3); raise InputError if it is not invertible."""
     check_affine(affine, "affine")
     inverse = torch.linalg.inv(affine[:, :2])
     return torch.cat([inverse, -inverse @ affine[:, 2:]], dim=1)
@@ -105,7 +105,7 @@ def shift_affine(x: float, y: float) -> Tensor:
 
 
 def resize_affine(before: Size, after: Size) -> Tensor:
-    """Return the affine transform (2, 3) from pixels of an image of size ``before`` to pixels of it resized to ``after``.
+    """Return the affine transform (2, 3) that resizes an image from size ``before`` to ``after``.
 
     It aligns the outer borders of the images, half a pixel outside the first and last pixel centers.
     """

@@ -113,7 +113,7 @@ def _crop_with_edge(batch: Tensor, box: PixelBox) -> Tensor:
 
 
 def _decimate(image: Tensor, shrink: float, step: int, dim: int) -> Tensor:
-    """Low-pass ``image`` (B, C, H, W) along ``dim`` for an output ``shrink`` times as coarse, and keep every ``step``-th pixel.
+    """Low-pass filter ``image`` (B, C, H, W) along ``dim`` for ``shrink``, and keep every ``step``-th pixel.
 
     The kernel is symmetric around the kept pixels, so sample n lies at pixel n * step + radius.
     """

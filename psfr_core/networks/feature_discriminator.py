@@ -1,4 +1,4 @@
-"""A discriminator on the activations of a frozen network, which learns ten times as fast as one on images.
+"""A discriminator on the activations of a frozen network, which needs fewer training steps than one on images.
 
 It is not part of the paper.
 """

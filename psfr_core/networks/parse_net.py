@@ -116,7 +116,7 @@ class ResidualBlock(nn.Module):
 
 
 class ReflectConv(nn.Module):
-    """A 3x3 convolution with reflection padding that can halve or double the size; batch norm replaces the bias."""
+    """A 3x3 convolution with reflection padding, optional resampling by 2, and either batch norm or a bias."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, down: bool = False, up: bool = False, normed: bool = False

@@ -37,7 +37,9 @@ def _opened_png(path: Path) -> Image.Image:
 
 
 def write_label_png(path: Path, labels: Tensor) -> None:
-    """Write labels (H, W), uint8, atomically to an 8-bit gray PNG file.
+    """Write labels (H, W), uint8, to an 8-bit gray PNG file.
+
+    The file is written atomically.
 
     Raises ImageFileError if the file cannot be written.
     """

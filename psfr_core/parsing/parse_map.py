@@ -119,7 +119,7 @@ class ParseMap:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int | slice) -> ParseMap:
-        """Return the maps of one face or a slice, as a batch; raise PositionError if the index is out of range."""
+        """Return the map of one face or the maps of a slice, as a batch; raise PositionError if out of range."""
         try:
             indices = range(len(self))[index]
         except IndexError:
@@ -160,7 +160,7 @@ class ParseMap:
         return (self.labels.float() / 255)[:, None].repeat(1, 3, 1, 1)
 
     def resized(self, size: Size) -> ParseMap:
-        """Resize the map with nearest-neighbor interpolation."""
+        """Return the map resized by nearest-neighbor interpolation."""
         check_type(size, Size, "size")
         for name, pixels in size._asdict().items():
             check_value(name, pixels, int, low=1, high=_MAX_SIDE)
@@ -178,7 +178,7 @@ class ParseMap:
         return ParseMap(exchange[self.labels.flip(-1).long()])
 
     def replaced(self, mask: Tensor, region: FaceRegion) -> ParseMap:
-        """Set all pixels to ``region`` whose ``mask`` (B, 1, H, W) or (1, 1, H, W) is above 0.5; return the new map."""
+        """Return the map with ``region`` where ``mask`` (B, 1, H, W) or (1, 1, H, W) is above 0.5."""
         check_type(region, FaceRegion, "region")
         check_real(mask, "mask")
         check_shape(mask, f"B 1 {self.size.height} {self.size.width}", "mask")
@@ -206,7 +206,7 @@ def _levels(picture: Tensor) -> Tensor:
 
 
 def _color_codes(levels: Tensor) -> Tensor:
-    """Encode the colors of ``levels`` (B, 3, H, W) as single integers (B, H, W)."""
+    """Encode each color of ``levels`` (B, 3, H, W) as one integer (B, H, W)."""
     red, green, blue = (levels + 1024).unbind(dim=1)
     return (red << 24) | (green << 12) | blue
 
