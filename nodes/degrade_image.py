@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import split_alpha
-from ..psfr_core.lab.degradation.config import LIMITS, MAX_PASSES, DegradationConfig
+from ..psfr_core.lab.degradation.config import DegradationConfig, FieldKind, limits_of
 from ..psfr_core.lab.degradation.pipeline import apply_degradation, sample_degradation
 from ..psfr_core.options import description_of
 from .images import blank_image, to_frames
@@ -99,41 +99,34 @@ class PSFR_DegradationOptions(io.ComfyNode):
 
     @classmethod
     def execute(cls, **values: float) -> io.NodeOutput:
-        config: dict[str, Any] = {
-            name: (values[name + LOW], values[name + HIGH]) if name in LIMITS else values[name]
-            for name in (field.name for field in fields(DegradationConfig))
-            if name in LIMITS or name in values
-        }
+        config: dict[str, Any] = {}
+        for option in fields(DegradationConfig):
+            if limits_of(option).kind is FieldKind.RANGE:
+                config[option.name] = (values[option.name + LOW], values[option.name + HIGH])
+            elif option.name in values:
+                config[option.name] = values[option.name]
         return io.NodeOutput(DegradationConfig(**config))
 
 
 def _config_inputs() -> list[io.Float.Input | io.Int.Input]:
-    inputs: list[io.Float.Input | io.Int.Input] = []
-    for option in fields(DegradationConfig):
-        meaning, default = _sentence(description_of(option)), option.default
-        if isinstance(default, tuple):
-            low, high = LIMITS[option.name]
+    return [config_input for option in fields(DegradationConfig) for config_input in _inputs_of(option)]
+
+
+def _inputs_of(option: Field[Any]) -> list[io.Float.Input | io.Int.Input]:
+    name, default, limits = option.name, option.default, limits_of(option)
+    meaning, low, high = _sentence(description_of(option)), limits.low, limits.high
+    match limits.kind:
+        case FieldKind.PROBABILITY:
+            return [io.Float.Input(name, default=default, min=low, max=high, step=0.01, tooltip=f"{meaning} 0 to 1.")]
+        case FieldKind.COUNT:
+            # Optional, because workflows from older versions have no such input.
+            return [io.Int.Input(name, default=default, min=int(low), max=int(high), tooltip=meaning, optional=True)]
+        case FieldKind.RANGE:
             step = 0.0005 if high <= 1 else 0.5
-            for end, value, which in ((LOW, default[0], "least"), (HIGH, default[1], "greatest")):
-                inputs.append(
-                    io.Float.Input(
-                        option.name + end,
-                        default=value,
-                        min=low,
-                        max=high,
-                        step=step,
-                        tooltip=f"{meaning} The {which} value.",
-                    )
-                )
-        elif isinstance(default, int):
-            inputs.append(  # optional, because workflows from before it came have none
-                io.Int.Input(option.name, default=default, min=1, max=MAX_PASSES, tooltip=meaning, optional=True)
-            )
-        else:
-            inputs.append(
-                io.Float.Input(option.name, default=default, min=0.0, max=1.0, step=0.01, tooltip=f"{meaning} 0 to 1.")
-            )
-    return inputs
+            return [
+                io.Float.Input(name + end, default=value, min=low, max=high, step=step, tooltip=f"{meaning} {bound}.")
+                for end, value, bound in zip((LOW, HIGH), default, ("Minimum", "Maximum"), strict=True)
+            ]
 
 
 def _sentence(description: str) -> str:

@@ -1,4 +1,4 @@
-"""``psfr degrade``: images degraded the way training does."""
+"""``psfr degrade``: degrade images the way training does."""
 
 from __future__ import annotations
 
@@ -27,34 +27,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``psfr degrade``."""
     add_file_arguments(parser, "folder for the PNG files")
     parser.add_argument(
-        "--hq", type=Path, metavar="DIR", help="also write what each should become: grey where its color was taken"
+        "--hq",
+        type=Path,
+        metavar="DIR",
+        help="folder for the restoration targets: the originals, grey if the degradation removed the color",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the first image; each further one adds 1; default: 0"
+        "--seed",
+        type=int,
+        default=0,
+        help="random seed of the first image; the next image gets the next seed; default: 0",
     )
     parser.add_argument(
         "--degradation",
         default="paper",
         metavar="NAME",
-        help=f"{DEGRADATION_HELP}; ranges given beside it replace its own",
+        help=f"{DEGRADATION_HELP}; flags for single ranges override it",
     )
     add_options(parser, DegradationConfig)
-    parser.set_defaults(
-        **{field.name: None for field in fields(DegradationConfig)}
-    )  # so that what is given can be told
+    # The default None distinguishes flags that were not given.
+    parser.set_defaults(**{field.name: None for field in fields(DegradationConfig)})
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write a PNG file for each image and print what was done to it; return 1 when some failed."""
+    """Write a PNG file for each image and print its degradation; return 1 if an image failed."""
     config = replace(load_degradation(args.degradation), **given_options_from_args(args, DegradationConfig))
     check_seed(args.seed, "--seed")
     if args.hq is not None:
         check_folder(args.hq)
 
-    def written(target: Path) -> list[Path]:
-        return [target, *_clean(target, args.output, args.hq)]
+    def outputs_of(target: Path) -> list[Path]:
+        return [target, *_hq_files(target, args.output, args.hq)]
 
-    plan = plan_from_args(args, ".png", written, also_read=[args.degradation])
+    plan = plan_from_args(args, ".png", outputs_of, also_read=[args.degradation])
     seeds = {source: args.seed + index for index, source in enumerate(plan.targets)}
 
     def degrade(source: Path, target: Path) -> None:
@@ -63,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         degradation = sample_degradation(config, min(Size.of(hq)), seeded_generator(seeds[source]))
         pair = apply_degradation(hq, degradation)
         write_image(target, replace(image, pixels=torch.cat((pair.lq, alpha)), bit_depth=8))
-        for path in _clean(target, args.output, args.hq):
+        for path in _hq_files(target, args.output, args.hq):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(path, replace(image, pixels=torch.cat((pair.hq, alpha)), bit_depth=8))
         print(f"{target}: {degradation}")
@@ -73,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     return result.exit_code
 
 
-def _clean(target: Path, output: Path, folder: Path | None) -> list[Path]:
-    """Return where the image goes that ``target`` should become, if it is wanted."""
+def _hq_files(target: Path, output: Path, folder: Path | None) -> list[Path]:
+    """Return the file of the restoration target that belongs to ``target``; empty without --hq."""
     place = target.relative_to(output) if output in target.parents else Path(target.name)
     return [] if folder is None else [folder / place]

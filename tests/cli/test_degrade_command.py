@@ -19,16 +19,16 @@ def run(*arguments):
     return command.run(parser.parse_args([str(argument) for argument in arguments]))
 
 
-def write_picture(path, channels=3, seed=0):
+def write_test_image(path, channels=3, seed=0):
     path.parent.mkdir(exist_ok=True)
     pixels = torch.rand(channels, 40, 50, generator=torch.Generator().manual_seed(seed))
     write_image(path, ImageFile(pixels))
     return read_image(path).pixels
 
 
-def test_writes_what_the_library_gives_and_says_what_was_done(tmp_path, capsys):
+def test_output_equals_the_library_and_is_described(tmp_path, capsys):
     (tmp_path / "in").mkdir()
-    pixels = [write_picture(tmp_path / "in" / f"{name}.png", seed=n) for n, name in enumerate("ab")]
+    pixels = [write_test_image(tmp_path / "in" / f"{name}.png", seed=n) for n, name in enumerate("ab")]
     assert run(tmp_path / "in", "-o", tmp_path / "out", "--hq", tmp_path / "hq", "--seed", 7) == 0
     for n, name in enumerate("ab"):
         pair = degrade(pixels[n], DegradationConfig(), torch.Generator().manual_seed(7 + n))
@@ -41,7 +41,7 @@ def test_writes_what_the_library_gives_and_says_what_was_done(tmp_path, capsys):
 
 def test_a_resumed_run_degrades_each_image_as_the_first_run_would_have(tmp_path, capsys):
     for name in "ab":
-        write_picture(tmp_path / "in" / f"{name}.png")
+        write_test_image(tmp_path / "in" / f"{name}.png")
     assert run(tmp_path / "in", "-o", tmp_path / "out") == 0
     before = (tmp_path / "out" / "b.png").read_bytes()
     (tmp_path / "out" / "b.png").unlink()
@@ -52,7 +52,7 @@ def test_a_resumed_run_degrades_each_image_as_the_first_run_would_have(tmp_path,
 
 
 def test_flags_set_the_ranges(tmp_path, capsys):
-    write_picture(tmp_path / "a.png")
+    write_test_image(tmp_path / "a.png")
     flags = "--grey-probability 1 --blur-probability 0 --noise-probability 0 --jpeg-probability 1 --jpeg-quality 20 20"
     assert run(tmp_path / "a.png", "-o", tmp_path / "out", *flags.split(), "--reduced-side", 0.5, 0.5) == 0
     assert re.fullmatch(r".*a\.png: grey, reduced to 0\.500 \(\w+\), JPEG 20\n", capsys.readouterr().out)
@@ -60,7 +60,7 @@ def test_flags_set_the_ranges(tmp_path, capsys):
 
 @pytest.mark.parametrize(("channels", "kept"), [(1, 3), (2, 4), (3, 3), (4, 4)])
 def test_grey_becomes_color_and_alpha_stays(tmp_path, channels, kept):
-    pixels = write_picture(tmp_path / "a.png", channels)
+    pixels = write_test_image(tmp_path / "a.png", channels)
     assert run(tmp_path / "a.png", "-o", tmp_path / "out") == 0
     degraded = read_image(tmp_path / "out" / "a.png").pixels
     assert degraded.shape == (kept, 40, 50)
@@ -68,16 +68,16 @@ def test_grey_becomes_color_and_alpha_stays(tmp_path, channels, kept):
         assert torch.allclose(degraded[-1], pixels[-1], atol=1e-6)
 
 
-def test_a_broken_file_is_reported_and_the_rest_goes_on(tmp_path, capsys):
-    (tmp_path / "a.png").write_bytes(b"no picture")
-    write_picture(tmp_path / "b.png")
+def test_a_broken_file_is_reported_and_the_others_are_processed(tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(b"not an image")
+    write_test_image(tmp_path / "b.png")
     assert run(tmp_path / "a.png", tmp_path / "b.png", "-o", tmp_path / "out") == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
     assert re.search(r"a\.png: .*has none of the readable formats", capsys.readouterr().err)
 
 
 def test_an_input_is_never_overwritten(tmp_path):
-    write_picture(tmp_path / "a.png")
+    write_test_image(tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
     for arguments in (("-o", tmp_path), ("-o", tmp_path / "out", "--hq", tmp_path)):
         with pytest.raises(OptionError, match="is an input and must not be overwritten"):
@@ -85,8 +85,8 @@ def test_an_input_is_never_overwritten(tmp_path):
     assert (tmp_path / "a.png").read_bytes() == before
 
 
-def test_says_what_is_wrong(tmp_path):
-    write_picture(tmp_path / "a.png")
+def test_invalid_arguments_are_rejected(tmp_path):
+    write_test_image(tmp_path / "a.png")
     with pytest.raises(OptionError, match=re.escape("noise_std must be (low, high)")):
         run(tmp_path / "a.png", "-o", tmp_path / "out", "--noise-std", 0.2, 0.1)
     with pytest.raises(OptionError, match="would be written twice"):
@@ -99,7 +99,7 @@ def test_says_what_is_wrong(tmp_path):
     ("given", "expected"),
     [
         ([], DegradationPreset.HARDER.config),
-        (["--passes", "1"], replace(DegradationPreset.HARDER.config, passes=1)),  # which is the paper's, too
+        (["--passes", "1"], replace(DegradationPreset.HARDER.config, passes=1)),  # the default of the paper too
         (["--noise-std", "0", "0.02"], replace(DegradationPreset.HARDER.config, noise_std=(0.0, 0.02))),
     ],
 )
@@ -112,9 +112,9 @@ def test_ranges_given_beside_a_preset_replace_its_own(
     assert torch.equal(read_image(tmp_path / f"{face.stem}.png").pixels, pair.lq)
 
 
-def test_images_above_the_limit_are_named_and_stop_no_other(tmp_path, capsys):
+def test_images_above_the_limit_are_reported_and_the_others_processed(tmp_path, capsys):
     (tmp_path / "in").mkdir()
-    write_picture(tmp_path / "in" / "a.png")
+    write_test_image(tmp_path / "in" / "a.png")
     write_image(tmp_path / "in" / "b.png", ImageFile(torch.rand(3, 100, 100)))
     assert run(tmp_path / "in", "-o", tmp_path / "out", "--max-megapixels", 0.005) == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]

@@ -1,89 +1,137 @@
-"""The ranges a degradation is drawn from."""
+"""Probabilities and ranges that degradations are sampled from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import OptionError
 from ...files import read_json
-from ...options import option
+from ...options import check_value
 
-REFERENCE_SIDE = 512  # the image side in pixels that the ranges in pixels are meant for
+T = TypeVar("T")
+REFERENCE_SIDE = 512  # shorter side of the image, in pixels, to which ranges in pixels refer
+MAX_PASSES = 4
 Range = tuple[float, float]
+
+
+class FieldKind(Enum):
+    """Kind of value that a field of ``DegradationConfig`` has."""
+
+    PROBABILITY = "probability"  # a number from 0 to 1
+    RANGE = "range"  # (low, high), both ends included
+    COUNT = "count"  # a whole number
+
+
+@dataclass(frozen=True)
+class FieldLimits:
+    """Kind of a field, and the smallest and largest number in its value."""
+
+    kind: FieldKind
+    low: float
+    high: float
+
+
+def limits_of(config_field: Field[Any]) -> FieldLimits:
+    """Return the limits of a field of ``DegradationConfig``."""
+    return config_field.metadata["limits"]
+
+
+def _probability(default: float, description: str) -> float:
+    return _limited(default, description, FieldLimits(FieldKind.PROBABILITY, 0.0, 1.0))
+
+
+def _range(default: Range, description: str, *, low: float, high: float) -> Range:
+    return _limited(default, description, FieldLimits(FieldKind.RANGE, low, high))
+
+
+def _limited(default: T, description: str, limits: FieldLimits) -> T:
+    return field(default=default, metadata={"description": description, "limits": limits})
 
 
 @dataclass(frozen=True)
 class DegradationConfig:
-    """What to draw from, as (low, high) ranges with both ends included; the defaults are those of the paper.
+    """Set the probabilities and ranges that a degradation is sampled from; the defaults are the paper's.
 
-    Ranges in pixels hold for an image whose shorter side is 512 pixels, and shrink and grow with it. With more than one of
-    ``passes`` the reduced picture is blurred, resized and so on again, its lengths in pixels taken at its own size: the
-    second-order degradation of Wang et al., Real-ESRGAN (2021).
+    Lengths in pixels refer to an image whose shorter side is 512 pixels, and scale with it. With more than one of ``passes``
+    the reduced image is blurred, resized and so on again, with lengths scaled to its size: the second-order degradation of
+    Wang et al., Real-ESRGAN (2021).
     Source: Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021).
     """
 
-    grey_probability: float = option(0.3, "how often color is taken away")
-    blur_probability: float = option(0.5, "how often the image is blurred, in one of four ways")
-    gaussian_sigma_px: Range = option((3.0, 15.0), "Gaussian blur: its standard deviation in pixels")
-    box_size_px: Range = option((3.0, 15.0), "box blur: its side in pixels")
-    median_size_px: Range = option((3.0, 15.0), "median filter: its side in pixels")
-    motion_length_px: Range = option((5.0, 25.0), "motion blur: its length in pixels")
-    reduced_side: Range = option((1 / 16, 1 / 2), "the size before enlarging again, as a fraction of the image's")
-    noise_probability: float = option(0.2, "how often noise is added")
-    noise_std: Range = option((0.0, 0.1), "the noise's standard deviation, for values from 0 to 1")
-    noise_per_channel_probability: float = option(0.5, "how often noise has color")
-    jpeg_probability: float = option(0.7, "how often the image is saved as JPEG")
-    jpeg_quality: Range = option((35.0, 90.0), "JPEG's quality")
-    passes: int = option(
+    grey_probability: float = _probability(0.3, "probability of removing the color")
+    blur_probability: float = _probability(
+        0.5, "probability of a blur: Gaussian, box, median or motion, equally likely"
+    )
+    gaussian_sigma_px: Range = _range(
+        (3.0, 15.0), "standard deviation of the Gaussian blur, in pixels", low=0, high=100
+    )
+    box_size_px: Range = _range((3.0, 15.0), "side of the box blur, in pixels", low=1, high=100)
+    median_size_px: Range = _range((3.0, 15.0), "side of the median filter, in pixels", low=1, high=31)
+    motion_length_px: Range = _range((5.0, 25.0), "length of the motion blur, in pixels", low=1, high=100)
+    reduced_side: Range = _range(
+        (1 / 16, 1 / 2), "side of the reduced image, as a fraction of the original side", low=1 / 512, high=1
+    )
+    noise_probability: float = _probability(0.2, "probability of Gaussian noise")
+    noise_std: Range = _range(
+        (0.0, 0.1), "standard deviation of the noise, for pixel values from 0 to 1", low=0, high=1
+    )
+    noise_per_channel_probability: float = _probability(0.5, "probability that noise is colored instead of grey")
+    jpeg_probability: float = _probability(0.7, "probability of JPEG compression")
+    jpeg_quality: Range = _range((35.0, 90.0), "JPEG quality", low=1, high=100)
+    passes: int = _limited(
         1,
-        "how many times in a row the picture is blurred, reduced, given noise and saved; 2 resembles pictures shared often",
+        "number of passes of blur, reduction, noise and JPEG; 2 resembles images that were shared often",
+        FieldLimits(FieldKind.COUNT, 1, MAX_PASSES),
     )
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "passes":
-                _check_passes(value)
-            elif field.name.endswith("_probability"):
-                _check_probability(field.name, value)
-            else:
-                _check_range(field.name, value, *LIMITS[field.name])
+        for config_field in fields(self):
+            name, value, limits = config_field.name, getattr(self, config_field.name), limits_of(config_field)
+            match limits.kind:
+                case FieldKind.PROBABILITY:
+                    check_value(name, value, float, low=limits.low, high=limits.high)
+                case FieldKind.COUNT:
+                    check_value(name, value, int, low=limits.low, high=limits.high)
+                case FieldKind.RANGE:
+                    _check_range(name, value, limits.low, limits.high)
 
     def to_dict(self) -> dict[str, float | list[float]]:
-        """The ranges and probabilities by name, made of what JSON has."""
+        """Return the probabilities and ranges by name, as JSON values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DegradationConfig:
-        """The configuration that ``to_dict`` wrote; names left out keep defaults, unknown ones raise OptionError."""
-        known = [field.name for field in fields(cls)]
+        """Return the configuration that ``to_dict`` wrote; missing names keep defaults, unknown ones raise OptionError."""
+        known = [config_field.name for config_field in fields(cls)]
         unknown = [name for name in values if name not in known]
         if unknown:
-            raise OptionError(f"A degradation has no {', '.join(unknown)}; it has {', '.join(known)}.")
+            raise OptionError(
+                f"Unknown fields of a degradation: {', '.join(unknown)}. Known fields: {', '.join(known)}."
+            )
         ranges: dict[str, Any] = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         return cls(**{**values, **ranges})
 
 
 class DegradationPreset(str, Enum):
-    """Degradations with a name."""
+    """Names of built-in degradations."""
 
-    PAPER = "paper"  # what the published networks and all figures are made with
-    HARDER = "harder"  # second-order: closer to pictures that were shared and saved again and again
+    PAPER = "paper"  # the published one, with which all metrics were measured
+    HARDER = "harder"  # second-order, closer to images that were shared and saved many times
 
     @property
     def config(self) -> DegradationConfig:
-        """What is drawn from."""
+        """The probabilities and ranges of this preset."""
         return _PRESETS[self]
 
 
 def load_degradation(source: str) -> DegradationConfig:
-    """The preset of this name, or the configuration in a JSON file of this path, as ``to_dict`` gives it.
+    """Return the preset of this name, or the configuration in the JSON file at this path, as ``to_dict`` returns it.
 
-    Raises OptionError for anything else.
+    Raises OptionError when ``source`` is neither, or a value is out of range.
     """
     if source in [preset.value for preset in DegradationPreset]:
         return DegradationPreset(source).config
@@ -95,40 +143,16 @@ def load_degradation(source: str) -> DegradationConfig:
             f"{source} is neither a preset ({names}) nor a JSON file of a degradation: {error}"
         ) from error
     if not isinstance(values, dict):
-        raise OptionError(f"{source} must hold a JSON object with ranges by name, got {type(values).__name__}.")
+        raise OptionError(f"{source} must hold a JSON object of ranges by name, got {type(values).__name__}.")
     return DegradationConfig.from_dict(values)
 
 
-MAX_PASSES = 4
-
-# What each range may reach from and to.
-LIMITS: dict[str, Range] = {
-    "gaussian_sigma_px": (0.0, 100.0),
-    "box_size_px": (1.0, 100.0),
-    "median_size_px": (1.0, 31.0),
-    "motion_length_px": (1.0, 100.0),
-    "reduced_side": (1 / 512, 1.0),
-    "noise_std": (0.0, 1.0),
-    "jpeg_quality": (1.0, 100.0),
-}
-
-
-def _check_passes(value: object) -> None:
-    if not isinstance(value, int) or not 1 <= value <= MAX_PASSES:
-        raise OptionError(f"passes must be a whole number from 1 to {MAX_PASSES}, got {value!r}.")
-
-
-def _check_probability(name: str, value: object) -> None:
-    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
-        raise OptionError(f"{name} must be a number from 0 to 1, got {value!r}.")
-
-
-def _check_range(name: str, value: object, lowest: float, highest: float) -> None:
+def _check_range(name: str, value: object, minimum: float, maximum: float) -> None:
     match value:
         case (int() | float() as low, int() | float() as high) if isinstance(value, tuple):
-            if not lowest <= low <= high <= highest:
+            if not minimum <= low <= high <= maximum:
                 raise OptionError(
-                    f"{name} must be (low, high) with {lowest:g} <= low <= high <= {highest:g}, got {value}."
+                    f"{name} must be (low, high) with {minimum:g} <= low <= high <= {maximum:g}, got {value}."
                 )
         case _:
             raise OptionError(f"{name} must be two numbers (low, high), got {value!r}.")

@@ -1,4 +1,4 @@
-"""The single degradations, each a function of an image (3, H, W) that returns a new one."""
+"""Single degradations: functions from an image (3, H, W), RGB in [0, 1], to a new one of the same dtype."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import Enum
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,12 +17,13 @@ from ...images import filters
 from ...images.box import Size
 from ...images.channels import luma
 from ...images.resize import interpolate
+from ...optional_package import import_optional
 
-_WIDEST_EXACT_MEDIAN = 31  # px
+_MAX_EXACT_MEDIAN_PX = 31
 
 
 class Interpolation(str, Enum):
-    """How an image is shrunk; the names are those of ``torch.nn.functional.interpolate``."""
+    """Methods of downscaling, named as in ``torch.nn.functional.interpolate``."""
 
     NEAREST = "nearest"
     BILINEAR = "bilinear"
@@ -30,68 +32,55 @@ class Interpolation(str, Enum):
 
 
 def grey(image: Tensor) -> Tensor:
-    """The image without color, still three channels: the luma of ITU-R BT.601, as Pillow's mode L."""
+    """Return the luma of ITU-R BT.601, as in Pillow's mode L, on three channels."""
     return luma(image).expand(3, -1, -1).contiguous()
 
 
 def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
-    """The image under a Gaussian; the edge is extended."""
+    """Blur the image with a Gaussian; the edge pixels are replicated."""
     return filters.gaussian_blur(image[None], sigma_px)[0]
 
 
 def box_blur(image: Tensor, size_px: float) -> Tensor:
-    """The mean over a centered square of any side from 1, whole or not: pixels partly covered count partly."""
+    """Return the mean over a centered square; its side, at least 1, may be fractional: border pixels then count in part."""
     radius = math.ceil((size_px - 1) / 2)
     covered = [min(size_px / 2 + 0.5 - abs(offset), 1.0) for offset in range(-radius, radius + 1)]
     return filters.separable_filter(image[None], [share / size_px for share in covered])[0]
 
 
 def median_blur(image: Tensor, size_px: float) -> Tensor:
-    """The median over a square, in 255 steps from 0 to 1; the side is the nearest odd number of pixels, at least 3.
+    """Return the median over a square, quantized to 256 levels; the side is the nearest odd number of pixels, at least 3.
 
-    It is exact up to 31 pixels; wider ones, which only large photos get, are taken of the image made smaller, because the
-    work grows with the square's area.
+    It is exact up to a side of 31 pixels. Wider medians are computed on a smaller copy of the image. Needs OpenCV.
     """
     side = max(2 * round((size_px - 1) / 2) + 1, 3)
     height, width = image.shape[-2:]
-    if side > _WIDEST_EXACT_MEDIAN:
-        small = Size(*(math.ceil(length * _WIDEST_EXACT_MEDIAN / side) for length in (width, height)))
-        blurred = median_blur(interpolate(image[None], small, "bilinear")[0], _WIDEST_EXACT_MEDIAN)
+    if side > _MAX_EXACT_MEDIAN_PX:
+        small = Size(*(math.ceil(length * _MAX_EXACT_MEDIAN_PX / side) for length in (width, height)))
+        blurred = median_blur(interpolate(image[None], small, "bilinear")[0], _MAX_EXACT_MEDIAN_PX)
         return interpolate(blurred[None], (width, height), "bilinear")[0]
-    padded = (_extend(image.clamp(0, 1), side // 2) * 255).round().to(torch.uint8)
-    views = [padded[..., y : y + height, x : x + width] for y in range(side) for x in range(side)]
-    # The median is the largest level that more than half of the pixels reach; found bit by bit, which is exact, and
-    # for the sizes used faster than sorting.
-    median = torch.zeros_like(image, dtype=torch.uint8)
-    for bit in (128, 64, 32, 16, 8, 4, 2, 1):
-        candidate = median + bit
-        reached = torch.zeros_like(median, dtype=torch.uint8 if side <= 15 else torch.int16)
-        for view in views:
-            reached += (view >= candidate).view(torch.uint8)  # several times as fast as adding bools
-        median += (reached > len(views) // 2).view(torch.uint8) * bit
-    return median.to(image.dtype) / 255
+    opencv = import_optional("cv2", "A median blur", "opencv-python-headless")
+    return _from_levels(opencv.medianBlur(_to_levels(image), side), image)
 
 
 def motion_blur(image: Tensor, length_px: float, angle_degrees: float, balance: float) -> Tensor:
-    """The image smeared along a line through each pixel.
+    """Blur the image along a line through each pixel.
 
-    The angle runs from the x axis towards the y axis. The weight changes evenly along the line, from ``1 - balance`` at
-    its start to ``balance`` at its end: 0.5 is a steady movement.
+    The angle runs from the x axis towards the y axis. The weight changes linearly along the line, from ``1 - balance`` at
+    its start to ``balance`` at its end: 0.5 is a uniform motion.
     """
     kernel = _motion_kernel(length_px, math.radians(angle_degrees), balance)
     height, width = image.shape[-2:]
     extended = _extend(image, len(kernel) // 2)
     blurred = torch.zeros_like(image)
-    for (
-        y,
-        x,
-    ) in kernel.nonzero().tolist():  # few of a square's pixels lie on a line, so this is faster than a convolution
+    # Few pixels of the square lie on the line, so this loop is faster than a convolution.
+    for y, x in kernel.nonzero().tolist():
         blurred.add_(extended[..., y : y + height, x : x + width], alpha=float(kernel[y, x]))
     return blurred
 
 
 def resize(image: Tensor, size: Size, interpolation: Interpolation) -> Tensor:
-    """The image at another size, clamped to [0, 1]; shrinking is not antialiased, as in the published pipeline."""
+    """Resize the image and clamp it to [0, 1], without antialiasing, as in the published pipeline."""
     smooth = interpolation in (Interpolation.BILINEAR, Interpolation.BICUBIC)
     resized = F.interpolate(
         image[None],
@@ -103,24 +92,33 @@ def resize(image: Tensor, size: Size, interpolation: Interpolation) -> Tensor:
 
 
 def add_noise(image: Tensor, std: float, per_channel: bool, seed: int) -> Tensor:
-    """The image with Gaussian noise, clamped to [0, 1]; the same noise on all channels unless ``per_channel``."""
+    """Add Gaussian noise and clamp the image to [0, 1]; all channels get the same noise unless ``per_channel``."""
     height, width = image.shape[-2:]
     noise = torch.randn(3 if per_channel else 1, height, width, generator=torch.Generator().manual_seed(seed))
     return (image + std * noise.to(image)).clamp(0, 1)
 
 
 def jpeg(image: Tensor, quality: int) -> Tensor:
-    """The image as it comes back from a JPEG file of Pillow's ``quality`` 1 to 100."""
+    """Compress the image to JPEG with Pillow's ``quality``, 1 to 100, and decode it."""
     file = io.BytesIO()
-    levels = (image.clamp(0, 1) * 255).round().to(torch.uint8)
-    Image.fromarray(levels.permute(1, 2, 0).cpu().numpy()).save(file, "JPEG", quality=quality)
-    decoded = np.array(Image.open(file))
-    return torch.from_numpy(decoded).permute(2, 0, 1).to(image) / 255
+    Image.fromarray(_to_levels(image)).save(file, "JPEG", quality=quality)
+    return _from_levels(np.array(Image.open(file)), image)
 
 
 def quantized(image: Tensor) -> Tensor:
-    """The image in the 256 levels that an 8-bit file can hold."""
+    """Quantize the image to the 256 levels of an 8-bit file."""
     return (image.clamp(0, 1) * 255).round() / 255
+
+
+def _to_levels(image: Tensor) -> NDArray[np.uint8]:
+    """Convert an image (3, H, W) to an array (H, W, 3) of 8-bit levels."""
+    levels = (image.clamp(0, 1) * 255).round().to(torch.uint8)
+    return levels.permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def _from_levels(levels: NDArray[np.uint8], like: Tensor) -> Tensor:
+    """Convert an array (H, W, 3) of 8-bit levels to an image (3, H, W) with the dtype and device of ``like``."""
+    return torch.from_numpy(levels).permute(2, 0, 1).to(like) / 255
 
 
 def _extend(image: Tensor, margin: int) -> Tensor:
@@ -128,7 +126,7 @@ def _extend(image: Tensor, margin: int) -> Tensor:
 
 
 def _motion_kernel(length_px: float, angle: float, balance: float) -> Tensor:
-    """Weights (K, K) with sum 1: points along the line, each shared among the four pixels around it."""
+    """Return weights (K, K) with sum 1: points along a line, each spread bilinearly over the four nearest pixels."""
     radius = math.ceil((length_px - 1) / 2)
     position = torch.linspace(-1, 1, 4 * radius + 1)
     weight = 0.5 + (balance - 0.5) * position

@@ -1,4 +1,4 @@
-"""From a clean face to a degraded one: what is drawn, and the order it is applied in."""
+"""The degradation pipeline: sample the parameters of a degradation, and apply it to an image."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 
 class BlurKind(str, Enum):
-    """The four blurs, equally likely; what ``Blur.extent_px`` means for each is its comment."""
+    """The four blurs, equally likely; each comment says what ``Blur.extent_px`` is for it."""
 
-    GAUSSIAN = "gaussian"  # sigma
+    GAUSSIAN = "gaussian"  # standard deviation
     BOX = "box"  # side
     MEDIAN = "median"  # side
     MOTION = "motion"  # length
@@ -30,7 +30,7 @@ class BlurKind(str, Enum):
 
 @dataclass(frozen=True)
 class Blur:
-    """One blur with its extent in pixels of the image; angle and balance only matter to a motion blur."""
+    """One blur with its extent in pixels; angle and balance are for motion blur only."""
 
     kind: BlurKind
     extent_px: float
@@ -38,7 +38,7 @@ class Blur:
     balance: float = 0.5
 
     def apply(self, image: Tensor) -> Tensor:
-        """The image (3, H, W) under this blur."""
+        """Return the blurred image (3, H, W)."""
         match self.kind:
             case BlurKind.GAUSSIAN:
                 return operations.gaussian_blur(image, self.extent_px)
@@ -52,7 +52,7 @@ class Blur:
 
 @dataclass(frozen=True)
 class Noise:
-    """Gaussian noise; the seed makes it repeatable."""
+    """Gaussian noise, reproducible by its seed."""
 
     std: float
     per_channel: bool
@@ -61,9 +61,9 @@ class Noise:
 
 @dataclass(frozen=True)
 class Degradation:
-    """One drawn degradation: with the same image it always gives the same picture. None leaves a step out.
+    """The sampled parameters of one degradation, which is deterministic; None leaves a step out.
 
-    ``then`` is a further one of the reduced picture, whose ``reduced_side`` is a fraction of the first image's side as well.
+    ``then`` is a further degradation of the reduced image; its ``reduced_side`` is a fraction of the original side too.
     """
 
     grey: bool
@@ -89,22 +89,22 @@ class Degradation:
 
 
 class DegradedPair(NamedTuple):
-    """A degraded image and what it should become, both (3, H, W); ``hq`` has lost its color where ``lq`` has."""
+    """A degraded image and its restoration target, both (3, H, W); ``hq`` is grey if ``lq`` is."""
 
     lq: Tensor
     hq: Tensor
 
 
 def degrade(hq: Tensor, config: DegradationConfig, generator: torch.Generator) -> DegradedPair:
-    """A degraded version of the clean image ``hq`` (3, H, W), RGB in [0, 1], drawn from the CPU ``generator``."""
+    """Degrade the clean image ``hq`` (3, H, W), RGB in [0, 1], with parameters sampled from the CPU ``generator``."""
     check_shape(hq, "3 H W", "hq")
     return apply_degradation(hq, sample_degradation(config, min(Size.of(hq)), generator))
 
 
 def apply_degradation(hq: Tensor, degradation: Degradation) -> DegradedPair:
-    """The clean image ``hq`` (3, H, W), RGB in [0, 1] and of any size, with its degraded version in 256 levels.
+    """Degrade the clean image ``hq`` (3, H, W), RGB in [0, 1], and quantize the result to 256 levels.
 
-    The order is the published one: grey, blur, shrink, noise, JPEG, enlarge (bicubic). Both have the size of ``hq``.
+    The order is the published one: grey, blur, downscale, noise, JPEG, upscale (bicubic). Both images have the size of ``hq``.
     """
     check_shape(hq, "3 H W", "hq")
     check_float(hq, "hq")
@@ -116,7 +116,7 @@ def apply_degradation(hq: Tensor, degradation: Degradation) -> DegradedPair:
 
 
 def _reduce(image: Tensor, degradation: Degradation, size: Size) -> Tensor:
-    """The image degraded and reduced from ``size``, once and then as often as is drawn."""
+    """Apply all passes without the final upscaling; ``size`` is the size of the original image."""
     if degradation.blur is not None:
         image = degradation.blur.apply(image)
     image = operations.resize(image, _reduced(size, degradation.reduced_side), degradation.interpolation)
@@ -128,70 +128,72 @@ def _reduce(image: Tensor, degradation: Degradation, size: Size) -> Tensor:
 
 
 def sample_degradation(config: DegradationConfig, side: int, generator: torch.Generator) -> Degradation:
-    """A degradation drawn for an image whose shorter side is ``side`` pixels; ``generator`` must be a CPU generator."""
-    draw = _Draw(generator)
-    return _sample_pass(config, side, draw, grey=draw.happens(config.grey_probability), passes=config.passes)
+    """Sample a degradation for an image whose shorter side is ``side`` pixels; ``generator`` must be a CPU generator."""
+    sampler = _Sampler(generator)
+    return _sample_pass(config, side, sampler, grey=sampler.happens(config.grey_probability), passes=config.passes)
 
 
 def _sample_pass(
-    config: DegradationConfig, side: int, draw: _Draw, *, passes: int, grey: bool = False, reduced: float = 1.0
+    config: DegradationConfig, side: int, sampler: _Sampler, *, passes: int, grey: bool = False, reduced: float = 1.0
 ) -> Degradation:
-    """``passes`` degradations in a row, of which the first sees the picture at ``reduced`` of its side."""
+    """Sample ``passes`` chained degradations; the first gets the image at the fraction ``reduced`` of its original side."""
     scale = reduced * side / REFERENCE_SIDE
-    blur = _sample_blur(config, scale, draw) if draw.happens(config.blur_probability) else None
-    reduced = draw.within(config.reduced_side)
+    blur = _sample_blur(config, scale, sampler) if sampler.happens(config.blur_probability) else None
+    reduced = sampler.uniform(config.reduced_side)
     return Degradation(
         grey=grey,
         blur=blur,
         reduced_side=reduced,
-        interpolation=draw.one_of(tuple(Interpolation)),
-        noise=_sample_noise(config, draw) if draw.happens(config.noise_probability) else None,
-        jpeg_quality=round(draw.within(config.jpeg_quality)) if draw.happens(config.jpeg_probability) else None,
-        then=_sample_pass(config, side, draw, passes=passes - 1, reduced=reduced) if passes > 1 else None,
+        interpolation=sampler.choice(tuple(Interpolation)),
+        noise=_sample_noise(config, sampler) if sampler.happens(config.noise_probability) else None,
+        jpeg_quality=round(sampler.uniform(config.jpeg_quality)) if sampler.happens(config.jpeg_probability) else None,
+        then=_sample_pass(config, side, sampler, passes=passes - 1, reduced=reduced) if passes > 1 else None,
     )
 
 
-class _Draw:
-    """Random numbers from one generator."""
+class _Sampler:
+    """Sample random values from one CPU generator."""
 
     def __init__(self, generator: torch.Generator) -> None:
         if generator.device.type != "cpu":
             raise InputError(
-                f"A degradation needs a CPU generator, so that it is the same on every device; got {generator.device}."
+                f"A degradation needs a CPU generator, to be the same on every device; got one on {generator.device}."
             )
         self._generator = generator
 
-    def within(self, limits: Range) -> float:
+    def uniform(self, limits: Range) -> float:
         low, high = limits
         return low + (high - low) * torch.rand((), generator=self._generator).item()
 
     def happens(self, probability: float) -> bool:
-        return self.within((0.0, 1.0)) < probability
+        return self.uniform((0.0, 1.0)) < probability
 
-    def one_of(self, choices: tuple[T, ...]) -> T:
+    def choice(self, choices: tuple[T, ...]) -> T:
         return choices[int(torch.randint(len(choices), (), generator=self._generator))]
 
     def seed(self) -> int:
         return int(torch.randint(2**62, (), generator=self._generator))
 
 
-def _sample_blur(config: DegradationConfig, scale: float, draw: _Draw) -> Blur:
-    kind = draw.one_of(tuple(BlurKind))
+def _sample_blur(config: DegradationConfig, scale: float, sampler: _Sampler) -> Blur:
+    kind = sampler.choice(tuple(BlurKind))
     match kind:
         case BlurKind.GAUSSIAN:
-            return Blur(kind, scale * draw.within(config.gaussian_sigma_px))
+            return Blur(kind, scale * sampler.uniform(config.gaussian_sigma_px))
         case BlurKind.BOX:
-            return Blur(kind, max(scale * draw.within(config.box_size_px), 1.0))
+            return Blur(kind, max(scale * sampler.uniform(config.box_size_px), 1.0))
         case BlurKind.MEDIAN:
-            return Blur(kind, max(scale * draw.within(config.median_size_px), 1.0))
+            return Blur(kind, max(scale * sampler.uniform(config.median_size_px), 1.0))
         case BlurKind.MOTION:
-            length_px = max(scale * draw.within(config.motion_length_px), 1.0)
-            return Blur(kind, length_px, angle_degrees=draw.within((0.0, 360.0)), balance=draw.within((0.0, 1.0)))
+            length_px = max(scale * sampler.uniform(config.motion_length_px), 1.0)
+            return Blur(
+                kind, length_px, angle_degrees=sampler.uniform((0.0, 360.0)), balance=sampler.uniform((0.0, 1.0))
+            )
 
 
-def _sample_noise(config: DegradationConfig, draw: _Draw) -> Noise:
-    per_channel = draw.happens(config.noise_per_channel_probability)
-    return Noise(draw.within(config.noise_std), per_channel, draw.seed())
+def _sample_noise(config: DegradationConfig, sampler: _Sampler) -> Noise:
+    per_channel = sampler.happens(config.noise_per_channel_probability)
+    return Noise(sampler.uniform(config.noise_std), per_channel, sampler.seed())
 
 
 def _reduced(size: Size, fraction: float) -> Size:

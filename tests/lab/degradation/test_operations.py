@@ -1,4 +1,5 @@
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from psfr_core.errors import MissingPackageError
 from psfr_core.images.box import Size
 from psfr_core.lab.degradation import operations
 from psfr_core.lab.degradation.operations import Interpolation
@@ -21,13 +23,13 @@ def impulse(side=15):
     return image
 
 
-def test_grey_is_pillows_luma_on_three_channels():
+def test_grey_is_the_luma_of_pillow_on_three_channels():
     image = operations.quantized(random_image(20, 30))
-    picture = Image.fromarray((image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
+    pil_image = Image.fromarray((image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
     grey = operations.grey(image)
     assert torch.equal(grey[0], grey[1])
     assert torch.equal(grey[0], grey[2])
-    assert np.abs(grey[0].numpy() * 255 - np.asarray(picture.convert("L"))).max() <= 0.51
+    assert np.abs(grey[0].numpy() * 255 - np.asarray(pil_image.convert("L"))).max() <= 0.51
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_box_blur_of_any_size(size_px, row):
     assert torch.allclose(blurred, blurred.transpose(1, 2))
 
 
-def test_gaussian_blur_has_the_sigma_asked_for():
+def test_gaussian_blur_has_the_requested_sigma():
     blurred = operations.gaussian_blur(impulse(41), 3.0)
     offsets = torch.arange(41) - 20
     assert (blurred[0].sum(dim=0) * offsets**2).sum().sqrt().item() == pytest.approx(3.0, rel=0.02)
@@ -60,28 +62,39 @@ def test_median_blur_is_the_median_of_the_window(size_px, side):
     assert np.allclose(operations.median_blur(image, size_px).numpy(), np.median(windows, axis=(3, 4)), atol=1e-6)
 
 
-def test_steady_horizontal_motion_smears_along_a_row_only():
+def test_a_median_without_opencv_names_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingPackageError, match=r"A median blur needs .* pip install opencv-python-headless"):
+        operations.median_blur(random_image(8, 8), 3.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_median_keeps_the_dtype(dtype):
+    assert operations.median_blur(random_image(8, 8).to(dtype), 3.0).dtype == dtype
+
+
+def test_uniform_horizontal_motion_blurs_along_a_row_only():
     blurred = operations.motion_blur(impulse(), 5.0, angle_degrees=0.0, balance=0.5)[0]
     assert blurred[7].sum().item() == pytest.approx(1.0, abs=1e-5)
     assert (blurred[7] > 1e-3).nonzero().flatten().tolist() == [5, 6, 7, 8, 9]
     assert blurred[7, 6:9].std() < 0.02
 
 
-def test_motion_turns_with_the_angle_and_leans_with_the_balance():
+def test_motion_follows_angle_and_balance():
     row = operations.motion_blur(impulse(), 9.0, angle_degrees=0.0, balance=1.0)[0]
     column = operations.motion_blur(impulse(), 9.0, angle_degrees=90.0, balance=1.0)[0]
     diagonal = operations.motion_blur(impulse(), 9.0, angle_degrees=45.0, balance=0.5)[0]
     assert torch.allclose(row.T, column, atol=1e-6)
-    # The far end of the line (+x) weighs most: a bright pixel is seen by those on its left.
+    # The far end of the line (+x) has the largest weight: a bright pixel spreads to the left.
     assert row[7, 3] > 4 * row[7, 10]
     assert diagonal[9, 9] > 0.05
     assert diagonal[5, 9] < 1e-4
 
 
-def test_wide_medians_are_taken_of_a_smaller_image():
+def test_wide_medians_are_computed_on_a_smaller_image():
     step = torch.zeros(3, 300, 400)
     step[:, :, 150:] = 1
-    step[:, 140:160, 60:70] = 1  # a speck, of which a median leaves nothing
+    step[:, 140:160, 60:70] = 1  # a speck, which a median removes
     blurred = operations.median_blur(step, 201)
     assert blurred.shape == step.shape
     assert blurred[:, 100:200, :130].max() < 0.02
@@ -90,7 +103,7 @@ def test_wide_medians_are_taken_of_a_smaller_image():
 
 @pytest.mark.parametrize("size_px", [1.0, 2.4, 8.0])
 @pytest.mark.parametrize("blur", ["box", "gaussian", "median", "motion"])
-def test_blurs_keep_flat_images_and_sizes(blur, size_px):
+def test_blurs_keep_flat_images_and_their_size(blur, size_px):
     image = torch.full((3, 6, 11), 0.6)
     blurred = {
         "box": lambda: operations.box_blur(image, size_px),
@@ -109,7 +122,7 @@ def test_resize_changes_the_size_and_stays_in_range(interpolation):
     assert 0 <= small.min() <= small.max() <= 1
 
 
-def test_area_averages_and_bilinear_does_not():
+def test_area_averages_but_bilinear_samples():
     image = torch.zeros(3, 8, 8)
     image[:, ::4, ::4] = 1
     assert torch.allclose(operations.resize(image, Size(2, 2), Interpolation.AREA), torch.tensor(1 / 16))
@@ -128,7 +141,7 @@ def test_noise_has_its_std_and_repeats_with_its_seed():
 
 
 @pytest.mark.parametrize("quality", [35, 90])
-def test_jpeg_is_what_a_file_would_hold(quality):
+def test_jpeg_equals_a_saved_file(quality):
     image = F.interpolate(random_image(5, 7)[None], size=(37, 50), mode="bicubic")[0].clamp(0, 1)
     file = io.BytesIO()
     pixels = (image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)

@@ -32,27 +32,27 @@ def smooth_image(height, width, seed=0):
     return torch.nn.functional.interpolate(coarse, size=(height, width), mode="bicubic")[0].clamp(0, 1)
 
 
-def draws(config, side, count):
+def sampled(config, side, count):
     generator = seeded(1)
     return [sample_degradation(config, side, generator) for _ in range(count)]
 
 
-def test_draws_have_the_published_frequencies_and_ranges():
-    drawn = draws(DegradationConfig(), 512, 4000)
-    assert sum(d.grey for d in drawn) / 4000 == pytest.approx(0.3, abs=0.03)
-    assert sum(d.jpeg_quality is not None for d in drawn) / 4000 == pytest.approx(0.7, abs=0.03)
-    noises = [d.noise for d in drawn if d.noise is not None]
+def test_samples_have_the_published_frequencies_and_ranges():
+    samples = sampled(DegradationConfig(), 512, 4000)
+    assert sum(d.grey for d in samples) / 4000 == pytest.approx(0.3, abs=0.03)
+    assert sum(d.jpeg_quality is not None for d in samples) / 4000 == pytest.approx(0.7, abs=0.03)
+    noises = [d.noise for d in samples if d.noise is not None]
     assert len(noises) / 4000 == pytest.approx(0.2, abs=0.03)
     assert sum(noise.per_channel for noise in noises) / len(noises) == pytest.approx(0.5, abs=0.08)
     assert max(noise.std for noise in noises) == pytest.approx(0.1, abs=0.002)
     assert len({noise.seed for noise in noises}) == len(noises)
     for kind in BlurKind:
-        assert sum(d.blur is not None and d.blur.kind is kind for d in drawn) / 4000 == pytest.approx(0.125, abs=0.02)
+        assert sum(d.blur is not None and d.blur.kind is kind for d in samples) / 4000 == pytest.approx(0.125, abs=0.02)
     for interpolation in Interpolation:
-        assert sum(d.interpolation is interpolation for d in drawn) / 4000 == pytest.approx(0.25, abs=0.03)
-    sides = [d.reduced_side for d in drawn]
+        assert sum(d.interpolation is interpolation for d in samples) / 4000 == pytest.approx(0.25, abs=0.03)
+    sides = [d.reduced_side for d in samples]
     assert (min(sides), max(sides)) == (pytest.approx(1 / 16, abs=0.002), pytest.approx(1 / 2, abs=0.002))
-    qualities = {d.jpeg_quality for d in drawn} - {None}
+    qualities = {d.jpeg_quality for d in samples} - {None}
     assert qualities == set(range(35, 91))
 
 
@@ -61,15 +61,15 @@ def test_draws_have_the_published_frequencies_and_ranges():
     ("kind", "low", "high"),
     [(BlurKind.GAUSSIAN, 3, 15), (BlurKind.BOX, 3, 15), (BlurKind.MEDIAN, 3, 15), (BlurKind.MOTION, 5, 25)],
 )
-def test_blurs_grow_with_the_image(kind, low, high, side):
-    drawn = draws(DegradationConfig(blur_probability=1.0), side, 1200)
-    extents = [d.blur.extent_px for d in drawn if d.blur is not None and d.blur.kind is kind]
+def test_blur_sizes_scale_with_the_image(kind, low, high, side):
+    samples = sampled(DegradationConfig(blur_probability=1.0), side, 1200)
+    extents = [d.blur.extent_px for d in samples if d.blur is not None and d.blur.kind is kind]
     scale = side / 512
     assert max(low * scale, 0 if kind is BlurKind.GAUSSIAN else 1) <= min(extents) < (low + 1) * scale + 0.5
     assert (high - 1) * scale < max(extents) <= high * scale
 
 
-def test_the_same_seed_gives_the_same_picture_and_the_next_draw_another():
+def test_the_same_seed_gives_the_same_image_and_the_next_sample_another():
     hq = smooth_image(40, 48)
     generator = seeded(7)
     first, second = degrade(hq, DegradationConfig(), generator), degrade(hq, DegradationConfig(), generator)
@@ -82,7 +82,7 @@ def test_the_same_seed_gives_the_same_picture_and_the_next_draw_another():
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 200), (33, 64), (128, 128)])
-def test_any_size_comes_back_in_256_levels_and_leaves_its_input_alone(height, width):
+def test_any_size_is_kept_quantized_and_the_input_unchanged(height, width):
     hq = smooth_image(height, width)
     before = hq.clone()
     generator = seeded(height)
@@ -95,18 +95,18 @@ def test_any_size_comes_back_in_256_levels_and_leaves_its_input_alone(height, wi
     assert torch.equal(hq, before)
 
 
-def test_grey_reaches_both_pictures_and_color_stays_otherwise():
+def test_grey_reaches_both_images_and_color_stays_otherwise():
     hq = smooth_image(32, 32)
     grey_pair = apply_degradation(hq, Degradation(True, None, 0.5, Interpolation.AREA, None, None))
-    for picture in grey_pair:
-        assert torch.equal(picture[0], picture[1])
-        assert torch.equal(picture[0], picture[2])
+    for image in grey_pair:
+        assert torch.equal(image[0], image[1])
+        assert torch.equal(image[0], image[2])
     pair = apply_degradation(hq, ONLY_RESIZED)
     assert pair.hq is hq
     assert (pair.lq[0] - pair.lq[1]).abs().max() > 0.1
 
 
-def test_steps_come_in_the_published_order():
+def test_steps_are_applied_in_the_published_order():
     hq = smooth_image(32, 48)
     degradation = Degradation(
         grey=True,
@@ -131,7 +131,7 @@ def test_every_blur_is_applied(kind):
     assert (blurred - sharp).abs().mean() > 0.005
 
 
-def test_prints_its_steps():
+def test_text_names_the_steps():
     noise = Noise(0.05, per_channel=True, seed=0)
     degradation = Degradation(True, Blur(BlurKind.MOTION, 7.26), 0.25, Interpolation.AREA, noise, 40)
     assert str(degradation) == "grey, motion blur 7.3 px, reduced to 0.250 (area), noise 0.050 per channel, JPEG 40"
@@ -149,6 +149,6 @@ def test_prints_its_steps():
         ),
     ],
 )
-def test_says_what_is_wrong_with_the_image(hq, words):
+def test_unsuitable_images_are_rejected(hq, words):
     with pytest.raises(InputError, match=re.escape(words)):
         degrade(hq, DegradationConfig(), seeded(0))
