@@ -14,9 +14,9 @@ _BYTES_PER_FACE = 2**30  # an upper bound for one face of 512 px in float32
 
 
 def default_batch_size(device: torch.device) -> int:
-    """Return the default batch size: 1 on a CPU, where larger batches are not faster; as memory permits on a GPU."""
+    """Return the default batch size: 1 on a CPU, and as many faces as fit in the free memory on a GPU, at most 8."""
     if device.type == "cpu":
-        return 1
+        return 1  # larger batches are not faster
     if device.type != "cuda":
         return _DEFAULT_FOR_UNKNOWN_MEMORY
     free, _ = torch.cuda.mem_get_info(device)

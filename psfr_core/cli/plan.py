@@ -170,8 +170,8 @@ def _distinct_targets(
     levels = dict.fromkeys(images, 0)
     while True:
         targets = {
-            source: output / place.parent / f"{_stem(source, levels[source])}{suffix or _lossless(source.suffix)}"
-            for source, place in images.items()
+            source: output / relative.parent / f"{_stem(source, levels[source])}{suffix or _lossless(source.suffix)}"
+            for source, relative in images.items()
         }
         # Many file systems are case-insensitive.
         names = {source: [str(path).casefold() for path in written(target)] for source, target in targets.items()}

@@ -154,7 +154,7 @@ class _Search:
             self.fail(folder, f"cannot be searched: {error.strerror or error}")
             return []
 
-    def _add_found(self, path: Path, place: Path) -> None:
+    def _add_found(self, path: Path, relative: Path) -> None:
         """Add a file found in a folder or by a pattern if it has the suffix of an image."""
         kind = _kind(path)
         if kind is _Kind.FOLDER:
@@ -162,7 +162,7 @@ class _Search:
                 self.found.unsearched.append(path)
         elif is_readable(path):
             if kind is _Kind.FILE:
-                self._add_image(path, place)
+                self._add_image(path, relative)
             elif kind is not _Kind.NOTHING:
                 self.found.skipped[path] = kind.value
         elif reason := unreadable_reason(path):
@@ -170,12 +170,12 @@ class _Search:
         elif kind is not _Kind.NOTHING:
             self.found.others.append(path)
 
-    def _add_image(self, path: Path, place: Path) -> None:
+    def _add_image(self, path: Path, relative: Path) -> None:
         self.count += 1
         real_path = os.path.realpath(path)
         if real_path not in self._real_paths:
             self._real_paths.add(real_path)
-            self.found.images[path] = place
+            self.found.images[path] = relative
 
 
 def _kind(path: Path) -> _Kind:

@@ -37,24 +37,24 @@ def _has_all_scans(data: bytes) -> bool:
     missing_bits: dict[int, np.ndarray] = {}
     for kind, content in _segments(data):
         if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # frame header
-            missing_bits = {content[place]: np.full(64, 16) for place in range(6, 6 + 3 * content[5], 3)}
+            missing_bits = {content[offset]: np.full(64, 16) for offset in range(6, 6 + 3 * content[5], 3)}
         elif kind == _START_OF_SCAN:
             count = content[0]
             first, last, bits = content[1 + 2 * count : 4 + 2 * count]
-            for place in range(1, 1 + 2 * count, 2):
-                missing_bits[content[place]][first : last + 1] = bits & 15
+            for offset in range(1, 1 + 2 * count, 2):
+                missing_bits[content[offset]][first : last + 1] = bits & 15
     return bool(missing_bits) and not any(bits.any() for bits in missing_bits.values())
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the marker code and the content of each segment."""
-    place = data.find(b"\xff", 2)
-    while 0 <= place < len(data) - 4:
-        kind = data[place + 1]
+    offset = data.find(b"\xff", 2)
+    while 0 <= offset < len(data) - 4:
+        kind = data[offset + 1]
         if kind == 0xFF or kind == 0 or 0xD0 <= kind <= 0xD9:  # padding, image data, and markers without content
-            place += 1 if kind == 0xFF else 2
+            offset += 1 if kind == 0xFF else 2
         else:
-            length = int.from_bytes(data[place + 2 : place + 4], "big")
-            yield kind, data[place + 4 : place + 2 + length]
-            place += 2 + length
-        place = data.find(b"\xff", place)
+            length = int.from_bytes(data[offset + 2 : offset + 4], "big")
+            yield kind, data[offset + 4 : offset + 2 + length]
+            offset += 2 + length
+        offset = data.find(b"\xff", offset)

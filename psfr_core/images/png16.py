@@ -165,16 +165,16 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Yield kind, content and bytes of each chunk between header and end; the end may be missing."""
-    place = _HEADER_BYTES
-    while place < len(data):
-        length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
-        chunk = data[place : place + length + 12]
+    offset = _HEADER_BYTES
+    while offset < len(data):
+        length, kind = int.from_bytes(data[offset : offset + 4], "big"), data[offset + 4 : offset + 8]
+        chunk = data[offset : offset + length + 12]
         if len(chunk) < length + 12 or zlib.crc32(memoryview(chunk)[4:-4]).to_bytes(4, "big") != chunk[-4:]:
             raise ValueError(f"the {kind.decode('latin-1')} chunk is damaged or truncated")
         if kind == b"IEND":
             return
         yield kind, chunk[8:-4], chunk
-        place += len(chunk)
+        offset += len(chunk)
 
 
 def _check_image_data(png: Png16) -> None:

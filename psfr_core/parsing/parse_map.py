@@ -193,16 +193,16 @@ def _palette(device: torch.device) -> Tensor:
     return torch.tensor([REGION_COLORS[region] for region in FaceRegion], device=device)
 
 
-def _nearest_color(picture: Tensor) -> Tensor:
-    colors = _palette(picture.device).float() / 255
-    flat = picture.float().permute(0, 2, 3, 1).reshape(-1, 3)
+def _nearest_color(image: Tensor) -> Tensor:
+    colors = _palette(image.device).float() / 255
+    flat = image.float().permute(0, 2, 3, 1).reshape(-1, 3)
     nearest = [torch.cdist(part, colors).argmin(dim=1) for part in flat.split(1 << 20)]  # 76 MB of distances at a time
-    return torch.cat(nearest).to(torch.uint8).view(picture.shape[0], *picture.shape[2:])
+    return torch.cat(nearest).to(torch.uint8).view(image.shape[0], *image.shape[2:])
 
 
-def _levels(picture: Tensor) -> Tensor:
+def _levels(image: Tensor) -> Tensor:
     """Convert values to integer levels of 255; levels far outside 0 to 255 are clamped."""
-    return (picture.float() * 255).round().clamp(-1024, 3071)
+    return (image.float() * 255).round().clamp(-1024, 3071)
 
 
 def _color_codes(levels: Tensor) -> Tensor:
@@ -211,9 +211,9 @@ def _color_codes(levels: Tensor) -> Tensor:
     return (red << 24) | (green << 12) | blue
 
 
-def _unknown_color(picture: Tensor, is_unknown: Tensor) -> str:
+def _unknown_color(image: Tensor, is_unknown: Tensor) -> str:
     index, y, x = (int(position) for position in is_unknown.nonzero()[0])
-    levels = tuple(int(level) for level in _levels(picture[index, :, y, x]))
+    levels = tuple(int(level) for level in _levels(image[index, :, y, x]))
     return (
         f"Color {levels} at x {x}, y {y} of image {index} does not belong to any face region. "
         "Use the exact region colors without soft brushes, and save as PNG, not JPEG; or choose the nearest color."

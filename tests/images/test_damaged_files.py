@@ -73,8 +73,8 @@ def damaged(data: bytes, seed: int) -> Iterator[bytes]:
         changed = bytearray(data)
         # Half of the mutations hit the beginning, which contains sizes and tables.
         reach = min(len(data), 96) if number % 2 else len(data)
-        for place in random.integers(0, reach, random.integers(1, 4)):
-            changed[place] ^= 1 << random.integers(0, 8)
+        for offset in random.integers(0, reach, random.integers(1, 4)):
+            changed[offset] ^= 1 << random.integers(0, 8)
         if number % 8 == 0:
             changed = changed[: random.integers(1, len(data))]
         if number % 8 == 1:
@@ -84,15 +84,15 @@ def damaged(data: bytes, seed: int) -> Iterator[bytes]:
 
 
 def with_checksums(data: bytes) -> bytes:
-    """Correct the chunk checksums of a PNG file, so that damage passes them; return other files unchanged."""
+    """Correct the chunk checksums of a PNG file, so that damage reaches the decoder; return other files unchanged."""
     if not data.startswith(b"\x89PNG"):
         return data
-    place, parts = 8, [data[:8]]
-    while place + 12 <= len(data):
-        length = min(int.from_bytes(data[place : place + 4], "big"), len(data) - place - 12)
-        content = data[place + 4 : place + 8 + length]
+    offset, parts = 8, [data[:8]]
+    while offset + 12 <= len(data):
+        length = min(int.from_bytes(data[offset : offset + 4], "big"), len(data) - offset - 12)
+        content = data[offset + 4 : offset + 8 + length]
         parts.append(length.to_bytes(4, "big") + content + zlib.crc32(content).to_bytes(4, "big"))
-        place += length + 12
+        offset += length + 12
     return b"".join(parts)
 
 

@@ -68,23 +68,23 @@ def test_mask_covers_the_regions_only(regions, numbers):
 
 def test_from_color_inverts_to_color():
     parse_map = ParseMap(torch.arange(19, dtype=torch.uint8).view(1, 1, 19))
-    picture = parse_map.to_color()
-    assert picture.shape == (1, 3, 1, 19)
+    image = parse_map.to_color()
+    assert image.shape == (1, 3, 1, 19)
     for region in FaceRegion:
-        assert picture[0, :, 0, region].mul(255).round().int().tolist() == list(REGION_COLORS[region])
-    assert torch.equal(ParseMap.from_color(picture).labels, parse_map.labels)
+        assert image[0, :, 0, region].mul(255).round().int().tolist() == list(REGION_COLORS[region])
+    assert torch.equal(ParseMap.from_color(image).labels, parse_map.labels)
     again = random_map(seed=3)
     assert torch.equal(ParseMap.from_color(again.to_color()).labels, again.labels)
 
 
 @pytest.mark.parametrize("wrong", [(1, 2, 3), (300, 0, 0), (-1, 0, 0), (255, 255, 254), (0, 256, 0)])
 def test_unknown_color_raises_with_its_position(wrong):
-    picture = random_map().to_color()
-    picture[1, :, 4, 2] = torch.tensor(wrong) / 255
+    image = random_map().to_color()
+    image[1, :, 4, 2] = torch.tensor(wrong) / 255
     with pytest.raises(
         InputError, match=re.escape(f"Color {wrong} at x 2, y 4 of image 1 does not belong to any face region")
     ):
-        ParseMap.from_color(picture)
+        ParseMap.from_color(image)
 
 
 def test_resized_takes_the_nearest_label():
@@ -198,10 +198,10 @@ def test_invalid_files_raise(tmp_path):
 
 def test_from_picture_reads_gray_and_color_images():
     parse_map = random_map()
-    for picture in (parse_map.to_grey(), parse_map.to_color()):
-        assert picture.shape == (2, 3, 9, 7)
-        assert torch.equal(ParseMap.from_picture(picture).labels, parse_map.labels)
-        stored = (picture * 255).clamp(0, 255).to(torch.uint8)  # truncated, like in some image files
+    for image in (parse_map.to_grey(), parse_map.to_color()):
+        assert image.shape == (2, 3, 9, 7)
+        assert torch.equal(ParseMap.from_picture(image).labels, parse_map.labels)
+        stored = (image * 255).clamp(0, 255).to(torch.uint8)  # truncated, like in some image files
         assert torch.equal(ParseMap.from_picture(stored / 255).labels, parse_map.labels)
 
 
@@ -226,7 +226,7 @@ def test_unknown_colors_can_be_replaced_by_the_nearest():
 @pytest.mark.parametrize("unknown", UnknownColor)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_images_that_are_not_finite_raise(value, unknown):
-    picture = random_map().to_grey()
-    picture[1, :, 2, 3] = value
+    image = random_map().to_grey()
+    image[1, :, 2, 3] = value
     with pytest.raises(InputError, match="picture must be finite"):
-        ParseMap.from_picture(picture, unknown)
+        ParseMap.from_picture(image, unknown)

@@ -31,9 +31,9 @@ class FastReflectConv(nn.Module):
         """Return (B, C', H, W) for ``features`` (B, C, H, W)."""
         features = features.contiguous(memory_format=torch.channels_last)
         result = _empty(features, len(self.conv.bias), *features.shape[-2:])
-        for image, its_result in zip(features.split(1), result.split(1), strict=True):
+        for image, image_result in zip(features.split(1), result.split(1), strict=True):
             for start, stop in strips(image.shape[-2], self.rows):
-                its_result[:, :, start:stop] = self.conv(_bordered(image, start - 1, stop + 1, "reflect"))
+                image_result[:, :, start:stop] = self.conv(_bordered(image, start - 1, stop + 1, "reflect"))
         return result
 
 
@@ -67,9 +67,9 @@ class FastDownBlock(nn.Module):
         """Return (B, C', H / 2, W / 2) for ``features`` (B, C, H, W)."""
         height, width = features.shape[-2:]
         result = _empty(features, len(self.conv2.bias), height // 2, width // 2)
-        for image, its_result in zip(features.split(1), result.split(1), strict=True):
+        for image, image_result in zip(features.split(1), result.split(1), strict=True):
             for start, stop in strips(height // 2, self.rows):
-                self._strip(image, its_result[:, :, start:stop], 2 * start, 2 * stop)
+                self._strip(image, image_result[:, :, start:stop], 2 * start, 2 * stop)
         return result
 
     def _strip(self, features: Tensor, result: Tensor, start: int, stop: int) -> None:
@@ -97,9 +97,9 @@ class FastUpBlock(nn.Module):
         """Return (B, C', 2H, 2W) for ``features`` (B, C, H, W)."""
         height, width = features.shape[-2:]
         result = _empty(features, len(self.conv2.bias), 2 * height, 2 * width)
-        for image, its_result in zip(features.split(1), result.split(1), strict=True):
+        for image, image_result in zip(features.split(1), result.split(1), strict=True):
             for start, stop in strips(height, self.rows):
-                self._strip(image, its_result[:, :, 2 * start : 2 * stop], start, stop)
+                self._strip(image, image_result[:, :, 2 * start : 2 * stop], start, stop)
         return result
 
     def _strip(self, features: Tensor, result: Tensor, start: int, stop: int) -> None:

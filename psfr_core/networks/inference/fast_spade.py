@@ -33,8 +33,8 @@ class FastSpadeResBlock(ReferenceLayer):
 
     def forward(self, features: Tensor, reference: Tensor) -> Tensor:
         """Modify ``features`` (B, C, H, W), dense in channels_last, by ``reference`` (B, 22, H, W), and return them."""
-        for image, its_reference in zip(features.split(1), reference.split(1), strict=True):
-            self._add_residual(image, its_reference)
+        for image, image_reference in zip(features.split(1), reference.split(1), strict=True):
+            self._add_residual(image, image_reference)
         return features
 
     def _add_residual(self, features: Tensor, reference: Tensor) -> None:
