@@ -11,12 +11,12 @@ from ..progress import Progress
 from .detection_options import DetectionOptions
 from .face import Face
 from .proposals import Candidates
-from .pyramid import NetworkReach
+from .pyramid import ScaleRange
 from .search import search_faces
 
 DEFAULT_MIN_SCORE = 0.6
 AGREEING_CELLS = 5  # side of the square of cells whose boxes and landmarks are averaged
-REACH = NetworkReach(largest_face=160, smallest_view=128)
+SCALE_RANGE = ScaleRange(max_face=160, coarsest_side=128)
 
 _CENTER = 0.5  # CompactFaceNet's boxes count from the center of the top-left pixel, candidates' from its corner
 
@@ -31,7 +31,7 @@ class CompactDetector:
 
     def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
         """See ``FaceDetector``."""
-        return search_faces(images, self.network, self._propose, self.options, REACH, progress=progress)
+        return search_faces(images, self.network, self._propose, self.options, SCALE_RANGE, progress=progress)
 
     def _propose(self, images: Tensor) -> list[Candidates]:
         output = CompactFaceNetOutput(*(tensor.float() for tensor in self.network(images)))

@@ -12,7 +12,7 @@ MAX_INSIDE = 0.8  # part of a box's area that may lie inside a surer one
 MAX_CANDIDATES = 5000  # the surest ones; more only come from thresholds near 0
 
 
-def suppress_overlaps(candidates: Candidates, max_overlap: float) -> Candidates:
+def non_maximum_suppression(candidates: Candidates, max_overlap: float) -> Candidates:
     """Return the candidates that greedy non-maximum suppression keeps, highest score first.
 
     None overlaps a surer one by more than ``max_overlap``, intersection over union, and none lies almost whole inside a
@@ -27,19 +27,19 @@ def suppress_overlaps(candidates: Candidates, max_overlap: float) -> Candidates:
         best = remaining.select(torch.tensor([0], device=remaining.scores.device))
         kept.append(best)
         box = best.boxes[0]
-        is_other = (overlaps(box, remaining.boxes) <= max_overlap) & (shares_inside(box, remaining.boxes) <= MAX_INSIDE)
+        is_other = (iou(box, remaining.boxes) <= max_overlap) & (containment(box, remaining.boxes) <= MAX_INSIDE)
         is_other[0] = False
         remaining = remaining.select(is_other)
     return Candidates.join(kept) if kept else remaining
 
 
-def overlaps(box: Tensor, boxes: Tensor) -> Tensor:
+def iou(box: Tensor, boxes: Tensor) -> Tensor:
     """Return the intersection over union (N,) of ``box`` (4,) with each of ``boxes`` (N, 4)."""
     shared = _intersections(box, boxes)
     return shared / (_areas(box) + _areas(boxes) - shared)
 
 
-def shares_inside(box: Tensor, boxes: Tensor) -> Tensor:
+def containment(box: Tensor, boxes: Tensor) -> Tensor:
     """Return how much of the area of each of ``boxes`` (N, 4) lies inside ``box`` (4,), from 0 to 1."""
     return _intersections(box, boxes) / _areas(boxes)
 

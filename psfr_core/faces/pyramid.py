@@ -26,57 +26,57 @@ BORDER_PX = 4  # a box that comes so near to a tile's inner border may be cut of
 
 
 @dataclass(frozen=True)
-class NetworkReach:
+class ScaleRange:
     """Which faces a network sees well, in pixels of what it is given; the defaults are RetinaFace's."""
 
-    largest_face: float = 400  # longer side of the box, in all views but the smallest
-    smallest_view: int = 512  # a view with a longer side than this is followed by one of half its size
+    max_face: float = 400  # longer side of the box, in all levels but the smallest
+    coarsest_side: int = 512  # a level with a longer side than this is followed by one of half its size
 
 
 @dataclass(frozen=True)
-class View:
+class PyramidLevel:
     """A part of the image, resized to ``size``."""
 
     part: PixelBox
     size: Size
-    largest_face: float = inf  # pixels of this view
+    max_face: float = inf  # pixels of this level
 
     def to_image(self, candidates: Candidates) -> Candidates:
-        """Candidates of this view in pixels of the whole image."""
+        """Candidates of this level in pixels of the whole image."""
         scale = (self.part.size.width / self.size.width, self.part.size.height / self.size.height)
         return candidates.mapped(scale, (self.part.left, self.part.top))
 
     def trusts(self, candidates: Candidates, image_size: Size) -> Tensor:
-        """Which candidates (N,), in pixels of this view, are not too large for it, nor cut off by its border."""
+        """Which candidates (N,), in pixels of this level, are not too large for it, nor cut off by its border."""
         part, image, boxes = self.part, PixelBox(0, 0, *image_size), candidates.boxes
         low = [-inf if part[side] == image[side] else BORDER_PX for side in (0, 1)]
         high = [inf if part[side] == image[side] else self.size[side - 2] - BORDER_PX for side in (2, 3)]
         is_whole = (boxes[:, :2] >= boxes.new_tensor(low)) & (boxes[:, 2:] <= boxes.new_tensor(high))
-        return is_whole.all(dim=1) & ((boxes[:, 2:] - boxes[:, :2]) <= self.largest_face).all(dim=1)
+        return is_whole.all(dim=1) & ((boxes[:, 2:] - boxes[:, :2]) <= self.max_face).all(dim=1)
 
 
-def pictures_of(images: Tensor, views: Sequence[View]) -> Iterator[Tensor]:
-    """Yield what each of ``views`` shows of ``images`` (B, C, H, W), padded right and below to multiples of 32 pixels.
+def level_images(images: Tensor, levels: Sequence[PyramidLevel]) -> Iterator[Tensor]:
+    """Yield what each of ``levels`` shows of ``images`` (B, C, H, W), padded right and below to multiples of 32 pixels.
 
-    The padding has the mean color of the view. Repeated border pixels would make stripes that fill much of a small view, in
+    The padding has the mean color of the level. Repeated border pixels would make stripes that fill much of a small level, in
     which the network overlooks faces that reach the border.
     """
     whole = images
-    for view in views:
-        if view.part.size == Size.of(images):
-            # of the view before, which is twice as large: quicker than of the images
-            whole = picture = _shrunk(whole, view.size)
+    for level in levels:
+        if level.part.size == Size.of(images):
+            # of the level before, which is twice as large: quicker than of the images
+            whole = level_image = _shrunk(whole, level.size)
         else:
-            picture = _shrunk(view.part.cut(images), view.size)
-        yield _padded(picture)
+            level_image = _shrunk(level.part.cut(images), level.size)
+        yield _padded(level_image)
 
 
-def _padded(picture: Tensor) -> Tensor:
-    height, width = (ceil(side / SIZE_MULTIPLE) * SIZE_MULTIPLE for side in picture.shape[-2:])
-    if (height, width) == picture.shape[-2:]:
-        return picture
-    padded = picture.mean(dim=(-2, -1), keepdim=True).repeat(1, 1, height, width)
-    padded[..., : picture.shape[-2], : picture.shape[-1]] = picture
+def _padded(level_image: Tensor) -> Tensor:
+    height, width = (ceil(side / SIZE_MULTIPLE) * SIZE_MULTIPLE for side in level_image.shape[-2:])
+    if (height, width) == level_image.shape[-2:]:
+        return level_image
+    padded = level_image.mean(dim=(-2, -1), keepdim=True).repeat(1, 1, height, width)
+    padded[..., : level_image.shape[-2], : level_image.shape[-1]] = level_image
     return padded
 
 
@@ -95,21 +95,24 @@ def _halved(images: Tensor) -> Tensor:
     return planes.view(*images.shape[:2], *planes.shape[-2:])
 
 
-def views_of(size: Size, options: DetectionOptions, reach: NetworkReach) -> list[View]:
+def image_pyramid(size: Size, options: DetectionOptions, scale_range: ScaleRange) -> list[PyramidLevel]:
     """The whole image at the sizes at which it is searched and, if wanted, tiles of it at full size."""
     whole = PixelBox(0, 0, *size)
-    sizes = search_sizes(size, options, reach.smallest_view)
-    views = [*(View(whole, larger, reach.largest_face) for larger in sizes[:-1]), View(whole, sizes[-1])]
+    sizes = search_sizes(size, options, scale_range.coarsest_side)
+    levels = [
+        *(PyramidLevel(whole, larger, scale_range.max_face) for larger in sizes[:-1]),
+        PyramidLevel(whole, sizes[-1]),
+    ]
     if options.tiles and max(size) > options.max_side:
-        views += [View(tile, tile.size, reach.largest_face) for tile in _tiles(size, options.max_side)]
-    return views
+        levels += [PyramidLevel(tile, tile.size, scale_range.max_face) for tile in _tiles(size, options.max_side)]
+    return levels
 
 
-def search_sizes(size: Size, options: DetectionOptions, smallest_view: int) -> list[Size]:
+def search_sizes(size: Size, options: DetectionOptions, coarsest_side: int) -> list[Size]:
     """``size`` enlarged to the shorter side ``min_side``, but never larger than ``max_side``, then repeatedly halved."""
     scale = min(max(1.0, options.min_side / min(size)), options.max_side / max(size))
     sizes = [_scaled(size, scale)]
-    while max(sizes[-1]) > smallest_view:
+    while max(sizes[-1]) > coarsest_side:
         scale /= 2
         sizes.append(_scaled(size, scale))
     return sizes

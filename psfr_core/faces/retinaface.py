@@ -12,14 +12,14 @@ from ..progress import Progress
 from .detection_options import DetectionOptions
 from .face import Face
 from .proposals import Candidates
-from .pyramid import NetworkReach
+from .pyramid import ScaleRange
 from .search import search_faces
 
 DEFAULT_MIN_SCORE = 0.9
 
 _MEAN_BGR = (104.0, 117.0, 123.0)  # of ImageNet, in 0..255, as in training
 _ANCHOR_SIDES_OF_STRIDE = {8: (16, 32), 16: (64, 128), 32: (256, 512)}  # pixels
-# The network counts from the corner of the top-left pixel, like its anchors: the landmarks of mirrored pictures agree only
+# The network counts from the corner of the top-left pixel, like its anchors: the landmarks of mirrored images agree only
 # when this is taken into account. facexlib passes them on as they are, half a pixel too far to the right and down.
 _CENTER = 0.5
 _CENTER_UNIT, _SIDE_UNIT = 0.1, 0.2  # the "variances" the predictions were divided by in training
@@ -35,7 +35,7 @@ class RetinaFaceDetector:
 
     def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
         """See ``FaceDetector``."""
-        return search_faces(images, self.network, self._propose, self.options, NetworkReach(), progress=progress)
+        return search_faces(images, self.network, self._propose, self.options, ScaleRange(), progress=progress)
 
     def _propose(self, images: Tensor) -> list[Candidates]:
         bgr = images.flip(1) * 255 - images.new_tensor(_MEAN_BGR).view(3, 1, 1)

@@ -16,9 +16,9 @@ from ..progress import Progress
 from .detection_options import DetectionOptions
 from .exposure import dim_images, stretched
 from .face import Face
-from .nms import plausible, suppress_overlaps
+from .nms import non_maximum_suppression, plausible
 from .proposals import Candidates
-from .pyramid import NetworkReach, View, pictures_of, views_of
+from .pyramid import PyramidLevel, ScaleRange, image_pyramid, level_images
 
 Propose = Callable[[Tensor], list[Candidates]]
 """The candidates in each of a batch of images (B, 3, H, W), whose sides are multiples of 32, in pixels of those images."""
@@ -30,7 +30,7 @@ def search_faces(
     network: nn.Module,
     propose: Propose,
     options: DetectionOptions,
-    reach: NetworkReach,
+    scale_range: ScaleRange,
     *,
     progress: Progress | None = None,
 ) -> list[list[Face]]:
@@ -50,11 +50,12 @@ def search_faces(
     dim = dim_images(images)
     copies = stretched(images[dim]).split(options.batch_size) if dim else ()
     batches = [*images.split(options.batch_size), *copies]
-    done, total = 0, len(batches) * len(_quarter_turns(options)) * len(views_of(Size.of(images), options, reach))
+    levels = image_pyramid(Size.of(images), options, scale_range)
+    done, total = 0, len(batches) * len(_quarter_turns(options)) * len(levels)
 
-    def propose_and_tell(pictures: Tensor) -> list[Candidates]:
+    def propose_and_report(inputs: Tensor) -> list[Candidates]:
         nonlocal done
-        candidates = propose(pictures)
+        candidates = propose(inputs)
         done += 1
         if progress is not None:
             progress(done, total)
@@ -64,10 +65,15 @@ def search_faces(
     found: list[list[Candidates]] = []
     with without_autocast(like.device):
         for batch in batches:
-            found += _search_batch(_prepared(batch, like, low >= 0 and high <= 1), propose_and_tell, options, reach)
+            found += _search_batch(
+                _prepared(batch, like, low >= 0 and high <= 1), propose_and_report, options, scale_range
+            )
     for index, in_copy in zip(dim, found[len(images) :], strict=True):
         found[index] += in_copy
-    return [suppress_overlaps(Candidates.join(parts), options.max_overlap).to_faces() for parts in found[: len(images)]]
+    return [
+        non_maximum_suppression(Candidates.join(parts), options.max_overlap).to_faces()
+        for parts in found[: len(images)]
+    ]
 
 
 def _prepared(images: Tensor, like: Tensor, is_in_range: bool) -> Tensor:
@@ -81,23 +87,23 @@ def _quarter_turns(options: DetectionOptions) -> range:
 
 
 def _search_batch(
-    images: Tensor, propose: Propose, options: DetectionOptions, reach: NetworkReach
+    images: Tensor, propose: Propose, options: DetectionOptions, scale_range: ScaleRange
 ) -> list[list[Candidates]]:
-    """Return the candidates of all views of each image."""
+    """Return the candidates of all levels of each image."""
     found: list[list[Candidates]] = [[] for _ in images]
     for quarters in _quarter_turns(options):
         turned = images.rot90(-quarters, (-2, -1)) if quarters else images  # clockwise
         size = Size.of(turned)
-        views = views_of(size, options, reach)
-        for view, picture in zip(views, pictures_of(turned, views), strict=True):
-            for of_image, candidates in zip(found, propose(picture), strict=True):
-                of_image.append(_turned_on(_in_image(candidates, view, size, options), size, -quarters % 4))
+        levels = image_pyramid(size, options, scale_range)
+        for level, level_image in zip(levels, level_images(turned, levels), strict=True):
+            for of_image, candidates in zip(found, propose(level_image), strict=True):
+                of_image.append(_turned_on(_in_image(candidates, level, size, options), size, -quarters % 4))
     return found
 
 
-def _in_image(candidates: Candidates, view: View, size: Size, options: DetectionOptions) -> Candidates:
+def _in_image(candidates: Candidates, level: PyramidLevel, size: Size, options: DetectionOptions) -> Candidates:
     here = candidates.on_cpu()
-    return plausible(view.to_image(here.select(view.trusts(here, size))), size, options.min_eye_distance)
+    return plausible(level.to_image(here.select(level.trusts(here, size))), size, options.min_eye_distance)
 
 
 def _turned_on(candidates: Candidates, size: Size, quarters: int) -> Candidates:

@@ -84,10 +84,10 @@ def test_a_large_face_without_detail_is_found_in_a_smaller_view() -> None:
 
 
 @pytest.mark.parametrize(("side", "widths"), [(158, [158, 316]), (162, [324])])
-def test_only_the_smallest_view_reports_faces_of_more_than_160_pixels(
+def test_only_the_smallest_level_reports_faces_of_more_than_160_pixels(
     side: int, widths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The planted network answers with one box in each view, here of 256 and 128 pixels."""
+    """The planted network answers with one box in each level, here of 256 and 128 pixels."""
     monkeypatch.setattr(suppression, "MAX_INSIDE", 2.0)  # one box lies in the other
     network = PlantedNet(side * torch.tensor([-0.5, -0.5, 0.5, 0.5]))
     image = planted((15, 15, 0.75), size=(128, 128)).repeat_interleave(2, 1).repeat_interleave(2, 2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from psfr_core.faces.nms import overlaps, plausible, shares_inside, suppress_overlaps
+from psfr_core.faces.nms import containment, iou, non_maximum_suppression, plausible
 from psfr_core.faces.proposals import Candidates
 from psfr_core.images.box import Size
 
@@ -18,20 +18,20 @@ def candidates(boxes: Tensor, scores: Tensor) -> Candidates:
 
 def test_overlap_is_intersection_over_union() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [5, 0, 15, 10], [0, 0, 5, 5], [20, 20, 30, 30], [10, 0, 20, 10]])
-    torch.testing.assert_close(overlaps(boxes[0], boxes), torch.tensor([1, 1 / 3, 1 / 4, 0, 0]))
+    torch.testing.assert_close(iou(boxes[0], boxes), torch.tensor([1, 1 / 3, 1 / 4, 0, 0]))
 
 
 def test_the_share_inside_is_that_of_the_other_box() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [5, 0, 15, 10], [0, 0, 5, 5], [20, 20, 30, 30], [-10, -10, 10, 10]])
-    torch.testing.assert_close(shares_inside(boxes[0], boxes), torch.tensor([1, 0.5, 1, 0, 0.25]))
+    torch.testing.assert_close(containment(boxes[0], boxes), torch.tensor([1, 0.5, 1, 0, 0.25]))
 
 
 def reference_suppression(boxes: Tensor, scores: Tensor, max_overlap: float) -> list[int]:
     kept: list[int] = []
     for index in scores.argsort(descending=True).tolist():
         one = boxes[index][None]
-        overlap = max((float(overlaps(boxes[other], one)) for other in kept), default=0)
-        inside = max((float(shares_inside(boxes[other], one)) for other in kept), default=0)
+        overlap = max((float(iou(boxes[other], one)) for other in kept), default=0)
+        inside = max((float(containment(boxes[other], one)) for other in kept), default=0)
         if overlap <= max_overlap and inside <= 0.8:
             kept.append(index)
     return kept
@@ -43,7 +43,7 @@ def test_suppression_is_greedy(seed: int) -> None:
     corners = torch.rand(60, 2, generator=generator) * 50
     boxes = torch.cat([corners, corners + 5 + 20 * torch.rand(60, 2, generator=generator)], dim=1)
     scores = torch.randperm(60, generator=generator).float() / 60
-    kept = suppress_overlaps(candidates(boxes, scores), 0.3)
+    kept = non_maximum_suppression(candidates(boxes, scores), 0.3)
     expected = reference_suppression(boxes, scores, 0.3)
     assert 5 < len(expected) < 55
     assert torch.equal(kept.boxes, boxes[expected])
@@ -53,7 +53,7 @@ def test_suppression_is_greedy(seed: int) -> None:
 
 def test_an_eye_inside_a_face_is_dropped_and_a_head_before_another_stays() -> None:
     face, eye, child, around = [0.0, 0, 100, 100], [20.0, 30, 45, 52], [70.0, 40, 130, 110], [-60.0, -60, 160, 160]
-    kept = suppress_overlaps(
+    kept = non_maximum_suppression(
         candidates(torch.tensor([face, eye, child, around]), torch.tensor([0.9, 0.8, 0.7, 0.6])), 0.4
     )
     assert kept.boxes.tolist() == [face, child, around]  # a surer box inside another one does not drop that
@@ -65,12 +65,12 @@ def test_equal_scores_are_ordered_by_place() -> None:
     scores = torch.tensor([0.5, 0.5, 0.5, 0.9])
     expected = [[0, 200], [200, 0], [0, 50], [100, 50]]
     for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
-        kept = suppress_overlaps(candidates(boxes[order], scores[order]), 0.4)
+        kept = non_maximum_suppression(candidates(boxes[order], scores[order]), 0.4)
         assert kept.boxes[:, :2].tolist() == expected
 
 
 def test_nothing_stays_nothing() -> None:
-    assert suppress_overlaps(candidates(torch.zeros(0, 4), torch.zeros(0)), 0.4).to_faces() == []
+    assert non_maximum_suppression(candidates(torch.zeros(0, 4), torch.zeros(0)), 0.4).to_faces() == []
 
 
 @pytest.mark.parametrize(

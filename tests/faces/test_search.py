@@ -12,10 +12,10 @@ from psfr_core.errors import InputError
 from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.faces.face import Face
 from psfr_core.faces.proposals import Candidates
-from psfr_core.faces.pyramid import NetworkReach
+from psfr_core.faces.pyramid import ScaleRange
 from psfr_core.faces.search import search_faces
 
-REACH = NetworkReach()
+SCALE_RANGE = ScaleRange()
 NETWORK = nn.Identity().eval()
 FACE_POINTS = torch.tensor([[-0.25, -0.2], [0.25, -0.2], [0.0, 0.0], [-0.2, 0.25], [0.2, 0.25]])
 
@@ -54,7 +54,7 @@ def test_coordinates_are_those_of_the_input(size: tuple[int, int]) -> None:
     side = min(size) // 4 | 1  # odd, so that the square has a middle pixel
     x, y = size[0] // 3, size[1] // 2
     image = image_of(size, (x, y, side))[None]
-    (faces,) = search_faces(image, NETWORK, squares, DetectionOptions(min_eye_distance=0), REACH)
+    (faces,) = search_faces(image, NETWORK, squares, DetectionOptions(min_eye_distance=0), SCALE_RANGE)
     assert len(faces) == 1
     torch.testing.assert_close(centers(faces), torch.tensor([[x, y]]).float(), atol=0.05, rtol=0)
     torch.testing.assert_close(faces[0].landmarks, torch.tensor([x, y]) + side * FACE_POINTS, atol=0.2, rtol=0)
@@ -71,19 +71,19 @@ def test_highest_score_comes_first_and_frames_stay_apart() -> None:
             image_of((200, 150), (60, 70, 25)),
         ]
     )
-    together = search_faces(frames, NETWORK, squares, DetectionOptions(batch_size=2), REACH)
+    together = search_faces(frames, NETWORK, squares, DetectionOptions(batch_size=2), SCALE_RANGE)
     assert [len(faces) for faces in together] == [3, 0, 1]
     expected = torch.tensor([[150.0, 40], [40, 40], [90, 100]])
     torch.testing.assert_close(centers(together[0]), expected, atol=0.05, rtol=0)
     for frame, faces in zip(frames, together, strict=True):
-        (alone,) = search_faces(frame[None], NETWORK, squares, DetectionOptions(), REACH)
+        (alone,) = search_faces(frame[None], NETWORK, squares, DetectionOptions(), SCALE_RANGE)
         assert [face.box for face in alone] == [face.box for face in faces]
 
 
 def test_progress_counts_all_passes_and_may_stop_each() -> None:
     frames, seen = torch.zeros(3, 3, 900, 1300), []
     options = DetectionOptions(batch_size=2, max_side=700, tiles=True, turned=True)
-    search_faces(frames, NETWORK, squares, options, REACH, progress=lambda *counts: seen.append(counts))
+    search_faces(frames, NETWORK, squares, options, SCALE_RANGE, progress=lambda *counts: seen.append(counts))
     passes = 2 * 4 * (2 + 3 * 2)  # batches, turns, sizes (700 and 350 px) and tiles
     assert seen == [(done, passes) for done in range(1, passes + 1)]
 
@@ -91,16 +91,16 @@ def test_progress_counts_all_passes_and_may_stop_each() -> None:
         raise KeyboardInterrupt(done)
 
     with pytest.raises(KeyboardInterrupt, match="^1$"):
-        search_faces(frames, NETWORK, squares, options, REACH, progress=stop)
+        search_faces(frames, NETWORK, squares, options, SCALE_RANGE, progress=stop)
 
 
 def test_tiles_find_faces_too_small_for_the_shrunken_image() -> None:
     tiny, large = (1000, 333, 11), (400, 300, 201)
     image = image_of((1500, 600), tiny, large)[None]
     options = DetectionOptions(max_side=512, min_side=64, min_eye_distance=1)
-    (without,) = search_faces(image, NETWORK, squares, options, REACH)
+    (without,) = search_faces(image, NETWORK, squares, options, SCALE_RANGE)
     torch.testing.assert_close(centers(without), torch.tensor([[400.0, 300]]), atol=0.05, rtol=0)
-    (with_tiles,) = search_faces(image, NETWORK, squares, replace(options, tiles=True), REACH)
+    (with_tiles,) = search_faces(image, NETWORK, squares, replace(options, tiles=True), SCALE_RANGE)
     torch.testing.assert_close(centers(with_tiles), torch.tensor([[1000.0, 333], [400, 300]]), atol=0.05, rtol=0)
 
 
@@ -109,7 +109,7 @@ def test_no_piece_of_a_face_is_reported() -> None:
     for x in range(150, 1350, 75):
         image = image_of((1500, 600), (x, 290, 121))[None]
         options = DetectionOptions(max_side=512, min_side=64, tiles=True)
-        (faces,) = search_faces(image, NETWORK, squares, options, REACH)
+        (faces,) = search_faces(image, NETWORK, squares, options, SCALE_RANGE)
         torch.testing.assert_close(centers(faces), torch.tensor([[x, 290.0]]), atol=0.05, rtol=0)
 
 
@@ -125,7 +125,7 @@ def test_large_views_do_not_report_large_faces() -> None:
         ]
 
     image = image_of((1200, 900), (500, 400, 601))[None]
-    (faces,) = search_faces(image, NETWORK, twice_when_large, DetectionOptions(max_overlap=0.2), REACH)
+    (faces,) = search_faces(image, NETWORK, twice_when_large, DetectionOptions(max_overlap=0.2), SCALE_RANGE)
     torch.testing.assert_close(centers(faces), torch.tensor([[500.0, 400]]), atol=0.1, rtol=0)
 
 
@@ -142,17 +142,17 @@ def test_turned_faces_are_found_where_they_are(right: int, down: int, side: int)
 
     x, y = side // 2 - 30, side // 2
     image = image_of((side, side + 100), (x, y, 41), (x + 90 * right, y + 90 * down, 31))[None, :]
-    (faces,) = search_faces(image, NETWORK, upright, DetectionOptions(turned=True), REACH)
+    (faces,) = search_faces(image, NETWORK, upright, DetectionOptions(turned=True), SCALE_RANGE)
     turn = torch.tensor([[right, down], [-down, right]]).float()
     torch.testing.assert_close(centers(faces), torch.tensor([[x, y]]).float(), atol=0.05, rtol=0)
     torch.testing.assert_close(faces[0].landmarks, torch.tensor([x, y]) + 41 * FACE_POINTS @ turn, atol=0.2, rtol=0)
-    (unturned,) = search_faces(image, NETWORK, upright, DetectionOptions(), REACH)
+    (unturned,) = search_faces(image, NETWORK, upright, DetectionOptions(), SCALE_RANGE)
     assert len(unturned) == (right == 1)
 
 
 def test_eyes_too_near_to_each_other_are_no_face() -> None:
     image = image_of((512, 512), (100, 100, 41), (300, 300, 19))[None]
-    (faces,) = search_faces(image, NETWORK, squares, DetectionOptions(min_eye_distance=10), REACH)
+    (faces,) = search_faces(image, NETWORK, squares, DetectionOptions(min_eye_distance=10), SCALE_RANGE)
     torch.testing.assert_close(centers(faces), torch.tensor([[100.0, 100]]), atol=0.05, rtol=0)
 
 
@@ -161,7 +161,7 @@ def test_input_is_left_alone_and_values_beyond_the_range_do_no_harm() -> None:
     bright = torch.where(image > 0, 50.0, -3.0)
     bright_before = bright.clone()
     for given in (image, bright, image.half(), image.double()):
-        (faces,) = search_faces(given, NETWORK, squares, DetectionOptions(), REACH)
+        (faces,) = search_faces(given, NETWORK, squares, DetectionOptions(), SCALE_RANGE)
         torch.testing.assert_close(centers(faces[:1]), torch.tensor([[100.0, 100]]), atol=0.05, rtol=0)
     assert torch.equal(bright, bright_before)
 
@@ -173,7 +173,9 @@ def test_network_gets_its_own_precision() -> None:
         seen.append(images.dtype)
         return [squares(image[None].float())[0] for image in images]
 
-    search_faces(torch.zeros(1, 3, 40, 40), nn.Conv2d(3, 1, 1).double().eval(), propose, DetectionOptions(), REACH)
+    search_faces(
+        torch.zeros(1, 3, 40, 40), nn.Conv2d(3, 1, 1).double().eval(), propose, DetectionOptions(), SCALE_RANGE
+    )
     assert seen == [torch.float64]
 
 
@@ -189,9 +191,9 @@ def test_network_gets_its_own_precision() -> None:
 )
 def test_bad_images_are_refused(images: Tensor, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        search_faces(images, NETWORK, squares, DetectionOptions(), REACH)
+        search_faces(images, NETWORK, squares, DetectionOptions(), SCALE_RANGE)
 
 
 def test_network_in_training_mode_is_refused() -> None:
     with pytest.raises(InputError, match=r"training mode. Call eval\(\) first"):
-        search_faces(torch.zeros(1, 3, 8, 8), nn.Identity(), squares, DetectionOptions(), REACH)
+        search_faces(torch.zeros(1, 3, 8, 8), nn.Identity(), squares, DetectionOptions(), SCALE_RANGE)

@@ -10,7 +10,7 @@ from psfr_core.faces import compact
 from psfr_core.faces.compact import CompactDetector
 from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.faces.detector import make_detector
-from psfr_core.faces.pyramid import NetworkReach
+from psfr_core.faces.pyramid import ScaleRange
 from psfr_core.faces.template import template_for
 from psfr_core.networks.compact_face_net import CompactFaceNetOutput, cell_centers
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
@@ -78,7 +78,7 @@ def options_with(min_score: float | None, *, second_opinion: bool = True) -> Det
 
 @pytest.fixture(autouse=True)
 def one_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact, "REACH", NetworkReach(largest_face=160, smallest_view=256))
+    monkeypatch.setattr(compact, "SCALE_RANGE", ScaleRange(max_face=160, coarsest_side=256))
 
 
 def test_only_faces_near_the_threshold_are_parsed_and_dropped(parsed: list[int]) -> None:

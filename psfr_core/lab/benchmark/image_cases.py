@@ -18,7 +18,7 @@ from ...errors import OptionError
 from ...faces.align import align_faces
 from ...faces.detector import BUNDLED_DETECTOR, load_detector
 from ...faces.face import Face
-from ...faces.nms import overlaps
+from ...faces.nms import iou
 from ...faces.retinaface import RetinaFaceDetector
 from ...faces.template import template_for
 from ...images.box import Box
@@ -100,7 +100,7 @@ def detection(context: BenchmarkContext) -> Iterator[Measurement]:
     boxes = torch.tensor(theirs)[:, :4].float()
     large = boxes[(boxes[:, 2:] - boxes[:, :2]).amin(dim=1) > 40]
     ours = torch.tensor([face.box for face in detector.detect(canvas[None])[0]]).reshape(-1, 4)
-    again = sum(bool((overlaps(box, ours) > 0.4).any()) for box in large)
+    again = sum(bool((iou(box, ours) > 0.4).any()) for box in large)
     yield compare(
         "RetinaFace in 3840x2160",
         lambda: detector.detect(canvas[None]),
