@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterable
 from dataclasses import MISSING, Field, fields
 from enum import Enum
@@ -18,18 +19,16 @@ MAX_SIDE = 8192
 
 def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterable[str] = (), **defaults: Any) -> None:
     """Add a group of flags for the fields of the dataclass ``options``; ``defaults`` override its defaults."""
-    group = parser.add_argument_group(options.__name__, (options.__doc__ or "").split("\n")[0])
+    title = re.sub("(?<=[a-z])(?=[A-Z])", " ", options.__name__).lower()  # "detection options"
+    group = parser.add_argument_group(title, (options.__doc__ or "").split("\n")[0])
     for field, hint in _fields(options, skip):
         default = _enum_value(defaults.get(field.name, field.default))
         required = default is MISSING
+        note = "required" if required else f"default: {_format_default(default)}"
         settings: dict[str, Any] = {"required": True} if required else {"default": default}
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
-            help="; ".join(
-                filter(
-                    None, [description_of(field), "required" if required else f"default: {_format_default(default)}"]
-                )
-            ),
+            help="; ".join(part for part in (description_of(field), note) if part),
             **settings,
             **_argument(hint),
         )

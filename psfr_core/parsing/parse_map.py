@@ -55,7 +55,7 @@ class ParseMap:
 
     @classmethod
     def from_picture(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
-        """Read the output of ``to_grey`` or ``to_color``: images (B, 3, H, W), RGB in [0, 1].
+        """Read the maps from images (B, 3, H, W), RGB in [0, 1], that ``to_grey`` or ``to_color`` returned.
 
         Images with only gray levels from 0 to 18 of 255 are read as labels; of the region colors, only black is one of them.
         """
@@ -69,7 +69,7 @@ class ParseMap:
 
     @classmethod
     def from_color(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
-        """Read the output of ``to_color``: images (B, 3, H, W), RGB in [0, 1].
+        """Read the maps from images (B, 3, H, W), RGB in [0, 1], that ``to_color`` returned.
 
         Other colors, which occur in resized and JPEG images, raise InputError unless ``unknown`` is UnknownColor.NEAREST.
         Values that are not finite always raise InputError.
