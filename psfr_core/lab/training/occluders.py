@@ -1,4 +1,4 @@
-"""Things that hide a part of a face, drawn onto faces from which a detector learns."""
+"""Objects drawn over a part of a face, so that a detector learns occluded faces."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _MASK_COLORS = ((150, 195, 230), (120, 190, 190), (235, 235, 235), (25, 25, 30),
 
 
 class _FaceFrame:
-    """Converts places on a face, in eye distances from the eyes' middle along the eyes and down the nose, to pixels."""
+    """Map face coordinates to pixels: the origin is midway between the eyes, x runs along them, y down; unit: eye distance."""
 
     def __init__(self, landmarks: np.ndarray) -> None:
         self.unit = float(np.hypot(*(landmarks[1] - landmarks[0])))
         self._middle = (landmarks[0] + landmarks[1]) / 2
         self._across = (landmarks[1] - landmarks[0]) / self.unit
         mouth = (landmarks[3] + landmarks[4]) / 2
-        self._down = (mouth - self._middle) / 1.05 / self.unit  # the mouth of an upright face lies at (0, 1.05)
+        self._down = (mouth - self._middle) / 1.05 / self.unit  # the mouth of a frontal face is at (0, 1.05)
 
-    def points(self, places: Points) -> list[tuple[float, float]]:
-        """Return pixels of ``places``."""
-        return [tuple(self._middle + self.unit * (x * self._across + y * self._down)) for x, y in places]
+    def points(self, coordinates: Points) -> list[tuple[float, float]]:
+        """Convert face coordinates to pixels."""
+        return [tuple(self._middle + self.unit * (x * self._across + y * self._down)) for x, y in coordinates]
 
 
-def occlude(picture: Image.Image, landmarks: np.ndarray, textures: Sequence[Image.Image], random: Generator) -> None:
-    """Hide a part of the face in ``picture``, an RGBA image with face landmarks (5, 2) in its pixels, in place.
+def occlude(image: Image.Image, landmarks: np.ndarray, textures: Sequence[Image.Image], random: Generator) -> None:
+    """Draw over a part of the face in ``image``, an RGBA image with face landmarks (5, 2) in pixels, in place.
 
-    A surgical mask, a hand, a scarf, sunglasses or any other object is drawn; patterns come from ``textures``. The alpha
-    channel stays as it is.
+    A surgical mask, a hand, a scarf, sunglasses or another object is drawn, with patterns from ``textures``. The alpha
+    channel does not change.
     """
     frame = _FaceFrame(landmarks)
     kinds: tuple[tuple[Callable[..., None], float], ...] = (
@@ -43,10 +43,10 @@ def occlude(picture: Image.Image, landmarks: np.ndarray, textures: Sequence[Imag
         (_draw_sunglasses, 0.1),
         (_draw_object, 0.1),
     )
-    draw = kinds[int(random.choice(len(kinds), p=[share for _, share in kinds]))][0]
-    colors = picture.convert("RGB")
+    draw = kinds[int(random.choice(len(kinds), p=[probability for _, probability in kinds]))][0]
+    colors = image.convert("RGB")
     draw(colors, frame, textures, random)
-    picture.paste(Image.merge("RGBA", [*colors.split(), picture.getchannel("A")]))
+    image.paste(Image.merge("RGBA", [*colors.split(), image.getchannel("A")]))
 
 
 def _draw_mask(colors: Image.Image, frame: _FaceFrame, textures: Sequence[Image.Image], random: Generator) -> None:
@@ -73,7 +73,9 @@ def _draw_mask(colors: Image.Image, frame: _FaceFrame, textures: Sequence[Image.
 
 def _draw_hand(colors: Image.Image, frame: _FaceFrame, textures: Sequence[Image.Image], random: Generator) -> None:
     (cheek,) = frame.points([(random.choice([-0.5, 0.5]), 0.7)])
-    column, row = (min(max(round(place), 0), length - 1) for place, length in zip(cheek, colors.size, strict=True))
+    column, row = (
+        min(max(round(coordinate), 0), length - 1) for coordinate, length in zip(cheek, colors.size, strict=True)
+    )
     skin = np.asarray(colors)[row, column] * random.uniform(0.7, 1.2)
     angle, aim_x, aim_y = random.uniform(0, 2 * math.pi), random.uniform(-0.6, 0.6), random.uniform(-0.1, 1.5)
     along, across = np.array([math.cos(angle), math.sin(angle)]), np.array([-math.sin(angle), math.cos(angle)])
@@ -86,7 +88,7 @@ def _draw_hand(colors: Image.Image, frame: _FaceFrame, textures: Sequence[Image.
         draw.line(ends, 255, round(2 * radius))
         (x, y) = ends[0]
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), 255)
-        # A finger is darker at its sides: its blurred outline lightens the middle.
+        # Fingers are darker at their sides; the blurred outline brightens the middle.
         light = np.asarray(shape.filter(ImageFilter.GaussianBlur(radius / 2)), np.float32)[..., None] / 255
         body = Image.fromarray(np.clip(skin * (0.55 + 0.5 * light), 0, 255).astype(np.uint8))
         _cover(colors, shape.filter(ImageFilter.GaussianBlur(1)), body)
@@ -138,7 +140,7 @@ def _draw_object(colors: Image.Image, frame: _FaceFrame, textures: Sequence[Imag
 
 
 def _cloth(size: tuple[int, int], textures: Sequence[Image.Image], random: Generator) -> Image.Image:
-    """Return cloth of one color, or with a part of one of ``textures`` as its pattern."""
+    """Return an image of plain cloth, or of cloth with a part of a texture as its pattern."""
     if random.random() < 0.5:
         color = np.array(_MASK_COLORS[int(random.integers(len(_MASK_COLORS)))]) * random.uniform(0.7, 1.05)
         if random.random() < 0.4:
@@ -151,7 +153,7 @@ def _cloth(size: tuple[int, int], textures: Sequence[Image.Image], random: Gener
 
 
 def _shaded(cloth: Image.Image, random: Generator) -> Image.Image:
-    """Return ``cloth`` lighter in one place and darker in another, as folds make it."""
+    """Return ``cloth`` with smooth light and shadow, like folds."""
     light = Image.fromarray(random.uniform(150, 255, (4, 4)).astype(np.uint8)).resize(
         cloth.size, Image.Resampling.BICUBIC
     )
@@ -160,7 +162,7 @@ def _shaded(cloth: Image.Image, random: Generator) -> Image.Image:
 
 
 def _polygon(size: tuple[int, int], outline: Points, random: Generator) -> Image.Image:
-    """Return a mask, white inside ``outline``, with an edge between sharp and soft."""
+    """Return a mask, white inside ``outline``, with a randomly soft edge."""
     shape = Image.new("L", size)
     ImageDraw.Draw(shape).polygon(list(outline), 255)
     return shape.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.5)))

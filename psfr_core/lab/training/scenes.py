@@ -1,4 +1,4 @@
-"""Made-up group photos for training a face detector: cut-out faces of known landmarks on face-free backgrounds."""
+"""Synthetic group photos for training a face detector: cut-out faces with known landmarks on backgrounds without faces."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from torch import Tensor
 
 from ...errors import ImageFileError, TrainingError
 from ...faces.face import Face
-from ...images.box import Box
+from ...images.box import Box, Size
 from ...images.decoding import opened
+from ...images.similarity import compose_affines, resize_affine, transform_points
 from ...parsing.labels import FaceRegion, RegionGroup
 from ..degradation import operations
 from .face_files import list_images, unreadable
@@ -27,26 +28,26 @@ from .occluders import occlude
 
 logger = logging.getLogger(__name__)
 
-BACKGROUND_SIDE = 1024  # backgrounds are kept in memory with this longer side
-MIN_FACE_PX = 9.0  # faces below this are pasted nowhere
-TYPICAL_FACE_PX = (12.0, 180.0)  # larger ones are found in a smaller view of the picture
-LEGIBLE_FACE_PX = 10.0  # a face still looks like one when reduced to this
+BACKGROUND_SIDE = 1024  # longer side of the backgrounds in memory, pixels
+MIN_FACE_PX = 9.0  # size of the smallest pasted face
+TYPICAL_FACE_PX = (12.0, 180.0)  # detection finds larger faces in a smaller level of the image pyramid
+LEGIBLE_FACE_PX = 10.0  # smallest size at which a face is still recognizable
 MAX_FACES, MAX_DISTRACTORS = 20, 8
-OCCLUDED_SHARE = 0.35  # of the faces
-HIDDEN_LIMIT = 0.25  # a pasted body may cover this part of an earlier face's box
+OCCLUDED_FRACTION = 0.35  # of the faces
+MAX_HIDDEN_FRACTION = 0.25  # part of a face's box that a later face may cover
 
 
 @dataclass(frozen=True, eq=False)
 class CutOut:
-    """One face to paste: RGBA picture, its box and landmarks (5, 2) in pixels of the picture."""
+    """One face to paste: an RGBA image, with its box and landmarks (5, 2) in pixels of the image."""
 
-    picture: Image.Image
+    image: Image.Image
     box: Box
     landmarks: np.ndarray
 
 
 def make_distractors(faces: FaceSet) -> list[Image.Image]:
-    """Pieces of the pictures that show hair, ears, necks and clothes, but no eye, nose or mouth: what is no face."""
+    """Cut pieces with hair, ears, necks and clothes, but without eyes, nose and mouth, as negative examples."""
     side = faces.images.shape[-1]
     of_face = torch.zeros(len(FaceRegion), dtype=torch.bool)
     of_face[[*(RegionGroup.FACE.regions - {FaceRegion.SKIN})]] = True
@@ -57,15 +58,15 @@ def make_distractors(faces: FaceSet) -> list[Image.Image]:
             continue
         rows, columns = (parts.any(dim=dim).nonzero() for dim in (1, 0))
         top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-        picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+        photo = Image.fromarray(image.permute(1, 2, 0).numpy())
         for box in ((0, 0, side, top), (0, bottom, side, side), (0, 0, left, side), (right, 0, side, side)):
             if min(box[2] - box[0], box[3] - box[1]) >= side // 8:
-                pieces.append(picture.crop(box))
+                pieces.append(photo.crop(box))
     return pieces
 
 
 class Scene(NamedTuple):
-    """A picture (3, S, S) in [0, 1] with all its faces: boxes (N, 4), landmarks (N, 5, 2), in its pixels."""
+    """An image (3, S, S), RGB in [0, 1], with the boxes (N, 4) and landmarks (N, 5, 2) of all its faces, in pixels."""
 
     image: Tensor
     boxes: np.ndarray
@@ -73,9 +74,9 @@ class Scene(NamedTuple):
 
 
 def make_cut_outs(faces: FaceSet, found: Sequence[Sequence[Face]]) -> list[CutOut]:
-    """Faces cut along their parse map, with the most central detection of each.
+    """Cut faces out along their parse map; ``found`` holds the detections of each, of which the most central is used.
 
-    Faces without detection are left out, which is logged; TrainingError when that leaves none.
+    Faces without detections are skipped and logged. Raises TrainingError when no face is left.
     """
     cut_outs: list[CutOut] = []
     for image, labels, candidates in zip(faces.images, faces.labels, found, strict=True):
@@ -83,39 +84,42 @@ def make_cut_outs(faces: FaceSet, found: Sequence[Sequence[Face]]) -> list[CutOu
             continue
         side = image.shape[-1]
         face = min(candidates, key=lambda c: math.dist(c.box.center, (side / 2, side / 2)))
-        picture = Image.fromarray(image.permute(1, 2, 0).numpy())
+        photo = Image.fromarray(image.permute(1, 2, 0).numpy())
         alpha = Image.fromarray((labels.numpy() != 0).astype(np.uint8) * 255)
-        picture.putalpha(alpha.filter(ImageFilter.MinFilter(5)).filter(ImageFilter.GaussianBlur(2)))
-        cut_outs.append(CutOut(picture, face.box, face.landmarks.numpy()))
+        photo.putalpha(alpha.filter(ImageFilter.MinFilter(5)).filter(ImageFilter.GaussianBlur(2)))
+        cut_outs.append(CutOut(photo, face.box, face.landmarks.numpy()))
     if not cut_outs:
         raise TrainingError(
-            f"The teacher finds a face in none of the {len(faces)} pictures: give another, or aligned faces."
+            f"The teacher finds no face in any of the {len(faces)} images. Give another teacher, or aligned faces."
         )
     if len(cut_outs) < len(faces):
         logger.warning(
-            "%d of %d faces are left out: the teacher finds none there", len(faces) - len(cut_outs), len(faces)
+            "%d of %d faces are skipped: the teacher does not find them", len(faces) - len(cut_outs), len(faces)
         )
     return cut_outs
 
 
 def load_backgrounds(folders: Sequence[Path]) -> list[Image.Image]:
-    """All pictures of the folders, reduced to a longer side of 1024 pixels; TrainingError for one that cannot be read."""
-    pictures: list[Image.Image] = []
+    """Load all images of the folders, reduced to a longer side of 1024 pixels.
+
+    Raises TrainingError for an unreadable image, and for a folder without images.
+    """
+    images: list[Image.Image] = []
     for folder in folders:
         for path in list_images(folder):
             try:
-                with opened(path) as picture:
-                    picture.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
-                    reduced = picture.convert("RGB")
+                with opened(path) as image:
+                    image.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
+                    reduced = image.convert("RGB")
             except ImageFileError as error:
                 raise unreadable(path, error) from error
             reduced.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
-            pictures.append(reduced)
-    return pictures
+            images.append(reduced)
+    return images
 
 
 class Scenes:
-    """An endless, repeatable series of scenes: scene ``i`` is the same in every run with the same seed."""
+    """An endless, reproducible series of scenes: scene ``i`` depends on the seed and ``i`` alone."""
 
     def __init__(
         self,
@@ -133,7 +137,7 @@ class Scenes:
         self._seed = seed
 
     def __getitem__(self, index: int) -> Scene:
-        with torch.autocast("cpu", enabled=False):  # a training step in half precision must not round the samples
+        with torch.autocast("cpu", enabled=False):  # autocast of the training step must not round the samples
             return self._scene(index)
 
     def _scene(self, index: int) -> Scene:
@@ -142,11 +146,11 @@ class Scenes:
         for _ in range(int(random.integers(0, MAX_DISTRACTORS + 1))):
             self._paste_distractor(canvas, random)
         placed: list[tuple[Box, np.ndarray]] = []
-        # One typical size a picture, as in group photos; lone big faces and crowds both occur.
+        # Faces of one image have similar sizes, as in group photos.
         typical_px = math.exp(random.uniform(*np.log(TYPICAL_FACE_PX)))
         wanted = 0 if random.random() < 0.12 else int(random.integers(1, 2 + int(0.35 * self._side / typical_px) ** 2))
         for _ in range(min(wanted, MAX_FACES)):
-            self._paste_one(canvas, placed, typical_px * random.uniform(0.7, 1.4), random)
+            self._paste_face(canvas, placed, typical_px * random.uniform(0.7, 1.4), random)
         image = _photographed(canvas, typical_px / LEGIBLE_FACE_PX, random)
         return Scene(
             image,
@@ -157,11 +161,11 @@ class Scenes:
     def _background(self, random: Generator) -> Image.Image:
         if random.random() < 0.1:
             return Image.new("RGB", (self._side, self._side), tuple(int(v) for v in random.integers(0, 256, 3)))
-        picture = self._backgrounds[int(random.integers(len(self._backgrounds)))]
-        part = random.uniform(0.15, 1.0) * min(picture.size)
-        left, top = (random.uniform(0, length - part) for length in picture.size)
+        photo = self._backgrounds[int(random.integers(len(self._backgrounds)))]
+        part = random.uniform(0.15, 1.0) * min(photo.size)
+        left, top = (random.uniform(0, length - part) for length in photo.size)
         size = (self._side, self._side)
-        return picture.resize(size, Image.Resampling.BILINEAR, box=(left, top, left + part, top + part))
+        return photo.resize(size, Image.Resampling.BILINEAR, box=(left, top, left + part, top + part))
 
     def _paste_distractor(self, canvas: Image.Image, random: Generator) -> None:
         piece = self._distractors[int(random.integers(len(self._distractors)))]
@@ -173,23 +177,23 @@ class Scenes:
         left, top = (round(random.uniform(-0.5, 1.0) * self._side) for _ in range(2))
         canvas.paste(piece, (left, top), piece)
 
-    def _paste_one(
+    def _paste_face(
         self, canvas: Image.Image, placed: list[tuple[Box, np.ndarray]], face_px: float, random: Generator
     ) -> None:
         cut_out = self._cut_outs[int(random.integers(len(self._cut_outs)))]
         scale = max(face_px, MIN_FACE_PX) / math.sqrt(cut_out.box.area)
-        if random.random() < OCCLUDED_SHARE:
-            picture = cut_out.picture.copy()
-            occlude(picture, cut_out.landmarks, self._backgrounds, random)
-            cut_out = replace(cut_out, picture=picture)
+        if random.random() < OCCLUDED_FRACTION:
+            image = cut_out.image.copy()
+            occlude(image, cut_out.landmarks, self._backgrounds, random)
+            cut_out = replace(cut_out, image=image)
         patch, box, landmarks = _posed(cut_out, scale, random)
-        # The face's center lies inside the picture; its borders may be cut.
+        # The center of the face lies inside the scene; its borders may be cut.
         left, top = (round(random.uniform(0.05, 0.95) * self._side - middle) for middle in box.center)
         box = Box(box.left + left, box.top + top, box.right + left, box.bottom + top)
-        ink = Image.new("L", canvas.size)
-        ink.paste(patch.getchannel("A"), (left, top))
-        alpha = np.asarray(ink, np.float32) / 255
-        if any(_covered(alpha, other) > HIDDEN_LIMIT for other, _ in placed) or any(
+        coverage = Image.new("L", canvas.size)
+        coverage.paste(patch.getchannel("A"), (left, top))
+        alpha = np.asarray(coverage, np.float32) / 255
+        if any(_covered_fraction(alpha, other) > MAX_HIDDEN_FRACTION for other, _ in placed) or any(
             _overlap(box, o) for o, _ in placed
         ):
             return
@@ -198,39 +202,49 @@ class Scenes:
 
 
 def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Image, Box, np.ndarray]:
-    """The cut-out mirrored at random, scaled, turned and recolored, with its box and landmarks."""
-    picture, box, landmarks = cut_out.picture, cut_out.box, cut_out.landmarks
-    side = picture.width
-    if random.random() < 0.5:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        box = Box(side - box.right, box.top, side - box.left, box.bottom)
-        landmarks = np.stack([side - 1 - landmarks[:, 0], landmarks[:, 1]], 1)[[1, 0, 2, 4, 3]]
-    if random.random() < 0.25:  # keep the picture's own background
-        picture.putalpha(Image.new("L", picture.size, 255))
+    """Mirror the cut-out at random, scale, rotate and recolor it; return the image, box and landmarks (5, 2)."""
+    image, box, landmarks = cut_out.image, cut_out.box, cut_out.landmarks
+    side = image.width
+    is_mirrored = random.random() < 0.5
+    if is_mirrored:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        landmarks = landmarks[[1, 0, 2, 4, 3]]  # left and right swap
+    if random.random() < 0.25:  # keep the background of the photo
+        image = image.convert("RGB").convert("RGBA")  # a copy: other scenes need the mask of the cut-out
     new_side = max(round(side * scale), 4)
-    picture = picture.resize((new_side, new_side), Image.Resampling.BILINEAR)
-    picture = Image.merge("RGBA", [*_recolored(picture, random).split(), picture.getchannel("A")])
-    angle = random.normal(0, 12) if random.random() < 0.85 else random.uniform(-50, 50)
-    picture = picture.rotate(angle, Image.Resampling.BILINEAR)
-    middle = (new_side - 1) / 2
-    landmarks = (landmarks + 0.5) * new_side / side - 0.5
-    center = (np.array(box.center)) * new_side / side
-    turn = math.radians(angle)  # anticlockwise on the screen, y down
-    rotation = np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
-    landmarks = (landmarks - middle) @ rotation.T + middle
-    center = (center - middle) @ rotation.T + middle
+    image = image.resize((new_side, new_side), Image.Resampling.BILINEAR)
+    image = Image.merge("RGBA", [*_recolored(image, random).split(), image.getchannel("A")])
+    degrees = random.normal(0, 12) if random.random() < 0.85 else random.uniform(-50, 50)
+    image = image.rotate(degrees, Image.Resampling.BILINEAR)
+
+    affine = _pose(side, new_side, degrees, is_mirrored=is_mirrored)
+    landmarks = transform_points(affine, torch.from_numpy(landmarks)).numpy()
+    # Boxes are measured between pixel borders, affine transforms between pixel centers.
+    x, y = (transform_points(affine, torch.tensor([box.center]) - 0.5)[0] + 0.5).tolist()
     half_width, half_height = box.width * new_side / side / 2, box.height * new_side / side / 2
-    box = Box(center[0] - half_width, center[1] - half_height, center[0] + half_width, center[1] + half_height)
-    return picture, box, landmarks
+    return image, Box(x - half_width, y - half_height, x + half_width, y + half_height), landmarks
 
 
-def _recolored(picture: Image.Image, random: Generator) -> Image.Image:
+def _pose(side: int, new_side: int, degrees: float, *, is_mirrored: bool) -> Tensor:
+    """Return the affine transform (2, 3) that mirrors an image, resizes it, and rotates it counterclockwise on its center."""
+    flip, shift = (-1.0, side - 1.0) if is_mirrored else (1.0, 0.0)
+    mirror = torch.tensor([[flip, 0.0, shift], [0.0, 1.0, 0.0]], dtype=torch.float64)
+    resized = compose_affines(mirror, resize_affine(Size(side, side), Size(new_side, new_side)))
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    center = (new_side - 1) / 2
+    rotation = torch.tensor(
+        [[cos, sin, center * (1 - cos - sin)], [-sin, cos, center * (1 - cos + sin)]], dtype=torch.float64
+    )
+    return compose_affines(resized, rotation)
+
+
+def _recolored(image: Image.Image, random: Generator) -> Image.Image:
     gain, gamma = random.uniform(0.6, 1.3), random.uniform(0.7, 1.4)
     table = np.clip(255 * gain * (np.arange(256) / 255) ** gamma, 0, 255).astype(np.uint8)
-    return picture.convert("RGB").point(list(table) * 3)
+    return image.convert("RGB").point(list(table) * 3)
 
 
-def _covered(alpha: np.ndarray, box: Box) -> float:
+def _covered_fraction(alpha: np.ndarray, box: Box) -> float:
     side = len(alpha)
     rows = slice(max(int(box.top), 0), min(math.ceil(box.bottom), side))
     columns = slice(max(int(box.left), 0), min(math.ceil(box.right), side))
@@ -243,10 +257,10 @@ def _overlap(box: Box, other: Box) -> bool:
     return width > 0 and height > 0 and width * height > 0.1 * min(box.area, other.area)
 
 
-def _photographed(canvas: Image.Image, most_reduction: float, random: Generator) -> Tensor:
-    """The scene (3, S, S) as an old or cheap camera would give it, at most ``most_reduction`` times too coarse."""
+def _photographed(canvas: Image.Image, max_reduction: float, random: Generator) -> Tensor:
+    """Degrade the scene like an old or cheap camera, by at most ``max_reduction`` in resolution; return (3, S, S)."""
     if random.random() < 0.35:
-        side = round(canvas.width / math.exp(random.uniform(0, math.log(max(most_reduction, 1)))))
+        side = round(canvas.width / math.exp(random.uniform(0, math.log(max(max_reduction, 1)))))
         canvas = canvas.resize((side, side), Image.Resampling.BOX).resize(canvas.size, Image.Resampling.BICUBIC)
     image = torch.from_numpy(np.array(canvas)).permute(2, 0, 1).float() / 255
     if random.random() < 0.35:
@@ -258,7 +272,7 @@ def _photographed(canvas: Image.Image, most_reduction: float, random: Generator)
         image = operations.add_noise(
             image, random.uniform(0.0, 0.08), bool(random.random() < 0.5), int(random.integers(2**31))
         )
-    if random.random() < 0.1:  # a dark photo, stretched as the search does
+    if random.random() < 0.1:  # a dark photo with its contrast raised, as detection does
         dark = (image * random.uniform(0.04, 0.3) * 255).round()
         image = dark / dark.max().clamp(min=1)
     if random.random() < 0.6:

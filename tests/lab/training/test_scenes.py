@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch.utils.data import default_collate
 
 from psfr_core.errors import TrainingError
 from psfr_core.faces.face import Face
 from psfr_core.images.box import Box
+from psfr_core.images.similarity import transform_points
 from psfr_core.lab.training.detector import DetectorTask, focal_loss, make_targets
 from psfr_core.lab.training.face_samples import FaceSet
-from psfr_core.lab.training.scenes import Scene, Scenes, load_backgrounds, make_cut_outs, make_distractors
+from psfr_core.lab.training.scenes import Scene, Scenes, _pose, load_backgrounds, make_cut_outs, make_distractors
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 
 BOX = Box(16, 12, 48, 56)
@@ -23,7 +24,7 @@ POINTS = torch.tensor([[24.0, 26], [40, 26], [32, 36], [26, 46], [38, 46]])
 
 @pytest.fixture
 def scenes() -> Scenes:
-    # a face of one color on each landmark, so that a scene shows where its landmarks are
+    # A bright square on each landmark shows in a scene where its landmarks are.
     image = torch.full((3, 64, 64), 90, dtype=torch.uint8)
     for x, y in POINTS.int().tolist():
         image[:, y - 2 : y + 3, x - 2 : x + 3] = 255
@@ -33,14 +34,23 @@ def scenes() -> Scenes:
     return Scenes(cut_outs, [distractor], [Image.new("RGB", (96, 96))], side=128, seed=1)
 
 
-def test_scenes_are_repeatable(scenes: Scenes) -> None:
+def test_scenes_are_reproducible(scenes: Scenes) -> None:
     for one, other in zip(scenes[3], scenes[3], strict=True):
         assert np.array_equal(np.asarray(one), np.asarray(other))
     assert not torch.equal(scenes[3].image, scenes[4].image)
 
 
+def test_scenes_do_not_depend_on_earlier_ones() -> None:
+    labels = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    labels[:, 16:48, 16:48] = 1
+    cut_outs = make_cut_outs(FaceSet(torch.rand(1, 3, 64, 64).mul(255).byte(), labels), [[Face(BOX, POINTS, 1.0)]])
+    scenes = Scenes(cut_outs, [Image.new("RGB", (24, 16))], [Image.new("RGB", (96, 96))], side=64, seed=1)
+    first = [scenes[index].image for index in range(30)]
+    assert all(torch.equal(scenes[index].image, image) for index, image in enumerate(first))
+
+
 def test_landmarks_lie_on_the_faces(scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("psfr_core.lab.training.scenes.OCCLUDED_SHARE", 0.0)
+    monkeypatch.setattr("psfr_core.lab.training.scenes.OCCLUDED_FRACTION", 0.0)
     brighter, seen = 0, 0
     for index in range(60):
         scene = scenes[index]
@@ -49,7 +59,7 @@ def test_landmarks_lie_on_the_faces(scenes: Scenes, monkeypatch: pytest.MonkeyPa
                 continue
             grey = scene.image.mean(0)
             inside = [(x, y) for x, y in landmarks.round().astype(int) if 0 <= x < 128 and 0 <= y < 128]
-            middle = ((landmarks[0] + landmarks[3]) / 2).round().astype(int)  # a dark place between eye and mouth
+            middle = ((landmarks[0] + landmarks[3]) / 2).round().astype(int)  # a dark point between eye and mouth
             if len(inside) < 5 or not (0 <= middle[0] < 128 and 0 <= middle[1] < 128):
                 continue
             seen += 1
@@ -58,12 +68,26 @@ def test_landmarks_lie_on_the_faces(scenes: Scenes, monkeypatch: pytest.MonkeyPa
     assert brighter >= 0.9 * seen
 
 
-def test_faces_without_detection_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("is_mirrored", [False, True])
+def test_the_pose_moves_points_as_pillow_moves_pixels(is_mirrored: bool) -> None:
+    image = Image.new("L", (64, 64))
+    image.putpixel((44, 20), 255)
+    image = image.filter(ImageFilter.BoxBlur(2))
+    (x, y) = transform_points(_pose(64, 128, 25.0, is_mirrored=is_mirrored), torch.tensor([[44.0, 20.0]]))[0].tolist()
+    if is_mirrored:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    posed = np.asarray(image.resize((128, 128), Image.Resampling.BILINEAR).rotate(25, Image.Resampling.BILINEAR), float)
+    rows, columns = np.mgrid[:128, :128]
+    assert (posed * columns).sum() / posed.sum() == pytest.approx(x, abs=0.1)
+    assert (posed * rows).sum() / posed.sum() == pytest.approx(y, abs=0.1)
+
+
+def test_faces_without_detection_are_skipped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     faces = FaceSet(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.ones(2, 8, 8, dtype=torch.uint8))
     with caplog.at_level("WARNING"):
         assert len(make_cut_outs(faces, [[], [Face(Box(1, 1, 7, 7), torch.rand(5, 2), 1.0)]])) == 1
-    assert "1 of 2 faces are left out" in caplog.text
-    with pytest.raises(TrainingError, match="finds a face in none of the 2 pictures"):
+    assert "1 of 2 faces are skipped" in caplog.text
+    with pytest.raises(TrainingError, match="finds no face in any of the 2 images"):
         make_cut_outs(faces, [[], []])
 
 
@@ -79,8 +103,8 @@ def test_distractors_show_no_part_of_the_face() -> None:
 
 def test_backgrounds_are_reduced(tmp_path: Path) -> None:
     Image.new("L", (2048, 512)).save(tmp_path / "a.png")
-    (picture,) = load_backgrounds([tmp_path])
-    assert (picture.size, picture.mode) == ((1024, 256), "RGB")
+    (image,) = load_backgrounds([tmp_path])
+    assert (image.size, image.mode) == ((1024, 256), "RGB")
 
 
 def test_a_background_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -114,7 +138,7 @@ def test_targets_are_what_the_network_decodes() -> None:
     )
 
 
-def test_focal_loss_forgives_what_is_right() -> None:
+def test_focal_loss_is_near_zero_for_correct_scores() -> None:
     peaks = torch.zeros(1, 1, 4, 4)
     peaks[..., 1, 2] = 1
     right, wrong = 10 * (2 * peaks - 1), 10 * (1 - 2 * peaks)
@@ -122,7 +146,7 @@ def test_focal_loss_forgives_what_is_right() -> None:
     assert float(focal_loss(wrong, peaks)) > 100
 
 
-def test_focal_loss_is_the_published_one() -> None:
+def test_focal_loss_equals_the_published_formula() -> None:
     scores, peaks = torch.tensor([0.9, 0.2, 0.7, 0.4]), torch.tensor([1.0, 1.0, 0.5, 0.0])
     at_faces = 0.1**2 * log(0.9) + 0.8**2 * log(0.2)
     elsewhere = 0.5**4 * 0.7**2 * log(0.3) + 0.4**2 * log(0.6)
