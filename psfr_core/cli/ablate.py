@@ -1,4 +1,4 @@
-"""``psfr ablate``: train generators that lack one idea of the paper each, and compare them."""
+"""``psfr ablate``: train variants of the generator that each lack one idea of the paper, and compare them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .recipe_options import add_recipe_arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of ``psfr ablate``."""
     parser.add_argument(
-        "study", nargs="?", default="ablations", metavar="STUDY", help="study file, or a name; default: ablations"
+        "study", nargs="?", default="ablations", metavar="STUDY", help="study file, or name; default: ablations"
     )
     add_recipe_arguments(parser)
 

@@ -7,9 +7,13 @@ from pathlib import Path
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags for folders, changed values and the device."""
+    """Add the flags for folders, overrides and the device."""
     parser.add_argument(
-        "--out", type=Path, default=Path("runs"), metavar="DIR", help="folder of the run folders, $out; default: runs"
+        "--out",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="folder of the run folders, $out in a recipe; default: runs",
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data, $data in a recipe")
     parser.add_argument(
@@ -17,7 +21,9 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="value that replaces a recipe's, such as losses.style=2 or loop.steps=1000; repeatable",
+        help="override of a value of the recipe, such as losses.style=2 or loop.steps=1000; repeatable",
     )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps; default: the best there is")
-    parser.add_argument("--show", action="store_true", help="print the recipes with all their values, and stop")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps; default: the best available")
+    parser.add_argument(
+        "--show", action="store_true", help="print the recipes with all values and their descriptions, and exit"
+    )

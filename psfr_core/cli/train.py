@@ -16,14 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from ..lab.training.recipe_file import recipe_names
 
     parser.add_argument(
-        "recipes", nargs="+", metavar="RECIPE", help=f"recipe files, or names: {', '.join(recipe_names())}"
+        "recipes", nargs="+", metavar="RECIPE", help=f"recipe file, or name: {', '.join(recipe_names())}"
     )
-    parser.add_argument("--only", metavar="STAGE", help="stage to carry out alone; default: all, in order")
+    parser.add_argument("--only", metavar="STAGE", help="single stage to train; default: all stages in order")
     add_recipe_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out the recipes one after the other, each stage in a folder of its name, and print the files they give."""
+    """Carry out the recipes in order, each stage in a folder of its name, and print the resulting files."""
     from ..lab.training.experiment import result_file
     from ..lab.training.experiment import run as run_experiment
     from ..lab.training.recipe_file import read_recipes, to_yaml

@@ -1,11 +1,11 @@
-"""The ablation study: generators that lack one idea of the paper each, trained alike and compared."""
+"""The ablation study: train the ablations of the generator in the same way, and compare them."""
 
 from __future__ import annotations
 
 import csv
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ...device import resolve_device
 from ...errors import OptionError
 from ...networks.parse_net import ParseNet
+from ...options import option
 from ...parsing.parser import parse_faces
 from ...progress import Progress
 from ..degradation.config import load_degradation
@@ -48,23 +49,22 @@ class AblationRecipe(GeneratorRecipe):
 
 @dataclass(frozen=True)
 class AblationStudy:
-    """The full network's recipe, whose validation faces the table is measured on, and what to compare it by.
+    """The recipe of the full network, and the networks and seeds of the comparison.
 
-    ``seeds`` are those of the runs: each network is trained once for each. LPIPS is measured with ``lpips_features``, a
-    weight file of AlexNet or VGG-16, and ``lpips_heads``, the LPIPS v0.1 heads that belong to them.
+    Metrics are measured on the validation faces of ``full``. Each network is trained once with each of ``seeds``.
     """
 
     kind: ClassVar[str] = "ablation study"
     full: GeneratorRecipe
-    lpips_features: Path
-    lpips_heads: Path
-    seeds: tuple[int, ...] = (0, 1)
+    lpips_features: Path = field(metadata={"description": "weight file of AlexNet or VGG-16 for LPIPS"})
+    lpips_heads: Path = field(metadata={"description": "file of LPIPS v0.1 heads for lpips_features"})
+    seeds: tuple[int, ...] = option((0, 1), "random seeds, one run of each network per seed")
 
     def __post_init__(self) -> None:
         if self.full.losses.needs_discriminator or self.full.losses.lpips or not self.full.loss_networks.parser:
             raise OptionError(
-                "An ablation study trains without a discriminator and without LPIPS, by which it compares, and with a parser: "
-                "set adversarial, feature_matching and lpips of full.losses to 0, and full.loss_networks.parser."
+                "An ablation study needs a parser, no discriminator, and no LPIPS term, because it compares by LPIPS: set "
+                "adversarial, feature_matching and lpips of full.losses to 0, and set full.loss_networks.parser."
             )
 
     def recipes(self) -> list[AblationRecipe]:
@@ -84,7 +84,7 @@ class AblationStudy:
 def read_study(
     source: str | Path, *, data: Path | None = None, out: Path | None = None, overrides: Sequence[str] = ()
 ) -> AblationStudy:
-    """Return the study in a file, or the one of this name in the package; arguments and errors as in ``read_recipes``."""
+    """Read the study in a file, or of this name in the package; arguments and errors are those of ``read_recipes``."""
     (study,) = read_stages(
         source, {AblationStudy.kind: AblationStudy}, data=data, out=out, overrides=overrides
     ).values()
@@ -93,7 +93,7 @@ def read_study(
 
 @dataclass(frozen=True)
 class StudyRow:
-    """The mean metrics of one network of one seed."""
+    """Mean metrics of one network trained with one seed."""
 
     network: str
     seed: int
@@ -105,21 +105,21 @@ def run_study(
 ) -> list[StudyRow]:
     """Train the networks that are not trained yet, measure all, and write ablations.csv and ablations.md into ``out``.
 
-    Each network has a run folder of its own in ``out``. ``progress`` counts the steps of one network, and may raise to stop.
-    Raises what ``experiment.run`` raises.
+    Each network has its own run folder in ``out``. ``progress`` counts the steps of each network, and may raise to stop.
+    Raises the errors of ``experiment.run``.
     """
-    place = resolve_device(device)
+    target = resolve_device(device)
     recipe, size = study.full, study.full.network.size
     data, degradation = recipe.data, load_degradation(recipe.degradation)
-    loss_networks = load_loss_networks(recipe, place)
-    metrics = MetricModels(place, lpips=load_lpips(study.lpips_features, study.lpips_heads).to(place))
+    loss_networks = load_loss_networks(recipe, target)
+    metrics = MetricModels(target, lpips=load_lpips(study.lpips_features, study.lpips_heads).to(target))
     faces = load_face_set(data.faces, data.labels, size)
     test_faces = load_face_set(data.val_faces, data.val_labels, size)
     test = degraded_once(test_faces, degradation, seed=TEST_SEED, count=data.val_count or len(test_faces))
     rows = [StudyRow("degraded", TEST_SEED, _measure(test.lq, test.hq, metrics))]
     for variant in study.recipes():
         samples = FaceSamples(faces, degradation, seed=variant.loop.seed)
-        network = _train(variant, samples, loss_networks, test, out, place, progress)
+        network = _train(variant, samples, loss_networks, test, out, target, progress)
         restored = _restored(network, test, cast("ParseNet", loss_networks.parser))
         rows.append(StudyRow(variant.variant.value, variant.loop.seed, _measure(restored, test.hq, metrics)))
         logger.info("%s, seed %d: %s", variant.variant.value, variant.loop.seed, _shown(rows[-1].metrics))
@@ -161,7 +161,7 @@ def _measure(images: Tensor, references: Tensor, models: MetricModels) -> Row:
 
 
 def study_table(rows: Sequence[StudyRow]) -> str:
-    """Return the Markdown table of a study: for each network the mean over the seeds, and half of their spread."""
+    """Return the Markdown table of a study: the mean over the seeds and half of their range, for each network."""
     lines: list[list[str]] = []
     for network in dict.fromkeys(row.network for row in rows):
         values = torch.tensor([list(row.metrics.values()) for row in rows if row.network == network])

@@ -1,4 +1,4 @@
-"""What each idea of the paper is worth: generators that lack one of them (paper, section 4.3)."""
+"""Ablations of the generator: variants that each lack one idea of the paper (section 4.3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .generator_losses import GeneratorLossConfig
 
 
 class Ablation(str, Enum):
-    """The generator as it is, and what it is compared with."""
+    """The full generator and the variants it is compared with."""
 
     FULL = "full"
     NO_PARSE_MAP = "no parse map"
@@ -27,19 +27,19 @@ class Ablation(str, Enum):
     ENCODER_DECODER = "encoder and decoder"
 
     def network(self, config: GeneratorConfig) -> nn.Module:
-        """The network of this variant, called like a ``PsfrGenerator``; all have about the same number of parameters."""
+        """Return the network of this variant, with the interface of ``PsfrGenerator`` and about as many parameters."""
         match self:
             case Ablation.NO_PARSE_MAP:
                 return _WithoutParseMap(config)
             case Ablation.COARSE_REFERENCE:
                 return _CoarseReference(config)
             case Ablation.ENCODER_DECODER:
-                return EncoderDecoder.as_large_as(PsfrGenerator(config))
+                return EncoderDecoder.matching(PsfrGenerator(config))
             case _:
                 return PsfrGenerator(config)
 
     def losses(self, weights: GeneratorLossConfig) -> GeneratorLossConfig:
-        """The loss of this variant, where ``weights`` is that of the full one."""
+        """Return the loss weights of this variant; ``weights`` are those of the full generator."""
         match self:
             case Ablation.NO_STYLE_LOSS:
                 return replace(weights, style=0.0)
@@ -55,19 +55,19 @@ class _WithoutParseMap(PsfrGenerator):
 
 
 class _CoarseReference(PsfrGenerator):
-    """All scales see what the coarsest one sees."""
+    """A generator in which all scales get the input of the coarsest scale."""
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor) -> Tensor:
-        return super().forward(*(_through(BASE_SIZE, images) for images in (lq, parse_one_hot)))
+        return super().forward(*(_reduced_to(BASE_SIZE, images) for images in (lq, parse_one_hot)))
 
 
-def _through(side: int, images: Tensor) -> Tensor:
+def _reduced_to(side: int, images: Tensor) -> Tensor:
     small = F.interpolate(images, (side, side), mode="bicubic", align_corners=False, antialias=True)
     return F.interpolate(small, images.shape[-2:], mode="bicubic", align_corners=False)
 
 
 class EncoderDecoder(nn.Module):
-    """The usual way: the face and its parse map halved down to 16 px, and doubled up again, without connections between."""
+    """A plain encoder-decoder: downsample face and parse map to 16 px, then upsample, without skip connections."""
 
     def __init__(self, channels: Sequence[int], blocks: int) -> None:
         super().__init__()
@@ -83,13 +83,13 @@ class EncoderDecoder(nn.Module):
         self.decoder.append(nn.Conv2d(finest, 3, 3, padding=1))
 
     @staticmethod
-    def as_large_as(generator: PsfrGenerator) -> EncoderDecoder:
-        """With as many blocks at each scale as bring it nearest to the generator's number of parameters."""
+    def matching(generator: PsfrGenerator) -> EncoderDecoder:
+        """Return the network whose number of blocks per scale brings its number of parameters nearest to the generator's."""
         candidates = [EncoderDecoder(generator.config.channels, blocks) for blocks in range(1, 9)]
         return min(candidates, key=lambda candidate: abs(parameter_count(candidate) - parameter_count(generator)))
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor) -> Tensor:
-        """Faces as ``PsfrGenerator`` makes them."""
+        """Return restored faces (B, 3, S, S) in [-1, 1], as ``PsfrGenerator`` does."""
         return self.decoder(self.encoder(torch.cat([lq, parse_one_hot.to(lq.dtype)], dim=1)))
 
 
@@ -97,16 +97,12 @@ class _ResBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *(
-                nn.InstanceNorm2d(channels, affine=True),
-                nn.LeakyReLU(LEAKY_SLOPE),
-                nn.Conv2d(channels, channels, 3, padding=1),
-            ),
-            *(
-                nn.InstanceNorm2d(channels, affine=True),
-                nn.LeakyReLU(LEAKY_SLOPE),
-                nn.Conv2d(channels, channels, 3, padding=1),
-            ),
+            nn.InstanceNorm2d(channels, affine=True),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.InstanceNorm2d(channels, affine=True),
+            nn.LeakyReLU(LEAKY_SLOPE),
+            nn.Conv2d(channels, channels, 3, padding=1),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -114,5 +110,5 @@ class _ResBlock(nn.Module):
 
 
 def parameter_count(network: nn.Module) -> int:
-    """How many numbers of a network are learned."""
+    """Return the number of parameters of ``network``."""
     return sum(parameter.numel() for parameter in network.parameters())

@@ -1,4 +1,4 @@
-"""Several processes and mixed precision, through Hugging Face accelerate."""
+"""Multiple processes and mixed precision through Hugging Face accelerate."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
 
 def make_accelerator(config: LoopConfig, device: torch.device) -> Accelerator:
-    """The accelerator of this process, on ``device``, or on a GPU of its own in a launch of several processes.
+    """Return the accelerator of this process on ``device``, or on its own GPU in a launch of several processes.
 
-    Raises MissingPackageError without accelerate, and OptionError for a precision the device does not have.
+    Raises MissingPackageError without accelerate, and OptionError for a precision that the device does not support, or a
+    batch size that the processes and accumulation steps do not divide.
     """
     accelerate = import_optional("accelerate", "Training", "accelerate")
-    if str(device).startswith("cuda:"):  # accelerate takes the current one
+    if str(device).startswith("cuda:"):  # accelerate uses the current device
         torch.cuda.set_device(device)
-    # Otherwise all runs of a process would share a device.
+    # Without a reset, all runs of a process would share the first device.
     accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
     on_cpu = device.type == "cpu"
     if on_cpu and config.mixed_precision is MixedPrecision.FP16:
-        raise OptionError("A CPU does not train in fp16. Choose bf16 or none as mixed precision.")
+        raise OptionError("A CPU cannot train in fp16. Choose bf16 or none as mixed precision.")
     try:
         accelerator: Accelerator = accelerate.Accelerator(
             cpu=on_cpu,

@@ -1,4 +1,4 @@
-"""The file an interrupted run goes on from."""
+"""Checkpoints, from which interrupted runs resume."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...models.torch_archive import find_damage
 
 
 class Stateful(Protocol):
-    """What a checkpoint can hold: a network, an optimizer, a gradient scaler."""
+    """An object that a checkpoint can hold: a network, an optimizer or a gradient scaler."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -25,9 +25,9 @@ class Stateful(Protocol):
 
 
 def save_checkpoint(path: Path, step: int, parts: Mapping[str, Stateful]) -> None:
-    """Writes the state of ``parts`` after ``step`` steps; under ``path`` there is always one whole checkpoint.
+    """Write the state of ``parts`` after ``step`` steps to ``path``, which is replaced atomically.
 
-    TrainingError when it cannot be written: an earlier one stays, and nothing else is left behind.
+    Raises TrainingError when it cannot be written; an earlier checkpoint then stays, and no partial file is left.
     """
     content = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
     try:
@@ -37,13 +37,16 @@ def save_checkpoint(path: Path, step: int, parts: Mapping[str, Stateful]) -> Non
 
 
 def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> int:
-    """Gives ``parts`` the state they had, and returns after how many steps that was; 0 without a checkpoint."""
+    """Restore the state of ``parts`` and return the number of steps done; 0 without a checkpoint.
+
+    Raises TrainingError when the checkpoint is damaged or belongs to other networks.
+    """
     if not path.exists():
         return 0
     content = _read(path)
     step: int = content.pop("step")
     if set(content) != set(parts):
-        raise TrainingError(_other_run(path, f"it holds {', '.join(content)}, needed are {', '.join(parts)}"))
+        raise TrainingError(_other_run(path, f"it holds {', '.join(content)}; {', '.join(parts)} are needed"))
     try:
         for name, part in parts.items():
             part.load_state_dict(content[name])
@@ -53,25 +56,25 @@ def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> int:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the parts of a checkpoint, and under "step" after how many steps it was written."""
+    """Return the parts of a checkpoint by name, and the number of steps under "step"."""
     try:
         with path.open("rb") as file:
             damage = find_damage(file)
             if damage:
                 raise CheckpointError(damage)
             file.seek(0)
-            # On the CPU: Adam keeps its counters where they are loaded, and would wait for a GPU to read them there.
+            # Load to the CPU, because reading Adam's step counters from a GPU would wait for it at every step.
             content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         return {**content, "step": int(content["step"])}
-    except Exception as error:  # a damaged file fails in many ways: zip, pickle, missing keys, end of file
+    except Exception as error:  # damaged files raise many types: zip, pickle, KeyError, EOFError
         if is_out_of_memory(error):
             raise TrainingError(
                 f"The checkpoint {path} does not fit into the free memory. Close other programs."
             ) from error
         reason = f"{type(error).__name__}: {error}".split(". ")[0]
         raise TrainingError(
-            f"The checkpoint {path} is damaged or no checkpoint ({reason}). "
-            "Put a copy of it back, or delete it to begin the run anew."
+            f"The checkpoint {path} is damaged or not a checkpoint ({reason}). "
+            "Restore a copy, or delete it to start the run again."
         ) from error
 
 
@@ -79,26 +82,26 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     with atomic_path(path) as unfinished, unfinished.open("wb") as file:
         torch.save(content, file)
         file.flush()
-        os.fsync(file.fileno())  # a power cut must not leave the new name with the content missing
+        os.fsync(file.fileno())  # after a power cut the renamed file must not be empty
 
 
 def _other_run(path: Path, reason: str) -> str:
-    return f"{path} belongs to a run of other networks ({reason}). Choose another run folder, or delete it."
+    return f"{path} belongs to a run of other networks ({reason}). Choose another run folder, or delete the checkpoint."
 
 
 def _unwritten(path: Path, step: int, error: OSError | RuntimeError, needed: int) -> str:
     cause = error.__context__ if isinstance(error.__context__, OSError) else error
     reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
     free = shutil.disk_usage(path.parent).free
-    earlier = "The earlier checkpoint is still there. " if path.exists() else ""
+    earlier = "The earlier checkpoint was kept. " if path.exists() else ""
     return (
         f"The checkpoint of step {step} cannot be written to {path} ({reason}): it needs about {needed / 1e6:.1f} MB, "
-        f"and {free / 1e6:.1f} MB are free. {earlier}Make room and give the same command again."
+        f"and {free / 1e6:.1f} MB are free. {earlier}Free disk space and repeat the command."
     )
 
 
 def _bytes_of(value: Any) -> int:
-    """Size of the tensors in nested containers."""
+    """Return the size in bytes of all tensors in nested containers."""
     if isinstance(value, Tensor):
         return value.numel() * value.element_size()
     if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
 """Closed and narrowed eyes drawn over open ones, so that a parser learns that lids are skin.
 
-The labels of an eye give its opening, column by column. The skin above it is stretched down to where the lids meet, as a
-real lid is; color, shading, make-up and lashes vary widely, because no single drawing looks like all closed eyes.
+The labels of an eye give its opening, column by column. The skin above the eye is stretched down to where the lids meet,
+like a real lid. Color, shading, make-up and lashes vary widely, to resemble many kinds of closed eyes.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from torch import Tensor
 
 from ...parsing.labels import FaceRegion
 
-BOTH_EYES = 0.8  # share of the drawn faces; the others wink
-NARROWED = 0.25  # share of the drawn faces whose eyes stay open a little, and stay eyes: narrow eyes are not skin
-_MIN_WIDTH = 0.03  # of the face; smaller regions are remains of eyes behind hair
+BOTH_EYES_PROBABILITY = 0.8  # otherwise one eye stays open
+NARROWED_PROBABILITY = 0.25  # narrowed eyes keep their label, except where the lid covers them
+_MIN_EYE_WIDTH = 0.03  # fraction of the image; narrower regions are remnants of eyes behind hair
 
 
 def close_eyes(image: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return a face with its eyes closed or narrowed, and its labels, in which lids are skin.
+    """Return the face with closed or narrowed eyes, and its labels, in which lids are skin.
 
-    ``image`` (3, S, S) float, RGB in [0, 1]; ``labels`` (S, S) uint8, of FaceRegion. Eyes without labels stay as they are.
+    ``image`` is (3, S, S) float, RGB in [0, 1], ``labels`` (S, S) uint8 of FaceRegion. Eyes without labels do not change.
     """
     draws = torch.rand(3, generator=generator).tolist()
     eyes = [FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE]
-    if draws[0] > BOTH_EYES:
+    if draws[0] > BOTH_EYES_PROBABILITY:
         eyes = eyes[int(draws[1] < 0.5) :][:1]
-    style = _Style.drawn(draws[2] < NARROWED, generator)
+    style = _Style.sampled(draws[2] < NARROWED_PROBABILITY, generator)
     for eye in eyes:
         opening = _Opening.of(labels == eye)
         if opening is not None:
@@ -37,25 +37,25 @@ def close_eyes(image: Tensor, labels: Tensor, generator: torch.Generator) -> tup
 
 
 class _Style(NamedTuple):
-    """How lids are drawn, the same for both eyes; lengths in heights of the opening unless stated otherwise."""
+    """Style of the lids, the same for both eyes; lengths are in heights of the opening unless stated otherwise."""
 
-    drop: float  # how far the upper lid comes down, 1: all the way
-    rise: float  # how far the lower lid comes up
-    bend: float  # added to the curve at which the lids meet, downwards
-    reach: float  # how much skin around the opening is stretched
-    lash_edge: float  # how much of the opening's edge, with its lashes, is stretched along
+    drop: float  # how far the upper lid closes, 1: completely
+    rise: float  # how far the lower lid rises
+    bend: float  # downward bend of the line where the lids meet
+    reach: float  # height of the skin around the opening that is stretched
+    lash_edge: float  # height of the edge of the opening, with its lashes, that is stretched too
     plainness: float  # 0: stretched skin, 1: its mean color
-    shade: float  # darker towards crease and lashes by this factor
+    shade: float  # darkening towards crease and lashes
     crease: float  # opacity
-    crease_height: float  # 0: where the stretched skin begins, 1: at the lashes
-    line: float  # opacity of the line of lashes
-    thickness: float  # of that line, in 256ths of the face
-    darkness: float  # of that line, 1: black
+    crease_height: float  # 0: at the top of the lid, 1: at the lashes
+    line: float  # opacity of the lash line
+    thickness: float  # thickness of the lash line, in 256ths of the image side
+    darkness: float  # darkness of the lash line, 1: black
     lashes: float  # opacity of single lashes below the line
-    makeup: Tensor  # factor of each color channel, (3,)
+    makeup: Tensor  # factors of the color channels, (3,)
 
     @classmethod
-    def drawn(cls, is_narrowed: bool, generator: torch.Generator) -> _Style:
+    def sampled(cls, is_narrowed: bool, generator: torch.Generator) -> _Style:
         u = torch.rand(16, generator=generator).tolist()
         tint = torch.rand(3, generator=generator)
         return cls(
@@ -77,31 +77,31 @@ class _Style(NamedTuple):
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether a part of the eye stays open."""
+        """Return whether a part of the eye stays open."""
         return self.drop < 1
 
 
 class _Opening(NamedTuple):
-    """The outline of an eye, as smooth curves: a row for every column of the face, (S,) each."""
+    """The outline of an eye as smooth curves: the row for each column of the image, (S,) each."""
 
     upper: Tensor
     lower: Tensor
-    across: Tensor  # -1 at the eye's left end, 1 at its right end
-    height: float  # the largest, in pixels
+    across: Tensor  # -1 at the left corner of the eye, 1 at the right corner
+    height: float  # maximum, in pixels
 
     @classmethod
     def of(cls, is_eye: Tensor) -> _Opening | None:
-        """Return the opening of the pixels (S, S) of one eye; None where there are too few."""
+        """Fit the opening to the mask (S, S) of one eye; return None when the mask is too narrow."""
         columns = is_eye.any(dim=0).nonzero()[:, 0]
         side = is_eye.shape[-1]
-        if len(columns) < max(4, _MIN_WIDTH * side):
+        if len(columns) < max(4, _MIN_EYE_WIDTH * side):
             return None
         rows = torch.arange(side)[:, None]
         first = torch.where(is_eye, rows, side).amin(dim=0)[columns]
         last = torch.where(is_eye, rows, -1).amax(dim=0)[columns] + 1
         center, half = (columns[0] + columns[-1]) / 2, (columns[-1] - columns[0] + 1) / 2
         across = (torch.arange(side) - center) / half
-        # Beyond the corners the curves run on level; cubics would leave the face.
+        # The curves are constant beyond the corners, where cubics would diverge.
         powers = across.clamp(-1.15, 1.15).double()[:, None] ** torch.arange(4)
         curves = torch.linalg.lstsq(powers[columns], torch.stack([first, last], dim=1).double()).solution
         upper, lower = (powers @ curves).float().T
@@ -110,18 +110,18 @@ class _Opening(NamedTuple):
 
     @property
     def arch(self) -> Tensor:
-        """1 in the middle of the eye, 0 at its ends and beyond."""
+        """Return a curve (S,): 1 at the center of the eye, 0 at its corners and beyond."""
         return (1 - self.across**2).clamp(min=0)
 
 
 class _Lids(NamedTuple):
-    """Drawn lids, as curves: a row for every column of the face, (S,) each."""
+    """Drawn lids as curves: the row for each column of the image, (S,) each."""
 
-    top: Tensor  # where the stretched skin of the upper lid begins
-    line: Tensor  # where the upper lid ends, with its lashes
-    bottom: Tensor  # where the stretched skin of the lower lid ends
-    fade: Tensor  # 1 over the eye, 0 beyond its corners
-    rows: Tensor  # (S, 1): the rows of the pixels, at their centers
+    top: Tensor  # top of the stretched skin of the upper lid
+    line: Tensor  # bottom of the upper lid, with its lashes
+    bottom: Tensor  # bottom of the stretched skin of the lower lid
+    fade: Tensor  # 1 over the eye, 0 beyond the corners
+    rows: Tensor  # (S, 1): rows of the pixel centers
 
     @classmethod
     def of(cls, eye: _Opening, style: _Style) -> _Lids:
@@ -137,7 +137,7 @@ class _Lids(NamedTuple):
 
     @property
     def down(self) -> Tensor:
-        """How far down the upper lid each pixel lies, (S, S): 0 at its top, 1 at its lashes."""
+        """Return the relative height of each pixel on the upper lid, (S, S): 0 at its top, 1 at its lashes."""
         return (self.rows - self.top) / (self.line - self.top).clamp(min=1e-3)
 
     @property
@@ -155,7 +155,7 @@ def _closed(
     lids = _Lids.of(eye, style)
     end = lids.line if style.is_narrowed else eye.lower + 1
     is_covered = (lids.rows > eye.upper - 1) & (lids.rows < end) & (eye.across.abs() < 1.1)
-    drawn = _moved_in_columns(image, _stretched_rows(eye, lids, style))
+    drawn = _resample_columns(image, _source_rows(eye, lids, style))
     is_stretched = lids.is_upper if style.is_narrowed else lids.is_upper | lids.is_lower
     skin = is_stretched & ~is_covered & (labels == FaceRegion.SKIN)
     if bool(skin.any()):
@@ -168,8 +168,8 @@ def _closed(
     return drawn.clamp(0, 1), labels.masked_fill(is_lid, FaceRegion.SKIN)
 
 
-def _stretched_rows(eye: _Opening, lids: _Lids, style: _Style) -> Tensor:
-    """Return the row (S, S) that each pixel is taken from: lids are stretched to where they meet."""
+def _source_rows(eye: _Opening, lids: _Lids, style: _Style) -> Tensor:
+    """Return the source row (S, S) of each pixel; it stretches the lids to where they meet."""
     inset = style.lash_edge * eye.height * eye.arch.sqrt()
     upper = lids.top + lids.down * (eye.upper + inset - lids.top)
     rows = torch.where(lids.is_upper, upper, lids.rows)
@@ -179,8 +179,8 @@ def _stretched_rows(eye: _Opening, lids: _Lids, style: _Style) -> Tensor:
     return torch.lerp(lids.rows.expand_as(rows), rows, lids.fade)
 
 
-def _moved_in_columns(image: Tensor, rows: Tensor) -> Tensor:
-    """Return the image (3, S, S) with each pixel taken from its own column, at the row in ``rows`` (S, S)."""
+def _resample_columns(image: Tensor, rows: Tensor) -> Tensor:
+    """Resample the image (3, S, S) at ``rows`` (S, S) within each column."""
     side = image.shape[-1]
     columns = (torch.arange(side) + 0.5).expand(side, side)
     grid = torch.stack([columns, rows], dim=-1) * 2 / side - 1
@@ -192,7 +192,7 @@ def _soft(mask: Tensor) -> Tensor:
 
 
 def _shading(lids: _Lids, style: _Style) -> Tensor:
-    """Return the factors (3, S, S) of an upper lid that bulges, with its crease and make-up."""
+    """Return color factors (3, S, S) for the bulge, the crease and the make-up of the upper lid."""
     bulge = 1 - style.shade * (2 * lids.down - 1).clamp(-1, 1) ** 2
     crease = 1 - style.crease * torch.exp(-(((lids.down - style.crease_height) / 0.08) ** 2))
     factor = (bulge * crease)[None] * style.makeup[:, None, None]
@@ -200,7 +200,7 @@ def _shading(lids: _Lids, style: _Style) -> Tensor:
 
 
 def _with_lashes(image: Tensor, below: Tensor, eye: _Opening, style: _Style, generator: torch.Generator) -> Tensor:
-    """Return the image with a dark line where ``below`` (S, S), the rows below the line, is 0, and single lashes under it."""
+    """Draw the lash line where ``below`` (S, S), the number of rows below the line, is 0, with single lashes under it."""
     unit = image.shape[-1] / 256
     taper = (1.05 - eye.across**2).clamp(0, 1) ** 0.5
     thickness = (style.thickness * unit * (0.4 + 0.6 * taper)).clamp(min=0.3)

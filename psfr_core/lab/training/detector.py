@@ -1,4 +1,4 @@
-"""Training of the bundled face detector, with a RetinaFace as the teacher of boxes and landmarks."""
+"""Training of the bundled face detector on synthetic scenes, with boxes and landmarks labeled by a RetinaFace."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from .scenes import Scene, Scenes
 from .task import TrainingTask
 
 PEAK_SIGMA = 0.07  # width of a face's peak in the score map, as a fraction of the face's size
-REGRESSION_FLOOR = 0.3  # cells above this part of a peak learn the box and landmarks
+MIN_REGRESSION_PEAK = 0.3  # box and landmarks are learned where the score map exceeds this
 BOX_WEIGHT, LANDMARK_WEIGHT = 1.0, 20.0
 
 
 def make_targets(scene: Scene) -> Tensor:
-    """What the network should say of a scene, (16, S/4, S/4): score peaks, 14 raw box and landmark values, regression weight."""
+    """Return the targets of a scene (16, S/4, S/4): score map, 14 raw box and landmark values, regression weight."""
     side = scene.image.shape[-1] // STRIDE
     x, y = cell_centers(side, side, torch.zeros(()))[0].numpy()
     targets = np.zeros((16, side, side), np.float32)
     for box, landmarks in zip(scene.boxes, scene.landmarks, strict=True):
         left, top, right, bottom = box
         size = (right - left + bottom - top) / 2
-        middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
-        # The cell nearest to the middle is the peak, of exactly 1.
-        column, row = (min(max(round((v - (STRIDE - 1) / 2) / STRIDE), 0), side - 1) for v in (middle_x, middle_y))
+        center_x, center_y = (left + right) / 2, (top + bottom) / 2
+        # The score is exactly 1 in the cell nearest to the center of the face.
+        column, row = (min(max(round((v - (STRIDE - 1) / 2) / STRIDE), 0), side - 1) for v in (center_x, center_y))
         squared = (x - x[row, column]) ** 2 + (y - y[row, column]) ** 2
         peak = np.exp(-squared / (2 * max(PEAK_SIGMA * size, 0.5 * STRIDE) ** 2))
         better = peak > targets[0]
         distances = np.stack([x - left, y - top, right - x, bottom - y])
         raw_box = np.log(np.maximum(distances, 0.5) / BOX_UNIT_PX)
         raw_points = ((landmarks[:, :, None, None] - np.stack([x, y])) / size).reshape(10, side, side)
-        values = np.concatenate([peak[None], raw_box, raw_points, np.where(peak > REGRESSION_FLOOR, peak, 0)[None]])
+        values = np.concatenate([peak[None], raw_box, raw_points, np.where(peak > MIN_REGRESSION_PEAK, peak, 0)[None]])
         targets = np.where(better, values, targets)
     return torch.from_numpy(targets)
 
 
 class SceneSample(NamedTuple):
-    """One scene or a batch: ``image`` (.., 3, S, S) in [0, 1] and what the network should say of it."""
+    """One scene or batch: ``image`` (..., 3, S, S), RGB in [0, 1], and ``targets`` (..., 16, S/4, S/4)."""
 
     image: Tensor
     targets: Tensor
@@ -92,7 +92,10 @@ class DetectorTask(TrainingTask[CompactFaceNet]):
 
 
 def focal_loss(score_logits: Tensor, peaks: Tensor) -> Tensor:
-    """Penalty-reduced focal loss a face (Law & Deng 2018, "CornerNet", eq. 1, alpha 2, beta 4), of maps (B, 1, h, w)."""
+    """Return the penalty-reduced focal loss per face of score maps (B, 1, h, w).
+
+    Source: Law & Deng, 2018, "CornerNet", eq. 1, with alpha = 2 and beta = 4.
+    """
     score = score_logits.sigmoid()
     at_faces = -((1 - score) ** 2) * F.logsigmoid(score_logits)
     elsewhere = -((1 - peaks) ** 4) * score**2 * F.logsigmoid(-score_logits)

@@ -1,4 +1,4 @@
-"""The environment of a run: what its folder keeps beside the recipe."""
+"""The environment of a run, which its folder records beside the recipe."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def describe_environment(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def describe_commit(file: Path) -> dict[str, str | bool | None]:
-    """The commit that ``file`` is of, and whether tracked files differ from it; both None when git does not know the file."""
-    # A checkout of something else may lie around an installed package, so the file itself must be tracked.
+    """Return the commit of ``file``, and whether tracked files differ from it; both None if the file is not tracked."""
+    # An installed package may lie inside the checkout of another project, so the file itself must be tracked.
     commit = _git(file, "rev-parse", "HEAD") if _git(file, "ls-files", "--error-unmatch", file.name) else None
     changes = _git(file, "status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "changed": None if commit is None else bool(changes)}
@@ -46,7 +46,7 @@ def describe_commit(file: Path) -> dict[str, str | bool | None]:
 def _version() -> str | None:
     try:
         return importlib.metadata.version("psfrgan")
-    except importlib.metadata.PackageNotFoundError:  # run from a copy of the files
+    except importlib.metadata.PackageNotFoundError:  # not installed
         return None
 
 

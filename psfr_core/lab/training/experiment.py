@@ -1,4 +1,4 @@
-"""Training runs from recipes: everything is loaded, trained, and written into a run folder."""
+"""Training runs from recipes: load the data and networks, train, and write the result into a run folder."""
 
 from __future__ import annotations
 
@@ -59,27 +59,27 @@ _ARCHITECTURES: dict[str, Architecture[Any]] = {
     DetectorRecipe.kind: COMPACT_FACE_NET,
     GeneratorRecipe.kind: PSFR_GENERATOR,
 }
-_DETECTOR_FACE_SIZE = 256  # pixels, of the faces that scenes are made of
+_DETECTOR_FACE_SIZE = 256  # size of the faces that are pasted into scenes, pixels
 
 
 def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, progress: Progress | None = None) -> Path:
-    """Carry out ``recipe`` in the run folder ``out`` and return the weight file that it gives.
+    """Carry out ``recipe`` in the run folder ``out`` and return the path of the resulting weight file.
 
-    An interrupted run resumes from its last checkpoint; a finished one is not repeated. ``device`` None is the best there is.
-    ``progress`` is called with the number of steps done and of all steps, and may raise to stop.
-    Raises TrainingError when ``out`` holds a run of another recipe or the data are unusable, OptionError for values that do
-    not fit together, ModelNotFoundError and CheckpointError for models that cannot be loaded.
+    An interrupted run resumes from its last checkpoint; a finished run is not repeated. ``device`` None selects the best
+    device. ``progress`` is called with the number of finished steps and of all steps, and may raise to stop.
+    Raises TrainingError when ``out`` holds a run of another recipe or the data are invalid, OptionError for inconsistent
+    values, ModelNotFoundError and CheckpointError for models that cannot be loaded.
     """
     result = result_file(recipe, out)
     if result.exists() and is_recorded(out, recipe):
-        logger.info("%s is there already; delete it to make it again.", result)
+        logger.info("%s exists already; delete it to repeat the run.", result)
         return result
     if isinstance(recipe, BlendRecipe):
         blend_weights(recipe.first, recipe.second, result, amount=recipe.amount, half=True, overwrite=True)
         record_run(out, recipe, {})
         return result
     accelerator = make_accelerator(recipe.loop, resolve_device(device))
-    torch.manual_seed(recipe.loop.seed)  # for random weights
+    torch.manual_seed(recipe.loop.seed)  # for the initial weights
     task = make_task(recipe, accelerator.device)
     with recorded_run(out, recipe, accelerator):
         network = train(task, recipe.loop, out, accelerator=accelerator, progress=progress)
@@ -91,12 +91,12 @@ def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, pro
 
 
 def result_file(recipe: Recipe, out: Path) -> Path:
-    """Return the weight file that ``recipe`` gives in the run folder ``out``."""
+    """Return the path of the weight file that a run of ``recipe`` writes into the folder ``out``."""
     return out / f"{recipe.kind}.safetensors"
 
 
 def make_task(recipe: ParserRecipe | DetectorRecipe | GeneratorRecipe, device: torch.device) -> TrainingTask[Any]:
-    """Return the network of ``recipe`` on ``device`` with its data and losses, ready to be trained."""
+    """Return the training task of ``recipe``: its network on ``device``, with data and losses."""
     match recipe:
         case ParserRecipe():
             return _parser_task(recipe, device)
@@ -133,9 +133,9 @@ def _detector_task(recipe: DetectorRecipe, device: torch.device) -> DetectorTask
     validation = load_face_set(data.val_faces, data.val_labels, size)
     backgrounds = load_backgrounds(recipe.backgrounds)
 
-    def scenes(of: FaceSet, seed: int) -> Scenes:
-        cut_outs = _labelled(of, recipe.teacher, device)
-        return Scenes(cut_outs, make_distractors(of), backgrounds, side=recipe.scene_side, seed=seed)
+    def scenes(face_set: FaceSet, seed: int) -> Scenes:
+        cut_outs = _labeled_cut_outs(face_set, recipe.teacher, device)
+        return Scenes(cut_outs, make_distractors(face_set), backgrounds, side=recipe.scene_side, seed=seed)
 
     return DetectorTask(
         network.to(device),
@@ -145,7 +145,7 @@ def _detector_task(recipe: DetectorRecipe, device: torch.device) -> DetectorTask
     )
 
 
-def _labelled(faces: FaceSet, teacher: str, device: torch.device) -> list[CutOut]:
+def _labeled_cut_outs(faces: FaceSet, teacher: str, device: torch.device) -> list[CutOut]:
     detector = load_detector(teacher, device=device)
     logger.info("%s labels %d faces", teacher, len(faces))
     found = [detector.detect(image[None].float() / 255)[0] for image in faces.images]
@@ -155,7 +155,7 @@ def _labelled(faces: FaceSet, teacher: str, device: torch.device) -> list[CutOut
 def _samples(
     recipe: ParserRecipe | GeneratorRecipe, size: int, closed_eyes: float = 0.0
 ) -> tuple[FaceSamples, FaceSample]:
-    """Return the samples to train on, and those to validate on."""
+    """Return the training samples and the validation samples."""
     data, degradation = recipe.data, load_degradation(recipe.degradation)
     faces = open_face_set(data.faces, data.labels, size)
     validation = open_face_set(data.val_faces, data.val_labels, size)
@@ -167,7 +167,7 @@ def _samples(
 
 
 def load_loss_networks(recipe: GeneratorRecipe, device: torch.device) -> LossNetworks:
-    """Return the networks that judge the generator or feed it, on ``device``."""
+    """Load the loss networks and the parser of the generator to ``device``."""
     sources, layers = recipe.loss_networks, recipe.losses.feature_layers
     features = lpips = parser = None
     if sources.features and sources.heads:
@@ -177,8 +177,8 @@ def load_loss_networks(recipe: GeneratorRecipe, device: torch.device) -> LossNet
         features = load_image_features(sources.features, layers).to(device)
     if sources.parser:
         parser = optimized_on(load_parse_net(sources.parser), device, _frozen_dtype(recipe.loop))
-    judge = _discriminator(recipe, features).to(device) if recipe.losses.needs_discriminator else None
-    return LossNetworks(parser=parser, features=features, lpips=lpips, discriminator=judge)
+    discriminator = _discriminator(recipe, features).to(device) if recipe.losses.needs_discriminator else None
+    return LossNetworks(parser=parser, features=features, lpips=lpips, discriminator=discriminator)
 
 
 def _discriminator(recipe: GeneratorRecipe, features: ImageFeatures | None) -> Discriminator | FeatureDiscriminator:
@@ -189,7 +189,7 @@ def _discriminator(recipe: GeneratorRecipe, features: ImageFeatures | None) -> D
 
 
 def _frozen_dtype(loop: LoopConfig) -> torch.dtype:
-    """Return the dtype of networks that are not trained."""
+    """Return the dtype of frozen networks."""
     reduced = {MixedPrecision.BF16: torch.bfloat16, MixedPrecision.FP16: torch.float16}
     return reduced.get(loop.mixed_precision, torch.float32)
 
@@ -199,8 +199,8 @@ def _copy_weights(source: nn.Module, target: nn.Module) -> None:
         target.load_state_dict(source.state_dict())
     except RuntimeError as error:
         raise OptionError(
-            f"The network of start_from ({getattr(source, 'config', type(source).__name__)}) is not the one to be trained "
-            f"({target.config}). Give its sizes as network."
+            f"The network of start_from ({getattr(source, 'config', type(source).__name__)}) differs from the network to train "
+            f"({target.config}). Set network to the sizes of the former."
         ) from error
 
 

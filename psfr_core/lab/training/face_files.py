@@ -1,4 +1,4 @@
-"""Faces and label maps on disk: plain folders, and FFHQ and CelebAMask-HQ as they are downloaded."""
+"""Faces and label maps on disk: plain folders, and the layouts of FFHQ and CelebAMask-HQ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ...parsing.parse_map import ParseMap
 
 logger = logging.getLogger(__name__)
 
-# How CelebAMask-HQ calls the masks of the regions, in the order of FaceRegion from skin on: later ones cover earlier ones.
+# Names of the masks in CelebAMask-HQ, in the order of FaceRegion after the background; later masks cover earlier ones.
 _PARTS = (
     "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear", "mouth", "u_lip", "l_lip",
     "hair", "hat", "ear_r", "neck_l", "neck", "cloth",
@@ -34,27 +34,29 @@ MASK_NAMES = dict(zip(sorted(FaceRegion)[1:], _PARTS, strict=True))
 
 @dataclass(frozen=True)
 class FaceFile:
-    """An aligned face: its image, and its labels in one PNG file or, by region, in a mask file each."""
+    """An aligned face: its image, and its labels as one PNG file or as one mask file per region."""
 
     image: Path
     labels: Path | Mapping[FaceRegion, Path]
 
     def check(self, size: int) -> None:
-        """Raise TrainingError for a file that is no square image, by its first bytes alone, or a face below ``size`` pixels."""
+        """Raise TrainingError, from the headers alone, for a file that is not a square image or a face below ``size`` pixels."""
         width = _checked_width(self.image)
         if width < size:
             raise TrainingError(
-                f"{self.image} has {width} pixels a side, but the network is trained at {size}: enlarged, it would teach blur. "
-                "Leave it out, or train a smaller network."
+                f"{self.image} is {width} pixels wide, but the network is trained at {size} pixels; enlarged faces are blurred. "
+                "Remove it, or train a smaller network."
             )
         widths = {_checked_width(path) for path in _files_of(self.labels)}
         if len(widths) > 1:
-            raise TrainingError(f"The masks of one face differ in size: those of {self.image}.")
+            raise TrainingError(
+                f"The masks of {self.image} have different sizes: {sorted(widths)} pixels. They must have one size."
+            )
 
     def read(self, size: int) -> tuple[Tensor, Tensor]:
-        """The image (3, ``size``, ``size``) and its labels (``size``, ``size``), uint8, of files that pass ``check``.
+        """Return the image (3, S, S) and labels (S, S) at S = ``size`` pixels, uint8, of files that pass ``check``.
 
-        Raises TrainingError for those that are damaged or hold other values than labels.
+        Raises TrainingError for damaged files and for values that are not labels.
         """
         wanted = Size(size, size)
         try:
@@ -66,15 +68,14 @@ class FaceFile:
 
 
 def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]) -> list[FaceFile]:
-    """The images of the folders and what lies below them, each with its labels from the label folder at the same position.
+    """Find all images in the folders and their subfolders, with labels from the label folder at the same position in the list.
 
-    Labels lie at the same place with the suffix .png, anywhere in the label folder under the image's stem (as ``psfr parse``
-    writes them), or in CelebAMask-HQ's masks. Raises TrainingError when a folder has no image or an image no labels: a set is
-    never silently smaller.
+    Labels are PNG files at the same relative path, or with the same file name anywhere in the label folder (as ``psfr parse``
+    writes them), or the masks of CelebAMask-HQ. Raises TrainingError when a folder has no images or an image has no labels.
     """
     if len(image_folders) != len(label_folders):
         raise TrainingError(
-            f"Each face folder needs its label folder: got {len(image_folders)} face and {len(label_folders)} label folders."
+            f"Each face folder needs a label folder: got {len(image_folders)} face and {len(label_folders)} label folders."
         )
     files = [
         FaceFile(path, _labels_of(path.relative_to(image_folder), label_folder, known))
@@ -86,38 +87,40 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
     shared = next((path for path, count in users.items() if count > 1), None)
     if shared is not None:
         first, second, *_ = (file.image for file in files if shared in _files_of(file.labels))
-        raise TrainingError(f"{shared} would be the labels of both {first} and {second}: give each labels of its own.")
+        raise TrainingError(
+            f"{shared} would be the labels of both {first} and {second}. Give each image its own labels."
+        )
     return files
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files in ``folder`` and below it, in the order of their paths; TrainingError when there is none.
+    """Return the image files in ``folder`` and its subfolders, sorted by path.
 
-    That images of unreadable formats are left out is logged.
+    Files of unreadable formats are skipped and logged. Raises TrainingError when there is no image.
     """
-    there = sorted(folder.rglob("*"))
-    paths = [path for path in there if is_readable(path)]
-    left_out = [reason for path in there if (reason := unreadable_reason(path))]
-    if left_out:
-        logger.warning("%d images in %s are left out: %s", len(left_out), folder, left_out[0])
+    files = sorted(folder.rglob("*"))
+    paths = [path for path in files if is_readable(path)]
+    reasons = [reason for path in files if (reason := unreadable_reason(path))]
+    if reasons:
+        logger.warning("%d images in %s are skipped: %s", len(reasons), folder, reasons[0])
     if not paths:
         raise TrainingError(f"There is no image ({FORMAT_LIST}) in the folder {folder}.")
     return paths
 
 
 def _faces_in(folder: Path, label_folder: Path) -> list[Path]:
-    """Its images, but for labels that are kept in a folder inside it."""
+    """Return the images of ``folder`` without those in the label folder, which may lie inside it."""
     labels = label_folder.resolve()
     paths = [path for path in list_images(folder) if not path.resolve().is_relative_to(labels)]
     if not paths:
         raise TrainingError(
-            f"All images in {folder} lie in the label folder {label_folder}: keep faces and labels apart."
+            f"All images in {folder} lie in the label folder {label_folder}. Use separate folders for faces and labels."
         )
     return paths
 
 
 def _by_name(label_folder: Path) -> dict[str, list[Path]]:
-    """All PNG files of a label folder."""
+    """Return all PNG files of a label folder by file name."""
     known: dict[str, list[Path]] = {}
     for path in sorted(label_folder.rglob("*.png")):
         known.setdefault(path.name, []).append(path)
@@ -136,13 +139,13 @@ def _labels_of(image: Path, folder: Path, known: Mapping[str, Sequence[Path]]) -
         masks = {region: _only(known[name], image) for region, name in masks.items() if name in known}
         if masks:
             return masks
-    raise TrainingError(f"{image} has no labels: neither {same_place} nor masks in CelebAMask-HQ's manner in {folder}.")
+    raise TrainingError(f"{image} has no labels: neither {same_place} nor masks named as in CelebAMask-HQ in {folder}.")
 
 
 def _only(paths: Sequence[Path], image: Path) -> Path:
     if len(paths) > 1:
         raise TrainingError(
-            f"The labels of {image} may be {paths[0]} or {paths[1]}: put them where the image is among the faces, or rename them."
+            f"The labels of {image} may be {paths[0]} or {paths[1]}. Move them to the relative path of the image, or rename them."
         )
     return paths[0]
 
@@ -159,7 +162,7 @@ def _read_labels(path: Path) -> ParseMap:
 
 
 def _merge_masks(masks: Mapping[FaceRegion, Path]) -> ParseMap:
-    """The labels of masks of one size."""
+    """Merge masks of one size into a parse map."""
     read = {region: _read_mask(path) for region, path in masks.items()}
     labels = torch.zeros(next(iter(read.values())).shape, dtype=torch.uint8)
     for region in sorted(read):
@@ -176,7 +179,7 @@ def _read_mask(path: Path) -> Tensor:
 
 
 def _checked_width(path: Path) -> int:
-    """The side of a square image."""
+    """Return the side of a square image in pixels; raise TrainingError for other images."""
     try:
         with opened(path) as image:
             width, height = image.size
@@ -188,5 +191,5 @@ def _checked_width(path: Path) -> int:
 
 
 def unreadable(path: Path, error: Exception) -> TrainingError:
-    """What says that a file of a training set cannot be read."""
+    """Return the error for a file of a training set that cannot be read."""
     return TrainingError(f"{path} is needed for training and cannot be read: {error}")

@@ -1,4 +1,4 @@
-"""Training samples: clean faces with their parse maps, jittered, mirrored and degraded on the fly."""
+"""Training samples: clean faces with parse maps, augmented and degraded on the fly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .closed_eyes import close_eyes
 from .face_files import FaceFile, find_face_files
 
 MAX_BYTES_IN_MEMORY = 4 * 2**30
-VISIBLE_SHARE = 0.65  # of the difference that lids make: with less, closed eyes look like open ones
+MIN_VISIBLE_FRACTION = 0.65  # of the difference drawn lids make; below it, closed eyes look like open ones
 
 
 class Faces(Protocol):
@@ -31,7 +31,7 @@ class Faces(Protocol):
     def __len__(self) -> int: ...
 
     def face(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image (3, S, S) and labels (S, S) of one of them, uint8."""
+        """Return the image (3, S, S) and labels (S, S) of one face, both uint8."""
         ...
 
 
@@ -51,7 +51,7 @@ class FaceSet:
 
 @dataclass(frozen=True, eq=False)
 class FacesOnDisk:
-    """Aligned faces, each read when it is asked for."""
+    """Aligned faces, each read from disk on access."""
 
     files: Sequence[FaceFile]
     size: int
@@ -64,7 +64,7 @@ class FacesOnDisk:
 
 
 class FaceSample(NamedTuple):
-    """One sample or batch: ``lq`` and ``hq`` (.., 3, S, S) in [0, 1], ``labels`` (.., S, S) int64."""
+    """One sample or batch: ``lq`` and ``hq`` (..., 3, S, S), RGB in [0, 1], and ``labels`` (..., S, S) int64."""
 
     lq: Tensor
     hq: Tensor
@@ -72,18 +72,18 @@ class FaceSample(NamedTuple):
 
 
 def load_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> FaceSet:
-    """All faces of the folders at ``size`` pixels, in memory; see ``find_face_files`` for what lies where.
+    """Load all faces of the folders at ``size`` pixels into memory; ``find_face_files`` describes the folders.
 
-    Raises TrainingError when a folder is empty, a file is unreadable, a face too small or without labels: a set is never
-    silently smaller.
+    Raises TrainingError when a folder is empty, a file is unreadable, or a face is too small or has no labels. No face is
+    skipped silently.
     """
     return _load(_checked(find_face_files(image_folders, label_folders), size), size)
 
 
 def open_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> Faces:
-    """As ``load_face_set``, but sets that would take more than 4 GiB of memory stay on disk.
+    """Open the faces like ``load_face_set``, but leave sets of more than 4 GiB on disk.
 
-    Of those only the beginnings of the files are looked at before a face is asked for.
+    For sets on disk, only the headers of the files are checked in advance.
     """
     files = _checked(find_face_files(image_folders, label_folders), size)
     is_small = len(files) * 4 * size * size <= MAX_BYTES_IN_MEMORY
@@ -102,10 +102,10 @@ def _load(files: Sequence[FaceFile], size: int) -> FaceSet:
 
 
 class FaceSamples(Dataset[FaceSample]):
-    """An endless, repeatable series of jittered samples: item ``i`` is the same in every run with the same seed.
+    """An endless, reproducible series of augmented samples: item ``i`` depends on the seed and ``i`` alone.
 
-    ``closed_eyes`` is the share of samples, 0 to 1, whose eyes are drawn closed or narrow, as far as the degradation leaves
-    that visible; OptionError for any other value.
+    ``closed_eyes`` is the fraction of samples, 0 to 1, whose eyes are drawn closed or narrowed; where the degradation hides
+    the lids, the eyes stay open. Raises OptionError for any other value.
     """
 
     def __init__(self, faces: Faces, degradation: DegradationConfig, *, seed: int, closed_eyes: float = 0.0) -> None:
@@ -119,29 +119,29 @@ class FaceSamples(Dataset[FaceSample]):
     def __getitem__(self, index: int) -> FaceSample:
         generator = _generator(self._seed, index)
         image, labels = self._faces.face(int(torch.randint(len(self._faces), (), generator=generator)))
-        with torch.autocast("cpu", enabled=False):  # a training step in half precision must not round the samples
+        with torch.autocast("cpu", enabled=False):  # autocast of the training step must not round the samples
             hq = image.float() / 255
-            # Without closed eyes nothing is drawn here, so that earlier runs can be repeated.
+            # Without closed eyes no random number is used here, so that older runs stay reproducible.
             if self._closed_eyes and float(torch.rand((), generator=generator)) < self._closed_eyes:
                 return self._with_closed_eyes(hq, labels, generator)
-            return self._made(hq, labels, generator)
+            return self._augmented(hq, labels, generator)
 
     def _with_closed_eyes(self, hq: Tensor, labels: Tensor, generator: torch.Generator) -> FaceSample:
-        """Return the sample with drawn lids, or the face as it was where nobody could see them."""
+        """Return the sample with drawn lids, or the unchanged face if the degradation hides the lids."""
         drawn = close_eyes(hq, labels, generator)
         state = generator.get_state()
-        closed = self._made(*drawn, generator)
-        as_it_was = self._made(hq, labels, generator.set_state(state))
-        # Most eyes are open, so those too blurred to tell shall be taken as open.
-        return closed if _shows_lids(closed, as_it_was) else as_it_was
+        closed = self._augmented(*drawn, generator)
+        unchanged = self._augmented(hq, labels, generator.set_state(state))
+        # Most eyes are open, so the parser should label eyes that are too blurred as open.
+        return closed if _shows_lids(closed, unchanged) else unchanged
 
-    def _made(self, hq: Tensor, labels: Tensor, generator: torch.Generator) -> FaceSample:
+    def _augmented(self, hq: Tensor, labels: Tensor, generator: torch.Generator) -> FaceSample:
         hq, labels = _jitter(hq, labels, generator)
         return _degraded(hq, labels, self._degradation, generator)
 
 
 def degraded_once(faces: Faces, degradation: DegradationConfig, *, seed: int, count: int) -> FaceSample:
-    """The first ``count`` of the faces as they are, as one batch: the same in every run with the same seed."""
+    """Return the first ``count`` faces as one batch, degraded but not augmented; it depends on the seed alone."""
     samples: list[FaceSample] = []
     for index in range(count):
         image, labels = faces.face(index)
@@ -150,7 +150,7 @@ def degraded_once(faces: Faces, degradation: DegradationConfig, *, seed: int, co
 
 
 def _generator(seed: int, index: int) -> torch.Generator:
-    """The random numbers of one sample."""
+    """Return the random generator of one sample."""
     return seeded_generator(seed * 1_000_003 + index)
 
 
@@ -159,19 +159,21 @@ def _degraded(hq: Tensor, labels: Tensor, degradation: DegradationConfig, genera
     return FaceSample(pair.lq, pair.hq, labels.long())
 
 
-def _shows_lids(closed: FaceSample, as_it_was: FaceSample) -> bool:
-    """Return whether enough of what drawn lids changed is left after the degradation."""
-    is_lid = closed.labels != as_it_was.labels
-    drawn, left = (closed.hq - as_it_was.hq).abs(), (closed.lq - as_it_was.lq).abs()
-    return bool(left[:, is_lid].sum() > VISIBLE_SHARE * drawn[:, is_lid].sum())
+def _shows_lids(closed: FaceSample, unchanged: FaceSample) -> bool:
+    """Return whether the degradation leaves enough of the difference that drawn lids make."""
+    is_lid = closed.labels != unchanged.labels
+    drawn, left = (closed.hq - unchanged.hq).abs(), (closed.lq - unchanged.lq).abs()
+    return bool(left[:, is_lid].sum() > MIN_VISIBLE_FRACTION * drawn[:, is_lid].sum())
 
 
 def _jitter(image: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Half of the samples mirrored; all slightly turned, scaled, shifted and recolored, as imperfect alignment would."""
-    turn, scale, shift_x, shift_y, gain, gamma, tint_r, tint_b = (2 * torch.rand(8, generator=generator) - 1).tolist()
+    """Mirror half of the samples; rotate, scale, shift and recolor all slightly, as imperfect alignment does."""
+    rotation, scale, shift_x, shift_y, gain, gamma, tint_r, tint_b = (
+        2 * torch.rand(8, generator=generator) - 1
+    ).tolist()
     if torch.rand((), generator=generator) < 0.5:
         image, labels = image.flip(-1), ParseMap(labels[None]).mirrored().labels[0]
-    angle, zoom = math.radians(5 * turn), 1 + 0.06 * scale
+    angle, zoom = math.radians(5 * rotation), 1 + 0.06 * scale
     matrix = torch.tensor(
         [
             [zoom * math.cos(angle), -zoom * math.sin(angle), 0.06 * shift_x],

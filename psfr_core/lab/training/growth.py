@@ -1,4 +1,4 @@
-"""Growth of generators: a larger one begins with the weights of a smaller one."""
+"""Progressive growing: initialize a generator with the weights of a smaller one."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from ...networks.psfr_generator import PsfrGenerator
 
 @torch.no_grad()
 def start_from(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
-    """Fill ``network`` with the weights of ``smaller``: a generator grows by stages at the fine end, and by wider layers.
+    """Copy the weights of ``smaller`` into ``network``, which may have more fine stages and wider layers.
 
-    New channels of a layer have no effect at first, so each old stage gives what it gave. A new stage begins by passing on the
-    old output, doubled in size. A residual network that starts from a plain one begins with the low-quality face itself. Raises
-    OptionError where ``smaller`` is larger in any part, or a new stage has fewer than the three channels of an image.
+    New channels start without effect, so the output of each old stage is unchanged. A new stage starts as an upsampling of the
+    old output by 2. A residual network that starts from a plain one first returns its low-quality input. Raises OptionError
+    when ``smaller`` is larger in any part, or a new stage has fewer than the three channels of an image.
     """
-    ours, theirs = network.config, smaller.config
-    state, begun = network.state_dict(), smaller.state_dict()
-    for stage in range(len(theirs.channels) - 1, len(ours.channels) - 1):  # those of the body that are new
-        channels = ours.channels[stage + 1]
-        begun |= {
-            f"body.{stage}.1.weight": begun["img_out.weight"],
-            f"body.{stage}.1.bias": begun["img_out.bias"],
+    config, smaller_config = network.config, smaller.config
+    state, initial = network.state_dict(), smaller.state_dict()
+    for stage in range(len(smaller_config.channels) - 1, len(config.channels) - 1):  # the new stages of the body
+        channels = config.channels[stage + 1]
+        initial |= {
+            f"body.{stage}.1.weight": initial["img_out.weight"],
+            f"body.{stage}.1.bias": initial["img_out.bias"],
             f"body.{stage}.2.conv_1.weight": torch.zeros(channels, channels, 3, 3),
             f"body.{stage}.2.conv_1.bias": torch.zeros(channels),
             "img_out.weight": nn.init.dirac_(torch.empty(3, channels, 3, 3)),
             "img_out.bias": torch.zeros(3),
         }
-    if not all(name in state and _is_within(value.shape, state[name].shape) for name, value in begun.items()):
+    if not all(name in state and _is_within(value.shape, state[name].shape) for name, value in initial.items()):
         raise OptionError(
-            f"A generator of {ours} cannot start from one of {theirs}: its stages must be as wide or wider, new ones of 3 channels "
-            "or more, and it must be residual if that one is."
+            f"A generator of {config} cannot start from one of {smaller_config}: its stages must be at least as wide, new stages "
+            "need at least 3 channels, and it must be residual if the smaller one is."
         )
-    for name, value in begun.items():
+    for name, value in initial.items():
         if value.dim() == 4 and name != "const_input":
             state[name][:, value.shape[1] :] = 0
         state[name][tuple(slice(size) for size in value.shape)] = value
-    if ours.residual and not theirs.residual:
+    if config.residual and not smaller_config.residual:
         state["img_out.weight"].zero_()
         state["img_out.bias"].zero_()
 

@@ -1,8 +1,8 @@
-"""Options of the training loop."""
+"""Configuration of the training loop."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from ...errors import OptionError
@@ -10,35 +10,35 @@ from ...options import check_options, check_value, option
 
 
 class MixedPrecision(str, Enum):
-    """Dtype of autocast; weights and their averages stay in float32."""
+    """Autocast dtype; weights and their averages stay in float32."""
 
     NONE = "none"
     BF16 = "bf16"
-    FP16 = "fp16"  # for GPUs without bfloat16; losses are scaled so that small gradients do not underflow
+    FP16 = "fp16"  # for GPUs without bfloat16; loss scaling keeps small gradients from underflowing
 
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How long and how fast to train: Adam with a linear warm-up and a cosine decay to a twentieth of the rate."""
+    """Configure the loop: Adam with a linear warm-up and a cosine decay to a twentieth of the peak learning rate."""
 
-    steps: int
-    batch_size: int = option(8, "samples of a step, over all processes", low=1)
+    steps: int = field(metadata={"description": "number of training steps"})
+    batch_size: int = option(8, "samples per step, over all processes", low=1)
     learning_rate: float = option(2e-4, "peak learning rate of Adam", low=0)
-    betas: tuple[float, float] = option((0.9, 0.999), "decay rates of Adam's moments")
-    warmup_steps: int = option(50, "steps over which the learning rate rises linearly", low=0)
-    ema_decay: float = option(0.995, "decay of the moving average of the weights, which is the result")
-    mixed_precision: MixedPrecision = option(MixedPrecision.BF16, "dtype of autocast: none, bf16 or fp16")
-    seed: int = option(0, "seed of the samples and of random weights", low=0, high=2**64 - 1)
-    accumulation_steps: int = option(1, "parts into which a step's samples are split, to save memory", low=1)
+    betas: tuple[float, float] = option((0.9, 0.999), "Adam's decay rates of the first and second moments, 0 to 1")
+    warmup_steps: int = option(50, "number of steps with a linearly rising learning rate", low=0)
+    ema_decay: float = option(0.995, "decay of the moving average of the weights, 0 to 1; the average is the result")
+    mixed_precision: MixedPrecision = option(MixedPrecision.BF16, "autocast dtype: none, bf16 or fp16")
+    seed: int = option(0, "random seed of the samples and the initial weights", low=0, high=2**64 - 1)
+    accumulation_steps: int = option(1, "number of parts of a step whose gradients are summed, to save memory", low=1)
     workers: int | None = option(
         None,
-        "sample workers for each training process; default: 0 on a CPU, else up to 8",
+        "number of sample workers per process; null: 0 on a CPU, else up to 8",
         low=0,
         high=1024,
     )
-    log_every: int = option(20, "steps between rows of log.csv", low=1)
-    checkpoint_every: int = option(200, "steps between checkpoints", low=1)
-    validate_every: int = option(400, "steps between rows of validation.csv", low=1)
+    log_every: int = option(20, "number of steps between rows of log.csv", low=1)
+    checkpoint_every: int = option(200, "number of steps between checkpoints", low=1)
+    validate_every: int = option(400, "number of steps between rows of validation.csv", low=1)
 
     def __post_init__(self) -> None:
         check_options(self)

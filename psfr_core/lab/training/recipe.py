@@ -1,6 +1,6 @@
-"""Recipes: everything that determines what a training run gives, as values.
+"""Recipes: values that determine the result of a training run.
 
-A recipe is read from a file by ``recipe_file``, carried out by ``experiment.run``, and kept in the run folder.
+Module ``recipe_file`` reads them from files, ``experiment.run`` carries them out, and the run folder keeps a copy.
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ from .generator_losses import GeneratorLossConfig
 from .loop_config import LoopConfig
 from .parser import ParserLossConfig
 
-VALIDATION_COUNT = 32
+MAX_DEFAULT_VALIDATION_COUNT = 32
 
 
 @dataclass(frozen=True)
 class FaceFolders:
-    """Folders of aligned faces and of their labels; ``find_face_files`` says what lies where."""
+    """Folders of aligned faces and of their labels; ``find_face_files`` describes their layout."""
 
-    faces: tuple[Path, ...] = option((), "folders of faces to train on")
-    labels: tuple[Path, ...] = option((), "label folder of each face folder")
-    val_faces: tuple[Path, ...] = option((), "folders of faces to validate on, not trained on")
-    val_labels: tuple[Path, ...] = option((), "label folder of each validation folder")
-    val_count: int | None = option(None, f"number of validation samples; default: {VALIDATION_COUNT}, or all if fewer")
+    faces: tuple[Path, ...] = option((), "folders of training faces")
+    labels: tuple[Path, ...] = option((), "label folders, one for each face folder")
+    val_faces: tuple[Path, ...] = option((), "folders of validation faces, which must not be training faces")
+    val_labels: tuple[Path, ...] = option((), "label folders, one for each validation folder")
+    val_count: int | None = option(
+        None, f"number of validation samples; null: {MAX_DEFAULT_VALIDATION_COUNT}, or all faces if fewer"
+    )
 
     def validation_samples(self, available: int | None = None) -> int:
-        """Return the number of validation samples; ``available`` faces are the limit, None stands for no limit.
+        """Return the number of validation samples; ``available`` is the number of validation faces, None for no limit.
 
         Raises OptionError when ``val_count`` is out of range.
         """
         if self.val_count is None:
-            return VALIDATION_COUNT if available is None else min(VALIDATION_COUNT, available)
+            return MAX_DEFAULT_VALIDATION_COUNT if available is None else min(MAX_DEFAULT_VALIDATION_COUNT, available)
         if self.val_count < 1 or (available is not None and self.val_count > available):
             limit = "at least 1" if available is None else f"from 1 to {available}, the number of validation faces"
             raise OptionError(f"data.val_count must be {limit}, got {self.val_count}.")
@@ -47,24 +49,27 @@ class FaceFolders:
 
 
 class DiscriminatorInput(str, Enum):
-    """What the discriminator sees."""
+    """Input of the discriminator."""
 
-    IMAGES = "images"  # as published
-    FEATURES = "features"  # activations of the feature network: learns within hundreds of steps
+    IMAGES = "images"  # published
+    FEATURES = "features"  # feature maps of the feature network; learns within hundreds of steps
 
 
 @dataclass(frozen=True)
 class LossNetworkSources:
-    """Models and files that judge the generator or feed it; None leaves a network out."""
+    """Models and files of the loss networks and of the parser; None leaves a network out."""
 
-    parser: str | None = option(None, "model that makes the input maps, as in use; default: the true maps")
-    features: str | None = option(None, "ImageNet feature network: a weight file, or vgg19 (downloaded)")
-    heads: Path | None = option(None, "file of the LPIPS v0.1 heads that belong to the feature network")
+    parser: str | None = option(None, "model that computes the input parse maps, as in inference; null: the true maps")
+    features: str | None = option(
+        None, "ImageNet feature network: a weight file, or vgg19, which is downloaded; null: none"
+    )
+    heads: Path | None = option(None, "file of LPIPS v0.1 heads for the feature network; null: none")
     discriminator_input: DiscriminatorInput = option(
-        DiscriminatorInput.IMAGES, "images, as published, or features, which learns much faster"
+        DiscriminatorInput.IMAGES,
+        "input of the discriminator: images (published), or features, which learns much faster",
     )
     discriminator: DiscriminatorConfig | None = option(
-        None, "sizes of a discriminator on images; default: as published"
+        None, "sizes of a discriminator on images; null: the published sizes"
     )
 
     def __post_init__(self) -> None:
@@ -72,8 +77,8 @@ class LossNetworkSources:
             return
         if self.discriminator is not None:
             raise OptionError(
-                "loss_networks.discriminator gives the sizes of a discriminator on images: leave it out, or set "
-                "discriminator_input to images."
+                "loss_networks.discriminator gives the sizes of a discriminator on images: remove it, or set "
+                "loss_networks.discriminator_input to images."
             )
         if self.features is None:
             raise OptionError("A discriminator on features needs a feature network: set loss_networks.features.")
@@ -81,12 +86,12 @@ class LossNetworkSources:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """What all networks have in common."""
+    """Fields that the recipes of all networks have."""
 
     data: FaceFolders
     loop: LoopConfig
-    start_from: str | None = option(None, "model or weight file to begin with; default: random weights")
-    license: str = option("unknown", "license of the result, kept in its metadata")
+    start_from: str | None = option(None, "model or weight file with the initial weights; null: random weights")
+    license: str = option("unknown", "license of the result, written into its metadata")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +101,10 @@ class ParserRecipe(TrainingRecipe):
     kind: ClassVar[str] = "parser"
     network: ParseNetConfig
     losses: ParserLossConfig = field(default_factory=ParserLossConfig)
-    degradation: str = option("paper", "degradation preset, or a JSON file of ranges")
+    degradation: str = option("paper", "degradation: paper, harder, or a JSON file of ranges")
     closed_eyes: float = option(
         0.4,
-        "share of samples whose eyes are drawn closed or narrow, 0 to 1, where the degradation leaves that visible: lids "
-        "become skin",
+        "fraction of samples, 0 to 1, whose eyes are drawn closed or narrowed if the degradation leaves that visible",
     )
 
 
@@ -111,8 +115,8 @@ class DetectorRecipe(TrainingRecipe):
     kind: ClassVar[str] = "detector"
     network: CompactFaceNetConfig = field(default_factory=CompactFaceNetConfig)
     backgrounds: tuple[Path, ...] = option((), "folders of images without faces")
-    teacher: str = option("retinaface-mobile0.25", "RetinaFace that labels the faces: a model or a weight file")
-    scene_side: int = option(320, "side of the training scenes, pixels")
+    teacher: str = option("retinaface-mobile0.25", "RetinaFace that labels the faces: a model name or a weight file")
+    scene_side: int = option(320, "side of the training scenes, in pixels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,14 +127,12 @@ class GeneratorRecipe(TrainingRecipe):
     network: GeneratorConfig
     losses: GeneratorLossConfig = field(default_factory=GeneratorLossConfig)
     loss_networks: LossNetworkSources = field(default_factory=LossNetworkSources)
-    degradation: str = option("paper", "degradation preset, or a JSON file of ranges")
-    spectral_norm: bool = option(False, "normalize the generator's convolutions too, as published")
+    degradation: str = option("paper", "degradation: paper, harder, or a JSON file of ranges")
+    spectral_norm: bool = option(False, "whether the generator has spectral norm, as published")
 
     def __post_init__(self) -> None:
         if self.loss_networks.heads and not self.losses.lpips:
-            raise OptionError(
-                "loss_networks.heads belong to the LPIPS term: set losses.lpips above 0, or leave them out."
-            )
+            raise OptionError("loss_networks.heads are for the LPIPS term: set losses.lpips above 0, or remove them.")
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,9 @@ class BlendRecipe:
     """Interpolation of the weights of two networks; see ``blend_weights``."""
 
     kind: ClassVar[str] = "blend"
-    first: str
-    second: str
-    amount: float = option(0.5, "share of the second network, 0 to 1")
+    first: str = field(metadata={"description": "model or weight file of the first network"})
+    second: str = field(metadata={"description": "model or weight file of the second network"})
+    amount: float = option(0.5, "weight of the second network, 0 to 1")
 
 
 Recipe: TypeAlias = ParserRecipe | DetectorRecipe | GeneratorRecipe | BlendRecipe

@@ -1,8 +1,8 @@
-"""Recipes in YAML files: read with overrides, and written.
+"""Read recipes from YAML files, with overrides, and write them.
 
-A file holds one recipe, or ``stages``: recipes by name, each of which may say ``like: STAGE`` to take over what it does not
-set itself. ``$data`` and ``$out`` in a text stand for the folders of the data and of the results. The file is checked by
-pydantic, which reads plain dataclasses, names every wrong field at once and converts nothing silently.
+A file holds one recipe, or ``stages``: recipes by name. A stage with ``like: STAGE`` inherits the values that it does not
+set. ``$data`` and ``$out`` in a string stand for the folders of the data and of the results. Pydantic checks the values
+against the dataclasses and names all wrong fields at once.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from .recipe import RECIPES, Recipe
 V = TypeVar("V")
 FOLDER = Path(__file__).parent / "recipes"
 SUFFIX = ".yaml"
+FOLDER_NAMES = ("data", "out")
+_UNKNOWN_VARIABLE = "{where}: '{value}' has a $ that is neither $data nor $out. Write $$ for a dollar sign."
 
 
 def recipe_names() -> list[str]:
@@ -35,7 +37,7 @@ def recipe_names() -> list[str]:
 
 
 def find_recipe(source: str | Path) -> Path:
-    """Return the file of a recipe or study: one of that name in this package, or a path; OptionError if there is none."""
+    """Return the path of a recipe or study; ``source`` is a name in this package or a path. Raise OptionError if not found."""
     named = {path.stem: path for path in FOLDER.rglob(f"*{SUFFIX}")}
     path = named.get(str(source), Path(source))
     if not path.is_file():
@@ -48,11 +50,10 @@ def find_recipe(source: str | Path) -> Path:
 def read_recipes(
     source: str | Path, *, data: Path | None = None, out: Path | None = None, overrides: Sequence[str] = ()
 ) -> dict[str, Recipe]:
-    """Return the recipes in ``source``, a name or a path, by their stages, in the order in which they are carried out.
+    """Return the recipes in ``source``, a name or a path, by stage, in the order in which they are carried out.
 
     ``overrides``, such as ``losses.style=2``, replace values in all stages that have the first of the named fields.
-    Raises OptionError, which names the file, the stage and the field, for a file that is no recipe and for values that do
-    not fit.
+    Raises OptionError, which names the file, the stage and the field, for an invalid file and for invalid values.
     """
     return read_stages(source, RECIPES, data=data, out=out, overrides=overrides)
 
@@ -65,7 +66,7 @@ def read_stages(
     out: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> dict[str, V]:
-    """Return the stages in ``source`` as dataclasses, chosen from ``kinds`` by their kind; else as ``read_recipes``."""
+    """Read the stages of ``source`` as dataclasses, selected by kind from ``kinds``; otherwise like ``read_recipes``."""
     path = find_recipe(source)
     content = _read_yaml(path)
     stages: dict[str, Any] = content.get("stages", {path.stem: content})
@@ -93,7 +94,7 @@ def parse_override(text: str) -> dict[str, Any]:
     """Return ``"losses.style=2"`` as ``{"losses": {"style": 2}}``; the value is read as YAML."""
     name, equals, value = text.partition("=")
     if not (equals and all(name.split("."))):
-        raise OptionError(f"'{text}' sets nothing. Write NAME=VALUE, such as losses.style=2.")
+        raise OptionError(f"'{text}' is not an override. Write NAME=VALUE, such as losses.style=2.")
     try:
         parsed = yaml.safe_load(value)
     except Exception as error:  # tags such as !!timestamp raise errors of any type
@@ -106,7 +107,7 @@ def _structured(type_: type[V], values: Mapping[str, Any], where: str) -> V:
     try:
         result = pydantic.TypeAdapter(type_).validate_python(values)
     except pydantic.ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(_fault(fault["loc"], fault["msg"]) for fault in error.errors())
         raise OptionError(f"{where}: {faults}.") from error
     unknown = _unknown(values, result)
     if unknown:
@@ -114,14 +115,19 @@ def _structured(type_: type[V], values: Mapping[str, Any], where: str) -> V:
     return cast("V", result)
 
 
+def _fault(location: Sequence[str | int], message: str) -> str:
+    name = ".".join(map(str, location))
+    return ": ".join(filter(None, [name, message.removeprefix("Value error, ").rstrip(".")]))
+
+
 class HasKind(Protocol):
-    """A dataclass that can be written: a recipe or a study."""
+    """A recipe or a study, which ``to_yaml`` can write."""
 
     kind: ClassVar[str]
 
 
 def to_yaml(recipe: HasKind) -> str:
-    """Return a recipe as the text of a file that is read back as the same value, each field with its description."""
+    """Return the YAML text of a recipe, with the description of each field; it reads back as the same value."""
     return "\n".join([f"kind: {recipe.kind}", *_lines(recipe)]) + "\n"
 
 
@@ -150,17 +156,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise OptionError(f"The recipe {path} cannot be read ({error.strerror or error}).") from error
     except Exception as error:  # as in parse_override
-        raise OptionError(f"The recipe {path} is no YAML file ({_first_line(error)}).") from error
+        raise OptionError(f"The recipe {path} is not valid YAML ({_first_line(error)}).") from error
     if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
-        raise OptionError(f"The recipe {path} must hold named values, or named stages of named values.")
+        raise OptionError(f"The recipe {path} must hold fields with values, or stages with fields.")
     return cast("dict[str, Any]", content)
 
 
 def _inherited(stages: Mapping[str, Any], name: str, where: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the values of a stage over those of the one it is like."""
+    """Return the values of a stage, merged over those of the stage that it inherits from."""
     values = stages.get(name)
     if not isinstance(values, dict) or name in seen:
-        raise OptionError(f"{where}: 'like' must name a stage of this file, and not lead back to itself; got {name}.")
+        raise OptionError(f"{where}: 'like' must name another stage of this file, without a cycle; got {name}.")
     values = dict(cast("dict[str, Any]", values))
     parent = values.pop("like", None)
     return values if parent is None else _merged(_inherited(stages, str(parent), where, (*seen, name)), values)
@@ -185,13 +191,17 @@ def _substituted(value: Any, folders: Mapping[str, str], where: str) -> Any:
     try:
         return Template(value).substitute(folders)
     except KeyError as error:
-        raise OptionError(f"{where}: '{value}' needs the folder --{error.args[0]}.") from error
+        if error.args[0] not in FOLDER_NAMES:
+            raise OptionError(_UNKNOWN_VARIABLE.format(where=where, value=value)) from error
+        raise OptionError(
+            f"{where}: '{value}' needs the folder ${error.args[0]}. Give it (--{error.args[0]})."
+        ) from error
     except ValueError as error:
-        raise OptionError(f"{where}: '{value}' has a $ that is neither $data nor $out. Write $$ for a $.") from error
+        raise OptionError(_UNKNOWN_VARIABLE.format(where=where, value=value)) from error
 
 
 def _unknown(values: Mapping[str, Any], result: Any, prefix: str = "") -> list[str]:
-    """Return the dotted names in ``values`` that are no fields of the dataclass ``result``: pydantic ignores them."""
+    """Return the dotted names in ``values`` that are not fields of the dataclass ``result``, because pydantic ignores them."""
     found: list[str] = []
     for name, value in values.items():
         if name not in {part.name for part in fields(result)}:

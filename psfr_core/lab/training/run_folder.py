@@ -18,8 +18,8 @@ from .recipe_file import HasKind, to_yaml
 
 CHECKPOINT, RECIPE, RUNS = "checkpoint.pt", "recipe.yaml", "runs.json"
 LOG, VALIDATION = "log.csv", "validation.csv"
-# Settings that may change on resume: none of them changes a sample or a weight.
-FREE_SETTINGS = frozenset(
+# Settings that may change on resume, because they change neither samples nor weights.
+CHANGEABLE_SETTINGS = frozenset(
     {"license"}
     | {
         f"loop.{name}"
@@ -27,18 +27,18 @@ FREE_SETTINGS = frozenset(
     }
 )
 
-# Fields of recipes that name models, files or folders, whose content decides what a run gives.
+# Fields of recipes that name models, files or folders, whose content affects the result.
 SOURCES = frozenset(
     {"faces", "labels", "val_faces", "val_labels", "backgrounds", "degradation"}
     | {"start_from", "parser", "features", "heads", "teacher", "first", "second"}
 )
 
 
-_MAX_STEP_DIGITS = 18  # digits
+_MAX_STEP_DIGITS = 18
 
 
 def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) -> None:
-    """Write recipe.yaml, and add to runs.json the environment in which the run begins or resumes.
+    """Write recipe.yaml, and append the environment of a started or resumed run to runs.json.
 
     Raises TrainingError when the folder holds a checkpoint of another recipe or of other data.
     """
@@ -57,12 +57,12 @@ def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) ->
 
 
 def is_recorded(folder: Path, recipe: HasKind) -> bool:
-    """Return whether the last run in ``folder`` was one of exactly this recipe."""
+    """Return whether the last run in ``folder`` had exactly this recipe."""
     return (folder / RECIPE).exists() and _read_recipe(folder / RECIPE) == yaml.safe_load(to_yaml(recipe))
 
 
 def fingerprints(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return a fingerprint of every model, file and folder that ``settings`` name: a hash, or the number of files.
+    """Return a fingerprint of each model, file and folder named in ``settings``: a hash, or the number of files.
 
     Raises TrainingError for a file that cannot be read.
     """
@@ -90,7 +90,7 @@ def _fingerprint(value: Any) -> str | None:
 
 
 def append_row(path: Path, row: Mapping[str, float]) -> None:
-    """Add a row to a CSV file, with its header when it is new."""
+    """Append a row to a CSV file, after a header if the file is new; raise TrainingError when that fails."""
     new = _is_empty(path)
     try:
         with path.open("a", newline="") as file:
@@ -102,14 +102,14 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
             )
     except OSError as error:
         raise TrainingError(
-            f"{path} cannot be written ({error.strerror}). Make room, and give the same command again."
+            f"{path} cannot be written ({error.strerror}). Free disk space and repeat the command."
         ) from error
 
 
 def drop_rows_after(path: Path, step: int) -> None:
-    """Remove the rows of later steps, which a run that resumes from ``step`` makes again, and a row cut off.
+    """Remove the rows of steps after ``step``, which a resumed run writes again, and an incomplete last row.
 
-    Raises TrainingError for a line that is not a row.
+    Raises TrainingError for a line that does not begin with a step.
     """
     if _is_empty(path):
         return
@@ -133,7 +133,7 @@ def _step_of(path: Path, number: int, row: bytes) -> int:
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether there is no such file, or one that a full disk kept from getting its header."""
+    """Return whether the file is missing, or empty because a full disk prevented its header."""
     return not path.exists() or path.stat().st_size == 0
 
 
@@ -155,19 +155,19 @@ def _read_recipe(path: Path) -> dict[str, Any]:
 def _unknown_origin(path: Path, error: Exception) -> TrainingError:
     reason = str(error).split("\n")[0]
     return TrainingError(
-        f"{path} does not say how the checkpoint beside it was made ({type(error).__name__}: {reason}), so the run cannot "
-        "resume. Folders of version 0.3 have no such file: finish them with that version. Choose another run folder."
+        f"{path} does not describe the run of the checkpoint beside it ({type(error).__name__}: {reason}), so the run cannot "
+        "resume. Run folders of version 0.3 lack this file: finish them with that version, or choose another run folder."
     )
 
 
 def _check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     old, new = dict(_flat(before)), dict(_flat(now))
-    names = [name for name in {**old, **new} if name not in FREE_SETTINGS and old.get(name) != new.get(name)]
+    names = [name for name in {**old, **new} if name not in CHANGEABLE_SETTINGS and old.get(name) != new.get(name)]
     if names:
         changes = "; ".join(f"{name} was {_shown(old.get(name))}, is {_shown(new.get(name))}" for name in names)
         raise TrainingError(
             f"The run in {folder} began with another recipe or other data: {changes}. "
-            "Restore them, or choose another run folder."
+            "Restore the former values, or choose another run folder."
         )
 
 
@@ -176,7 +176,7 @@ def _shown(value: Any) -> str:
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield nested settings by dotted names."""
+    """Yield nested settings with dotted names."""
     for name, value in settings.items():
         if isinstance(value, dict):
             yield from _flat(cast("dict[str, Any]", value), f"{prefix}{name}.")

@@ -78,7 +78,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, kept: float) -> None:
     save_checkpoint(path, 5, parts(1.0))
     content = path.read_bytes()
     path.write_bytes(content[: int(kept if kept > 1 else kept * len(content))])
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt is damaged .* or delete it to begin the run anew"):
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt is damaged .* or delete it to start the run again"):
         load_checkpoint(path, parts(0.0))
 
 
@@ -114,5 +114,5 @@ def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
     save_checkpoint(path, 5, parts(1.0))
     with pytest.raises(TrainingError, match="belongs to a run of other networks"):
         load_checkpoint(path, parts(0.0, width=8))
-    with pytest.raises(TrainingError, match="it holds task, needed are task, scaler"):
+    with pytest.raises(TrainingError, match="it holds task; task, scaler are needed"):
         load_checkpoint(path, {**parts(0.0), "scaler": nn.Identity()})

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from psfr_core.errors import OptionError
 from psfr_core.lab.degradation.config import DegradationConfig
-from psfr_core.lab.training.closed_eyes import BOTH_EYES, NARROWED, close_eyes
+from psfr_core.lab.training.closed_eyes import BOTH_EYES_PROBABILITY, NARROWED_PROBABILITY, close_eyes
 from psfr_core.lab.training.face_samples import FaceSamples, FaceSet
 from psfr_core.parsing.labels import FaceRegion
 
@@ -58,8 +58,8 @@ def test_lids_become_skin_in_the_labels_and_in_the_image() -> None:
         assert torch.equal(image[:, far], before[:, far])
         assert 0 <= image.min() <= image.max() <= 1
     # Winks are counted whether the other eye is closed or narrow.
-    assert kinds["wink"] / 60 == pytest.approx(1 - BOTH_EYES, abs=0.12)
-    assert kinds["narrow"] / 60 == pytest.approx(NARROWED * BOTH_EYES, abs=0.12)
+    assert kinds["wink"] / 60 == pytest.approx(1 - BOTH_EYES_PROBABILITY, abs=0.12)
+    assert kinds["narrow"] / 60 == pytest.approx(NARROWED_PROBABILITY * BOTH_EYES_PROBABILITY, abs=0.12)
 
 
 def test_each_drawing_is_another_and_can_be_repeated() -> None:

@@ -159,5 +159,7 @@ def test_missing_networks_are_named(tmp_path: Path) -> None:
 
 def test_networks_of_other_sizes_are_no_start(tmp_path: Path) -> None:
     start = run(small_parser(), tmp_path / "a", CPU)
-    with pytest.raises(OptionError, match=r"start_from .* is not the one to be trained .*Give its sizes as network"):
+    with pytest.raises(
+        OptionError, match=r"start_from .* differs from the network to train .*Set network to the sizes"
+    ):
         run(small_parser(network=ParseNetConfig((4, 6), 1), start_from=str(start)), tmp_path / "b", CPU)

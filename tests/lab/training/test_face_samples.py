@@ -192,7 +192,8 @@ def test_celebamask_hq_masks_are_merged_in_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "message"), [((8, 8), "differ in size"), ((16, 8), "8 x 16 pixels, but aligned faces")]
+    ("shape", "message"),
+    [((8, 8), "have different sizes: .8, 16. pixels"), ((16, 8), "8 x 16 pixels, but aligned faces")],
 )
 def test_masks_of_another_size_are_an_error(tmp_path: Path, shape: tuple[int, int], message: str) -> None:
     images, labels = celebamask(tmp_path, skin=np.ones((16, 16), bool), hair=np.ones(shape, bool))
@@ -233,7 +234,7 @@ def test_a_face_that_is_not_square_is_an_error(tmp_path: Path) -> None:
 
 def test_a_face_smaller_than_the_network_is_an_error(tmp_path: Path) -> None:
     make_pair(tmp_path)
-    with pytest.raises(TrainingError, match=r"a\.png has 16 pixels a side, but the network is trained at 32"):
+    with pytest.raises(TrainingError, match=r"a\.png is 16 pixels wide, but the network is trained at 32"):
         load_face_set([tmp_path / "faces"], [tmp_path / "labels"], 32)
 
 
@@ -278,7 +279,7 @@ def test_labels_inside_the_face_folder_are_no_faces(tmp_path: Path) -> None:
     (tmp_path / "labels").rename(tmp_path / "faces" / "labels")
     faces = load_face_set([tmp_path / "faces"], [tmp_path / "faces" / "labels"], 16)
     assert len(faces) == 1
-    with pytest.raises(TrainingError, match="keep faces and labels apart"):
+    with pytest.raises(TrainingError, match="Use separate folders for faces and labels"):
         load_face_set([tmp_path / "faces"], [tmp_path / "faces"], 16)
 
 

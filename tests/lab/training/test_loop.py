@@ -317,9 +317,9 @@ def test_a_new_stage_begins_with_the_picture_doubled(new_stages: tuple[int, ...]
 def test_says_why_a_generator_cannot_grow() -> None:
     large = PsfrGenerator(GeneratorConfig((8, 6, 4), 4))
     for channels, residual in [((8, 8), False), ((8, 6), True), ((8, 6, 4, 4), False)]:
-        with pytest.raises(OptionError, match="as wide or wider, new ones of 3 channels or more, and it must be"):
+        with pytest.raises(OptionError, match="at least as wide, new stages need at least 3 channels, and it must be"):
             start_from(large, PsfrGenerator(GeneratorConfig(channels, 4, residual)))
-    with pytest.raises(OptionError, match="new ones of 3 channels"):
+    with pytest.raises(OptionError, match="new stages need at least 3 channels"):
         start_from(PsfrGenerator(GeneratorConfig((8, 2), 4)), PsfrGenerator(GeneratorConfig((8,), 4)))
 
 

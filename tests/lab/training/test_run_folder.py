@@ -45,7 +45,9 @@ def test_other_recipes_are_refused_and_their_fields_named(tmp_path: Path) -> Non
     checkpointed(tmp_path)
     before = (tmp_path / "recipe.yaml").read_bytes()
     other = replace(recipe(seed=3, log_every=7), start_from="x")
-    with pytest.raises(TrainingError, match=r'loop\.seed was 0, is 3; start_from was not set, is "x"\. Restore them'):
+    with pytest.raises(
+        TrainingError, match=r'loop\.seed was 0, is 3; start_from was not set, is "x"\. Restore the former values'
+    ):
         record_run(tmp_path, other, {})
     assert (tmp_path / "recipe.yaml").read_bytes() == before
 
@@ -75,15 +77,13 @@ def test_a_checkpoint_of_unknown_origin_is_refused(tmp_path: Path, name: str, co
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(
-        TrainingError, match=rf"{name} does not say how the checkpoint beside it was made .*version 0\.3"
-    ):
+    with pytest.raises(TrainingError, match=rf"{name} does not describe the run of the checkpoint .*version 0\.3"):
         record_run(tmp_path, recipe(), {})
 
 
 def test_nested_runs_are_refused(tmp_path: Path) -> None:
     (checkpointed(tmp_path) / "runs.json").write_bytes(b"[" * 100_000)
-    with pytest.raises(TrainingError, match=r"runs\.json does not say .* nested too deeply"):
+    with pytest.raises(TrainingError, match=r"runs\.json does not describe .* nested too deeply"):
         record_run(tmp_path, recipe(), {})
 
 
