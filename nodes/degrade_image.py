@@ -113,7 +113,8 @@ def _config_inputs() -> list[io.Float.Input | io.Int.Input]:
 
 
 def _inputs_of(option: Field[Any]) -> list[io.Float.Input | io.Int.Input]:
-    name, default, limits = option.name, option.default, limits_of(option)
+    name, limits = option.name, limits_of(option)
+    default: Any = option.default
     meaning, low, high = _sentence(description_of(option)), limits.low, limits.high
     match limits.kind:
         case FieldKind.PROBABILITY:

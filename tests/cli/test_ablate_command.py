@@ -40,7 +40,7 @@ def arguments(tmp_path: Path) -> list[str]:
     return [*command, *(word for value in values for word in ("--set", value))]
 
 
-def test_each_network_is_trained_for_each_seed_and_measured(arguments: list[str], tmp_path: Path) -> None:
+def test_each_network_is_trained_with_each_seed_and_measured(arguments: list[str], tmp_path: Path) -> None:
     assert main([*arguments, "--set", "seeds=[0, 3]"]) == 0
     with (tmp_path / "out" / "ablations.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -55,7 +55,7 @@ def test_each_network_is_trained_for_each_seed_and_measured(arguments: list[str]
     assert cell == f"{sum(full) / 2:.3f} ± {abs(full[0] - full[1]) / 2:.3f}"
 
 
-def test_networks_of_other_faces_are_not_taken_for_these(
+def test_networks_trained_on_other_faces_are_rejected(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*arguments, "--set", "seeds=[0]"]) == 0
@@ -65,7 +65,7 @@ def test_networks_of_other_faces_are_not_taken_for_these(
     assert "data.faces was" in err
 
 
-def test_losses_and_devices_that_cannot_be_are_named_before_faces_are_read(
+def test_invalid_losses_and_devices_are_reported_before_faces_are_read(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     nowhere = [*arguments, "--set", "full.data.faces=[nowhere]"]

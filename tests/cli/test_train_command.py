@@ -33,9 +33,7 @@ def train(recipe: str, out: Path, *more: str) -> int:
     return main(["train", recipe, "--data", str(DATA), "--out", str(out), "--device", "cpu", *more])
 
 
-def test_stages_are_trained_one_after_the_other(
-    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_stages_are_trained_in_order(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(recipe, tmp_path, "--set", "loop.steps=1") == 0
     results = [str(tmp_path / name / "generator.safetensors") for name in ("small", "large")]
     assert capsys.readouterr().out.split() == results
@@ -49,7 +47,9 @@ def test_one_stage_is_trained_alone(recipe: str, tmp_path: Path, capsys: pytest.
     assert "There is no stage middle. Choose one of small, large." in capsys.readouterr().err
 
 
-def test_a_recipe_is_shown_and_nothing_is_done(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_the_recipe_without_training(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train(recipe, tmp_path, "--show", "--set", "losses.pixel=3") == 0
     shown = capsys.readouterr().out
     assert shown.count("  pixel: 3") == 2
@@ -57,7 +57,7 @@ def test_a_recipe_is_shown_and_nothing_is_done(recipe: str, tmp_path: Path, caps
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grown.yaml"]
 
 
-def test_a_network_is_not_replaced_by_what_is_trained_from_it(
+def test_a_network_is_not_overwritten_by_its_successor(
     recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = tmp_path / "small" / "generator.safetensors"
@@ -68,8 +68,6 @@ def test_a_network_is_not_replaced_by_what_is_trained_from_it(
     assert mine.read_bytes() == b"weights"
 
 
-def test_a_mistake_in_a_recipe_is_one_in_the_command_line(
-    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_error_in_a_recipe_is_a_usage_error(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(recipe, tmp_path, "--set", "losses.stile=3") == 2
     assert "stage small: there is no field losses.stile" in capsys.readouterr().err

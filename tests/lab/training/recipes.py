@@ -1,7 +1,8 @@
-"""Small recipes and samples of the test faces."""
+"""Small recipes, and samples of the test faces."""
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def small_generator(**changes: Any) -> GeneratorRecipe:
 
 
 def small_faces() -> FaceSet:
-    """The test faces at 32 px."""
+    """Return the test faces at 32 px."""
     return load_face_set([FACES], [LABELS], 32)
 
 
@@ -43,3 +44,9 @@ def samples(faces: FaceSet) -> FaceSamples:
 
 def validation_of(faces: FaceSet, count: int) -> FaceSample:
     return degraded_once(faces, DegradationConfig(), seed=1, count=count)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file by column."""
+    with path.open() as file:
+        return list(csv.DictReader(file))

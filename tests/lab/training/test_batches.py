@@ -15,15 +15,15 @@ DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.mark.parametrize(("processes", "parts"), [(1, 1), (2, 1), (1, 4), (2, 2), (4, 1)])
-def test_a_step_has_the_same_samples_however_it_is_shared(processes: int, parts: int) -> None:
-    shares = [list(ShardedBatchSampler(range(3, 5), 8, parts, processes, process)) for process in range(processes)]
+def test_sharding_does_not_change_the_samples_of_a_step(processes: int, parts: int) -> None:
+    shards = [list(ShardedBatchSampler(range(3, 5), 8, parts, processes, process)) for process in range(processes)]
     for number, first in enumerate((24, 32)):
-        of_step = [batch for share in shares for batch in share[number * parts : (number + 1) * parts]]
+        of_step = [batch for shard in shards for batch in shard[number * parts : (number + 1) * parts]]
         assert sorted(chain(*of_step)) == list(range(first, first + 8))
         assert {len(batch) for batch in of_step} == {8 // processes // parts}
 
 
-def test_workers_make_the_same_batches() -> None:
+def test_workers_do_not_change_the_batches() -> None:
     faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
     samples = FaceSamples(faces, DegradationConfig(), seed=2)
     drawn = torch.random.get_rng_state()
@@ -43,7 +43,7 @@ def test_workers_make_the_same_batches() -> None:
     ("device", "cores", "processes", "expected"),
     [("cpu", 64, 1, 0), ("cuda", 64, 1, 8), ("cuda", 16, 4, 4), ("cuda", 2, 4, 1), ("mps", None, 1, 1)],
 )
-def test_gpus_get_workers_unasked(
+def test_default_number_of_workers(
     device: str, cores: int | None, processes: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: cores)

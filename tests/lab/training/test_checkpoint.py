@@ -28,7 +28,7 @@ def value_in(path: Path) -> float:
 
 @contextmanager
 def largest_file(size: int) -> Generator[None]:
-    """Writing fails beyond this size, as on a full disk."""
+    """Make writes beyond this size fail, as on a full disk."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -38,11 +38,11 @@ def largest_file(size: int) -> Generator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_without_a_checkpoint_a_run_begins_at_0(tmp_path: Path) -> None:
+def test_a_run_without_a_checkpoint_starts_at_step_0(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "checkpoint.pt", parts(1.0)) == 0
 
 
-def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, 5, parts(1.0))
     needed = (
@@ -56,9 +56,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path) -> None:
     assert value_in(path) == 2.0
 
 
-def test_an_interruption_while_writing_leaves_the_earlier_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_write_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, 5, parts(1.0))
 
@@ -73,7 +71,7 @@ def test_an_interruption_while_writing_leaves_the_earlier_checkpoint(
 
 
 @pytest.mark.parametrize("kept", [0, 1_000, 0.5, 0.999])
-def test_a_damaged_checkpoint_is_named(tmp_path: Path, kept: float) -> None:
+def test_a_damaged_checkpoint_is_an_error(tmp_path: Path, kept: float) -> None:
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, 5, parts(1.0))
     content = path.read_bytes()
@@ -82,7 +80,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, kept: float) -> None:
         load_checkpoint(path, parts(0.0))
 
 
-def test_every_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
+def test_every_flipped_bit_is_detected_or_harmless(tmp_path: Path) -> None:
     path, saved = tmp_path / "checkpoint.pt", parts(1.0, width=20)
     save_checkpoint(path, 5, saved)
     content, found = path.read_bytes(), 0
@@ -100,7 +98,7 @@ def test_every_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
     assert found > 60
 
 
-def test_a_changed_number_is_named(tmp_path: Path) -> None:
+def test_a_changed_value_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, 5, parts(1.0))
     content = path.read_bytes()
@@ -109,7 +107,7 @@ def test_a_changed_number_is_named(tmp_path: Path) -> None:
         load_checkpoint(path, parts(0.0))
 
 
-def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_networks_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, 5, parts(1.0))
     with pytest.raises(TrainingError, match="belongs to a run of other networks"):

@@ -1,4 +1,4 @@
-"""Recipes are carried out: from Python, into run folders."""
+"""Test runs of recipes from Python."""
 
 from __future__ import annotations
 
@@ -74,17 +74,17 @@ def test_trains_against_a_discriminator(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
-def test_the_generator_is_spectrally_normalized_where_asked(tmp_path: Path, ema_decay: float) -> None:
+def test_the_generator_has_spectral_norm_if_requested(tmp_path: Path, ema_decay: float) -> None:
     loop = replace(LOOP, steps=12, ema_decay=ema_decay)
     generator = load_generator(run(small_generator(spectral_norm=True, loop=loop), tmp_path, CPU))
     for convolution in (module for module in generator.modules() if isinstance(module, torch.nn.Conv2d)):
         largest = torch.linalg.matrix_norm(convolution.weight.detach().flatten(1), 2)
-        assert float(largest) == pytest.approx(1, abs=0.1)  # about 0.7 here without
+        assert float(largest) == pytest.approx(1, abs=0.1)  # about 0.7 without spectral norm
 
 
 @pytest.fixture
 def alexnet(tmp_path: Path) -> str:
-    """The file of a random feature network."""
+    """Return the file of a random feature network."""
     torch.manual_seed(0)
     path = tmp_path / "alexnet.safetensors"
     save_file(ImageFeatures(Backbone.ALEXNET, ["relu5"]).state_dict(), path)
@@ -112,10 +112,10 @@ def test_trains_against_a_discriminator_on_features(tmp_path: Path, alexnet: str
     trained = torch.load(folder / "checkpoint.pt", weights_only=True)["task"]
     judged = {key.split(".")[2] for key in trained if key.startswith("discriminator.")}
     assert judged == {"conv1", "conv2", "conv3"}
-    assert not any("features" in key for key in trained)  # which are not trained, and large
+    assert not any("features" in key for key in trained)  # frozen networks are not saved
 
 
-def test_models_are_known_by_name_and_kept_by_hash(tmp_path: Path) -> None:
+def test_models_are_found_by_name_and_recorded_by_hash(tmp_path: Path) -> None:
     run(small_generator(loss_networks=LossNetworkSources(parser="parsenet-256")), tmp_path, CPU)
     inputs = json.loads((tmp_path / "runs.json").read_text())["inputs"]
     assert inputs["loss_networks.parser"] == f"sha256 {model_file('parsenet-256').sha256}"
@@ -125,7 +125,7 @@ def test_models_are_known_by_name_and_kept_by_hash(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 5])
-def test_validation_samples_are_as_many_as_there_are_faces(tmp_path: Path, count: int) -> None:
+def test_validation_counts_out_of_range_are_rejected(tmp_path: Path, count: int) -> None:
     with pytest.raises(OptionError, match=f"from 1 to 4, the number of validation faces, got {count}"):
         run(small_parser(data=replace(FOLDERS, val_count=count)), tmp_path, CPU)
     assert not tmp_path.joinpath("recipe.yaml").exists()
@@ -152,12 +152,12 @@ def test_a_run_resumes_only_with_its_recipe(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "runs.json").read_text())["runs"]) == 2
 
 
-def test_missing_networks_are_named(tmp_path: Path) -> None:
+def test_missing_networks_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="need a feature network"):
         run(small_generator(losses=GeneratorLossConfig(adversarial=0, feature_matching=0)), tmp_path, CPU)
 
 
-def test_networks_of_other_sizes_are_no_start(tmp_path: Path) -> None:
+def test_starting_from_another_size_is_an_error(tmp_path: Path) -> None:
     start = run(small_parser(), tmp_path / "a", CPU)
     with pytest.raises(
         OptionError, match=r"start_from .* differs from the network to train .*Set network to the sizes"

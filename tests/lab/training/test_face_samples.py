@@ -36,11 +36,11 @@ def test_faces_and_labels_are_paired_by_name() -> None:
         image, labels = FaceFile(DATA / "faces" / f"{name}.jpg", DATA / "labels" / f"{name}.png").read(64)
         assert torch.equal(faces.images[index], image)
         assert torch.equal(faces.labels[index], labels)
-    # the middle of an aligned face is nose or skin
+    # The center of an aligned face is nose or skin.
     assert set(faces.labels[:, 32, 32].tolist()) <= {1, 2}
 
 
-def test_samples_are_repeatable_and_different() -> None:
+def test_samples_are_reproducible_and_different() -> None:
     faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
     first, again = (FaceSamples(faces, DegradationConfig(), seed=3) for _ in range(2))
     for index in (0, 7):
@@ -55,20 +55,20 @@ def test_samples_are_repeatable_and_different() -> None:
     assert first[0].labels.dtype == torch.int64
 
 
-def test_each_face_is_degraded_once_in_its_order() -> None:
+def test_each_face_is_degraded_once_in_order() -> None:
     faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
     batch = degraded_once(faces, DegradationConfig(), seed=1_000, count=3)
     assert torch.equal(batch.hq, faces.images[:3].float() / 255)
     assert torch.equal(batch.labels, faces.labels[:3].long())
-    # figures of past runs hang on what is drawn for each
+    # Metrics of earlier runs depend on these samples.
     assert batch.lq.mean(dim=(1, 2, 3)).tolist() == pytest.approx([0.462174, 0.415616, 0.405591], abs=2e-6)
     fewer = degraded_once(faces, DegradationConfig(), seed=1_000, count=2)
     assert torch.equal(fewer.lq, batch.lq[:2])
 
 
-def test_mirrored_faces_exchange_left_and_right() -> None:
+def test_mirrored_faces_swap_left_and_right() -> None:
     labels = torch.zeros(1, 32, 32, dtype=torch.uint8)
-    labels[:, 12:16, 20:24] = FaceRegion.LEFT_EYE  # of the person, so on the right of the picture
+    labels[:, 12:16, 20:24] = FaceRegion.LEFT_EYE  # the person's left, so on the right of the image
     faces = FaceSet(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), labels)
     samples = FaceSamples(faces, DegradationConfig(), seed=0)
     seen = {FaceRegion.LEFT_EYE: 0, FaceRegion.RIGHT_EYE: 0}
@@ -81,8 +81,8 @@ def test_mirrored_faces_exchange_left_and_right() -> None:
     assert min(seen.values()) > 2
 
 
-def test_labels_go_where_the_picture_goes() -> None:
-    """Here hair is red and all else, skin, is green, so that each pixel shows its label."""
+def test_labels_move_with_the_image() -> None:
+    """Compare labels and colors: hair is red here and skin is green."""
     is_hair = torch.zeros(48, 48, dtype=torch.bool)
     is_hair[6:20, 10:40] = True
     labels = torch.where(is_hair, FaceRegion.HAIR, FaceRegion.SKIN).to(torch.uint8)
@@ -91,7 +91,7 @@ def test_labels_go_where_the_picture_goes() -> None:
     samples = FaceSamples(faces, DegradationConfig(grey_probability=0), seed=0)
     for index in range(12):
         _, (red, green, _), found = samples[index]
-        # none of the other color: all pixels but those at the edges
+        # Pixels of a pure color exclude those at the edges.
         pure_hair, pure_skin = (green == 0) & (red > 0), (red == 0) & (green > 0)
         assert (pure_hair | pure_skin).float().mean() > 0.9
         assert bool((found[pure_hair] == FaceRegion.HAIR).all())
@@ -123,14 +123,14 @@ def test_missing_labels_are_an_error(tmp_path: Path) -> None:
 
 def test_an_unreadable_face_is_an_error(tmp_path: Path) -> None:
     make_pair(tmp_path)
-    (tmp_path / "faces" / "a.png").write_bytes(b"no picture")
+    (tmp_path / "faces" / "a.png").write_bytes(b"not an image")
     with pytest.raises(TrainingError, match="cannot be read"):
         load(tmp_path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no FIFOs")
 @pytest.mark.parametrize("folder", ["faces", "labels"])
-def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path, folder: str) -> None:
+def test_a_pipe_is_an_error_and_does_not_block(tmp_path: Path, folder: str) -> None:
     for name in ("faces", "labels"):
         shutil.copytree(DATA / name, tmp_path / name)
     pipe = next((tmp_path / folder).iterdir())
@@ -140,7 +140,7 @@ def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path, folder: str) -> None
         open_face_set([tmp_path / "faces"], [tmp_path / "labels"], 64)
 
 
-def test_images_of_unreadable_formats_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_images_of_unreadable_formats_are_skipped_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copytree(DATA / "faces", tmp_path / "faces")
     (tmp_path / "faces" / "x.heic").touch()
     assert len(load_face_set([tmp_path / "faces"], [DATA / "labels"], 64)) == 4
@@ -159,12 +159,12 @@ def test_each_face_folder_needs_a_label_folder() -> None:
         load_face_set([DATA / "faces"] * 2, [DATA / "labels"], 16)
 
 
-def test_ffhq_is_read_as_downloaded(tmp_path: Path) -> None:
+def test_the_layout_of_ffhq_is_read(tmp_path: Path) -> None:
     for name in ("00000", "01001"):
         folder = tmp_path / "images1024x1024" / f"{name[:2]}000"
         folder.mkdir(parents=True)
         Image.new("RGB", (16, 16)).save(folder / f"{name}.png")
-    labels = tmp_path / "labels"  # as psfr parse writes them, in one folder and with colors beside
+    labels = tmp_path / "labels"  # as psfr parse writes them: in one folder, with color files beside them
     labels.mkdir()
     for value, name in enumerate(("00000", "01001"), start=1):
         Image.fromarray(np.full((16, 16), value, np.uint8)).save(labels / f"{name}.png")
@@ -183,7 +183,7 @@ def celebamask(tmp_path: Path, **masks: np.ndarray[Any, Any]) -> tuple[Path, Pat
     return images, labels
 
 
-def test_celebamask_hq_masks_are_merged_in_their_order(tmp_path: Path) -> None:
+def test_masks_of_celebamask_hq_are_merged_in_order(tmp_path: Path) -> None:
     skin, hair, nose = (np.zeros((16, 16), bool) for _ in range(3))
     skin[4:12], nose[6:8], hair[:6] = True, True, True
     images, labels = celebamask(tmp_path, hair=hair, nose=nose, skin=skin)
@@ -202,7 +202,7 @@ def test_masks_of_another_size_are_an_error(tmp_path: Path, shape: tuple[int, in
 
 
 @pytest.mark.parametrize(("chunk", "reason"), [(b"IHDR", "Truncated IHDR chunk"), (b"IDAT", "broken PNG file")])
-def test_a_damaged_mask_is_named(tmp_path: Path, chunk: bytes, reason: str) -> None:
+def test_a_damaged_mask_is_an_error(tmp_path: Path, chunk: bytes, reason: str) -> None:
     images, labels = celebamask(tmp_path, skin=np.ones((16, 16), bool))
     mask = labels / "1" / "02345_skin.png"
     content = bytearray(mask.read_bytes())
@@ -212,7 +212,7 @@ def test_a_damaged_mask_is_named(tmp_path: Path, chunk: bytes, reason: str) -> N
         load_face_set([images], [labels], 16)
 
 
-def test_large_sets_stay_on_disk_and_give_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sets_on_disk_give_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     folders = [DATA / "faces"], [DATA / "labels"]
     in_memory = open_face_set(*folders, 32)
     monkeypatch.setattr(faces_module, "MAX_BYTES_IN_MEMORY", 4 * 4 * 32 * 32 - 1)
@@ -238,8 +238,8 @@ def test_a_face_smaller_than_the_network_is_an_error(tmp_path: Path) -> None:
         load_face_set([tmp_path / "faces"], [tmp_path / "labels"], 32)
 
 
-def test_faces_are_read_as_elsewhere(tmp_path: Path) -> None:
-    """Turned upright, in all formats, and with 16 bit."""
+def test_faces_are_read_like_all_images(tmp_path: Path) -> None:
+    """Read rotated images, several formats, and 16 bits per channel."""
     make_pair(tmp_path)
     upright = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).convert("RGB")
     exif = Image.Exif()
@@ -260,13 +260,13 @@ def test_labels_of_one_name_in_two_folders_are_an_error(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / "labels" / folder).mkdir()
         shutil.copy(tmp_path / "labels" / "a.png", tmp_path / "labels" / folder)
-    load(tmp_path)  # the one at the same place
+    load(tmp_path)  # labels at the same relative path win
     (tmp_path / "labels" / "a.png").unlink()
     with pytest.raises(TrainingError, match=r"labels of .*a\.png may be .*one.a\.png or .*two.a\.png"):
         load(tmp_path)
 
 
-def test_two_faces_of_one_name_do_not_share_labels(tmp_path: Path) -> None:
+def test_two_faces_of_one_name_cannot_share_labels(tmp_path: Path) -> None:
     make_pair(tmp_path)
     (tmp_path / "faces" / "more").mkdir()
     shutil.copy(tmp_path / "faces" / "a.png", tmp_path / "faces" / "more")
@@ -274,7 +274,7 @@ def test_two_faces_of_one_name_do_not_share_labels(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_labels_inside_the_face_folder_are_no_faces(tmp_path: Path) -> None:
+def test_labels_inside_the_face_folder_are_not_faces(tmp_path: Path) -> None:
     make_pair(tmp_path)
     (tmp_path / "labels").rename(tmp_path / "faces" / "labels")
     faces = load_face_set([tmp_path / "faces"], [tmp_path / "faces" / "labels"], 16)
@@ -283,11 +283,9 @@ def test_labels_inside_the_face_folder_are_no_faces(tmp_path: Path) -> None:
         load_face_set([tmp_path / "faces"], [tmp_path / "faces"], 16)
 
 
-def test_large_sets_are_looked_through_before_a_face_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sets_on_disk_are_checked_in_advance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_pair(tmp_path)
     monkeypatch.setattr(faces_module, "MAX_BYTES_IN_MEMORY", 0)
-    (tmp_path / "labels" / "a.png").write_bytes(b"no picture")
+    (tmp_path / "labels" / "a.png").write_bytes(b"not an image")
     with pytest.raises(TrainingError, match=r"a\.png is needed for training and cannot be read"):
         open_face_set([tmp_path / "faces"], [tmp_path / "labels"], 16)

@@ -1,9 +1,10 @@
-"""What the generator's terms say, and whom they teach."""
+"""Test the terms of the generator's loss, and which networks get their gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 from torch.utils.data import default_collate
 
+from psfr_core.errors import OptionError
 from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.lab.training.face_samples import FaceSample, FaceSet
 from psfr_core.lab.training.generator import GeneratorTask
@@ -48,7 +50,7 @@ def task_of(
 
 
 def judged(faces: FaceSet, by: str) -> tuple[GeneratorTask[PsfrGenerator], Discriminator | FeatureDiscriminator]:
-    """A generator, and the discriminator it is trained against."""
+    """Return a generator's task and its discriminator."""
     if by == ON_IMAGES:
         discriminator, features = Discriminator(DiscriminatorConfig((4, 8), 2)), None
     else:
@@ -63,7 +65,7 @@ def gradients(network: nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("by", [ON_IMAGES, ON_FEATURES])
-def test_the_opponents_loss_teaches_the_discriminator_alone(faces: FaceSet, by: str) -> None:
+def test_the_discriminator_loss_has_gradients_for_the_discriminator_only(faces: FaceSet, by: str) -> None:
     task, discriminator = judged(faces, by)
     task(batch_of(faces), 0)["discriminator"].backward()
     assert gradients(task.network) == []
@@ -71,7 +73,7 @@ def test_the_opponents_loss_teaches_the_discriminator_alone(faces: FaceSet, by: 
 
 
 @pytest.mark.parametrize("by", [ON_IMAGES, ON_FEATURES])
-def test_the_generators_loss_teaches_the_generator_alone(faces: FaceSet, by: str) -> None:
+def test_the_generator_loss_has_gradients_for_the_generator_only(faces: FaceSet, by: str) -> None:
     task, discriminator = judged(faces, by)
     losses: Mapping[str, Tensor] = task(batch_of(faces), 0)
     (losses["adversarial"] + losses["feature_matching"]).backward(retain_graph=True)
@@ -81,34 +83,34 @@ def test_the_generators_loss_teaches_the_generator_alone(faces: FaceSet, by: str
     assert all(parameter.requires_grad for parameter in discriminator.parameters())
 
 
-def test_the_discriminator_learns_at_its_own_rate(faces: FaceSet, tmp_path: Path) -> None:
+def test_the_discriminator_has_its_own_learning_rate(faces: FaceSet, tmp_path: Path) -> None:
     task, discriminator = judged(faces, ON_IMAGES)
     (group,) = task.discriminator_parameters()
     assert (group["lr"], group["betas"]) == (3e-3, (0.5, 0.999))
-    # without the biases: one of them moves real and fake scores alike, and has no gradient while all are within the hinge
+    # Biases are excluded: the last one shifts real and fake scores alike, and has no gradient inside the hinge.
     weights = [parameter.detach() for parameter in discriminator.parameters() if parameter.dim() > 1]
     before = [weight.clone() for weight in weights]
     train(task, LoopConfig(steps=1, batch_size=2, mixed_precision=MixedPrecision.NONE), tmp_path)
     for old, new in zip(before, weights, strict=True):
-        # Adam's first step is as long as the rate, whatever the gradient.
+        # The first step of Adam equals the learning rate for any gradient.
         assert float((new - old).abs().max()) == pytest.approx(3e-3, rel=1e-3)
 
 
 class BrightIsHair(ParseNet):
-    """A parser that takes what is bright for hair, and all else for skin."""
+    """A parser that labels bright pixels hair and all others skin."""
 
     def parse_logits(self, lq: Tensor) -> Tensor:
         return bright_is_hair((lq + 1) / 2)
 
 
 def bright_is_hair(images: Tensor) -> Tensor:
-    """The map (B, 19, H, W) of faces in [0, 1]."""
+    """Return the parse map (B, 19, H, W) of faces in [0, 1]."""
     labels = torch.where(images[:, 0] > 0.5, FaceRegion.HAIR, FaceRegion.SKIN)
     return one_hot(labels, 19).movedim(-1, 1).float()
 
 
 def maps_given(task: GeneratorTask[PsfrGenerator]) -> list[Tensor]:
-    """The parse maps that the network is going to get."""
+    """Return a list that collects the parse maps which the network gets."""
     seen: list[Tensor] = []
 
     def look(_: nn.Module, given: tuple[Tensor, Tensor]) -> None:
@@ -118,7 +120,7 @@ def maps_given(task: GeneratorTask[PsfrGenerator]) -> list[Tensor]:
     return seen
 
 
-def test_the_generator_gets_the_parsers_map_where_there_is_a_parser(faces: FaceSet) -> None:
+def test_the_generator_gets_the_map_of_the_parser(faces: FaceSet) -> None:
     batch, validation = batch_of(faces), validation_of(faces, 1)
     task = task_of(faces, LossNetworks(parser=BrightIsHair(ParseNetConfig((4,), 0)).eval()))
     seen = maps_given(task)
@@ -128,7 +130,7 @@ def test_the_generator_gets_the_parsers_map_where_there_is_a_parser(faces: FaceS
         assert torch.equal(found, bright_is_hair(lq))
 
 
-def test_the_generator_gets_the_true_map_where_there_is_no_parser(faces: FaceSet) -> None:
+def test_the_generator_gets_the_true_map_without_a_parser(faces: FaceSet) -> None:
     batch, task = batch_of(faces), task_of(faces, LossNetworks())
     seen = maps_given(task)
     task(batch, 0)
@@ -136,7 +138,7 @@ def test_the_generator_gets_the_true_map_where_there_is_no_parser(faces: FaceSet
 
 
 @pytest.mark.parametrize("per_region", [True, False])
-def test_style_is_that_of_each_region_or_of_the_whole_face(faces: FaceSet, per_region: bool) -> None:
+def test_style_is_per_region_or_global(faces: FaceSet, per_region: bool) -> None:
     weights = GeneratorLossConfig(
         style=7.0, adversarial=0, feature_matching=0, feature_layers=LAYERS, style_per_region=per_region
     )
@@ -151,7 +153,32 @@ def test_style_is_that_of_each_region_or_of_the_whole_face(faces: FaceSet, per_r
     found = task(batch, 0)["style"]
     true_map = one_hot(batch.labels, 19).movedim(-1, 1).float()
     regions = true_map if per_region else torch.ones(2, 1, 32, 32)
-    # the two finest layers have no style
+    # The style term leaves out the two finest layers.
     coarse = [features(images)["conv2_1"] for images in ((made[0] + 1) / 2, batch.hq)]
     expected = 7 * region_style_loss(coarse[:1], coarse[1:], regions)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"style": -1}, "must not be negative"),
+        ({"discriminator_learning_rate": 0.0}, "discriminator_learning_rate must be positive, got 0.0"),
+        ({"feature_window": 0}, "at least 1 pixel, got 0"),
+        (
+            {"feature_layers": ("conv1_2", "conv2_2")},
+            "more than 2 layers for the style term.*; got 2: conv1_2, conv2_2",
+        ),
+        ({"perceptual": 1.0, "feature_layers": ("a",) * 6}, "at most 5 for the perceptual term; got 6"),
+    ],
+)
+def test_invalid_loss_weights_are_rejected(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        GeneratorLossConfig(**settings)
+
+
+def test_terms_without_their_networks_are_rejected(faces: FaceSet) -> None:
+    validation = validation_of(faces, 1)
+    for weights in (GeneratorLossConfig(adversarial=0, feature_matching=0), GeneratorLossConfig(style=0)):
+        with pytest.raises(OptionError, match="need a"):
+            GeneratorTask(PsfrGenerator(GeneratorConfig((4, 4))), samples(faces), LossNetworks(), weights, validation)

@@ -17,10 +17,10 @@ from psfr_core.lab.training.losses import (
 )
 
 
-def test_all_losses_equal_the_published_ones(golden: ModuleType) -> None:
+def test_losses_equal_the_published_ones(golden: ModuleType) -> None:
     fake, real = golden.features("x"), golden.features("y")
     mask = golden.parse_one_hot("loss/mask", 2, 64)
-    no_score = torch.full((1, 1), 1.0)  # contributes nothing as a real score
+    no_score = torch.full((1, 1), 1.0)  # as a real score it adds 0
     found = {
         "region_style": region_style_loss(fake[2:], real[2:], mask),
         "perceptual": perceptual_loss(fake, real),
@@ -33,7 +33,7 @@ def test_all_losses_equal_the_published_ones(golden: ModuleType) -> None:
         assert float(value) == pytest.approx(golden.expected_loss(name), rel=1e-5), name
 
 
-def test_style_does_not_see_where_in_a_region_something_is() -> None:
+def test_style_ignores_positions_within_a_region() -> None:
     one_hot = torch.zeros(1, 19, 8, 8)
     one_hot[:, 1, :, :4] = 1
     one_hot[:, 13, :, 4:] = 1
@@ -45,17 +45,17 @@ def test_style_does_not_see_where_in_a_region_something_is() -> None:
     assert float(region_style_loss([across], [features], one_hot)) > 1e-6
 
 
-def test_the_psnr_term_counts_every_picture_alike() -> None:
+def test_the_psnr_term_weights_all_images_equally() -> None:
     real = torch.zeros(2, 3, 4, 4)
     fake = real + torch.tensor([0.2, 0.02])[:, None, None, None]  # a tenth and a hundredth of the range: 20 and 40 dB
     assert float(psnr_loss(fake, real)) == pytest.approx(-30, abs=0.01)
     fake = real.requires_grad_() + 0.0
-    psnr_loss(fake, real.detach()).backward()  # equal pictures
+    psnr_loss(fake, real.detach()).backward()  # equal images
     assert real.grad is not None
     assert bool(real.grad.isfinite().all())
 
 
-def test_a_gram_matrix_is_that_of_its_region() -> None:
+def test_a_gram_matrix_covers_its_region_only() -> None:
     mask = torch.zeros(1, 1, 16)
     mask[0, 0, 2:6] = 1
     features = torch.rand(1, 3, 16)
@@ -64,7 +64,7 @@ def test_a_gram_matrix_is_that_of_its_region() -> None:
     assert region_grams(features, torch.zeros(1, 1, 16)).abs().max() == 0
 
 
-def test_regions_one_by_one_are_all_regions_at_once() -> None:
+def test_one_region_at_a_time_equals_all_at_once() -> None:
     fake, real = torch.rand(2, 2, 5, 8, 8).unbind(0)
     one_hot = F.one_hot(torch.randint(0, 18, (2, 8, 8)), 19).permute(0, 3, 1, 2).float()
     of_fake, of_real = (region_grams(features.flatten(2), one_hot.flatten(2)) for features in (fake, real))
@@ -72,7 +72,7 @@ def test_regions_one_by_one_are_all_regions_at_once() -> None:
     torch.testing.assert_close(region_style_loss([fake], [real], one_hot), together)
 
 
-def test_absent_regions_count_as_equal() -> None:
+def test_absent_regions_have_no_style_distance() -> None:
     fake, real = torch.rand(2, 1, 5, 8, 8).unbind(0)
     whole, half = torch.zeros(1, 19, 8, 8), torch.zeros(1, 2, 8, 8)
     whole[:, 3] = half[:, 0] = 1
@@ -82,7 +82,7 @@ def test_absent_regions_count_as_equal() -> None:
     assert float(region_style_loss([fake], [real], torch.zeros(1, 19, 8, 8))) == 0
 
 
-def test_sums_over_a_picture_do_not_overflow_in_fp16() -> None:
+def test_sums_over_an_image_do_not_overflow_in_fp16() -> None:
     one_hot = torch.ones(1, 1, 64, 64)
     fake, real = torch.full((1, 2, 64, 64), 8.0), torch.full((1, 2, 64, 64), 4.0)
     with torch.autocast("cpu", torch.float16):

@@ -1,4 +1,4 @@
-"""Recipes are read, changed, written and compared as values."""
+"""Test reading, overriding, writing and comparing recipes."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ ROOT, OUT = Path("root"), Path("out")
 
 
 @pytest.mark.parametrize("recipe", [small_parser(), small_generator(), BlendRecipe("a", "b", 0.25)])
-def test_a_written_recipe_is_read_back_as_the_same_value(tmp_path: Path, recipe: ParserRecipe) -> None:
+def test_recipe_round_trip(tmp_path: Path, recipe: ParserRecipe) -> None:
     (tmp_path / "mine.yaml").write_text(to_yaml(recipe))
     assert read_recipes(tmp_path / "mine.yaml") == {"mine": recipe}
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_every_recipe_of_the_package_is_valid(name: str) -> None:
+def test_packaged_recipes_are_valid(name: str) -> None:
     assert read_recipes(name, data=ROOT, out=OUT)
 
 
-def test_stages_take_over_what_they_do_not_set() -> None:
+def test_stages_inherit_unset_values() -> None:
     stages = read_recipes("psfrgan_256", data=ROOT, out=OUT)
     assert list(stages)[:2] == ["generator_64", "generator_128"]
     last = stages["generator_256_j"]
@@ -66,7 +66,7 @@ def test_stages_take_over_what_they_do_not_set() -> None:
     )
 
 
-def test_the_papers_recipes_are_those_of_the_published_networks() -> None:
+def test_recipes_of_the_paper_equal_the_published_settings() -> None:
     parser = read_recipes("paper_parser", data=ROOT)["paper_parser"]
     generator = read_recipes("paper_generator", data=ROOT, out=OUT)["paper_generator"]
     assert isinstance(parser, ParserRecipe)
@@ -75,7 +75,7 @@ def test_the_papers_recipes_are_those_of_the_published_networks() -> None:
     assert parser.losses == ParserLossConfig(dice=0, reconstruction=1)
     assert (generator.network, generator.spectral_norm) == (PUBLISHED_GENERATOR, True)
     assert generator.loss_networks.discriminator == DiscriminatorConfig()
-    # The defaults are the published weights; only the layers are VGG-19's.
+    # The default weights are the published ones; the layers are those of VGG-19.
     layers = ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4")
     assert generator.losses == GeneratorLossConfig(feature_layers=layers)
 
@@ -105,7 +105,7 @@ def test_overrides_change_the_stages_that_have_the_field(tmp_path: Path) -> None
         ("license=5$", r"has a \$ that is neither \$data nor \$out"),
     ],
 )
-def test_overrides_that_do_not_fit_are_named(override: str, words: str) -> None:
+def test_invalid_overrides_are_rejected(override: str, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         read_recipes("psfrgan_256", data=ROOT, out=OUT, overrides=[override])
 
@@ -123,26 +123,26 @@ def test_overrides_that_do_not_fit_are_named(override: str, words: str) -> None:
         ("{kind: blend, first: a}", "second: Field required"),
     ],
 )
-def test_files_that_are_no_recipes_are_named(tmp_path: Path, content: str, words: str) -> None:
+def test_invalid_files_are_rejected(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "bad.yaml").write_text(content)
     with pytest.raises(OptionError, match=words) as error:
         read_recipes(tmp_path / "bad.yaml")
     assert str(tmp_path / "bad.yaml") in str(error.value)
 
 
-def test_an_unknown_recipe_is_answered_with_those_there_are() -> None:
+def test_the_error_of_an_unknown_recipe_lists_the_known_ones() -> None:
     with pytest.raises(
         OptionError, match=r"There is no recipe mine\. Give the path of a file, or one of ablations, comp"
     ):
         read_recipes("mine")
 
 
-def test_the_folder_of_the_data_must_be_given_where_it_is_needed() -> None:
+def test_a_missing_data_folder_is_an_error() -> None:
     with pytest.raises(OptionError, match=r"'\$data/faces/omi' needs the folder \$data"):
         read_recipes("parsenet_256")
 
 
-def test_the_study_trains_every_network_for_every_seed() -> None:
+def test_a_study_has_each_network_with_each_seed() -> None:
     study = read_study("ablations", data=ROOT, overrides=["seeds=[3, 5]"])
     recipes = study.recipes()
     assert [(recipe.loop.seed, recipe.variant) for recipe in recipes] == [
@@ -157,18 +157,18 @@ def test_the_study_trains_every_network_for_every_seed() -> None:
 @pytest.mark.parametrize(
     "change", ["full.losses.adversarial=1", "full.losses.lpips=1", "full.loss_networks.parser=null"]
 )
-def test_a_study_has_no_discriminator_no_lpips_and_a_parser(change: str) -> None:
+def test_unsuitable_studies_are_rejected(change: str) -> None:
     with pytest.raises(OptionError, match="needs a parser, no discriminator, and no LPIPS term"):
         read_study("ablations", data=ROOT, overrides=[change])
 
 
-def test_a_recipe_is_no_study() -> None:
+def test_a_recipe_is_not_a_study() -> None:
     with pytest.raises(OptionError, match="kind must be one of ablation study, got 'parser'"):
         read_study("parsenet_256", data=ROOT)
     assert AblationStudy.kind == "ablation study"
 
 
-def test_loss_networks_that_do_not_fit_are_refused() -> None:
+def test_inconsistent_loss_networks_are_rejected() -> None:
     with pytest.raises(OptionError, match=r"set loss_networks\.features"):
         LossNetworkSources(discriminator_input=DiscriminatorInput.FEATURES)
     with pytest.raises(OptionError, match="gives the sizes of a discriminator on images"):

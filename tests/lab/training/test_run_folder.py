@@ -32,7 +32,7 @@ def runs(folder: Path) -> list[dict[str, str]]:
     return json.loads((folder / "runs.json").read_text())["runs"]
 
 
-def test_a_resumed_run_is_added(tmp_path: Path) -> None:
+def test_a_resumed_run_is_appended(tmp_path: Path) -> None:
     later = replace(recipe(workers=2), license="MIT")
     record_run(checkpointed(tmp_path), later, {"device": "cuda"})
     assert read_recipes(tmp_path / "recipe.yaml") == {"recipe": later}
@@ -41,7 +41,7 @@ def test_a_resumed_run_is_added(tmp_path: Path) -> None:
     assert not is_recorded(tmp_path, recipe())
 
 
-def test_other_recipes_are_refused_and_their_fields_named(tmp_path: Path) -> None:
+def test_other_recipes_are_rejected_with_the_changed_fields(tmp_path: Path) -> None:
     checkpointed(tmp_path)
     before = (tmp_path / "recipe.yaml").read_bytes()
     other = replace(recipe(seed=3, log_every=7), start_from="x")
@@ -52,7 +52,7 @@ def test_other_recipes_are_refused_and_their_fields_named(tmp_path: Path) -> Non
     assert (tmp_path / "recipe.yaml").read_bytes() == before
 
 
-def test_other_data_in_the_same_folder_are_named(tmp_path: Path) -> None:
+def test_changed_data_in_the_same_folder_are_rejected(tmp_path: Path) -> None:
     faces = tmp_path / "faces"
     shutil.copytree(FACES, faces)
     named = replace(recipe(), data=replace(FOLDERS, faces=(faces,)))
@@ -63,7 +63,7 @@ def test_other_data_in_the_same_folder_are_named(tmp_path: Path) -> None:
         record_run(tmp_path / "run", named, {})
 
 
-def test_without_a_checkpoint_anything_may_change(tmp_path: Path) -> None:
+def test_any_field_may_change_without_a_checkpoint(tmp_path: Path) -> None:
     record_run(tmp_path, recipe(), {})
     record_run(tmp_path, recipe(seed=8), {})
     assert is_recorded(tmp_path, recipe(seed=8))
@@ -72,7 +72,7 @@ def test_without_a_checkpoint_anything_may_change(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["recipe.yaml", "runs.json"])
 @pytest.mark.parametrize("content", [None, b"{", b'{"steps": 3', b"3", b"\xff\xfe"])
-def test_a_checkpoint_of_unknown_origin_is_refused(tmp_path: Path, name: str, content: bytes | None) -> None:
+def test_a_checkpoint_of_unknown_origin_is_rejected(tmp_path: Path, name: str, content: bytes | None) -> None:
     path = checkpointed(tmp_path) / name
     path.unlink()
     if content is not None:
@@ -81,13 +81,13 @@ def test_a_checkpoint_of_unknown_origin_is_refused(tmp_path: Path, name: str, co
         record_run(tmp_path, recipe(), {})
 
 
-def test_nested_runs_are_refused(tmp_path: Path) -> None:
+def test_deeply_nested_runs_are_rejected(tmp_path: Path) -> None:
     (checkpointed(tmp_path) / "runs.json").write_bytes(b"[" * 100_000)
     with pytest.raises(TrainingError, match=r"runs\.json does not describe .* nested too deeply"):
         record_run(tmp_path, recipe(), {})
 
 
-def test_settings_are_known_by_what_they_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fingerprints_of_models_files_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(b"")
     empty = "sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     named = {"data": {"faces": [str(tmp_path), str(tmp_path / "none")]}, "teacher": str(tmp_path / "a"), "steps": "a"}
@@ -101,17 +101,17 @@ def test_settings_are_known_by_what_they_name(tmp_path: Path, monkeypatch: pytes
         fingerprints(named)
 
 
-def test_an_empty_table_gets_its_header(tmp_path: Path) -> None:
+def test_an_empty_table_gets_a_header(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
-    path.touch()  # what a full disk leaves
+    path.touch()  # a full disk leaves an empty file
     drop_rows_after(path, 3)
     append_row(path, {"step": 4, "total": 0.5})
     assert path.read_text().splitlines() == ["step,total", "4,0.5"]
 
 
-def test_rows_of_later_steps_and_cut_off_rows_are_dropped(tmp_path: Path) -> None:
+def test_rows_of_later_steps_and_incomplete_rows_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
-    drop_rows_after(path, 3)  # no file, nothing to do
+    drop_rows_after(path, 3)  # a missing file is not an error
     for step in (2, 4, 1_234_567):
         append_row(path, {"step": step, "total": 1 / step})
     assert path.read_text().splitlines() == ["step,total", "2,0.5", "4,0.25", "1234567,8.10001e-07"]
@@ -124,7 +124,7 @@ def test_rows_of_later_steps_and_cut_off_rows_are_dropped(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("line", ["garbage", "", "4.5,0.1", "-1,0", "9" * 5000, "\0\0\0\0,1"])
-def test_a_line_that_is_not_a_row_is_named(tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_not_a_row_is_an_error(tmp_path: Path, line: str) -> None:
     path = tmp_path / "log.csv"
     path.write_text(f"step,total\n2,0.5\n{line}\n4,0.25\n")
     before = path.read_bytes()
@@ -139,7 +139,7 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
 
 
-def test_the_commit_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recorded_commit_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, installed = tmp_path / "code.py", tmp_path / "installed.py"
     for path in (file, installed):
         path.write_text("1")
@@ -153,6 +153,6 @@ def test_the_commit_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.Monk
     assert describe_commit(installed) == {
         "commit": None,
         "changed": None,
-    }  # the checkout around it is of something else
+    }  # the enclosing checkout is another project
     monkeypatch.setenv("PATH", str(tmp_path))
     assert describe_commit(file) == {"commit": None, "changed": None}

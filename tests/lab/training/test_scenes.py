@@ -94,7 +94,7 @@ def test_faces_without_detection_are_skipped_and_counted(caplog: pytest.LogCaptu
 def test_distractors_show_no_part_of_the_face() -> None:
     image = torch.zeros(3, 64, 64, dtype=torch.uint8)
     labels = torch.ones(64, 64, dtype=torch.uint8)
-    labels[20:40, 24:44] = 2  # the nose, and bright
+    labels[20:40, 24:44] = 2  # a bright nose
     image[:, 20:40, 24:44] = 255
     pieces = make_distractors(FaceSet(image[None], labels[None]))
     assert [piece.size for piece in pieces] == [(64, 20), (64, 24), (24, 64), (20, 64)]
@@ -107,7 +107,7 @@ def test_backgrounds_are_reduced(tmp_path: Path) -> None:
     assert (image.size, image.mode) == ((1024, 256), "RGB")
 
 
-def test_a_background_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_an_unreadable_background_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("1", (16_000, 16_000)).save(path)
     with pytest.raises(TrainingError, match=r"a\.png is needed for training and cannot be read: .*the limit is 250"):
@@ -120,7 +120,7 @@ def test_a_background_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         load_backgrounds([tmp_path])
 
 
-def test_targets_are_what_the_network_decodes() -> None:
+def test_the_network_decodes_the_targets() -> None:
     boxes = np.array([[20, 30, 60, 86]], np.float32)
     landmarks = np.array([[[30, 50], [50, 50], [40, 60], [32, 70], [48, 70]]], np.float32)
     targets = make_targets(Scene(torch.zeros(3, 128, 128), boxes, landmarks))
