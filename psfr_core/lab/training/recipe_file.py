@@ -28,7 +28,6 @@ V = TypeVar("V")
 FOLDER = Path(__file__).parent / "recipes"
 SUFFIX = ".yaml"
 FOLDER_NAMES = ("data", "out")
-_UNKNOWN_VARIABLE = "{where}: '{value}' has a $ that is neither $data nor $out. Write $$ for a dollar sign."
 
 
 def recipe_names() -> list[str]:
@@ -190,14 +189,13 @@ def _substituted(value: Any, folders: Mapping[str, str], where: str) -> Any:
         return value
     try:
         return Template(value).substitute(folders)
-    except KeyError as error:
-        if error.args[0] not in FOLDER_NAMES:
-            raise OptionError(_UNKNOWN_VARIABLE.format(where=where, value=value)) from error
+    except (KeyError, ValueError) as error:
+        name = error.args[0]
+        if name in FOLDER_NAMES:
+            raise OptionError(f"{where}: '{value}' needs the folder ${name}: give {name} (psfr: --{name}).") from error
         raise OptionError(
-            f"{where}: '{value}' needs the folder ${error.args[0]}. Give it (--{error.args[0]})."
+            f"{where}: '{value}' has a $ that is neither $data nor $out. Write $$ for a dollar sign."
         ) from error
-    except ValueError as error:
-        raise OptionError(_UNKNOWN_VARIABLE.format(where=where, value=value)) from error
 
 
 def _unknown(values: Mapping[str, Any], result: Any, prefix: str = "") -> list[str]:
