@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..checks import check_network_input, check_shape
 from ..errors import InputError, OptionError
+from ..options import option
 
 STRIDE = 4  # image pixels per cell
 SIZE_MULTIPLE = 32  # image sides must be multiples of this
@@ -27,8 +28,8 @@ BOX_UNIT_PX = 8.0  # distance from the cell center to a box side for a raw value
 class CompactFaceNetConfig:
     """Channels of a detector at strides 2, 4, 8, 16 and 32, and of the merged feature map at stride 4."""
 
-    channels: tuple[int, ...] = (16, 24, 48, 64, 96)
-    merged_channels: int = 32
+    channels: tuple[int, ...] = option((16, 24, 48, 64, 96), "channels at strides 2, 4, 8, 16 and 32")
+    merged_channels: int = option(32, "channels of the merged feature map at stride 4")
 
     def __post_init__(self) -> None:
         if len(self.channels) != 5 or min(*self.channels, self.merged_channels) < 1:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..checks import check_shape
 from ..errors import OptionError
+from ..options import option
 from .psfr_generator import REFERENCE_CHANNELS
 from .spade import LEAKY_SLOPE
 
@@ -23,8 +24,8 @@ from .spade import LEAKY_SLOPE
 class DiscriminatorConfig:
     """Channels of a discriminator: ``channels[0]`` at full size; each further entry halves the size."""
 
-    channels: tuple[int, ...] = (64, 128, 256, 512, 1024)
-    scales: int = 3
+    channels: tuple[int, ...] = option((64, 128, 256, 512, 1024), "channels of each layer, at the input size first")
+    scales: int = option(3, "number of scales of the image pyramid")
 
     def __post_init__(self) -> None:
         if len(self.channels) < 2 or min(*self.channels, self.scales) < 1:

@@ -6,7 +6,7 @@ Attribute names match the published state dict.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..checks import check_network_input, check_shape
 from ..errors import InputError, OptionError
+from ..options import option
 from .psfr_generator import PARSE_CLASSES
 from .spade import LEAKY_SLOPE
 
@@ -26,8 +27,8 @@ MAX_BLOCKS = 100
 class ParseNetConfig:
     """Channels of a parsing network: ``channels[0]`` at full size; each further entry halves the size, down to 32 px."""
 
-    channels: tuple[int, ...]
-    residual_blocks: int = 10
+    channels: tuple[int, ...] = field(metadata={"description": "channels of each stage, from the input size to 32 px"})
+    residual_blocks: int = option(10, "number of residual blocks at 32 px")
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.channels) <= MAX_STAGES or min(self.channels) < 1:

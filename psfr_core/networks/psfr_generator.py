@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..checks import check_network_input, check_shape
 from ..errors import InputError, OptionError
+from ..options import option
 from .spade import ReferenceLayer, SpadeResBlock
 
 BASE_SIZE = 16  # side of the constant input in pixels
@@ -28,9 +29,9 @@ class GeneratorConfig:
     small networks preserve its content.
     """
 
-    channels: tuple[int, ...]
-    modulation_channels: int = 64
-    residual: bool = False
+    channels: tuple[int, ...] = field(metadata={"description": "channels of each stage, from 16 px to the output size"})
+    modulation_channels: int = option(64, "hidden channels of the spatially adaptive normalization")
+    residual: bool = option(False, "whether the network predicts the difference from the low-quality face")
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.channels) <= MAX_STAGES or min(*self.channels, self.modulation_channels) < 1:
