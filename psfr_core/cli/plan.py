@@ -54,6 +54,11 @@ def add_file_arguments(parser: argparse.ArgumentParser, output: str) -> None:
         "--recursive", action="store_true", help="also search subfolders; results keep the folder structure"
     )
     parser.add_argument("--resume", action="store_true", help="skip images whose results exist already")
+    add_size_limit_argument(parser)
+
+
+def add_size_limit_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--max-megapixels``, whose value in pixels is ``max_pixels``."""
     parser.add_argument(
         "--max-megapixels",
         dest="max_pixels",

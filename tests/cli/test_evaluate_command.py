@@ -62,11 +62,11 @@ def test_the_generator_is_measured_with_fixed_seeds(tmp_path: Path, generator_fi
     assert main([*arguments, str(tmp_path / "one")]) == 0
     assert main([*arguments, str(tmp_path / "two")]) == 0
     assert summary(tmp_path / "one") == summary(tmp_path / "two")
-    # a random network is worse than doing nothing
+    # A random network makes the faces worse.
     assert summary(tmp_path / "one")["psnr_generator"] < summary(tmp_path / "one")["psnr_before"]
 
 
-def test_faces_are_degraded_as_asked(tmp_path: Path, generator_file: str, parser_file: str) -> None:
+def test_the_degradation_is_selectable(tmp_path: Path, generator_file: str, parser_file: str) -> None:
     arguments = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--generator", generator_file]
     arguments += ["--parser", parser_file, "--device", "cpu"]
     assert main([*arguments, "--out", str(tmp_path / "paper")]) == 0
@@ -74,7 +74,7 @@ def test_faces_are_degraded_as_asked(tmp_path: Path, generator_file: str, parser
     assert summary(tmp_path / "harder")["psnr_before"] < summary(tmp_path / "paper")["psnr_before"] - 1
 
 
-def test_faces_are_measured_at_the_size_asked_for(tmp_path: Path, generator_file: str, parser_file: str) -> None:
+def test_the_size_is_selectable(tmp_path: Path, generator_file: str, parser_file: str) -> None:
     arguments = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--generator", generator_file, "--size", "48"]
     arguments += ["--parser", parser_file, "--device", "cpu", "--out", str(tmp_path)]
     assert main(arguments) == 0
@@ -83,7 +83,7 @@ def test_faces_are_measured_at_the_size_asked_for(tmp_path: Path, generator_file
 
 def test_lpips_needs_both_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "generator", "--faces", str(DATA / "faces"), "--features", "x", "--device", "cpu"]) == 2
-    assert "needs both --features and --heads" in capsys.readouterr().err
+    assert "needs both features and heads" in capsys.readouterr().err
 
 
 def test_the_parser_is_measured_by_region(tmp_path: Path, parser_file: str) -> None:
@@ -99,7 +99,7 @@ def test_the_parser_is_measured_by_region(tmp_path: Path, parser_file: str) -> N
     assert (tmp_path / "summary.md").read_text().startswith("| all 4 as one |")
 
 
-def test_what_is_found_in_face_free_pictures_is_extra(tmp_path: Path) -> None:
+def test_faces_in_face_free_images_are_false_positives(tmp_path: Path) -> None:
     write_image(tmp_path / "plain.png", ImageFile(torch.full((3, 96, 96), 0.5)))
     images = [str(tmp_path / "plain.png"), str(DATA / "faces" / "male_58.jpg")]
     arguments = ["evaluate", "detector", *images, "--detector", "compact-face", "--face-free", "--device", "cpu"]
@@ -115,14 +115,16 @@ def folder_of(folder: Path, values: dict[str, float], side: int = 32) -> str:
     return str(folder)
 
 
-def test_what_was_restored_is_measured_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inputs_are_measured_as_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     results = folder_of(tmp_path / "results", {"a.png": 0.4, "b.png": 0.45})
     references = folder_of(tmp_path / "references", {"a.png": 0.5, "b.png": 0.5, "c.png": 0.5})
     inputs = folder_of(tmp_path / "inputs", {"a.png": 0.2, "b.png": 0.2})
     arguments = ["evaluate", "images", results, references, "--inputs", inputs, "--device", "cpu"]
     assert main([*arguments, "--out", str(tmp_path / "out"), "--rank-by", "ssim"]) == 0
     printed = capsys.readouterr()
-    assert "1 references have no result and are left out, such as c.png" in printed.err
+    assert "1 references have no result and are left out, such as c.png" in caplog.text
     assert (tmp_path / "out/summary.md").read_text() == printed.out
     means = summary(tmp_path / "out")
     assert means["psnr"] - means["psnr_before"] == pytest.approx((20 + 26.02) / 2 - 10.46, abs=0.4)
@@ -133,11 +135,20 @@ def test_what_was_restored_is_measured_as_well(tmp_path: Path, capsys: pytest.Ca
     assert (tmp_path / "out/report.html").read_text().index("a.png") > 0
 
 
-def test_a_bad_picture_fails_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_large_images_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results, references = (folder_of(tmp_path / name, {"a.png": 0.4}) for name in ("results", "references"))
+    arguments = ["evaluate", "images", results, references, "--device", "cpu", "--max-megapixels"]
+    assert main([*arguments, "0.001"]) == 1  # the image has 1,024 pixels
+    assert "1 of 1 images failed" in capsys.readouterr().err
+    assert main([*arguments, "0.0011"]) == 0
+    assert main([*arguments, "0"]) == 0
+
+
+def test_an_invalid_image_fails_the_evaluation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = folder_of(tmp_path / "results", {"a.png": 0.4, "b.png": 0.4, "c.png": 0.4})
     references = folder_of(tmp_path / "references", {"a.png": 0.5, "b.png": 0.5})
     write_image(tmp_path / "references" / "c.png", ImageFile(torch.zeros(3, 32, 40)))
-    (tmp_path / "results" / "b.png").write_bytes(b"no picture")
+    (tmp_path / "results" / "b.png").write_bytes(b"not an image")
     assert main(["evaluate", "images", results, references, "--device", "cpu", "--out", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -147,7 +158,7 @@ def test_a_bad_picture_fails_the_table(tmp_path: Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "out").exists()
 
 
-def test_every_bad_label_is_named_with_its_file(
+def test_invalid_label_files_are_all_named(
     tmp_path: Path, parser_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(DATA / "labels", tmp_path / "labels")
@@ -162,11 +173,11 @@ def test_every_bad_label_is_named_with_its_file(
     assert printed.out == ""
 
 
-def test_a_bad_photo_ends_the_detectors_evaluation_after_the_others(
+def test_invalid_images_fail_the_evaluation_of_a_detector_after_all_images(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_image(tmp_path / "a.png", ImageFile(torch.full((3, 96, 96), 0.5)))
-    (tmp_path / "b.png").write_bytes(b"no picture")
+    (tmp_path / "b.png").write_bytes(b"not an image")
     (tmp_path / "c.png").write_bytes(b"")
     arguments = ["evaluate", "detector", str(tmp_path), "--detector", "compact-face", "--face-free", "--device", "cpu"]
     assert main(arguments) == 1
@@ -177,7 +188,7 @@ def test_a_bad_photo_ends_the_detectors_evaluation_after_the_others(
     assert printed.out == ""
 
 
-def test_a_report_replaces_none_of_the_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_does_not_overwrite_inputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = folder_of(tmp_path / "report", {"01_result.jpg": 0.4})
     references = folder_of(tmp_path / "references", {"01_result.jpg": 0.5})
     before = (tmp_path / "report/01_result.jpg").read_bytes()
@@ -187,7 +198,7 @@ def test_a_report_replaces_none_of_the_images(tmp_path: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize(("blocked", "is_folder"), [("images.csv", True), ("report.html", True), ("report", False)])
-def test_a_report_that_cannot_be_written_is_named_before_anything_is_measured(
+def test_an_unwritable_report_is_an_error_before_measuring(
     tmp_path: Path, blocked: str, is_folder: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results, references = (folder_of(tmp_path / name, {"a.png": 0.4}) for name in ("results", "references"))
@@ -199,15 +210,15 @@ def test_a_report_that_cannot_be_written_is_named_before_anything_is_measured(
     assert "measuring" not in printed.err
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-def test_names_that_are_not_text_get_into_the_tables(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not allow such names")
+def test_names_that_are_not_unicode_are_escaped_in_tables(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff.png")
     results, references = (folder_of(tmp_path / folder, {name: 0.4, "b.png": 0.5}) for folder in ("one", "two"))
     assert main(["evaluate", "images", results, references, "--device", "cpu", "--out", str(tmp_path / "out")]) == 0
     assert "\\udcff.png,inf" in (tmp_path / "out" / "images.csv").read_text()
 
 
-def test_every_part_of_a_command_knows_verbose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verbose_is_accepted_before_and_after_the_subject(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = ["images", str(tmp_path), str(tmp_path)]
     for arguments in ([*images, "--verbose"], ["--verbose", *images]):
         assert main(["evaluate", *arguments]) == 1
@@ -220,21 +231,19 @@ GENERATOR = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--device"
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--protocol", "paper"], "--protocol measures LPIPS: give --features and --heads"),
-        (["--protocol", "paper", "--seed", "1"], "leave out --size, --degradation and --seed"),
-        (["--protocol", "paper", "--degradation", "harder"], "leave out --size, --degradation and --seed"),
-        (["--protocol", "paper", "--size", "64"], "leave out --size, --degradation and --seed"),
-        (["--size", "0"], "--size must be an integer from 1 to 8192, got 0"),
-        (["--size", "100000000000000000000"], "--size must be an integer from 1 to 8192"),
-        (["--seed", str(2**64)], "--seed must be from -2^63 to 2^64 - 1"),
+        (["--protocol", "paper"], "measures LPIPS: give features and heads"),
+        (["--protocol", "paper", "--seed", "1"], "leave out size, degradation and seed"),
+        (["--protocol", "paper", "--degradation", "harder"], "leave out size, degradation and seed"),
+        (["--protocol", "paper", "--size", "64"], "leave out size, degradation and seed"),
+        (["--size", "0"], "size must be an integer from 1 to 8192, got 0"),
+        (["--size", "100000000000000000000"], "size must be an integer from 1 to 8192"),
+        (["--seed", str(2**64)], "seed must be from -2^63 to 2^64 - 1"),
         (["--out", __file__], "is a file, not a folder"),
-        (["--rank-by", "niqe"], "--rank-by niqe is not measured. Measured are psnr, ssim."),
+        (["--rank-by", "niqe"], "ranked by niqe, which is not measured. Measured are psnr, ssim."),
         (["--detector", "compact-face"], "give --landmarks as well"),
     ],
 )
-def test_options_that_contradict_are_refused(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_options_are_reported(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*GENERATOR, *arguments]) == 2
     assert words in capsys.readouterr().err
 
@@ -248,7 +257,7 @@ def lpips_files(folder: Path) -> list[str]:
     return ["--features", str(folder / "alexnet.safetensors"), "--heads", str(folder / "heads.safetensors")]
 
 
-def test_the_protocol_decides_faces_size_and_figures(
+def test_the_protocol_sets_faces_size_and_metrics(
     tmp_path: Path, generator_file: str, parser_file: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -256,7 +265,7 @@ def test_the_protocol_decides_faces_size_and_figures(
     arguments += [*lpips_files(tmp_path), "--landmarks", "--out", str(tmp_path / "out")]
     assert main(arguments) == 2
     assert "measures 2,800 faces, but only 4 were found" in capsys.readouterr().err
-    monkeypatch.setattr("psfr_core.cli.evaluate.PAPER", MeasuringProtocol(3, 192, seed=5))
+    monkeypatch.setattr("psfr_core.lab.evaluation.run.PAPER", MeasuringProtocol(3, 192, seed=5))
     assert main(arguments) == 0
     content = json.loads((tmp_path / "out/summary.json").read_text())
     assert content["count"] == 3
@@ -276,7 +285,7 @@ def test_the_protocol_needs_a_folder_of_faces(capsys: pytest.CaptureFixture[str]
     assert "required: --faces" in capsys.readouterr().err
 
 
-def test_help_tells_the_protocol(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_describes_the_protocol(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["evaluate", "generator", "--help"])
     printed = capsys.readouterr().out
@@ -291,7 +300,7 @@ def test_help_tells_the_protocol(capsys: pytest.CaptureFixture[str]) -> None:
         (["--ms-ssim"], "torchmetrics.functional.image", "MS-SSIM needs the package torchmetrics"),
     ],
 )
-def test_missing_packages_are_named_before_anything_is_measured(
+def test_missing_packages_are_named_before_measuring(
     tmp_path: Path, option: list[str], module: str, words: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip

@@ -17,7 +17,7 @@ from .sources import Sample
 from .tables import finite, table_files, write_tables
 
 CASES_EACH = 8
-PICTURES_FOLDER = "report"
+REPORT_FOLDER = "report"
 _PAGE = "report.html"
 _MAX_SIDE = 512  # of a picture in the page
 _JPEG_QUALITY = 90
@@ -38,7 +38,7 @@ def write_report(
     """
     summary = {"distances": finite(result.distances), "rank_by": rank_by.value, "settings": dict(settings)}
     write_tables(folder, result.rows, summary, result.markdown)
-    (folder / PICTURES_FOLDER).mkdir(exist_ok=True)
+    (folder / REPORT_FOLDER).mkdir(exist_ok=True)
     faces: dict[CaseGroup, list[ShownFace]] = {}
     number = 0
     for group, names in chosen_cases(result.ranked(rank_by)).items():
@@ -52,7 +52,7 @@ def write_report(
 
 def report_files(folder: Path) -> list[Path]:
     """Return the files that ``write_report`` writes into ``folder``, as far as they are there already."""
-    images = (folder / PICTURES_FOLDER).glob("[0-9][0-9]_*.jpg")
+    images = (folder / REPORT_FOLDER).glob("[0-9][0-9]_*.jpg")
     return [*table_files(folder), folder / _PAGE, *images]
 
 
@@ -82,6 +82,6 @@ def _figures(result: EvaluationResult, name: str, stage: Stage) -> dict[str, flo
 
 def _write(folder: Path, name: str, picture: Tensor) -> str:
     """The address in the page of the picture (1, 3, H, W), which is written."""
-    file = f"{PICTURES_FOLDER}/{name}"
+    file = f"{REPORT_FOLDER}/{name}"
     write_image(folder / file, ImageFile(resize_within(picture[0], _MAX_SIDE)), jpeg_quality=_JPEG_QUALITY)
     return file

@@ -13,6 +13,7 @@ from ...checks import check_shape, seeded_generator
 from ...errors import ImageFileError, OptionError
 from ...images.box import Size
 from ...images.channels import to_rgb
+from ...images.decoding import MAX_PIXELS
 from ...images.folders import find_images
 from ...images.io import read_image
 from ...images.resize import resize
@@ -58,12 +59,15 @@ class ResultFolder:
     Suffixes may differ, as long as only one file of a folder has the name.
     """
 
-    def __init__(self, results: Path, references: Path, inputs: Path | None = None) -> None:
+    def __init__(
+        self, results: Path, references: Path, inputs: Path | None = None, max_pixels: int | None = MAX_PIXELS
+    ) -> None:
         for folder in (results, references, inputs):
             if folder is not None and not folder.is_dir():
                 raise ImageFileError(
                     f"{folder} is no folder. Give the folder of the results and that of the references."
                 )
+        self._max_pixels = max_pixels
         self._references = _Named(references, "reference")
         self._inputs = None if inputs is None else _Named(inputs, "input")
         self.names: Mapping[Path, str] = {path: path.name for path in find_images([results])}
@@ -81,8 +85,8 @@ class ResultFolder:
         pictures = {Stage.RESULT: path}
         if self._inputs is not None:
             pictures = {Stage.BEFORE: self._inputs.beside(path), **pictures}
-        clean = _read(reference)
-        sample = Sample(clean, {stage: _read(picture) for stage, picture in pictures.items()})
+        clean = _read(reference, self._max_pixels)
+        sample = Sample(clean, {stage: _read(picture, self._max_pixels) for stage, picture in pictures.items()})
         for stage, picture in sample.pictures.items():
             if picture.shape != clean.shape:
                 size, expected = Size.of(picture), Size.of(clean)
@@ -118,7 +122,12 @@ class DegradedFaces:
     """Clean aligned faces at ``size`` pixels, and degraded; the seed of the n-th is ``seed`` + n."""
 
     def __init__(
-        self, faces: Sequence[Path], size: int, seed: int, degradation: DegradationConfig | None = None
+        self,
+        faces: Sequence[Path],
+        size: int,
+        seed: int,
+        degradation: DegradationConfig | None = None,
+        max_pixels: int | None = MAX_PIXELS,
     ) -> None:
         self.names: Mapping[Path, str] = {path: path.stem for path in faces}
         seen: dict[str, Path] = {}
@@ -126,13 +135,13 @@ class DegradedFaces:
             if name in seen:
                 raise OptionError(f"{seen[name]} and {path} would have one line in the table: rename one of them.")
             seen[name] = path
-        self._size = size
+        self._size, self._max_pixels = size, max_pixels
         self._degradation = degradation or DegradationConfig()
         self._seeds = {path: seed + index for index, path in enumerate(self.names)}
 
     def pair(self, path: Path) -> DegradedPair:
         """The degraded and the clean face of a file, (3, S, S); InputError for a picture that is not square."""
-        pixels = to_rgb(read_image(path).pixels)
+        pixels = to_rgb(read_image(path, max_pixels=self._max_pixels).pixels)
         check_shape(pixels, "3 S S", f"{path}, a face to measure with,")
         clean = resize(pixels, Size(self._size, self._size)).clamp(0, 1)
         return degrade(clean, self._degradation, seeded_generator(self._seeds[path]))
@@ -156,5 +165,5 @@ class RestoredFaces:
         return Sample(hq, dict(zip(self.stages, (lq, restored, matched), strict=True)))
 
 
-def _read(path: Path) -> Tensor:
-    return to_rgb(read_image(path).pixels)[None]
+def _read(path: Path, max_pixels: int | None) -> Tensor:
+    return to_rgb(read_image(path, max_pixels=max_pixels).pixels)[None]

@@ -1,0 +1,196 @@
+"""Carry out the evaluation that a specification describes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from ...device import resolve_device
+from ...errors import PsfrError
+from ...faces.detector import load_detector
+from ...images.box import Size
+from ...images.channels import to_rgb
+from ...images.folders import find_images
+from ...images.io import read_image
+from ...models.loader import load_generator, load_parse_net
+from ...networks.inference.optimize import fastest_dtype, optimized_on
+from ...parsing.parse_map import ParseMap
+from ...parsing.parser import parse_faces
+from ...progress import Progress
+from ...restoration.restoration_models import BUNDLED_PARSE_NET
+from ...restoration.second_opinion import with_second_opinion
+from ..degradation.config import load_degradation
+from ..metrics.parsing_iou import ConfusionMatrix
+from .face_matching import match_faces
+from .load_metrics import load_metrics, ranking_metric
+from .metric import Row
+from .protocol import PAPER
+from .regions import region_row
+from .report import write_report
+from .scorer import MetricModels, Scorer
+from .sources import DegradedFaces, RestoredFaces, ResultFolder, SampleSource
+from .spec import DetectorSpec, EvaluationSpec, GeneratorSpec, ImagesSpec, MetricsSpec, ParserSpec, settings_of
+from .tables import finite, markdown_table, means_of, shown, write_tables
+
+logger = logging.getLogger(__name__)
+
+
+class EvaluationError(PsfrError):
+    """Raised when images cannot be measured; ``failures`` has the message for each of them."""
+
+    def __init__(self, failures: Mapping[Path, str], count: int) -> None:
+        self.failures = failures
+        lines = [f"{path}: {message}" for path, message in failures.items()]
+        super().__init__("\n".join([*lines, f"{len(failures)} of {count} images failed."]))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics of each image by name, and the summary as a Markdown table."""
+
+    rows: Mapping[str, Row]
+    markdown: str
+
+
+def run(
+    spec: EvaluationSpec,
+    out: Path | None = None,
+    device: torch.device | str | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure what ``spec`` describes, and write tables and, for images, a report page into the folder ``out``.
+
+    ``progress`` counts the images, and may raise to stop. Raises OptionError for an invalid specification, the errors of
+    loading models, and EvaluationError after all images were tried if some cannot be measured.
+    """
+    target = resolve_device(device)
+    if isinstance(spec, ImagesSpec):
+        return _evaluate_images(spec, out, target, progress)
+    if isinstance(spec, GeneratorSpec):
+        return _evaluate_generator(spec, out, target, progress)
+    if isinstance(spec, ParserSpec):
+        return _evaluate_parser(spec, out, target, progress)
+    return _evaluate_detector(spec, out, target, progress)
+
+
+def images_of(spec: EvaluationSpec) -> list[Path]:
+    """Return the images that are measured; raise ImageFileError if there are none."""
+    if isinstance(spec, DetectorSpec):
+        return find_images(spec.inputs)
+    return find_images([spec.results if isinstance(spec, ImagesSpec) else spec.faces])
+
+
+def _evaluate_images(spec: ImagesSpec, out: Path | None, device: torch.device, progress: Progress | None) -> Evaluation:
+    folder = ResultFolder(spec.results, spec.references, spec.inputs, spec.max_pixels)
+    missing = folder.left_out
+    if missing:
+        logger.warning("%d references have no result and are left out, such as %s.", len(missing), missing[0])
+    settings = {**settings_of(spec), "references without a result": str(len(missing))}
+    return _score(folder, load_metrics(spec.metrics, device), spec.metrics, settings, out, progress)
+
+
+def _evaluate_generator(
+    spec: GeneratorSpec, out: Path | None, device: torch.device, progress: Progress | None
+) -> Evaluation:
+    generator = optimized_on(load_generator(spec.generator), device, torch.float32)
+    parse_net = optimized_on(load_parse_net(spec.parser), device, torch.float32)
+    models = load_metrics(spec.metrics, device)
+    if spec.protocol is None:
+        faces = _degraded_faces(spec, spec.size or generator.config.size)
+    else:
+        faces = DegradedFaces(PAPER.draw(images_of(spec)), PAPER.size, PAPER.seed, max_pixels=spec.max_pixels)
+        models = replace(models, ms_ssim=True)
+    source = RestoredFaces(faces, generator, parse_net)
+    return _score(source, models, spec.metrics, settings_of(spec), out, progress)
+
+
+def _degraded_faces(spec: GeneratorSpec | ParserSpec, size: int) -> DegradedFaces:
+    return DegradedFaces(images_of(spec), size, spec.seed, load_degradation(spec.degradation), spec.max_pixels)
+
+
+def _score(
+    source: SampleSource,
+    models: MetricModels,
+    metrics: MetricsSpec,
+    settings: Mapping[str, str],
+    out: Path | None,
+    progress: Progress | None,
+) -> Evaluation:
+    rank_by = ranking_metric(metrics, models)
+    scorer = Scorer(models, source.stages)
+    _measure_each(source.names, lambda path: scorer.add(source.names[path], source.load(path)), progress)
+    result = scorer.result()
+    if out is not None:
+        paths = {name: path for path, name in source.names.items()}
+        write_report(out, result, lambda name: source.load(paths[name]), rank_by=rank_by, settings=settings)
+    return Evaluation(result.rows, result.markdown)
+
+
+def _evaluate_parser(spec: ParserSpec, out: Path | None, device: torch.device, progress: Progress | None) -> Evaluation:
+    parse_net = optimized_on(load_parse_net(spec.parser), device, torch.float32)
+    faces = _degraded_faces(spec, parse_net.config.size)
+    matrices: dict[str, ConfusionMatrix] = {}
+
+    def measure(path: Path) -> None:
+        lq = faces.pair(path).lq[None]
+        true = ParseMap.from_png(spec.labels / f"{faces.names[path]}.png").resized(Size.of(lq))
+        predicted = parse_faces(lq.to(device), parse_net)
+        matrices[faces.names[path]] = ConfusionMatrix.of(predicted.labels.cpu(), true.labels)
+
+    _measure_each(faces.names, measure, progress)
+    rows = {name: region_row(matrix) for name, matrix in matrices.items()}
+    total = region_row(sum(matrices.values(), ConfusionMatrix.empty()))
+    table = _table(f"all {len(rows)} as one", total)
+    return _tabulate(rows, table, {"all_as_one": finite(total), "settings": settings_of(spec)}, out)
+
+
+def _evaluate_detector(
+    spec: DetectorSpec, out: Path | None, device: torch.device, progress: Progress | None
+) -> Evaluation:
+    network = load_detector(
+        spec.detector, options=spec.options, folders=spec.folders, device=device, download=spec.download
+    )
+    parse_net = optimized_on(load_parse_net(BUNDLED_PARSE_NET), device, fastest_dtype(device))
+    detector = with_second_opinion(network, parse_net)
+    reference = None
+    if spec.reference is not None:
+        reference = load_detector(spec.reference, folders=spec.folders, device=device)
+    rows: dict[str, Row] = {}
+
+    def measure(path: Path) -> None:
+        image = to_rgb(read_image(path, max_pixels=spec.max_pixels).pixels)[None]
+        expected = [] if reference is None else reference.detect(image)[0]
+        rows[str(path)] = match_faces(detector.detect(image)[0], expected)
+
+    _measure_each(images_of(spec), measure, progress)
+    table = _table(f"mean of {len(rows)}", means_of(rows))
+    return _tabulate(rows, table, {"settings": settings_of(spec)}, out)
+
+
+def _measure_each(paths: Iterable[Path], measure: Callable[[Path], None], progress: Progress | None) -> None:
+    """Measure all images, and raise EvaluationError afterwards if some failed: a mean of the others would mislead."""
+    paths = list(paths)
+    failures: dict[Path, str] = {}
+    for done, path in enumerate(paths, start=1):
+        try:
+            measure(path)
+        except (PsfrError, OSError) as error:
+            failures[path] = str(error)
+        if progress is not None:
+            progress(done, len(paths))
+    if failures:
+        raise EvaluationError(failures, len(paths))
+
+
+def _table(title: str, row: Row) -> str:
+    return markdown_table([title, *row], ["", *map(shown, row.values())])
+
+
+def _tabulate(rows: Mapping[str, Row], table: str, summary: Mapping[str, object], out: Path | None) -> Evaluation:
+    if out is not None:
+        write_tables(out, rows, summary, table)
+    return Evaluation(rows, table)

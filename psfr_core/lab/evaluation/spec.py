@@ -1,0 +1,186 @@
+"""Specifications of evaluations: what is measured, on which images, and by which metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import yaml
+
+from ...checks import check_seed
+from ...errors import OptionError
+from ...faces.detection_options import DetectionOptions
+from ...faces.detector import BUNDLED_DETECTOR
+from ...files import read_regular_file
+from ...images.decoding import MAX_PIXELS
+from ...optional_package import import_optional
+from ...options import check_value
+from ...restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
+from .metric import Metric
+
+MAX_SIDE = 8192
+_DEFAULT_DEGRADATION = "paper"
+_DEFAULT_REFERENCE = "retinaface-mobile0.25"
+
+
+class ProtocolName(str, Enum):
+    """Protocols with fixed faces, sizes and seeds."""
+
+    PAPER = "paper"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsSpec:
+    """Metrics of images besides PSNR and SSIM, which are always measured.
+
+    ``features`` is a weight file of AlexNet or VGG-16 and ``heads`` the LPIPS heads for it: both or neither. ``fid`` is a
+    file of Inception weights. ``identity`` is ``dlib`` or a weight file of ArcFace. ``landmark_detector`` is the name or
+    file of a detector. ``rank_by`` orders the faces of the report; by default LPIPS if measured, otherwise PSNR.
+    """
+
+    ms_ssim: bool = False
+    features: Path | None = None
+    heads: Path | None = None
+    fid: Path | None = None
+    identity: str | None = None
+    landmarks: bool = False
+    landmark_detector: str = BUNDLED_DETECTOR
+    niqe: bool = False
+    rank_by: Metric | None = None
+
+    def __post_init__(self) -> None:
+        if (self.features is None) != (self.heads is None):
+            raise OptionError("LPIPS needs both features and heads; one of them is missing.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesSpec:
+    """Results of any method, compared with references of the same names; optionally also the inputs of the method."""
+
+    kind: ClassVar[str] = "images"
+    results: Path
+    references: Path
+    inputs: Path | None = None
+    metrics: MetricsSpec = MetricsSpec()
+    max_pixels: int | None = MAX_PIXELS
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSpec:
+    """Clean aligned faces that are degraded and restored.
+
+    The n-th face is degraded with seed ``seed`` + n. ``size`` is the side in pixels; None is the size of the generator.
+    A protocol sets seed, degradation and size itself.
+    """
+
+    kind: ClassVar[str] = "generator"
+    faces: Path
+    generator: str = BUNDLED_GENERATOR
+    parser: str = BUNDLED_PARSE_NET
+    degradation: str = _DEFAULT_DEGRADATION
+    seed: int = 0
+    size: int | None = None
+    protocol: ProtocolName | None = None
+    metrics: MetricsSpec = MetricsSpec()
+    max_pixels: int | None = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed, "seed")
+        if self.size is not None:
+            check_value("size", self.size, int, low=1, high=MAX_SIDE)
+        if self.protocol is None:
+            return
+        if (self.seed, self.degradation, self.size) != (0, _DEFAULT_DEGRADATION, None):
+            raise OptionError(
+                "A protocol has its own size, degradation and seeds: leave out size, degradation and seed."
+            )
+        if self.metrics.features is None:
+            raise OptionError("The protocol measures LPIPS: give features and heads.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParserSpec:
+    """Clean faces with label images of the same names; the n-th face is degraded with seed ``seed`` + n."""
+
+    kind: ClassVar[str] = "parser"
+    faces: Path
+    labels: Path
+    parser: str = BUNDLED_PARSE_NET
+    degradation: str = _DEFAULT_DEGRADATION
+    seed: int = 0
+    max_pixels: int | None = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed, "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorSpec:
+    """A detector compared with a reference detector; without a reference, the images are assumed to show no faces.
+
+    ``inputs`` are image files, folders or patterns. ``detector`` is a name or a file; None is the default detector.
+    """
+
+    kind: ClassVar[str] = "detector"
+    inputs: tuple[str, ...]
+    detector: str | None = None
+    reference: str | None = _DEFAULT_REFERENCE
+    options: DetectionOptions = field(default_factory=DetectionOptions)
+    folders: tuple[Path, ...] = ()
+    download: bool = False
+    max_pixels: int | None = MAX_PIXELS
+
+
+EvaluationSpec = ImagesSpec | GeneratorSpec | ParserSpec | DetectorSpec
+SPECS: Mapping[str, type[EvaluationSpec]] = {
+    spec.kind: spec for spec in (ImagesSpec, GeneratorSpec, ParserSpec, DetectorSpec)
+}
+
+
+def read_spec(path: str | Path) -> EvaluationSpec:
+    """Read a specification from a YAML file with ``kind`` and the fields of that kind.
+
+    Raises OptionError for a file that is not valid, and MissingPackageError without pydantic.
+    """
+    try:
+        values: Any = yaml.safe_load(read_regular_file(Path(path)))
+    except Exception as error:  # YAML tags raise errors of any type
+        raise OptionError(f"The specification {path} cannot be read: {error}") from error
+    if not isinstance(values, dict) or values.get("kind") not in SPECS:
+        raise OptionError(f"The specification {path} must have a field kind: {', '.join(SPECS)}.")
+    values = cast("dict[str, Any]", values)
+    spec_type: Any = SPECS[values.pop("kind")]
+    pydantic = import_optional("pydantic", "Reading a specification", "pydantic")
+    try:
+        spec = pydantic.TypeAdapter(spec_type).validate_python(values)
+    except pydantic.ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise OptionError(f"{path}: {'; '.join(faults)}.") from error
+    if unknown := _unknown_fields(values, spec):
+        raise OptionError(f"The specification {path} has unknown fields: {', '.join(unknown)}.")
+    return cast("EvaluationSpec", spec)
+
+
+def _unknown_fields(values: Mapping[str, Any], spec: Any, prefix: str = "") -> list[str]:
+    """Return the dotted names in ``values`` that are not fields of ``spec``, which pydantic ignores."""
+    known = {part.name for part in fields(spec)}
+    unknown = [prefix + name for name in values if name not in known]
+    for name in known & values.keys():
+        if is_dataclass(getattr(spec, name)):
+            unknown += _unknown_fields(values[name], getattr(spec, name), f"{prefix}{name}.")
+    return unknown
+
+
+def settings_of(spec: EvaluationSpec | MetricsSpec | DetectionOptions, prefix: str = "") -> dict[str, str]:
+    """Return the fields of ``spec`` as text by dotted name, without those that are None."""
+    settings: dict[str, str] = {}
+    for part in fields(spec):
+        value = getattr(spec, part.name)
+        if is_dataclass(value):
+            settings |= settings_of(cast("Any", value), f"{prefix}{part.name}.")
+        elif value is not None:
+            settings[prefix + part.name] = str(value.value if isinstance(value, Enum) else value)
+    return settings

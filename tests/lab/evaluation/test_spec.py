@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from psfr_core.errors import OptionError
+from psfr_core.faces.detection_options import DetectionOptions
+from psfr_core.images.io import ImageFile, write_image
+from psfr_core.lab.evaluation.metric import Metric
+from psfr_core.lab.evaluation.run import EvaluationError, run
+from psfr_core.lab.evaluation.spec import DetectorSpec, GeneratorSpec, ImagesSpec, MetricsSpec, read_spec, settings_of
+
+
+def spec_file(folder: Path, text: str) -> Path:
+    (folder / "spec.yaml").write_text(text)
+    return folder / "spec.yaml"
+
+
+def folder_of(folder: Path, values: dict[str, float]) -> Path:
+    folder.mkdir()
+    for name, value in values.items():
+        write_image(folder / name, ImageFile(torch.full((3, 16, 16), value)))
+    return folder
+
+
+def test_a_specification_is_read_from_a_file(tmp_path: Path) -> None:
+    text = "kind: generator\nfaces: clean\nseed: 3\nmetrics: {niqe: true, rank_by: ssim}\nmax_pixels: null\n"
+    expected = GeneratorSpec(
+        faces=Path("clean"), seed=3, metrics=MetricsSpec(niqe=True, rank_by=Metric.SSIM), max_pixels=None
+    )
+    assert read_spec(spec_file(tmp_path, text)) == expected
+    text = "kind: detector\ninputs: [a.png]\nreference: null\noptions: {min_score: 0.5}\n"
+    options = DetectionOptions(min_score=0.5)
+    assert read_spec(spec_file(tmp_path, text)) == DetectorSpec(inputs=("a.png",), reference=None, options=options)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("kind: face", "must have a field kind: images, generator, parser, detector"),
+        ("[1]", "must have a field kind"),
+        ("kind: generator\nfaces: x\ncolour: 1", "unknown fields: colour"),
+        ("kind: generator\nfaces: x\nseed: many", "seed: "),
+        ("kind: generator", "faces: "),
+        ("kind: generator\nfaces: x\nmetrics: {features: f}", "LPIPS needs both"),
+        ("kind: generator\nfaces: x\nmetrics: {nique: true}", "unknown fields: metrics.nique"),
+        ("kind: [", "cannot be read"),
+    ],
+)
+def test_invalid_files_are_reported(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(OptionError) as caught:
+        read_spec(spec_file(tmp_path, text))
+    assert words in str(caught.value)
+
+
+def test_settings_have_dotted_names_and_no_empty_values() -> None:
+    settings = settings_of(
+        ImagesSpec(results=Path("a"), references=Path("b"), metrics=MetricsSpec(rank_by=Metric.PSNR))
+    )
+    assert settings["results"] == "a"
+    assert settings["metrics.rank_by"] == "psnr"
+    assert not {"inputs", "metrics.fid"} & settings.keys()
+
+
+def test_an_evaluation_runs_from_python(tmp_path: Path) -> None:
+    results = folder_of(tmp_path / "results", {"a.png": 0.4, "b.png": 0.5})
+    references = folder_of(tmp_path / "references", {"a.png": 0.6, "b.png": 0.6})
+    spec = ImagesSpec(results=results, references=references)
+    calls: list[tuple[int, int]] = []
+    evaluation = run(spec, device="cpu", progress=lambda done, total: calls.append((done, total)))
+    assert evaluation.rows["a.png"]["psnr"] == pytest.approx(13.98, abs=0.05)
+    assert evaluation.rows["b.png"]["psnr"] == pytest.approx(20, abs=0.2)
+    assert evaluation.markdown.startswith("| mean of 2 | psnr | ssim |")
+    assert calls == [(1, 2), (2, 2)]
+    (references / "a.png").unlink()
+    with pytest.raises(EvaluationError, match="1 of 2 images failed") as caught:
+        run(spec, device="cpu")
+    assert list(caught.value.failures) == [results / "a.png"]
