@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from psfr_core.cli.main import main
+from psfr_core.images.io import ImageFile, write_image
 from psfr_core.lab.benchmark.measure import compare, peak_megabytes
 from psfr_core.lab.benchmark.published import PublishedGenerator
 from psfr_core.lab.benchmark.training_step import training_steps
@@ -82,3 +83,12 @@ def test_training_steps_are_compared_and_failed_compilation_is_noted(monkeypatch
         ("channels_last, bfloat16 autocast", "plain step"),
     ]
     assert (compiled.ratio, compiled.note) == (None, "failed: no compiler")
+
+
+def test_too_large_images_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image(tmp_path / "a.png", ImageFile(torch.zeros(3, 40, 50)))
+    arguments = ["benchmark", "detection", "--images", str(tmp_path / "a.png"), "--device", "cpu", "--max-megapixels"]
+    assert main([*arguments, "0.001"]) == 1
+    assert "--max-megapixels" in capsys.readouterr().err
+    assert main([*arguments, "0.002"]) == 2  # the image is read, but the detector is missing
+    assert "it needs --detector" in capsys.readouterr().err

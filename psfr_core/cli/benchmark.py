@@ -1,4 +1,4 @@
-"""``psfr benchmark``: how fast everything is here, against the published formulation and against facexlib."""
+"""``psfr benchmark``: measure speed and memory, compared with the published formulation and with facexlib."""
 
 from __future__ import annotations
 
@@ -7,84 +7,79 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import torch
-
-from ..errors import OptionError
+from ..device import resolve_device
 from ..files import write_text
+from ..lab.benchmark.cases import CASES
+from ..lab.benchmark.measure import MIN_REPEATS, Measurement, machine
+from ..lab.benchmark.run import measure_cases
+from ..lab.benchmark.spec import BenchmarkSpec
 from .console import report
-from .model_options import device_from_args
-from .plan import check_folder, check_overwrites
-
-if TYPE_CHECKING:
-    from ..lab.benchmark.measure import Measurement
+from .plan import add_size_limit_argument, check_folder, check_overwrites
 
 _COLUMNS = ("what", "against", "ratio", "seconds", "against: seconds", "MB", "against: MB", "")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr benchmark``."""
-    from ..lab.benchmark.cases import CASES
-
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of: {', '.join(CASES)}; default: all")
-    parser.add_argument("--repeats", type=int, default=7, help="runs of each, in turns; at least 7, the default")
+    """Add the arguments of ``psfr benchmark``."""
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"any of {', '.join(CASES)}; default: all")
+    parser.add_argument(
+        "--repeats",
+        type=int,
+        default=MIN_REPEATS,
+        help=f"alternating runs of each function; at least {MIN_REPEATS}, the default",
+    )
     parser.add_argument("--generator", help="name or file; default: random weights in the published shapes")
     parser.add_argument("--parser", help="name or file; default: random weights in the published shapes")
-    parser.add_argument("--detector", help="name or file of a RetinaFace, for detection")
+    parser.add_argument("--detector", help="name or file of a RetinaFace, for the case detection")
     parser.add_argument(
-        "--images", nargs="+", type=Path, default=[], help="photos with faces, for quality and detection"
+        "--images", nargs="+", type=Path, default=[], help="photos with faces, for the cases quality and detection"
     )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best there is")
+    add_size_limit_argument(parser)
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the fastest available")
     parser.add_argument("--out", type=Path, help="folder for benchmark.md and benchmark.json")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures the cases one after the other and prints each line as soon as it is known."""
-    from ..images.channels import to_rgb
-    from ..images.io import read_image
-    from ..lab.benchmark.cases import CASES, skip_reason
-    from ..lab.benchmark.context import BenchmarkContext
-    from ..lab.benchmark.measure import MIN_REPEATS, machine
-
-    unknown = [name for name in args.cases if name not in CASES]
-    if unknown:
-        raise OptionError(f"There is no case {unknown[0]}. Choose among {', '.join(CASES)}.")
-    if args.repeats < MIN_REPEATS:
-        raise OptionError(f"--repeats must be at least {MIN_REPEATS}, got {args.repeats}: timings are noisy.")
+    """Measure the cases one after the other, and print each line as soon as it is known."""
+    spec = spec_from_args(args)
+    files = [args.out / name for name in ("benchmark.md", "benchmark.json")] if args.out else []
     if args.out:
         check_folder(args.out)
-        check_overwrites([args.out / "benchmark.md", args.out / "benchmark.json"], args.images)
-    device = device_from_args(args)
-    images = tuple(to_rgb(read_image(path).pixels) for path in args.images)
-    context = BenchmarkContext(device, args.repeats, args.generator, args.parser, args.detector, images)
-    left_out = {name: reason for name in args.cases or CASES if (reason := skip_reason(name, context)) is not None}
-    for name, reason in left_out.items():
-        if args.cases:
-            raise OptionError(f"The case {name} cannot be measured: {reason}.")
-        report(f"{name} is left out: {reason}.")
-    if device.type == "cuda":
-        torch.cuda.set_device(device)  # whose work is waited for
+        check_overwrites(files, spec.images)
+    device = resolve_device(args.device)
+    context = spec.context(device)
+    for name, reason in spec.skipped(context).items():
+        report(f"{name} is skipped: {reason}.")
     on = machine(device)
-    lines = [
-        ", ".join(f"{key} {value}" for key, value in on.items()),
-        "",
-        _row(_COLUMNS),
-        _row(["---"] * len(_COLUMNS)),
-    ]
+    lines = [", ".join(f"{key} {value}" for key, value in on.items()), "", _row(_COLUMNS)]
+    lines.append(_row(["---"] * len(_COLUMNS)))
     print("\n".join(lines), flush=True)
     measured: list[Measurement] = []
-    for name in args.cases or (name for name in CASES if name not in left_out):
-        for measurement in CASES[name](context):
-            measured.append(measurement)
-            lines.append(_row(_cells(measurement)))
-            print(lines[-1], flush=True)
+    for measurement in measure_cases(spec, context):
+        measured.append(measurement)
+        lines.append(_row(_cells(measurement)))
+        print(lines[-1], flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        write_text(args.out / "benchmark.md", "\n".join(lines) + "\n")
         results = [asdict(measurement) for measurement in measured]
-        write_text(args.out / "benchmark.json", json.dumps({"machine": on, "results": results}, indent=2) + "\n")
+        texts = ("\n".join(lines), json.dumps({"machine": on, "results": results}, indent=2))
+        for file, text in zip(files, texts, strict=True):
+            write_text(file, text + "\n")
     return 0
+
+
+def spec_from_args(args: argparse.Namespace) -> BenchmarkSpec:
+    """Return the specification that the arguments describe."""
+    return BenchmarkSpec(
+        cases=tuple(args.cases),
+        repeats=args.repeats,
+        generator=args.generator,
+        parser=args.parser,
+        detector=args.detector,
+        images=tuple(args.images),
+        max_pixels=args.max_pixels,
+    )
 
 
 def _cells(of: Measurement) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is measured. Networks have random weights in the published shapes, unless files are named."""
+"""The benchmark cases by name, and the conditions for measuring them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Case = Callable[[BenchmarkContext], Iterator[Measurement]]
 
 
 def skip_reason(name: str, context: BenchmarkContext) -> str | None:
-    """What keeps a case from being measured in this context; None when nothing does."""
+    """Return the reason why a case cannot be measured in this context, or None if it can."""
     if name in ("quality", "detection") and not context.images:
         return "it needs --images"
     if name == "detection" and context.detector is None:

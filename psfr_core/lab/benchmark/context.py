@@ -1,4 +1,4 @@
-"""What the benchmark is asked for."""
+"""The device, models and images that all benchmark cases share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...networks.psfr_generator import PUBLISHED_GENERATOR, PsfrGenerator
 
 @dataclass(frozen=True)
 class BenchmarkContext:
-    """What all cases share."""
+    """Values that all cases share; models are names or files, None for random weights; images are (3, H, W), RGB."""
 
     device: torch.device
     repeats: int
@@ -25,15 +25,15 @@ class BenchmarkContext:
     images: tuple[Tensor, ...] = ()
 
     def plain_generator(self) -> PsfrGenerator:
-        """The generator as it is loaded."""
+        """Return the generator as it is loaded, before optimization."""
         return PsfrGenerator(PUBLISHED_GENERATOR).eval() if self.generator is None else load_generator(self.generator)
 
     def plain_parse_net(self) -> ParseNet:
-        """The parsing network as it is loaded."""
+        """Return the parsing network as it is loaded, before optimization."""
         return ParseNet(PUBLISHED_PARSE_NET).eval() if self.parser is None else load_parse_net(self.parser)
 
     @property
     def dtypes(self) -> list[torch.dtype]:
-        """float32, and what is faster here."""
+        """Return float32 and, if there is one, the faster dtype of the device."""
         fast = torch.float16 if self.device.type == "cuda" else fastest_dtype(self.device)
         return [torch.float32] if fast == torch.float32 else [torch.float32, fast]

@@ -1,0 +1,54 @@
+"""The specification of a benchmark: which cases are measured, with which models and images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ...errors import OptionError
+from ...images.channels import to_rgb
+from ...images.decoding import MAX_PIXELS
+from ...images.io import read_image
+from .cases import CASES, skip_reason
+from .context import BenchmarkContext
+from .measure import MIN_REPEATS
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSpec:
+    """Cases by name (none: all that can be measured), runs of each, models by name or file, and photos with faces.
+
+    Without a generator or parser, the networks have random weights in the published shapes.
+    """
+
+    cases: tuple[str, ...] = ()
+    repeats: int = MIN_REPEATS
+    generator: str | None = None
+    parser: str | None = None
+    detector: str | None = None
+    images: tuple[Path, ...] = ()
+    max_pixels: int | None = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.cases if name not in CASES]
+        if unknown:
+            raise OptionError(f"There is no case {unknown[0]}. Choose among {', '.join(CASES)}.")
+        if self.repeats < MIN_REPEATS:
+            raise OptionError(f"repeats must be at least {MIN_REPEATS}, got {self.repeats}: timings are noisy.")
+
+    def context(self, device: torch.device) -> BenchmarkContext:
+        """Read the images, and return what all cases share; raise ImageFileError for an unreadable image."""
+        images = tuple(to_rgb(read_image(path, max_pixels=self.max_pixels).pixels) for path in self.images)
+        return BenchmarkContext(device, self.repeats, self.generator, self.parser, self.detector, images)
+
+    def skipped(self, context: BenchmarkContext) -> Mapping[str, str]:
+        """Return the reasons for the cases that cannot be measured; raise OptionError if one of them was requested."""
+        reasons = {name: skip_reason(name, context) for name in self.cases or CASES}
+        skipped = {name: reason for name, reason in reasons.items() if reason is not None}
+        for name, reason in skipped.items():
+            if self.cases:
+                raise OptionError(f"The case {name} cannot be measured: {reason}.")
+        return skipped
