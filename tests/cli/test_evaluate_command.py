@@ -240,7 +240,7 @@ GENERATOR = ["evaluate", "generator", "--faces", str(DATA / "faces"), "--device"
         (["--seed", str(2**64)], "seed must be from -2^63 to 2^64 - 1"),
         (["--out", __file__], "is a file, not a folder"),
         (["--rank-by", "niqe"], "ranked by niqe, which is not measured. Measured are psnr, ssim."),
-        (["--detector", "compact-face"], "give --landmarks as well"),
+        (["--detector", "compact-face"], "give landmarks as well"),
     ],
 )
 def test_invalid_options_are_reported(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from html import escape
 
-from .metric import Metric
+from ..metrics.metric import Metric
 from .result import EvaluationResult
 from .tables import shown
 
@@ -63,7 +63,7 @@ def page(
     title = f"Evaluation of {len(result.rows)} pictures"
     notes = "".join(f"<p>{escape(note)}.</p>" for note in result.notes)
     groups = "".join(
-        f"<h2>{_words(group.value).capitalize()} by {_words(rank_by.value)}</h2>\n{''.join(map(_face, of_group))}"
+        f"<h2>{_words(group.value).capitalize()} by {_words(rank_by.name)}</h2>\n{''.join(map(_face, of_group))}"
         for group, of_group in faces.items()
         if of_group
     )

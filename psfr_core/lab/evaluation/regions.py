@@ -7,7 +7,7 @@ from statistics import fmean
 
 from ...parsing.labels import MEASURED_REGIONS, RegionGroup
 from ..metrics.parsing_iou import ConfusionMatrix, mean_iou
-from .metric import Row
+from .stage import Row
 
 _PAIRS = (RegionGroup.EYES, RegionGroup.BROWS, RegionGroup.LIPS)
 

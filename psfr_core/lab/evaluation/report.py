@@ -10,10 +10,11 @@ from torch import Tensor
 from ...files import write_text
 from ...images.io import ImageFile, write_image
 from ...images.resize import resize_within
-from .metric import Metric, Stage
+from ..metrics.metric import Metric
 from .page import CaseGroup, ShownFace, ShownPicture, page
 from .result import EvaluationResult
 from .sources import Sample
+from .stage import Stage
 from .tables import finite, table_files, write_tables
 
 CASES_EACH = 8
@@ -36,7 +37,7 @@ def write_report(
     The faces are ranked by ``rank_by``; ``settings`` say, by name, how they were measured. The page
     ``report.html`` needs nothing but the JPEG files in the folder ``report`` beside it.
     """
-    summary = {"distances": finite(result.distances), "rank_by": rank_by.value, "settings": dict(settings)}
+    summary = {"distances": finite(result.distances), "rank_by": rank_by.name, "settings": dict(settings)}
     write_tables(folder, result.rows, summary, result.markdown)
     (folder / REPORT_FOLDER).mkdir(exist_ok=True)
     faces: dict[CaseGroup, list[ShownFace]] = {}
@@ -77,7 +78,7 @@ def _face(folder: Path, number: str, name: str, sample: Sample, result: Evaluati
 
 
 def _figures(result: EvaluationResult, name: str, stage: Stage) -> dict[str, float]:
-    return {metric.value: result.rows[name][stage.column(metric.value)] for metric in result.metrics}
+    return {metric.name: result.rows[name][stage.column(metric.name)] for metric in result.metrics}
 
 
 def _write(folder: Path, name: str, picture: Tensor) -> str:

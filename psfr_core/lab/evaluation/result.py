@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .metric import Metric, Row, Stage
+from ..metrics.metric import Metric
+from .stage import Row, Stage
 from .tables import markdown_table, means_of, missing_of, shown
 
 
@@ -23,13 +24,12 @@ class EvaluationResult:
     metrics: Sequence[Metric]
     set_distances: Sequence[str]
     distances: Row
-    remarks: Sequence[str] = ()
 
     @property
     def table(self) -> list[list[str]]:
         """The summary as text: the head with the names of the figures, then a line for each stage."""
         means = means_of(self.rows) | self.distances
-        names = [*(metric.value for metric in self.metrics), *self.set_distances]
+        names = [*(metric.name for metric in self.metrics), *self.set_distances]
         lines = [[stage.value, *(shown(means[stage.column(name)]) for name in names)] for stage in self.stages]
         return [[f"mean of {len(self.rows)}", *names], *lines]
 
@@ -41,9 +41,10 @@ class EvaluationResult:
             f"{column}: missing for {number} of {count}, the mean is of the others"
             for column, number in missing_of(self.rows).items()
         ]
+        remarks = [f"{metric.name}: {metric.note}" for metric in self.metrics if metric.note]
         few = "comparable only between sets of this size, as few pictures raise it"
         sets = [f"{name}: {count} pictures against {count} references; {few}" for name in self.set_distances]
-        return [*missing, *self.remarks, *sets]
+        return [*missing, *remarks, *sets]
 
     @property
     def markdown(self) -> str:
@@ -52,7 +53,7 @@ class EvaluationResult:
 
     def ranked(self, metric: Metric) -> list[str]:
         """The names of the pictures by ``metric`` of the last stage, worst first; where it is missing counts as worst."""
-        column = self.stages[-1].column(metric.value)
+        column = self.stages[-1].column(metric.name)
         sign = 1 if metric.higher_is_better else -1
 
         def goodness(name: str) -> float:

@@ -26,14 +26,14 @@ from ...restoration.second_opinion import with_second_opinion
 from ..degradation.config import load_degradation
 from ..metrics.parsing_iou import ConfusionMatrix
 from .face_matching import match_faces
-from .load_metrics import load_metrics, ranking_metric
-from .metric import Row
+from .metrics_spec import MetricsSpec, load_metrics, ranking_metric
 from .protocol import PAPER
 from .regions import region_row
 from .report import write_report
-from .scorer import MetricModels, Scorer
+from .scorer import MetricSet, Scorer
 from .sources import DegradedFaces, RestoredFaces, ResultFolder, SampleSource
-from .spec import DetectorSpec, EvaluationSpec, GeneratorSpec, ImagesSpec, MetricsSpec, ParserSpec, settings_of
+from .spec import DetectorSpec, EvaluationSpec, GeneratorSpec, ImagesSpec, ParserSpec, settings_of
+from .stage import Row
 from .tables import finite, markdown_table, means_of, shown, write_tables
 
 logger = logging.getLogger(__name__)
@@ -98,14 +98,13 @@ def _evaluate_generator(
 ) -> Evaluation:
     generator = optimized_on(load_generator(spec.generator), device, torch.float32)
     parse_net = optimized_on(load_parse_net(spec.parser), device, torch.float32)
-    models = load_metrics(spec.metrics, device)
     if spec.protocol is None:
         faces = _degraded_faces(spec, spec.size or generator.config.size)
     else:
         faces = DegradedFaces(PAPER.draw(images_of(spec)), PAPER.size, PAPER.seed, max_pixels=spec.max_pixels)
-        models = replace(models, ms_ssim=True)
+    metrics = replace(spec.metrics, ms_ssim=spec.metrics.ms_ssim or spec.protocol is not None)
     source = RestoredFaces(faces, generator, parse_net)
-    return _score(source, models, spec.metrics, settings_of(spec), out, progress)
+    return _score(source, load_metrics(metrics, device), metrics, settings_of(spec), out, progress)
 
 
 def _degraded_faces(spec: GeneratorSpec | ParserSpec, size: int) -> DegradedFaces:
@@ -114,7 +113,7 @@ def _degraded_faces(spec: GeneratorSpec | ParserSpec, size: int) -> DegradedFace
 
 def _score(
     source: SampleSource,
-    models: MetricModels,
+    models: MetricSet,
     metrics: MetricsSpec,
     settings: Mapping[str, str],
     out: Path | None,

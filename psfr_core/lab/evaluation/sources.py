@@ -24,7 +24,7 @@ from ...restoration.color_match import ColorMatch, match_colors
 from ...restoration.enhance import enhance_faces
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import DegradedPair, degrade
-from .metric import Stage
+from .stage import Stage
 
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool

@@ -13,13 +13,12 @@ import yaml
 from ...checks import check_seed
 from ...errors import OptionError
 from ...faces.detection_options import DetectionOptions
-from ...faces.detector import BUNDLED_DETECTOR
 from ...files import read_regular_file
 from ...images.decoding import MAX_PIXELS
 from ...optional_package import import_optional
 from ...options import check_value
 from ...restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
-from .metric import Metric
+from .metrics_spec import MetricsSpec
 
 MAX_SIDE = 8192
 _DEFAULT_DEGRADATION = "paper"
@@ -30,30 +29,6 @@ class ProtocolName(str, Enum):
     """Protocols with fixed faces, sizes and seeds."""
 
     PAPER = "paper"
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricsSpec:
-    """Metrics of images besides PSNR and SSIM, which are always measured.
-
-    ``features`` is a weight file of AlexNet or VGG-16 and ``heads`` the LPIPS heads for it: both or neither. ``fid`` is a
-    file of Inception weights. ``identity`` is ``dlib`` or a weight file of ArcFace. ``landmark_detector`` is the name or
-    file of a detector. ``rank_by`` orders the faces of the report; by default LPIPS if measured, otherwise PSNR.
-    """
-
-    ms_ssim: bool = False
-    features: Path | None = None
-    heads: Path | None = None
-    fid: Path | None = None
-    identity: str | None = None
-    landmarks: bool = False
-    landmark_detector: str = BUNDLED_DETECTOR
-    niqe: bool = False
-    rank_by: Metric | None = None
-
-    def __post_init__(self) -> None:
-        if (self.features is None) != (self.heads is None):
-            raise OptionError("LPIPS needs both features and heads; one of them is missing.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from ...files import write_text
-from .metric import Row
+from .stage import Row
 
 
 def means_of(rows: Mapping[str, Row]) -> Row:

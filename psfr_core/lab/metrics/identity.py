@@ -16,6 +16,7 @@ from ...images.warp import warp_affine
 from ...models.state_dict import read_tensors
 from ...networks.inference.autocast import without_autocast
 from ...optional_package import import_optional
+from .metric import Measure, Metric
 
 DLIB = "dlib"
 
@@ -147,3 +148,13 @@ def load_arcface(path: str | Path, device: torch.device) -> ArcFaceIdentity:
             f"Give the weights recognition_arcface_ir_se50 of facexlib, or choose {DLIB}."
         ) from error
     return ArcFaceIdentity(network.float().eval().requires_grad_(False).to(device))
+
+
+def identity_metric(network: IdentityNetwork) -> Metric:
+    """Return the identity distance of ``network`` as a metric of aligned faces."""
+
+    def against(reference: Tensor) -> Measure:
+        expected = network.embed(reference)
+        return lambda image: float(network.distance(network.embed(image), expected))
+
+    return Metric("identity_distance", higher_is_better=False, against=against, note=network.description)

@@ -1,20 +1,44 @@
-"""How far the landmarks of a face moved."""
+"""The distance between the landmarks of faces."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from ...checks import check_shape
+from ...faces.face import Face, FaceDetector
+from .metric import Measure, Metric
 
-_MIN_EYE_DISTANCE_PX = 1.0  # eyes that fall together give no measure to divide by
+SAME_FACE_DISTANCE = 1.0  # in eye distances: landmarks farther away belong to another face
+_MIN_EYE_DISTANCE_PX = 1.0  # avoids division by zero if the eyes coincide
 
 
 def landmark_distance(landmarks: Tensor, expected: Tensor) -> float:
-    """The mean distance of landmarks (5, 2) from the ``expected`` ones, in eye distances of these (lower is better).
+    """Return the mean distance of ``landmarks`` (5, 2) from ``expected``, in eye distances of ``expected``; lower is better.
 
-    In pixels of one picture; the first two landmarks are the eyes.
+    Both are in pixels of one image; the first two landmarks are the eyes.
     """
     check_shape(landmarks, "5 2", "landmarks")
     check_shape(expected, "5 2", "expected landmarks")
     eye_distance = float((expected[1] - expected[0]).norm())
     return float((landmarks - expected).norm(dim=1).mean()) / max(eye_distance, _MIN_EYE_DISTANCE_PX)
+
+
+def face_distance(found: Sequence[Face], expected: Sequence[Face]) -> float:
+    """Return the landmark distance of the first expected face from the nearest found face; NaN if either is missing."""
+    if not expected:
+        return float("nan")
+    distances = [landmark_distance(face.landmarks, expected[0].landmarks) for face in found]
+    nearest = min(distances, default=SAME_FACE_DISTANCE)
+    return nearest if nearest < SAME_FACE_DISTANCE else float("nan")
+
+
+def landmark_metric(detector: FaceDetector) -> Metric:
+    """Return the distance of the landmarks that ``detector`` finds in image and reference; NaN if a face is missing."""
+
+    def against(reference: Tensor) -> Measure:
+        expected = detector.detect(reference)[0]
+        return lambda image: face_distance(detector.detect(image)[0], expected)
+
+    return Metric("landmark_distance", higher_is_better=False, against=against)

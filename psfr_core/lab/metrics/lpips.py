@@ -19,6 +19,7 @@ from .image_features import (
     read_backbone,
     recognize_backbone,
 )
+from .metric import Metric, paired_metric
 
 _TAPS = {
     Backbone.ALEXNET: ("relu1", "relu2", "relu3", "relu4", "relu5"),
@@ -52,6 +53,11 @@ class Lpips(nn.Module):
             squared = (_unit_length(of_images[tap]) - _unit_length(of_references[tap])) ** 2
             distances.append(torch.einsum("bchw,c->bhw", squared, head).mean(dim=(1, 2)))
         return torch.stack(distances).sum(dim=0)
+
+
+def lpips_metric(lpips: Lpips) -> Metric:
+    """Return LPIPS as a metric of single images."""
+    return paired_metric("lpips", lpips, higher_is_better=False)
 
 
 def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Sequence[str] = ()) -> Lpips:

@@ -11,6 +11,7 @@ from ...errors import InputError
 from ...images.box import Size
 from ...networks.inference.autocast import without_autocast
 from ...optional_package import import_optional
+from .metric import Metric, paired_metric
 
 MIN_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels must still fit
 
@@ -34,3 +35,9 @@ def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
         return import_ms_ssim().multiscale_structural_similarity_index_measure(
             images, references, data_range=1.0, reduction="none"
         )
+
+
+def load_ms_ssim() -> Metric:
+    """Return MS-SSIM; raise MissingPackageError without torchmetrics."""
+    import_ms_ssim()
+    return paired_metric("ms_ssim", ms_ssim, higher_is_better=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 from ...checks import check_float, check_shape
 from ...networks.inference.autocast import without_autocast
 from ...optional_package import import_optional
+from .metric import Metric
 
 
 class Niqe:
@@ -25,6 +26,11 @@ class Niqe:
         check_float(images, "images")
         with without_autocast(images.device):
             return self._metric(images).reshape(len(images))
+
+    @property
+    def metric(self) -> Metric:
+        """NIQE as a metric of single images; the reference is ignored."""
+        return Metric("niqe", higher_is_better=False, against=lambda _: lambda image: float(self(image)))
 
 
 def load_niqe(device: torch.device) -> Niqe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ...checks import check_pair
+from .metric import paired_metric
 
 
 def psnr(images: Tensor, references: Tensor) -> Tensor:
@@ -14,3 +15,6 @@ def psnr(images: Tensor, references: Tensor) -> Tensor:
     """
     check_pair(images, references)
     return -10 * (images - references).square().mean(dim=(1, 2, 3)).log10()
+
+
+PSNR = paired_metric("psnr", psnr, higher_is_better=True)

@@ -10,6 +10,7 @@ from ...checks import check_pair
 from ...errors import InputError
 from ...images.box import Size
 from ...images.filters import gaussian_kernel, separable_filter
+from .metric import paired_metric
 
 _RADIUS_PX, _SIGMA_PX = 5, 1.5
 _C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
@@ -48,3 +49,6 @@ def _local_mean(values: Tensor) -> Tensor:
     """The mean under the window wherever it lies wholly inside the picture."""
     filtered = separable_filter(values, gaussian_kernel(_SIGMA_PX, _RADIUS_PX))
     return filtered[..., _RADIUS_PX:-_RADIUS_PX, _RADIUS_PX:-_RADIUS_PX]
+
+
+SSIM = paired_metric("ssim", ssim, higher_is_better=True)

@@ -19,11 +19,13 @@ from ...options import option
 from ...parsing.parser import parse_faces
 from ...progress import Progress
 from ..degradation.config import load_degradation
-from ..evaluation.metric import Row, Stage
-from ..evaluation.scorer import MetricModels, Scorer
+from ..evaluation.scorer import MetricSet, Scorer
 from ..evaluation.sources import Sample
+from ..evaluation.stage import Row, Stage
 from ..evaluation.tables import markdown_table, means_of
-from ..metrics.lpips import load_lpips
+from ..metrics.lpips import load_lpips, lpips_metric
+from ..metrics.psnr import PSNR
+from ..metrics.ssim import SSIM
 from .ablations import Ablation
 from .acceleration import make_accelerator
 from .experiment import load_loss_networks
@@ -112,7 +114,8 @@ def run_study(
     recipe, size = study.full, study.full.network.size
     data, degradation = recipe.data, load_degradation(recipe.degradation)
     loss_networks = load_loss_networks(recipe, target)
-    metrics = MetricModels(target, lpips=load_lpips(study.lpips_features, study.lpips_heads).to(target))
+    lpips = load_lpips(study.lpips_features, study.lpips_heads).to(target)
+    metrics = MetricSet(target, [PSNR, SSIM, lpips_metric(lpips)])
     faces = load_face_set(data.faces, data.labels, size)
     test_faces = load_face_set(data.val_faces, data.val_labels, size)
     test = degraded_once(test_faces, degradation, seed=TEST_SEED, count=data.val_count or len(test_faces))
@@ -153,7 +156,7 @@ def _restored(network: nn.Module, faces: FaceSample, parse_net: ParseNet) -> Ten
     return ((torch.cat(restored) + 1) / 2).clamp(0, 1).cpu()
 
 
-def _measure(images: Tensor, references: Tensor, models: MetricModels) -> Row:
+def _measure(images: Tensor, references: Tensor, models: MetricSet) -> Row:
     scorer = Scorer(models, (Stage.RESULT,))
     for number, (image, reference) in enumerate(zip(images, references, strict=True)):
         scorer.add(str(number), Sample(reference[None], {Stage.RESULT: image[None]}))

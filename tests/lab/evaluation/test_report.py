@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from psfr_core.images.io import read_image
-from psfr_core.lab.evaluation.metric import Metric, Stage
 from psfr_core.lab.evaluation.page import CaseGroup
 from psfr_core.lab.evaluation.report import chosen_cases, write_report
 from psfr_core.lab.evaluation.result import EvaluationResult
 from psfr_core.lab.evaluation.sources import Sample
+from psfr_core.lab.evaluation.stage import Stage
+from psfr_core.lab.metrics.psnr import PSNR
 
 NASTY = '<b>&"|.png'
 
@@ -57,10 +58,10 @@ def test_the_median_is_in_the_middle() -> None:
 def test_a_report_is_complete_in_its_folder(tmp_path: Path) -> None:
     rows = {name: {"psnr_before": 10.0, "psnr": value} for name, value in (("a.png", 30.0), (NASTY, float("nan")))}
     distances = {"frechet_x_before": 2.0, "frechet_x": 1.0}
-    result = EvaluationResult(rows, (Stage.BEFORE, Stage.RESULT), [Metric.PSNR], ["frechet_x"], distances)
+    result = EvaluationResult(rows, (Stage.BEFORE, Stage.RESULT), [PSNR], ["frechet_x"], distances)
     pictures = {Stage.BEFORE: torch.full((1, 3, 1024, 600), 0.2), Stage.RESULT: torch.full((1, 3, 1024, 600), 0.4)}
     sample = Sample(torch.full((1, 3, 1024, 600), 0.6), pictures)
-    write_report(tmp_path / "out", result, lambda _: sample, rank_by=Metric.PSNR, settings={"seed": "<0>"})
+    write_report(tmp_path / "out", result, lambda _: sample, rank_by=PSNR, settings={"seed": "<0>"})
 
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["mean"] == {"psnr_before": 10.0, "psnr": 30.0}

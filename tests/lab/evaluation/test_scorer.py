@@ -9,11 +9,15 @@ from torch import Tensor
 
 from psfr_core.faces.face import Face
 from psfr_core.images.box import Box
-from psfr_core.lab.evaluation.face_matching import face_distance, match_faces
-from psfr_core.lab.evaluation.metric import Metric, Stage
-from psfr_core.lab.evaluation.scorer import MetricModels, Scorer
+from psfr_core.lab.evaluation.face_matching import match_faces
+from psfr_core.lab.evaluation.scorer import MetricSet, Scorer
 from psfr_core.lab.evaluation.sources import Sample
+from psfr_core.lab.evaluation.stage import Stage
 from psfr_core.lab.evaluation.tables import missing_of
+from psfr_core.lab.metrics.identity import identity_metric
+from psfr_core.lab.metrics.landmark_distance import face_distance, landmark_metric
+from psfr_core.lab.metrics.psnr import PSNR
+from psfr_core.lab.metrics.ssim import SSIM
 from psfr_core.progress import Progress
 
 CPU = torch.device("cpu")
@@ -54,10 +58,11 @@ class BrightnessFeature:
         return images.mean(dim=(2, 3))[:, :1]
 
 
-MODELS = MetricModels(CPU, identity=Brightness(), detector=FaceByBrightness(), pooled=[BrightnessFeature()])
+IDENTITY, LANDMARKS = identity_metric(Brightness()), landmark_metric(FaceByBrightness())
+MODELS = MetricSet(CPU, [PSNR, SSIM, IDENTITY, LANDMARKS], [BrightnessFeature()])
 
 
-def scored(models: MetricModels, values: Sequence[tuple[float, float, float]]) -> Scorer:
+def scored(models: MetricSet, values: Sequence[tuple[float, float, float]]) -> Scorer:
     """Samples of (before, result, reference)."""
     scorer = Scorer(models, (Stage.BEFORE, Stage.RESULT))
     for number, (before, result, reference) in enumerate(values):
@@ -73,7 +78,7 @@ def test_every_figure_of_every_stage() -> None:
         *("psnr_before", "ssim_before", "identity_distance_before", "landmark_distance_before"),
         *("psnr", "ssim", "identity_distance", "landmark_distance"),
     ]
-    assert result.metrics == MODELS.metrics == [Metric.PSNR, Metric.SSIM, Metric.IDENTITY, Metric.LANDMARKS]
+    assert result.metrics == MODELS.metrics == [PSNR, SSIM, IDENTITY, LANDMARKS]
     assert row["psnr"] == pytest.approx(20, abs=1e-3)
     assert row["identity_distance_before"] == pytest.approx(0.2)
     assert row["landmark_distance"] == pytest.approx(10 / 20)  # eyes of the reference are 20 px apart
@@ -83,7 +88,7 @@ def test_every_figure_of_every_stage() -> None:
 
 
 def test_faces_that_are_not_found_are_counted() -> None:
-    models = MetricModels(CPU, detector=FaceByBrightness())
+    models = MetricSet(CPU, [PSNR, SSIM, LANDMARKS])
     result = scored(models, [(0.0, 0.4, 0.5), (0.45, 0.4, 0.5), (0.45, 0.4, 0.0)]).result()
     assert missing_of(result.rows) == {"landmark_distance_before": 2, "landmark_distance": 1}
     assert math.isnan(result.rows["0.png"]["landmark_distance_before"])
@@ -102,9 +107,9 @@ def test_a_set_distance_needs_two_pictures_and_says_how_many_it_had() -> None:
 
 def test_ranked_by_the_last_stage_worst_first() -> None:
     result = scored(MODELS, [(0.5, 0.4, 0.5), (0.2, 0.45, 0.5), (0.5, 0.0, 0.5)]).result()
-    assert result.ranked(Metric.PSNR) == ["2.png", "0.png", "1.png"]  # higher is better
-    assert result.ranked(Metric.IDENTITY) == ["2.png", "0.png", "1.png"]  # lower is better
-    assert result.ranked(Metric.LANDMARKS)[0] == "2.png"  # no face is worse than any
+    assert result.ranked(PSNR) == ["2.png", "0.png", "1.png"]  # higher is better
+    assert result.ranked(IDENTITY) == ["2.png", "0.png", "1.png"]  # lower is better
+    assert result.ranked(LANDMARKS)[0] == "2.png"  # no face is worse than any
 
 
 def test_faces_are_matched_by_their_landmarks() -> None:

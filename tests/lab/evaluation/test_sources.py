@@ -7,8 +7,8 @@ import torch
 
 from psfr_core.errors import ImageFileError, InputError, OptionError
 from psfr_core.images.io import ImageFile, write_image
-from psfr_core.lab.evaluation.metric import Stage
 from psfr_core.lab.evaluation.sources import DegradedFaces, RestoredFaces, ResultFolder
+from psfr_core.lab.evaluation.stage import Stage
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.parsing.parser import parse_faces

@@ -8,9 +8,9 @@ import torch
 from psfr_core.errors import OptionError
 from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.images.io import ImageFile, write_image
-from psfr_core.lab.evaluation.metric import Metric
+from psfr_core.lab.evaluation.metrics_spec import MetricsSpec
 from psfr_core.lab.evaluation.run import EvaluationError, run
-from psfr_core.lab.evaluation.spec import DetectorSpec, GeneratorSpec, ImagesSpec, MetricsSpec, read_spec, settings_of
+from psfr_core.lab.evaluation.spec import DetectorSpec, GeneratorSpec, ImagesSpec, read_spec, settings_of
 
 
 def spec_file(folder: Path, text: str) -> Path:
@@ -28,7 +28,7 @@ def folder_of(folder: Path, values: dict[str, float]) -> Path:
 def test_a_specification_is_read_from_a_file(tmp_path: Path) -> None:
     text = "kind: generator\nfaces: clean\nseed: 3\nmetrics: {niqe: true, rank_by: ssim}\nmax_pixels: null\n"
     expected = GeneratorSpec(
-        faces=Path("clean"), seed=3, metrics=MetricsSpec(niqe=True, rank_by=Metric.SSIM), max_pixels=None
+        faces=Path("clean"), seed=3, metrics=MetricsSpec(niqe=True, rank_by="ssim"), max_pixels=None
     )
     assert read_spec(spec_file(tmp_path, text)) == expected
     text = "kind: detector\ninputs: [a.png]\nreference: null\noptions: {min_score: 0.5}\n"
@@ -56,9 +56,7 @@ def test_invalid_files_are_reported(text: str, words: str, tmp_path: Path) -> No
 
 
 def test_settings_have_dotted_names_and_no_empty_values() -> None:
-    settings = settings_of(
-        ImagesSpec(results=Path("a"), references=Path("b"), metrics=MetricsSpec(rank_by=Metric.PSNR))
-    )
+    settings = settings_of(ImagesSpec(results=Path("a"), references=Path("b"), metrics=MetricsSpec(rank_by="psnr")))
     assert settings["results"] == "a"
     assert settings["metrics.rank_by"] == "psnr"
     assert not {"inputs", "metrics.fid"} & settings.keys()

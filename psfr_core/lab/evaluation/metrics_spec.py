@@ -1,0 +1,80 @@
+"""The metrics of an evaluation: their specification, which also defines the command's flags, and their loading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ...errors import OptionError
+from ...faces.detector import BUNDLED_DETECTOR, load_detector
+from ...options import option
+from ..metrics.fid import load_inception
+from ..metrics.frechet import ImageNetFeatures, PooledFeatures
+from ..metrics.identity import identity_metric, load_identity
+from ..metrics.landmark_distance import landmark_metric
+from ..metrics.lpips import load_lpips, lpips_metric
+from ..metrics.metric import Metric
+from ..metrics.ms_ssim import load_ms_ssim
+from ..metrics.niqe import load_niqe
+from ..metrics.psnr import PSNR
+from ..metrics.ssim import SSIM
+from .scorer import MetricSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsSpec:
+    """Metrics in addition to PSNR and SSIM, which are always measured; each field is a flag of ``psfr evaluate``."""
+
+    ms_ssim: bool = option(False, "MS-SSIM, for images of at least 176 px (torchmetrics)")
+    features: Path | None = option(None, "weights of AlexNet or VGG-16, for LPIPS and the Fréchet distance of features")
+    heads: Path | None = option(None, "LPIPS v0.1 heads for --features")
+    fid: Path | None = option(None, "Inception weights, for FID (torchmetrics, torch-fidelity)")
+    identity: str | None = option(
+        None,
+        "identity distance of aligned faces: dlib (dlib-bin, face_recognition_models) or weights of ArcFace (facexlib)",
+    )
+    landmarks: bool = option(False, "distance of the five landmarks, in eye distances of the reference")
+    detector: str | None = option(None, f"detector for the landmarks; default: {BUNDLED_DETECTOR}, bundled")
+    niqe: bool = option(False, "NIQE, a metric without reference (pyiqa)")
+    rank_by: str | None = option(
+        None, "metric that orders the faces of the report, such as ssim; default: lpips if measured, else psnr"
+    )
+
+    def __post_init__(self) -> None:
+        if (self.features is None) != (self.heads is None):
+            raise OptionError("LPIPS needs both features and heads; one of them is missing.")
+        if self.detector and not self.landmarks:
+            raise OptionError("The detector is only used to measure landmarks; give landmarks as well.")
+
+
+def load_metrics(spec: MetricsSpec, device: torch.device) -> MetricSet:
+    """Load the metrics of ``spec`` and their networks onto ``device``; raise the errors of their loaders."""
+    metrics: list[Metric] = [PSNR, SSIM]
+    pooled: list[PooledFeatures] = []
+    if spec.ms_ssim:
+        metrics.append(load_ms_ssim())
+    if spec.features is not None and spec.heads is not None:
+        lpips = load_lpips(spec.features, spec.heads).to(device)
+        metrics.append(lpips_metric(lpips))
+        pooled.append(ImageNetFeatures(lpips.features))
+    if spec.identity:
+        metrics.append(identity_metric(load_identity(spec.identity, device)))
+    if spec.landmarks:
+        metrics.append(landmark_metric(load_detector(spec.detector or BUNDLED_DETECTOR, device=device)))
+    if spec.niqe:
+        metrics.append(load_niqe(device).metric)
+    if spec.fid:
+        pooled.append(load_inception(spec.fid, device))
+    return MetricSet(device, metrics, pooled)
+
+
+def ranking_metric(spec: MetricsSpec, metrics: MetricSet) -> Metric:
+    """Return the metric that orders the faces of the report; raise OptionError if it is not measured."""
+    by_name = {metric.name: metric for metric in metrics.metrics}
+    name = spec.rank_by or ("lpips" if "lpips" in by_name else PSNR.name)
+    if name not in by_name:
+        measured = ", ".join(by_name)
+        raise OptionError(f"The report cannot be ranked by {name}, which is not measured. Measured are {measured}.")
+    return by_name[name]
