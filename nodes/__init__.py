@@ -45,14 +45,14 @@ NODES: list[type[io.ComfyNode]] = [
 
 
 class PsfrExtension(ComfyExtension):
-    """What ComfyUI asks this pack for."""
+    """The entry point of the pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """All nodes; the model folders are made known first, because the loaders list them."""
+        """Register the model folders, which the loaders list, and return all nodes."""
         register_model_folders()
         return NODES
 
 
 async def comfy_entrypoint() -> PsfrExtension:
-    """Called by ComfyUI when it loads the pack."""
+    """Return the extension; ComfyUI calls this when it loads the pack."""
     return PsfrExtension()

@@ -1,4 +1,4 @@
-"""Faces as upright crops."""
+"""The node that crops aligned faces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .types import FacesSocket
 
 
 class PSFR_AlignFaces(io.ComfyNode):
-    """A batch of crops of one size."""
+    """Crop faces upright, at one size."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -25,10 +25,10 @@ class PSFR_AlignFaces(io.ComfyNode):
             node_id="PSFR_AlignFaces",
             display_name="Align Faces (PSFR-GAN)",
             category=CATEGORY,
-            description="Cuts every face out upright and in one size. The crops may pass through any other nodes; "
-            "Paste Faces Back puts them where they came from.",
+            description="Crops every face upright at one size. Other nodes may process the crops; "
+            "Paste Faces Back returns them to their original positions.",
             inputs=[
-                io.Image.Input("image", tooltip="The images that the faces were found in, or these upscaled."),
+                io.Image.Input("image", tooltip="Images in which the faces were detected, or upscaled copies of them."),
                 FacesSocket.Input("faces", tooltip="From Detect Faces or Select Faces."),
                 io.Int.Input(
                     "crop_size",
@@ -36,18 +36,16 @@ class PSFR_AlignFaces(io.ComfyNode):
                     min=64,
                     max=2048,
                     step=64,
-                    tooltip="Side of the crops in pixels. A generator of another size works too: it resizes them.",
+                    tooltip="Side length of the crops, in pixels. Generators of a different size resize them.",
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="crops",
-                    tooltip="One picture for each face, image by image; a black one when there is none.",
+                    tooltip="One crop per face, in image order; a black placeholder if there are no faces.",
                 ),
-                FacesSocket.Output(display_name="faces", tooltip="The faces of the crops, in the same order."),
-                io.Int.Output(
-                    display_name="count", tooltip="How many crops there are: 0 when the only one is a placeholder."
-                ),
+                FacesSocket.Output(display_name="faces", tooltip="Faces of the crops, in the same order."),
+                io.Int.Output(display_name="count", tooltip="Number of crops; 0 if the only crop is the placeholder."),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["crop faces", "face crop", "FFHQ align"]),

@@ -1,4 +1,4 @@
-"""Inputs of nodes, held to the schemas: ComfyUI checks what users type, but not what other nodes send."""
+"""Checks of node inputs against their schemas; ComfyUI checks typed values only, not values from links."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TYPES: dict[type[io.Input], type] = {
 
 
 def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """Return ``node`` with an execute that first checks the numbers, texts, images and masks it is given.
+    """Wrap ``execute`` of ``node`` so that it first checks numbers, strings, images and masks.
 
     It raises OptionError for values of another type or out of the widget's range, and InputError for images and masks of
     another shape or type, or with values that are not finite. Choices of combos are checked where they are used.

@@ -1,4 +1,4 @@
-"""How close two images are."""
+"""The node that compares images with references."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_FILE = "none"
 
 
 class PSFR_CompareImages(io.ComfyNode):
-    """Metrics and a picture of the difference."""
+    """Compute metrics and draw the difference of two images."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -33,27 +33,31 @@ class PSFR_CompareImages(io.ComfyNode):
             node_id="PSFR_CompareImages",
             display_name="Compare Images (PSFR-GAN)",
             category=CATEGORY,
-            description="Measures how close images are to references: PSNR, SSIM and, with its files, LPIPS.",
+            description="Compares images with references by PSNR, SSIM and, if its weights are given, LPIPS.",
             inputs=[
-                io.Image.Input("image", tooltip="The images to judge."),
-                io.Image.Input("reference", tooltip="What they should be, in the same size: one for all, or one each."),
+                io.Image.Input("image", tooltip="Images to evaluate."),
+                io.Image.Input(
+                    "reference", tooltip="Reference images of the same size: one for all images, or one per image."
+                ),
                 io.Float.Input(
                     "gain",
                     default=4.0,
                     min=1.0,
                     max=64.0,
                     step=0.5,
-                    tooltip="How much the difference picture is brightened.",
+                    tooltip="Brightness factor of the difference image, 1 to 64.",
                 ),
                 _weights_input("lpips_features", "AlexNet or VGG-16 features, as torchvision names them"),
                 _weights_input("lpips_heads", "LPIPS v0.1 heads for these features"),
             ],
             outputs=[
-                io.String.Output(display_name="report", tooltip="The means over all images, as a text."),
-                io.Float.Output(display_name="psnr", tooltip="In dB; higher is closer."),
-                io.Float.Output(display_name="ssim", tooltip="At most 1; higher is closer."),
-                io.Float.Output(display_name="lpips", tooltip="Lower is closer; not a number without its files."),
-                io.Image.Output(display_name="difference", tooltip="Where the images differ, brightened."),
+                io.String.Output(display_name="report", tooltip="Mean values over all images, as text."),
+                io.Float.Output(display_name="psnr", tooltip="Peak signal-to-noise ratio, in dB. Higher is better."),
+                io.Float.Output(display_name="ssim", tooltip="Structural similarity, at most 1. Higher is better."),
+                io.Float.Output(
+                    display_name="lpips", tooltip="Perceptual distance. Lower is better. NaN without the LPIPS weights."
+                ),
+                io.Image.Output(display_name="difference", tooltip="Brightened difference image."),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["PSNR", "SSIM", "LPIPS", "image quality"]),
@@ -70,7 +74,9 @@ class PSFR_CompareImages(io.ComfyNode):
     ) -> io.NodeOutput:
         frames, references = to_frames(image), to_frames(reference).to(image.device)
         if len(references) not in (1, len(frames)):
-            raise InputError(f"There are {len(references)} references for {len(frames)} images: give one, or one each.")
+            raise InputError(
+                f"Got {len(references)} references for {len(frames)} images. Give one for all, or one per image."
+            )
         lpips = _lpips(lpips_features, lpips_heads, image.device)
         steps = Steps(len(frames))
         difference = blank_image(frames)
@@ -89,13 +95,13 @@ class PSFR_CompareImages(io.ComfyNode):
 
 @torch.no_grad()
 def _measure(image: Tensor, reference: Tensor, lpips: Lpips | None) -> Tensor:
-    """PSNR, SSIM and LPIPS of a batch of one, LPIPS not a number where it cannot be measured."""
+    """Return PSNR, SSIM and LPIPS of a batch of one; LPIPS is NaN without its weights."""
     distance = lpips(image, reference) if lpips else image.new_full((1,), math.nan)
     return torch.cat([psnr(image, reference), ssim(image, reference), distance])
 
 
 def _report(psnr_db: float, similarity: float, distance: float) -> str:
-    lpips = "not measured: choose its two files" if math.isnan(distance) else f"{distance:.4f}"
+    lpips = "not measured: select both LPIPS files" if math.isnan(distance) else f"{distance:.4f}"
     return f"PSNR {psnr_db:.2f} dB\nSSIM {similarity:.4f}\nLPIPS {lpips}"
 
 
@@ -111,7 +117,7 @@ def _lpips(features: str, heads: str, device: torch.device) -> Lpips | None:
 def _file(name: str) -> Path:
     path = find_weight_file(name, (OWN_FOLDER,))
     if path is None:
-        raise ModelNotFoundError(f"There is no file {name!r} in the model folder {OWN_FOLDER}.")
+        raise ModelNotFoundError(f"File {name!r} was not found in the model folder {OWN_FOLDER}.")
     return path
 
 

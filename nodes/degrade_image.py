@@ -1,4 +1,4 @@
-"""Making images bad, as the training does."""
+"""The nodes that degrade images the way training does."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .schema import CATEGORY, shows_preview, supported_fields
 from .types import DegradationSocket
 
 LOW, HIGH = "_low", "_high"
-_SEEDS = 2**64  # as many as PyTorch and the samplers of ComfyUI know
+_SEEDS = 2**64  # the range of seeds of PyTorch and of ComfyUI's samplers
 
 
 class PSFR_DegradeImage(io.ComfyNode):
-    """A low-quality version of an image."""
+    """Degrade an image at random."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -33,29 +33,31 @@ class PSFR_DegradeImage(io.ComfyNode):
             node_id="PSFR_DegradeImage",
             display_name="Degrade Image (PSFR-GAN)",
             category=CATEGORY,
-            description="Makes an image as bad as those the network is trained on: grey, blur, small size, noise, JPEG. "
-            "The same seed gives the same result; each further image of a batch adds 1 to it.",
+            description="Degrades an image the way training does: grayscale, blur, downscaling, noise and JPEG. "
+            "The same seed gives the same result; every image of a batch uses the next seed.",
             inputs=[
-                io.Image.Input("image", tooltip="Good images."),
+                io.Image.Input("image", tooltip="High-quality images."),
                 io.Int.Input(
                     "seed",
                     default=0,
                     min=0,
                     max=_SEEDS - 1,
                     control_after_generate=True,
-                    tooltip="What is drawn from the ranges.",
+                    tooltip="Seed of the random degradation.",
                 ),
                 DegradationSocket.Input(
-                    "options", optional=True, tooltip="From Degradation Options. Without it the ranges are the paper's."
+                    "options",
+                    optional=True,
+                    tooltip="Ranges from Degradation Options. Default: the ranges of the paper.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="degraded", tooltip="The bad images, in the size of the good ones."),
+                io.Image.Output(display_name="degraded", tooltip="Degraded images, at the size of the input."),
                 io.Image.Output(
                     display_name="target",
-                    tooltip="What restoring should give: the good images, grey where colour was taken.",
+                    tooltip="Ground truth: the input images, in grayscale where color was removed.",
                 ),
-                io.String.Output(display_name="description", tooltip="What was done to each image."),
+                io.String.Output(display_name="description", tooltip="Degradations applied to each image."),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["blur", "JPEG artifacts", "low quality"]),
@@ -70,11 +72,11 @@ class PSFR_DegradeImage(io.ComfyNode):
         degraded, target = blank_image(frames, channels), blank_image(frames, channels)
         descriptions: list[str] = []
         for index, (frame, lq, hq) in enumerate(zip(frames, to_frames(degraded), to_frames(target), strict=True)):
-            colours, alpha = split_alpha(frame.cpu().float().clamp(0, 1))
+            colors, alpha = split_alpha(frame.cpu().float().clamp(0, 1))
             drawn = sample_degradation(
-                config, min(Size.of(colours)), torch.Generator().manual_seed((seed + index) % _SEEDS)
+                config, min(Size.of(colors)), torch.Generator().manual_seed((seed + index) % _SEEDS)
             )
-            pair = apply_degradation(colours, drawn)
+            pair = apply_degradation(colors, drawn)
             lq.copy_(torch.cat([pair.lq, alpha]))
             hq.copy_(torch.cat([pair.hq, alpha]))
             descriptions.append(str(drawn))
@@ -83,7 +85,7 @@ class PSFR_DegradeImage(io.ComfyNode):
 
 
 class PSFR_DegradationOptions(io.ComfyNode):
-    """The ranges that Degrade Image draws from."""
+    """Set the ranges that Degrade Image samples from."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -91,8 +93,8 @@ class PSFR_DegradationOptions(io.ComfyNode):
             node_id="PSFR_DegradationOptions",
             display_name="Degradation Options (PSFR-GAN)",
             category=CATEGORY,
-            description="The probabilities and ranges of Degrade Image. Lengths in pixels are for an image of 512 pixels, and grow "
-            "and shrink with it.",
+            description="Probabilities and ranges for Degrade Image. Lengths in pixels refer to an image of 512 pixels and "
+            "scale with the image size.",
             inputs=_config_inputs(),
             outputs=[DegradationSocket.Output(display_name="options", tooltip="For Degrade Image.")],
         )

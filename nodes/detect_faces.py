@@ -1,4 +1,4 @@
-"""Finding faces, and choosing among them."""
+"""The nodes that detect and select faces."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from .types import BoundingBoxSocket, FacesSocket
 
 
 class PSFR_DetectFaces(io.ComfyNode):
-    """Faces of all frames."""
+    """Detect the faces of all frames."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -52,9 +52,9 @@ class PSFR_DetectFaces(io.ComfyNode):
             node_id="PSFR_DetectFaces",
             display_name="Detect Faces (PSFR-GAN)",
             category=CATEGORY,
-            description="Finds the faces in every image of a batch. They are numbered from 0, largest first.",
+            description="Detects faces in every image of a batch and numbers them from 0, largest first.",
             inputs=[
-                io.Image.Input("image", tooltip="The images or frames to search."),
+                io.Image.Input("image", tooltip="Images or video frames to search."),
                 detector_input(),
                 confidence_input(),
                 min_size_input(),
@@ -62,17 +62,17 @@ class PSFR_DetectFaces(io.ComfyNode):
                 *search_inputs(),
                 face_mask_input(),
                 parser_input(
-                    "Confirms the faces that the bundled detector is unsure of: finds more faces, and fewer false ones.",
+                    "Verifies uncertain detections of the bundled detector: more faces, fewer false positives.",
                     optional=True,
                 ),
             ],
             outputs=[
-                FacesSocket.Output(display_name="faces", tooltip="The faces of each image."),
+                FacesSocket.Output(display_name="faces", tooltip="Faces of each image."),
                 BoundingBoxSocket.Output(
-                    display_name="bounding boxes", tooltip="Boxes in pixels, a list for each image, for other nodes."
+                    display_name="bounding boxes", tooltip="Boxes in pixels, one list per image, for other nodes."
                 ),
-                io.Int.Output(display_name="count", tooltip="How many faces there are in all images."),
-                io.Image.Output(display_name="overlay", tooltip="The images with boxes, landmarks and numbers."),
+                io.Int.Output(display_name="count", tooltip="Total number of faces in all images."),
+                io.Image.Output(display_name="overlay", tooltip="Images with boxes, landmarks and face numbers."),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["face detection", "find faces", "RetinaFace", "bbox"]),
@@ -107,7 +107,7 @@ class PSFR_DetectFaces(io.ComfyNode):
 
 
 class PSFR_SelectFaces(io.ComfyNode):
-    """Some of the faces; web/js/face_picker.js lets users click them."""
+    """Select faces; web/js/face_picker.js lets users click them."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -115,7 +115,7 @@ class PSFR_SelectFaces(io.ComfyNode):
             node_id="PSFR_SelectFaces",
             display_name="Select Faces (PSFR-GAN)",
             category=CATEGORY,
-            description="Keeps some of the faces of each image. After a run they are shown: click those you want.",
+            description="Selects faces of each image. After a run, click faces in the preview to select them.",
             inputs=[
                 FacesSocket.Input("faces", tooltip="From Detect Faces."),
                 order_input(),
@@ -124,9 +124,9 @@ class PSFR_SelectFaces(io.ComfyNode):
                 min_size_input(),
             ],
             outputs=[
-                FacesSocket.Output(display_name="selected", tooltip="The chosen faces, in order."),
+                FacesSocket.Output(display_name="selected", tooltip="Selected faces, in the chosen order."),
                 FacesSocket.Output(display_name="rest", tooltip="All other faces."),
-                io.Int.Output(display_name="count", tooltip="How many faces were chosen in all images."),
+                io.Int.Output(display_name="count", tooltip="Total number of selected faces in all images."),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["pick faces", "filter faces", "face index"]),
@@ -145,7 +145,8 @@ def check_face_count(count: int, no_face: NoFace) -> None:
     """Raise NoFaceError when no image of a batch has a face to go on with, and that is meant to be an error."""
     if count == 0 and no_face is NoFace.ERROR:
         raise NoFaceError(
-            "No image has a face that was asked for. Lower confidence or min_size, change mask or indices, or set no_face to keep."
+            "No face in any image matches the settings. Lower confidence or min_size, change mask or indices, or set "
+            "no_face to keep."
         )
 
 

@@ -1,4 +1,4 @@
-"""The pictures that come with this pack."""
+"""The node that loads bundled example images."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ _USUAL = "portrait.jpg"
 
 
 class PSFR_LoadExampleImage(io.ComfyNode):
-    """A photo to try the pack with."""
+    """Load a bundled example image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        names = _names() or [_USUAL]  # an error here would keep all nodes of the pack from loading
+        names = _names() or [_USUAL]  # an error here would prevent the whole pack from loading
         return io.Schema(
             node_id="PSFR_LoadExampleImage",
             display_name="Load Example Image (PSFR-GAN)",
             category=CATEGORY,
-            description="A picture that comes with this pack, so that the example workflows run at once. "
-            "For your own pictures use Load Image.",
+            description="Loads an example image of this pack, so that the example workflows run immediately. "
+            "For your own images, use Load Image.",
             inputs=[
-                io.Combo.Input("picture", options=names, default=names[0], tooltip="A CC0 or public domain picture.")
+                io.Combo.Input(
+                    "picture", options=names, default=names[0], tooltip="Example image (CC0 or public domain)."
+                )
             ],
-            outputs=[io.Image.Output(display_name="image", tooltip="The picture.")],
+            outputs=[io.Image.Output(display_name="image", tooltip="The example image.")],
             **shows_preview(),
         )
 
@@ -41,10 +43,10 @@ class PSFR_LoadExampleImage(io.ComfyNode):
         names = _names()
         if not names:
             raise ImageFileError(
-                f"The pictures of this pack are gone from {_FOLDER}. Install it again, or use Load Image."
+                f"The example images are missing from {_FOLDER}. Reinstall the pack, or use Load Image."
             )
         if picture not in names:
-            raise ImageFileError(f"This pack has no picture {picture!r}. Choose one of {', '.join(names)}.")
+            raise ImageFileError(f"Unknown example image {picture!r}. Choose one of {', '.join(names)}.")
         image = to_image(to_rgb(read_image(_FOLDER / picture).pixels)[None])
         return io.NodeOutput(image, ui=preview(image))
 

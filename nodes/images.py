@@ -1,4 +1,4 @@
-"""IMAGE (B, H, W, C) and MASK (B, H, W) of ComfyUI, and the library's (B, C, H, W): nothing else knows both."""
+"""Conversions between ComfyUI's IMAGE (B, H, W, C) and MASK (B, H, W) and the library's (B, C, H, W)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..psfr_core.errors import InputError
 from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import to_rgb
 
-_NO_MASK = Size(64, 64)  # Load Image gives a mask of zeros in this size for a picture without alpha
+_NO_MASK = Size(64, 64)  # Load Image returns an all-zero mask of this size for an image without alpha
 
 
 def check_image(image: Tensor, name: str) -> None:
@@ -36,17 +36,17 @@ def check_mask(mask: Tensor, name: str) -> None:
 
 
 def to_frames(image: Tensor) -> Tensor:
-    """The frames (B, C, H, W) of an IMAGE, a view of its type."""
+    """View an IMAGE as frames (B, C, H, W) of the same dtype."""
     return image.movedim(-1, 1)
 
 
 def to_rgb_batch(image: Tensor) -> Tensor:
-    """The frames (B, 3, H, W) of an IMAGE, float32, with grey repeated and alpha left out."""
+    """Convert an IMAGE to RGB frames (B, 3, H, W), float32; gray is repeated and alpha dropped."""
     return torch.stack([to_rgb(frame) for frame in to_frames(image)])
 
 
 def to_crops(image: Tensor) -> Tensor:
-    """Aligned faces (N, 3, S, S) of an IMAGE, as ``to_rgb_batch``; InputError when they are not square."""
+    """Convert an IMAGE of aligned faces to (N, 3, S, S); raise InputError if they are not square."""
     height, width = to_frames(image).shape[2:]
     if height != width:
         raise InputError(f"Crops must be square, got {width} x {height}: connect those of Align Faces.")
@@ -54,25 +54,25 @@ def to_crops(image: Tensor) -> Tensor:
 
 
 def to_image(frames: Tensor | Sequence[Tensor]) -> Tensor:
-    """An IMAGE from frames (B, C, H, W) of one size, of their type and on their device."""
+    """Convert frames (B, C, H, W) of one size to an IMAGE of the same dtype and device."""
     return torch.stack([frame.movedim(0, -1) for frame in frames])
 
 
 def blank_image(frames: Tensor, channels: int = 3) -> Tensor:
-    """A float32 IMAGE for pictures of these frames, to be written one by one: no list of them is held beside it."""
+    """Allocate a float32 IMAGE of the size of ``frames``, to be filled frame by frame without a second copy."""
     return frames.new_empty((len(frames), *frames.shape[2:], channels), dtype=torch.float32)
 
 
 def to_mask(masks: Sequence[Tensor] | Tensor) -> Tensor:
-    """A MASK from masks (1, H, W), one for each frame."""
+    """Convert masks (1, H, W), one per frame, to a MASK."""
     return torch.cat(list(masks))
 
 
 def masks_of_frames(mask: Tensor | None, count: int) -> list[Tensor | None]:
-    """Of each of ``count`` frames a mask (H, W) or None, from a MASK of one for all or one each; Load Image's "no mask" is none."""
+    """Expand a MASK (one, or one per frame) to ``count`` masks (H, W); None where Load Image found no alpha."""
     if mask is None or (Size.of(mask) == _NO_MASK and not bool(mask.any())):
         return [None] * count
-    masks = mask.reshape(-1, *mask.shape[-2:])  # as ComfyUI takes them: some packs give (B, 1, H, W)
+    masks = mask.reshape(-1, *mask.shape[-2:])  # Some packs return masks as (B, 1, H, W).
     if len(masks) not in (1, count):
-        raise InputError(f"There are {len(masks)} masks where {count} are needed. Give one for all, or one each.")
+        raise InputError(f"There are {len(masks)} masks where {count} are needed. Give one for all, or one per image.")
     return list(masks.float().expand(count, -1, -1))

@@ -1,4 +1,4 @@
-"""Inputs that several nodes have."""
+"""Inputs shared by several nodes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def detector_input() -> io.Input:
 
 
 def crops_input() -> io.Input:
-    return io.Image.Input("crops", tooltip="Aligned faces, from Align Faces.")
+    return io.Image.Input("crops", tooltip="Aligned faces from Align Faces.")
 
 
 def parse_map_input(tooltip: str, *, optional: bool = False) -> io.Input:
@@ -35,7 +35,11 @@ def parse_map_input(tooltip: str, *, optional: bool = False) -> io.Input:
 
 
 def face_mask_input() -> io.Input:
-    return io.Mask.Input("mask", optional=True, tooltip="Only faces with at least half of their box in this mask.")
+    return io.Mask.Input(
+        "mask",
+        optional=True,
+        tooltip="Search area: only faces with at least half of their box inside the mask are used.",
+    )
 
 
 def strength_input(tooltip: str) -> io.Float.Input:
@@ -49,7 +53,8 @@ def confidence_input() -> io.Float.Input:
         min=0.0,
         max=1.0,
         step=0.01,
-        tooltip="How sure the detector must be, 0 to 1. 0: what suits the detector. Lower finds more, and more that is no face.",
+        tooltip="Minimum detection score, 0 to 1. 0 uses the detector's default. Lower values find more faces and "
+        "more false positives.",
     )
 
 
@@ -60,7 +65,7 @@ def min_size_input() -> io.Float.Input:
         min=0.0,
         max=16384.0,
         step=1.0,
-        tooltip="Faces whose box has a shorter side of fewer pixels are left out.",
+        tooltip="Minimum length of the shorter side of a face box, in pixels. 0 keeps all faces.",
     )
 
 
@@ -69,7 +74,7 @@ def no_face_input() -> io.Combo.Input:
         "no_face",
         options=NoFace,
         default=NoFace.KEEP,
-        tooltip="When there is no face: keep goes on and leaves the image as it is, error stops the workflow.",
+        tooltip="Behavior if no face is found: keep returns the images unchanged, error stops the workflow.",
     )
 
 
@@ -79,16 +84,15 @@ def eyes_input() -> io.Combo.Input:
         options=Eyes,
         default=Eyes.AS_PARSED,
         optional=True,
-        tooltip="closed restores all eyes as lids, where the parser mistakes closed eyes for open ones.",
+        tooltip="State of the eyes. closed restores all eyes as closed; use it if closed eyes come out open.",
     )
 
 
 def search_inputs(*, optional: bool = False) -> list[io.Input]:
-    """Where faces are searched beside the image as it is."""
+    """Return the inputs that extend the search to tiles and rotations."""
     tooltips = {
-        "tiles": "Search large images also in tiles at full size: finds tiny faces, and takes longer.",
-        "turned": "Search also with the image on its sides and its head: finds faces lying or upside down, and takes four times "
-        "as long.",
+        "tiles": "Also search large images in full-resolution tiles. Finds tiny faces; slower.",
+        "turned": "Also search at 90, 180 and 270 degrees. Finds faces that lie sideways or upside down; four times slower.",
     }
     return [
         advanced(io.Boolean.Input(name, default=False, optional=optional, tooltip=tooltip))
@@ -97,7 +101,7 @@ def search_inputs(*, optional: bool = False) -> list[io.Input]:
 
 
 def detection_options(confidence: float, tiles: bool, turned: bool) -> DetectionOptions:
-    """The options that confidence and the two inputs above stand for."""
+    """Build detection options from the values of the inputs."""
     return DetectionOptions(min_score=confidence or None, tiles=tiles, turned=turned)
 
 
@@ -106,7 +110,7 @@ def order_input() -> io.Combo.Input:
         "order",
         options=FaceOrder,
         default=FaceOrder.AREA,
-        tooltip="How the faces of an image are numbered. area: largest first.",
+        tooltip="Order in which the faces of an image are numbered. area: largest first.",
     )
 
 
@@ -114,7 +118,7 @@ def indices_input() -> io.String.Input:
     return io.String.Input(
         "indices",
         default="",
-        tooltip="Which faces of each image, by their numbers in the order, from 0: 0,2,4-6. Empty: all. none: no face.",
+        tooltip="Faces to keep in each image, by number from 0, for example 0,2,4-6. Empty keeps all; none keeps no face.",
     )
 
 
@@ -124,12 +128,12 @@ def max_faces_input() -> io.Int.Input:
         default=0,
         min=0,
         max=9999,
-        tooltip="At most so many faces of each image, the first in the order. 0: all.",
+        tooltip="Maximum number of faces per image, in the chosen order. 0 means no limit.",
     )
 
 
 def selection_options(order: str, indices: str, max_faces: int, min_size: float) -> SelectionOptions:
-    """The options that the four inputs above stand for."""
+    """Build selection options from the values of the inputs."""
     return SelectionOptions(
         min_size=min_size,
         order=parse_enum(FaceOrder, order),
@@ -143,7 +147,7 @@ def color_match_input() -> io.Combo.Input:
         "color_match",
         options=ColorMatch,
         default=ColorMatch.LOW_FREQUENCY,
-        tooltip="Where the broad colours of a restored face come from: low-frequency takes the photo's, none the generator's.",
+        tooltip="Source of the overall colors of a restored face: low-frequency uses the photo, none the generator.",
     )
 
 
@@ -152,7 +156,7 @@ def guard_input(default: bool, tooltip: str) -> io.Boolean.Input:
 
 
 def regions_input(default: str, tooltip: str) -> io.String.Input:
-    """A text that names regions and groups of regions."""
+    """Return the input for names of regions and groups of regions."""
     return io.String.Input(
-        "regions", default=default, tooltip=f"{tooltip} Names with commas between them: {', '.join(REGION_NAMES)}."
+        "regions", default=default, tooltip=f"{tooltip} Comma-separated names: {', '.join(REGION_NAMES)}."
     )

@@ -39,26 +39,26 @@ class PSFR_LoadModels(io.ComfyNode):
             node_id="PSFR_LoadModels",
             display_name="Load PSFR-GAN",
             category=CATEGORY,
-            description="Loads the three models of a face restoration: generator, face parser and face detector. "
-            "The bundled ones come with this pack and work offline.",
+            description="Loads the three models for face restoration: generator, face parser and face detector. "
+            "The bundled models work offline.",
             inputs=[
                 io.Combo.Input(
                     "preset",
                     options=[*(preset.value for preset in ModelPreset), CUSTOM],
                     default=ModelPreset.BUNDLED_256.value,
-                    tooltip="Models that belong together: the small bundled ones (256 px, or 512 px for larger faces), the "
-                    "published ones (512 px, sharper, files needed), or custom for those chosen below.",
+                    tooltip="Set of models: bundled (small; 256 px, or 512 px for larger faces), published (512 px, sharper, "
+                    "files required), or custom (selected below).",
                 ),
-                _file_input(ModelKind.GENERATOR, "Used with the preset custom. "),
-                _file_input(ModelKind.PARSER, "Used with the preset custom. "),
-                _file_input(ModelKind.DETECTOR, "Used with the preset custom. "),
+                _file_input(ModelKind.GENERATOR, "Used only if preset is custom. "),
+                _file_input(ModelKind.PARSER, "Used only if preset is custom. "),
+                _file_input(ModelKind.DETECTOR, "Used only if preset is custom. "),
                 _precision_input(),
                 _download_input(),
             ],
             outputs=[
-                GeneratorSocket.Output(display_name="generator", tooltip="Restores aligned faces."),
-                ParserSocket.Output(display_name="parser", tooltip="Tells the regions of a face apart."),
-                DetectorSocket.Output(display_name="detector", tooltip="Finds faces in images."),
+                GeneratorSocket.Output(display_name="generator", tooltip="Generator that restores aligned faces."),
+                ParserSocket.Output(display_name="parser", tooltip="Face parser that segments a face into regions."),
+                DetectorSocket.Output(display_name="detector", tooltip="Face detector."),
             ],
             **supported_fields(search_aliases=["face restore", "face enhance", "PSFRGAN", "load face model"]),
         )
@@ -101,9 +101,11 @@ class PSFR_LoadGenerator(io.ComfyNode):
             node_id="PSFR_LoadGenerator",
             display_name="Load Generator (PSFR-GAN)",
             category=CATEGORY,
-            description="Loads a PSFR-GAN generator, the network that restores aligned faces.",
+            description="Loads a PSFR-GAN generator, which restores aligned faces.",
             inputs=[_file_input(ModelKind.GENERATOR), _precision_input(), _download_input()],
-            outputs=[GeneratorSocket.Output(display_name="generator", tooltip="Restores aligned faces.")],
+            outputs=[
+                GeneratorSocket.Output(display_name="generator", tooltip="Generator that restores aligned faces.")
+            ],
             **supported_fields(search_aliases=["face restore model", "PSFRGAN"]),
         )
 
@@ -129,9 +131,11 @@ class PSFR_LoadFaceParser(io.ComfyNode):
             node_id="PSFR_LoadFaceParser",
             display_name="Load Face Parser (PSFR-GAN)",
             category=CATEGORY,
-            description="Loads a face parsing network, which tells 19 regions of a face apart.",
+            description="Loads a face parser, which segments a face into 19 regions.",
             inputs=[_file_input(ModelKind.PARSER), _precision_input(), _download_input()],
-            outputs=[ParserSocket.Output(display_name="parser", tooltip="Tells the regions of a face apart.")],
+            outputs=[
+                ParserSocket.Output(display_name="parser", tooltip="Face parser that segments a face into regions.")
+            ],
             **supported_fields(search_aliases=["face parsing", "face segmentation", "ParseNet"]),
         )
 
@@ -157,9 +161,9 @@ class PSFR_LoadFaceDetector(io.ComfyNode):
             node_id="PSFR_LoadFaceDetector",
             display_name="Load Face Detector (PSFR-GAN)",
             category=CATEGORY,
-            description="Loads a face detector: the small bundled one, or one of facexlib's two RetinaFace networks.",
+            description="Loads a face detector: the small bundled model or a RetinaFace model of facexlib.",
             inputs=[_file_input(ModelKind.DETECTOR), _download_input()],
-            outputs=[DetectorSocket.Output(display_name="detector", tooltip="Finds faces in images.")],
+            outputs=[DetectorSocket.Output(display_name="detector", tooltip="Face detector.")],
             **supported_fields(search_aliases=["RetinaFace", "face detection model"]),
         )
 
@@ -211,7 +215,7 @@ def _file_input(kind: ModelKind, when: str = "") -> io.Combo.Input:
         kind.value,
         options=choices,
         default=choices[0],
-        tooltip=f"{when}A model this pack knows by name, or a {kind.value} file from the model folders.",
+        tooltip=f"{when}Known model name, or {kind.value} file in the model folders.",
     )
 
 
@@ -220,7 +224,7 @@ def _precision_input() -> io.Combo.Input:
         "precision",
         options=Precision,
         default=Precision.AUTO,
-        tooltip="Numbers to compute with. auto: what ComfyUI prefers on this device; on a CPU bfloat16 if that is fast there.",
+        tooltip="Compute precision. auto uses ComfyUI's choice for the device; on a CPU, bfloat16 if it is fast there.",
     )
 
 
@@ -228,5 +232,5 @@ def _download_input() -> io.Boolean.Input:
     return io.Boolean.Input(
         "download",
         default=False,
-        tooltip="Fetch a known model that is missing from the Hugging Face Hub, when this node runs.",
+        tooltip="If the selected model is known but missing, download it from the Hugging Face Hub when this node runs.",
     )

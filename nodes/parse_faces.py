@@ -1,4 +1,4 @@
-"""Parse maps: made, drawn, edited, and read from pictures."""
+"""The nodes that create, edit and read parse maps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAIRS = [group.value for group in (RegionGroup.EYES, RegionGroup.BROWS, RegionG
 
 
 class PSFR_ParseFaces(io.ComfyNode):
-    """Regions of aligned faces."""
+    """Parse aligned faces into regions."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -34,20 +34,18 @@ class PSFR_ParseFaces(io.ComfyNode):
             node_id="PSFR_ParseFaces",
             display_name="Parse Faces (PSFR-GAN)",
             category=CATEGORY,
-            description="Tells 19 regions of each aligned face apart: skin, eyes, lips, hair and so on. The parse map guides the "
-            "restoration, and may be edited before.",
+            description="Segments each aligned face into 19 regions such as skin, eyes, lips and hair. The parse map guides the "
+            "restoration and can be edited first.",
             inputs=[
                 crops_input(),
                 parser_input(),
             ],
             outputs=[
-                ParseMapSocket.Output(display_name="parse map", tooltip="The region of each pixel."),
-                io.Image.Output(
-                    display_name="colours", tooltip="The regions in their colours, to look at or to paint over."
-                ),
+                ParseMapSocket.Output(display_name="parse map", tooltip="Region of every pixel."),
+                io.Image.Output(display_name="colours", tooltip="Color-coded regions, for viewing or painting."),
                 io.Image.Output(
                     display_name="labels",
-                    tooltip="The regions as greys of 0 to 18 of 255, nearly black: exact in PNG files.",
+                    tooltip="Region numbers as gray values 0 to 18 of 255; nearly black, exact in PNG files.",
                 ),
             ],
             **shows_preview(),
@@ -57,12 +55,12 @@ class PSFR_ParseFaces(io.ComfyNode):
     @classmethod
     def execute(cls, crops: Tensor, parser: HostedNetwork[ParseNet]) -> io.NodeOutput:
         parse_map = parse_crops(to_crops(crops), parser)
-        colours = to_image(parse_map.to_color())
-        return io.NodeOutput(parse_map, colours, to_image(parse_map.to_grey()), ui=preview(colours))
+        colors = to_image(parse_map.to_color())
+        return io.NodeOutput(parse_map, colors, to_image(parse_map.to_grey()), ui=preview(colors))
 
 
 class PSFR_ParseMapToMask(io.ComfyNode):
-    """Some regions as a mask."""
+    """Convert regions of a parse map to a mask."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -70,12 +68,12 @@ class PSFR_ParseMapToMask(io.ComfyNode):
             node_id="PSFR_ParseMapToMask",
             display_name="Parse Map to Mask (PSFR-GAN)",
             category=CATEGORY,
-            description="A mask of some regions of the aligned faces.",
+            description="Converts selected regions of a parse map to a mask.",
             inputs=[
                 parse_map_input("From Parse Faces."),
-                regions_input("face", "The regions in the mask."),
+                regions_input("face", "Regions to include in the mask."),
             ],
-            outputs=[io.Mask.Output(display_name="mask", tooltip="White where a pixel is of these regions.")],
+            outputs=[io.Mask.Output(display_name="mask", tooltip="White in the selected regions, black elsewhere.")],
             **supported_fields(search_aliases=["face mask", "hair mask", "eyes mask", "segmentation mask"]),
         )
 
@@ -85,7 +83,7 @@ class PSFR_ParseMapToMask(io.ComfyNode):
 
 
 class PSFR_EditParseMap(io.ComfyNode):
-    """A parse map with one region painted."""
+    """Paint or replace one region of a parse map."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -93,29 +91,29 @@ class PSFR_EditParseMap(io.ComfyNode):
             node_id="PSFR_EditParseMap",
             display_name="Edit Parse Map (PSFR-GAN)",
             category=CATEGORY,
-            description="Paints a region where a mask is white, turns one region into another, or both: one region, inside a mask.",
+            description="Paints a region inside a mask, replaces one region by another, or does both: replaces it inside the mask.",
             inputs=[
                 parse_map_input("From Parse Faces."),
                 io.Combo.Input(
                     "region",
                     options=_REGION_CHOICES,
                     default="skin",
-                    tooltip="What the chosen pixels become. Left and right are the person's own.",
+                    tooltip="Region assigned to the chosen pixels. Left and right are from the person's point of view.",
                 ),
                 io.Combo.Input(
                     "replaces",
                     options=[ANY_REGION, *_REGION_CHOICES, *_PAIRS],
                     default=ANY_REGION,
-                    tooltip="Only pixels of this region change: with the region skin, glasses takes glasses off, and eyes closes "
-                    "the eyes.",
+                    tooltip="Region to replace; any replaces all regions. With region set to skin, glasses removes glasses and "
+                    "eyes closes the eyes.",
                 ),
                 io.Mask.Input(
-                    "mask", optional=True, tooltip="Only pixels in this mask change. One for all faces, or one each."
+                    "mask", optional=True, tooltip="Area to change: one mask for all faces, or one per face."
                 ),
             ],
             outputs=[
-                ParseMapSocket.Output(display_name="parse map", tooltip="The edited map."),
-                io.Image.Output(display_name="colours", tooltip="The regions in their colours."),
+                ParseMapSocket.Output(display_name="parse map", tooltip="Edited parse map."),
+                io.Image.Output(display_name="colours", tooltip="Color-coded regions."),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["paint regions", "remove glasses", "segmentation edit"]),
@@ -131,12 +129,12 @@ class PSFR_EditParseMap(io.ComfyNode):
         if mask is not None:
             chosen = chosen & _at_size_of(mask, parse_map)
         edited = parse_map.replaced(chosen[:, None].float(), _region(region))
-        colours = to_image(edited.to_color())
-        return io.NodeOutput(edited, colours, ui=preview(colours))
+        colors = to_image(edited.to_color())
+        return io.NodeOutput(edited, colors, ui=preview(colors))
 
 
 class PSFR_ImageToParseMap(io.ComfyNode):
-    """A parse map from a picture of it."""
+    """Read a parse map from an image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -144,18 +142,18 @@ class PSFR_ImageToParseMap(io.ComfyNode):
             node_id="PSFR_ImageToParseMap",
             display_name="Image to Parse Map (PSFR-GAN)",
             category=CATEGORY,
-            description="Reads a parse map from a picture in the regions' colours or from label greys, as Parse Faces draws "
-            "them: so that a painted or generated map can drive the restoration.",
+            description="Reads a parse map from an image in the color or gray coding of Parse Faces, so that a painted or "
+            "generated map can guide the restoration.",
             inputs=[
-                io.Image.Input("image", tooltip="One picture for each face, in colours or labels."),
+                io.Image.Input("image", tooltip="Color-coded or gray label images, one per face."),
                 io.Combo.Input(
                     "unknown",
                     options=UnknownColor,
                     default=UnknownColor.ERROR,
-                    tooltip="Colours that no region has: error says where one is, nearest takes the most similar region.",
+                    tooltip="Handling of unknown colors: error reports the position, nearest uses the most similar region.",
                 ),
             ],
-            outputs=[ParseMapSocket.Output(display_name="parse map", tooltip="The region of each pixel.")],
+            outputs=[ParseMapSocket.Output(display_name="parse map", tooltip="Region of every pixel.")],
             **supported_fields(search_aliases=["segmentation map", "load parse map"]),
         )
 
@@ -165,7 +163,7 @@ class PSFR_ImageToParseMap(io.ComfyNode):
 
 
 def parse_crops(crops: Tensor, parser: HostedNetwork[ParseNet]) -> ParseMap:
-    """The parse map of crops (B, 3, S, S)."""
+    """Parse crops (B, 3, S, S)."""
     steps = Steps(len(crops))
     with on_device(parser, pictures=len(crops)):
         return with_smaller_batches(lambda batch_size: parse_faces(crops, parser.network, batch_size, progress=steps))
@@ -175,7 +173,7 @@ def _region(name: str) -> FaceRegion:
     try:
         return FaceRegion[name.upper()]
     except KeyError:
-        raise OptionError(f"{name!r} is no region. Choose one of {', '.join(_REGION_CHOICES)}.") from None
+        raise OptionError(f"Unknown region {name!r}. Choose one of {', '.join(_REGION_CHOICES)}.") from None
 
 
 def _replaced(name: str) -> FaceRegion | RegionGroup:
@@ -183,7 +181,7 @@ def _replaced(name: str) -> FaceRegion | RegionGroup:
 
 
 def _at_size_of(mask: Tensor, parse_map: ParseMap) -> Tensor:
-    """Where a MASK of any size is white, (B, H, W) like the labels."""
+    """Resize a MASK to the labels and return where it is white, (B, H, W)."""
     masks = masks_of_frames(mask, len(parse_map))
     if masks[0] is None:
         return torch.zeros_like(parse_map.labels, dtype=torch.bool)

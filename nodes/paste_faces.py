@@ -1,4 +1,4 @@
-"""Putting restored faces back into their images."""
+"""The nodes that paste restored faces back into their images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PASTED = "face,ears,hair,earring"
 
 
 class PSFR_PasteFacesBack(io.ComfyNode):
-    """Images with faces in them replaced."""
+    """Paste crops back into their images."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -32,26 +32,25 @@ class PSFR_PasteFacesBack(io.ComfyNode):
             node_id="PSFR_PasteFacesBack",
             display_name="Paste Faces Back (PSFR-GAN)",
             category=CATEGORY,
-            description="Puts aligned faces back where they came from, with a soft edge. Nothing else changes, by not one bit.",
+            description="Pastes aligned faces back at their original positions with a soft edge. "
+            "All other pixels stay bit-identical.",
             inputs=[
-                io.Image.Input(
-                    "image", tooltip="The images the faces were found in, at any scale: upscaled ones as well."
-                ),
+                io.Image.Input("image", tooltip="Images in which the faces were detected, or upscaled copies of them."),
                 FacesSocket.Input("faces", tooltip="From Align Faces."),
                 io.Image.Input(
                     "crops",
-                    tooltip="One picture for each face, in their order; any size, and changed by any other node.",
+                    tooltip="Square crops of any size, one per face in the same order. Other nodes may have processed them.",
                 ),
-                strength_input("0 leaves the image exactly as it is, 1 replaces the faces."),
+                strength_input("Blend strength, 0 to 1. 0 keeps the image unchanged, 1 replaces the faces."),
                 parse_map_input(
-                    "With it only some regions are pasted, see Paste Options; without it the whole crop with a soft edge.",
+                    "Restricts pasting to the regions of Paste Options. Without it, the whole crop is pasted.",
                     optional=True,
                 ),
                 PasteOptionsSocket.Input("options", optional=True, tooltip="From Paste Options."),
             ],
             outputs=[
-                io.Image.Output(display_name="image", tooltip="The images with the faces."),
-                io.Mask.Output(display_name="mask", tooltip="How much of each pixel was replaced."),
+                io.Image.Output(display_name="image", tooltip="Images with the pasted faces."),
+                io.Mask.Output(display_name="mask", tooltip="Blend weight of every pixel, 0 to 1."),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["uncrop faces", "face stitch", "composite faces"]),
@@ -70,7 +69,7 @@ class PSFR_PasteFacesBack(io.ComfyNode):
         pasted = image.clone()
         frames = to_frames(pasted)
         faces = faces.in_frames(frames)
-        if faces.count == 0:  # the crops are Align Faces' placeholder, whatever became of it
+        if faces.count == 0:  # The crops are the placeholder of Align Faces, possibly processed by other nodes.
             return io.NodeOutput(pasted, torch.zeros_like(frames[:, 0], dtype=torch.float32), ui=preview(pasted))
         _check_counts(faces.count, crops, parse_map)
         restored = to_crops(crops).clamp(0, 1)
@@ -92,7 +91,7 @@ class PSFR_PasteFacesBack(io.ComfyNode):
 
 
 class PSFR_PasteOptions(io.ComfyNode):
-    """What of a face is pasted."""
+    """Set which parts of a face are pasted."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -100,7 +99,7 @@ class PSFR_PasteOptions(io.ComfyNode):
             node_id="PSFR_PasteOptions",
             display_name="Paste Options (PSFR-GAN)",
             category=CATEGORY,
-            description="Which regions of a restored face go back into the image, and how soft the edge is.",
+            description="Options for pasting restored faces: regions, edge softness and grain.",
             inputs=[
                 io.Float.Input(
                     "feather",
@@ -108,17 +107,17 @@ class PSFR_PasteOptions(io.ComfyNode):
                     min=0.0,
                     max=0.5,
                     step=0.01,
-                    tooltip="Width of the soft edge, as a fraction of the crop's side.",
+                    tooltip="Width of the soft edge, as a fraction of the crop size.",
                 ),
-                regions_input(_PASTED, f"The regions to paste; {WHOLE_CROP}: the whole crop."),
-                io.Float.Input(  # came later: older workflows do not have it
+                regions_input(_PASTED, f"Regions to paste; {WHOLE_CROP} pastes the whole crop."),
+                io.Float.Input(  # optional, because older workflows do not have it
                     "grain",
                     default=PasteOptions.grain,
                     min=0.0,
                     max=1.0,
                     step=0.05,
                     optional=True,
-                    tooltip="Film grain or sensor noise on restored faces, 0 to 1. 0 adds none, 1 as much as the photo has.",
+                    tooltip="Amount of film grain or sensor noise on restored faces, 0 to 1. 0 adds none, 1 matches the photo.",
                 ),
             ],
             outputs=[
@@ -134,6 +133,6 @@ class PSFR_PasteOptions(io.ComfyNode):
 
 def _check_counts(faces: int, crops: Tensor, parse_map: ParseMap | None) -> None:
     if len(crops) != faces:
-        raise InputError(f"There are {faces} faces but {len(crops)} crops: each face needs its own, in their order.")
+        raise InputError(f"There are {faces} faces but {len(crops)} crops: give one crop per face, in the same order.")
     if parse_map is not None and len(parse_map) != len(crops):
         raise InputError(f"There are {len(crops)} crops but {len(parse_map)} parse maps: each crop needs its own.")

@@ -1,4 +1,4 @@
-"""Small pictures that a node shows after it ran."""
+"""Previews that a node shows after a run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ _SIDE = 512
 
 
 def preview(image: Tensor) -> ui.PreviewImage:
-    """The first pictures of an IMAGE, made small: saving a batch of large frames takes longer than restoring them."""
+    """Preview the first images of an IMAGE, downscaled; saving large frames takes longer than restoring them."""
     frames = to_frames(image[:_MAX_IMAGES])
     return ui.PreviewImage(to_image([resize_within(to_rgb(frame), _SIDE).clamp(0, 1) for frame in frames]))
 
 
 def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:
-    """What web/js/face_picker.js shows: the picture of ``faces``, all faces in it by their numbers under ``options``, and
-    the text that chose some, which came from a link perhaps.
+    """Return the data for web/js/face_picker.js: the preview image, its faces numbered by ``options``, and ``indices``.
+
+    ``indices`` is included because a link may have set it, which the widget does not show.
     """
     (saved,) = ui.ImageSaveHelper.save_images(
         to_image(faces.picture[None]), "psfr_faces", io.FolderType.temp, None, compress_level=1

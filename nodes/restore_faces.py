@@ -1,4 +1,4 @@
-"""Restoring aligned faces."""
+"""The node that restores aligned faces."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .types import ParserSocket
 
 
 class PSFR_RestoreAlignedFaces(io.ComfyNode):
-    """Restored crops."""
+    """Restore crops."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -30,23 +30,24 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
             node_id="PSFR_RestoreAlignedFaces",
             display_name="Restore Aligned Faces (PSFR-GAN)",
             category=CATEGORY,
-            description="Restores aligned faces, guided by their parse map. Without a map the faces are parsed here.",
+            description="Restores aligned faces, guided by a parse map. Without a parse map, the parser computes one.",
             inputs=[
                 crops_input(),
                 generator_input(),
-                strength_input("0 gives the crops as they are, 1 the restored faces, a value between a mixture."),
+                strength_input("Blend strength, 0 to 1. 0 returns the crops unchanged, 1 the restored faces."),
                 color_match_input(),
                 parse_map_input(
-                    "The regions to restore by, perhaps edited. Without it the parser is needed.", optional=True
+                    "Parse map that guides the restoration, possibly edited. Without it, a parser is required.",
+                    optional=True,
                 ),
-                ParserSocket.Input("parser", optional=True, tooltip="Parses the crops when no parse map is connected."),
-                guard_input(  # came later: older workflows do not have it
+                ParserSocket.Input("parser", optional=True, tooltip="Parses the crops if no parse map is connected."),
+                guard_input(  # optional, because older workflows do not have it
                     False,
-                    "Keep the crop where the result contradicts it, such as lettering or a spoon over a face that became skin or "
-                    "teeth. Leave it off with an edited parse map: it takes the edit back.",
+                    "Keep the crop where the result contradicts it, for example where lettering or a spoon became skin or "
+                    "teeth. Turn it off with an edited parse map: the guard would undo the edit.",
                 ),
             ],
-            outputs=[io.Image.Output(display_name="crops", tooltip="The restored faces, in the size of the crops.")],
+            outputs=[io.Image.Output(display_name="crops", tooltip="Restored faces, at the size of the crops.")],
             **shows_preview(),
             **supported_fields(search_aliases=["face restore", "face enhance", "PSFRGAN"]),
         )
@@ -73,7 +74,7 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
 
 def _parsed(faces: Tensor, parser: HostedNetwork[ParseNet] | None) -> ParseMap:
     if parser is None:
-        raise InputError("The restoration needs a parse map. Connect one, or a parser to make it with.")
+        raise InputError("The restoration needs a parse map. Connect a parse map, or a parser that computes one.")
     return parse_crops(faces, parser)
 
 

@@ -1,4 +1,4 @@
-"""The whole restoration in one node."""
+"""The node that runs the complete restoration, and its options."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ from .types import PasteOptionsSocket, RestoreOptionsSocket
 
 @dataclass(frozen=True)
 class RestoreSettings:
-    """What Restore Options sends to Restore Faces in Image."""
+    """The options that Restore Options sends to Restore Faces in Image."""
 
     detection: DetectionOptions = field(default_factory=DetectionOptions)
     restoration: RestoreOptions = field(default_factory=RestoreOptions)
 
 
 class PSFR_RestoreFacesInImage(io.ComfyNode):
-    """Find, align, parse, restore and paste back."""
+    """Detect, align, parse, restore and paste back faces."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -61,10 +61,10 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
             node_id="PSFR_RestoreFacesInImage",
             display_name="Restore Faces in Image (PSFR-GAN)",
             category=CATEGORY,
-            description="Finds the faces in every image of a batch, restores them and puts them back. "
-            "Nothing but the faces changes.",
+            description="Detects the faces in every image of a batch, restores them and pastes them back. "
+            "All other pixels stay unchanged.",
             inputs=[
-                io.Image.Input("image", tooltip="The images or frames."),
+                io.Image.Input("image", tooltip="Images or video frames."),
                 generator_input(),
                 parser_input(),
                 detector_input(),
@@ -72,16 +72,16 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
                     "faces",
                     options=FaceSelection,
                     default=FaceSelection.ALL,
-                    tooltip="Which faces of each image: all, the largest, or the one nearest to the centre.",
+                    tooltip="Faces to restore in each image: all, the largest, or the one closest to the center.",
                 ),
-                strength_input("0 leaves the image exactly as it is, 1 replaces the faces."),
+                strength_input("Blend strength, 0 to 1. 0 keeps the image unchanged, 1 replaces the faces."),
                 face_mask_input(),
                 RestoreOptionsSocket.Input("options", optional=True, tooltip="From Restore Options."),
             ],
             outputs=[
-                io.Image.Output(display_name="image", tooltip="The images with their faces restored."),
-                io.Mask.Output(display_name="mask", tooltip="How much of each pixel was replaced."),
-                io.Int.Output(display_name="face count", tooltip="How many faces were restored in all images."),
+                io.Image.Output(display_name="image", tooltip="Images with restored faces."),
+                io.Mask.Output(display_name="mask", tooltip="Blend weight of every pixel, 0 to 1."),
+                io.Int.Output(display_name="face count", tooltip="Total number of restored faces in all images."),
             ],
             **shows_preview(),
             **supported_fields(
@@ -103,7 +103,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
     ) -> io.NodeOutput:
         settings = options or RestoreSettings()
         selection = replace(settings.restoration.selection, selection=parse_enum(FaceSelection, faces))
-        # Whether no face is an error is a question to the whole batch.
+        # Only a batch without any face is an error, so it is checked after the loop.
         restoration = replace(settings.restoration, strength=strength, selection=selection, no_face=NoFace.KEEP)
         models = RestorationModels(
             generator.network, parser.network, make_detector(detector.network, settings.detection)
@@ -133,7 +133,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
 
 
 class PSFR_RestoreOptions(io.ComfyNode):
-    """What Restore Faces in Image leaves at its defaults."""
+    """Set the less common options of Restore Faces in Image."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -141,7 +141,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
             node_id="PSFR_RestoreOptions",
             display_name="Restore Options (PSFR-GAN)",
             category=CATEGORY,
-            description="Options of Restore Faces in Image: which faces count, where colours come from, what is pasted.",
+            description="Options for Restore Faces in Image: detection, face selection, color match and pasting.",
             inputs=[
                 confidence_input(),
                 min_size_input(),
@@ -156,7 +156,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 eyes_input(),
                 guard_input(
                     True,
-                    "Keep the photo where the result contradicts it, such as lettering or a spoon over a face that became skin "
+                    "Keep the photo where the result contradicts it, for example where lettering or a spoon became skin "
                     "or teeth.",
                 ),
             ],

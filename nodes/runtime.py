@@ -27,16 +27,16 @@ _THOUSANDTHS = 1000
 
 
 class Precision(str, Enum):
-    """The numbers a network computes with."""
+    """Compute precision."""
 
-    AUTO = "auto"  # what ComfyUI finds best for the device and its --force flags
+    AUTO = "auto"  # ComfyUI's choice for the device and its --force flags
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of the weights."""
+        """Return the dtype of the weights."""
         if self is not Precision.AUTO:
             return getattr(torch, self.value)
         device = management.get_torch_device()
@@ -49,9 +49,9 @@ class Precision(str, Enum):
 
 @dataclass(frozen=True, eq=False)
 class HostedNetwork(Generic[N]):
-    """A network that ComfyUI counts, places on the device when it is needed, and offloads.
+    """A network whose memory ComfyUI manages.
 
-    ``picture_bytes`` is the memory that one picture takes on its way through.
+    ``picture_bytes`` is the memory of the activations for one image.
     """
 
     network: N
@@ -60,7 +60,7 @@ class HostedNetwork(Generic[N]):
 
     @classmethod
     def of(cls, network: N, picture_bytes: int, precision: Precision) -> HostedNetwork[N]:
-        """``network``, optimised for inference, under ComfyUI's care, which begins on the device where unused models wait."""
+        """Optimize ``network`` for inference and register it with ComfyUI, on the offload device."""
         load_device = management.get_torch_device()
         network = optimize_for_inference(network, load_device, precision.dtype)
         # Looked up at each call: ComfyUI replaces the class after the packs are imported.
@@ -71,11 +71,11 @@ class HostedNetwork(Generic[N]):
 
 @contextmanager
 def on_device(*hosted: HostedNetwork[Any], pictures: int | None = None) -> Generator[None]:
-    """All these networks are on the device they compute on, with room for so many pictures at once, as far as they go together."""
+    """Load all ``hosted`` networks, with memory for ``pictures`` at once, up to the batch limit."""
     together = batch_limit() if pictures is None else min(pictures, batch_limit())
     needed = max(network.picture_bytes for network in hosted) * together
     management.load_models_gpu([network.patcher for network in hosted], memory_required=needed, force_full_load=True)
-    # With --novram, or weights that only ComfyUI's own layers move, something stays behind.
+    # ComfyUI leaves some weights behind with --novram, or if only its own layers can move them.
     moved = [network for network in hosted if not _is_on(network.network, network.patcher.load_device)]
     try:
         for network in moved:
@@ -87,14 +87,14 @@ def on_device(*hosted: HostedNetwork[Any], pictures: int | None = None) -> Gener
 
 
 def batch_limit() -> int:
-    """How many pictures go through a network at once, at most."""
+    """Return the maximum batch size."""
     return default_batch_size(management.get_torch_device())
 
 
 def with_smaller_batches(work: Callable[[int], T]) -> T:
-    """The result of ``work(batch_size)``; whenever memory runs out it is tried again with half the batch.
+    """Return ``work(batch_size)``; halve the batch size whenever memory runs out.
 
-    When even one picture at a time is too much, ComfyUI's out-of-memory error says so.
+    Raise ComfyUI's out-of-memory error if a single image does not fit.
     """
     size = batch_limit()
     while True:
@@ -107,14 +107,14 @@ def with_smaller_batches(work: Callable[[int], T]) -> T:
         management.soft_empty_cache()
         if size == 1:
             raise management.OOM_EXCEPTION(
-                "There is not enough memory for one picture at a time. Free some (Unload Models), use smaller images or "
+                "There is not enough memory for one image at a time. Free some (Unload Models), use smaller images or "
                 f"smaller models, or start ComfyUI with --cpu. ({reason})"
             )
         size //= 2
 
 
 class Steps:
-    """The progress bar of a node. Calling it with what is done, of how many, stops the node when Cancel was pressed."""
+    """The progress bar of a node. A call updates it, and stops the node if Cancel was pressed."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -126,7 +126,7 @@ class Steps:
 
 
 def steps_of_frames(frames: int) -> Callable[[int], Progress]:
-    """For each of so many frames, by its index, a progress that fills the frame's share of one bar."""
+    """Return a function that maps a frame index to the progress callback of that frame's part of one bar."""
     steps = Steps(frames * _THOUSANDTHS)
 
     def of_frame(index: int) -> Progress:
@@ -138,7 +138,7 @@ def steps_of_frames(frames: int) -> Callable[[int], Progress]:
 
 def _is_on(network: nn.Module, device: torch.device) -> bool:
     found = {tensor.device for tensor in chain(network.parameters(), network.buffers())}
-    # Some devices, such as mps, are asked for without the index that their tensors have.
+    # A device such as mps may be requested without the index that its tensors have.
     return all(on.type == device.type and device.index in (None, on.index) for on in found)
 
 

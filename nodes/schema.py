@@ -1,4 +1,4 @@
-"""What the schemas of all nodes share."""
+"""Schema fields shared by all nodes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _SCHEMA_FIELDS = {field.name for field in fields(io.Schema)}
 
 
 def supported_fields(**settings: Any) -> dict[str, Any]:
-    """Those of ``settings`` that this version of ComfyUI knows as fields of a schema."""
+    """Return the ``settings`` that this version of ComfyUI supports as schema fields."""
     return {name: value for name, value in settings.items() if name in _SCHEMA_FIELDS}
 
 
 def shows_preview() -> dict[str, Any]:
-    """Settings of a node with a preview: newer versions show it again when the node's result comes from the cache."""
+    """Return the fields that let newer versions of ComfyUI show the preview of a cached node again."""
     return supported_fields(has_intermediate_output=True)
 
 
 def advanced(socket: I) -> I:
-    """``socket`` folded away with the advanced ones, in every version of ComfyUI that can."""
+    """Mark ``socket`` as advanced, in every version of ComfyUI that supports it."""
     if hasattr(socket, "advanced"):
         setattr(socket, "advanced", True)  # noqa: B010  # unknown to older versions
     else:
@@ -38,9 +38,9 @@ def advanced(socket: I) -> I:
 
 
 def parse_enum(options: type[E], value: str) -> E:
-    """The member of the enum ``options`` that a combo sent; old versions of ComfyUI send what a graph says, unchecked."""
+    """Return the member of ``options`` for a combo value, which old versions of ComfyUI do not check."""
     try:
         return options(value)
     except ValueError:
         known = ", ".join(repr(member.value) for member in options)
-        raise OptionError(f"{value!r} is no {options.__name__}. Choose one of {known}.") from None
+        raise OptionError(f"Unknown {options.__name__} {value!r}. Choose one of {known}.") from None

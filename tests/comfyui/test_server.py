@@ -233,7 +233,7 @@ TWO = {"e": ("RepeatImageBatch", {"image": ["i", 0], "amount": 2})}
         ),
         ({}, "PSFR_LoadFaceParser", {"parser": "../../../etc/passwd"}, "There is no parser file"),
         ({}, "PSFR_LoadFaceDetector", {"detector": "retinaface-resnet50"}, "Switch on 'download'"),
-        ({}, "PSFR_LoadExampleImage", {"picture": "../before_after.jpg"}, "has no picture"),
+        ({}, "PSFR_LoadExampleImage", {"picture": "../before_after.jpg"}, "Unknown example image"),
         (
             {},
             "PSFR_DetectFaces",

@@ -108,6 +108,6 @@ def test_without_the_examples_only_their_node_fails(
     picture = nodes["PSFR_LoadExampleImage"].define_schema().inputs[0]
     assert (picture.options, picture.default) == ([usual], usual)
     with pytest.raises(
-        pack("psfr_core.errors").ImageFileError, match="gone from .*Install it again, or use Load Image"
+        pack("psfr_core.errors").ImageFileError, match="missing from .*Reinstall the pack, or use Load Image"
     ):
         run("PSFR_LoadExampleImage")

@@ -371,7 +371,7 @@ def test_out_of_memory_halves_the_batch_and_then_tells(
 
     assert runtime.with_smaller_batches(lambda size: work(size, 1)) == "done"
     assert tried == [4, 2, 1]
-    with pytest.raises(torch.cuda.OutOfMemoryError, match="not enough memory for one picture at a time.*memory"):
+    with pytest.raises(torch.cuda.OutOfMemoryError, match="not enough memory for one image at a time.*memory"):
         runtime.with_smaller_batches(lambda size: work(size, 0))
 
 

@@ -92,7 +92,7 @@ def test_each_face_has_its_mask(run: Run, parse_map: Any) -> None:
     ("changes", "words"),
     [
         ({}, "Connect a mask, or choose which region is replaced"),
-        ({"region": "chin", "replaces": "hair"}, "'chin' is no region. Choose one of background, skin"),
+        ({"region": "chin", "replaces": "hair"}, "Unknown region 'chin'. Choose one of background, skin"),
     ],
 )
 def test_edits_that_make_no_sense(run: Run, parse_map: Any, pack: Any, changes: dict[str, Any], words: str) -> None:

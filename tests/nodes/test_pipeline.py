@@ -228,10 +228,10 @@ def test_bounding_boxes_are_comfyuis(detected: Any) -> None:
         ("PSFR_ParseFaces", {"crops": torch.rand(1, 64, 65, 3)}, "must be square, got 65 x 64"),
         ("PSFR_RestoreAlignedFaces", {"crops": torch.rand(1, 65, 64, 3)}, "must be square, got 64 x 65"),
         ("PSFR_AlignFaces", {"image": torch.rand(1, 256, 256, 16)}, "1 to 4 channels, got 16"),
-        ("PSFR_PasteFacesBack", {"image": torch.rand(2, 256, 256, 3)}, "those of 1 images, but there are 2 here"),
+        ("PSFR_PasteFacesBack", {"image": torch.rand(2, 256, 256, 3)}, "belong to 1 images, but got 2 images"),
         ("PSFR_PasteFacesBack", {"image": torch.rand(1, 256, 300, 3)}, "but this one has 300 x 256"),
         ("PSFR_AlignFaces", {"image": torch.rand(1, 200, 256, 3)}, "same picture, larger or smaller, and not cropped"),
-        ("PSFR_RestoreAlignedFaces", {}, "needs a parse map. Connect one, or a parser"),
+        ("PSFR_RestoreAlignedFaces", {}, "needs a parse map. Connect a parse map, or a parser"),
     ],
 )
 def test_what_does_not_belong_together_is_named(
