@@ -10,7 +10,7 @@ import { boxStyle, parseIndices, toggled } from "./lib/face_indices.js";
 /**
  * @typedef {{index: number, box: number[], score: number}} Face its box in fractions of the frame's size
  * @typedef {{image: Record<string, string>, width: number, height: number, faces: Face[], indices: string}} Frame
- * @typedef {{face_picker?: Frame[]} | null | undefined} Output what the node sends after it ran
+ * @typedef {{face_picker?: Frame[]} | null | undefined} Output the data that the node sends after a run
  */
 
 /** @type {Record<string, Record<string, string>>} */
@@ -59,13 +59,13 @@ const TEXTS = Object.freeze({
   },
 });
 
-const MARGIN = 10; // ComfyUI's around the element
+const MARGIN = 10; // margin that ComfyUI adds around the element
 const TEXT_HEIGHT = 18;
-const LEAST_HEIGHT = 110; // of the picture
-const FIRST_WIDTH = 420; // of the node once it has a picture, at least: small faces need room for their numbers
-const FIRST_ASPECT = 1.25; // height over width up to which the node grows by itself
+const MIN_HEIGHT = 110; // of the image
+const FIRST_WIDTH = 420; // minimum width of a node with an image; small faces need room for their numbers
+const FIRST_ASPECT = 1.25; // maximum ratio of height to width for automatic growth
 
-/** What the wheel and the middle button do, they do over the picture too. */
+/** Events over the image that are forwarded to the canvas, so that the wheel zooms and the middle button pans. */
 const CANVAS_METHODS = Object.freeze({
   onwheel: "processMouseWheel",
   onpointerdown: "processMouseDown",
@@ -75,7 +75,7 @@ const CANVAS_METHODS = Object.freeze({
 
 const CSS = `
 .psfr-picker { display: flex; flex-direction: column; min-height: ${TEXT_HEIGHT}px; font: 12px/1.5 sans-serif; }
-.psfr-picker.psfr-filled { min-height: ${LEAST_HEIGHT}px; }
+.psfr-picker.psfr-filled { min-height: ${MIN_HEIGHT}px; }
 .psfr-stage { display: none; flex: 1; min-height: 0; container-type: size; place-items: center; }
 .psfr-filled .psfr-stage { display: grid; }
 .psfr-frame { position: relative; width: min(100cqw, 100cqh * var(--psfr-aspect)); aspect-ratio: var(--psfr-aspect); }
@@ -103,7 +103,7 @@ app.registerExtension({
     const indices = node.widgets?.find((/** @type {any} */ widget) => widget.name === "indices");
     if (node.comfyClass === "PSFR_SelectFaces" && indices) addPicker(node, indices);
   },
-  // when the tab of a workflow is shown again or a finished job is opened
+  // Called when a workflow tab is shown again or a finished job is opened.
   onNodeOutputsUpdated(/** @type {Record<string, Output>} */ outputs) {
     const nodes = [app.graph, ...app.graph.subgraphs.values()].flatMap((graph) => graph.nodes);
     for (const node of nodes) showers.get(node)?.(outputs[outputKey(node)]);
@@ -119,11 +119,11 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   const stage = element("div", { className: "psfr-stage" }, overlay);
   const root = element("div", { className: "psfr-picker" }, stage, status);
 
-  // a link, also to the input of a subgraph, overrules the widget: what it gave is known after a run
+  // A link, also from a subgraph input, overrides the widget; its value is only known after a run.
   const isLinked = () => node.isInputConnected(node.findInputSlot("indices"));
   const text = () => String((isLinked() ? frame?.indices : indices.value) ?? "");
   const isFilled = () => isLoaded && Boolean(frame?.faces.length);
-  const leastHeight = () => (isFilled() ? LEAST_HEIGHT : TEXT_HEIGHT);
+  const minHeight = () => (isFilled() ? MIN_HEIGHT : TEXT_HEIGHT);
 
   function refresh() {
     const { chosen, error } = parseIndices(text(), frame?.faces.length ?? 0);
@@ -165,34 +165,34 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   }
 
   function toggle(/** @type {number} */ index) {
-    app.canvas.emitBeforeChange(); // by itself ComfyUI looks for a change to undo at mouse-up, before the click
+    app.canvas.emitBeforeChange(); // ComfyUI records undo steps at mouse-up, before the click event
     indices.value = toggled(text(), index, frame?.faces.length ?? 0);
     indices.callback?.(indices.value, app.canvas, node);
     app.canvas.emitAfterChange();
   }
 
   function reveal() {
-    const height = root.clientHeight || node.size[1] - node.computeSize()[1] + leastHeight();
+    const height = root.clientHeight || node.size[1] - node.computeSize()[1] + minHeight();
     isLoaded = true;
     refresh();
-    if (!frame?.faces.length || height >= LEAST_HEIGHT) return; // the size is the user's own
+    if (!frame?.faces.length || height >= MIN_HEIGHT) return; // keep a size that the user has set
     const width = Math.max(node.size[0], FIRST_WIDTH);
     const wanted = (width - 2 * MARGIN) * Math.min(frame.height / frame.width, FIRST_ASPECT);
-    node.setSize([width, node.size[1] + Math.max(wanted, LEAST_HEIGHT) - height]);
+    node.setSize([width, node.size[1] + Math.max(wanted, MIN_HEIGHT) - height]);
   }
 
   function forget() {
     isLoaded = false;
-    frame = undefined; // temporary pictures go when the server restarts
+    frame = undefined; // temporary images disappear when the server restarts
     refresh();
   }
 
   const widget = node.addDOMWidget("face_picker", "psfr_face_picker", root, {
     serialize: false, // not in the prompt
     hideOnZoom: false,
-    hideInPanel: true, // the side panel would show an empty second one
+    hideInPanel: true, // the side panel would show an empty duplicate
     margin: MARGIN,
-    getMinHeight: () => leastHeight() + 2 * MARGIN,
+    getMinHeight: () => minHeight() + 2 * MARGIN,
   });
   widget.serialize = false; // nor in the workflow
   node.expandToFitContent();
@@ -204,19 +204,19 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   after(node, "onExecuted", show);
   after(node, "onAdded", () => {
     const key = outputKey(node);
-    // for Nodes 2.0, which goes on showing the element of the node that had this id before undo
+    // After undo, Nodes 2.0 keeps showing the element of the previous node with this id.
     document.querySelector(`.psfr-picker[data-node="${key}"]`)?.replaceWith(root);
     root.dataset.node = key;
   });
   after(node, "onConfigure", () => {
-    show(app.nodeOutputs[outputKey(node)]); // undo makes the nodes anew and keeps their outputs
+    show(app.nodeOutputs[outputKey(node)]); // undo recreates the nodes but keeps their outputs
     refresh();
   });
   showers.set(node, show);
   refresh();
 }
 
-/** Calls `then` whenever the method has run. @param {any} object @param {string} method @param {Function} then */
+/** Call `then` after every call of the method. @param {any} object @param {string} method @param {Function} then */
 function after(object, method, then) {
   const original = object[method];
   object[method] = function (/** @type {any[]} */ ...args) {
@@ -241,10 +241,10 @@ function imageUrl(/** @type {Record<string, string>} */ { filename, subfolder, t
   return api.apiURL(`/view?${query}${app.getPreviewFormatParam()}${app.getRandParam()}`);
 }
 
-/** Where ComfyUI keeps the output of a node. @param {any} node */
+/** Return the key of a node in ComfyUI's outputs. @param {any} node */
 const outputKey = ({ graph, id }) => (graph && !graph.isRootGraph ? `${graph.id}:${id}` : String(id));
 
-/** Nodes 2.0 hands these on by itself. @param {MouseEvent} event */
+/** Whether to forward an event to the canvas; Nodes 2.0 forwards events itself. @param {MouseEvent} event */
 const isForCanvas = ({ type, button, buttons }) =>
   !setting("Comfy.VueNodes.Enabled") && (type === "wheel" || button === 1 || Boolean(buttons & 4));
 

@@ -1,13 +1,13 @@
 // @ts-check
-// Which faces the text of the `indices` widget chooses; the grammar is that of psfr_core/faces/selection.py.
+// Parses and edits the text of the `indices` widget; psfr_core/faces/selection.py defines the grammar.
 
-const HIGHEST_INDEX = 9999;
+const MAX_INDEX = 9999;
 const NO_FACE = "none";
 
 /**
- * @param {string} text "" for all faces, "none", or places like "0, 2, 4-6"
- * @param {number} count how many faces there are; places beyond them choose nothing
- * @returns {{chosen: Set<number>, error: string | null}} error is the part that cannot be read
+ * @param {string} text "" for all faces, "none", or numbers such as "0, 2, 4-6"
+ * @param {number} count number of faces; higher numbers select nothing
+ * @returns {{chosen: Set<number>, error: string | null}} error is the invalid part
  */
 export function parseIndices(text, count) {
   const trimmed = text.trim();
@@ -24,7 +24,7 @@ export function parseIndices(text, count) {
 }
 
 /**
- * The shortest text that chooses exactly these numbers.
+ * Return the shortest text that selects exactly these numbers.
  * @param {Iterable<number>} chosen
  */
 export function formatIndices(chosen) {
@@ -41,22 +41,22 @@ export function formatIndices(chosen) {
 }
 
 /**
- * The text after a click on a face: no other number changes, also none that only other images of a batch have.
- * A text that cannot be read counts as "none", the empty one as the faces shown. What comes out is never empty, because
- * that would choose faces of other images that nobody clicked.
+ * Return the text after a click on a face. All other numbers stay, including those only present in other images.
+ * Invalid text counts as "none", empty text as the faces shown. The result is never empty, because an empty text
+ * would also select faces of other images.
  * @param {string} text
  * @param {number} index
- * @param {number} count how many faces the picture shows
+ * @param {number} count number of faces in the image
  */
 export function toggled(text, index, count) {
-  const { chosen } = parseIndices(text, text.trim() === "" ? count : HIGHEST_INDEX + 1);
+  const { chosen } = parseIndices(text, text.trim() === "" ? count : MAX_INDEX + 1);
   if (!chosen.delete(index)) chosen.add(index);
   return formatIndices(chosen);
 }
 
 /**
- * Where a box lies in its picture, cut to the picture, as CSS lengths.
- * @param {number[]} box left, top, right and bottom as fractions of the picture
+ * Return the position of a box, clipped to the image, as CSS lengths.
+ * @param {number[]} box left, top, right and bottom as fractions of the image
  */
 export function boxStyle(box) {
   const [left, top, right, bottom] = box.map((edge) => 100 * Math.min(Math.max(edge, 0), 1));
@@ -65,14 +65,14 @@ export function boxStyle(box) {
 
 /**
  * @param {string} part
- * @returns {[number, number] | null} the first and the last place
+ * @returns {[number, number] | null} the first and last number
  */
 function parsePart(part) {
   const match = /^\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?$/.exec(part);
   if (!match) return null;
   const first = Number(match[1]);
   const last = Number(match[2] ?? match[1]);
-  return first <= last && last <= HIGHEST_INDEX ? [first, last] : null;
+  return first <= last && last <= MAX_INDEX ? [first, last] : null;
 }
 
 /** @param {number} value */
