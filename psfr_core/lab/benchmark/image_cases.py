@@ -1,4 +1,4 @@
-"""Cases of whole images: what detection, alignment, pasting back and a whole restoration take."""
+"""Benchmark cases of whole images: detection, alignment, paste-back and restoration."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .measure import Measurement, Work, compare, one_thread
 
 @torch.no_grad()
 def paste(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Paste-back against facexlib's, and alignment, on the CPU."""
+    """Compare paste-back with facexlib, and measure alignment, on the CPU."""
     yield from _paste(_Scene.of(3840, 2160, 1), context)
     yield from _paste(_Scene.of(2048, 2048, 8), context)
 
@@ -66,7 +66,7 @@ def _paste(scene: _Scene, context: BenchmarkContext) -> Iterator[Measurement]:
 
 
 def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Tensor], masked: bool) -> Work:
-    """facexlib's paste of 8-bit BGR pictures; ``masked`` cuts the face out along a parse map, whose making is not counted."""
+    """Return facexlib's paste of 8-bit BGR images; ``masked`` uses a parse map, whose computation is not measured."""
     from facexlib.utils.face_restoration_helper import FaceRestoreHelper
 
     helper = FaceRestoreHelper.__new__(FaceRestoreHelper)  # its own constructor downloads networks
@@ -87,16 +87,16 @@ def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Ten
 
 @torch.no_grad()
 def detection(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Detection in an image of 3840x2160 against facexlib's at full size."""
+    """Compare detection in an image of 3840x2160 with facexlib at full size."""
     detector = load_detector(context.detector, device=context.device)
     if context.detector is None or not isinstance(detector, RetinaFaceDetector):
-        raise OptionError(f"{context.detector} is no RetinaFace, which the case detection compares with facexlib's.")
+        raise OptionError(f"{context.detector} is not a RetinaFace, which the case detection needs.")
     network: Any = load_detector_network(context.detector).to(context.device)
-    network.device, mean = context.device, network.mean_tensor  # which to() leaves where they are
+    network.device, mean = context.device, network.mean_tensor  # to() does not move them
     network.mean_tensor = mean.to(context.device)
     canvas = _collage(context.images, 3840, 2160)
-    picture = _bgr(canvas)
-    theirs = network.detect_faces(picture, conf_threshold=detector.min_score)
+    bgr = _bgr(canvas)
+    theirs = network.detect_faces(bgr, conf_threshold=detector.min_score)
     boxes = torch.tensor(theirs)[:, :4].float()
     large = boxes[(boxes[:, 2:] - boxes[:, :2]).amin(dim=1) > 40]
     ours = torch.tensor([face.box for face in detector.detect(canvas[None])[0]]).reshape(-1, 4)
@@ -105,14 +105,14 @@ def detection(context: BenchmarkContext) -> Iterator[Measurement]:
         "RetinaFace in 3840x2160",
         lambda: detector.detect(canvas[None]),
         "facexlib at full size",
-        lambda: network.detect_faces(picture, conf_threshold=detector.min_score),
+        lambda: network.detect_faces(bgr, conf_threshold=detector.min_score),
         context.repeats,
         f"{again} of its {len(large)} faces over 40 px found, {len(ours)} in all",
     )
 
 
 def restoration(context: BenchmarkContext) -> Iterator[Measurement]:
-    """A whole restoration with the bundled models, and a new process's first one."""
+    """Measure a restoration with the bundled models, and the first one of a new process."""
     models = load_models(detector=BUNDLED_DETECTOR, device=context.device)
     portrait = resize(context.images[0][None], (512, 512)) if context.images else torch.rand(1, 3, 512, 512)
     canvas = torch.full((3, 1080, 1920), 0.5)
@@ -136,7 +136,7 @@ def restoration(context: BenchmarkContext) -> Iterator[Measurement]:
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """A smooth picture, and faces whose crops of 512 px, slightly turned, do not overlap."""
+    """A smooth image, and faces whose slightly rotated crops of 512 px do not overlap."""
 
     image: Tensor
     faces: list[Face]
@@ -158,7 +158,7 @@ class _Scene:
 
 
 def _collage(images: Sequence[Tensor], width: int, height: int) -> Tensor:
-    """The images side by side, each as large as fits, on grey."""
+    """Return the images side by side on gray, each as large as fits."""
     canvas = torch.full((3, height, width), 0.5)
     column = width // len(images)
     for index, image in enumerate(images):

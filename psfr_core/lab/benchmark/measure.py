@@ -1,4 +1,4 @@
-"""Time and memory of one piece of work against another."""
+"""Time and memory of a function, compared with a baseline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 class Measurement:
     """One line of a report. Seconds are medians; ``ratio`` is the median of the ratios of neighboring runs.
 
-    None is what was not measured.
+    None means not measured.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Measurement:
 
 
 def compare(name: str, work: Work, baseline_name: str, baseline: Work, repeats: int, note: str = "") -> Measurement:
-    """``work`` against ``baseline``, run in turns after one run of each that does not count."""
+    """Compare ``work`` with ``baseline`` in alternating runs, after one warm-up run of each."""
     pairs = [(timed(baseline), timed(work)) for _ in range(1 + repeats)][1:]
     return Measurement(
         name,
@@ -53,7 +53,7 @@ def compare(name: str, work: Work, baseline_name: str, baseline: Work, repeats: 
 
 
 def timed(work: Work) -> float:
-    """Seconds that ``work`` takes, until the device has done it."""
+    """Return the seconds that ``work`` takes, including its work on the device."""
     _wait()
     start = time.perf_counter()
     work()
@@ -62,7 +62,7 @@ def timed(work: Work) -> float:
 
 
 def peak_megabytes(work: Work, networks: Sequence[nn.Module], device: torch.device) -> float | None:
-    """Memory of ``device`` that ``work`` takes at most, and that of the ``networks``' weights; None where nothing tells."""
+    """Return peak memory of ``work`` on ``device`` plus the weights of ``networks``; None if unknown."""
     weights = sum(_bytes(network) for network in networks)
     if device.type == "cuda":
         before = torch.cuda.memory_allocated()
@@ -72,15 +72,15 @@ def peak_megabytes(work: Work, networks: Sequence[nn.Module], device: torch.devi
     if device.type != "cpu" or not _CLEAR_REFS.exists():
         return None
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # so that what was free before does not hide what is taken now
-    _CLEAR_REFS.write_text("5")  # the peak begins anew
+    ctypes.CDLL(None).malloc_trim(0)  # return free memory first, so that its reuse is counted
+    _CLEAR_REFS.write_text("5")  # reset the peak
     before = _status("VmRSS")
     work()
     return (_status("VmHWM") - before + weights) / 1e6
 
 
 def machine(device: torch.device) -> dict[str, str | int | float]:
-    """What the figures were measured on."""
+    """Return the hardware and software of this machine."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "cpu": _cpu_name(),
@@ -100,7 +100,7 @@ def _wait() -> None:
 
 
 def _bytes(network: nn.Module) -> int:
-    """Of all tensors; spectral norm keeps the weights it computed beside parameters and buffers."""
+    """Return the bytes of all tensors, including the weights that spectral norm stores as attributes."""
     computed = (value for module in network.modules() for value in vars(module).values())
     tensors = [
         *network.parameters(),
@@ -128,7 +128,7 @@ def _cpu_name() -> str:
 
 @contextmanager
 def one_thread() -> Generator[None]:
-    """For what is to be measured with one thread."""
+    """Limit PyTorch to one thread within the context."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

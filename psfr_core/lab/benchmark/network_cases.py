@@ -1,4 +1,4 @@
-"""Cases of the networks alone: what they take, how exact they are, how fast they are read and trained."""
+"""Benchmark cases of the networks: speed, memory, precision, loading and training."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PLAIN = "published formulation"
 
 @torch.no_grad()
 def networks(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Generator, parsing network and both, for one face and for a batch of eight."""
+    """Measure generator, parsing network and both, for one face and for a batch of eight."""
     device = context.device
     generator, parse_net = context.plain_generator(), context.plain_parse_net()
     published = PublishedGenerator(generator).to(device)
@@ -79,14 +79,14 @@ def _works(
 
 
 def _used(generator: nn.Module, parser: nn.Module) -> dict[str, list[nn.Module]]:
-    """The networks behind each of ``_works``."""
+    """Return the networks that each of ``_works`` uses."""
     return {"generator": [generator], "parser": [parser], "parser and generator": [generator, parser]}
 
 
 def _batch(
     context: BenchmarkContext, generator: PsfrGenerator, inputs: tuple[Tensor, Tensor, Tensor], dtype: torch.dtype
 ) -> Iterator[Measurement]:
-    """Eight faces by the batches that suit the device, against eight times one face."""
+    """Compare eight faces in default batches with eight single faces."""
     crops, labels = (inputs[0].float() + 1) / 2, inputs[2].argmax(dim=1).to(torch.uint8)
     one, eight = (
         (lambda: enhance_faces(crops, ParseMap(labels), generator)),
@@ -101,7 +101,7 @@ def _batch(
 
 @torch.no_grad()
 def quality(context: BenchmarkContext) -> Iterator[Measurement]:
-    """The bundled networks in what is fastest here against float32, on the faces of the images."""
+    """Compare the bundled networks in the fastest dtype with float32, on the faces of the images."""
     fast = context.dtypes[-1]
     generator, parser = context.generator or BUNDLED_GENERATOR, context.parser or BUNDLED_PARSE_NET
     exact, rough = (
@@ -129,7 +129,7 @@ def quality(context: BenchmarkContext) -> Iterator[Measurement]:
 
 
 def loading(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Reading the published generator, against reading the bytes of its file."""
+    """Compare loading the published generator with reading the bytes of its file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "generator.safetensors"
         save_file({name: value.contiguous() for name, value in context.plain_generator().state_dict().items()}, path)
@@ -148,18 +148,18 @@ def loading(context: BenchmarkContext) -> Iterator[Measurement]:
 
 
 def training(context: BenchmarkContext) -> Iterator[Measurement]:
-    """A training step of the bundled generator in four forms, and how fast a worker makes samples."""
+    """Measure four forms of a training step of the bundled generator, and degraded samples per second."""
     config = load_generator(context.generator or BUNDLED_GENERATOR).config
     lq, one_hot = (tensor.to(context.device) for tensor in _face(config.size))
     yield from training_steps(config, lq, one_hot, context.repeats)
-    with one_thread():  # as workers have
+    with one_thread():  # like a data loader worker
         for preset in DegradationPreset:
             for side in (256, 512):
                 yield _degrading(preset, resize((lq[0].cpu() + 1) / 2, (side, side)), context.repeats)
 
 
 def _degrading(preset: DegradationPreset, face: Tensor, repeats: int) -> Measurement:
-    """Samples differ much in what is done to them, so a run makes 64."""
+    """Measure the degradation of 64 samples, because single samples differ much."""
 
     def work() -> None:
         for seed in range(64):
@@ -171,7 +171,7 @@ def _degrading(preset: DegradationPreset, face: Tensor, repeats: int) -> Measure
 
 
 def _face(side: int) -> tuple[Tensor, Tensor]:
-    """A smooth picture in [-1, 1] and a map of patches, which cost what a face does."""
+    """Return a smooth image in [-1, 1] and a one-hot map of patches, which cost as much as a face."""
     torch.manual_seed(0)
     lq = resize(torch.rand(1, 3, side // 16, side // 16), (side, side)).clamp(0, 1) * 2 - 1
     labels = (

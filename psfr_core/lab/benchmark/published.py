@@ -1,4 +1,4 @@
-"""The generator as the paper's code arranges it: what its speed is compared with."""
+"""The published formulation of the generator, the baseline of the benchmark."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PublishedGenerator(nn.Module):
         self.generator = add_spectral_norm(copy.deepcopy(generator)).eval()
         for conv in self.generator.modules():
             if isinstance(conv, nn.Conv2d):
-                # Weights are divided by u^T W v: made 1, so that they stay what they are.
+                # Spectral norm divides weights by u^T W v; scale v so that this is 1 and the weights stay unchanged.
                 u, v, weight = (
                     conv.get_buffer("weight_u"),
                     conv.get_buffer("weight_v"),
@@ -30,7 +30,7 @@ class PublishedGenerator(nn.Module):
                 v.div_(torch.dot(u, weight.detach().flatten(1) @ v))
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor) -> Tensor:
-        """As the generator's."""
+        """Return the output of the generator."""
         reference = torch.cat([lq, parse_one_hot], dim=1)
         features = self.generator.const_input.repeat(len(lq), 1, 1, 1)
         for stage in (self.generator.head, *self.generator.body):

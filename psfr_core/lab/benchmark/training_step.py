@@ -1,4 +1,4 @@
-"""Steps of training in the forms that a loop can give them."""
+"""Training steps with different memory formats, precisions and compilation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BATCH = 4
 def training_steps(
     config: GeneratorConfig, lq: torch.Tensor, one_hot: torch.Tensor, repeats: int
 ) -> Iterator[Measurement]:
-    """A step with pixel loss and Adam: channels_last, that in bfloat16 autocast, that compiled, each against the plain step."""
+    """Compare a step with channels_last, with bfloat16 autocast too, and compiled too, with a plain step."""
     lq, one_hot = lq.repeat(_BATCH, 1, 1, 1), one_hot.repeat(_BATCH, 1, 1, 1)
     plain = _step(config, lq, one_hot)
     yield compare("channels_last", _step(config, lq, one_hot, is_channels_last=True), "plain step", plain, repeats)

@@ -1,4 +1,4 @@
-"""Faces found, against faces expected."""
+"""Matching of detected faces with expected faces."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .stage import Row
 
 
 def match_faces(found: Sequence[Face], expected: Sequence[Face]) -> Row:
-    """Found faces against expected ones; the error is the mean distance of landmarks in eye distances of the expected."""
+    """Count found, expected, missed and extra faces; ``landmark_error`` is the mean landmark distance of matches."""
     rest = list(found)
     errors: list[float] = []
     for face in expected:

@@ -1,4 +1,4 @@
-"""A page of HTML with the figures of an evaluation and some of its faces."""
+"""The HTML page of an evaluation, with its metrics and some of its faces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 
 
 class CaseGroup(str, Enum):
-    """The groups of faces that a page shows."""
+    """The groups of faces on the page."""
 
     WORST = "worst"
     MEDIAN = "median"
@@ -37,8 +37,8 @@ class CaseGroup(str, Enum):
 
 
 @dataclass(frozen=True)
-class ShownPicture:
-    """A picture by its address relative to the page, with its figures by name."""
+class ShownImage:
+    """An image, by its path relative to the page, and its metrics by name."""
 
     title: str
     file: str
@@ -47,10 +47,10 @@ class ShownPicture:
 
 @dataclass(frozen=True)
 class ShownFace:
-    """The pictures of one face, side by side."""
+    """The images of one face, shown side by side."""
 
     name: str
-    pictures: Sequence[ShownPicture]
+    images: Sequence[ShownImage]
 
 
 def page(
@@ -59,8 +59,8 @@ def page(
     rank_by: Metric,
     settings: Mapping[str, str],
 ) -> str:
-    """The whole page: settings, summary, then the faces of each group that has some."""
-    title = f"Evaluation of {len(result.rows)} pictures"
+    """Return the HTML page: settings, summary, and the faces of each group that is not empty."""
+    title = f"Evaluation of {len(result.rows)} images"
     notes = "".join(f"<p>{escape(note)}.</p>" for note in result.notes)
     groups = "".join(
         f"<h2>{_words(group.value).capitalize()} by {_words(rank_by.name)}</h2>\n{''.join(map(_face, of_group))}"
@@ -83,14 +83,14 @@ def _table(result: EvaluationResult) -> str:
 
 
 def _face(face: ShownFace) -> str:
-    return f"<section><h3>{escape(face.name)}</h3>{''.join(map(_figure, face.pictures))}</section>\n"
+    return f"<section><h3>{escape(face.name)}</h3>{''.join(map(_figure, face.images))}</section>\n"
 
 
-def _figure(picture: ShownPicture) -> str:
-    title = _words(picture.title)
-    figures = _list((_words(name), shown(value)) for name, value in picture.figures.items())
-    image = f'<img src="{escape(picture.file)}" alt="{title}" loading="lazy">'
-    return f"<figure>{image}<figcaption><strong>{title}</strong>{figures}</figcaption></figure>"
+def _figure(image: ShownImage) -> str:
+    title = _words(image.title)
+    figures = _list((_words(name), shown(value)) for name, value in image.figures.items())
+    tag = f'<img src="{escape(image.file)}" alt="{title}" loading="lazy">'
+    return f"<figure>{tag}<figcaption><strong>{title}</strong>{figures}</figcaption></figure>"
 
 
 def _list(entries: Iterable[tuple[str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""The protocol of the paper: which faces are measured, at which size, degraded by which seeds, and by what."""
+"""Protocols of measuring: the number, size and seeds of the faces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class MeasuringProtocol:
     seed: int
 
     def draw(self, faces: Sequence[Path]) -> list[Path]:
-        """The faces of the protocol, in the order of ``faces``; OptionError when there are too few."""
+        """Return the faces of the protocol in the order of ``faces``; raise OptionError if there are too few."""
         if len(faces) < self.count:
             raise OptionError(
                 f"The protocol measures {self.count:,} faces, but only {len(faces):,} were found. "
@@ -34,5 +34,5 @@ class MeasuringProtocol:
 
 
 # Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021), measures
-# 2,800 faces of CelebA-HQ. Which those are and how each was degraded is not known here, so the seed says.
+# 2,800 faces of CelebA-HQ. Those faces and their degradations are not known, so they are drawn with a fixed seed.
 PAPER = MeasuringProtocol(count=2_800, size=512, seed=0)

@@ -1,4 +1,4 @@
-"""Figures of parse maps by region."""
+"""Metrics of parse maps by region."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAIRS = (RegionGroup.EYES, RegionGroup.BROWS, RegionGroup.LIPS)
 
 
 def region_row(matrix: ConfusionMatrix) -> Row:
-    """Mean IoU, also with left and right and both lips taken as one, accuracy, and the IoU of each region and pair."""
+    """Return accuracy, mean IoU (also with merged pairs: eyes, brows, lips), and the IoU of each region and pair."""
     regions = {region.name.lower(): matrix.iou(region) for region in sorted(MEASURED_REGIONS)}
     pairs = {group.value: matrix.iou(*group.regions) for group in _PAIRS}
     in_pairs = {region.name.lower() for group in _PAIRS for region in group.regions}

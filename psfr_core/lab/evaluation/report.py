@@ -1,4 +1,4 @@
-"""The report of an evaluation: its tables, and a page with the worst, median and best faces side by side."""
+"""The report of an evaluation: tables, and a page with the worst, median and best faces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...files import write_text
 from ...images.io import ImageFile, write_image
 from ...images.resize import resize_within
 from ..metrics.metric import Metric
-from .page import CaseGroup, ShownFace, ShownPicture, page
+from .page import CaseGroup, ShownFace, ShownImage, page
 from .result import EvaluationResult
 from .sources import Sample
 from .stage import Stage
@@ -20,7 +20,7 @@ from .tables import finite, table_files, write_tables
 CASES_EACH = 8
 REPORT_FOLDER = "report"
 _PAGE = "report.html"
-_MAX_SIDE = 512  # of a picture in the page
+_MAX_SIDE = 512  # of an image on the page, in pixels
 _JPEG_QUALITY = 90
 
 
@@ -32,10 +32,10 @@ def write_report(
     rank_by: Metric,
     settings: Mapping[str, str],
 ) -> None:
-    """Write tables and page into ``folder``, which is made; ``load`` gives the sample of a name once more.
+    """Write tables and page into ``folder``, which is created; ``load`` returns the sample of a name again.
 
-    The faces are ranked by ``rank_by``; ``settings`` say, by name, how they were measured. The page
-    ``report.html`` needs nothing but the JPEG files in the folder ``report`` beside it.
+    The faces are ranked by ``rank_by``; ``settings`` are the fields of the specification by name. The page
+    ``report.html`` needs only the JPEG files in the folder ``report`` beside it.
     """
     summary = {"distances": finite(result.distances), "rank_by": rank_by.name, "settings": dict(settings)}
     write_tables(folder, result.rows, summary, result.markdown)
@@ -45,20 +45,20 @@ def write_report(
     for group, names in chosen_cases(result.ranked(rank_by)).items():
         faces[group] = []
         for name in names:
-            number += 1  # files are numbered, so that no name of a picture can be a bad name of a file
+            number += 1  # numbered, because a name in the table may be an invalid file name
             faces[group].append(_face(folder, f"{number:02}", name, load(name), result))
     content = page(result, faces, rank_by, settings)
     write_text(folder / _PAGE, content)
 
 
 def report_files(folder: Path) -> list[Path]:
-    """Return the files that ``write_report`` writes into ``folder``, as far as they are there already."""
+    """Return the files that ``write_report`` writes into ``folder``, including the existing images of its page."""
     images = (folder / REPORT_FOLDER).glob("[0-9][0-9]_*.jpg")
     return [*table_files(folder), folder / _PAGE, *images]
 
 
 def chosen_cases(ranked: Sequence[str]) -> dict[CaseGroup, list[str]]:
-    """Up to 8 worst, median and best of the names, which come worst first; none of them twice."""
+    """Return up to 8 worst, median and best names, each once; ``ranked`` starts with the worst."""
     count = len(ranked)
     each = min(CASES_EACH, max(count // 3, 1))
     worst, best = list(ranked[:each]), list(ranked[max(count - each, each) :])
@@ -68,21 +68,21 @@ def chosen_cases(ranked: Sequence[str]) -> dict[CaseGroup, list[str]]:
 
 
 def _face(folder: Path, number: str, name: str, sample: Sample, result: EvaluationResult) -> ShownFace:
-    """What the face was where that is known, what became of it, and what it should be."""
-    pictures: list[ShownPicture] = []
-    for stage in dict.fromkeys((result.stages[0], result.stages[-1])):  # one of them, if there is only one
-        file = _write(folder, f"{number}_{stage.value}.jpg", sample.pictures[stage])
-        pictures.append(ShownPicture(stage.value, file, _figures(result, name, stage)))
+    """Write the images of one face at the first and last stage and its reference."""
+    images: list[ShownImage] = []
+    for stage in dict.fromkeys((result.stages[0], result.stages[-1])):  # equal if there is one stage
+        file = _write(folder, f"{number}_{stage.value}.jpg", sample.images[stage])
+        images.append(ShownImage(stage.value, file, _figures(result, name, stage)))
     reference = _write(folder, f"{number}_reference.jpg", sample.reference)
-    return ShownFace(name, [*pictures, ShownPicture("reference", reference, {})])
+    return ShownFace(name, [*images, ShownImage("reference", reference, {})])
 
 
 def _figures(result: EvaluationResult, name: str, stage: Stage) -> dict[str, float]:
     return {metric.name: result.rows[name][stage.column(metric.name)] for metric in result.metrics}
 
 
-def _write(folder: Path, name: str, picture: Tensor) -> str:
-    """The address in the page of the picture (1, 3, H, W), which is written."""
+def _write(folder: Path, name: str, image: Tensor) -> str:
+    """Write an image (1, 3, H, W), and return its path relative to the page."""
     file = f"{REPORT_FOLDER}/{name}"
-    write_image(folder / file, ImageFile(resize_within(picture[0], _MAX_SIDE)), jpeg_quality=_JPEG_QUALITY)
+    write_image(folder / file, ImageFile(resize_within(image[0], _MAX_SIDE)), jpeg_quality=_JPEG_QUALITY)
     return file

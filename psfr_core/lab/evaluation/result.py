@@ -1,4 +1,4 @@
-"""What an evaluation found."""
+"""The result of an evaluation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .tables import markdown_table, means_of, missing_of, shown
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """What was measured: ``rows`` are the figures of each picture by its name, ``distances`` those of whole sets.
+    """Metrics of each image by its name (``rows``), and Fréchet distances of the whole set (``distances``).
 
-    Figures are found by their columns, which ``Stage.column`` makes of the name of a metric or set distance.
-    ``stages`` are in the order of the tables, the one that matters last.
+    ``Stage.column`` gives the column of a metric or distance.
+    ``stages`` are in the order of the tables, the final one last.
     """
 
     rows: Mapping[str, Row]
@@ -27,7 +27,7 @@ class EvaluationResult:
 
     @property
     def table(self) -> list[list[str]]:
-        """The summary as text: the head with the names of the figures, then a line for each stage."""
+        """The summary as text: a head with the names of the metrics, and one line per stage."""
         means = means_of(self.rows) | self.distances
         names = [*(metric.name for metric in self.metrics), *self.set_distances]
         lines = [[stage.value, *(shown(means[stage.column(name)]) for name in names)] for stage in self.stages]
@@ -35,24 +35,24 @@ class EvaluationResult:
 
     @property
     def notes(self) -> list[str]:
-        """What has to be known to read the table."""
+        """Remarks on missing values, metrics and the number of images."""
         count = len(self.rows)
         missing = [
             f"{column}: missing for {number} of {count}, the mean is of the others"
             for column, number in missing_of(self.rows).items()
         ]
         remarks = [f"{metric.name}: {metric.note}" for metric in self.metrics if metric.note]
-        few = "comparable only between sets of this size, as few pictures raise it"
-        sets = [f"{name}: {count} pictures against {count} references; {few}" for name in self.set_distances]
+        few = "comparable only between sets of this size, because few images raise it"
+        sets = [f"{name}: {count} images against {count} references; {few}" for name in self.set_distances]
         return [*missing, *remarks, *sets]
 
     @property
     def markdown(self) -> str:
-        """Table and notes."""
+        """Table and notes in Markdown."""
         return markdown_table(*self.table) + "".join(f"\n{note}.\n" for note in self.notes)
 
     def ranked(self, metric: Metric) -> list[str]:
-        """The names of the pictures by ``metric`` of the last stage, worst first; where it is missing counts as worst."""
+        """Return the names sorted by ``metric`` at the last stage, worst first; NaN counts as worst."""
         column = self.stages[-1].column(metric.name)
         sign = 1 if metric.higher_is_better else -1
 

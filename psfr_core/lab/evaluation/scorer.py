@@ -31,23 +31,21 @@ class Scorer:
         self._metrics, self._stages = metrics, tuple(stages)
         self._rows: dict[str, Row] = {}
         self._references: dict[str, FeatureStatistics] = {}
-        self._pictures: dict[str, FeatureStatistics] = {}
+        self._images: dict[str, FeatureStatistics] = {}
 
     @torch.no_grad()
     def add(self, name: str, sample: Sample) -> None:
         """Measure one sample, whose row in the tables is ``name``."""
         reference = sample.reference.to(self._metrics.device)
-        pictures = {stage: picture.to(self._metrics.device) for stage, picture in sample.pictures.items()}
+        images = {stage: image.to(self._metrics.device) for stage, image in sample.images.items()}
         measures = {metric.name: metric.against(reference) for metric in self._metrics.metrics}
         self._rows[name] = {
-            stage.column(name): measure(picture)
-            for stage, picture in pictures.items()
-            for name, measure in measures.items()
+            stage.column(name): measure(image) for stage, image in images.items() for name, measure in measures.items()
         }
         for pooled in self._metrics.pooled:
             _count(self._references, pooled.name, pooled(reference))
-            for stage, picture in pictures.items():
-                _count(self._pictures, stage.column(pooled.name), pooled(picture))
+            for stage, image in images.items():
+                _count(self._images, stage.column(pooled.name), pooled(image))
 
     def result(self) -> EvaluationResult:
         """Return the values of all samples so far; Fréchet distances of a single sample are NaN."""
@@ -58,7 +56,7 @@ class Scorer:
     def _distance(self, name: str, stage: Stage) -> float:
         if len(self._rows) < 2:
             return float("nan")
-        return frechet_distance(self._pictures[stage.column(name)], self._references[name])
+        return frechet_distance(self._images[stage.column(name)], self._references[name])
 
 
 def _count(statistics: dict[str, FeatureStatistics], name: str, features: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Where the faces that are measured come from."""
+"""Sources of the images that are measured."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ from ..degradation.pipeline import DegradedPair, degrade
 from .stage import Stage
 
 
-@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not give a single bool
 class Sample:
-    """One face as it should be and as each stage has it, all (1, 3, H, W) of one size, RGB in [0, 1], on the CPU."""
+    """A reference and its image at each stage, all (1, 3, H, W) of equal size, RGB in [0, 1], on the CPU."""
 
     reference: Tensor
-    pictures: Mapping[Stage, Tensor]
+    images: Mapping[Stage, Tensor]
 
 
 class SampleSource(Protocol):
-    """A list of samples; each gives the same pictures whenever it is loaded."""
+    """A list of samples; loading one again returns the same images."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages of every sample, the one that matters last."""
+        """Stages of all samples, the final one last."""
         ...
 
     @property
     def names(self) -> Mapping[Path, str]:
-        """The files to load samples from, with the names they have in tables."""
+        """Files of the samples, with their names in tables."""
         ...
 
     def load(self, path: Path) -> Sample:
-        """The sample of one of the files; PsfrError for one that cannot be measured."""
+        """Load the sample of a file; raise PsfrError if it cannot be measured."""
         ...
 
 
 class ResultFolder:
-    """Results of any method, with references of the same names, and the pictures they were made from where known.
+    """Results of any method, with references and optionally inputs of the same names.
 
     Suffixes may differ, as long as only one file of a folder has the name.
     """
@@ -65,7 +65,7 @@ class ResultFolder:
         for folder in (results, references, inputs):
             if folder is not None and not folder.is_dir():
                 raise ImageFileError(
-                    f"{folder} is no folder. Give the folder of the results and that of the references."
+                    f"{folder} is not a folder. Give the folder of the results and that of the references."
                 )
         self._max_pixels = max_pixels
         self._references = _Named(references, "reference")
@@ -75,30 +75,30 @@ class ResultFolder:
 
     @property
     def left_out(self) -> list[str]:
-        """The names of references that have no result."""
+        """Names of the references without a result."""
         done = {path.stem for path in self.names}
         return [path.name for path in self._references.paths if path.stem not in done]
 
     def load(self, path: Path) -> Sample:
-        """The sample of a result; ImageFileError when its reference or input is missing or of another size."""
+        """Load the sample of a result; raise ImageFileError if its reference or input is missing or differs in size."""
         reference = self._references.beside(path)
-        pictures = {Stage.RESULT: path}
+        images = {Stage.RESULT: path}
         if self._inputs is not None:
-            pictures = {Stage.BEFORE: self._inputs.beside(path), **pictures}
+            images = {Stage.BEFORE: self._inputs.beside(path), **images}
         clean = _read(reference, self._max_pixels)
-        sample = Sample(clean, {stage: _read(picture, self._max_pixels) for stage, picture in pictures.items()})
-        for stage, picture in sample.pictures.items():
-            if picture.shape != clean.shape:
-                size, expected = Size.of(picture), Size.of(clean)
+        sample = Sample(clean, {stage: _read(image, self._max_pixels) for stage, image in images.items()})
+        for stage, image in sample.images.items():
+            if image.shape != clean.shape:
+                size, expected = Size.of(image), Size.of(clean)
                 raise ImageFileError(
-                    f"{pictures[stage]} has {size.width} x {size.height} pixels, but its reference {reference} has "
-                    f"{expected.width} x {expected.height}: bring both to one size."
+                    f"{images[stage]} has {size.width} x {size.height} pixels, but its reference {reference} has "
+                    f"{expected.width} x {expected.height}: resize one of them."
                 )
         return sample
 
 
 class _Named:
-    """The images of a folder, found by the names of others."""
+    """Images of a folder, found by the names of other images."""
 
     def __init__(self, folder: Path, what: str) -> None:
         self.paths = find_images([folder])
@@ -108,7 +108,7 @@ class _Named:
             self._by_stem.setdefault(path.stem, []).append(path)
 
     def beside(self, result: Path) -> Path:
-        """The image with the name of ``result``, or the only one with another suffix."""
+        """Return the image with the name of ``result``, or the only one with another suffix."""
         alike = self._by_stem.get(result.stem, [])
         exact = [path for path in alike if path.name == result.name]
         if not alike:
@@ -119,7 +119,7 @@ class _Named:
 
 
 class DegradedFaces:
-    """Clean aligned faces at ``size`` pixels, and degraded; the seed of the n-th is ``seed`` + n."""
+    """Clean aligned faces at ``size`` pixels and their degraded versions; the n-th uses seed ``seed`` + n."""
 
     def __init__(
         self,
@@ -133,14 +133,14 @@ class DegradedFaces:
         seen: dict[str, Path] = {}
         for path, name in self.names.items():
             if name in seen:
-                raise OptionError(f"{seen[name]} and {path} would have one line in the table: rename one of them.")
+                raise OptionError(f"{seen[name]} and {path} would have the same name in the table: rename one of them.")
             seen[name] = path
         self._size, self._max_pixels = size, max_pixels
         self._degradation = degradation or DegradationConfig()
         self._seeds = {path: seed + index for index, path in enumerate(self.names)}
 
     def pair(self, path: Path) -> DegradedPair:
-        """The degraded and the clean face of a file, (3, S, S); InputError for a picture that is not square."""
+        """Return the degraded and clean face of a file, (3, S, S); raise InputError for an image that is not square."""
         pixels = to_rgb(read_image(path, max_pixels=self._max_pixels).pixels)
         check_shape(pixels, "3 S S", f"{path}, a face to measure with,")
         clean = resize(pixels, Size(self._size, self._size)).clamp(0, 1)
@@ -148,7 +148,7 @@ class DegradedFaces:
 
 
 class RestoredFaces:
-    """Degraded faces and what the networks, which are on one device, make of them."""
+    """Degraded faces and their restorations by a generator and a parsing network on one device."""
 
     stages = (Stage.BEFORE, Stage.GENERATOR, Stage.COLOR_MATCHED)
 
@@ -157,7 +157,7 @@ class RestoredFaces:
         self.names = faces.names
 
     def load(self, path: Path) -> Sample:
-        """The sample of a clean face: degraded, restored, and restored in the colors of the degraded one."""
+        """Return the sample of a clean face: degraded, restored, and restored with matched colors."""
         lq, hq = (face[None] for face in self._faces.pair(path))
         on_device = lq.to(self._generator.const_input.device)
         restored = enhance_faces(on_device, parse_faces(on_device, self._parse_net), self._generator).cpu()

@@ -1,4 +1,4 @@
-"""Figures as tables: CSV, JSON and Markdown."""
+"""Tables of metrics as CSV, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from .stage import Row
 
 
 def means_of(rows: Mapping[str, Row]) -> Row:
-    """The mean of each column over the rows that have a number there; not a number where none has."""
+    """Return the mean of each column over the rows that are not NaN there; NaN if all are."""
     columns = list(next(iter(rows.values())))
     values = torch.tensor([[row[column] for column in columns] for row in rows.values()], dtype=torch.float64)
     return dict(zip(columns, values.nanmean(0).tolist(), strict=True))
 
 
 def missing_of(rows: Mapping[str, Row]) -> dict[str, int]:
-    """In how many rows a column has no number, for the columns where it happens."""
+    """Return the number of NaN values of each column that has any."""
     counts = {column: sum(math.isnan(row[column]) for row in rows.values()) for column in next(iter(rows.values()))}
     return {column: count for column, count in counts.items() if count}
 
 
 def write_tables(folder: Path, rows: Mapping[str, Row], summary: Mapping[str, object], markdown: str) -> None:
-    """Write ``images.csv`` with a line for each row, ``summary.json`` and ``summary.md`` into ``folder``, which is made.
+    """Write ``images.csv`` with a line for each row, ``summary.json`` and ``summary.md`` into ``folder``, which is created.
 
-    The JSON has the number of rows, the means, the numbers of figures that are missing, and what ``summary`` adds.
-    Figures that are no finite numbers are blank in the CSV where they are missing, and null in the JSON, which knows none.
+    The JSON has the number of rows, the means, the numbers of missing values, and the entries of ``summary``.
+    NaN is blank in the CSV. Values that are not finite are null in the JSON.
     """
     folder.mkdir(parents=True, exist_ok=True)
     content = {"count": len(rows), "mean": finite(means_of(rows)), "missing": missing_of(rows), **summary}
@@ -53,16 +53,16 @@ def table_files(folder: Path) -> list[Path]:
 
 
 def finite(row: Mapping[str, float]) -> dict[str, float | None]:
-    """The figures, None for those that are no finite numbers."""
+    """Replace values that are not finite by None."""
     return {column: value if math.isfinite(value) else None for column, value in row.items()}
 
 
 def markdown_table(head: Sequence[str], *rows: Sequence[str]) -> str:
-    """A Markdown table with one line for the head and one for each row."""
+    """Return a Markdown table with one line for the head and one for each row."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def shown(value: float) -> str:
-    """A figure as tables and reports show it."""
+    """Format a value for tables and reports."""
     return "missing" if math.isnan(value) else f"{value:.4f}"

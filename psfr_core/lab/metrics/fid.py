@@ -1,4 +1,4 @@
-"""The Inception features that FID, and only FID, is computed from."""
+"""The Inception features of FID."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class InceptionFeatures:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """The features (B, 2048) of images (B, 3, H, W), RGB in [0, 1]."""
+        """Return the features (B, 2048) of images (B, 3, H, W), RGB in [0, 1]."""
         check_shape(images, "B 3 H W", "images")
         check_float(images, "images")
         with without_autocast(images.device):
@@ -34,7 +34,7 @@ class InceptionFeatures:
 
 
 def load_inception(path: str | Path, device: torch.device) -> InceptionFeatures:
-    """Inception on ``device`` with the weights in ``path``. Nothing is downloaded.
+    """Load Inception with the weights in ``path`` onto ``device``, without downloads.
 
     Raises CheckpointError when the file is missing or something else, MissingPackageError without torchmetrics or
     torch-fidelity.
@@ -49,6 +49,8 @@ def load_inception(path: str | Path, device: torch.device) -> InceptionFeatures:
     import_optional("torch_fidelity", "FID", "torch-fidelity")
     try:
         fid = torchmetrics.FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(path))
-    except Exception as error:  # what a damaged file makes the readers raise has no common type
-        raise CheckpointError(f"{path.name} holds no Inception weights of torch-fidelity: {error}") from error
+    except Exception as error:  # damaged files raise errors of many types
+        raise CheckpointError(
+            f"{path.name} does not contain the Inception weights of torch-fidelity: {error}"
+        ) from error
     return InceptionFeatures(fid.inception, device)

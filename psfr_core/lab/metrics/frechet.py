@@ -1,4 +1,4 @@
-"""The Fréchet distance of two sets of pictures: how far the distributions of their features lie apart."""
+"""The Fréchet distance between the feature distributions of two image sets."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .image_features import ImageFeatures
 
 
 class PooledFeatures(Protocol):
-    """One vector of features for each picture, under the name that the distance gets."""
+    """One feature vector per image; ``name`` is the name of the distance."""
 
     @property
     def name(self) -> str: ...
 
     def __call__(self, images: Tensor) -> Tensor:
-        """The features (B, C) of images (B, 3, H, W), RGB in [0, 1]."""
+        """Return the features (B, C) of images (B, 3, H, W), RGB in [0, 1]."""
         ...
 
 
 class ImageNetFeatures:
-    """The mean over the picture of the activations at the last tap of a network trained on ImageNet.
+    """Spatial mean of the activations at the last tap of a network trained on ImageNet.
 
     The distance is named after network and layer, such as ``frechet_alexnet_relu5``: it is not FID, whose features are
     those of Inception, and the two cannot be compared.
@@ -42,7 +42,7 @@ class ImageNetFeatures:
 
 
 class FeatureStatistics:
-    """Mean and covariance of the features of a set of pictures, in float64, added up batch by batch."""
+    """Mean and covariance of the features of an image set, accumulated in float64."""
 
     def __init__(self, channels: int) -> None:
         self.count = 0
@@ -50,9 +50,9 @@ class FeatureStatistics:
         self._products = torch.zeros(channels, channels, dtype=torch.float64)
 
     def add(self, features: Tensor) -> None:
-        """Count the features (B, C) of some more pictures."""
+        """Add the features (B, C) of further images."""
         check_shape(features, f"B {len(self._sum)}", "features")
-        features = features.cpu().double()  # not every accelerator knows float64
+        features = features.cpu().double()  # not all accelerators support float64
         self.count += len(features)
         self._sum += features.sum(0)
         self._products += features.T @ features
@@ -64,17 +64,17 @@ class FeatureStatistics:
 
     @property
     def covariance(self) -> Tensor:
-        """The unbiased covariance (C, C); InputError for fewer than two pictures, which have none."""
+        """The unbiased covariance (C, C); raises InputError for fewer than two images."""
         if self.count < 2:
-            raise InputError(f"A Fréchet distance needs at least two pictures on each side, got {self.count}.")
+            raise InputError(f"A Fréchet distance needs at least two images on each side, got {self.count}.")
         mean = self.mean
         return (self._products - self.count * torch.outer(mean, mean)) / (self.count - 1)
 
 
 def frechet_distance(one: FeatureStatistics, other: FeatureStatistics) -> float:
-    """The squared Fréchet distance of two Gaussians with these statistics (0 for equal ones, lower is better).
+    """Return the squared Fréchet distance of two Gaussians with these statistics; 0 if equal, lower is better.
 
-    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). It is biased upwards for few pictures, most below as many as there are
+    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). It is biased upwards for few images, most below as many as there are
     channels: state their number beside it, and compare only distances of equally many.
     Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule (2017), equation 6.
     """
@@ -87,6 +87,6 @@ def frechet_distance(one: FeatureStatistics, other: FeatureStatistics) -> float:
 
 
 def _root(matrix: Tensor) -> Tensor:
-    """The square root of a symmetric matrix without negative eigenvalues but for rounding."""
+    """Return the square root of a symmetric matrix that is positive semidefinite up to rounding."""
     values, vectors = torch.linalg.eigh(matrix)
     return (vectors * values.clamp(min=0).sqrt()) @ vectors.T

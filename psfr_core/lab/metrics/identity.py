@@ -1,4 +1,4 @@
-"""Whether a restored face is still the same person, to a network for face recognition."""
+"""The identity distance of faces by a face recognition network."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ DLIB = "dlib"
 
 
 class IdentityNetwork(Protocol):
-    """Turns aligned faces into embeddings, which lie near each other for one person."""
+    """A network that embeds aligned faces; embeddings of one person are close to each other."""
 
     @property
     def description(self) -> str:
-        """Network and distance, without which its figures cannot be read."""
+        """Name of the network and of the distance."""
         ...
 
     def embed(self, images: Tensor) -> Tensor:
-        """The embeddings (B, D) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]."""
+        """Return the embeddings (B, D) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]."""
         ...
 
     def distance(self, embeddings: Tensor, others: Tensor) -> Tensor:
-        """The distances (B,) of embeddings (B, D), pair by pair (lower is better)."""
+        """Return the distances (B,) of embeddings (B, D), pair by pair (lower is better)."""
         ...
 
 
 class _Chip(NamedTuple):
-    """The square of an FFHQ-aligned face that a network wants to see, in fractions of its side, and how large."""
+    """Square crop of an FFHQ-aligned face, in fractions of its side, and its size for the network."""
 
     left: float
     top: float
@@ -47,7 +47,7 @@ class _Chip(NamedTuple):
     pixels: int
 
     def cut(self, images: Tensor) -> Tensor:
-        """The chips (B, 3, ``pixels``, ``pixels``) of faces (B, 3, S, S), RGB in [0, 1]."""
+        """Return the crops (B, 3, ``pixels``, ``pixels``) of faces (B, 3, S, S), RGB in [0, 1]."""
         check_shape(images, "B 3 S S", "aligned faces")
         check_float(images, "aligned faces")
         side = images.shape[-1]
@@ -74,13 +74,13 @@ class DlibIdentity:
         self._network = network
 
     def embed(self, images: Tensor) -> Tensor:
-        """The embeddings (B, 128) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]; float64 on the CPU."""
+        """Return the embeddings (B, 128) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]; float64 on the CPU."""
         chips = (_DLIB_CHIP.cut(images) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu()
         found = [list(self._network.compute_face_descriptor(chip.numpy())) for chip in chips]
         return torch.tensor(found, dtype=torch.float64)
 
     def distance(self, embeddings: Tensor, others: Tensor) -> Tensor:
-        """The Euclidean distances (B,)."""
+        """Return the Euclidean distances (B,)."""
         return (embeddings - others).norm(dim=1)
 
 
@@ -97,17 +97,17 @@ class ArcFaceIdentity:
 
     @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
-        """The embeddings (B, 512) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]."""
+        """Return the embeddings (B, 512) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]."""
         with without_autocast(images.device):
             return self._network(_ARCFACE_CHIP.cut(images) * 2 - 1)
 
     def distance(self, embeddings: Tensor, others: Tensor) -> Tensor:
-        """The cosine distances (B,)."""
+        """Return the cosine distances (B,)."""
         return 1 - torch.cosine_similarity(embeddings, others, dim=1)
 
 
 def load_identity(source: str, device: torch.device) -> IdentityNetwork:
-    """dlib's network for ``dlib``, else ArcFace (IR-SE-50, facexlib's) from the file ``source``, on ``device``.
+    """Load dlib's network for ``dlib``, otherwise ArcFace (IR-SE-50, facexlib's) from the file ``source``, on ``device``.
 
     Raises MissingPackageError without the packages, ModelNotFoundError without the file, CheckpointError for one of something else.
     """
@@ -115,7 +115,7 @@ def load_identity(source: str, device: torch.device) -> IdentityNetwork:
 
 
 def load_dlib_identity() -> DlibIdentity:
-    """dlib's network with the weights that the package face_recognition_models carries; it computes on the CPU."""
+    """Load dlib's network with the weights that the package face_recognition_models carries; it computes on the CPU."""
     # Only found, not imported: it would need pkg_resources, which setuptools no longer has.
     found = importlib.util.find_spec("face_recognition_models")
     if found is None or not found.submodule_search_locations:
@@ -131,7 +131,7 @@ def load_dlib_identity() -> DlibIdentity:
 
 
 def load_arcface(path: str | Path, device: torch.device) -> ArcFaceIdentity:
-    """ArcFace from a file of facexlib's ``recognition_arcface_ir_se50`` weights (.safetensors, .pth, .pt)."""
+    """Load ArcFace from a file of facexlib's ``recognition_arcface_ir_se50`` weights (.safetensors, .pth, .pt)."""
     path = Path(path)
     weights = read_tensors(path)
     architecture = import_optional("facexlib.recognition.arcface_arch", "ArcFace", "facexlib")

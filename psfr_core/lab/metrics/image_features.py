@@ -1,4 +1,4 @@
-"""Activations of networks trained on ImageNet, which compare pictures more like people do than pixels can."""
+"""Activations of networks trained on ImageNet, for perceptual losses and metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...models.state_dict import read_tensors
 
 
 class Backbone(str, Enum):
-    """The networks whose convolutions can be read, with torchvision's layers and names."""
+    """Supported networks, with torchvision's names of layers."""
 
     ALEXNET = "alexnet"
     VGG16 = "vgg16"
@@ -39,7 +39,7 @@ class ImageFeatures(nn.Module):
 
     Layers are named ``conv3_4`` before and ``relu3_4`` after the activation (block 3, fourth convolution), and
     ``pool3``; those of AlexNet ``conv3``, ``relu3``, ``pool2``. State-dict names are torchvision's, ``features.N``;
-    what comes after the last tap is left out.
+    layers after the last tap are omitted.
     """
 
     mean: Tensor
@@ -64,7 +64,7 @@ class ImageFeatures(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """The activation (B, C, h, w) at each tap, by its name and in the order of ``taps``.
+        """Return the activation (B, C, h, w) at each tap by name, in the order of ``taps``.
 
         ``images`` (B, 3, H, W) are RGB in [0, 1].
         """
@@ -86,7 +86,7 @@ class ImageFeatures(nn.Module):
 
     @property
     def channels(self) -> dict[str, int]:
-        """How many channels each tap has."""
+        """Number of channels of each tap."""
         found: dict[str, int] = {}
         latest = 3
         for name, layer in zip(self._names, self.features, strict=True):
@@ -96,7 +96,7 @@ class ImageFeatures(nn.Module):
 
 
 def load_image_features(path: str | Path, taps: Sequence[str]) -> ImageFeatures:
-    """The frozen network in a file of torchvision's weights, with taps at the named layers; recognized by its keys.
+    """Load the frozen network from a file of torchvision's weights, with taps at the named layers; recognized by its keys.
 
     Takes .safetensors, .pth and .pt, with or without the classifier, and what ``read_backbone`` takes. Raises
     ModelNotFoundError where there is no such file, and CheckpointError for any other content.
@@ -106,7 +106,7 @@ def load_image_features(path: str | Path, taps: Sequence[str]) -> ImageFeatures:
 
 
 def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequence[str]) -> ImageFeatures:
-    """The frozen network with the weights read from ``path``; CheckpointError when they are something else."""
+    """Build the frozen network with the weights read from ``path``; raise CheckpointError if they do not fit."""
     network = ImageFeatures(recognize_backbone(path, weights), taps)
     wanted = network.state_dict()
     missing = [name for name in wanted if name not in weights]
@@ -119,7 +119,7 @@ def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequen
 
 
 def read_backbone(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weight file; where ``path`` is no file but the name of a backbone, of torchvision's.
+    """Read the tensors of a weight file, or torchvision's weights if ``path`` is the name of a backbone.
 
     Those are fetched into PyTorch's cache when they are not there yet. Raises DownloadError when that fails, and what
     ``read_tensors`` raises.
@@ -136,7 +136,7 @@ def read_backbone(path: Path) -> dict[str, Tensor]:
 
 
 def recognize_backbone(path: Path, weights: Mapping[str, Tensor]) -> Backbone:
-    """The network that the weights read from ``path`` belong to; CheckpointError when it is none of the three."""
+    """Return the network that the weights read from ``path`` belong to; raise CheckpointError if it is none of the three."""
     first = weights.get("features.0.weight")
     if first is not None and first.shape == (64, 3, 11, 11):
         return Backbone.ALEXNET

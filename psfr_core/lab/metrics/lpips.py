@@ -1,4 +1,4 @@
-"""LPIPS, the learned distance of two pictures."""
+"""LPIPS, a learned perceptual distance of images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HEAD_CHANNELS = {Backbone.ALEXNET: (64, 192, 384, 256, 256), Backbone.VGG16: (6
 
 
 class Lpips(nn.Module):
-    """LPIPS v0.1 (lower is better, 0 for equal pictures): the weighted distance of their unit-length activations.
+    """LPIPS v0.1 (lower is better, 0 for equal images): the weighted distance of their unit-length activations.
 
     ``features`` must tap the layers that it is defined on, and may tap others. Source: Zhang et al., The Unreasonable
     Effectiveness of Deep Features as a Perceptual Metric, equation 1.
@@ -41,13 +41,13 @@ class Lpips(nn.Module):
         self.heads = nn.ParameterList(nn.Parameter(head, requires_grad=False) for head in heads)
 
     def forward(self, images: Tensor, references: Tensor) -> Tensor:
-        """The distances (B,) of image pairs (B, 3, H, W), RGB in [0, 1]; differentiable in both."""
+        """Return the distances (B,) of image pairs (B, 3, H, W), RGB in [0, 1]; differentiable in both."""
         check_pair(images, references)
         with without_autocast(images.device):
             return self.compare(self.features(images), self.features(references))
 
     def compare(self, of_images: Mapping[str, Tensor], of_references: Mapping[str, Tensor]) -> Tensor:
-        """The distances (B,), where ``features`` has been asked already."""
+        """Return the distances (B,) from activations that ``features`` has already computed."""
         distances: list[Tensor] = []
         for tap, head in zip(_TAPS[self.features.backbone], self.heads, strict=True):
             squared = (_unit_length(of_images[tap]) - _unit_length(of_references[tap])) ** 2
@@ -61,7 +61,7 @@ def lpips_metric(lpips: Lpips) -> Metric:
 
 
 def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Sequence[str] = ()) -> Lpips:
-    """LPIPS from a file of torchvision's AlexNet or VGG-16 and the file of LPIPS v0.1 heads that belongs to it.
+    """Load LPIPS from a file of torchvision's AlexNet or VGG-16 and the file of LPIPS v0.1 heads that belongs to it.
 
     Its features tap the layers ``more_taps`` too, for whoever else looks at them. Raises ModelNotFoundError for a missing
     file, and CheckpointError when one is something else, or the two do not belong together.
@@ -84,14 +84,14 @@ def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Seq
 
 
 def _heads(path: Path) -> list[Tensor]:
-    """The weights (C,) of each layer's channels, as named in the published files (``lin0.model.1.weight``)."""
+    """Return the weights (C,) of each layer's channels, as named in the published files (``lin0.model.1.weight``)."""
     tensors = read_tensors(path)
     names = [f"lin{layer}.model.1.weight" for layer in range(5)]
     missing = [name for name in names if name not in tensors]
     if missing:
         keys = ", ".join(list(tensors)[:3])
         raise CheckpointError(
-            f"{path.name} holds no LPIPS heads: it has no {missing[0]} (first keys: {keys}). Give LPIPS v0.1 heads, which "
+            f"{path.name} does not contain LPIPS heads: it lacks {missing[0]} (first keys: {keys}). Give LPIPS v0.1 heads, which "
             "torchmetrics brings: torchmetrics/functional/image/lpips_models/alex.pth or vgg.pth."
         )
     return [tensors[name].flatten() for name in names]
@@ -99,5 +99,5 @@ def _heads(path: Path) -> list[Tensor]:
 
 def _unit_length(features: Tensor) -> Tensor:
     # Inside the root, the small number keeps the gradient finite where all activations are 0.
-    features = features.float()  # whose squares leave the range of float16
+    features = features.float()  # their squares overflow float16
     return features / (features.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()

@@ -13,7 +13,7 @@ Measure = Callable[[Tensor], float]
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """A metric of single images, with its name in tables and what a reader has to know about it.
+    """A metric of single images, with its name in tables and a note for its readers.
 
     ``against`` takes the reference image (1, 3, H, W), so that what depends only on it is computed once. A value is NaN
     where the image cannot be measured.

@@ -1,4 +1,4 @@
-"""MS-SSIM, the likeness of two pictures in structure at five scales."""
+"""MS-SSIM, the structural similarity of images at five scales."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MIN_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels mus
 
 
 def import_ms_ssim() -> ModuleType:
-    """What computes MS-SSIM; MissingPackageError without torchmetrics."""
+    """Import the module that computes MS-SSIM; raise MissingPackageError without torchmetrics."""
     return import_optional("torchmetrics.functional.image", "MS-SSIM", "torchmetrics")
 
 
 def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
-    """Multi-scale structural similarities (B,), at most 1 (higher is better), with the published weights of the scales.
+    """Return multi-scale structural similarities (B,), at most 1, higher is better, with the published weights of the scales.
 
     Both are (B, 3, H, W), RGB in [0, 1], of at least 176 x 176 pixels. Computed by torchmetrics; MissingPackageError
     without it. Source: Wang et al., Multi-scale Structural Similarity for Image Quality Assessment, equation 7.

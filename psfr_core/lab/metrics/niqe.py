@@ -1,4 +1,4 @@
-"""NIQE, the naturalness of a picture that is compared with none."""
+"""NIQE, a quality metric without reference."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Niqe:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """The scores (B,) of images (B, 3, H, W), RGB in [0, 1]."""
+        """Return the scores (B,) of images (B, 3, H, W), RGB in [0, 1]."""
         check_shape(images, "B 3 H W", "images")
         check_float(images, "images")
         with without_autocast(images.device):
@@ -34,5 +34,5 @@ class Niqe:
 
 
 def load_niqe(device: torch.device) -> Niqe:
-    """NIQE on ``device``; pyiqa fetches its parameters at the first use. MissingPackageError without pyiqa."""
+    """Load NIQE onto ``device``; pyiqa downloads its parameters at first use. Raise MissingPackageError without pyiqa."""
     return Niqe(import_optional("pyiqa", "NIQE", "pyiqa").create_metric("niqe", device=device))

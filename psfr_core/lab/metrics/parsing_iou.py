@@ -1,4 +1,4 @@
-"""How well predicted parse maps cover the true ones."""
+"""Intersection over union of predicted and true parse maps."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ...errors import InputError
 from ...networks.psfr_generator import PARSE_CLASSES
 
 
-@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not give a single bool
 class ConfusionMatrix:
-    """How many pixels of each true region (row) were given each region (column): int64 (19, 19) on the CPU.
+    """Pixel counts by true region (row) and predicted region (column): int64 (19, 19) on the CPU.
 
-    Add the matrices of all pictures of a data set and ask the sum: small regions would be noise in single pictures.
+    Add the matrices of a data set and evaluate the sum: small regions are noisy in single images.
     """
 
     counts: Tensor
@@ -27,7 +27,7 @@ class ConfusionMatrix:
 
     @classmethod
     def of(cls, predicted: Tensor, true: Tensor) -> ConfusionMatrix:
-        """The matrix of label maps (B, H, W), each label from 0 to 18."""
+        """Count the pixels of label maps (B, H, W), each label from 0 to 18."""
         check_shape(predicted, "B H W", "predicted")
         if predicted.shape != true.shape:
             shapes = f"{tuple(predicted.shape)} and {tuple(true.shape)}"
@@ -42,7 +42,7 @@ class ConfusionMatrix:
 
     @classmethod
     def empty(cls) -> ConfusionMatrix:
-        """The matrix of no pixel, to start a sum with."""
+        """Return a matrix of zeros, the start value of a sum."""
         return cls(torch.zeros(PARSE_CLASSES, PARSE_CLASSES, dtype=torch.int64))
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
@@ -50,23 +50,23 @@ class ConfusionMatrix:
 
     @property
     def accuracy(self) -> float:
-        """The share of pixels with the right region, from 0 to 1; not a number when there is no pixel."""
+        """Fraction of correctly labeled pixels, 0 to 1; NaN without pixels."""
         return float(self.counts.diagonal().sum() / self.counts.sum())
 
     def iou(self, *regions: int) -> float:
-        """Intersection over union of one region, or of several taken as one, from 0 to 1; not a number when nobody has it."""
+        """Return the IoU of one region or of several merged regions, 0 to 1; NaN if neither side has them."""
         merged = torch.tensor(regions)
         both = self.counts[merged][:, merged].sum()
         return float(both / (self.counts[merged].sum() + self.counts[:, merged].sum() - both))
 
 
 def mean_iou(matrix: ConfusionMatrix, regions: Iterable[int]) -> float:
-    """The mean intersection over union of these regions, from 0 to 1 (higher is better).
+    """Return the mean intersection over union of ``regions``, 0 to 1; higher is better.
 
-    Regions that neither side has are left out; InputError when that leaves none.
+    Regions that neither side has are skipped. Raises InputError if no region is left.
     """
     values = torch.tensor([matrix.iou(region) for region in regions], dtype=torch.float64)
     mean = float(values.nanmean())
-    if mean != mean:  # not a number
+    if mean != mean:
         raise InputError("None of the regions occurs in the labels, so they have no mean IoU.")
     return mean

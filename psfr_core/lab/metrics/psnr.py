@@ -1,4 +1,4 @@
-"""PSNR, the distance of two pictures pixel by pixel."""
+"""PSNR, the peak signal-to-noise ratio of images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .metric import paired_metric
 
 
 def psnr(images: Tensor, references: Tensor) -> Tensor:
-    """Peak signal-to-noise ratios (B,) in dB (higher is better, infinite for equal pictures) over all three channels.
+    """Return peak signal-to-noise ratios (B,) in dB (higher is better, infinite for equal images) over all three channels.
 
     Both are (B, 3, H, W), RGB in [0, 1].
     """

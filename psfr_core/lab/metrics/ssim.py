@@ -1,4 +1,4 @@
-"""SSIM, the likeness of two pictures in local mean, contrast and structure."""
+"""SSIM, the structural similarity of images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
 
 
 def ssim(images: Tensor, references: Tensor) -> Tensor:
-    """Structural similarities (B,), at most 1 (higher is better), of a Gaussian window of 11 pixels with sigma 1.5.
+    """Return structural similarities (B,), at most 1 (higher is better), of a Gaussian window of 11 pixels with sigma 1.5.
 
     Both are (B, 3, H, W), RGB in [0, 1], of at least 11 x 11 pixels.
-    At the edges the pictures are mirrored, as torchmetrics does.
+    At the edges the images are mirrored, as torchmetrics does.
     Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, equation 13.
     """
     check_pair(images, references)
@@ -28,14 +28,14 @@ def ssim(images: Tensor, references: Tensor) -> Tensor:
     if min(Size.of(images)) < window_px:
         found = f"{images.shape[-1]} x {images.shape[-2]}"
         raise InputError(f"SSIM needs images of at least {window_px} x {window_px} pixels, got {found}.")
-    # One color after the other: about ten maps of the pictures' size are alive at once.
+    # One channel at a time, because about ten maps of the image's size are in memory at once.
     pairs = zip(images.split(1, dim=1), references.split(1, dim=1), strict=True)
     return torch.stack([_of_channel(*pair) for pair in pairs]).mean(dim=0)
 
 
 def _of_channel(images: Tensor, references: Tensor) -> Tensor:
-    """The mean likeness (B,) of pictures (B, 1, H, W)."""
-    x, y = (F.pad(pictures, 4 * (_RADIUS_PX,), mode="reflect") for pictures in (images, references))
+    """Return the mean similarity (B,) of images (B, 1, H, W)."""
+    x, y = (F.pad(channel, 4 * (_RADIUS_PX,), mode="reflect") for channel in (images, references))
     mean_x, mean_y = _local_mean(x), _local_mean(y)
     variance_x = _local_mean(x * x) - mean_x * mean_x
     variance_y = _local_mean(y * y) - mean_y * mean_y
@@ -46,7 +46,7 @@ def _of_channel(images: Tensor, references: Tensor) -> Tensor:
 
 
 def _local_mean(values: Tensor) -> Tensor:
-    """The mean under the window wherever it lies wholly inside the picture."""
+    """Return the windowed mean at all positions where the window fits into the image."""
     filtered = separable_filter(values, gaussian_kernel(_SIGMA_PX, _RADIUS_PX))
     return filtered[..., _RADIUS_PX:-_RADIUS_PX, _RADIUS_PX:-_RADIUS_PX]
 

@@ -22,14 +22,14 @@ NASTY = '<b>&"|.png'
 class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.pictures: list[str] = []
+        self.images: list[str] = []
         self.tags: list[str] = []
         self.text = ""
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.pictures += [value or "" for name, value in attrs if name == "src"]
+        self.images += [value or "" for name, value in attrs if name == "src"]
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -59,8 +59,8 @@ def test_a_report_is_complete_in_its_folder(tmp_path: Path) -> None:
     rows = {name: {"psnr_before": 10.0, "psnr": value} for name, value in (("a.png", 30.0), (NASTY, float("nan")))}
     distances = {"frechet_x_before": 2.0, "frechet_x": 1.0}
     result = EvaluationResult(rows, (Stage.BEFORE, Stage.RESULT), [PSNR], ["frechet_x"], distances)
-    pictures = {Stage.BEFORE: torch.full((1, 3, 1024, 600), 0.2), Stage.RESULT: torch.full((1, 3, 1024, 600), 0.4)}
-    sample = Sample(torch.full((1, 3, 1024, 600), 0.6), pictures)
+    images = {Stage.BEFORE: torch.full((1, 3, 1024, 600), 0.2), Stage.RESULT: torch.full((1, 3, 1024, 600), 0.4)}
+    sample = Sample(torch.full((1, 3, 1024, 600), 0.6), images)
     write_report(tmp_path / "out", result, lambda _: sample, rank_by=PSNR, settings={"seed": "<0>"})
 
     summary = json.loads((tmp_path / "out/summary.json").read_text())
@@ -80,8 +80,8 @@ def test_a_report_is_complete_in_its_folder(tmp_path: Path) -> None:
     assert "b" not in page.tags
     assert NASTY in page.text
     assert page.text.index(NASTY) < page.text.index("a.png")  # what is missing is worst
-    assert len(page.pictures) == 6
-    values = [read_image(tmp_path / "out" / path).pixels for path in page.pictures[:3]]
+    assert len(page.images) == 6
+    values = [read_image(tmp_path / "out" / path).pixels for path in page.images[:3]]
     assert [tuple(value.shape) for value in values] == [(3, 512, 300)] * 3
     assert [value.mean().item() for value in values] == pytest.approx([0.2, 0.4, 0.6], abs=0.01)
     assert all(word in page.text for word in ("<0>", "Worst by psnr", "Best by psnr", "missing", "1 of 2"))

@@ -33,7 +33,7 @@ def flat(value: float) -> Tensor:
 
 
 class FaceByBrightness:
-    """A detector whose face lies as many pixels to the right as the picture is bright, in hundredths; none in black."""
+    """A detector whose face lies as many pixels to the right as the image is bright, in hundredths; none in black."""
 
     def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
         return [[face(100 * float(image.mean()))] if image.mean() > 0 else [] for image in images]
@@ -66,8 +66,8 @@ def scored(models: MetricSet, values: Sequence[tuple[float, float, float]]) -> S
     """Samples of (before, result, reference)."""
     scorer = Scorer(models, (Stage.BEFORE, Stage.RESULT))
     for number, (before, result, reference) in enumerate(values):
-        pictures = {Stage.BEFORE: flat(before), Stage.RESULT: flat(result)}
-        scorer.add(f"{number}.png", Sample(flat(reference), pictures))
+        images = {Stage.BEFORE: flat(before), Stage.RESULT: flat(result)}
+        scorer.add(f"{number}.png", Sample(flat(reference), images))
     return scorer
 
 
@@ -96,12 +96,12 @@ def test_faces_that_are_not_found_are_counted() -> None:
     assert "landmark_distance_before: missing for 2 of 3, the mean is of the others." in result.markdown
 
 
-def test_a_set_distance_needs_two_pictures_and_says_how_many_it_had() -> None:
+def test_a_set_distance_needs_two_images_and_says_how_many_it_had() -> None:
     alone = scored(MODELS, [(0.3, 0.4, 0.5)]).result()
     assert math.isnan(alone.distances["frechet_brightness"])
     assert alone.table[1][-1] == "missing"
     two = scored(MODELS, [(0.3, 0.4, 0.5), (0.3, 0.4, 0.6)]).result()
-    assert "frechet_brightness: 2 pictures against 2 references" in two.markdown
+    assert "frechet_brightness: 2 images against 2 references" in two.markdown
     assert "\nidentity_distance: of brightness.\n" in two.markdown
 
 

@@ -33,8 +33,8 @@ def test_results_stand_beside_their_reference_and_input(tmp_path: Path) -> None:
     assert source.stages == (Stage.BEFORE, Stage.RESULT)
     (path,) = source.names
     sample = source.load(path)
-    assert tuple(sample.pictures) == source.stages
-    values = [picture.mean().item() for picture in (sample.reference, *sample.pictures.values())]
+    assert tuple(sample.images) == source.stages
+    values = [image.mean().item() for image in (sample.reference, *sample.images.values())]
     assert values == pytest.approx([0.6, 0.2, 0.4], abs=1e-6)
 
 
@@ -52,15 +52,17 @@ def test_the_suffix_may_differ_but_not_be_guessed(tmp_path: Path) -> None:
     assert same.reference.mean().item() == pytest.approx(0.8, abs=0.01)
 
 
-def test_missing_and_unequal_pictures_are_named(tmp_path: Path) -> None:
+def test_missing_and_unequal_images_are_named(tmp_path: Path) -> None:
     result = write(tmp_path / "results" / "a.png", 0.4)
     write(tmp_path / "references" / "a.png", 0.6, side=20)
     write(tmp_path / "inputs" / "b.png", 0.6)
-    with pytest.raises(ImageFileError, match=r"a.png has 16 x 16 pixels, but its reference .*a.png has 20 x 20: bring"):
+    with pytest.raises(
+        ImageFileError, match=r"a.png has 16 x 16 pixels, but its reference .*a.png has 20 x 20: resize"
+    ):
         ResultFolder(tmp_path / "results", tmp_path / "references").load(result)
     with pytest.raises(ImageFileError, match=r"it has no input: there is no .*inputs.a, of any suffix"):
         ResultFolder(tmp_path / "results", tmp_path / "references", tmp_path / "inputs").load(result)
-    with pytest.raises(ImageFileError, match="none is no folder"):
+    with pytest.raises(ImageFileError, match="none is not a folder"):
         ResultFolder(tmp_path / "results", tmp_path / "references", tmp_path / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageFileError, match="empty contains no image"):
@@ -86,7 +88,7 @@ def test_a_face_that_is_not_square_is_an_error(tmp_path: Path) -> None:
 
 
 def test_two_faces_never_share_a_row(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="a.png and .*a.jpg would have one line in the table"):
+    with pytest.raises(OptionError, match="a.png and .*a.jpg would have the same name in the table"):
         DegradedFaces([tmp_path / "a.png", tmp_path / "a.jpg"], 32, 0)
 
 
@@ -95,8 +97,8 @@ def test_restored_faces_have_the_size_that_is_measured(tmp_path: Path) -> None:
     generator, parse_net = PsfrGenerator(GeneratorConfig((6, 4, 4), 4)), ParseNet(ParseNetConfig((4, 4), 1))
     source = RestoredFaces(DegradedFaces([path], 96, 0), generator.eval(), parse_net.eval())
     sample = source.load(path)
-    assert tuple(sample.pictures) == source.stages
-    assert {picture.shape for picture in (sample.reference, *sample.pictures.values())} == {(1, 3, 96, 96)}
+    assert tuple(sample.images) == source.stages
+    assert {image.shape for image in (sample.reference, *sample.images.values())} == {(1, 3, 96, 96)}
 
 
 def test_each_stage_is_made_of_the_one_before(tmp_path: Path) -> None:
@@ -105,9 +107,7 @@ def test_each_stage_is_made_of_the_one_before(tmp_path: Path) -> None:
     generator, parse_net = PsfrGenerator(GeneratorConfig((6, 4, 4), 4)), ParseNet(ParseNetConfig((4, 4), 1))
     faces = DegradedFaces([path], 64, 0)
     sample = RestoredFaces(faces, generator.eval(), parse_net.eval()).load(path)
-    before, restored, matched = (
-        sample.pictures[stage] for stage in (Stage.BEFORE, Stage.GENERATOR, Stage.COLOR_MATCHED)
-    )
+    before, restored, matched = (sample.images[stage] for stage in (Stage.BEFORE, Stage.GENERATOR, Stage.COLOR_MATCHED))
     pair = faces.pair(path)
     assert torch.equal(sample.reference[0], pair.hq)
     assert torch.equal(before[0], pair.lq)

@@ -43,7 +43,9 @@ def test_says_what_is_missing(tmp_path, with_torch_fidelity, monkeypatch):
     with pytest.raises(CheckpointError, match="none.pth does not exist. Get them from https://github.com/toshas"):
         load_inception(tmp_path / "none.pth", CPU)
     (tmp_path / "bad.pth").touch()
-    with pytest.raises(CheckpointError, match="bad.pth holds no Inception weights of torch-fidelity: unexpected key"):
+    with pytest.raises(
+        CheckpointError, match="bad.pth does not contain the Inception weights of torch-fidelity: unexpected key"
+    ):
         load_inception(tmp_path / "bad.pth", CPU)
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     with pytest.raises(MissingPackageError, match="FID needs the package torch-fidelity, .*pip install torch-fidelity"):

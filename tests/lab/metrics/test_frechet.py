@@ -39,7 +39,7 @@ def test_two_points_a_side_have_the_closed_form_of_one_dimension():
     assert frechet_distance(one, other) == pytest.approx(16 + 8)
 
 
-@pytest.mark.parametrize("count", [4, 200])  # 4 pictures of 5 channels have a singular covariance
+@pytest.mark.parametrize("count", [4, 200])  # 4 images of 5 channels have a singular covariance
 def test_agrees_with_the_matrix_square_root(count):
     one, other = statistics(samples(count)), statistics(samples(count, seed=1))
     product = (one.covariance @ other.covariance).numpy()
@@ -58,12 +58,12 @@ def test_agrees_with_torchmetrics():
     assert frechet_distance(statistics(fake), statistics(real)) == pytest.approx(float(metric.compute()), rel=1e-5)
 
 
-def test_one_picture_has_no_distribution():
-    with pytest.raises(InputError, match="at least two pictures on each side, got 1"):
+def test_one_image_has_no_distribution():
+    with pytest.raises(InputError, match="at least two images on each side, got 1"):
         frechet_distance(statistics(samples(1)), statistics(samples(3)))
 
 
-def test_features_are_pooled_over_the_picture_and_named():
+def test_features_are_pooled_over_the_image_and_named():
     network = ImageFeatures(Backbone.ALEXNET, ["relu1", "relu5"])
     pooled = ImageNetFeatures(network)
     images = torch.rand(2, 3, 64, 64)

@@ -49,20 +49,20 @@ def test_a_tap_before_the_activation_keeps_its_negative_values():
 
 def test_input_is_normalized_with_the_statistics_of_imagenet():
     network = random_network(Backbone.VGG16, ("conv1_1",))
-    picture = images(16)
+    image = images(16)
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
     first = network.features[0]
     assert isinstance(first, nn.Conv2d)
-    assert torch.allclose(network(picture)["conv1_1"], first((picture - mean) / std), atol=1e-6)
+    assert torch.allclose(network(image)["conv1_1"], first((image - mean) / std), atol=1e-6)
 
 
 def test_weights_are_frozen_and_the_image_has_a_gradient():
     network = random_network(Backbone.VGG16, ("conv2_2",))
-    picture = images(16).requires_grad_()
-    network(picture)["conv2_2"].square().mean().backward()
-    assert picture.grad is not None
-    assert picture.grad.abs().sum() > 0
+    image = images(16).requires_grad_()
+    network(image)["conv2_2"].square().mean().backward()
+    assert image.grad is not None
+    assert image.grad.abs().sum() > 0
     assert all(not parameter.requires_grad for parameter in network.parameters())
 
 

@@ -54,7 +54,7 @@ def test_agrees_with_torchmetrics(tmp_path, reference, net, side):
     assert torch.equal(ours(a, a), torch.zeros(2))
 
 
-def test_has_a_finite_gradient_even_for_flat_pictures(tmp_path, reference):
+def test_has_a_finite_gradient_even_for_flat_images(tmp_path, reference):
     ours = load_lpips(*write_files(tmp_path, reference("alex")))
     images = torch.zeros(1, 3, 32, 32, requires_grad=True)
     ours(images, torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))).sum().backward()
@@ -72,13 +72,13 @@ def test_says_what_is_wrong_with_the_files(tmp_path, reference):
     for arguments, words in [
         ((other, heads), "heads.safetensors belongs to alexnet, but vgg.safetensors is vgg16"),
         ((features, narrow), "narrow.safetensors has LPIPS heads of (8, 8, 8, 8, 8) channels"),
-        ((features, features), "features.safetensors holds no LPIPS heads: it has no lin0.model.1.weight"),
+        ((features, features), "features.safetensors does not contain LPIPS heads: it lacks lin0.model.1.weight"),
     ]:
         with pytest.raises(CheckpointError, match=re.escape(words)):
             load_lpips(*arguments)
 
 
-def test_pictures_must_have_one_shape(tmp_path, reference):
+def test_images_must_have_one_shape(tmp_path, reference):
     ours = load_lpips(*write_files(tmp_path, reference("alex")))
     with pytest.raises(InputError, match="images and references must have the same shape"):
         ours(torch.zeros(1, 3, 32, 32), torch.zeros(2, 3, 32, 32))

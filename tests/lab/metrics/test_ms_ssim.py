@@ -5,11 +5,11 @@ from psfr_core.errors import InputError
 from psfr_core.lab.metrics.ms_ssim import MIN_SIDE, ms_ssim
 
 
-def pictures(batch=1, side=MIN_SIDE, seed=0):
+def random_images(batch=1, side=MIN_SIDE, seed=0):
     return torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
-def test_flat_pictures_differ_in_the_mean_at_the_coarsest_scale_only():
+def test_flat_images_differ_in_the_mean_at_the_coarsest_scale_only():
     flat = torch.full((1, 3, MIN_SIDE, MIN_SIDE), 0.4)
     # Of means a and b it is ((2 a b + c) / (a^2 + b^2 + c)) to the power of the last scale's published weight.
     expected = ((2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)) ** 0.1333
@@ -17,9 +17,9 @@ def test_flat_pictures_differ_in_the_mean_at_the_coarsest_scale_only():
     assert ms_ssim(flat, flat + 0.2).tolist() == pytest.approx([expected], abs=5e-4)
 
 
-def test_each_picture_counts_alone():
-    images = pictures(2)
-    references = torch.cat([images[:1], pictures(1, seed=1)])
+def test_each_image_is_measured_independently():
+    images = random_images(2)
+    references = torch.cat([images[:1], random_images(1, seed=1)])
     same, different = ms_ssim(images, references).tolist()
     assert same == pytest.approx(1, abs=1e-5)
     assert different < 0.2
@@ -28,11 +28,11 @@ def test_each_picture_counts_alone():
 def test_fine_noise_costs_less_than_in_ssim():
     from psfr_core.lab.metrics.ssim import ssim
 
-    smooth = torch.nn.functional.interpolate(pictures(1, 11), (MIN_SIDE, MIN_SIDE), mode="bicubic").clamp(0, 1)
-    noisy = (smooth + 0.1 * (pictures(1, seed=2) - 0.5)).clamp(0, 1)
+    smooth = torch.nn.functional.interpolate(random_images(1, 11), (MIN_SIDE, MIN_SIDE), mode="bicubic").clamp(0, 1)
+    noisy = (smooth + 0.1 * (random_images(1, seed=2) - 0.5)).clamp(0, 1)
     assert ssim(noisy, smooth) < ms_ssim(noisy, smooth) < 0.999
 
 
-def test_says_how_large_pictures_must_be():
+def test_says_how_large_images_must_be():
     with pytest.raises(InputError, match="at least 176 x 176 pixels, got 175 x 175"):
-        ms_ssim(pictures(side=175), pictures(side=175))
+        ms_ssim(random_images(side=175), random_images(side=175))

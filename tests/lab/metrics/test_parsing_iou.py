@@ -38,7 +38,7 @@ def test_mean_iou_leaves_out_what_nobody_has():
         mean_iou(matrix, [7, 8])
 
 
-def test_sums_over_a_data_set_equal_one_big_picture():
+def test_sums_over_a_data_set_equal_one_big_image():
     predicted, true = random_labels(0), random_labels(1)
     whole = ConfusionMatrix.of(predicted, true)
     parts = sum((ConfusionMatrix.of(predicted[n : n + 1], true[n : n + 1]) for n in range(2)), ConfusionMatrix.empty())

@@ -9,11 +9,11 @@ from psfr_core.lab.metrics.psnr import psnr
 from psfr_core.lab.metrics.ssim import ssim
 
 
-def pictures(batch=2, side=24, seed=0):
+def random_images(batch=2, side=24, seed=0):
     return torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
 
-def test_psnr_of_each_picture():
+def test_psnr_of_each_image():
     reference = torch.full((3, 3, 8, 8), 0.5)
     images = reference.clone()
     images[0] += 0.1  # mean squared error 0.01
@@ -22,8 +22,8 @@ def test_psnr_of_each_picture():
     assert psnr(images, reference)[2] == torch.inf
 
 
-def test_ssim_of_equal_flat_and_inverted_pictures():
-    images = pictures()
+def test_ssim_of_equal_flat_and_inverted_images():
+    images = random_images()
     assert ssim(images, images).tolist() == pytest.approx([1, 1], abs=1e-5)
     flat = torch.full((1, 3, 16, 16), 0.4)
     # Without structure only the means count: (2 a b + c) / (a^2 + b^2 + c) with c = 0.01^2.
@@ -34,8 +34,8 @@ def test_ssim_of_equal_flat_and_inverted_pictures():
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("metric", [psnr, ssim])
-def test_each_picture_counts_alone(metric, batch):
-    images, reference = pictures(batch), pictures(batch, seed=1)
+def test_each_image_is_measured_independently(metric, batch):
+    images, reference = random_images(batch), random_images(batch, seed=1)
     together = metric(images, reference)
     assert together.shape == (batch,)
     one_by_one = [metric(images[n : n + 1], reference[n : n + 1]).item() for n in range(batch)]
@@ -58,14 +58,14 @@ def test_says_what_is_wrong(metric, images, references, words):
 
 def test_ssim_needs_room_for_its_window():
     with pytest.raises(InputError, match="at least 11 x 11 pixels, got 10 x 10"):
-        ssim(pictures(1, 10), pictures(1, 10))
-    assert ssim(pictures(1, 11), pictures(1, 11)).tolist() == pytest.approx([1.0], abs=1e-5)
+        ssim(random_images(1, 10), random_images(1, 10))
+    assert ssim(random_images(1, 11), random_images(1, 11)).tolist() == pytest.approx([1.0], abs=1e-5)
 
 
 @pytest.mark.parametrize("side", [11, 24, 65])
 def test_agree_with_torchmetrics(side):
-    images = pictures(side=side)
-    reference = (images + 0.3 * pictures(side=side, seed=1)).clamp(0, 1)
+    images = random_images(side=side)
+    reference = (images + 0.3 * random_images(side=side, seed=1)).clamp(0, 1)
     expected_psnr = peak_signal_noise_ratio(images, reference, data_range=1.0, reduction="none", dim=(1, 2, 3))
     expected_ssim = structural_similarity_index_measure(images, reference, data_range=1.0, reduction="none")
     torch.testing.assert_close(psnr(images, reference), expected_psnr, atol=1e-4, rtol=0)
