@@ -19,7 +19,7 @@ before(async () => {
   comfy = await openComfy(BASE, { vue: VUE });
   page = comfy.page;
   const version = await page.evaluate(() => window.__COMFYUI_FRONTEND_VERSION__);
-  // That preview of Nodes 2.0 draws no pictures on nodes, ComfyUI's own included, no elements of packs and no help button.
+  // That preview of Nodes 2.0 does not draw images (not even ComfyUI's own), elements of packs, or the help button.
   if (VUE && version.startsWith("1.27.")) incapable = `Nodes 2.0 of frontend ${version} has none of it`;
 });
 after(() => comfy?.close());
@@ -106,7 +106,7 @@ test("the face picker chooses faces, and the choice is saved, shared and sent", 
   await page.waitForTimeout(500);
   await page.click(".psfr-frame button[value='1']");
   assert.equal(await indices(), "0,2,3");
-  await page.keyboard.press("Control+z"); // makes the nodes anew
+  await page.keyboard.press("Control+z"); // recreates the nodes
   await page.waitForTimeout(800);
   assert.equal(await indices(), "0-3");
   assert.deepEqual(await pressed(), [0, 1, 2, 3]);

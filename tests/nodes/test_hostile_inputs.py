@@ -1,4 +1,4 @@
-"""Whatever a link or an API caller sends to a node: an error in words, or a right result with images in [0, 1]."""
+"""Test that any value from a link or the API gives a clear error or a valid result in [0, 1]."""
 
 from __future__ import annotations
 

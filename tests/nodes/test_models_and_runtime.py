@@ -285,7 +285,7 @@ def test_the_bar_moves_while_one_image_is_searched(
 
 
 def cancelled_in_call(number: int, network: Any, management: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What ``network`` is called with; Cancel is pressed during the call of this number, counted from 1."""
+    """Record the inputs of ``network``; Cancel is pressed during the call of this number, counted from 1."""
     calls: list[Any] = []
     forward = network.forward
 

@@ -1,4 +1,4 @@
-"""Names that workflows store, and texts that users read.
+"""Test the names that workflows store and the texts that users read.
 
 ``make locales`` (``pytest --write-strings``) checks in what the schemas say: the English texts and the stored names.
 """
@@ -22,7 +22,7 @@ _FILE_COMBOS = {"generator", "parser", "detector", "lpips_features", "lpips_head
 
 
 def node_strings(schema: Any) -> dict[str, Any]:
-    """The texts of one node in English."""
+    """Return the English texts of one node."""
     return {
         "display_name": schema.display_name,
         "description": schema.description,
@@ -42,7 +42,7 @@ def _input_strings(socket: Any) -> dict[str, Any]:
 
 
 def node_api(schema: Any) -> dict[str, Any]:
-    """What a saved workflow holds of one node: names, types and the values of combos, in their order."""
+    """Return what a saved workflow stores of one node: names, types and the values of combos, in their order."""
     return {
         "inputs": {
             socket.id: socket.options

@@ -114,7 +114,7 @@ def test_strength_0_changes_nothing(run: Run, models: dict[str, Any], portrait: 
 
 
 def test_crops_come_back_on_an_upscaled_background_from_another_size(run: Run, portrait: Tensor, detected: Any) -> None:
-    """The crops' own pixels, doubled in size, land where the doubled picture has them."""
+    """Test that crops pasted into an image of twice the size land at the matching pixels."""
     crops = run("PSFR_AlignFaces", image=portrait, faces=detected[0], crop_size=512).args[0]
     large = portrait.repeat_interleave(2, 1).repeat_interleave(2, 2)
     pasted, mask = run("PSFR_PasteFacesBack", image=large, faces=detected[0], crops=crops).args

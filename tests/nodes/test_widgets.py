@@ -1,4 +1,4 @@
-"""What the widgets are set to reaches the library: the outputs are the library's with these options, and not the usual ones."""
+"""Test that widget values reach the library: outputs equal the library's with these options, not with the defaults."""
 
 from __future__ import annotations
 
