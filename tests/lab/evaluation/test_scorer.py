@@ -118,7 +118,7 @@ def test_faces_are_matched_by_their_landmarks() -> None:
     assert math.isnan(match_faces([], [face(0)])["landmark_error"])
 
 
-def test_the_nearest_face_counts() -> None:
+def test_face_distance_uses_the_nearest_face() -> None:
     assert face_distance([face(300), face(0, 1.0)], [face(0), face(300)]) == pytest.approx(0.05)
     assert all(
         math.isnan(face_distance(*faces)) for faces in ([[], [face(0)]], [[face(0)], []], [[face(50)], [face(0)]])

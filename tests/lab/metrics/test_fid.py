@@ -39,7 +39,7 @@ def test_inception_sees_bytes(tmp_path, with_torch_fidelity):
     assert pooled(torch.tensor([0.0, 0.5, 1.2]).view(1, 3, 1, 1).expand(2, 3, 4, 4)).tolist() == [[0, 128, 255]] * 2
 
 
-def test_says_what_is_missing(tmp_path, with_torch_fidelity, monkeypatch):
+def test_missing_and_damaged_weights_are_reported(tmp_path, with_torch_fidelity, monkeypatch):
     with pytest.raises(CheckpointError, match="none.pth does not exist. Get them from https://github.com/toshas"):
         load_inception(tmp_path / "none.pth", CPU)
     (tmp_path / "bad.pth").touch()

@@ -87,7 +87,7 @@ def test_a_file_is_recognised_and_read(tmp_path, backbone, deep, shallow, suffix
     assert torch.equal(loaded(images())[shallow], network(images())[shallow])
 
 
-def test_says_what_is_wrong_with_a_file(tmp_path):
+def test_invalid_files_are_reported(tmp_path):
     network = random_network(Backbone.VGG16, ("relu2_1",)).state_dict()
     incomplete = {name: value for name, value in network.items() if name != "features.5.bias"}
     misshapen = {**network, "features.5.weight": torch.zeros(1, 2, 3, 3)}
@@ -130,7 +130,7 @@ def test_program_code_in_a_file_is_not_run(tmp_path):
     assert "weights_only" not in str(error.value)
 
 
-def test_says_what_is_wrong_with_taps_and_images():
+def test_invalid_taps_and_images_are_reported():
     with pytest.raises(OptionError, match=re.escape("vgg16 has no layer conv3_4; it has conv1_1, relu1_1, conv1_2")):
         ImageFeatures(Backbone.VGG16, ["conv1_1", "conv3_4"])
     with pytest.raises(OptionError, match=re.escape("vgg16 has no layer (none named)")):

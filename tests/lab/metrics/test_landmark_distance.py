@@ -13,7 +13,7 @@ def test_a_shifted_face_is_as_far_as_it_was_shifted():
     assert landmark_distance(FACE + torch.tensor([3.0, 4.0]), FACE) == pytest.approx(0.25)
 
 
-def test_the_measure_is_the_eye_distance_of_what_is_expected():
+def test_the_unit_is_the_eye_distance_of_the_expected_landmarks():
     one_moved = FACE.clone()
     one_moved[1, 0] += 20  # the eye distance of the found face doubles
     assert landmark_distance(one_moved, FACE) == pytest.approx(20 / 5 / 20)

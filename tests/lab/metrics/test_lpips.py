@@ -63,7 +63,7 @@ def test_has_a_finite_gradient_even_for_flat_images(tmp_path, reference):
     assert images.grad.abs().sum() > 0
 
 
-def test_says_what_is_wrong_with_the_files(tmp_path, reference):
+def test_invalid_files_are_reported(tmp_path, reference):
     features, heads = write_files(tmp_path, reference("alex"))
     other = tmp_path / "vgg.safetensors"
     save_file(ImageFeatures(Backbone.VGG16, ["relu5_3"]).state_dict(), other)

@@ -30,7 +30,7 @@ def test_iou_of_single_regions():
     assert matrix.counts[5, 1] == 0
 
 
-def test_mean_iou_leaves_out_what_nobody_has():
+def test_mean_iou_skips_absent_regions():
     matrix = ConfusionMatrix.of(PREDICTED, TRUE)
     assert mean_iou(matrix, [1, 4, 7]) == pytest.approx((2 / 3 + 1) / 2)
     assert mean_iou(matrix, range(19)) == pytest.approx((1 / 2 + 2 / 3 + 1 + 0 + 2 / 3) / 5)
@@ -58,6 +58,6 @@ def test_sums_over_a_data_set_equal_one_big_image():
         (TRUE - 1, TRUE, "predicted labels must lie from 0 to 18, found -1 to 12"),
     ],
 )
-def test_says_what_is_wrong(predicted, true, words):
+def test_invalid_labels_are_reported(predicted, true, words):
     with pytest.raises(InputError, match=re.escape(words)):
         ConfusionMatrix.of(predicted, true)

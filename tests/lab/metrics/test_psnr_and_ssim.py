@@ -51,7 +51,7 @@ def test_each_image_is_measured_independently(metric, batch):
         (torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16).byte(), "references must have a floating point dtype"),
     ],
 )
-def test_says_what_is_wrong(metric, images, references, words):
+def test_invalid_images_are_reported(metric, images, references, words):
     with pytest.raises(InputError, match=re.escape(words)):
         metric(images, references)
 
