@@ -128,7 +128,9 @@ def _inputs_of(option: Field[Any]) -> list[io.Float.Input | io.Int.Input]:
             step = 0.0005 if high <= 1 else 0.5
             return [
                 io.Float.Input(name + end, default=value, min=low, max=high, step=step, tooltip=f"{meaning} {bound}.")
-                for end, value, bound in zip((LOW, HIGH), default, ("Minimum", "Maximum"), strict=True)
+                for end, value, bound in zip(
+                    (LOW, HIGH), default, ("Lower end of the range", "Upper end of the range"), strict=True
+                )
             ]
 
 
