@@ -12,6 +12,7 @@ from .detect_faces import PSFR_DetectFaces, PSFR_SelectFaces
 from .example_image import PSFR_LoadExampleImage
 from .load_models import PSFR_LoadFaceDetector, PSFR_LoadFaceParser, PSFR_LoadGenerator, PSFR_LoadModels
 from .model_folders import register_model_folders
+from .paint_parse_map import PSFR_PaintParseMap
 from .parse_faces import PSFR_EditParseMap, PSFR_ImageToParseMap, PSFR_ParseFaces, PSFR_ParseMapToMask
 from .paste_faces import PSFR_PasteFacesBack, PSFR_PasteOptions
 from .restore_faces import PSFR_RestoreAlignedFaces
@@ -32,6 +33,7 @@ NODES: list[type[io.ComfyNode]] = [
         PSFR_ParseFaces,
         PSFR_ParseMapToMask,
         PSFR_EditParseMap,
+        PSFR_PaintParseMap,
         PSFR_ImageToParseMap,
         PSFR_RestoreAlignedFaces,
         PSFR_PasteFacesBack,

@@ -155,6 +155,84 @@ test("the face picker shows what a link chose, and takes no clicks", async (t) =
   assert.equal(await page.textContent(".psfr-status"), "");
 });
 
+const painter = () =>
+  page.evaluate(() => app.graph._nodes.find((node) => node.type === "PSFR_PaintParseMap").widgets[0].value);
+
+/** The color of the painter's map at a place in fractions of its side. */
+const colorAt = (x, y) =>
+  page.evaluate(
+    ([x, y]) => {
+      const canvas = document.querySelector(".psfr-paint-frame canvas");
+      const place = [Math.floor(x * canvas.width), Math.floor(y * canvas.height)];
+      return [...canvas.getContext("2d").getImageData(...place, 1, 1).data].slice(0, 3).join();
+    },
+    [x, y],
+  );
+
+test("the painter paints the parse map, and only what follows runs again", async (t) => {
+  const workflow = read("paint_the_parse_map.json");
+  await load(page, workflow);
+  assert.equal(await run(page), "execution_success");
+  if (incapable) return t.skip(incapable);
+  const drawn = workflow.nodes.find(({ type }) => type === "PSFR_PaintParseMap").widgets_values[0];
+  assert.equal(await painter(), drawn);
+  await page.evaluate(() => {
+    app.canvas.ds.scale = 1;
+    app.canvas.ds.offset = [-500, -440]; // the node in the middle of the window
+    app.canvas.setDirty(true, true);
+  });
+  await page.waitForTimeout(800);
+  const [forehead, hair] = ["240,190,150", "110,60,150"];
+  assert.equal(await colorAt(0.5, 0.25), forehead);
+  const canvas = page.locator(".psfr-paint-frame canvas");
+  const { x, y, width } = await canvas.boundingBox();
+  await page.click(".psfr-painter button[value='hair']");
+  await page.mouse.move(x + width * 0.5, y + width * 0.25);
+  await page.mouse.down();
+  await page.mouse.move(x + width * 0.6, y + width * 0.25, { steps: 5 });
+  await page.mouse.up();
+  assert.match(await painter(), new RegExp(`^${drawn}; 0 hair 60 500,250( \\d+,250)+$`));
+  assert.equal(await colorAt(0.55, 0.25), hair);
+  await shot("painter");
+
+  await page.evaluate(() => {
+    window.ran = [];
+    window.comfyAPI.api.api.addEventListener("executing", ({ detail }) => detail && window.ran.push(Number(detail.node ?? detail)));
+  });
+  const painted = await painter();
+  assert.equal(await run(page), "execution_success");
+  const ran = await page.evaluate(() => window.ran.map((id) => app.graph.getNodeById(id).type));
+  assert.deepEqual(ran.filter((type) => /DetectFaces|_AlignFaces|ParseFaces/.test(type)), []);
+  assert.ok(ran.includes("PSFR_PaintParseMap") && ran.includes("PSFR_RestoreAlignedFaces"), String(ran));
+
+  await page.keyboard.press("Control+z"); // ComfyUI's own undo: makes the nodes anew
+  await page.waitForTimeout(800);
+  assert.equal(await painter(), drawn);
+  assert.equal(await colorAt(0.55, 0.25), forehead);
+  await page.keyboard.press("Control+y");
+  await page.waitForTimeout(800);
+  assert.equal(await painter(), painted);
+  await page.click(".psfr-painter button[title='Undo']");
+  assert.equal(await painter(), drawn);
+  await page.click(".psfr-painter button[title='Redo']");
+  assert.equal(await painter(), painted);
+  await page.focus(".psfr-paint-frame canvas");
+  await page.keyboard.press("i");
+  await page.mouse.click(x + width * 0.5, y + width * 0.6); // the nose
+  assert.equal(await page.getAttribute(".psfr-painter button[value='nose']", "aria-pressed"), "true");
+  await page.keyboard.press("e");
+  for (const key of ["ArrowUp", "ArrowUp", " "]) await page.keyboard.press(key);
+  assert.match(await painter(), /; 0 parsed 60 500,580$/);
+
+  const saved = await page.evaluate(() => app.graph.serialize());
+  const sent = await page.evaluate(async () => (await app.graphToPrompt()).output);
+  const { inputs } = Object.values(sent).find(({ class_type }) => class_type === "PSFR_PaintParseMap");
+  assert.deepEqual(Object.keys(inputs).sort(), ["crops", "parse_map", "strokes"]);
+  assert.equal(inputs.strokes, await painter());
+  await load(page, saved);
+  assert.equal(await painter(), inputs.strokes);
+});
+
 test("the help panel shows the page of a node with its pictures", async (t) => {
   if (incapable) return t.skip(incapable);
   await load(page, read("only_the_chosen_faces.json"));

@@ -111,3 +111,39 @@ def test_an_edited_map_changes_the_restored_face(run: Run, models: dict[str, Any
     assert changed[eye].mean() > 5 * changed[~eye].mean()
     parsed_inside = run("PSFR_RestoreAlignedFaces", parser=models["parser"], **given).args[0]
     assert torch.equal(parsed_inside, before)
+
+
+def test_strokes_are_painted_and_the_editor_gets_the_parsed_map(run: Run, parse_map: Any) -> None:
+    crops = torch.rand(2, 8, 8, 3)
+    done = run("PSFR_PaintParseMap", crops=crops, parse_map=parse_map, strokes="faces 2; 1 hat 250 375,375")
+    painted, colors = done.args
+    expected = parse_map.labels.clone()
+    expected[1, 1, 1] = 14
+    assert torch.equal(painted.labels, expected)
+    assert torch.equal(colors.movedim(-1, 1), painted.to_color())
+    (message,) = done.ui["parse_map_painter"]
+    assert message["count"] == 2
+    assert (message["regions"][14], message["colors"][14]) == ("hat", [0, 170, 170])
+    assert [file["type"] for file in message["labels"]] == ["temp", "temp"]
+    saved = torch.stack([(file.pixels * 255).to(torch.uint8)[..., 0] for file in message["labels"]])
+    assert torch.equal(saved, parse_map.labels)  # without the strokes: the eraser goes back to these
+    assert torch.equal(torch.stack([file.pixels for file in message["crops"]]), crops)
+
+
+def test_strokes_of_another_number_of_faces_stay_and_are_told(
+    run: Run, parse_map: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    crops = torch.rand(2, 8, 8, 3)
+    strokes = "faces 3; 0 hat 250 375,375; 2 hat 250 375,375"
+    painted = run("PSFR_PaintParseMap", crops=crops, parse_map=parse_map, strokes=strokes).args[0]
+    assert (painted.labels == 14).flatten(1).sum(dim=1).tolist() == [1, 0]
+    assert "painted on 3 faces, but now there are 2" in caplog.text
+
+
+def test_an_empty_text_paints_nothing_and_a_wrong_one_is_named(run: Run, parse_map: Any, pack: Any) -> None:
+    crops = torch.rand(2, 8, 8, 3)
+    assert run("PSFR_PaintParseMap", crops=crops, parse_map=parse_map).args[0] is parse_map
+    with pytest.raises(pack("psfr_core.errors").OptionError, match="must start with the number of faces"):
+        run("PSFR_PaintParseMap", crops=crops, parse_map=parse_map, strokes="hat")
+    with pytest.raises(pack("psfr_core.errors").InputError, match="There are 1 crops but 2 parse maps"):
+        run("PSFR_PaintParseMap", crops=crops[:1], parse_map=parse_map)

@@ -3,9 +3,8 @@
 
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../scripts/app.js";
-// @ts-ignore: served by ComfyUI
-import { api } from "../../../scripts/api.js";
 import { boxStyle, parseIndices, toggled } from "./lib/face_indices.js";
+import { MARGIN, addElement, after, element, imageUrl, inLanguage, isLinked, outputsShower, setValue } from "./lib/node_element.js";
 
 /**
  * @typedef {{index: number, box: number[], score: number}} Face its box in fractions of the frame's size
@@ -59,19 +58,11 @@ const TEXTS = Object.freeze({
   },
 });
 
-const MARGIN = 10; // margin that ComfyUI adds around the element
+const NAME = "face_picker";
 const TEXT_HEIGHT = 18;
 const MIN_HEIGHT = 110; // of the image
 const FIRST_WIDTH = 420; // minimum width of a node with an image; small faces need room for their numbers
 const FIRST_ASPECT = 1.25; // maximum ratio of height to width for automatic growth
-
-/** Events over the image that are forwarded to the canvas, so that the wheel zooms and the middle button pans. */
-const CANVAS_METHODS = Object.freeze({
-  onwheel: "processMouseWheel",
-  onpointerdown: "processMouseDown",
-  onpointermove: "processMouseMove",
-  onpointerup: "processMouseUp",
-});
 
 const CSS = `
 .psfr-picker { display: flex; flex-direction: column; min-height: ${TEXT_HEIGHT}px; font: 12px/1.5 sans-serif; }
@@ -93,9 +84,6 @@ const CSS = `
 .psfr-status.psfr-error { color: var(--error-text); }
 .psfr-status:empty { display: none; }`;
 
-/** @type {WeakMap<object, (output: Output) => void>} shows an output in the picker of a node */
-const showers = new WeakMap();
-
 app.registerExtension({
   name: "psfr.facePicker",
   setup: () => document.head.append(element("style", { textContent: CSS })),
@@ -103,11 +91,7 @@ app.registerExtension({
     const indices = node.widgets?.find((/** @type {any} */ widget) => widget.name === "indices");
     if (node.comfyClass === "PSFR_SelectFaces" && indices) addPicker(node, indices);
   },
-  // Called when a workflow tab is shown again or a finished job is opened.
-  onNodeOutputsUpdated(/** @type {Record<string, Output>} */ outputs) {
-    const nodes = [app.graph, ...app.graph.subgraphs.values()].flatMap((graph) => graph.nodes);
-    for (const node of nodes) showers.get(node)?.(outputs[outputKey(node)]);
-  },
+  onNodeOutputsUpdated: outputsShower(NAME),
 });
 
 function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
@@ -120,8 +104,8 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   const root = element("div", { className: "psfr-picker" }, stage, status);
 
   // A link, also from a subgraph input, overrides the widget; its value is only known after a run.
-  const isLinked = () => node.isInputConnected(node.findInputSlot("indices"));
-  const text = () => String((isLinked() ? frame?.indices : indices.value) ?? "");
+  const linked = () => isLinked(node, "indices");
+  const text = () => String((linked() ? frame?.indices : indices.value) ?? "");
   const isFilled = () => isLoaded && Boolean(frame?.faces.length);
   const minHeight = () => (isFilled() ? MIN_HEIGHT : TEXT_HEIGHT);
 
@@ -129,7 +113,7 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
     const { chosen, error } = parseIndices(text(), frame?.faces.length ?? 0);
     for (const button of overlay.querySelectorAll("button")) {
       button.ariaPressed = String(chosen.has(Number(button.value)));
-      button.disabled = isLinked();
+      button.disabled = linked();
     }
     status.textContent = statusText(error);
     status.classList.toggle("psfr-error", isFilled() && error !== null);
@@ -138,11 +122,11 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   }
 
   function statusText(/** @type {string | null} */ error) {
-    const { toRun, noFace, linked, unreadable } = texts();
-    if (!frame) return toRun;
-    if (!frame.faces.length) return noFace;
-    if (isLinked()) return linked;
-    return error === null ? "" : `${unreadable} ${error}`;
+    const texts = inLanguage(TEXTS);
+    if (!frame) return texts.toRun;
+    if (!frame.faces.length) return texts.noFace;
+    if (linked()) return texts.linked;
+    return error === null ? "" : `${texts.unreadable} ${error}`;
   }
 
   function show(/** @type {Output} */ output) {
@@ -155,7 +139,7 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   }
 
   function faceButton(/** @type {Face} */ { index, box, score }) {
-    const ariaLabel = `${texts().face} ${index}`;
+    const ariaLabel = `${inLanguage(TEXTS).face} ${index}`;
     const title = `${ariaLabel} (${score.toFixed(2)})`;
     const number = element("span", { textContent: String(index) });
     const button = element("button", { type: "button", value: String(index), ariaLabel, title }, number);
@@ -165,10 +149,7 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   }
 
   function toggle(/** @type {number} */ index) {
-    app.canvas.emitBeforeChange(); // ComfyUI records undo steps at mouse-up, before the click event
-    indices.value = toggled(text(), index, frame?.faces.length ?? 0);
-    indices.callback?.(indices.value, app.canvas, node);
-    app.canvas.emitAfterChange();
+    setValue(node, indices, toggled(text(), index, frame?.faces.length ?? 0));
   }
 
   function reveal() {
@@ -187,67 +168,6 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
     refresh();
   }
 
-  const widget = node.addDOMWidget("face_picker", "psfr_face_picker", root, {
-    serialize: false, // not in the prompt
-    hideOnZoom: false,
-    hideInPanel: true, // the side panel would show an empty duplicate
-    margin: MARGIN,
-    getMinHeight: () => minHeight() + 2 * MARGIN,
-  });
-  widget.serialize = false; // nor in the workflow
-  node.expandToFitContent();
-  for (const [on, method] of Object.entries(CANVAS_METHODS)) {
-    Object.assign(root, { [on]: (/** @type {MouseEvent} */ event) => isForCanvas(event) && app.canvas[method](event) });
-  }
   after(indices, "callback", refresh);
-  after(node, "onConnectionsChange", refresh);
-  after(node, "onExecuted", show);
-  after(node, "onAdded", () => {
-    const key = outputKey(node);
-    // After undo, Nodes 2.0 keeps showing the element of the previous node with this id.
-    document.querySelector(`.psfr-picker[data-node="${key}"]`)?.replaceWith(root);
-    root.dataset.node = key;
-  });
-  after(node, "onConfigure", () => {
-    show(app.nodeOutputs[outputKey(node)]); // undo recreates the nodes but keeps their outputs
-    refresh();
-  });
-  showers.set(node, show);
-  refresh();
+  addElement(node, { name: NAME, root, minHeight, show, refresh });
 }
-
-/** Call `then` after every call of the method. @param {any} object @param {string} method @param {Function} then */
-function after(object, method, then) {
-  const original = object[method];
-  object[method] = function (/** @type {any[]} */ ...args) {
-    const result = original?.apply(this, args);
-    then(...args);
-    return result;
-  };
-}
-
-/**
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag @param {Partial<HTMLElementTagNameMap[Tag]>} properties @param {Node[]} children
- */
-function element(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
-
-function imageUrl(/** @type {Record<string, string>} */ { filename, subfolder, type }) {
-  const query = new URLSearchParams({ filename, subfolder, type });
-  return api.apiURL(`/view?${query}${app.getPreviewFormatParam()}${app.getRandParam()}`);
-}
-
-/** Return the key of a node in ComfyUI's outputs. @param {any} node */
-const outputKey = ({ graph, id }) => (graph && !graph.isRootGraph ? `${graph.id}:${id}` : String(id));
-
-/** Whether to forward an event to the canvas; Nodes 2.0 forwards events itself. @param {MouseEvent} event */
-const isForCanvas = ({ type, button, buttons }) =>
-  !setting("Comfy.VueNodes.Enabled") && (type === "wheel" || button === 1 || Boolean(buttons & 4));
-
-const setting = (/** @type {string} */ id) => app.extensionManager.setting.get(id);
-
-const texts = () => TEXTS[String(setting("Comfy.Locale")).split("-")[0]] ?? TEXTS.en;

@@ -1,0 +1,126 @@
+// @ts-check
+// An HTML element on a node, in both renderings of ComfyUI.
+
+// @ts-ignore: served by ComfyUI
+import { app } from "../../../../scripts/app.js";
+// @ts-ignore: served by ComfyUI
+import { api } from "../../../../scripts/api.js";
+
+export const MARGIN = 10; // ComfyUI's margin around the element
+
+/** The wheel and the middle button act on the graph, also over the element. */
+const CANVAS_METHODS = Object.freeze({
+  onwheel: "processMouseWheel",
+  onpointerdown: "processMouseDown",
+  onpointermove: "processMouseMove",
+  onpointerup: "processMouseUp",
+});
+
+/**
+ * @typedef {object} NodeElement
+ * @property {string} name of the widget
+ * @property {HTMLElement} root
+ * @property {() => number} minHeight of the root in pixels
+ * @property {(output: any) => void} show what the node sent after it ran
+ * @property {() => void} refresh after a change of links or values
+ */
+
+/** @type {WeakMap<object, NodeElement>} */
+const elements = new WeakMap();
+
+/** Puts an element on a node and keeps it up to date. @param {any} node @param {NodeElement} element */
+export function addElement(node, nodeElement) {
+  const { name, root, minHeight, show, refresh } = nodeElement;
+  const widget = node.addDOMWidget(name, `psfr_${name}`, root, {
+    serialize: false, // not in the prompt
+    hideOnZoom: false,
+    hideInPanel: true, // the side panel would show an empty duplicate
+    margin: MARGIN,
+    getMinHeight: () => minHeight() + 2 * MARGIN,
+  });
+  widget.serialize = false; // nor in the workflow
+  node.expandToFitContent();
+  for (const [on, method] of Object.entries(CANVAS_METHODS)) {
+    const forward = (/** @type {MouseEvent} */ event) => isForCanvas(event) && app.canvas[method](event);
+    root.addEventListener(on.slice(2), /** @type {EventListener} */ (forward));
+  }
+  after(node, "onConnectionsChange", refresh);
+  after(node, "onExecuted", show);
+  after(node, "onAdded", () => {
+    const key = outputKey(node);
+    // After an undo, Nodes 2.0 keeps showing the element of the previous node with this id.
+    document.querySelector(`[data-psfr="${name}"][data-node="${key}"]`)?.replaceWith(root);
+    Object.assign(root.dataset, { psfr: name, node: key });
+  });
+  after(node, "onConfigure", () => {
+    show(app.nodeOutputs[outputKey(node)]); // an undo recreates the nodes but keeps their outputs
+    refresh();
+  });
+  elements.set(node, nodeElement);
+  refresh();
+}
+
+/**
+ * Returns a handler that shows the outputs in the elements of this name when a workflow tab is shown again or a finished
+ * job is opened.
+ * @param {string} name
+ */
+export function outputsShower(name) {
+  return (/** @type {Record<string, any>} */ outputs) => {
+    for (const node of [app.graph, ...app.graph.subgraphs.values()].flatMap((graph) => graph.nodes)) {
+      const found = elements.get(node);
+      if (found?.name === name) found.show(outputs[outputKey(node)]);
+    }
+  };
+}
+
+/** Sets the value of a widget as one step that ComfyUI can undo. @param {any} node @param {any} widget @param {string} value */
+export function setValue(node, widget, value) {
+  app.canvas.emitBeforeChange(); // ComfyUI records undo steps at mouse-up, before the click event
+  widget.value = value;
+  widget.callback?.(value, app.canvas, node);
+  app.canvas.emitAfterChange();
+}
+
+/** Calls `then` after every call of the method. @param {any} object @param {string} method @param {Function} then */
+export function after(object, method, then) {
+  const original = object[method];
+  object[method] = function (/** @type {any[]} */ ...args) {
+    const result = original?.apply(this, args);
+    then(...args);
+    return result;
+  };
+}
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {Partial<HTMLElementTagNameMap[Tag]>} properties @param {Node[]} children
+ */
+export function element(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+/** @param {Record<string, string>} file that the node saved @param {string} format that the server converts it to */
+export function imageUrl({ filename, subfolder, type }, format = app.getPreviewFormatParam()) {
+  return api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}${format}${app.getRandParam()}`);
+}
+
+/** A link, also one to the input of a subgraph, overrules the widget. @param {any} node @param {string} name */
+export const isLinked = (node, name) => node.isInputConnected(node.findInputSlot(name));
+
+/** Returns the text for the user's language. @template T @param {Record<string, T>} texts */
+export const inLanguage = (texts) => texts[language()] ?? texts.en;
+
+/** The user's language, such as "en". */
+export const language = () => String(setting("Comfy.Locale")).split("-")[0];
+
+/** Where ComfyUI keeps the output of a node. @param {any} node */
+const outputKey = ({ graph, id }) => (graph && !graph.isRootGraph ? `${graph.id}:${id}` : String(id));
+
+/** Nodes 2.0 forwards these events itself. @param {MouseEvent} event */
+const isForCanvas = ({ type, button, buttons }) =>
+  !setting("Comfy.VueNodes.Enabled") && (type === "wheel" || button === 1 || Boolean(buttons & 4));
+
+const setting = (/** @type {string} */ id) => app.extensionManager.setting.get(id);
