@@ -241,7 +241,7 @@ TWO = {"e": ("RepeatImageBatch", {"image": ["i", 0], "amount": 2})}
             "No image has a face",
         ),
         ({}, "PSFR_SelectFaces", {"faces": ["d", 0], "indices": "first"}, "'first' is not a number or range"),
-        (TWO, "PSFR_AlignFaces", {"image": ["e", 0], "faces": ["d", 0]}, "those of 1 images, but there are 2 here"),
+        (TWO, "PSFR_AlignFaces", {"image": ["e", 0], "faces": ["d", 0]}, "belong to 1 images, but got 2 images"),
         ({}, "PSFR_ParseFaces", {"crops": ["x", 0], "parser": ["m", 1]}, "Crops must be square"),
         (MAP, "PSFR_ParseMapToMask", {"parse_map": ["q", 0], "regions": "chin"}, "Unknown face region 'chin'"),
         (MAP, "PSFR_EditParseMap", {"parse_map": ["q", 0]}, "Connect a mask"),
