@@ -10,8 +10,10 @@ from torch import Tensor
 
 from ..checks import check_finite, check_float, check_shape, check_type
 from ..errors import InputError
+from ..images.box import Size
 from ..images.channels import chroma, from_luma_and_chroma, luma
 from ..images.filters import gaussian_blur
+from ..images.resize import resize, resize_within
 from ..networks.inference.autocast import without_autocast
 from .tone import keep_tone
 
@@ -19,6 +21,8 @@ from .tone import keep_tone
 BLUR_SIGMA = 0.06  # about an eye's width, coarser than what a restorer has to invent
 _FINE_SIGMA = 0.004  # a pixel of 256
 _DETAIL_SIGMA = 0.016  # chroma that is finer than this is compared
+
+_MAX_SIDE = 512  # pixels at which the corrections of larger crops are computed; the time of a blur grows with its sigma
 
 # Correlation of fine chroma in photo and result, at which the photo's starts to count, and at which it counts fully. Fitted on
 # degraded faces: above, irises and lips of the photo are nearer to the clean face than those of the generator.
@@ -57,13 +61,20 @@ def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
 
 
 def _match(restored: Tensor, crops: Tensor) -> Tensor:
-    side = restored.shape[-1]
-    difference = crops - restored
+    # Both corrections are blurred, so larger crops lose nothing when these are computed at a reduced size.
+    small_crops, small_restored = resize_within(crops, _MAX_SIDE), resize_within(restored, _MAX_SIDE)
+    side = small_crops.shape[-1]
+    difference = small_crops - small_restored
     broad = gaussian_blur(difference, BLUR_SIGMA * side)
     fine = gaussian_blur(chroma(difference), _FINE_SIGMA * side) - chroma(broad)
-    matched = restored + broad
-    trusted = chroma(matched) + _trust(chroma(crops), chroma(restored)) * fine
-    return from_luma_and_chroma(luma(matched), trusted).clamp(0, 1)
+    trusted = _trust(chroma(small_crops), chroma(small_restored)) * fine
+    matched = restored + _enlarged(broad, restored)
+    colors = chroma(matched) + _enlarged(trusted, restored)
+    return from_luma_and_chroma(luma(matched), colors).clamp(0, 1)
+
+
+def _enlarged(correction: Tensor, crops: Tensor) -> Tensor:
+    return resize(correction, Size.of(crops))
 
 
 def _trust(photo: Tensor, result: Tensor) -> Tensor:

@@ -4,8 +4,11 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from psfr_core.errors import InputError
+from psfr_core.images.channels import luma
+from psfr_core.images.filters import gaussian_blur
 from psfr_core.restoration.color_match import ColorMatch, match_colors
 
 
@@ -74,3 +77,15 @@ def test_chroma_noise_of_the_photo_does_not_reach_the_result() -> None:
     matched = match_colors(restored, (colored_spot(GREY) + noise).clamp(0, 1), ColorMatch.LOW_FREQUENCY)
     difference = (matched - restored)[0, :, 32:96, 32:96]
     assert difference.diff(dim=-1).abs().mean() < 0.01
+
+
+def test_large_crops_get_the_correction_of_their_full_size() -> None:
+    """The blur of a large crop is computed at a reduced size, which must not show."""
+    torch.manual_seed(1)
+    crops = F.interpolate(torch.rand(1, 3, 12, 12), (1024, 1024), mode="bicubic").clamp(0.3, 0.7)
+    restored = (crops + 0.2 * F.interpolate(torch.rand(1, 3, 24, 24) - 0.5, (1024, 1024), mode="bicubic")).clamp(0, 1)
+    matched = match_colors(restored, crops, ColorMatch.LOW_FREQUENCY)
+    expected = (restored + gaussian_blur(crops - restored, 0.06 * 1024)).clamp(0, 1)
+    difference = luma(matched) - luma(expected)
+    assert difference.abs().max() < 2e-3
+    assert (luma(restored) - luma(expected)).abs().max() > 0.02  # there was something to correct
