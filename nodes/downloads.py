@@ -1,4 +1,4 @@
-"""Downloads that show their progress and do not keep a user from pressing Cancel."""
+"""Downloads with progress that a user can cancel."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _POLL_SECONDS = 0.2
 
 
 class _Download(threading.Thread):
-    """The download of one file, in the background."""
+    """Download one file in the background."""
 
     def __init__(self, entry: ModelFile, folder: Path) -> None:
         super().__init__(name=f"download of {entry.name}", daemon=True)
         self._entry, self._folder = entry, folder
-        self.progress = (0, entry.size_bytes or 1)  # bytes that have arrived, and of how many
+        self.progress = (0, entry.size_bytes or 1)  # received and total bytes
         self.path: Path | None = None
         self.error: PsfrError | None = None
 
@@ -33,14 +33,14 @@ class _Download(threading.Thread):
         self.progress = (done, max(1, total))
 
 
-_running: dict[str, _Download] = {}  # a download that a user stopped waiting for goes on, and may be waited for again
+_running: dict[str, _Download] = {}  # a canceled wait does not stop a download, so a later run can wait for it again
 
 
 def download(entry: ModelFile, folder: Path) -> Path:
-    """The file of ``entry``, fetched from the Hugging Face Hub into ``folder``.
+    """Download ``entry`` from the Hugging Face Hub into ``folder`` and return its path.
 
-    Cancel ends the wait at once; what has begun to arrive is finished in the background and used the next time. Raises
-    DownloadError, which says which file was wanted from where, and how to get it by hand.
+    Cancel ends the wait at once; the download continues in the background and is used by the next run. Raises
+    DownloadError, which names the file and its address and explains how to download it by hand.
     """
     thread = _running.get(entry.name)
     if thread is None or not thread.is_alive():
@@ -52,5 +52,5 @@ def download(entry: ModelFile, folder: Path) -> Path:
         thread.join(_POLL_SECONDS)
     del _running[entry.name]
     if thread.path is None:
-        raise thread.error or PsfrError(f"The download of {entry.name} ended without a file. Look into ComfyUI's log.")
+        raise thread.error or PsfrError(f"The download of {entry.name} ended without a file. See ComfyUI's log.")
     return thread.path

@@ -1,7 +1,7 @@
-"""Loaders of the generator, the parsing network and the detector.
+"""Nodes that load the generator, the parsing network and the detector.
 
-Their validate_inputs take the check of file names from ComfyUI, which knows only those in the lists: a name may belong to a
-model that lies under another name, and where there is none, execute says how to get it.
+Their validate_inputs replace ComfyUI's check of file names, which accepts only listed names: a known model may have another
+file name here, and execute explains how to get a missing one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import TypeVar
 from comfy_api.latest import io
 from torch import nn
 
-from ..psfr_core.models.loader import load_detector_network, load_generator, load_parse_net
+from ..psfr_core.models.architectures import DETECTORS, PARSE_NET, PSFR_GENERATOR
+from ..psfr_core.models.loader import load_network
 from ..psfr_core.models.manifest import ModelKind
 from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.restoration.restoration_models import ModelPreset
-from .model_folders import find_model, fingerprint, model_choices, need_model, need_models
+from .model_folders import find_model, fingerprint, locate_model, locate_models, model_choices
 from .runtime import HostedNetwork, Precision
 from .schema import CATEGORY, parse_enum, supported_fields
 from .types import DetectorSocket, GeneratorSocket, ParserSocket
@@ -31,7 +32,7 @@ _FACE_BYTES_PER_PIXEL = 6 * 64 * 4  # about six maps of 64 float32 channels are 
 
 
 class PSFR_LoadModels(io.ComfyNode):
-    """All three models at once."""
+    """Load all three models."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -84,7 +85,7 @@ class PSFR_LoadModels(io.ComfyNode):
     def execute(
         cls, preset: str, generator: str, parser: str, detector: str, precision: str, download: bool
     ) -> io.NodeOutput:
-        paths = need_models(_named(preset, generator, parser, detector), may_download=download)
+        paths = locate_models(_named(preset, generator, parser, detector), may_download=download)
         return io.NodeOutput(
             _generator(paths[ModelKind.GENERATOR], precision),
             _parser(paths[ModelKind.PARSER], precision),
@@ -93,7 +94,7 @@ class PSFR_LoadModels(io.ComfyNode):
 
 
 class PSFR_LoadGenerator(io.ComfyNode):
-    """The generator alone."""
+    """Load a generator."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -119,11 +120,11 @@ class PSFR_LoadGenerator(io.ComfyNode):
 
     @classmethod
     def execute(cls, generator: str, precision: str, download: bool) -> io.NodeOutput:
-        return io.NodeOutput(_generator(need_model(generator, ModelKind.GENERATOR, may_download=download), precision))
+        return io.NodeOutput(_generator(locate_model(generator, ModelKind.GENERATOR, may_download=download), precision))
 
 
 class PSFR_LoadFaceParser(io.ComfyNode):
-    """The parsing network alone."""
+    """Load a face parser."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -149,11 +150,11 @@ class PSFR_LoadFaceParser(io.ComfyNode):
 
     @classmethod
     def execute(cls, parser: str, precision: str, download: bool) -> io.NodeOutput:
-        return io.NodeOutput(_parser(need_model(parser, ModelKind.PARSER, may_download=download), precision))
+        return io.NodeOutput(_parser(locate_model(parser, ModelKind.PARSER, may_download=download), precision))
 
 
 class PSFR_LoadFaceDetector(io.ComfyNode):
-    """The detector alone."""
+    """Load a face detector."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -177,7 +178,7 @@ class PSFR_LoadFaceDetector(io.ComfyNode):
 
     @classmethod
     def execute(cls, detector: str, download: bool) -> io.NodeOutput:
-        return io.NodeOutput(_detector(need_model(detector, ModelKind.DETECTOR, may_download=download)))
+        return io.NodeOutput(_detector(locate_model(detector, ModelKind.DETECTOR, may_download=download)))
 
 
 def _named(preset: str, generator: Name, parser: Name, detector: Name) -> dict[ModelKind, Name | str]:
@@ -187,17 +188,17 @@ def _named(preset: str, generator: Name, parser: Name, detector: Name) -> dict[M
 
 
 def _fingerprint(names: Mapping[ModelKind, str | None]) -> str:
-    """Of the files behind these names; one that comes from another node is not known yet, and says nothing."""
+    """Return a fingerprint of the files with these names; None is a name from another node, not known yet."""
     return fingerprint(*(find_model(name, kind) for kind, name in names.items() if name is not None))
 
 
 def _generator(path: Path, precision: str) -> HostedNetwork[PsfrGenerator]:
-    network = load_generator(path)
+    network = load_network(path, (PSFR_GENERATOR,))
     return HostedNetwork.of(network, _face_bytes(network.config.size), parse_enum(Precision, precision))
 
 
 def _parser(path: Path, precision: str) -> HostedNetwork[ParseNet]:
-    network = load_parse_net(path)
+    network = load_network(path, (PARSE_NET,))
     return HostedNetwork.of(network, _face_bytes(network.config.size), parse_enum(Precision, precision))
 
 
@@ -206,7 +207,7 @@ def _face_bytes(side: int) -> int:
 
 
 def _detector(path: Path) -> HostedNetwork[nn.Module]:
-    return HostedNetwork.of(load_detector_network(path), _DETECTION_BYTES, Precision.FLOAT32)
+    return HostedNetwork.of(load_network(path, DETECTORS), _DETECTION_BYTES, Precision.FLOAT32)
 
 
 def _file_input(kind: ModelKind, when: str = "") -> io.Combo.Input:

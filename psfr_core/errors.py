@@ -26,7 +26,14 @@ class CheckpointError(PsfrError):
 
 
 class ModelNotFoundError(PsfrError):
-    """Raised when a model is not installed or its name is unknown."""
+    """Raised when a model is not installed or its name is unknown.
+
+    ``downloadable`` is the name of the missing model if a download could provide it.
+    """
+
+    def __init__(self, message: str, *, downloadable: str | None = None) -> None:
+        super().__init__(message)
+        self.downloadable = downloadable
 
 
 class DownloadError(PsfrError):

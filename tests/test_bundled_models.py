@@ -21,7 +21,7 @@ from psfr_core.lab.degradation.operations import Interpolation
 from psfr_core.lab.degradation.pipeline import Blur, BlurKind, Degradation, apply_degradation
 from psfr_core.lab.metrics.parsing_iou import ConfusionMatrix, mean_iou
 from psfr_core.lab.metrics.psnr import psnr
-from psfr_core.models.folders import assets_folder
+from psfr_core.models.library import assets_folder
 from psfr_core.models.manifest import MODEL_FILES, ModelKind, model_file
 from psfr_core.restoration.restoration_models import ModelPreset
 from psfr_core.restoration.second_opinion import with_second_opinion

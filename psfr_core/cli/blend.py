@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..files import expand_user
 from ..models.blend import blend_weights
-from ..models.locate import locate_model
+from ..models.library import ModelLibrary
 from .plan import check_overwrites
 
 
@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and print its SHA-256 and its path, as sha256sum does."""
-    check_overwrites([expand_user(args.target)], [locate_model(source, None) for source in (args.one, args.other)])
+    library = ModelLibrary()
+    check_overwrites([expand_user(args.target)], [library.locate(source) for source in (args.one, args.other)])
     digest = blend_weights(args.one, args.other, args.target, amount=args.amount, half=args.half, overwrite=args.force)
     print(f"{digest}  {args.target}")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..files import expand_user
 from ..models.convert import convert_weights
-from ..models.locate import locate_model
+from ..models.library import ModelLibrary
 from .plan import check_overwrites
 
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and print its SHA-256 and its path, as sha256sum does."""
-    check_overwrites([expand_user(args.target)], [locate_model(args.source, None)])
+    check_overwrites([expand_user(args.target)], [ModelLibrary().locate(args.source)])
     digest = convert_weights(args.source, args.target, half=args.half, overwrite=args.force, licence=args.licence)
     print(f"{digest}  {args.target}")
     return 0

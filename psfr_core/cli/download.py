@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from ..models.folders import default_model_folder
+from ..errors import DownloadError
 from ..models.hub import download_model
+from ..models.library import default_model_folder
 from ..models.manifest import MODEL_FILES, model_file
 from .console import progress_bar
 
@@ -24,8 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Download the model and print where it is."""
-    folder = args.folder or default_model_folder()
-    with progress_bar(args.name, unit="B") as show:
-        path = download_model(model_file(args.name), folder, repo_id=args.repo_id, progress=show)
+    entry, folder = model_file(args.name), args.folder or default_model_folder()
+    with progress_bar(entry.name, unit="B") as show:
+        try:
+            path = download_model(entry, folder, repo_id=args.repo_id, progress=show)
+        except DownloadError as error:
+            if entry.repo_id or args.repo_id:
+                raise
+            raise DownloadError(f"{error} Use: psfr download {entry.name} --repo-id OWNER/NAME") from error
     print(path)
     return 0

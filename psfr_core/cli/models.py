@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from ..models.folders import assets_folder, find_model_file
+from ..models.library import ModelLibrary, assets_folder
 from ..models.manifest import MODEL_FILES, ModelFile
 from .plan import existing_folders
 
@@ -27,11 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print a block of lines for each model."""
     folders = existing_folders("--folder", args.folder)
-    print("\n\n".join(_block(entry, folders) for entry in MODEL_FILES))
+    library = ModelLibrary(folders)
+    print("\n\n".join(_block(entry, library) for entry in MODEL_FILES))
     return 0
 
 
-def _block(entry: ModelFile, folders: Sequence[Path]) -> str:
+def _block(entry: ModelFile, library: ModelLibrary) -> str:
     facts = {
         "what": f"{entry.kind.value}: {entry.description}",
         "file": entry.file_name,
@@ -39,7 +39,7 @@ def _block(entry: ModelFile, folders: Sequence[Path]) -> str:
         "sha256": entry.sha256 or UNKNOWN,
         "sources": ("\n" + " " * 11).join(entry.addresses or ["this package"]),
         "licence": entry.licence,
-        "here": _where(find_model_file(entry, folders)),
+        "here": _where(library.find(entry)),
     }
     return "\n".join([entry.name, *(f"  {name:9}{fact}" for name, fact in facts.items())])
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..checks import check_type
 from ..device import resolve_device
-from ..models.folders import find_model_file
+from ..models.library import ModelLibrary
 from ..models.loader import load_detector_network
 from ..models.manifest import model_file
 from ..models.retinaface_network import facexlib_works
@@ -56,8 +56,9 @@ def make_detector(network: nn.Module, options: DetectionOptions | None = None) -
 
 def default_detector(folders: Sequence[str | Path] = ()) -> str:
     """The name of the detector that ``load_detector`` takes when none is named."""
+    library = ModelLibrary(folders)
     for name in PREFERRED_DETECTORS:
-        path = find_model_file(model_file(name), folders)
+        path = library.find(model_file(name))
         if path is not None:
             if facexlib_works():
                 return name

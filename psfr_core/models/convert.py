@@ -10,10 +10,10 @@ from ..errors import OptionError
 from ..files import expand_user, sha256_of
 from .architectures import ARCHITECTURES
 from .build import build_network, match_architecture
-from .folders import is_published_file
-from .locate import locate_model
+from .library import ModelLibrary
 from .manifest import MODEL_FILES
 from .metadata import UNKNOWN, WeightMetadata, read_metadata, write_weights
+from .model_check import is_published_file
 from .state_dict import StateDict, read_state_dict
 
 SUFFIX = ".safetensors"
@@ -45,7 +45,7 @@ def read_described(source: str | Path, *, licence: str | None = None) -> tuple[S
 
     CheckpointError if they are no complete network of ours.
     """
-    path = locate_model(source, None)
+    path = ModelLibrary().locate(source)
     state_dict = read_state_dict(path)
     architecture = match_architecture(state_dict, ARCHITECTURES, path.name)
     build_network(state_dict, architecture, path.name)

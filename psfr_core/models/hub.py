@@ -46,7 +46,7 @@ def download_model(
     if repo_id is None and entry.repo_id is None:
         raise DownloadError(
             f"No copy of {entry.name} on the Hugging Face Hub is known. {manual_steps(entry, folder)} "
-            f"Or name a repository that holds it: psfr download {entry.name} --repo-id OWNER/NAME"
+            "Or name a repository of the Hub that holds it."
         )
     progress = progress or _tenths_logged(entry)
     try:

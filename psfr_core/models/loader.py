@@ -13,42 +13,49 @@ from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PsfrGenerator
 from .architectures import DETECTORS, PARSE_NET, PSFR_GENERATOR, Architecture
 from .build import build_network, match_architecture
-from .locate import locate_model
-from .manifest import ModelKind
+from .hub import download_model
+from .library import ModelLibrary, default_model_folder
+from .manifest import ModelFile, ModelKind
 from .state_dict import read_state_dict
 
 N = TypeVar("N", bound=nn.Module)
 
 
 def load_generator(source: str | Path, *, folders: Sequence[str | Path] = (), download: bool = False) -> PsfrGenerator:
-    """The PSFR-GAN generator in ``source``, in eval mode, float32, on the CPU.
+    """Load the PSFR-GAN generator in ``source``, in eval mode, float32, on the CPU.
 
-    ``source`` is the name of a known model or a path (.safetensors, .pth, .pt). A known model is looked for in the
-    package, in ``folders`` and in the default folder; ``download`` allows to fetch it from the Hugging Face Hub.
-    Raises ModelNotFoundError, DownloadError, or CheckpointError for a file that is damaged or something else.
+    ``source`` is the name of a known model or a path (.safetensors, .pth, .pt). A known model is searched in the package,
+    in ``folders`` and in the default folder; ``download`` allows to fetch it from the Hugging Face Hub.
+    Raises ModelNotFoundError, DownloadError, or CheckpointError for a file that is damaged or another model.
     """
-    path = locate_model(source, ModelKind.GENERATOR, folders=folders, download=download)
-    return _load(path, (PSFR_GENERATOR,))
+    return load_network(_library(folders, download).locate(source, ModelKind.GENERATOR), (PSFR_GENERATOR,))
 
 
 def load_parse_net(source: str | Path, *, folders: Sequence[str | Path] = (), download: bool = False) -> ParseNet:
-    """The face parsing network in ``source``; otherwise as ``load_generator``."""
-    path = locate_model(source, ModelKind.PARSER, folders=folders, download=download)
-    return _load(path, (PARSE_NET,))
+    """Load the face parsing network in ``source``; otherwise as ``load_generator``."""
+    return load_network(_library(folders, download).locate(source, ModelKind.PARSER), (PARSE_NET,))
 
 
 def load_detector_network(
     source: str | Path, *, folders: Sequence[str | Path] = (), download: bool = False
 ) -> nn.Module:
-    """The network of a face detector, a ``CompactFaceNet`` or facexlib's ``RetinaFace``; otherwise as ``load_generator``.
+    """Load the network of a face detector, a ``CompactFaceNet`` or facexlib's ``RetinaFace``; otherwise as ``load_generator``.
 
     Raises MissingPackageError for RetinaFace weights when facexlib cannot be imported.
     """
-    path = locate_model(source, ModelKind.DETECTOR, folders=folders, download=download)
-    return _load(path, DETECTORS)
+    return load_network(_library(folders, download).locate(source, ModelKind.DETECTOR), DETECTORS)
 
 
-@torch.inference_mode(False)  # weights made inside it could not be moved outside, as ComfyUI does
-def _load(path: Path, accepted: Sequence[Architecture[N]]) -> N:
+@torch.inference_mode(False)  # weights created in inference mode could not be moved outside it, as ComfyUI does
+def load_network(path: Path, accepted: Sequence[Architecture[N]]) -> N:
+    """Load the weight file ``path`` as one of the ``accepted`` architectures; CheckpointError if it is none of them."""
     state_dict = read_state_dict(path)
     return build_network(state_dict, match_architecture(state_dict, accepted, path.name), path.name)
+
+
+def _library(folders: Sequence[str | Path], download: bool) -> ModelLibrary:
+    return ModelLibrary(folders, _fetch if download else None)
+
+
+def _fetch(entry: ModelFile) -> Path:
+    return download_model(entry, default_model_folder())

@@ -1,10 +1,11 @@
-"""The model files this library knows: what each one is, where it comes from, how to tell it is the right one."""
+"""The known model files: their kinds, sources, sizes and hashes."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from enum import Enum
+from os import PathLike
 from pathlib import PurePosixPath
 
 from ..errors import ModelNotFoundError
@@ -20,12 +21,12 @@ def hub_address() -> str:
 
 
 def hub_file_address(repo_id: str, path: str, revision: str | None = None) -> str:
-    """Return where a person can download a file of a repository."""
+    """Return the address of a file of a repository."""
     return f"{hub_address()}/{repo_id}/resolve/{revision or 'main'}/{path}"
 
 
 class ModelKind(str, Enum):
-    """What a model does."""
+    """Task of a model."""
 
     GENERATOR = "generator"
     PARSER = "parser"
@@ -34,7 +35,7 @@ class ModelKind(str, Enum):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One known weight file; hash and size are those of ``file_name`` itself, not of a converted copy."""
+    """One known weight file; size and hash belong to ``file_name`` itself, not to a converted copy."""
 
     name: str
     kind: ModelKind
@@ -47,8 +48,8 @@ class ModelFile:
     revision: str | None = None
     repo_path: str | None = None
     url: str | None = None  # official address for a download by hand; None: the file ships with this package
-    page: str | None = None  # where that address is listed, in case it changes
-    folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` where people already have it
+    page: str | None = None  # page that lists the address, in case it changes
+    folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` in which users already have it
 
     @property
     def is_bundled(self) -> bool:
@@ -57,12 +58,12 @@ class ModelFile:
 
     @property
     def converted_name(self) -> str:
-        """The file's name after ``psfr convert``."""
+        """Name of the file after conversion to safetensors."""
         return str(PurePosixPath(self.file_name).with_suffix(".safetensors"))
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Where a person can download the file."""
+        """Addresses from which a person can download the file."""
         hub = self.repo_id and hub_file_address(self.repo_id, self.repo_path or self.file_name, self.revision)
         found = (hub, self.url, self.page)
         return tuple(address for address in found if address)
@@ -133,7 +134,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         description="PSFR-GAN's face parsing network as shipped by facexlib",
         size_bytes=85_331_193,
         sha256="3d558d8d0e42c20224f13cf5a29c79eba2d59913419f945545d8cf7b72920de2",
-        repo_id="leonelhs/facexlib",
+        repo_id="salmonrk/facedetection",
+        revision="cd65f50be0c27054b0bd33a8cdbc82d3fd7e0ed9",
         repo_path="parsing_parsenet.pth",
         url=f"{FACEXLIB_RELEASES}/v0.2.2/parsing_parsenet.pth",
         folders=("facedetection", "psfrgan"),
@@ -146,7 +148,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         description="RetinaFace with ResNet-50 (facexlib): the most accurate detector",
         size_bytes=109_497_761,
         sha256="6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
-        repo_id="leonelhs/facexlib",
+        repo_id="salmonrk/facedetection",
+        revision="cd65f50be0c27054b0bd33a8cdbc82d3fd7e0ed9",
         repo_path="detection_Resnet50_Final.pth",
         url=f"{FACEXLIB_RELEASES}/v0.1.0/detection_Resnet50_Final.pth",
         folders=("facedetection",),
@@ -169,28 +172,33 @@ MODEL_FILES: tuple[ModelFile, ...] = (
 
 
 def model_names(kind: ModelKind | None = None) -> list[str]:
-    """The names of all known models, or of those of one kind."""
+    """Return the names of all known models, or of those of one kind."""
     return [entry.name for entry in MODEL_FILES if kind in (None, entry.kind)]
 
 
 def name_choices(kind: ModelKind | None) -> str:
-    """Return the sentence that says which model names there are to choose from."""
+    """Return a sentence that lists the model names to choose from."""
     return f"Choose one of {', '.join(model_names(kind))}, or the path of a {kind.value if kind else 'weight'} file."
 
 
+def known_model(source: str | PathLike[str]) -> ModelFile | None:
+    """Return the known model called ``source``; None for other names and for paths."""
+    return next((entry for entry in MODEL_FILES if entry.name == source), None)
+
+
 def known_file(file_name: str) -> ModelFile | None:
-    """The known model whose weight file is called so; None if there is none."""
+    """Return the known model whose weight file has this name; None if there is none."""
     return next((entry for entry in MODEL_FILES if entry.file_name == file_name), None)
 
 
-def is_model_name(source: object) -> bool:
-    """Whether ``source`` is the name of a known model, and not a path."""
-    return source in model_names()
+def is_model_name(source: str | PathLike[str]) -> bool:
+    """Return whether ``source`` is the name of a known model and not a path."""
+    return known_model(source) is not None
 
 
 def model_file(name: str) -> ModelFile:
-    """The known model called ``name``; ModelNotFoundError if there is none."""
-    for entry in MODEL_FILES:
-        if entry.name == name:
-            return entry
-    raise ModelNotFoundError(f"There is no model called {name!r}. Choose one of: {', '.join(model_names())}.")
+    """Return the known model called ``name``; ModelNotFoundError if there is none."""
+    entry = known_model(name)
+    if entry is None:
+        raise ModelNotFoundError(f"There is no model called {name!r}. Choose one of: {', '.join(model_names())}.")
+    return entry

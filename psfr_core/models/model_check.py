@@ -1,28 +1,64 @@
-"""Whether a file is the known model it stands for."""
+"""Checks that a file is the known model it stands for."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from ..errors import CheckpointError
+from ..files import sha256_of
 from .architectures import ARCHITECTURES
 from .build import build_network, match_architecture
-from .folders import hash_of
 from .manifest import ModelFile
 from .state_dict import read_state_dict
 
+logger = logging.getLogger(__name__)
+
 
 def check_model_file(entry: ModelFile, path: Path, name: str) -> None:
-    """Raise CheckpointError unless ``path``, which is or will be called ``name``, is the model ``entry``.
+    """Raise CheckpointError unless ``path`` is the model ``entry``; ``name`` is its present or later file name.
 
-    The published file must have its published hash. Where none is known, and for a converted copy, the weights must load as a
-    network of its kind. MissingPackageError where such a network cannot be built.
+    The published file must have its published hash. Where no hash is known, and for a converted copy, the weights must
+    load as a network of its kind. Raises MissingPackageError where such a network cannot be built.
     """
     if name == entry.file_name and entry.sha256 is not None:
-        found = hash_of(path)
+        found = _hash_of(path)
         if found != entry.sha256:
             raise CheckpointError(f"it has the SHA-256 {found}, expected {entry.sha256}.")
         return
     state_dict = read_state_dict(path)
     accepted = [architecture for architecture in ARCHITECTURES if architecture.kind is entry.kind]
     build_network(state_dict, match_architecture(state_dict, accepted, name), name)
+
+
+def is_published_file(entry: ModelFile, path: Path) -> bool:
+    """Return whether ``path`` has the published size and hash of ``entry``, as far as these are known."""
+    if entry.size_bytes not in (None, path.stat().st_size):
+        return False
+    return entry.sha256 is None or entry.sha256 == _hash_of(path)
+
+
+def warn_if_changed(entry: ModelFile, path: Path) -> None:
+    """Log a warning when ``path`` has the published name of ``entry`` but another hash.
+
+    This is not an error: users save files again in other formats, and loading is strict.
+    """
+    if path.name != entry.file_name or entry.sha256 is None:
+        return
+    found = _hash_of(path)
+    if found != entry.sha256:
+        logger.warning(
+            "%s is not the published file of %s: its SHA-256 is %s, expected %s. It is used all the same; "
+            "if it does not load, delete it and download it again.",
+            path,
+            entry.name,
+            found,
+            entry.sha256,
+        )
+
+
+def _hash_of(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error

@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from psfr_core.cli import blend, convert, download, models, publish
+from psfr_core.cli.main import main
 from psfr_core.errors import DownloadError, OptionError
-from psfr_core.models import folders
+from psfr_core.models import library
 from psfr_core.models.manifest import MODEL_FILES
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
@@ -25,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     (folder / "assets").mkdir(parents=True)
     monkeypatch.setattr(Path, "home", staticmethod(lambda: folder))
-    for module in (folders, models):
+    for module in (library, models):
         monkeypatch.setattr(module, "assets_folder", lambda: folder / "assets")
     return folder
 
@@ -60,7 +61,7 @@ def test_models_prints_all_that_is_known(home: Path, tmp_path: Path, capsys: pyt
         "  file     detection_Resnet50_Final.pth",
         "  size     109,497,761 bytes",
         "  sha256   6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
-        "  sources  https://huggingface.co/leonelhs/facexlib/resolve/main/detection_Resnet50_Final.pth",
+        "  sources  https://huggingface.co/salmonrk/facedetection/resolve/cd65f50be0c27054b0bd33a8cdbc82d3fd7e0ed9/detection_Resnet50_Final.pth",
         "           https://github.com/xinntao/facexlib/releases/download/v0.1.0/detection_Resnet50_Final.pth",
         "  licence  MIT",
         "  here     no",
@@ -159,3 +160,17 @@ def test_publish_prints_the_address(
     assert call(publish, str(tmp_path / "g.safetensors"), "--repo-id", "me/mine") == 0
     assert capsys.readouterr().out == "https://huggingface.co/me/mine/blob/main/g.safetensors\n"
     assert uploads == ["g.safetensors", "README.md"]
+
+
+def test_a_missing_model_comes_with_the_command_that_downloads_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["convert", "retinaface-resnet50", str(tmp_path / "x.safetensors")]
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.endswith("one of these folders. Or run: psfr download retinaface-resnet50\n")
+
+
+def test_a_download_without_a_known_copy_names_the_option(tmp_path: Path, hub: Any) -> None:
+    with pytest.raises(DownloadError, match=r"Use: psfr download psfrgan-512 --repo-id OWNER/NAME"):
+        call(download, "psfrgan-512", "--folder", str(tmp_path))
+    assert hub.requests == []

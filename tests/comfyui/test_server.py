@@ -232,7 +232,7 @@ TWO = {"e": ("RepeatImageBatch", {"image": ["i", 0], "amount": 2})}
             "is a face parsing network (ParseNet), but a PSFR-GAN",
         ),
         ({}, "PSFR_LoadFaceParser", {"parser": "../../../etc/passwd"}, "There is no parser file"),
-        ({}, "PSFR_LoadFaceDetector", {"detector": "retinaface-resnet50"}, "Switch on 'download'"),
+        ({}, "PSFR_LoadFaceDetector", {"detector": "retinaface-resnet50"}, "switch on 'download'"),
         ({}, "PSFR_LoadExampleImage", {"picture": "../before_after.jpg"}, "Unknown example image"),
         (
             {},

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from psfr_core.models import folders, manifest
+from psfr_core.models import library, manifest
 from psfr_core.models.manifest import ModelFile, model_file
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
@@ -27,7 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     (folder / "assets").mkdir(parents=True)
     monkeypatch.setattr(Path, "home", staticmethod(lambda: folder))
-    monkeypatch.setattr(folders, "assets_folder", lambda: folder / "assets")
+    monkeypatch.setattr(library, "assets_folder", lambda: folder / "assets")
     return folder
 
 

@@ -14,11 +14,10 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from psfr_core.errors import DownloadError
-from psfr_core.models.folders import default_model_folder
+from psfr_core.errors import DownloadError, ModelNotFoundError
 from psfr_core.models.hub import download_model
-from psfr_core.models.locate import locate_model
-from psfr_core.models.manifest import ModelKind, model_file
+from psfr_core.models.library import ModelLibrary, default_model_folder
+from psfr_core.models.manifest import ModelFile, model_file
 from psfr_core.networks.parse_net import ParseNet
 from psfr_core.networks.psfr_generator import PsfrGenerator
 
@@ -136,7 +135,9 @@ def test_offline_mode_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_published_generator_needs_a_repository(tmp_path: Path, hub: Any) -> None:
-    with pytest.raises(DownloadError, match=r"No copy of psfrgan-512.*PSFRGAN/releases/tag/v0\.1\.0.*--repo-id OWNER"):
+    with pytest.raises(
+        DownloadError, match=r"No copy of psfrgan-512.*PSFRGAN/releases/tag/v0\.1\.0.*repository of the Hub"
+    ):
         download_model(model_file("psfrgan-512"), tmp_path)
     assert hub.requests == []
 
@@ -210,15 +211,19 @@ def test_bundled_models_are_not_downloaded(tmp_path: Path) -> None:
 def test_loaders_download_only_when_allowed(
     hub: Any, mobile: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(Exception, match="is not on this machine"):
-        locate_model(MOBILE, ModelKind.DETECTOR)
+    with pytest.raises(ModelNotFoundError, match="is not on this machine"):
+        ModelLibrary().locate(MOBILE)
     assert hub.requests == []
+
+    def fetch(entry: ModelFile) -> Path:
+        return download_model(entry, default_model_folder())
+
     with caplog.at_level(logging.INFO):
-        downloaded = locate_model(MOBILE, ModelKind.DETECTOR, download=True)
+        downloaded = ModelLibrary(fetch=fetch).locate(MOBILE)
     assert downloaded == default_model_folder() / MOBILE_FILE
     assert f"{MOBILE}: 100 % of 2.1 MB" in caplog.text
     shutil.copy(downloaded, tmp_path)
-    assert locate_model(MOBILE, ModelKind.DETECTOR, folders=[tmp_path], download=True).parent == tmp_path
+    assert ModelLibrary([tmp_path], fetch).locate(MOBILE).parent == tmp_path
     assert len(hub.requests) == 1
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from psfr_core.errors import ModelNotFoundError
 from psfr_core.models import manifest
-from psfr_core.models.folders import is_published_file
 from psfr_core.models.manifest import MODEL_FILES, ModelFile, ModelKind, is_model_name, model_file, model_names
+from psfr_core.models.model_check import is_published_file
 
 ASSETS = Path(manifest.__file__).parents[1] / "assets"
 
@@ -58,7 +58,10 @@ def test_addresses_of_a_file_on_the_hub() -> None:
 def test_addresses_under_another_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/hub/")
     address = model_file("parsenet-512").addresses[0]
-    assert address == "https://mirror.example/hub/leonelhs/facexlib/resolve/main/parsing_parsenet.pth"
+    assert (
+        address
+        == "https://mirror.example/hub/salmonrk/facedetection/resolve/cd65f50be0c27054b0bd33a8cdbc82d3fd7e0ed9/parsing_parsenet.pth"
+    )
 
 
 def test_addresses_of_the_published_generator() -> None:

@@ -42,7 +42,7 @@ def test_a_file_arrives_in_the_folder_other_packs_use_with_progress(
 
     monkeypatch.setattr(host("comfy.utils"), "shown", shown := Shown())
     kind = pack("psfr_core.models.manifest").ModelKind.DETECTOR
-    path = pack("nodes.model_folders").need_model(NAME, kind, may_download=True)
+    path = pack("nodes.model_folders").locate_model(NAME, kind, may_download=True)
     assert path == Path(host("folder_paths").models_dir) / "facedetection" / FILE
     assert path.read_bytes() == CONTENT
     assert (len(CONTENT) // 2, len(CONTENT)) in shown
@@ -75,6 +75,6 @@ def test_a_failure_says_which_file_from_where_into_which_folder(
 
 def test_nothing_is_downloaded_unasked(pack: Any, host: Host, hub: Any) -> None:
     kind = pack("psfr_core.models.manifest").ModelKind.DETECTOR
-    with pytest.raises(pack("psfr_core.errors").ModelNotFoundError, match="Switch on 'download'"):
-        pack("nodes.model_folders").need_model(NAME, kind, may_download=False)
+    with pytest.raises(pack("psfr_core.errors").ModelNotFoundError, match="switch on 'download'"):
+        pack("nodes.model_folders").locate_model(NAME, kind, may_download=False)
     assert hub.requests == []

@@ -85,7 +85,7 @@ def test_no_name_reaches_outside_the_folders(run: Run, host: Host, pack: Any, na
 def test_the_file_name_of_a_known_model_is_as_good_as_its_name(run: Run, host: Host, pack: Any) -> None:
     """Workflows that the frontend offers to fetch the files of name files."""
     error = pack("psfr_core.errors").ModelNotFoundError
-    with pytest.raises(error, match=r"parsenet-512 is not in the model folders. Switch on 'download'"):
+    with pytest.raises(error, match=r"parsenet-512 is not on this machine: .* Or switch on 'download'"):
         run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth")
     put(host, "psfrgan/parsing_parsenet.safetensors", source="parsenet_256.safetensors")  # its converted copy
     assert run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth").args[0].network.config.size == 256
@@ -96,10 +96,16 @@ def test_a_missing_model_says_how_to_get_it(run: Run, host: Host, pack: Any) -> 
     with pytest.raises(error) as missing:
         run("PSFR_LoadModels", preset="published 512")
     generator, parser, detector = str(missing.value).splitlines()  # all of them at once
-    assert re.search(r"psfrgan-512 is not in the model folders. Download .*github.*put it into .*psfrgan", generator)
+    assert re.search(
+        r"psfrgan_epoch15_net_G.pth was not found in .*psfrgan.*Download it from .*github.*one of these folders",
+        generator,
+    )
+    assert "psfr download" not in generator
     assert "parsenet-512" in parser
     assert "retinaface-resnet50" in detector
-    with pytest.raises(error, match=r"Switch on 'download' .*Download parsing_parsenet.pth from .*facedetection"):
+    with pytest.raises(
+        error, match=r"facedetection.*Download it from .*parsing_parsenet.pth.* Or switch on 'download'"
+    ):
         run("PSFR_LoadFaceParser", parser="parsenet-512")
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ def skin(faces: int = 1, side: int = 100) -> ParseMap:
 
 
 @pytest.mark.parametrize("case", SHARED, ids=[case["name"] for case in SHARED])
-def test_paints_as_the_browser_does(case: dict) -> None:
+def test_paints_as_the_browser_does(case: dict[str, Any]) -> None:
     painting = Painting.from_text(case["text"])
     assert painting is not None
     assert painting.paint(map_of(case["parsed"])).labels[0].tolist() == case["painted"]

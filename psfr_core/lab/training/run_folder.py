@@ -12,7 +12,7 @@ import yaml
 
 from ...errors import TrainingError
 from ...files import atomic_write, read_json, read_regular_file, sha256_of
-from ...models.folders import find_model_file
+from ...models.library import ModelLibrary
 from ...models.manifest import is_model_name, model_file
 from .recipe_file import HasKind, to_yaml
 
@@ -76,7 +76,7 @@ def _fingerprint(value: Any) -> str | None:
         return ", ".join(part for part in found if part) or None
     if not isinstance(value, str):
         return None
-    path = find_model_file(model_file(value)) if is_model_name(value) else Path(value)
+    path = ModelLibrary().find(model_file(value)) if is_model_name(value) else Path(value)
     if path is None or not path.exists():
         return None
     if path.is_dir():

@@ -1,0 +1,92 @@
+"""The models on this machine: from a name or a path to a weight file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..checks import check_type
+from ..errors import ModelNotFoundError, OptionError
+from ..files import expand_user
+from .manifest import ModelFile, ModelKind, known_file, known_model, name_choices
+from .model_check import warn_if_changed
+
+
+def assets_folder() -> Path:
+    """Return the folder of the models that ship with this package."""
+    return Path(__file__).parent.parent / "assets"
+
+
+def default_model_folder() -> Path:
+    """Return the folder for downloaded models when the caller names no other."""
+    return Path.home() / ".cache" / "psfrgan"
+
+
+@dataclass(frozen=True)
+class ModelLibrary:
+    """The known models, and where to find their files.
+
+    A bundled model comes from the package. Then each of ``folders`` is searched, which may also be ComfyUI's ``models``
+    folder, and last the default folder. ``fetch`` downloads a known model that is missing and returns its path; None
+    forbids downloads.
+    """
+
+    folders: Sequence[str | Path] = ()
+    fetch: Callable[[ModelFile], Path] | None = None
+
+    def __post_init__(self) -> None:
+        check_type(self.folders, list | tuple, "folders")
+
+    def locate(self, source: str | Path, kind: ModelKind | None = None) -> Path:
+        """Return the file of ``source``, the name of a known model or a path.
+
+        ``kind`` restricts the names. A file with the name of a published one but another hash is used with a warning.
+        Raises ModelNotFoundError when there is no such file, OptionError for a model of another kind, and the errors of
+        ``fetch``. The messages name no command or widget: callers add how their users get a missing model.
+        """
+        check_type(source, str | Path, "source")
+        entry = known_model(source)
+        if entry is None:
+            return _existing_file(expand_user(source), kind)
+        if kind not in (None, entry.kind):
+            raise OptionError(f"{entry.name} is a {entry.kind.value}. {name_choices(kind)}")
+        path = self.find(entry)
+        if path is not None:
+            warn_if_changed(entry, path)
+            return path
+        if self.fetch is not None and not entry.is_bundled:
+            return self.fetch(entry)
+        raise self._missing(entry)
+
+    def find(self, entry: ModelFile) -> Path | None:
+        """Return the file of a known model, under its own name or that of its converted copy; None without one."""
+        bundled = [assets_folder()] if entry.is_bundled else []
+        given = [expand_user(folder) / below for folder in self.folders for below in ("", *entry.folders)]
+        for folder in [*bundled, *given, default_model_folder()]:
+            for path in (folder / entry.file_name, folder / entry.converted_name):
+                if path.is_file():
+                    return path
+        return None
+
+    def _missing(self, entry: ModelFile) -> ModelNotFoundError:
+        bundled = [assets_folder()] if entry.is_bundled else []
+        folders = ", ".join(map(str, [*bundled, *self.folders, default_model_folder()]))
+        missing = f"{entry.name} is not on this machine: {entry.file_name} was not found in {folders}."
+        if entry.is_bundled:
+            return ModelNotFoundError(f"{missing} It ships with this package: install the package again.")
+        source = " or ".join(entry.addresses)
+        return ModelNotFoundError(
+            f"{missing} Download it from {source} and put it into one of these folders.", downloadable=entry.name
+        )
+
+
+def _existing_file(path: Path, kind: ModelKind | None) -> Path:
+    if path.is_dir():
+        raise ModelNotFoundError(f"{path} is a folder, not a weight file. {name_choices(kind)}")
+    if not path.is_file():
+        raise ModelNotFoundError(f"There is no file {path}, and no model of that name. {name_choices(kind)}")
+    entry = known_file(path.name)
+    if entry is not None:
+        warn_if_changed(entry, path)
+    return path
