@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..psfr_core.errors import NoFaceError
 from ..psfr_core.faces.detection_options import DetectionOptions
 from ..psfr_core.faces.detector import make_detector
-from ..psfr_core.faces.face import Face, FaceDetector
+from ..psfr_core.faces.face import Face
 from ..psfr_core.faces.selection import SelectionOptions, select_faces
 from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import to_rgb
@@ -158,16 +158,17 @@ def _detect(
     progress: Callable[[int], Progress],
 ) -> list[list[Face]]:
     found: list[list[Face]] = []
-
-    def detector(batch_size: int) -> FaceDetector:
-        alone = make_detector(hosted.network, replace(options, batch_size=batch_size))
-        return with_second_opinion(alone, parser.network) if parser else alone
+    detector = make_detector(hosted.network)
+    if parser is not None:
+        detector = with_second_opinion(detector, parser.network)
 
     def search(images: Tensor, report: Progress) -> list[list[Face]]:
         def all_of_batch(done: int, total: int) -> None:
             report(len(images) * done, total)
 
-        return with_smaller_batches(lambda size: detector(size).detect(images, progress=all_of_batch))
+        return with_smaller_batches(
+            lambda size: detector.detect(images, replace(options, batch_size=size), progress=all_of_batch)
+        )
 
     with on_device(*filter(None, (hosted, parser)), pictures=len(frames)):
         for batch in frames.split(batch_limit()):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from comfy_api.latest import io
 from torch import Tensor, nn
 
-from ..psfr_core.faces.detection_options import DetectionOptions
 from ..psfr_core.faces.detector import make_detector
 from ..psfr_core.faces.selection import FaceSelection
 from ..psfr_core.networks.parse_net import ParseNet
@@ -42,14 +41,6 @@ from .previews import preview
 from .runtime import HostedNetwork, on_device, steps_of_frames, with_smaller_batches
 from .schema import CATEGORY, parse_enum, shows_preview, supported_fields
 from .types import PasteOptionsSocket, RestoreOptionsSocket
-
-
-@dataclass(frozen=True)
-class RestoreSettings:
-    """The options that Restore Options sends to Restore Faces in Image."""
-
-    detection: DetectionOptions = field(default_factory=DetectionOptions)
-    restoration: RestoreOptions = field(default_factory=RestoreOptions)
 
 
 class PSFR_RestoreFacesInImage(io.ComfyNode):
@@ -99,15 +90,13 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         faces: str,
         strength: float,
         mask: Tensor | None = None,
-        options: RestoreSettings | None = None,
+        options: RestoreOptions | None = None,
     ) -> io.NodeOutput:
-        settings = options or RestoreSettings()
-        selection = replace(settings.restoration.selection, selection=parse_enum(FaceSelection, faces))
+        options = options or RestoreOptions()
+        selection = replace(options.selection, selection=parse_enum(FaceSelection, faces))
         # Only a batch without any face is an error, so it is checked after the loop.
-        restoration = replace(settings.restoration, strength=strength, selection=selection, no_face=NoFace.KEEP)
-        models = RestorationModels(
-            generator.network, parser.network, make_detector(detector.network, settings.detection)
-        )
+        restoration = replace(options, strength=strength, selection=selection, no_face=NoFace.KEEP)
+        models = RestorationModels(generator.network, parser.network, make_detector(detector.network))
         restored = image.clone()
         frames = to_frames(restored)
         progress = steps_of_frames(len(frames))
@@ -128,7 +117,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
                 frame.copy_(result.image)
                 changed.append(result.mask)
                 count += len(result.faces)
-        check_face_count(count, settings.restoration.no_face)
+        check_face_count(count, options.no_face)
         return io.NodeOutput(restored, to_mask(changed), count, ui=preview(restored))
 
 
@@ -180,7 +169,8 @@ class PSFR_RestoreOptions(io.ComfyNode):
         eyes: str = Eyes.AS_PARSED.value,
         guard: bool = True,
     ) -> io.NodeOutput:
-        restoration = RestoreOptions(
+        options = RestoreOptions(
+            detection=detection_options(confidence, tiles, turned),
             color_match=parse_enum(ColorMatch, color_match),
             no_face=parse_enum(NoFace, no_face),
             eyes=parse_enum(Eyes, eyes),
@@ -188,4 +178,4 @@ class PSFR_RestoreOptions(io.ComfyNode):
             selection=selection_options(order, indices, max_faces, min_size),
             paste=paste or PasteOptions(),
         )
-        return io.NodeOutput(RestoreSettings(detection_options(confidence, tiles, turned), restoration))
+        return io.NodeOutput(options)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.faces.face import Face
 from psfr_core.faces.template import template_for
 from psfr_core.images.box import Box
@@ -93,7 +94,9 @@ class PlantedFaces:
     def __init__(self, faces: Sequence[Face]) -> None:
         self.faces = list(faces)
 
-    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+    def detect(
+        self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
+    ) -> list[list[Face]]:
         return [list(self.faces) for _ in images]
 
 

@@ -27,6 +27,7 @@ from psfr_core import (
     match_colors,
 )
 from psfr_core.errors import InputError, OptionError, PositionError
+from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.faces.face import Face
 from psfr_core.faces.template import template_for
 from psfr_core.images.box import Box
@@ -118,7 +119,9 @@ def tensors_in(result: Any) -> list[Tensor]:
 class NoDetector:
     """A detector that finds no faces."""
 
-    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+    def detect(
+        self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
+    ) -> list[list[Face]]:
         return [[] for _ in images]
 
 

@@ -19,7 +19,7 @@ from .model_options import add_detector_arguments, detector_from_args
 from .option_flags import add_options, options_from_args
 from .plan import add_file_arguments, plan_from_args
 
-_SKIPPED = ("min_score", "indices")
+_SKIPPED = ("indices",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,8 @@ from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
 from .plan import add_file_arguments, plan_from_args
 
-_SKIPPED_SELECTION = ("min_score", "indices")  # the detector has its own score; indices are a text
+_SKIPPED_SELECTION = ("indices",)  # a text
+_SKIPPED_RESTORE = ("detection", "selection", "paste")  # have flags of their own
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--indices", default="", help="faces to restore, as '0,2,4-6' in the chosen order; default: all"
     )
     parser.add_argument("--regions", help="parts to paste back, as 'skin,eyes,mouth', or 'all' for the whole crop")
-    add_options(parser, RestoreOptions, skip=("selection", "paste"))
+    add_options(parser, RestoreOptions, skip=_SKIPPED_RESTORE)
     add_options(parser, SelectionOptions, skip=_SKIPPED_SELECTION)
     add_options(parser, PasteOptions, skip=("regions",))
     add_model_arguments(parser)
@@ -77,7 +78,7 @@ def _options(args: argparse.Namespace) -> RestoreOptions:
     if args.regions:
         paste = replace(paste, regions=parse_pasted_regions(args.regions))
     return replace(
-        options_from_args(args, RestoreOptions, skip=("selection", "paste")),
+        options_from_args(args, RestoreOptions, skip=_SKIPPED_RESTORE),
         selection=replace(selection, indices=parse_indices(args.indices)),
         paste=paste,
     )

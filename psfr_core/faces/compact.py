@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,21 +24,25 @@ _CENTER = 0.5  # CompactFaceNet's boxes count from the center of the top-left pi
 
 
 class CompactDetector:
-    """Finds faces with a ``CompactFaceNet`` in eval mode; a face is a local maximum of its score map."""
+    """Detector with a ``CompactFaceNet`` in eval mode; a face is a local maximum of its score map."""
 
     def __init__(self, network: CompactFaceNet, options: DetectionOptions | None = None) -> None:
         self.network = network
         self.options = options or DetectionOptions()
-        self.min_score = DEFAULT_MIN_SCORE if self.options.min_score is None else self.options.min_score
 
-    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
-        """See ``FaceDetector``."""
-        return search_faces(images, self.network, self._propose, self.options, SCALE_RANGE, progress=progress)
+    def detect(
+        self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
+    ) -> list[list[Face]]:
+        """See ``FaceDetector``; ``options`` None stands for those of the detector."""
+        options = options or self.options
+        min_score = DEFAULT_MIN_SCORE if options.min_score is None else options.min_score
+        propose = partial(self._propose, min_score=min_score)
+        return search_faces(images, self.network, propose, options, SCALE_RANGE, progress=progress)
 
-    def _propose(self, images: Tensor) -> list[Candidates]:
+    def _propose(self, images: Tensor, min_score: float) -> list[Candidates]:
         output = CompactFaceNetOutput(*(tensor.float() for tensor in self.network(images)))
         scores = torch.sigmoid(output.score_logits)
-        is_peak = (scores == F.max_pool2d(scores, 3, stride=1, padding=1)) & (scores >= self.min_score)
+        is_peak = (scores == F.max_pool2d(scores, 3, stride=1, padding=1)) & (scores >= min_score)
         all_boxes, all_landmarks = (_weighted_average(values, scores) for values in (output.boxes, output.landmarks))
         return [
             Candidates(boxes[:, peak].T + _CENTER, landmarks[:, peak].T.unflatten(1, (5, 2)), score[peak])

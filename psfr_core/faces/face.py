@@ -13,6 +13,7 @@ from ..checks import check_shape, check_type
 from ..errors import InputError
 from ..images.box import Box, Size
 from ..progress import Progress
+from .detection_options import DetectionOptions
 
 _ASPECT_TOLERANCE = 0.01  # what rounding to whole pixels or multiples of 8 makes of a large image
 
@@ -66,11 +67,14 @@ def check_faces(faces: Sequence[Face]) -> None:
 
 
 class FaceDetector(Protocol):
-    """Finds faces in images of any size."""
+    """Detector of faces in images of any size."""
 
-    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+    def detect(
+        self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
+    ) -> list[list[Face]]:
         """Return the faces in each image of a batch (B, 3, H, W), RGB in [0, 1]: one list per image, highest score first.
 
-        ``progress`` counts the passes through the network, and may raise to stop.
+        ``options`` None stands for the detector's own. ``progress`` counts the passes through the network, and may raise
+        to stop.
         """
         ...

@@ -5,6 +5,8 @@ Deng et al., 2020, "RetinaFace: Single-shot Multi-level Face Localization in the
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -26,24 +28,28 @@ _CENTER_UNIT, _SIDE_UNIT = 0.1, 0.2  # the "variances" the predictions were divi
 
 
 class RetinaFaceDetector:
-    """Finds faces with facexlib's ``RetinaFace`` network (resnet50 or mobile0.25) in eval mode and test phase."""
+    """Detector with facexlib's ``RetinaFace`` network (resnet50 or mobile0.25) in eval mode and test phase."""
 
     def __init__(self, network: nn.Module, options: DetectionOptions | None = None) -> None:
         self.network = network
         self.options = options or DetectionOptions()
-        self.min_score = DEFAULT_MIN_SCORE if self.options.min_score is None else self.options.min_score
 
-    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
-        """See ``FaceDetector``."""
-        return search_faces(images, self.network, self._propose, self.options, ScaleRange(), progress=progress)
+    def detect(
+        self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
+    ) -> list[list[Face]]:
+        """See ``FaceDetector``; ``options`` None stands for those of the detector."""
+        options = options or self.options
+        min_score = DEFAULT_MIN_SCORE if options.min_score is None else options.min_score
+        propose = partial(self._propose, min_score=min_score)
+        return search_faces(images, self.network, propose, options, ScaleRange(), progress=progress)
 
-    def _propose(self, images: Tensor) -> list[Candidates]:
+    def _propose(self, images: Tensor, min_score: float) -> list[Candidates]:
         bgr = images.flip(1) * 255 - images.new_tensor(_MEAN_BGR).view(3, 1, 1)
         box_offsets, class_scores, landmark_offsets = (tensor.float() for tensor in self.network(bgr))
         anchors = anchors_for(images.shape[-2], images.shape[-1], images.device)
         candidates: list[Candidates] = []
         for boxes, points, scores in zip(box_offsets, landmark_offsets, class_scores[..., 1], strict=True):
-            sure = scores >= self.min_score
+            sure = scores >= min_score
             candidates.append(_decoded(boxes[sure], points[sure], scores[sure], anchors[sure]))
         return candidates
 

@@ -43,7 +43,6 @@ class FaceSelection(str, Enum):
 class SelectionOptions:
     """Which faces to keep. The steps are applied in the order of the fields, each to what the one before has left."""
 
-    min_score: float = option(0.0, "least score, 0 to 1", low=0, high=1)
     min_size: float = option(0.0, "least shorter side of the box in pixels", low=0)
     order: FaceOrder = option(FaceOrder.AREA, "how faces are sorted; area: largest first")
     indices: tuple[int, ...] | None = option(
@@ -69,7 +68,7 @@ def select_faces(
     check_faces(faces)
     check_type(image_size, Size, "image_size")
     check_type(options, SelectionOptions, "options")
-    kept = [face for face in faces if face.score >= options.min_score and face.box.shorter_side >= options.min_size]
+    kept = [face for face in faces if face.box.shorter_side >= options.min_size]
     if mask is not None:
         kept = _inside(kept, mask, image_size)
     kept = sorted(kept, key=lambda face: (_sort_key(face, options.order), *_canonical(face)))

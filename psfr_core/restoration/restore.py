@@ -77,7 +77,7 @@ def restore_image(
     check_finite(colors, "image")
     colors = clamped(colors)
     if faces is None:
-        faces = select_faces(_detected(colors, models, progress), Size.of(image), options.selection, mask)
+        faces = select_faces(_detected(colors, models, options, progress), Size.of(image), options.selection, mask)
     aligned = align_faces(colors, faces, models.crop_size)
     if not aligned:
         if options.no_face is NoFace.ERROR:
@@ -107,10 +107,12 @@ def restore_image(
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)
 
 
-def _detected(colors: Tensor, models: RestorationModels, progress: Progress | None) -> Sequence[Face]:
-    found = with_second_opinion(models.detector, models.parse_net).detect(
-        colors[None], progress=hold_progress(progress)
-    )
+def _detected(
+    colors: Tensor, models: RestorationModels, options: RestoreOptions, progress: Progress | None
+) -> Sequence[Face]:
+    detector = with_second_opinion(models.detector, models.parse_net)
+    given = [] if options.detection is None else [options.detection]  # detectors of users may not take options
+    found = detector.detect(colors[None], *given, progress=hold_progress(progress))
     if len(found) != 1:
         raise InputError(
             f"The detector must return one list of faces per image, an empty one where there is none: it returned "

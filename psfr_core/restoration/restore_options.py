@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..batch_size import MAX_BATCH_SIZE
+from ..faces.detection_options import DetectionOptions
 from ..faces.selection import SelectionOptions
 from ..options import check_options, option
 from ..parsing.labels import FaceRegion, RegionGroup
@@ -54,6 +55,7 @@ class RestoreOptions:
         True,
         "keep the photo where the result contradicts it, such as lettering or a spoon over a face that became skin or teeth",
     )
+    detection: DetectionOptions | None = None  # None: the detector's own
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..faces.align import align_faces
 from ..faces.compact import CompactDetector
+from ..faces.detection_options import DetectionOptions
 from ..faces.exposure import MAX_GAIN, dim_images, stretched
 from ..faces.face import Face, FaceDetector
 from ..networks.parse_net import ParseNet
@@ -32,33 +33,32 @@ _MIDDLE = ((0.25, 0.85), (0.2, 0.8))  # rows and columns from brows to chin, in 
 
 
 def with_second_opinion(detector: FaceDetector, parse_net: ParseNet) -> FaceDetector:
-    """Return ``detector`` with ``parse_net`` for the faces it is unsure of, which ``DetectionOptions`` may switch off.
-
-    Only the bundled detector gets one; others come back as they are.
-    """
-    if isinstance(detector, CompactDetector) and detector.options.second_opinion:
-        return ConfirmedDetector(detector, parse_net)
-    return detector
+    """Return ``detector`` with a second opinion by ``parse_net``; detectors other than the bundled one are returned unchanged."""
+    return ConfirmedDetector(detector, parse_net) if isinstance(detector, CompactDetector) else detector
 
 
 @dataclass(frozen=True, eq=False)
 class ConfirmedDetector:
-    """Finds faces as ``detector`` does, and has ``parse_net`` look at those with scores near the threshold.
+    """Detector that lets ``parse_net`` verify the faces of ``detector`` with scores near the threshold.
 
-    Without ``min_score`` in the options, faces below the detector's own threshold are found as well if their parse maps
-    leave no doubt. Each face that a higher ``min_score`` finds is also found with a lower one.
+    The option ``second_opinion`` disables it. Without ``min_score`` in the options, faces below the detector's own
+    threshold are found as well if their parse maps leave no doubt. Each face that a higher ``min_score`` finds is also
+    found with a lower one.
     """
 
     detector: CompactDetector
     parse_net: ParseNet
 
-    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
-        """See ``FaceDetector``; ``progress`` does not count the faces parsed, which are few."""
-        options = self.detector.options
+    def detect(
+        self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
+    ) -> list[list[Face]]:
+        """See ``FaceDetector``; ``progress`` does not count the few faces that are parsed."""
+        options = options or self.detector.options
+        if not options.second_opinion:
+            return self.detector.detect(images, options, progress=progress)
         lowest = LOWEST_SCORE if options.min_score is None else options.min_score
         sure = SURE_SCORE if options.min_score is None else min(lowest + UNSURE_SPAN, SURE_SCORE)
-        proposing = CompactDetector(self.detector.network, replace(options, min_score=lowest))
-        found = proposing.detect(images, progress=progress)
+        found = self.detector.detect(images, replace(options, min_score=lowest), progress=progress)
         return [
             self._confirmed(image, faces, sure) if any(face.score < sure for face in faces) else faces
             for image, faces in zip(images, found, strict=True)

@@ -86,9 +86,13 @@ def test_frames_of_a_batch_stay_apart(network: Any) -> None:
 
 
 def test_default_threshold_is_strict(network: Any) -> None:
+    images = noise(64, 96)
+    options = exact_options(threshold(network, images, 40))
     detector = RetinaFaceDetector(network)
-    assert detector.min_score == 0.9
-    assert RetinaFaceDetector(network, DetectionOptions(min_score=0.3)).min_score == 0.3
+    assert detector.detect(images) == [[]]  # from 0.9 on
+    found = detector.detect(images, options)
+    assert found[0]
+    torch.testing.assert_close(rows(found[0]), rows(RetinaFaceDetector(network, options).detect(images)[0]))
 
 
 def test_odd_sizes_run(network: Any) -> None:

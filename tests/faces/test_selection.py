@@ -56,19 +56,17 @@ def test_orders(order: str, expected: list[str]) -> None:
         (SelectionOptions(), ["LARGE", "medium", "flat", "small"]),
         (SelectionOptions(selection=FaceSelection.LARGEST, order=FaceOrder.SCORE), ["LARGE"]),
         (SelectionOptions(selection=FaceSelection.CENTER), ["medium"]),
-        (SelectionOptions(min_score=0.7), ["LARGE", "medium", "small"]),
         (SelectionOptions(min_size=20), ["LARGE", "medium", "small"]),
         (SelectionOptions(min_size=20.1), ["LARGE", "medium"]),
         (SelectionOptions(max_faces=2), ["LARGE", "medium"]),
         (SelectionOptions(max_faces=9), ["LARGE", "medium", "flat", "small"]),
         (SelectionOptions(indices=(0, 2)), ["LARGE", "flat"]),
         (SelectionOptions(indices=(2, 0, 0), order=FaceOrder.LEFT_RIGHT), ["small", "medium"]),
-        (SelectionOptions(indices=(1,), min_score=0.75), ["small"]),
+        (SelectionOptions(indices=(2,), min_size=20), ["small"]),
         (SelectionOptions(indices=(1, 2, 3), max_faces=1), ["medium"]),
         (SelectionOptions(indices=(1, 3), selection=FaceSelection.LARGEST), ["medium"]),
         (SelectionOptions(indices=(7,)), []),
         (SelectionOptions(indices=()), []),
-        (SelectionOptions(min_score=1.0, selection=FaceSelection.LARGEST), []),
         (SelectionOptions(min_size=1000, selection=FaceSelection.CENTER, max_faces=1), []),
     ],
 )
@@ -138,7 +136,6 @@ def test_masks_of_other_shapes_are_refused(mask: torch.Tensor, words: str) -> No
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"min_score": 1.1}, "min_score must be a number from 0 to 1, got 1.1"),
         ({"min_size": -1.0}, "min_size"),
         ({"min_size": float("nan")}, "min_size"),
         ({"indices": (0, -1)}, "each entry is an integer from 0 to 9999 or None, got \\(0, -1\\)"),

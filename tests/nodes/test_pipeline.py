@@ -187,8 +187,9 @@ def test_options_reach_the_library(run: Run, models: dict[str, Any], portrait: T
 
 def test_paste_options_default_to_the_librarys(run: Run, pack: Any) -> None:
     assert run("PSFR_PasteOptions").args[0] == pack("psfr_core.restoration.paste").PasteOptions()
-    settings = run("PSFR_RestoreOptions").args[0]
-    assert settings == pack("nodes.restore_image").RestoreSettings()
+    options = run("PSFR_RestoreOptions").args[0]
+    detection = pack("psfr_core.faces.detection_options").DetectionOptions()
+    assert options == pack("psfr_core.restoration.restore_options").RestoreOptions(detection=detection)
 
 
 def test_a_mask_chooses_faces(run: Run, models: dict[str, Any], portrait: Tensor) -> None:

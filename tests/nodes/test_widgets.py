@@ -149,11 +149,11 @@ def test_restore_options_are_the_librarys(run: Run, pack: Pack) -> None:
         color_match="none",
         no_face="error",
         eyes="closed",
+        detection=pack("psfr_core.faces.detection_options").DetectionOptions(min_score=0.3, tiles=True, turned=True),
         selection=options(pack("psfr_core.faces.selection").SelectionOptions, **selection),
         paste=pack("psfr_core.restoration.paste").PasteOptions(feather=0.2, regions=regions),
     )
-    detection = pack("psfr_core.faces.detection_options").DetectionOptions(min_score=0.3, tiles=True, turned=True)
-    assert settings == pack("nodes.restore_image").RestoreSettings(detection, restoration)
+    assert settings == restoration
 
 
 @pytest.mark.parametrize("widgets", [{"strength": 0.5}, {"color_match": "none"}])

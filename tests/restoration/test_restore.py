@@ -9,6 +9,7 @@ import torch
 
 from psfr_core.errors import InputError, NoFaceError, OptionError
 from psfr_core.faces.compact import CompactDetector
+from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.faces.detector import load_detector
 from psfr_core.faces.face import Face
 from psfr_core.faces.selection import FaceSelection, SelectionOptions
@@ -240,7 +241,7 @@ def test_a_detector_must_answer_for_each_image(models: RestorationModels, count:
             return [[] for _ in range(count)]
 
     with pytest.raises(InputError, match=f"one list of faces per image, .* it returned {count} for 1 image"):
-        restore_image(torch.rand(3, 64, 64), replace(models, detector=Detector()))
+        restore_image(torch.rand(3, 64, 64), replace(models, detector=Detector()))  # type: ignore[arg-type]  # an older one
 
 
 def test_faces_of_a_detector_without_numbers_are_named(models: RestorationModels) -> None:
@@ -301,3 +302,19 @@ def test_no_face_can_be_made_an_error(models: RestorationModels) -> None:
     assert torch.equal(restore_image(image, models, RestoreOptions(no_face=NoFace.KEEP)).image, image)
     with pytest.raises(NoFaceError, match="No face .* in the image of 160 x 120 pixels"):
         restore_image(image, models, RestoreOptions(no_face=NoFace.ERROR))
+
+
+def test_detection_options_reach_the_detector(models: RestorationModels) -> None:
+    asked: list[DetectionOptions | None] = []
+
+    class Detector:
+        def detect(
+            self, images: torch.Tensor, options: DetectionOptions | None = None, *, progress: object = None
+        ) -> list[list[Face]]:
+            asked.append(options)
+            return [[]]
+
+    detection = DetectionOptions(min_score=0.3)
+    for options in (RestoreOptions(detection=detection), RestoreOptions()):
+        restore_image(torch.rand(3, 64, 64), replace(models, detector=Detector()), options)
+    assert asked == [detection, None]

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.faces.face import Face
 from psfr_core.images.box import Box
 from psfr_core.lab.evaluation.face_matching import match_faces
@@ -35,7 +36,9 @@ def flat(value: float) -> Tensor:
 class FaceByBrightness:
     """A detector whose face lies as many pixels to the right as the image is bright, in hundredths; none in black."""
 
-    def detect(self, images: Tensor, *, progress: Progress | None = None) -> list[list[Face]]:
+    def detect(
+        self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
+    ) -> list[list[Face]]:
         return [[face(100 * float(image.mean()))] if image.mean() > 0 else [] for image in images]
 
 
