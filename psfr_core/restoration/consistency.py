@@ -1,4 +1,4 @@
-"""Where a restored face contradicts its photo: lettering, spoons and straps that became eyes, teeth or skin."""
+"""Find where a restored face contradicts its photo: lettering, spoons and straps that became eyes, teeth or skin."""
 
 from __future__ import annotations
 
@@ -12,73 +12,115 @@ from ..images.filters import gaussian_blur
 
 # Standard deviations of Gaussians, as fractions of the crop's side.
 _FINEST = 0.006  # finer structure is lost in most photos, and invented by the generator
+_FINEST_SHARP = 0.004  # a sharp photo shows structure down to this scale
 _COARSEST = 0.031  # coarser structure comes from the photo by the color match
-_WINDOW = 0.012  # where photo and result are compared
-_SPREAD = 0.012  # brings the parts of an object together
+_WINDOW = 0.012  # photo and result are compared in windows of this size
+_SPREAD = 0.012  # joins the parts of an object
 
-# The limit of the deviation, _SCALE * median ** _EXPONENT of the crop's: a photo of poor quality leaves more of it uncertain. The
-# exponent is fitted to the 99 % quantiles of degraded clean faces that no model was trained on, the scale so that LPIPS of such
-# faces rises by less than 1 %.
-_SCALE, _EXPONENT = 1.08, 0.66
-_MIN_MEDIAN = 1e-3  # below it the result is the photo
-_SOFTNESS = 0.2  # fraction of the limit above it at which a deviation counts fully
-_LESS_SURE = 0.75  # part of the limit that suffices near a place above it
-_REACH = 0.08  # of the crop's side: how far near is
-_FEWEST, _MOST = 0.15, 0.5  # parts of the neighborhood that deviate: below, the photo goes; above, it stays
+# The limit of a deviation is scale * median ** _EXPONENT, with the median over the crop: the worse a photo, the less it proves.
+# The exponent is fitted to the 99 % quantiles of degraded clean faces that no model was trained on. _LOST_SCALE is chosen such that
+# LPIPS of such faces rises by less than 1 %; _ADDED_SCALE, such that most of the objects drawn over sharp faces are kept.
+_LOST_SCALE, _ADDED_SCALE, _EXPONENT = 1.08, 0.4, 0.66
+_MIN_MEDIAN = 1e-3  # avoids a limit of 0 where the result equals the photo
+_SOFTNESS = 0.2  # a deviation counts fully at (1 + _SOFTNESS) * limit
+_LESS_SURE = 0.75  # fraction of the limit that suffices near a place above the limit
+_REACH = 0.08  # meaning of near, as a fraction of the crop's side
+_MIN_SHARE, _MAX_SHARE = 0.15, 0.5  # share of deviating pixels at which the photo starts to stay, and stays fully
+
+# Result and photo may differ in contrast: structure of one explains structure of the other with a gain of up to this.
+_MAX_LOST_GAIN = 1.0  # the result is sharper than the photo, never weaker
+_MAX_ADDED_GAIN = 1.5
+
+# Correlation of the finest diagonal structure of photo and result at which a photo starts to count as sharp, and counts fully.
+# It is above 0.77 for clean faces and below 0.7 for 98 % of mildly degraded ones.
+_SHARP_FROM, _SHARP_FULL = 0.72, 0.82
 
 
 def contradictions(restored: Tensor, crops: Tensor) -> Tensor:
     """Return from 0 to 1 where the photo should stay (N, 1, S, S): where ``restored`` contradicts ``crops``, both (N, 3, S, S).
 
-    Both are compared at a sharpness that photos have, after ``match_colors``. The restored structure may be stronger than the
-    photo's, as it is sharper, but not weaker and not another one. The limit follows the quality of the photo, so that heavily
-    degraded faces are restored in full. Raises InputError for shapes that differ.
+    Both are RGB in [0, 1], after ``match_colors``. Structure of the photo that the result lacks is a contradiction at a
+    sharpness that most photos have. Structure that the result adds is one only in sharp photos, which would show it; in blurred
+    photos, finer structure is what a restorer is for. The limits follow the quality of the photo, so that heavily degraded
+    faces are restored in full. Raises InputError for shapes that differ.
     """
     check_shape(restored, "N 3 S S", "restored")
     check_float(restored, "restored")
     if restored.shape != crops.shape:
         raise InputError(f"restored {tuple(restored.shape)} and crops {tuple(crops.shape)} must have the same shape.")
+    results, photos = restored.float(), crops.to(restored.device, torch.float32).clamp(0, 1)
     # Half the resolution shows all that is compared, in a quarter of the time.
-    images = torch.cat([restored.float(), crops.to(restored.device, torch.float32).clamp(0, 1)])
-    images = F.avg_pool2d(images, 2, ceil_mode=True)
-    deviation = _deviation(*_structure(images).chunk(2))
-    median = deviation.flatten(1).median(1).values.clamp(min=_MIN_MEDIAN)
-    limit = _SCALE * median[:, None, None, None] ** _EXPONENT
-    kept, less_sure = _exceeding(deviation, limit), _exceeding(deviation, _LESS_SURE * limit)
-    near = _largest_near(kept, round(_REACH * kept.shape[-1]))
-    kept = torch.maximum(kept, less_sure * near)  # one object deviates here more, there less
+    halved = F.avg_pool2d(torch.cat([results, photos]), 2, ceil_mode=True)
+    result, photo = _structure(halved, _FINEST).chunk(2)
+    lost = _relative(_unexplained(photo, result, _MAX_LOST_GAIN), _LOST_SCALE)
+    result, photo = _structure(halved, _FINEST_SHARP).chunk(2)
+    added = _relative(_unexplained(result, photo, _MAX_ADDED_GAIN), _ADDED_SCALE)
+    kept = _objects(torch.maximum(lost, _sharpness(results, photos) * added))
     return F.interpolate(kept, restored.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _exceeding(deviation: Tensor, limit: Tensor) -> Tensor:
-    """Return from 0 to 1 where ``deviation`` (N, 1, S, S) exceeds ``limit`` (N, 1, 1, 1) in more than single pixels."""
+def _structure(images: Tensor, finest: float) -> Tensor:
+    """Return the structure of ``images`` (N, 3, S, S) between the scale ``finest`` and the coarsest one."""
+    side = images.shape[-1]
+    fine = gaussian_blur(images, finest * side)
+    return fine - gaussian_blur(fine, _COARSEST * side)
+
+
+def _unexplained(structure: Tensor, other: Tensor, max_gain: float) -> Tensor:
+    """Return how much of ``structure`` (N, 3, S, S) differs from ``other`` times a local gain in [0, ``max_gain``].
+
+    A root mean square (N, 1, S, S) over the channels and a small window.
+    """
+    products = torch.cat([structure * structure, structure * other, other * other]).mean(1, keepdim=True)
+    own, both, others = gaussian_blur(products, _WINDOW * structure.shape[-1]).chunk(3)
+    gain = (both / others.clamp(min=1e-6)).clamp(0, max_gain)
+    return (own - 2 * gain * both + gain.square() * others).clamp(min=0).sqrt()
+
+
+def _relative(deviation: Tensor, scale: float) -> Tensor:
+    """Return ``deviation`` (N, 1, S, S) divided by its limit."""
+    median = deviation.flatten(1).median(1).values.clamp(min=_MIN_MEDIAN)
+    return deviation / (scale * median[:, None, None, None] ** _EXPONENT)
+
+
+def _sharpness(results: Tensor, photos: Tensor) -> Tensor:
+    """Return from 0 to 1 how far each photo (N, 3, S, S) is sharp to the pixel, (N, 1, 1, 1).
+
+    Blur, enlargement, JPEG and noise all destroy the correlation with the result, which is sharp, at the highest frequencies.
+    """
+    result, photo = _finest_diagonals(results), _finest_diagonals(photos)
+    energies = _total(result.square()) * _total(photo.square())
+    correlation = _total(result * photo) / energies.sqrt().clamp(min=1e-6)
+    return ((correlation - _SHARP_FROM) / (_SHARP_FULL - _SHARP_FROM)).clamp(0, 1)
+
+
+def _finest_diagonals(images: Tensor) -> Tensor:
+    """Return the second differences along x of those along y, of the mean channel of ``images`` (N, 3, S, S)."""
+    return images.mean(1, keepdim=True).diff(n=2, dim=-1).diff(n=2, dim=-2)
+
+
+def _total(planes: Tensor) -> Tensor:
+    return planes.sum((1, 2, 3), keepdim=True)
+
+
+def _objects(deviation: Tensor) -> Tensor:
+    """Return from 0 to 1 what to keep (N, 1, S, S), by the ``deviation`` (N, 1, S, S), which is 1 at its limit."""
+    kept, less_sure = _exceeding(deviation, 1.0), _exceeding(deviation, _LESS_SURE)
+    near = _largest_near(kept, round(_REACH * kept.shape[-1]))
+    return torch.maximum(kept, less_sure * near)  # parts of one object deviate to different degrees
+
+
+def _exceeding(deviation: Tensor, limit: float) -> Tensor:
+    """Return from 0 to 1 where ``deviation`` (N, 1, S, S) exceeds ``limit`` in more than single pixels."""
     excess = _smooth_step((deviation / limit - 1) / _SOFTNESS)
     share = gaussian_blur(excess, _SPREAD * excess.shape[-1])
-    return _smooth_step((share - _FEWEST) / (_MOST - _FEWEST))
+    return _smooth_step((share - _MIN_SHARE) / (_MAX_SHARE - _MIN_SHARE))
 
 
 def _largest_near(planes: Tensor, radius: int) -> Tensor:
     """Return the largest value within ``radius`` pixels along both axes, one axis after the other."""
     columns = F.max_pool2d(planes, (2 * radius + 1, 1), stride=1, padding=(radius, 0))
     return F.max_pool2d(columns, (1, 2 * radius + 1), stride=1, padding=(0, radius))
-
-
-def _structure(images: Tensor) -> Tensor:
-    """Return what lies between the finest and the coarsest scale of ``images`` (N, 3, S, S)."""
-    side = images.shape[-1]
-    fine = gaussian_blur(images, _FINEST * side)
-    return fine - gaussian_blur(fine, _COARSEST * side)
-
-
-def _deviation(restored: Tensor, photo: Tensor) -> Tensor:
-    """Return how much of the structure (N, 3, S, S) of ``photo`` the one of ``restored``, weakened at will, leaves unexplained.
-
-    A root mean square (N, 1, S, S) over the channels and a small window.
-    """
-    products = torch.cat([photo * photo, photo * restored, restored * restored]).mean(1, keepdim=True)
-    of_photo, of_both, of_restored = gaussian_blur(products, _WINDOW * photo.shape[-1]).chunk(3)
-    gain = (of_both / of_restored.clamp(min=1e-6)).clamp(0, 1)
-    return (of_photo - 2 * gain * of_both + gain.square() * of_restored).clamp(min=0).sqrt()
 
 
 def _smooth_step(x: Tensor) -> Tensor:

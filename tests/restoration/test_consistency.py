@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from psfr_core.errors import InputError
@@ -12,58 +13,94 @@ SIDE = 128
 
 
 def face(seed: int = 0) -> Tensor:
-    """Smooth structure as faces have it (1, 3, 128, 128)."""
+    """Return smooth structure as in faces (1, 3, 128, 128)."""
     noise = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
     smooth = gaussian_blur(noise, 2.5)
     return (0.5 + 0.12 * smooth / smooth.std()).clamp(0, 1)
 
 
 def strokes() -> Tensor:
-    """A mask (1, 1, 128, 128) of letters: bars 3 pixels wide."""
+    """Return a mask (1, 1, 128, 128) of letters: bars 3 pixels wide."""
     mask = torch.zeros(1, 1, SIDE, SIDE)
     for left in range(40, 88, 8):
         mask[..., 50:66, left : left + 3] = 1
     return mask
 
 
-def restorers_own(seed: int) -> Tensor:
-    """What a restorer changes everywhere: little, and finer than the photo."""
+def sharp_face_with_spoon() -> tuple[Tensor, Tensor]:
+    """Return a photo (1, 3, 128, 128) with detail down to the pixel but for a plain ellipse, and the mask of that."""
+    rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    spoon = (((rows - 58) / 8) ** 2 + ((columns - 64) / 20) ** 2 < 1).float()[None, None]
+    detail = 0.04 * torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
+    return torch.lerp(face() + detail, torch.tensor(0.5), spoon).clamp(0, 1), spoon
+
+
+def teeth() -> Tensor:
+    """Return teeth (1, 1, 128, 128) to add to the spoon, finer than what is compared in most photos."""
+    columns = torch.zeros(1, 1, SIDE, SIDE)
+    for left in range(50, 78, 4):
+        columns[..., 53:63, left : left + 2], columns[..., 53:63, left + 2 : left + 4] = 0.1, -0.1
+    return columns
+
+
+def spurious_detail(seed: int) -> Tensor:
+    """Return what a restorer changes everywhere (1, 3, 128, 128): little, and finer than the photo."""
     return 0.01 * torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
 
 
-def test_lettering_that_was_wiped_stays() -> None:
+def test_erased_lettering_is_kept() -> None:
     clean, letters = face(), strokes()
-    kept = contradictions(clean + restorers_own(1), torch.lerp(clean, torch.tensor(0.95), letters))
+    kept = contradictions(clean + spurious_detail(1), torch.lerp(clean, torch.tensor(0.95), letters))
     assert kept.shape == (1, 1, SIDE, SIDE)
     assert kept[letters > 0].mean() > 0.9
     away = gaussian_blur(letters, 6) < 1e-3
     assert kept[away].max() < 0.01
 
 
-def test_something_painted_over_a_plain_place_is_taken_back() -> None:
+def test_bars_painted_over_a_plain_place_are_undone() -> None:
     clean, letters = face(), strokes()
-    kept = contradictions(torch.lerp(clean, torch.tensor(0.05), letters), clean + restorers_own(1))
+    kept = contradictions(torch.lerp(clean, torch.tensor(0.05), letters), clean + spurious_detail(1))
     assert kept[letters > 0].mean() > 0.5
+
+
+def test_teeth_in_a_plain_place_are_undone_if_the_photo_is_sharp() -> None:
+    photo, spoon = sharp_face_with_spoon()
+    kept = contradictions(photo + teeth() + spurious_detail(1), photo)
+    assert kept[spoon > 0].mean() > 0.9
+    assert kept[gaussian_blur(spoon, 6) < 1e-3].max() < 0.01
+
+
+@pytest.mark.parametrize("damage", ["blur", "noise", "enlargement"])
+def test_teeth_are_ambiguous_if_the_photo_is_not_sharp(damage: str) -> None:
+    photo, spoon = sharp_face_with_spoon()
+    restored = photo + teeth() + spurious_detail(1)
+    small = F.interpolate(photo, scale_factor=0.5, mode="bicubic", antialias=True)
+    damaged = {
+        "blur": gaussian_blur(photo, 1.0),
+        "noise": photo + 6 * spurious_detail(2),
+        "enlargement": F.interpolate(small, scale_factor=2, mode="bicubic"),
+    }[damage]
+    assert contradictions(restored, damaged)[spoon > 0].mean() < 0.01
 
 
 def test_sharpening_is_no_contradiction() -> None:
     sharp = face()
-    photo = gaussian_blur(sharp, 1.0) + restorers_own(1)
+    photo = gaussian_blur(sharp, 1.0) + spurious_detail(1)
     assert contradictions(sharp, photo).max() < 0.01
     assert contradictions(photo, photo).max() == 0
 
 
-def test_what_noise_hides_is_restored_in_full() -> None:
+def test_noisy_photos_are_restored_in_full() -> None:
     clean = face()
     noise = 0.25 * torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
     noise = gaussian_blur(noise, 1.5)  # as in a photo enlarged from a few pixels
     assert contradictions(clean, (clean + noise * 2).clamp(0, 1)).mean() < 0.01
 
 
-def test_crops_are_judged_each_alone() -> None:
+def test_each_crop_is_judged_alone() -> None:
     clean, letters = face(), strokes()
     photos = torch.cat([clean, torch.lerp(clean, torch.tensor(0.95), letters)])
-    results = (clean + restorers_own(1)).repeat(2, 1, 1, 1)
+    results = (clean + spurious_detail(1)).repeat(2, 1, 1, 1)
     together = contradictions(results, photos)
     alone = torch.cat([contradictions(results[i, None], photos[i, None]) for i in range(2)])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
