@@ -9,12 +9,11 @@ from enum import Enum
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
-import torch
-from torch import nn
-
 import comfy.model_management as management
 import comfy.model_patcher
 import comfy.utils
+import torch
+from torch import nn
 
 from ..psfr_core.batch_size import default_batch_size
 from ..psfr_core.errors import is_out_of_memory
