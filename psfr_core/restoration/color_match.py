@@ -1,4 +1,4 @@
-"""Restored faces in the colors and the light of their photo."""
+"""Give restored faces the colors and the light of their photo."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from .tone import keep_tone
 # Standard deviations of Gaussians, as fractions of the crop's side.
 BLUR_SIGMA = 0.06  # about an eye's width, coarser than what a restorer has to invent
 _FINE_SIGMA = 0.004  # a pixel of 256
-_DETAIL_SIGMA = 0.016  # chroma that is finer than this is compared
+_DETAIL_SIGMA = 0.016  # chroma finer than this is compared
 
-_MAX_SIDE = 512  # pixels at which the corrections of larger crops are computed; the time of a blur grows with its sigma
+_MAX_SIDE = (
+    512  # in pixels; corrections of larger crops are computed at this size, as the time of a blur grows with sigma
+)
 
-# Correlation of fine chroma in photo and result, at which the photo's starts to count, and at which it counts fully. Fitted on
-# degraded faces: above, irises and lips of the photo are nearer to the clean face than those of the generator.
+# Correlation of the fine chroma of photo and result at which that of the photo starts to count, and counts fully. Fitted on
+# degraded faces: above, the color of irises and lips is nearer to the clean face in the photo than in the result.
 _TRUST_FROM, _TRUST_FULL = 0.7, 0.85
 
 
@@ -33,19 +35,17 @@ class ColorMatch(str, Enum):
     """Source of the colors of a pasted face."""
 
     NONE = "none"  # the generator
-    LOW_FREQUENCY = (
-        "low-frequency"  # the photo, as far as a strong blur shows them, and in fine detail where it can be trusted
-    )
+    LOW_FREQUENCY = "low-frequency"  # the photo: its low frequencies, and its fine chroma where this is reliable
 
 
 def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
-    """Return ``restored`` (N, 3, S, S) in [0, 1] with the broad colors of ``crops`` (N, 3, S, S), the faces as they were.
+    """Return ``restored`` (N, 3, S, S) in [0, 1] with the broad colors of ``crops`` (N, 3, S, S), the faces before restoration.
 
-    What a strong blur shows of the two is made equal; fine detail stays the restorer's. Degradation hardly touches broad
-    colors, and a generator, above all a small one, does not keep them exactly. Where the photo's fine chroma agrees with the
-    result's, that of eyes and lips is taken from the photo as well; noise, strong blur and JPEG destroy this agreement. A crop in
-    one tone, such as grey or sepia, gives a result in this tone by any method. Raises InputError for shapes that differ and for
-    values that are not finite.
+    The low frequencies of the photo replace those of the result, which keeps its fine detail: degradation hardly changes broad
+    colors, and a generator, above all a small one, does not preserve them exactly. If the fine chroma of photo and result
+    agrees, that of the photo is used too, which preserves the color of eyes and lips; noise, strong blur and JPEG destroy this
+    agreement. For a crop in one tone, such as gray or sepia, the result has this tone with every method. Raises InputError for
+    shapes that differ and for values that are not finite.
     """
     for faces, name in ((restored, "restored"), (crops, "crops")):
         check_shape(faces, "N 3 S S", name)
@@ -61,7 +61,7 @@ def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
 
 
 def _match(restored: Tensor, crops: Tensor) -> Tensor:
-    # Both corrections are blurred, so larger crops lose nothing when these are computed at a reduced size.
+    # Both corrections are smooth, so computing them at a reduced size loses nothing.
     small_crops, small_restored = resize_within(crops, _MAX_SIDE), resize_within(restored, _MAX_SIDE)
     side = small_crops.shape[-1]
     difference = small_crops - small_restored
@@ -78,11 +78,11 @@ def _enlarged(correction: Tensor, crops: Tensor) -> Tensor:
 
 
 def _trust(photo: Tensor, result: Tensor) -> Tensor:
-    """Return from 0 to 1 how far the fine chroma (N, 2, S, S) of each photo can be trusted, (N, 1, 1, 1)."""
+    """Return the reliability (N, 1, 1, 1), from 0 to 1, of the fine chroma of each photo, from both (N, 2, S, S)."""
     both = F.avg_pool2d(torch.cat([photo, result], dim=1), 2, ceil_mode=True)  # half the resolution shows enough
     photo, result = (both - gaussian_blur(both, _DETAIL_SIGMA * both.shape[-1])).chunk(2, dim=1)
-    strengths = _total(photo.square()) * _total(result.square())
-    correlation = _total(photo * result) / strengths.sqrt().clamp(min=1e-6)
+    energies = _total(photo.square()) * _total(result.square())
+    correlation = _total(photo * result) / energies.sqrt().clamp(min=1e-6)
     return ((correlation - _TRUST_FROM) / (_TRUST_FULL - _TRUST_FROM)).clamp(0, 1)
 
 

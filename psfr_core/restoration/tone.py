@@ -1,4 +1,4 @@
-"""Photos in one tone: grey, sepia, blueprint. Their chroma is a function of their luma."""
+"""Keep the tone of gray, sepia and blueprint photos, whose chroma is a function of their luma."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ..images.channels import chroma, from_luma_and_chroma, luma
 
-_LEVELS = 64  # of luma, for each of which a photo in one tone has one chroma
-_LEVEL_BLUR = 1.0  # standard deviation, in levels, over which their chroma is averaged
-# Chroma may deviate from a function of luma by so much, in [0, 1]. Sepia photos saved as JPEG of quality 45 stay below it, color
-# photos of faces are above twice of it. It falls with the chroma, so that faded color photos stay in color.
+_LEVELS = 64  # number of luma levels; a photo in one tone has one chroma at each
+_LEVEL_BLUR = 1.0  # chroma is averaged over neighboring levels with this standard deviation
+# Maximum deviation of chroma from a function of luma, for values in [0, 1]. Sepia photos saved as JPEG of quality 45 stay below it;
+# color photos of faces exceed twice its value. It decreases with the chroma, so that faded color photos stay in color.
 _MAX_DEVIATION = 2.5 / 255
 _MIN_DEVIATION = 0.5 / 255
 _DEVIATION_OF_CHROMA = 0.1
@@ -20,8 +20,8 @@ _DEVIATION_OF_CHROMA = 0.1
 def keep_tone(restored: Tensor, crops: Tensor) -> Tensor:
     """Return ``restored`` (N, 3, S, S) in the tone of ``crops`` (N, 3, S, S), both in [0, 1], where these are in one tone.
 
-    Each pixel keeps its luma and takes the chroma that the crop has at this luma; of a grey crop the channels become bit-identical.
-    Color crops leave ``restored`` unchanged.
+    Each pixel keeps its luma and takes the chroma that the crop has at this luma. For a gray crop, the channels of the result are
+    bit-identical. For a color crop, the result is ``restored``, unchanged.
     """
     photo_luma, photo_chroma = F.avg_pool2d(torch.cat([luma(crops), chroma(crops)], dim=1), 2, ceil_mode=True).split(
         [1, 2], dim=1
@@ -36,25 +36,25 @@ def keep_tone(restored: Tensor, crops: Tensor) -> Tensor:
 
 
 def _tone_curve(brightness: Tensor, color: Tensor) -> Tensor:
-    """Return the mean chroma (N, 2, levels) at each level of luma, continued to the levels that no pixel has."""
-    place = (brightness.clamp(0, 1) * (_LEVELS - 1)).round().long().flatten(2)
+    """Return the mean chroma (N, 2, levels) at each level of luma, extrapolated to levels without pixels."""
+    position = (brightness.clamp(0, 1) * (_LEVELS - 1)).round().long().flatten(2)
     pixels = torch.cat([color, torch.ones_like(brightness)], dim=1).flatten(2)
-    sums = pixels.new_zeros(len(pixels), 3, _LEVELS).scatter_add_(2, place.expand_as(pixels), pixels)
+    sums = pixels.new_zeros(len(pixels), 3, _LEVELS).scatter_add_(2, position.expand_as(pixels), pixels)
     level = torch.arange(_LEVELS, device=sums.device)
-    near = (level[:, None] - level).float().abs()
-    # A narrow Gaussian, and tails that matter only where it meets no pixel.
-    weights = torch.exp(-0.5 * (near / _LEVEL_BLUR).square()) + 1e-6 / (1 + near.square())
+    distance = (level[:, None] - level).float().abs()
+    # The tails beside the narrow Gaussian matter only where no pixel is near.
+    weights = torch.exp(-0.5 * (distance / _LEVEL_BLUR).square()) + 1e-6 / (1 + distance.square())
     sums = sums @ weights
     return sums[:, :2] / sums[:, 2:]
 
 
 def _chroma_at(curve: Tensor, brightness: Tensor) -> Tensor:
     """Return the chroma (N, 2, S, S) that ``curve`` has at each ``brightness`` (N, 1, S, S)."""
-    place = (brightness.clamp(0, 1) * (_LEVELS - 1)).flatten(2)
-    below = place.floor().clamp(max=_LEVELS - 2)
+    position = (brightness.clamp(0, 1) * (_LEVELS - 1)).flatten(2)
+    below = position.floor().clamp(max=_LEVELS - 2)
     index = below.long().expand(-1, 2, -1)
     low, high = curve.gather(2, index), curve.gather(2, index + 1)
-    return torch.lerp(low, high, (place - below).expand_as(low)).unflatten(2, brightness.shape[-2:])
+    return torch.lerp(low, high, (position - below).expand_as(low)).unflatten(2, brightness.shape[-2:])
 
 
 def _rms(chroma: Tensor) -> Tensor:

@@ -12,12 +12,12 @@ from psfr_core.images.filters import gaussian_blur
 from psfr_core.restoration.color_match import ColorMatch, match_colors
 
 
-def test_a_color_cast_goes_and_detail_stays() -> None:
+def test_color_casts_are_removed_and_detail_is_kept() -> None:
     detail = 0.1 * torch.arange(64).remainder(2).float().expand(1, 3, 64, 64)
     crops = torch.full((1, 3, 64, 64), 0.4)
     restored = crops + detail + torch.tensor([0.2, 0.0, -0.1]).view(1, 3, 1, 1)
     matched = match_colors(restored, crops, ColorMatch.LOW_FREQUENCY)
-    # the mean is the photo's again, and the stripes are as strong as before
+    # The mean becomes that of the photo, and the stripes keep their contrast.
     torch.testing.assert_close(matched.mean(dim=(2, 3)), torch.full((1, 3), 0.4), atol=2e-3, rtol=0)
     inner = slice(16, 48)
     torch.testing.assert_close(matched.diff(dim=3)[..., inner], restored.diff(dim=3)[..., inner], atol=2e-3, rtol=0)
@@ -31,13 +31,13 @@ def test_light_from_one_side_is_kept() -> None:
 
 
 @pytest.mark.parametrize("period", [0.1, 0.2, 0.4])
-def test_the_broader_a_stripe_the_more_of_it_is_the_photos(period: float) -> None:
-    """Its period is a part of the crop's side, and a Gaussian of 0.06 of that side leaves so much of it."""
+def test_stripes_are_transferred_by_the_response_of_the_blur(period: float) -> None:
+    """The period is a fraction of the crop's side, and the standard deviation of the Gaussian is 0.06 of that side."""
     stripes = 0.2 * torch.cos(2 * math.pi / (100 * period) * torch.arange(100.0)).expand(1, 3, 100, 100)
     matched = match_colors(torch.full((1, 3, 100, 100), 0.5), 0.5 + stripes, ColorMatch.LOW_FREQUENCY)
-    left = math.exp(-2 * (math.pi * 0.06 / period) ** 2)
+    response = math.exp(-2 * (math.pi * 0.06 / period) ** 2)
     inner = slice(25, 75)  # the blur reaches over the border elsewhere
-    torch.testing.assert_close((matched - 0.5)[..., inner], left * stripes[..., inner], atol=5e-4, rtol=0)
+    torch.testing.assert_close((matched - 0.5)[..., inner], response * stripes[..., inner], atol=5e-4, rtol=0)
 
 
 def test_none_changes_nothing() -> None:
@@ -51,21 +51,21 @@ def test_shapes_must_agree() -> None:
 
 
 def colored_spot(color: tuple[float, float, float]) -> torch.Tensor:
-    """A face's worth of skin with a spot as small as an iris (1, 3, 128, 128), and shadows that have the skin's color."""
-    place = torch.arange(128.0) - 64
-    skin = torch.tensor([0.8, 0.6, 0.5]).view(3, 1, 1) * (1 - 0.2 * torch.cos(place / 5))
-    is_spot = place[:, None] ** 2 + place**2 < 5**2
+    """Return shaded skin with a spot of the size of an iris (1, 3, 128, 128)."""
+    offset = torch.arange(128.0) - 64
+    skin = torch.tensor([0.8, 0.6, 0.5]).view(3, 1, 1) * (1 - 0.2 * torch.cos(offset / 5))
+    is_spot = offset[:, None] ** 2 + offset**2 < 5**2
     return torch.where(is_spot, torch.tensor(color).view(3, 1, 1), skin)[None]
 
 
-BROWN, GREY = (0.35, 0.2, 0.1), (0.24, 0.24, 0.24)
+BROWN, GRAY = (0.35, 0.2, 0.1), (0.24, 0.24, 0.24)
 
 
 def spot_of(image: torch.Tensor) -> torch.Tensor:
     return image[0, :, 62:66, 62:66].mean((1, 2))
 
 
-def test_the_color_of_an_eye_comes_from_a_photo_that_shows_it() -> None:
+def test_the_iris_color_is_that_of_a_clear_photo() -> None:
     photo, restored = colored_spot(BROWN), colored_spot((0.29, 0.22, 0.17))
     spot = spot_of(match_colors(restored, photo, ColorMatch.LOW_FREQUENCY))
     torch.testing.assert_close(spot - spot.mean(), spot_of(photo) - spot_of(photo).mean(), atol=0.02, rtol=0)
@@ -74,13 +74,13 @@ def test_the_color_of_an_eye_comes_from_a_photo_that_shows_it() -> None:
 def test_chroma_noise_of_the_photo_does_not_reach_the_result() -> None:
     noise = 0.15 * torch.randn(1, 3, 128, 128)
     restored = colored_spot(BROWN)
-    matched = match_colors(restored, (colored_spot(GREY) + noise).clamp(0, 1), ColorMatch.LOW_FREQUENCY)
+    matched = match_colors(restored, (colored_spot(GRAY) + noise).clamp(0, 1), ColorMatch.LOW_FREQUENCY)
     difference = (matched - restored)[0, :, 32:96, 32:96]
     assert difference.diff(dim=-1).abs().mean() < 0.01
 
 
 def test_large_crops_get_the_correction_of_their_full_size() -> None:
-    """The blur of a large crop is computed at a reduced size, which must not show."""
+    """Compare with the blur at the full size; the correction is computed at a reduced size."""
     torch.manual_seed(1)
     crops = F.interpolate(torch.rand(1, 3, 12, 12), (1024, 1024), mode="bicubic").clamp(0.3, 0.7)
     restored = (crops + 0.2 * F.interpolate(torch.rand(1, 3, 24, 24) - 0.5, (1024, 1024), mode="bicubic")).clamp(0, 1)

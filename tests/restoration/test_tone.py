@@ -11,18 +11,18 @@ from psfr_core.restoration.tone import keep_tone
 
 
 def scene(seed: int, grain: float = 2.0) -> Tensor:
-    """A smooth random color image (1, 3, 64, 64) that reaches from dark to light."""
+    """Return a smooth random color image (1, 3, 64, 64) from dark to light."""
     noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
     smooth = gaussian_blur(noise, grain)
     return (0.5 + (smooth - 0.5) * 3).clamp(0, 1)
 
 
-def grey(image: Tensor) -> Tensor:
+def gray(image: Tensor) -> Tensor:
     return luma(image).expand(-1, 3, -1, -1)
 
 
 def sepia(image: Tensor) -> Tensor:
-    """What photo editors call sepia: a matrix, with red and green clipped in the lights."""
+    """Apply the sepia matrix of photo editors, which clips red and green in the highlights."""
     return (luma(image) * torch.tensor([1.351, 1.203, 0.937]).view(3, 1, 1)).clamp(0, 1)
 
 
@@ -33,7 +33,7 @@ def cyanotype(image: Tensor) -> Tensor:
 @pytest.mark.parametrize("method", list(ColorMatch))
 @pytest.mark.parametrize("side", [64, 61])
 def test_equal_channels_give_equal_channels(method: ColorMatch, side: int) -> None:
-    crops, restored = grey(scene(1))[..., :side, :side], scene(2)[..., :side, :side]
+    crops, restored = gray(scene(1))[..., :side, :side], scene(2)[..., :side, :side]
     matched = match_colors(restored, crops, method)
     assert torch.equal(matched[:, :1].expand_as(matched), matched)
     if method is ColorMatch.NONE:
@@ -52,12 +52,12 @@ def test_a_toned_photo_keeps_its_tone(tone: object) -> None:
 
 def test_color_photos_leave_the_result_unchanged() -> None:
     restored = scene(6)
-    for photo in (scene(7), grey(scene(7)).lerp(scene(7), 0.3)):  # also a faded one
+    for photo in (scene(7), gray(scene(7)).lerp(scene(7), 0.3)):  # in full color, and faded
         assert torch.equal(keep_tone(restored, photo), restored)
 
 
 def test_each_crop_of_a_batch_has_its_own_tone() -> None:
-    crops, restored = torch.cat([grey(scene(1)), scene(7), sepia(scene(3))]), scene(2).repeat(3, 1, 1, 1)
+    crops, restored = torch.cat([gray(scene(1)), scene(7), sepia(scene(3))]), scene(2).repeat(3, 1, 1, 1)
     together = match_colors(restored, crops, ColorMatch.LOW_FREQUENCY)
     for index in range(3):
         alone = match_colors(restored[index, None], crops[index, None], ColorMatch.LOW_FREQUENCY)
