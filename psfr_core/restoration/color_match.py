@@ -22,9 +22,7 @@ BLUR_SIGMA = 0.06  # about an eye's width, coarser than what a restorer has to i
 _FINE_SIGMA = 0.004  # a pixel of 256
 _DETAIL_SIGMA = 0.016  # chroma finer than this is compared
 
-_MAX_SIDE = (
-    512  # in pixels; corrections of larger crops are computed at this size, as the time of a blur grows with sigma
-)
+_MAX_SIDE = 512  # in pixels; corrections of larger crops are computed at this size, to save time
 
 # Correlation of the fine chroma of photo and result at which that of the photo starts to count, and counts fully. Fitted on
 # degraded faces: above, the color of irises and lips is nearer to the clean face in the photo than in the result.
