@@ -11,6 +11,7 @@ from ..images.resize import interpolate
 from ..networks.inference.autocast import without_autocast
 from ..networks.parse_net import ParseNet
 from ..progress import Progress
+from .eye_state import with_closed_eyes
 from .parse_map import ParseMap
 
 
@@ -20,7 +21,8 @@ def parse_faces(
     """Parse aligned face crops into the 19 regions of FaceRegion.
 
     The crops are resized to the network's size, and its scores are resized back, so that the edges of regions stay smooth.
-    The network runs in its own precision. Source: section 3.2 of the paper.
+    The network runs in its own precision. Where both eyes are closed, their labels become skin (see ``with_closed_eyes``).
+    Source: section 3.2 of the paper.
 
     Args:
         crops: (B, 3, S, S), RGB in [0, 1].
@@ -48,7 +50,8 @@ def parse_faces(
         for start in range(0, len(crops), batch_size):
             parse_logits = region_scores(crops[start : start + batch_size], parse_net)
             check_output(parse_logits, "parser", weight.dtype)
-            labels.append(ParseMap.from_logits(parse_logits).labels)
+            parsed = ParseMap.from_logits(parse_logits)
+            labels.append(with_closed_eyes(crops[start : start + batch_size], parsed).labels)
             if progress is not None:
                 progress(min(start + batch_size, len(crops)), len(crops))
     return ParseMap(torch.cat(labels).to(crops.device))

@@ -133,7 +133,7 @@ class FaceSamples(Dataset[FaceSample]):
         closed = self._augmented(*drawn, generator)
         unchanged = self._augmented(hq, labels, generator.set_state(state))
         # Most eyes are open, so the parser should label eyes that are too blurred as open.
-        return closed if _shows_lids(closed, unchanged) else unchanged
+        return closed if shows_lids(closed, unchanged) else unchanged
 
     def _augmented(self, hq: Tensor, labels: Tensor, generator: torch.Generator) -> FaceSample:
         hq, labels = _jitter(hq, labels, generator)
@@ -159,7 +159,7 @@ def _degraded(hq: Tensor, labels: Tensor, degradation: DegradationConfig, genera
     return FaceSample(pair.lq, pair.hq, labels.long())
 
 
-def _shows_lids(closed: FaceSample, unchanged: FaceSample) -> bool:
+def shows_lids(closed: FaceSample, unchanged: FaceSample) -> bool:
     """Return whether the degradation leaves enough of the difference that drawn lids make."""
     is_lid = closed.labels != unchanged.labels
     drawn, left = (closed.hq - unchanged.hq).abs(), (closed.lq - unchanged.lq).abs()
