@@ -41,12 +41,12 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	node --test tests/web/*.test.mjs
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not comfyui"
 
 # Test the pack in ComfyUI, over its API and in Chromium. Set COMFYUI_PATH and, if necessary, COMFYUI_PYTHON, COMFYUI_ARGS and CHROMIUM.
 test-comfyui: $(VENV)/installed-dev
 	cd tests/browser && npm install
-	$(BIN)/pytest tests/comfyui tests/browser -rs
+	$(BIN)/pytest -m comfyui -rs
 
 $(VENV)/installed-docs: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"

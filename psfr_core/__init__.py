@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .api import *  # noqa: F403
     from .api import __all__ as __all__
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 
 def __getattr__(name: str) -> object:

@@ -134,6 +134,7 @@ def functions() -> dict[Callable[..., Any], dict[str, Any]]:
     return arguments(models, [Face(Box(20, 20, 70, 70), landmarks + shift, 0.9) for shift in (0, 50)])
 
 
+@pytest.mark.slow
 @given(index=st.integers(0, 999), value=anything)
 @settings(max_examples=200, deadline=None)
 def test_any_argument_gives_a_finite_result_or_a_library_error(

@@ -76,6 +76,7 @@ sys.exit(run())
 """
 
 
+@pytest.mark.slow
 @LINUX_ONLY
 @pytest.mark.parametrize("redirection", ["2>&-", ">&-", ">&- 2>&-", "> /dev/full", "2> /dev/full", "| true"])
 def test_closed_and_full_streams_do_not_stop_a_command(redirection: str) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.comfyui
+
 ROOT = Path(__file__).parents[2]
 NODE_API: dict[str, Any] = json.loads((ROOT / "tests" / "nodes" / "node_api.json").read_text(encoding="utf-8"))
 Prompt = dict[str, dict[str, Any]]

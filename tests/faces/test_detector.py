@@ -17,6 +17,8 @@ from psfr_core.models.manifest import model_file
 from psfr_core.models.retinaface_network import build_retinaface, facexlib_works
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 
+pytestmark = pytest.mark.facexlib
+
 
 @pytest.fixture(autouse=True)
 def empty_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:

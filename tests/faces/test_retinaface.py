@@ -15,6 +15,8 @@ from psfr_core.faces.face import Face
 from psfr_core.faces.retinaface import RetinaFaceDetector, anchors_for
 from psfr_core.models.retinaface_network import build_retinaface
 
+pytestmark = pytest.mark.facexlib
+
 
 @pytest.fixture(scope="module")
 def network() -> Any:

@@ -92,6 +92,7 @@ def test_the_detector_of_this_project_comes_back(
         assert torch.equal(loaded.predict(images), compact_face_net.predict(images))
 
 
+@pytest.mark.facexlib
 def test_retinaface_comes_back(tmp_path: Path, images: Tensor) -> None:
     network = build_retinaface("mobile0.25")
     wrapped = {f"module.{key}": tensor for key, tensor in network.state_dict().items()}
@@ -100,6 +101,7 @@ def test_retinaface_comes_back(tmp_path: Path, images: Tensor) -> None:
         assert all(torch.equal(a, b) for a, b in zip(loaded(images), network(images), strict=True))
 
 
+@pytest.mark.facexlib
 @pytest.mark.parametrize("name", ["mobile0.25", "resnet50"])
 def test_building_retinaface_is_silent_and_leaves_random_numbers_alone(name: str) -> None:
     torch.manual_seed(0)
@@ -111,6 +113,7 @@ def test_building_retinaface_is_silent_and_leaves_random_numbers_alone(name: str
     assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.facexlib
 @pytest.mark.parametrize("reason", [ImportError("libGL.so.1"), AttributeError("_ARRAY_API"), RuntimeError("cv2 ABI")])
 def test_retinaface_without_a_working_facexlib(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: Exception

@@ -99,6 +99,7 @@ def test_optimized_parsing_network_equals_the_plain_one(config: ParseNetConfig, 
         torch.testing.assert_close(fast.parse_logits(lq), logits, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_optimized_published_generator_has_the_golden_values(golden: ModuleType) -> None:
     generator = PsfrGenerator(PUBLISHED_GENERATOR)
     generator.load_state_dict(fold_spectral_norm(golden.state_dict("generator")))
@@ -110,6 +111,7 @@ def test_optimized_published_generator_has_the_golden_values(golden: ModuleType)
         assert (out[..., 200:264, 200:264] - golden.expected("generator/out_crop")).abs().max() <= 1e-4
 
 
+@pytest.mark.slow
 def test_optimized_published_parsing_network_has_the_golden_values(golden: ModuleType) -> None:
     net = ParseNet(PUBLISHED_PARSE_NET)
     net.load_state_dict(golden.state_dict("parsenet"))

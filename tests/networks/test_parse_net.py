@@ -11,6 +11,8 @@ from psfr_core.networks.parse_net import PUBLISHED_PARSE_NET, ParseNet, ParseNet
 SMALL = ParseNetConfig((4, 6, 8), 2)
 
 
+@pytest.mark.slow
+@pytest.mark.facexlib
 @torch.no_grad()
 def test_equals_the_published_parsing_network(golden: ModuleType) -> None:
     net = ParseNet(PUBLISHED_PARSE_NET).eval()

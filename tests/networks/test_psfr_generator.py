@@ -18,6 +18,7 @@ def one_hot(batch: int, side: int) -> torch.Tensor:
     return torch.nn.functional.one_hot(labels, 19).permute(0, 3, 1, 2).float()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_equals_the_published_generator(golden: ModuleType) -> None:
     generator = PsfrGenerator(PUBLISHED_GENERATOR).eval()

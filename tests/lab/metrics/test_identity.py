@@ -15,6 +15,8 @@ from psfr_core.images.io import read_image
 from psfr_core.lab.degradation.operations import jpeg
 from psfr_core.lab.metrics.identity import DlibIdentity, load_dlib_identity, load_identity
 
+pytestmark = pytest.mark.facexlib
+
 CPU = torch.device("cpu")
 FACES = Path(__file__).parents[2] / "data" / "faces"
 has_dlib = all(importlib.util.find_spec(name) for name in ("dlib", "face_recognition_models"))

@@ -154,6 +154,7 @@ def test_gradient_accumulation_does_not_change_the_result(faces: FaceSet, tmp_pa
     assert float(one["pixel"]) == pytest.approx(float(two["pixel"]), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     settings = LoopConfig(
         steps=3, batch_size=4, warmup_steps=1, learning_rate=2e-3, mixed_precision=MixedPrecision.NONE
