@@ -11,7 +11,13 @@ from ..psfr_core.faces.align import place_crops
 from ..psfr_core.parsing.parse_map import ParseMap
 from ..psfr_core.restoration.grain import add_grain
 from ..psfr_core.restoration.masks import crop_masks
-from ..psfr_core.restoration.paste import WHOLE_CROP, PasteOptions, parse_pasted_regions, paste_faces
+from ..psfr_core.restoration.paste import (
+    PASTED_REGION_NAMES,
+    WHOLE_CROP,
+    PasteOptions,
+    parse_pasted_regions,
+    paste_faces,
+)
 from .detected_faces import DetectedFaces
 from .images import to_crops, to_frames, to_mask
 from .inputs import parse_map_input, regions_input, strength_input
@@ -19,8 +25,6 @@ from .previews import preview
 from .runtime import Steps
 from .schema import CATEGORY, shows_preview, supported_fields
 from .types import FacesSocket, PasteOptionsSocket
-
-_PASTED = "face,ears,hair,earring"
 
 
 class PSFR_PasteFacesBack(io.ComfyNode):
@@ -109,7 +113,7 @@ class PSFR_PasteOptions(io.ComfyNode):
                     step=0.01,
                     tooltip="Width of the soft edge, as a fraction of the crop size.",
                 ),
-                regions_input(_PASTED, f"Regions to paste; {WHOLE_CROP} pastes the whole crop."),
+                regions_input(PASTED_REGION_NAMES, f"Regions to paste; {WHOLE_CROP} pastes the whole crop."),
                 io.Float.Input(  # optional, because older workflows do not have it
                     "grain",
                     default=PasteOptions.grain,

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..checks import check_type
 from ..networks.compact_face_net import CompactFaceNet, CompactFaceNetOutput
 from ..progress import Progress
 from .detection_options import DetectionOptions
@@ -34,7 +35,8 @@ class CompactDetector:
         self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
     ) -> list[list[Face]]:
         """See ``FaceDetector``; ``options`` None stands for those of the detector."""
-        options = options or self.options
+        options = self.options if options is None else options
+        check_type(options, DetectionOptions, "options")
         min_score = DEFAULT_MIN_SCORE if options.min_score is None else options.min_score
         propose = partial(self._propose, min_score=min_score)
         return search_faces(images, self.network, propose, options, SCALE_RANGE, progress=progress)

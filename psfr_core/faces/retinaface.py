@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from ..checks import check_type
 from ..progress import Progress
 from .detection_options import DetectionOptions
 from .face import Face
@@ -38,7 +39,8 @@ class RetinaFaceDetector:
         self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
     ) -> list[list[Face]]:
         """See ``FaceDetector``; ``options`` None stands for those of the detector."""
-        options = options or self.options
+        options = self.options if options is None else options
+        check_type(options, DetectionOptions, "options")
         min_score = DEFAULT_MIN_SCORE if options.min_score is None else options.min_score
         propose = partial(self._propose, min_score=min_score)
         return search_faces(images, self.network, propose, options, ScaleRange(), progress=progress)

@@ -18,10 +18,11 @@ from ..images.channels import check_channels, luma
 from ..images.similarity import compose_affines, invert_affine, resize_affine, shift_affine
 from ..images.warp import output_box, warp_affine
 from ..options import check_options, option
-from ..parsing.labels import FaceRegion, RegionGroup, parse_regions
+from ..parsing.labels import FaceRegion, parse_regions
 
 # A hat, a neck and clothes are left as they were: they reach beyond the crop, and half of them restored would show.
-PASTED_REGIONS = RegionGroup.HEAD.regions - {FaceRegion.HAT}
+PASTED_REGION_NAMES = "face,ears,hair,earring"
+PASTED_REGIONS = parse_regions(PASTED_REGION_NAMES)
 
 WHOLE_CROP = "all"  # in place of names of regions
 

@@ -68,22 +68,13 @@ def restore_image(
     options = RestoreOptions() if options is None else options
     check_type(models, RestorationModels, "models")
     check_type(options, RestoreOptions, "options")
-    check_type(parse_maps, ParseMap | None, "parse_maps")
-    if faces is None and parse_maps is not None:
-        raise InputError("parse_maps belong to faces: give the faces they were made for as well.")
-    if faces is not None and mask is not None:
-        raise InputError("mask chooses among detected faces: leave it out when faces are given.")
-    colors = to_rgb(image)
-    check_finite(colors, "image")
-    colors = clamped(colors)
+    _check_given(mask, faces, parse_maps)
+    colors = _finite_colors(image)
     if faces is None:
         faces = select_faces(_detected(colors, models, options, progress), Size.of(image), options.selection, mask)
     aligned = align_faces(colors, faces, models.crop_size)
     if not aligned:
-        if options.no_face is NoFace.ERROR:
-            raise NoFaceError(_no_face(image))
-        nothing = colors.new_zeros(0, 3, models.crop_size, models.crop_size)
-        return RestorationResult(image.clone(), torch.zeros_like(colors[:1]), [], None, nothing)
+        return _unchanged(image, models, options)
     crops = torch.stack([face.crop for face in aligned]).to(models.generator.const_input.device)
     steps = 2 * len(crops)
     # Edited maps ask for another face than the photo shows.
@@ -105,6 +96,29 @@ def restore_image(
         masks = masks * (1 - contradictions(restored, crops))
     pasted = add_grain(image, paste_faces(image, aligned, restored, masks), aligned, options.paste.grain)
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)
+
+
+def _finite_colors(image: Tensor) -> Tensor:
+    colors = to_rgb(image)
+    check_finite(colors, "image")
+    return clamped(colors)
+
+
+def _check_given(mask: Tensor | None, faces: Sequence[Face] | None, parse_maps: ParseMap | None) -> None:
+    check_type(parse_maps, ParseMap | None, "parse_maps")
+    if faces is None and parse_maps is not None:
+        raise InputError("parse_maps belong to faces: give the faces they were made for as well.")
+    if faces is not None and mask is not None:
+        raise InputError("mask chooses among detected faces: leave it out when faces are given.")
+
+
+def _unchanged(image: Tensor, models: RestorationModels, options: RestoreOptions) -> RestorationResult:
+    """Return the result for an image without faces; NoFaceError if the options require one."""
+    if options.no_face is NoFace.ERROR:
+        raise NoFaceError(_no_face(image))
+    mask = torch.zeros_like(image[:1], dtype=torch.float32)
+    no_crops = mask.new_zeros(0, 3, models.crop_size, models.crop_size)
+    return RestorationResult(image.clone(), mask, [], None, no_crops)
 
 
 def _detected(

@@ -55,9 +55,9 @@ class RestoreOptions:
         True,
         "keep the photo where the result contradicts it, such as lettering or a spoon over a face that became skin or teeth",
     )
-    detection: DetectionOptions | None = None  # None: the detector's own
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
+    detection: DetectionOptions | None = None  # None: the detector's own
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from psfr_core.errors import InputError
 from psfr_core.faces import nms as suppression
 from psfr_core.faces.compact import CompactDetector
 from psfr_core.faces.detection_options import DetectionOptions
@@ -125,3 +126,8 @@ def test_real_network_runs_at_any_size() -> None:
         )
         assert len(found) == 2
         assert all(0 <= face.score <= 1 and face.landmarks.shape == (5, 2) for faces in found for face in faces)
+
+
+def test_options_of_another_type_are_refused() -> None:
+    with pytest.raises(InputError, match="options must be of type DetectionOptions, got a dict"):
+        detector().detect(torch.zeros(1, 3, 64, 64), {"min_score": 0.5})  # type: ignore[arg-type]
