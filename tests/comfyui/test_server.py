@@ -89,7 +89,7 @@ def test_examples_run(comfy: Any, workflows: ModuleType, example: str) -> None:
         assert [error["class_type"] for error in errors] == ["CheckpointLoaderSimple"]
         return
     if example == "published_512":
-        words = "psfrgan-512 is not in the model folders. Download psfrgan_epoch15_net_G.pth from"
+        words = "psfrgan-512 is not on this machine: psfrgan_epoch15_net_G.pth was not found in"
         assert words in error_of(comfy, prompt)
         return
     run = comfy.run(prompt)
@@ -226,13 +226,8 @@ TWO = {"e": ("RepeatImageBatch", {"image": ["i", 0], "amount": 2})}
 @pytest.mark.parametrize(
     ("before", "class_type", "inputs", "words"),
     [
-        ({}, "PSFR_LoadModels", {"preset": "published 512"}, "is not in the model folders"),
-        (
-            {},
-            "PSFR_LoadGenerator",
-            {"generator": "parsenet-256"},
-            "is a face parsing network (ParseNet), but a PSFR-GAN",
-        ),
+        ({}, "PSFR_LoadModels", {"preset": "published 512"}, "is not on this machine"),
+        ({}, "PSFR_LoadGenerator", {"generator": "parsenet-256"}, "parsenet-256 is a parser"),
         ({}, "PSFR_LoadFaceParser", {"parser": "../../../etc/passwd"}, "There is no parser file"),
         ({}, "PSFR_LoadFaceDetector", {"detector": "retinaface-resnet50"}, "switch on 'download'"),
         ({}, "PSFR_LoadExampleImage", {"picture": "../before_after.jpg"}, "Unknown example image"),
@@ -240,7 +235,7 @@ TWO = {"e": ("RepeatImageBatch", {"image": ["i", 0], "amount": 2})}
             {},
             "PSFR_DetectFaces",
             {"image": ["i", 0], "detector": ["m", 2], "confidence": 1.0, "no_face": "error"},
-            "No image has a face",
+            "No face in any image matches",
         ),
         ({}, "PSFR_SelectFaces", {"faces": ["d", 0], "indices": "first"}, "'first' is not a number or range"),
         (TWO, "PSFR_AlignFaces", {"image": ["e", 0], "faces": ["d", 0]}, "belong to 1 images, but got 2 images"),
