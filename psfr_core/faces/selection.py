@@ -1,4 +1,4 @@
-"""Which of the faces found are wanted, and in what order."""
+"""Selection and order of detected faces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_INDEX = "none"
 
 
 class FaceOrder(str, Enum):
-    """How faces are sorted; left, right, top and bottom are judged by the centers of the boxes."""
+    """Order of faces; left, right, top and bottom refer to the centers of the boxes."""
 
     AREA = "area"  # largest box first
     SMALL_FIRST = "small-first"
@@ -28,11 +28,11 @@ class FaceOrder(str, Enum):
     RIGHT_LEFT = "right-left"
     TOP_BOTTOM = "top-bottom"
     BOTTOM_TOP = "bottom-top"
-    SCORE = "score"  # surest first
+    SCORE = "score"  # highest score first
 
 
 class FaceSelection(str, Enum):
-    """How many faces are wanted: all of them, or the one that is the largest or nearest to the image's center."""
+    """Number of selected faces: all, the largest, or the one closest to the image center."""
 
     ALL = "all"
     LARGEST = "largest"
@@ -41,15 +41,15 @@ class FaceSelection(str, Enum):
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    """Which faces to keep. The steps are applied in the order of the fields, each to what the one before has left."""
+    """Selection of faces. The fields are applied in order, each to the faces that the previous one kept."""
 
-    min_size: float = option(0.0, "least shorter side of the box in pixels", low=0)
-    order: FaceOrder = option(FaceOrder.AREA, "how faces are sorted; area: largest first")
+    min_size: float = option(0.0, "minimum shorter side of the box in pixels", low=0)
+    order: FaceOrder = option(FaceOrder.AREA, "order of faces; area: largest first")
     indices: tuple[int, ...] | None = option(
-        None, "places in that order, from 0; those beyond the last face select none", low=0, high=HIGHEST_INDEX
+        None, "indices in that order, from 0; indices beyond the last face select none", low=0, high=HIGHEST_INDEX
     )
-    selection: FaceSelection = option(FaceSelection.ALL, "all faces, or the one that is largest or most central")
-    max_faces: int | None = option(None, "at most so many, the first in the order", low=1, high=HIGHEST_INDEX)
+    selection: FaceSelection = option(FaceSelection.ALL, "all faces, the largest, or the one closest to the center")
+    max_faces: int | None = option(None, "maximum number of faces, in that order", low=1, high=HIGHEST_INDEX)
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -58,7 +58,7 @@ class SelectionOptions:
 def select_faces(
     faces: Sequence[Face], image_size: Size, options: SelectionOptions, mask: Tensor | None = None
 ) -> list[Face]:
-    """The wanted faces of one image in the wanted order; the order in which ``faces`` came does not matter.
+    """Return the selected faces of one image in the chosen order; the order of ``faces`` does not matter.
 
     With ``mask`` (H, W) a face is kept if the mask is above 0.5 in at least half of its box, as far as that lies in the
     image.
@@ -82,9 +82,9 @@ def select_faces(
 
 
 def parse_indices(text: str) -> tuple[int, ...] | None:
-    """The positions in a text like ``0, 2, 4-6`` (0, 2, 4, 5, 6), sorted, each once.
+    """Return the indices in a text like ``0, 2, 4-6`` (0, 2, 4, 5, 6), sorted, without duplicates.
 
-    An empty text gives None, for all faces, and ``none`` no position. Raises OptionError for anything else.
+    An empty text gives None, for all faces, and ``none`` gives no index. Raises OptionError for anything else.
     """
     if not text.strip():
         return None
@@ -115,7 +115,7 @@ def _is_number(word: str) -> bool:
 
 
 def _index(word: str) -> int:
-    """The number in ``word``; of those that are too high only the first digits, as Python reads no more than 4,300."""
+    """Return the number in ``word``; a number that is too large is cut to its first digits, as Python reads at most 4,300."""
     return int(word.lstrip("0")[: len(str(HIGHEST_INDEX)) + 1] or 0)
 
 

@@ -1,4 +1,4 @@
-"""The whole way of an image: detect, select, align, parse, restore, paste back."""
+"""Complete restoration of an image: detect, select, align, parse, restore, paste back."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from .second_opinion import with_second_opinion
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
 class RestorationResult:
-    """The restored image and what led to it; faces, crops, maps and restored crops are in one order."""
+    """The restored image and its intermediate results; faces, maps and restored crops are in the same order."""
 
     image: Tensor  # like the image given
-    mask: Tensor  # (1, H, W) float32: how much of each pixel was replaced
+    mask: Tensor  # (1, H, W) float32: blend weight of each pixel, 0 to 1
     aligned: list[AlignedFace]
     parse_maps: ParseMap | None  # (N, S, S), as parsed or given, whatever the options make of eyes; None without a face
     restored: Tensor  # (N, 3, S, S) in [0, 1], with the colors they were pasted in
 
     @property
     def faces(self) -> list[Face]:
-        """The faces that were restored."""
+        """Restored faces."""
         return [aligned.face for aligned in self.aligned]
 
 
@@ -56,14 +56,14 @@ def restore_image(
     parse_maps: ParseMap | None = None,
     progress: Progress | None = None,
 ) -> RestorationResult:
-    """``image`` (C, H, W) with its faces restored; C is 1 to 4, RGB in [0, 1], any float type, and the result is of the same.
+    """Restore the faces in ``image`` (C, H, W), RGB in [0, 1], of any float dtype with C from 1 to 4; the result has its type.
 
-    Only faces in ``mask`` (H, W) are restored, when it is given. ``faces`` replaces detection and selection, and ``parse_maps``,
-    one for each of them, replaces parsing: take both from an earlier result, edit the maps, and restore again; the option
-    ``guard`` then has no effect. Where the result's mask is 0 the image is the same bit for bit; no face found is a normal
-    result with the image unchanged, unless the options make it a NoFaceError. ``progress`` counts each face twice, parsed and
-    restored, after it was called with 0 at each step of the search, and may raise to stop.
-    Raises InputError for a bad image, also one with a color that is not a finite number.
+    With ``mask`` (H, W), only the faces in it are restored. ``faces`` replaces detection and selection, and ``parse_maps``, one
+    for each face, replaces parsing: take both from an earlier result, edit the maps, and restore again; the option ``guard``
+    then has no effect. Pixels where the result's mask is 0 stay bit-identical. Without a face the image is returned unchanged,
+    unless the options require a NoFaceError. ``progress`` is called with 0 during detection, then counts each face twice, when
+    it is parsed and when it is restored; it may raise to stop.
+    Raises InputError for an invalid image, also for colors that are not finite.
     """
     options = RestoreOptions() if options is None else options
     check_type(models, RestorationModels, "models")
@@ -138,6 +138,6 @@ def _detected(
 def _no_face(image: Tensor) -> str:
     size = Size.of(image)
     return (
-        f"No face that fits the options was found in the image of {size.width} x {size.height} pixels. Lower the least score "
+        f"No face that fits the options was found in the image of {size.width} x {size.height} pixels. Lower the minimum score "
         "or size, select other faces, or let images without a face pass."
     )

@@ -1,4 +1,4 @@
-"""Options of the whole restoration, made of those of its steps."""
+"""Options of the whole restoration and of its steps."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .paste import PasteOptions
 
 
 class NoFace(str, Enum):
-    """What to do with an image in which no face is to be restored."""
+    """Treatment of an image without a face to restore."""
 
-    KEEP = "keep"  # it stays as it is
+    KEEP = "keep"  # keep the image unchanged
     ERROR = "error"
 
 
 class Eyes(str, Enum):
-    """What the parse map says of eyes when the faces are restored."""
+    """State of the eyes in the parse map used for restoration."""
 
     AS_PARSED = "as-parsed"
     CLOSED = "closed"  # lids are skin: no eye is drawn where the parser saw one
@@ -37,23 +37,25 @@ class Eyes(str, Enum):
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """How faces are restored and put back."""
+    """Options for restoring faces and pasting them back."""
 
-    strength: float = option(1.0, "0 leaves the image as it is, 1 replaces the faces", low=0, high=1)
+    strength: float = option(
+        1.0, "blend strength, 0 to 1; 0 keeps the image unchanged, 1 replaces the faces", low=0, high=1
+    )
     batch_size: int | None = option(
         None,
-        "faces that go through the networks together; none: 1 on a CPU, where more are no faster, on a GPU what fits",
+        "number of faces per batch; none: 1 on a CPU, as many as fit on a GPU",
         low=1,
         high=MAX_BATCH_SIZE,
     )
-    color_match: ColorMatch = option(ColorMatch.LOW_FREQUENCY, "where the broad colors of a face come from")
-    no_face: NoFace = option(NoFace.KEEP, "what to do with an image without a face to restore")
+    color_match: ColorMatch = option(ColorMatch.LOW_FREQUENCY, "source of the broad colors of a face")
+    no_face: NoFace = option(NoFace.KEEP, "treatment of an image without a face to restore")
     eyes: Eyes = option(
-        Eyes.AS_PARSED, "closed restores all eyes as lids, where the parser mistakes closed eyes for open ones"
+        Eyes.AS_PARSED, "closed restores all eyes as closed, for closed eyes that the parser takes for open ones"
     )
     guard: bool = option(
         True,
-        "keep the photo where the result contradicts it, such as lettering or a spoon over a face that became skin or teeth",
+        "keep the photo where the result contradicts it, for example where lettering or a spoon became skin or teeth",
     )
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
