@@ -1,4 +1,4 @@
-"""``psfr detect``: faces as JSON, and pictures with their boxes."""
+"""``psfr detect``: write faces as JSON and images with their boxes."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _DTYPES = ("float32", "bfloat16", "float16")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags for all three models."""
+    """Add the flags of all three models."""
     group = parser.add_argument_group("generator and parser", _NAMES_OR_FILES)
     group.add_argument("--generator", default=BUNDLED_GENERATOR, help=f"default: {BUNDLED_GENERATOR}, bundled")
     group.add_argument("--parser", default=BUNDLED_PARSE_NET, help=f"default: {BUNDLED_PARSE_NET}, bundled")
@@ -44,7 +44,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags for the detector, and for where all models are found and run."""
+    """Add the flags of the detector, the model folders and the device."""
     group = parser.add_argument_group("models", _NAMES_OR_FILES)
     group.add_argument("--detector", help=f"default: a RetinaFace that is at hand, else {BUNDLED_DETECTOR}, bundled")
     group.add_argument(
@@ -56,7 +56,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def models_from_args(args: argparse.Namespace) -> RestorationModels:
-    """All three models."""
+    """Load all three models."""
     return load_models(
         args.generator,
         args.parser,
@@ -91,5 +91,5 @@ def folders_from_args(args: argparse.Namespace) -> list[Path]:
 
 
 def device_from_args(args: argparse.Namespace) -> torch.device:
-    """The device asked for, or the best there is."""
+    """Return the requested device, or the best one available."""
     return resolve_device(args.device)

@@ -13,7 +13,7 @@ UNKNOWN = "not known"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr models``."""
+    """Declare the options of ``psfr models``."""
     parser.add_argument(
         "--folder",
         action="append",

@@ -9,13 +9,13 @@ from ..models.publish import publish_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr publish``."""
+    """Declare the options of ``psfr publish``."""
     parser.add_argument("file", type=Path, metavar="FILE", help="a .safetensors file written by psfr convert")
     parser.add_argument("--repo-id", required=True, metavar="OWNER/NAME", help="the repository to upload to")
     parser.add_argument("--private", action="store_true", help="make the repository private if it does not exist yet")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Uploads the file with a model card and prints its address."""
+    """Upload the file with a model card and print its address."""
     print(publish_weights(args.file, args.repo_id, private=args.private))
     return 0

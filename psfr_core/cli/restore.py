@@ -24,7 +24,7 @@ _SKIPPED_RESTORE = ("detection", "selection", "paste")  # have flags of their ow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of ``psfr restore``."""
+    """Declare the options of ``psfr restore``."""
     add_file_arguments(parser, "folder, or a file for one image")
     parser.add_argument(
         "--format",
@@ -58,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
         result = restore_image(before.pixels, models, options)
         write_image(target, replace(before, pixels=result.image))
         if args.compare:
-            pictures = side_by_side([to_rgb(before.pixels), to_rgb(result.image)])
-            write_image(_comparison(target), ImageFile(pictures, icc_profile=before.icc_profile))
+            comparison = side_by_side([to_rgb(before.pixels), to_rgb(result.image)])
+            write_image(_comparison(target), ImageFile(comparison, icc_profile=before.icc_profile))
         return len(result.faces)
 
     result = run_plan("restoring", plan, restore)

@@ -65,7 +65,7 @@ def _align(image: Tensor, face: Face, crop_size: int) -> AlignedFace:
 
 
 def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
-    """Crops (N, 3, S, S) that were aligned from ``faces`` at any size, with the maps they were made by, at theirs.
+    """Combine crops (N, 3, S, S) of any size with their transforms, recomputed for the crops' size.
 
     What was done to the crops since does not matter, as long as nothing in them moved. Raises InputError unless there is one
     crop for each face.
@@ -80,7 +80,7 @@ def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
 
 
 def fit_template(landmarks: Tensor, crop_size: int) -> Tensor:
-    """The similarity (2, 3) from image pixels to a crop of ``crop_size`` that brings ``landmarks`` to the template.
+    """Return the similarity (2, 3) from image pixels to a crop of ``crop_size`` that maps ``landmarks`` to the template.
 
     Raises InputError where they (5, 2) are not different finite points in the order of a face.
     """

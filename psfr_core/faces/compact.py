@@ -53,7 +53,7 @@ class CompactDetector:
 
 
 def _weighted_average(values: Tensor, scores: Tensor) -> Tensor:
-    """What the cells around each cell say of the same face, averaged by their squared scores: less noise than of a single cell."""
+    """Average the predictions of neighboring cells, weighted by squared scores, which reduces their noise."""
     weights = scores.clamp(min=1e-3).square()
     total = F.avg_pool2d(values * weights, AGREEING_CELLS, stride=1, padding=AGREEING_CELLS // 2)
     return total / F.avg_pool2d(weights, AGREEING_CELLS, stride=1, padding=AGREEING_CELLS // 2)

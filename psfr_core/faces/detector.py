@@ -36,7 +36,7 @@ def load_detector(
     device: torch.device | str = "cpu",
     download: bool = False,
 ) -> FaceDetector:
-    """The face detector in ``source``, a model name or a weight file, on ``device``.
+    """Load the face detector in ``source``, a model name or a weight file, on ``device``.
 
     Without ``source`` it is the best RetinaFace whose file is in ``folders`` or the default folder, if facexlib
     works, else the bundled detector; nothing is downloaded for that. Errors are those of ``load_detector_network``.
@@ -47,7 +47,7 @@ def load_detector(
 
 
 def make_detector(network: nn.Module, options: DetectionOptions | None = None) -> FaceDetector:
-    """The detector that works with ``network``, which ``load_detector_network`` returned."""
+    """Return the detector for a ``network`` of ``load_detector_network``."""
     check_type(options, DetectionOptions | None, "options")
     if isinstance(network, CompactFaceNet):
         return CompactDetector(network, options)
@@ -55,7 +55,7 @@ def make_detector(network: nn.Module, options: DetectionOptions | None = None) -
 
 
 def default_detector(folders: Sequence[str | Path] = ()) -> str:
-    """The name of the detector that ``load_detector`` takes when none is named."""
+    """Return the name of the detector that ``load_detector`` uses by default."""
     library = ModelLibrary(folders)
     for name in PREFERRED_DETECTORS:
         path = library.find(model_file(name))

@@ -36,7 +36,7 @@ class Face:
         return float((self.landmarks[1] - self.landmarks[0]).norm())
 
     def scaled(self, old: Size, new: Size) -> Face:
-        """The same face in the image resized from ``old`` to ``new``.
+        """Return the same face in the image resized from ``old`` to ``new``.
 
         Raises InputError when their aspect ratios differ by more than one percent.
         """
@@ -44,7 +44,7 @@ class Face:
         if abs(across / down - 1) > _ASPECT_TOLERANCE:
             raise InputError(
                 f"The face was found in an image of {old.width} x {old.height} pixels, but this one has "
-                f"{new.width} x {new.height}: it must be the same picture, larger or smaller, and not cropped."
+                f"{new.width} x {new.height}: it must be the same image, resized and not cropped."
             )
         box = Box(self.box.left * across, self.box.top * down, self.box.right * across, self.box.bottom * down)
         landmarks = (self.landmarks + 0.5) * self.landmarks.new_tensor([across, down]) - 0.5

@@ -54,7 +54,7 @@ def _areas(boxes: Tensor) -> Tensor:
 
 
 def plausible(candidates: Candidates, size: Size, min_eye_distance: float) -> Candidates:
-    """The candidates with finite numbers, a real box centered in the image, and eyes far enough apart (pixels)."""
+    """Return the candidates with finite values, a valid box centered in the image, and the minimum eye distance in pixels."""
     boxes, landmarks = candidates.boxes, candidates.landmarks
     is_finite = boxes.isfinite().all(dim=1) & landmarks.isfinite().all(dim=2).all(dim=1) & candidates.scores.isfinite()
     has_area = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)

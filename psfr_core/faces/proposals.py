@@ -25,7 +25,7 @@ class Candidates:
 
     @staticmethod
     def join(parts: Sequence[Candidates]) -> Candidates:
-        """All proposals of ``parts``, which lie in the same image."""
+        """Join the proposals of ``parts``, which belong to the same image."""
         return Candidates(
             torch.cat([part.boxes for part in parts]),
             torch.cat([part.landmarks for part in parts]),
@@ -33,24 +33,24 @@ class Candidates:
         )
 
     def select(self, index: Tensor) -> Candidates:
-        """The proposals that ``index``, positions or a mask, names."""
+        """Return the proposals at ``index``, which holds positions or a mask."""
         return Candidates(self.boxes[index], self.landmarks[index], self.scores[index])
 
     def on_cpu(self) -> Candidates:
-        """The same in float32 on the CPU."""
+        """Return a copy in float32 on the CPU."""
         boxes, landmarks, scores = (
             tensor.detach().float().cpu() for tensor in (self.boxes, self.landmarks, self.scores)
         )
         return Candidates(boxes, landmarks, scores)
 
     def mapped(self, scale: tuple[float, float], shift: tuple[float, float]) -> Candidates:
-        """The same in an image whose pixels are ``scale`` (x, y) times smaller and whose corner lies at minus ``shift``."""
+        """Convert to an image whose pixels are ``scale`` (x, y) times smaller and whose corner lies at minus ``shift``."""
         factor, offset = self.boxes.new_tensor(scale), self.boxes.new_tensor(shift)
         boxes = self.boxes * factor.repeat(2) + offset.repeat(2)
         return Candidates(boxes, (self.landmarks + 0.5) * factor - 0.5 + offset, self.scores)
 
     def quarter_turned(self, height: float) -> Candidates:
-        """The same after the image, ``height`` pixels high, was turned clockwise by a quarter."""
+        """Convert to the image, ``height`` pixels high, rotated clockwise by 90 degrees."""
         left, top, right, bottom = self.boxes.unbind(dim=1)
         x, y = self.landmarks.unbind(dim=2)
         boxes = torch.stack([height - bottom, left, height - top, right], dim=1)
@@ -64,7 +64,7 @@ class Candidates:
         return self.select(order)
 
     def to_faces(self) -> list[Face]:
-        """One face for each proposal, in the same order."""
+        """Return one face for each proposal, in the same order."""
         boxes: list[list[float]] = self.boxes.tolist()
         scores: list[float] = self.scores.tolist()
         return [

@@ -42,12 +42,12 @@ class PyramidLevel:
     max_face: float = inf  # pixels of this level
 
     def to_image(self, candidates: Candidates) -> Candidates:
-        """Candidates of this level in pixels of the whole image."""
+        """Convert candidates of this level to pixels of the whole image."""
         scale = (self.part.size.width / self.size.width, self.part.size.height / self.size.height)
         return candidates.mapped(scale, (self.part.left, self.part.top))
 
     def trusts(self, candidates: Candidates, image_size: Size) -> Tensor:
-        """Which candidates (N,), in pixels of this level, are not too large for it, nor cut off by its border."""
+        """Return a mask (N,) of the candidates, in pixels of this level, that fit its scale range and are not cut by its border."""
         part, image, boxes = self.part, PixelBox(0, 0, *image_size), candidates.boxes
         low = [-inf if part[side] == image[side] else BORDER_PX for side in (0, 1)]
         high = [inf if part[side] == image[side] else self.size[side - 2] - BORDER_PX for side in (2, 3)]
@@ -81,7 +81,7 @@ def _padded(level_image: Tensor) -> Tensor:
 
 
 def _shrunk(images: Tensor, size: Size) -> Tensor:
-    """``images`` at ``size``; halved, as far as that goes, by averaging, in a fifth of the time of a bicubic resize."""
+    """Resize ``images`` to ``size``; halving by averages takes a fifth of the time of a bicubic resize."""
     while min(images.shape[-1] / size.width, images.shape[-2] / size.height) >= 2 and not (
         images.shape[-1] % 2 or images.shape[-2] % 2
     ):
@@ -96,7 +96,7 @@ def _halved(images: Tensor) -> Tensor:
 
 
 def image_pyramid(size: Size, options: DetectionOptions, scale_range: ScaleRange) -> list[PyramidLevel]:
-    """The whole image at the sizes at which it is searched and, if wanted, tiles of it at full size."""
+    """Return the pyramid levels of the whole image and, if requested, tiles of it at full size."""
     whole = PixelBox(0, 0, *size)
     sizes = search_sizes(size, options, scale_range.coarsest_side)
     levels = [
@@ -109,7 +109,7 @@ def image_pyramid(size: Size, options: DetectionOptions, scale_range: ScaleRange
 
 
 def search_sizes(size: Size, options: DetectionOptions, coarsest_side: int) -> list[Size]:
-    """``size`` enlarged to the shorter side ``min_side``, but never larger than ``max_side``, then repeatedly halved."""
+    """Return ``size`` enlarged to the shorter side ``min_side``, limited by ``max_side``, then repeatedly halved."""
     scale = min(max(1.0, options.min_side / min(size)), options.max_side / max(size))
     sizes = [_scaled(size, scale)]
     while max(sizes[-1]) > coarsest_side:

@@ -57,7 +57,7 @@ class RetinaFaceDetector:
 
 
 def anchors_for(height: int, width: int, device: torch.device) -> Tensor:
-    """The anchors (N, 3) of an image whose sides are multiples of 32, as center x, center y, side in pixels.
+    """Return the anchors (N, 3) of an image whose sides are multiples of 32, as center x, center y, side in pixels.
 
     In the order of the network's predictions: fine to coarse, row by row, small anchor before large one.
     """

@@ -34,7 +34,7 @@ def search_faces(
     *,
     progress: Progress | None = None,
 ) -> list[list[Face]]:
-    """The faces of each image of a batch (B, 3, H, W) of any size, RGB in [0, 1]: highest score first, in image pixels.
+    """Detect the faces in each image of a batch (B, 3, H, W) of any size, RGB in [0, 1]: highest score first, in pixels.
 
     ``propose`` gets the images on the device and in the precision of ``network``, values clamped to [0, 1]. Dark and pale
     images are searched twice, as they are and stretched. ``progress`` is called after each call of ``propose``, with how many
@@ -46,7 +46,7 @@ def search_faces(
     check_float(images, "images")
     low, high = (float(extreme) for extreme in images.aminmax()) if images.numel() else (0.0, 0.0)  # NaN is both
     if not (isfinite(low) and isfinite(high)):
-        raise InputError("images must be finite numbers, got NaN or infinity. The step before this one has failed.")
+        raise InputError("images must be finite numbers, got NaN or infinity. The previous step has failed.")
     dim = dim_images(images)
     copies = stretched(images[dim]).split(options.batch_size) if dim else ()
     batches = [*images.split(options.batch_size), *copies]
@@ -82,7 +82,7 @@ def _prepared(images: Tensor, like: Tensor, is_in_range: bool) -> Tensor:
 
 
 def _quarter_turns(options: DetectionOptions) -> range:
-    """By how many quarters clockwise an image is turned each time that it is searched."""
+    """Return the clockwise rotations to search, in quarter turns."""
     return range(4 if options.turned else 1)
 
 
@@ -107,7 +107,7 @@ def _in_image(candidates: Candidates, level: PyramidLevel, size: Size, options: 
 
 
 def _turned_on(candidates: Candidates, size: Size, quarters: int) -> Candidates:
-    """The candidates of an image of ``size`` after so many quarter turns clockwise."""
+    """Rotate the candidates of an image of ``size`` clockwise by ``quarters`` quarter turns."""
     for _ in range(quarters):
         candidates, size = candidates.quarter_turned(size.height), Size(size.height, size.width)
     return candidates

@@ -1,4 +1,4 @@
-"""Recognizing whose weights a state dict holds."""
+"""Recognize the architecture of a state dict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Architecture(Generic[N_co]):
-    """How to recognize the weights of one network, and how to rebuild it from their shapes."""
+    """Rules to recognize the weights of one network and to rebuild it from their shapes."""
 
     name: str  # written into converted files
     kind: ModelKind
@@ -30,7 +30,7 @@ class Architecture(Generic[N_co]):
     build: Callable[[Tensors], N_co]
 
     def matches(self, state_dict: Tensors) -> bool:
-        """Whether ``state_dict`` (folded) has the keys that only this network has."""
+        """Return whether a folded ``state_dict`` has the keys that only this network has."""
         return self.required_keys <= state_dict.keys()
 
 
@@ -77,7 +77,7 @@ RETINAFACE_MOBILE = Architecture(
 DETECTORS: tuple[Architecture[nn.Module], ...] = (COMPACT_FACE_NET, RETINAFACE_RESNET50, RETINAFACE_MOBILE)
 ARCHITECTURES: tuple[Architecture[nn.Module], ...] = (PSFR_GENERATOR, PARSE_NET, *DETECTORS)
 
-# Weights that people have lying beside ours and choose by mistake, by the start of a key that only they have.
+# Other weights that users may choose by mistake, by the prefix of a key that only they have.
 FOREIGN_PREFIXES = {
     "D_pool.": "a PSFR-GAN discriminator, which is only for training",
     "stylegan_decoder": "a GFPGAN restorer",
@@ -92,12 +92,12 @@ FOREIGN_PREFIXES = {
 
 
 def recognize(state_dict: Tensors) -> Architecture[nn.Module] | None:
-    """The architecture that a folded ``state_dict`` belongs to, None if it is none of ours."""
+    """Return the architecture of a folded ``state_dict``; None if it is unknown."""
     return next((architecture for architecture in ARCHITECTURES if architecture.matches(state_dict)), None)
 
 
 def describe(state_dict: Tensors) -> str:
-    """What a folded ``state_dict`` holds, in words, for messages."""
+    """Describe the content of a folded ``state_dict`` for messages."""
     known = recognize(state_dict)
     if known is not None:
         return known.title

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import OptionError
 from ..files import expand_user, sha256_of
-from .convert import check_target, read_described, to_half
+from .convert import check_target, read_with_metadata, to_half
 from .metadata import WeightMetadata, write_weights
 from .state_dict import StateDict
 
@@ -20,7 +20,7 @@ def blend_weights(
     half: bool = False,
     overwrite: bool = False,
 ) -> str:
-    """The SHA-256 of ``target``: a network whose every weight lies between those of ``one`` and ``other`` (names or paths).
+    """Interpolate the weights of ``one`` and ``other`` (names or paths) into ``target`` and return its SHA-256.
 
     ``amount`` is the share of ``other``, 0 to 1. It makes sense where one was trained on from the other: between a generator with
     small errors and one with much detail lie those that trade the two. ``half`` stores float16.
@@ -31,7 +31,7 @@ def blend_weights(
         raise OptionError(f"The amount of the second network must be 0 to 1, got {amount}.")
     target = expand_user(target)
     check_target(target, overwrite=overwrite)
-    (weights, first), (other_weights, second) = (read_described(source) for source in (one, other))
+    (weights, first), (other_weights, second) = (read_with_metadata(source) for source in (one, other))
     if (first.architecture, first.config) != (second.architecture, second.config):
         raise OptionError(
             f"Only networks of the same sizes can be blended: {one} is {first.architecture} with {first.config}, "

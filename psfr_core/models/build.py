@@ -18,7 +18,7 @@ _KEYS_SHOWN = 3
 
 
 def match_architecture(state_dict: StateDict, accepted: Sequence[Architecture[N]], file_name: str) -> Architecture[N]:
-    """The one of ``accepted`` that ``state_dict`` belongs to by its keys.
+    """Return the architecture among ``accepted`` that the keys of ``state_dict`` belong to.
 
     Raises CheckpointError, which says what the file is instead and what to choose.
     """
@@ -32,7 +32,7 @@ def match_architecture(state_dict: StateDict, accepted: Sequence[Architecture[N]
 
 
 def build_network(state_dict: StateDict, architecture: Architecture[N], file_name: str) -> N:
-    """The network with the weights of ``state_dict`` (folded, float32), in eval mode.
+    """Build the network with the weights of ``state_dict`` (folded, float32), in eval mode.
 
     It takes over the tensors without a copy. Raises CheckpointError if they are not exactly those of the network.
     """

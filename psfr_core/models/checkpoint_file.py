@@ -57,7 +57,7 @@ def memory_for(path: Path) -> Generator[None]:
 
 
 def _is_safetensors(start: bytes) -> bool:
-    """Whether a file begins like a .safetensors file: eight bytes of length, at most 100 MB, then a JSON header."""
+    """Return whether a file begins like a .safetensors file: eight bytes of length, at most 100 MB, then a JSON header."""
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= 100_000_000
 
 

@@ -27,7 +27,7 @@ def convert_weights(
     overwrite: bool = False,
     licence: str | None = None,
 ) -> str:
-    """The SHA-256 of ``target``, the weights of ``source`` (a model name or a path) as a .safetensors file.
+    """Write the weights of ``source`` (a model name or a path) to the .safetensors file ``target`` and return its SHA-256.
 
     Spectral norm is folded; ``half`` stores float16. The network's configuration, the licence and the source go into
     the metadata. Nothing is written unless the weights load.
@@ -35,15 +35,15 @@ def convert_weights(
     """
     target = expand_user(target)
     check_target(target, overwrite=overwrite)
-    state_dict, metadata = read_described(source, licence=licence)
+    state_dict, metadata = read_with_metadata(source, licence=licence)
     write_weights(target, to_half(state_dict) if half else state_dict, metadata)
     return sha256_of(target)
 
 
-def read_described(source: str | Path, *, licence: str | None = None) -> tuple[StateDict, WeightMetadata]:
-    """The folded weights of ``source`` (a model name or a path), and what is to be said about them.
+def read_with_metadata(source: str | Path, *, licence: str | None = None) -> tuple[StateDict, WeightMetadata]:
+    """Return the folded weights of ``source`` (a model name or a path) and their metadata.
 
-    CheckpointError if they are no complete network of ours.
+    Raises CheckpointError if they are not a complete known network.
     """
     path = ModelLibrary().locate(source)
     state_dict = read_state_dict(path)
@@ -55,7 +55,7 @@ def read_described(source: str | Path, *, licence: str | None = None) -> tuple[S
 
 
 def to_half(state_dict: StateDict) -> StateDict:
-    """The same tensors, floating point ones as float16; OptionError if a value does not fit."""
+    """Return the tensors with floating-point ones as float16; OptionError if a value does not fit."""
     halves = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state_dict.items()}
     overflown = [key for key, tensor in halves.items() if not torch.isfinite(tensor).all()]
     if overflown:
@@ -77,7 +77,7 @@ def _provenance(path: Path) -> tuple[str, str]:
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """Raises OptionError for a file that is not to be written: of another suffix, or one that exists unless ``overwrite``."""
+    """Raise OptionError for a target with another suffix, or one that exists unless ``overwrite`` is set."""
     if target.suffix != SUFFIX:
         raise OptionError(f"The converted file must end in {SUFFIX}, got {target.name}.")
     if target.exists() and not overwrite:

@@ -27,7 +27,7 @@ class WeightMetadata:
 
 
 def read_metadata(path: Path) -> WeightMetadata | None:
-    """The metadata of a .safetensors file written by ``write_weights``; None for every other file."""
+    """Return the metadata of a .safetensors file written by ``write_weights``; None for other files."""
     try:
         with safe_open(path, "pt") as file:
             entries: dict[str, str] = file.metadata() or {}
@@ -39,13 +39,13 @@ def read_metadata(path: Path) -> WeightMetadata | None:
 
 
 def stored_types(path: Path) -> str:
-    """The types of the tensors in a .safetensors file, in the words of that format: ``F16 and I64``."""
+    """Return the dtypes of the tensors in a .safetensors file, as that format names them: ``F16 and I64``."""
     with safe_open(path, "pt") as file:
         return " and ".join(sorted({file.get_slice(key).get_dtype() for key in file.keys()}))  # noqa: SIM118
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: WeightMetadata) -> None:
-    """Writes a .safetensors file, which appears under its name only when it is complete."""
+    """Write a .safetensors file, which appears under its name only when it is complete."""
     entries = {
         "architecture": metadata.architecture,
         "config": json.dumps(metadata.config),
@@ -59,7 +59,7 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: WeightMet
 
 
 def _in_fixed_order(file: bytes) -> bytes:
-    """The same .safetensors file with sorted metadata: safetensors shuffles them, but equal files need equal hashes."""
+    """Sort the metadata of a .safetensors file; safetensors shuffles them, but equal files need equal hashes."""
     end = 8 + int.from_bytes(file[:8], "little")
     header = json.loads(file[8:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))

@@ -25,7 +25,7 @@ class HubApi(Protocol):
 
 
 def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, api: HubApi | None = None) -> str:
-    """The address of a converted weight file after its upload to ``repo_id`` (``OWNER/NAME``), with a model card.
+    """Upload a converted weight file with a model card to ``repo_id`` (``OWNER/NAME``) and return its address.
 
     The repository is made if it does not exist, ``private`` if so asked; a model card that is there already is kept.
     Uses ``api``, or the login of ``huggingface_hub``.

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @functools.cache  # asked for every detector that is loaded, but logged once
 def facexlib_works() -> bool:
-    """Whether facexlib can be imported; the reason is logged if it cannot."""
+    """Return whether facexlib can be imported; log the reason if it cannot."""
     try:
         _retinaface_class()
     except MissingPackageError as error:
@@ -28,7 +28,7 @@ def facexlib_works() -> bool:
 
 
 def build_retinaface(network_name: str) -> nn.Module:
-    """facexlib's RetinaFace on the CPU with random weights; ``network_name`` is ``resnet50`` or ``mobile0.25``.
+    """Build facexlib's RetinaFace on the CPU with random weights; ``network_name`` is ``resnet50`` or ``mobile0.25``.
 
     The caller's random numbers are left as they were. Raises MissingPackageError without a working facexlib.
     """

@@ -20,7 +20,7 @@ DATA_PARALLEL_PREFIX = "module."
 
 
 def read_state_dict(path: Path) -> StateDict:
-    """The weights in a file: float32 CPU tensors by name (counters stay integers), with spectral norm folded.
+    """Read the weights in a file: float32 CPU tensors by name (counters stay integers), with spectral norm folded.
 
     Program code in a file is never run. Raises CheckpointError, which says what the file is instead.
     """
@@ -40,7 +40,7 @@ def read_state_dict(path: Path) -> StateDict:
 
 
 def read_tensors(path: Path) -> StateDict:
-    """The tensors of the network in a file, by name and as they are stored; on the CPU.
+    """Read the tensors of the network in a file, by name and as they are stored, on the CPU.
 
     Program code in a file is never run. Raises ModelNotFoundError, and CheckpointError where there are none.
     """
@@ -56,7 +56,7 @@ def read_tensors(path: Path) -> StateDict:
 
 
 def unwrap(checkpoint: object) -> StateDict:
-    """The tensors of the network inside ``checkpoint``, without the wrappers and prefixes of training programs."""
+    """Return the tensors of the network in ``checkpoint`` without the wrappers and prefixes of training programs."""
     for _ in WRAPPERS:  # nested at most this deep; bounded, because a pickle can contain itself
         if isinstance(checkpoint, Mapping):
             inner = (checkpoint.get(name) for name in WRAPPERS)
@@ -69,13 +69,13 @@ def unwrap(checkpoint: object) -> StateDict:
 
 
 def to_float32(state_dict: StateDict) -> StateDict:
-    """The same tensors, floating point ones as float32."""
+    """Return the tensors with floating-point ones as float32."""
     tensors = {key: tensor.detach() for key, tensor in state_dict.items()}
     return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
 
 
 def fold_spectral_norm(state_dict: StateDict) -> StateDict:
-    """The same weights with every spectral normalization worked in: ``weight = W / (u^T W v)``.
+    """Fold every spectral normalization into its weight: ``weight = W / (u^T W v)``.
 
     Knows the names of ``torch.nn.utils.spectral_norm`` (``weight_orig``, ``weight_u``, ``weight_v``) and of
     ``torch.nn.utils.parametrizations.spectral_norm``; W is flattened from its first axis, as in linear layers and

@@ -16,7 +16,7 @@ _SIGMAS_IN_FEATHER = 3
 
 
 def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None) -> Tensor:
-    """How much of each crop is pasted: (N, 1, ``crop_size``, ``crop_size``) in [0, 1], float32, for each parse map.
+    """Return the paste masks of crops (N, 1, ``crop_size``, ``crop_size``), float32 in [0, 1], one for each parse map.
 
     A soft rectangle that rises from 0 at the crop's outer pixels to 1 over ``options.feather``, times the blurred mask
     of ``options.regions``. Without a parse map or regions the rectangle alone: (1, 1, S, S), or one for each parse map.

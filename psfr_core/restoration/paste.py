@@ -29,16 +29,16 @@ WHOLE_CROP = "all"  # in place of names of regions
 _Range = tuple[float, float]
 
 _INVISIBLE = 1e-3  # difference between masks
-_CLOSEST = 1e-4  # squared distance, in crop sides, below which a center is not nearer still
+_CLOSEST = 1e-4  # epsilon against division by zero at the crop center, in squared crop sides
 
 
 @dataclass(frozen=True)
 class PasteOptions:
-    """What of a restored crop goes back into the image.
+    """Extent and appearance of pasted crops.
 
-    ``feather`` is the width of the soft edge as a fraction of the crop's side, 0 to 0.5. ``regions`` are the parts of
-    the face to paste; None pastes the whole crop but for its soft border. ``grain`` is the part of the photo's grain that
-    what is pasted gets, 0 to 1: see ``add_grain``.
+    ``feather`` is the width of the soft edge as a fraction of the crop's side, 0 to 0.5. ``regions`` are the face regions to
+    paste; None pastes the whole crop except its soft border. ``grain`` is the fraction of the photo's grain that is added, 0 to
+    1: see ``add_grain``.
     """
 
     feather: float = option(0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5", low=0, high=0.5)
@@ -57,7 +57,7 @@ class PasteOptions:
 
 
 def parse_pasted_regions(text: str) -> frozenset[FaceRegion] | None:
-    """What ``PasteOptions.regions`` is for a text like ``skin, eyes``, or ``all``; OptionError for unknown names."""
+    """Parse a text like ``skin, eyes`` or ``all`` for ``PasteOptions.regions``; OptionError for unknown names."""
     if text.strip().lower() == WHOLE_CROP:
         return None
     try:
@@ -75,26 +75,27 @@ class PasteResult:
 
 
 def snap_mask(mask: Tensor) -> Tensor:
-    """``mask`` in [0, 1], with all that no eye can tell from 0 or 1 made exactly that.
+    """Round values of ``mask`` in [0, 1] that are indistinguishable from 0 or 1 to exactly 0 or 1.
 
-    So pixels stay untouched where nothing is to be pasted, and where all is, nothing of what was there shines through.
+    Pixels at 0 stay bit-identical, and pixels at 1 keep nothing of the image.
     """
-    return -F.threshold(-F.threshold(mask, _INVISIBLE, 0), _INVISIBLE - 1, -1)  # a fifth of the time of two where
+    above_zero = F.threshold(mask, _INVISIBLE, 0)
+    return -F.threshold(-above_zero, _INVISIBLE - 1, -1)  # thresholds take a fifth of the time of torch.where
 
 
 @torch.no_grad()
 def paste_faces(
     image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor, *, out: Tensor | None = None
 ) -> PasteResult:
-    """A copy of ``image`` (C, H, W) with ``restored`` (N, 3, S, S) put through ``masks`` where ``aligned`` faces were.
+    """Paste ``restored`` (N, 3, S, S) through ``masks`` into a copy of ``image`` (C, H, W), at the ``aligned`` faces.
 
-    ``image`` is grey, grey and alpha, RGB, or RGB and alpha, of any float type, and may exceed [0, 1]; alpha is kept, as are
-    the colors that an alpha of 0 hides; grey takes the luma of the faces. ``masks`` is (N, 1, S, S) or, one for all,
-    (1, 1, S, S), in [0, 1]; S may differ from the aligned crops'. Computed in float32. Where the result's mask is 0 the image is
-    the same bit for bit. Where faces overlap, the mask is the largest one and each color counts by its mask over the fourth
-    power of the distance to its crop's center, so the order of the faces does not matter. The result is put into ``out``, a
-    tensor like the image, when it is given: if that is the image itself, which then is overwritten, time follows the faces'
-    areas alone. Raises InputError for shapes that do not fit each other.
+    ``image`` is gray, gray with alpha, RGB, or RGB with alpha, of any float dtype, and may exceed [0, 1]. Alpha is kept, and so
+    are colors hidden by an alpha of 0; a gray image receives the luma of the faces. ``masks`` is (N, 1, S, S), or (1, 1, S, S)
+    for all faces, in [0, 1]; S may differ from the aligned crops'. The computation uses float32. Pixels where the result's mask
+    is 0 stay bit-identical. Where faces overlap, the mask is the maximum, and colors are averaged with weight mask / distance^4
+    to the crop centers, so the order of the faces does not matter. With ``out``, a tensor like the image, the result is written
+    there; ``out`` may be the image itself, and then only the faces' areas take time. Raises InputError for shapes that do not
+    match.
     """
     _check_inputs(image, aligned, restored, masks)
     patches = _patches(image, aligned, restored.to(image.device), masks.to(image.device)) if aligned else []
@@ -102,7 +103,7 @@ def paste_faces(
     mask = _untouched_mask(image)
     for group in _overlapping(patches):
         layers = [_layer(patch, image) for patch in group]
-        # All are computed before the first is written: where faces overlap, each must see the image as it was.
+        # Compute all layers before the first write, because overlapping faces must see the original image.
         blended = [_blend(layer, image, [other for other in layers if other is not layer]) for layer in layers]
         for layer, (color, amount) in zip(layers, blended, strict=True):
             layer.box.cut(pasted)[: len(color)].copy_(color)
@@ -111,10 +112,10 @@ def paste_faces(
 
 
 def _blend(layer: _Layer, image: Tensor, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
-    """Color (1 or 3, h, w), of the image's type, and mask (1, h, w) of the layer's rectangle of the pasted image."""
+    """Return the color (1 or 3, h, w), in the image's dtype, and mask (1, h, w) of the layer's rectangle of the pasted image."""
     color, amount = _mix(layer, others)
     before = layer.box.cut(image)[: len(color)]
-    # where nothing of the image is left, an infinite pixel must not leave its trace
+    # An infinite pixel must not leave a trace where the mask is 1.
     after = torch.lerp(before.float(), color, amount).where(amount < 1, color).to(image.dtype)
     return after.where(amount > 0, before), amount
 
@@ -170,7 +171,7 @@ class _Patch:
 
 
 def _patches(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> list[_Patch]:
-    """The faces that show in the image, in an order of their own, so that rounding does not depend on theirs."""
+    """Return the visible faces in a canonical order, so that rounding does not depend on the given order."""
     size = Size.of(restored)
     maps = [compose_affines(face.image_to_crop, resize_affine(Size.of(face.crop), size)) for face in aligned]
     boxes = [output_box(invert_affine(affine), size).to_pixels(Size.of(image)) for affine in maps]
@@ -185,7 +186,7 @@ def _patches(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, ma
 
 
 def _overlapping(patches: Sequence[_Patch]) -> list[list[_Patch]]:
-    """The patches in groups whose rectangles meet; no two groups touch the same pixel."""
+    """Group the patches whose rectangles meet; two groups never share a pixel."""
     groups: list[list[_Patch]] = []
     for patch in patches:
         apart = [group for group in groups if all(patch.box.intersection(other.box).is_empty for other in group)]
@@ -195,7 +196,7 @@ def _overlapping(patches: Sequence[_Patch]) -> list[list[_Patch]]:
 
 
 def _ranges(batch: Tensor, name: str) -> list[_Range]:
-    """The least and the greatest value of each of a batch; InputError where they are no finite numbers."""
+    """Return the minimum and maximum of each item of a batch; InputError for values that are not finite."""
     # aminmax along an axis takes ten times as long
     extremes = torch.stack([torch.stack(one.aminmax()) for one in batch])
     if not is_finite(extremes):
@@ -219,7 +220,7 @@ def _layer(patch: _Patch, image: Tensor) -> _Layer:
 
 
 def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: torch.device) -> tuple[Tensor, Tensor]:
-    """How far each pixel of ``box`` lies right of and below the crop's center (h, w), in crop sides."""
+    """Return the offset (h, w) of each pixel of ``box`` from the crop's center, in crop sides."""
     to_sides = compose_affines(image_to_crop, resize_affine(size, Size(1, 1)))
     (xx, xy, x0), (yx, yy, y0) = to_sides.tolist()
     across = torch.arange(box.left, box.right, dtype=torch.float32, device=device)
@@ -228,7 +229,7 @@ def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: tor
 
 
 def _mix(layer: _Layer, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
-    """Color (1 or 3, h, w) and mask (1, h, w) of ``layer``'s rectangle with all other layers that reach into it."""
+    """Return the color (1 or 3, h, w) and mask (1, h, w) of ``layer``'s rectangle with all other layers that reach into it."""
     overlaps = [(other, box) for other in others if not (box := layer.box.intersection(other.box)).is_empty]
     if not overlaps:
         return layer.color, layer.mask
@@ -244,7 +245,7 @@ def _mix(layer: _Layer, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
 
 
 def _inside(box: PixelBox, frame: PixelBox) -> PixelBox:
-    """``box`` counted from the top left of ``frame``."""
+    """Return ``box`` relative to the top left of ``frame``."""
     return PixelBox(box.left - frame.left, box.top - frame.top, box.right - frame.left, box.bottom - frame.top)
 
 

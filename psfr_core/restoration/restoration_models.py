@@ -34,7 +34,7 @@ class ModelPreset(str, Enum):
     PUBLISHED_512 = "published 512"
 
     def model_of(self, kind: ModelKind) -> str:
-        """The name of the model of this kind."""
+        """Return the name of the model of this kind."""
         return _PRESETS[self][kind]
 
 
@@ -83,7 +83,7 @@ def load_models(
     compile_networks: bool = False,
     download: bool = False,
 ) -> RestorationModels:
-    """The models by their known names or the paths of their files; without arguments, those that come with the package.
+    """Load the models by their names or paths; the defaults are the bundled models.
 
     ``detector`` None takes a RetinaFace when one is at hand and the bundled detector otherwise. Known models are looked for in
     ``folders`` and the default folder; ``download`` allows to fetch missing ones. ``device`` None is the best one there is;

@@ -231,7 +231,7 @@ def test_bounding_boxes_are_comfyuis(detected: Any) -> None:
         ("PSFR_AlignFaces", {"image": torch.rand(1, 256, 256, 16)}, "1 to 4 channels, got 16"),
         ("PSFR_PasteFacesBack", {"image": torch.rand(2, 256, 256, 3)}, "belong to 1 images, but got 2 images"),
         ("PSFR_PasteFacesBack", {"image": torch.rand(1, 256, 300, 3)}, "but this one has 300 x 256"),
-        ("PSFR_AlignFaces", {"image": torch.rand(1, 200, 256, 3)}, "same picture, larger or smaller, and not cropped"),
+        ("PSFR_AlignFaces", {"image": torch.rand(1, 200, 256, 3)}, "same image, resized and not cropped"),
         ("PSFR_RestoreAlignedFaces", {}, "needs a parse map. Connect a parse map, or a parser"),
     ],
 )
