@@ -56,6 +56,15 @@ class TrainingError(PsfrError):
     """Raised when a training run cannot start or continue."""
 
 
+def describe(error: Exception) -> str:
+    """Return a message for ``error``, which names the type of an unexpected error."""
+    if is_out_of_memory(error):
+        return "not enough memory" + (f": {error}" if str(error) else "")
+    if isinstance(error, (PsfrError, OSError)):
+        return str(error)
+    return f"unexpected {type(error).__name__}: {error}"
+
+
 # Phrases of CUDA and MPS, CUDA libraries, the CPU, memory-mapped files, and the CPU on Windows.
 _OUT_OF_MEMORY = (
     "out of memory",

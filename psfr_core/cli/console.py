@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from ..errors import ModelNotFoundError, PsfrError, is_out_of_memory
+from ..errors import ModelNotFoundError, PsfrError, describe, is_out_of_memory
 
 _log = logging.getLogger(__name__)
 
@@ -138,14 +138,12 @@ def report(text: str) -> None:
 
 def describe_error(error: Exception) -> str:
     """Return a message for ``error``; log the traceback of an unexpected error at debug level."""
-    if is_out_of_memory(error):
-        return "not enough memory" + (f": {error}" if str(error) else "")
     if isinstance(error, ModelNotFoundError) and error.downloadable:
         return f"{error} Or run: psfr download {error.downloadable}"
-    if isinstance(error, (PsfrError, OSError)):
-        return str(error)
+    if isinstance(error, (PsfrError, OSError)) or is_out_of_memory(error):
+        return describe(error)
     _log.debug("Traceback of the error:", exc_info=error)
-    return f"unexpected {type(error).__name__}: {error} (use --verbose for the traceback)"
+    return f"{describe(error)} (use --verbose for the traceback)"
 
 
 @contextmanager

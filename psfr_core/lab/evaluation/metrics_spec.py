@@ -47,6 +47,28 @@ class MetricsSpec:
             raise OptionError("LPIPS needs both features and heads; one of them is missing.")
         if self.detector and not self.landmarks:
             raise OptionError("The detector is only used to measure landmarks; give landmarks as well.")
+        if self.ranking_metric not in self.measured:
+            raise OptionError(
+                f"The report cannot be ranked by {self.rank_by}, which is not measured. "
+                f"Measured are {', '.join(self.measured)}."
+            )
+
+    @property
+    def measured(self) -> list[str]:
+        """Names of the metrics of single images."""
+        names = {
+            "ms_ssim": self.ms_ssim,
+            "lpips": self.features is not None,
+            "identity_distance": bool(self.identity),
+            "landmark_distance": self.landmarks,
+            "niqe": self.niqe,
+        }
+        return [PSNR.name, SSIM.name, *(name for name, wanted in names.items() if wanted)]
+
+    @property
+    def ranking_metric(self) -> str:
+        """Name of the metric that orders the faces of the report."""
+        return self.rank_by or ("lpips" if "lpips" in self.measured else PSNR.name)
 
 
 def load_metrics(spec: MetricsSpec, device: torch.device) -> MetricSet:
@@ -68,13 +90,3 @@ def load_metrics(spec: MetricsSpec, device: torch.device) -> MetricSet:
     if spec.fid:
         pooled.append(load_inception(spec.fid, device))
     return MetricSet(device, metrics, pooled)
-
-
-def ranking_metric(spec: MetricsSpec, metrics: MetricSet) -> Metric:
-    """Return the metric that orders the faces of the report; raise OptionError if it is not measured."""
-    by_name = {metric.name: metric for metric in metrics.metrics}
-    name = spec.rank_by or ("lpips" if "lpips" in by_name else PSNR.name)
-    if name not in by_name:
-        measured = ", ".join(by_name)
-        raise OptionError(f"The report cannot be ranked by {name}, which is not measured. Measured are {measured}.")
-    return by_name[name]

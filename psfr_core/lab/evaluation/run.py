@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ...device import resolve_device
-from ...errors import PsfrError
+from ...errors import PsfrError, describe
 from ...faces.detector import load_detector
 from ...images.box import Size
 from ...images.channels import to_rgb
@@ -26,7 +26,7 @@ from ...restoration.second_opinion import with_second_opinion
 from ..degradation.config import load_degradation
 from ..metrics.parsing_iou import ConfusionMatrix
 from .face_matching import match_faces
-from .metrics_spec import MetricsSpec, load_metrics, ranking_metric
+from .metrics_spec import MetricsSpec, load_metrics
 from .protocol import PAPER
 from .regions import region_row
 from .report import write_report
@@ -44,8 +44,8 @@ class EvaluationError(PsfrError):
 
     def __init__(self, failures: Mapping[Path, str], count: int) -> None:
         self.failures = failures
-        lines = [f"{path}: {message}" for path, message in failures.items()]
-        super().__init__("\n".join([*lines, f"{len(failures)} of {count} images failed."]))
+        path, message = next(iter(failures.items()))
+        super().__init__(f"{len(failures)} of {count} images failed, the first of them {path}: {message}")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _score(
     out: Path | None,
     progress: Progress | None,
 ) -> Evaluation:
-    rank_by = ranking_metric(metrics, models)
+    rank_by = next(metric for metric in models.metrics if metric.name == metrics.ranking_metric)
     scorer = Scorer(models, source.stages)
     _measure_each(source.names, lambda path: scorer.add(source.names[path], source.load(path)), progress)
     result = scorer.result()
@@ -171,14 +171,19 @@ def _evaluate_detector(
 
 
 def _measure_each(paths: Iterable[Path], measure: Callable[[Path], None], progress: Progress | None) -> None:
-    """Measure all images, and raise EvaluationError afterwards if some failed: a mean of the others would mislead."""
+    """Measure all images, and log the errors.
+
+    Raises EvaluationError afterwards if some images failed, because a mean of the others would mislead.
+    """
     paths = list(paths)
     failures: dict[Path, str] = {}
     for done, path in enumerate(paths, start=1):
         try:
             measure(path)
-        except (PsfrError, OSError) as error:
-            failures[path] = str(error)
+        except Exception as error:  # damaged files and networks raise errors of any type
+            failures[path] = describe(error)
+            logger.warning("%s: %s", path, failures[path])
+            logger.debug("Traceback of the error:", exc_info=error)
         if progress is not None:
             progress(done, len(paths))
     if failures:

@@ -10,6 +10,7 @@ from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.images.io import ImageFile, write_image
 from psfr_core.lab.evaluation.metrics_spec import MetricsSpec
 from psfr_core.lab.evaluation.run import EvaluationError, run
+from psfr_core.lab.evaluation.sources import ResultFolder, Sample
 from psfr_core.lab.evaluation.spec import DetectorSpec, GeneratorSpec, ImagesSpec, read_spec, settings_of
 
 
@@ -76,3 +77,38 @@ def test_an_evaluation_runs_from_python(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="1 of 2 images failed") as caught:
         run(spec, device="cpu")
     assert list(caught.value.failures) == [results / "a.png"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ZeroDivisionError("division by zero"), "a.png: unexpected ZeroDivisionError: division by zero"),
+        (RuntimeError("CUDA out of memory."), "a.png: not enough memory: CUDA out of memory."),
+    ],
+)
+def test_any_error_of_an_image_is_reported_with_its_name_and_does_not_stop_the_others(
+    error: Exception, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    results = folder_of(tmp_path / "results", {"a.png": 0.4, "b.png": 0.5, "c.png": 0.5})
+    spec = ImagesSpec(results=results, references=results)
+    load = ResultFolder.load
+
+    def fail_once(self: ResultFolder, path: Path) -> Sample:
+        if path.name == "a.png":
+            raise error
+        return load(self, path)
+
+    monkeypatch.setattr(ResultFolder, "load", fail_once)
+    logged: list[int] = []
+    with pytest.raises(EvaluationError, match="1 of 3 images failed, the first of them ") as caught:
+        run(spec, device="cpu", progress=lambda done, _: logged.append(len(caplog.records)))
+    assert words in str(caught.value)
+    assert logged == [1, 1, 1]  # the error is logged at once
+    assert caplog.records[0].getMessage().endswith(words)
+
+
+def test_the_ranking_metric_must_be_measured() -> None:
+    assert MetricsSpec().ranking_metric == "psnr"
+    assert MetricsSpec(features=Path("f"), heads=Path("h")).ranking_metric == "lpips"
+    with pytest.raises(OptionError, match=r"ranked by lpips, which is not measured. Measured are psnr, ssim, niqe\."):
+        MetricsSpec(rank_by="lpips", niqe=True)
