@@ -34,21 +34,21 @@ class PSFR_PaintParseMap(io.ComfyNode):
             node_id="PSFR_PaintParseMap",
             display_name="Paint Parse Map (PSFR-GAN)",
             category=CATEGORY,
-            description="Paint the regions of each face by hand with a brush. Run the workflow once to see the faces, paint, and "
-            "run it again: only the nodes after this one are computed again.",
+            description="Lets you paint the regions of each face by hand with a brush. Run the workflow once to see the faces, "
+            "paint, and run it again: only the nodes after this one are computed again.",
             inputs=[
                 crops_input(),
-                parse_map_input("The map to paint on, from Parse Faces."),
+                parse_map_input("Parse map to paint on, from Parse Faces."),
                 io.String.Input(
                     "strokes",
                     default="",
-                    tooltip="The brush strokes, as the editor keeps them: face, region, diameter and points, in thousandths of the "
-                    "map's side. Empty leaves the map as it is.",
+                    tooltip="Brush strokes in the format of the editor: face, region, diameter and points, in thousandths of the "
+                    "map's side. Empty leaves the map unchanged.",
                 ),
             ],
             outputs=[
-                ParseMapSocket.Output(display_name="parse map", tooltip="The painted map."),
-                io.Image.Output(display_name="colors", tooltip="The painted regions in their colors."),
+                ParseMapSocket.Output(display_name="parse map", tooltip="Painted parse map."),
+                io.Image.Output(display_name="colors", tooltip="Color-coded regions."),
             ],
             is_output_node=True,  # shows the faces even when nothing follows yet
             **shows_preview(),

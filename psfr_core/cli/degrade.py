@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hq",
         type=Path,
         metavar="DIR",
-        help="folder for the restoration targets: the originals, grey if the degradation removed the color",
+        help="folder for the restoration targets: the originals, gray if the degradation removed the color",
     )
     parser.add_argument(
         "--seed",

@@ -68,7 +68,7 @@ def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount
     channels = 1 if len(image) < 3 else 3
     before, after = (box.cut(whole)[:channels].float() for whole in (image, pasted.image))
     mask = box.cut(mask)
-    if bool((before == before[:1]).all()):  # grey stays grey to the last bit
+    if bool((before == before[:1]).all()):  # gray stays gray to the last bit
         before = before[:1]
     measured = _measure(before, after[: len(before)], mask)
     if measured is None:

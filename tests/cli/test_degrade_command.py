@@ -55,11 +55,11 @@ def test_flags_set_the_ranges(tmp_path, capsys):
     write_test_image(tmp_path / "a.png")
     flags = "--grey-probability 1 --blur-probability 0 --noise-probability 0 --jpeg-probability 1 --jpeg-quality 20 20"
     assert run(tmp_path / "a.png", "-o", tmp_path / "out", *flags.split(), "--reduced-side", 0.5, 0.5) == 0
-    assert re.fullmatch(r".*a\.png: grey, reduced to 0\.500 \(\w+\), JPEG 20\n", capsys.readouterr().out)
+    assert re.fullmatch(r".*a\.png: gray, reduced to 0\.500 \(\w+\), JPEG 20\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(("channels", "kept"), [(1, 3), (2, 4), (3, 3), (4, 4)])
-def test_grey_becomes_color_and_alpha_stays(tmp_path, channels, kept):
+def test_gray_becomes_color_and_alpha_stays(tmp_path, channels, kept):
     pixels = write_test_image(tmp_path / "a.png", channels)
     assert run(tmp_path / "a.png", "-o", tmp_path / "out") == 0
     degraded = read_image(tmp_path / "out" / "a.png").pixels

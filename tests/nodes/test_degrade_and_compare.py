@@ -95,7 +95,7 @@ def test_lpips_with_its_files(run: Run, host: Callable[[str], Any], pack: Any) -
 
 def test_examples_are_those_in_the_folder(run: Run, pack: Any) -> None:
     image = run("PSFR_LoadExampleImage", picture="solvay_conference_1927.jpg").args[0]
-    assert image.shape[-1] == 3  # the file is grey
+    assert image.shape[-1] == 3  # the file is gray
     with pytest.raises(pack("psfr_core.errors").ImageFileError, match="Choose one of portrait.jpg"):
         run("PSFR_LoadExampleImage", picture="../before_after.jpg")
 

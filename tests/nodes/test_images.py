@@ -25,10 +25,10 @@ def test_frames_are_a_view_and_come_back_equal(images: Any, channels: int) -> No
 
 
 def test_rgb_of_any_image(images: Any) -> None:
-    grey = torch.rand(1, 4, 4, 1, dtype=torch.float16)
-    rgb = images.to_rgb_batch(grey)
+    gray = torch.rand(1, 4, 4, 1, dtype=torch.float16)
+    rgb = images.to_rgb_batch(gray)
     assert rgb.dtype == torch.float32
-    assert torch.equal(rgb, grey.float().movedim(-1, 1).expand(1, 3, 4, 4))
+    assert torch.equal(rgb, gray.float().movedim(-1, 1).expand(1, 3, 4, 4))
     rgba = torch.cat([torch.rand(1, 4, 4, 3), torch.full((1, 4, 4, 1), 0.5)], dim=-1)
     assert torch.equal(images.to_rgb_batch(rgba), rgba[..., :3].movedim(-1, 1))
 

@@ -93,7 +93,7 @@ def test_only_what_was_replaced_changes(channels: int, dtype: torch.dtype) -> No
     assert add_grain(image, pasted, faces, 0.0) is pasted
 
 
-def test_grey_grain_stays_grey_and_other_frames_have_other_grain() -> None:
+def test_gray_grain_stays_gray_and_other_frames_have_other_grain() -> None:
     frames = [grainy(0.05)[:1].repeat(3, 1, 1) for _ in range(2)]
     grains: list[Tensor] = []
     for image in frames:

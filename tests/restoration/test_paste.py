@@ -175,7 +175,7 @@ def test_the_blend_follows_the_mask() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_grey_images_take_the_luma(channels: int) -> None:
+def test_gray_images_take_the_luma(channels: int) -> None:
     restored = torch.tensor([1.0, 0.5, 0.0]).view(1, 3, 1, 1).expand(1, 3, 16, 16)
     image = torch.full((channels, 20, 20), 0.9)
     result = paste_faces(image, [crop_placed((9.5, 9.5), 1.0, 0.0, 16)], restored, torch.ones(1, 1, 16, 16))

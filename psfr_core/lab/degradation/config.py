@@ -79,7 +79,7 @@ class DegradationConfig:
     noise_std: Range = _range(
         (0.0, 0.1), "standard deviation of the noise, for pixel values from 0 to 1", low=0, high=1
     )
-    noise_per_channel_probability: float = _probability(0.5, "probability that noise is colored instead of grey")
+    noise_per_channel_probability: float = _probability(0.5, "probability that noise is colored instead of gray")
     jpeg_probability: float = _probability(0.7, "probability of JPEG compression")
     jpeg_quality: Range = _range((35.0, 90.0), "JPEG quality", low=1, high=100)
     passes: int = _limited(

@@ -31,7 +31,7 @@ class Interpolation(str, Enum):
     AREA = "area"
 
 
-def grey(image: Tensor) -> Tensor:
+def gray(image: Tensor) -> Tensor:
     """Return the luma of ITU-R BT.601, as in Pillow's mode L, on three channels."""
     return luma(image).expand(3, -1, -1).contiguous()
 

@@ -66,7 +66,7 @@ class Degradation:
     ``then`` is a further degradation of the reduced image; its ``reduced_side`` is a fraction of the original side too.
     """
 
-    grey: bool
+    gray: bool
     blur: Blur | None
     reduced_side: float
     interpolation: Interpolation
@@ -75,7 +75,7 @@ class Degradation:
     then: Degradation | None = None
 
     def __str__(self) -> str:
-        steps = ["grey"] if self.grey else []
+        steps = ["gray"] if self.gray else []
         if self.blur is not None:
             steps.append(f"{self.blur.kind.value} blur {self.blur.extent_px:.1f} px")
         steps.append(f"reduced to {self.reduced_side:.3f} ({self.interpolation.value})")
@@ -89,7 +89,7 @@ class Degradation:
 
 
 class DegradedPair(NamedTuple):
-    """A degraded image and its restoration target, both (3, H, W); ``hq`` is grey if ``lq`` is."""
+    """A degraded image and its restoration target, both (3, H, W); ``hq`` is gray if ``lq`` is."""
 
     lq: Tensor
     hq: Tensor
@@ -104,12 +104,12 @@ def degrade(hq: Tensor, config: DegradationConfig, generator: torch.Generator) -
 def apply_degradation(hq: Tensor, degradation: Degradation) -> DegradedPair:
     """Degrade the clean image ``hq`` (3, H, W), RGB in [0, 1], and quantize the result to 256 levels.
 
-    The order is the published one: grey, blur, downscale, noise, JPEG, upscale (bicubic). Both images have the size of ``hq``.
+    The order is the published one: gray, blur, downscale, noise, JPEG, upscale (bicubic). Both images have the size of ``hq``.
     """
     check_shape(hq, "3 H W", "hq")
     check_float(hq, "hq")
-    if degradation.grey:
-        hq = operations.grey(hq)
+    if degradation.gray:
+        hq = operations.gray(hq)
     size = Size.of(hq)
     lq = operations.quantized(operations.resize(_reduce(hq, degradation, size), size, Interpolation.BICUBIC))
     return DegradedPair(lq, hq)
@@ -130,18 +130,18 @@ def _reduce(image: Tensor, degradation: Degradation, size: Size) -> Tensor:
 def sample_degradation(config: DegradationConfig, side: int, generator: torch.Generator) -> Degradation:
     """Sample a degradation for an image whose shorter side is ``side`` pixels; ``generator`` must be a CPU generator."""
     sampler = _Sampler(generator)
-    return _sample_pass(config, side, sampler, grey=sampler.happens(config.grey_probability), passes=config.passes)
+    return _sample_pass(config, side, sampler, gray=sampler.happens(config.grey_probability), passes=config.passes)
 
 
 def _sample_pass(
-    config: DegradationConfig, side: int, sampler: _Sampler, *, passes: int, grey: bool = False, reduced: float = 1.0
+    config: DegradationConfig, side: int, sampler: _Sampler, *, passes: int, gray: bool = False, reduced: float = 1.0
 ) -> Degradation:
     """Sample ``passes`` chained degradations; the first gets the image at the fraction ``reduced`` of its original side."""
     scale = reduced * side / REFERENCE_SIDE
     blur = _sample_blur(config, scale, sampler) if sampler.happens(config.blur_probability) else None
     reduced = sampler.uniform(config.reduced_side)
     return Degradation(
-        grey=grey,
+        gray=gray,
         blur=blur,
         reduced_side=reduced,
         interpolation=sampler.choice(tuple(Interpolation)),

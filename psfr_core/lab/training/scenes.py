@@ -264,7 +264,7 @@ def _photographed(canvas: Image.Image, max_reduction: float, random: Generator) 
         canvas = canvas.resize((side, side), Image.Resampling.BOX).resize(canvas.size, Image.Resampling.BICUBIC)
     image = torch.from_numpy(np.array(canvas)).permute(2, 0, 1).float() / 255
     if random.random() < 0.35:
-        image = operations.grey(image)
+        image = operations.gray(image)
         image = ((image - 0.5) * random.uniform(0.6, 1.2) + random.uniform(0.35, 0.65)).clamp(0, 1)
     if random.random() < 0.4:
         image = operations.gaussian_blur(image, random.uniform(0.3, 1.3))

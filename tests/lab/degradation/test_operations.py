@@ -23,13 +23,13 @@ def impulse(side=15):
     return image
 
 
-def test_grey_is_the_luma_of_pillow_on_three_channels():
+def test_gray_is_the_luma_of_pillow_on_three_channels():
     image = operations.quantized(random_image(20, 30))
     pil_image = Image.fromarray((image.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8))
-    grey = operations.grey(image)
-    assert torch.equal(grey[0], grey[1])
-    assert torch.equal(grey[0], grey[2])
-    assert np.abs(grey[0].numpy() * 255 - np.asarray(pil_image.convert("L"))).max() <= 0.51
+    gray = operations.gray(image)
+    assert torch.equal(gray[0], gray[1])
+    assert torch.equal(gray[0], gray[2])
+    assert np.abs(gray[0].numpy() * 255 - np.asarray(pil_image.convert("L"))).max() <= 0.51
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from psfr_core.lab.degradation.pipeline import (
 )
 
 ONLY_RESIZED = Degradation(
-    grey=False, blur=None, reduced_side=0.5, interpolation=Interpolation.AREA, noise=None, jpeg_quality=None
+    gray=False, blur=None, reduced_side=0.5, interpolation=Interpolation.AREA, noise=None, jpeg_quality=None
 )
 
 
@@ -39,7 +39,7 @@ def sampled(config, side, count):
 
 def test_samples_have_the_published_frequencies_and_ranges():
     samples = sampled(DegradationConfig(), 512, 4000)
-    assert sum(d.grey for d in samples) / 4000 == pytest.approx(0.3, abs=0.03)
+    assert sum(d.gray for d in samples) / 4000 == pytest.approx(0.3, abs=0.03)
     assert sum(d.jpeg_quality is not None for d in samples) / 4000 == pytest.approx(0.7, abs=0.03)
     noises = [d.noise for d in samples if d.noise is not None]
     assert len(noises) / 4000 == pytest.approx(0.2, abs=0.03)
@@ -95,10 +95,10 @@ def test_any_size_is_kept_quantized_and_the_input_unchanged(height, width):
     assert torch.equal(hq, before)
 
 
-def test_grey_reaches_both_images_and_color_stays_otherwise():
+def test_gray_reaches_both_images_and_color_stays_otherwise():
     hq = smooth_image(32, 32)
-    grey_pair = apply_degradation(hq, Degradation(True, None, 0.5, Interpolation.AREA, None, None))
-    for image in grey_pair:
+    gray_pair = apply_degradation(hq, Degradation(True, None, 0.5, Interpolation.AREA, None, None))
+    for image in gray_pair:
         assert torch.equal(image[0], image[1])
         assert torch.equal(image[0], image[2])
     pair = apply_degradation(hq, ONLY_RESIZED)
@@ -109,14 +109,14 @@ def test_grey_reaches_both_images_and_color_stays_otherwise():
 def test_steps_are_applied_in_the_published_order():
     hq = smooth_image(32, 48)
     degradation = Degradation(
-        grey=True,
+        gray=True,
         blur=Blur(BlurKind.BOX, 3.0),
         reduced_side=0.25,
         interpolation=Interpolation.BILINEAR,
         noise=Noise(0.1, per_channel=True, seed=3),
         jpeg_quality=40,
     )
-    step = operations.box_blur(operations.grey(hq), 3.0)
+    step = operations.box_blur(operations.gray(hq), 3.0)
     step = operations.resize(step, Size(12, 8), Interpolation.BILINEAR)
     step = operations.jpeg(operations.add_noise(step, 0.1, True, 3), 40)
     expected = operations.quantized(operations.resize(step, Size(48, 32), Interpolation.BICUBIC))
@@ -134,7 +134,7 @@ def test_every_blur_is_applied(kind):
 def test_text_names_the_steps():
     noise = Noise(0.05, per_channel=True, seed=0)
     degradation = Degradation(True, Blur(BlurKind.MOTION, 7.26), 0.25, Interpolation.AREA, noise, 40)
-    assert str(degradation) == "grey, motion blur 7.3 px, reduced to 0.250 (area), noise 0.050 per channel, JPEG 40"
+    assert str(degradation) == "gray, motion blur 7.3 px, reduced to 0.250 (area), noise 0.050 per channel, JPEG 40"
     assert str(ONLY_RESIZED) == "reduced to 0.500 (area)"
 
 

@@ -45,7 +45,7 @@ def test_lengths_scale_with_the_size_of_each_pass() -> None:
         assert first.blur is not None
         assert first.then is not None
         assert first.then.blur is not None
-        assert (first.then.then, first.then.grey) == (None, False)
+        assert (first.then.then, first.then.gray) == (None, False)
         assert first.blur.extent_px == extents[first.blur.kind.value][0]
         assert first.then.blur.extent_px == extents[first.then.blur.kind.value][1]
         seen |= {first.blur.kind.value, first.then.blur.kind.value}

@@ -13,7 +13,7 @@ TEXTURE = Image.new("RGB", (64, 64), (40, 200, 60))
 
 
 def occluded(seed: int) -> np.ndarray:
-    """Return a grey, half transparent face with one occluder."""
+    """Return a gray, half transparent face with one occluder."""
     image = Image.new("RGBA", (128, 128), (120, 120, 120, 77))
     occlude(image, LANDMARKS, [TEXTURE], np.random.default_rng(seed))
     return np.asarray(image)

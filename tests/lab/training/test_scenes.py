@@ -57,13 +57,13 @@ def test_landmarks_lie_on_the_faces(scenes: Scenes, monkeypatch: pytest.MonkeyPa
         for box, landmarks in zip(scene.boxes, scene.landmarks, strict=True):
             if box[2] - box[0] < 24:
                 continue
-            grey = scene.image.mean(0)
+            gray = scene.image.mean(0)
             inside = [(x, y) for x, y in landmarks.round().astype(int) if 0 <= x < 128 and 0 <= y < 128]
             middle = ((landmarks[0] + landmarks[3]) / 2).round().astype(int)  # a dark point between eye and mouth
             if len(inside) < 5 or not (0 <= middle[0] < 128 and 0 <= middle[1] < 128):
                 continue
             seen += 1
-            brighter += all(grey[y, x] > grey[middle[1], middle[0]] for x, y in inside)
+            brighter += all(gray[y, x] > gray[middle[1], middle[0]] for x, y in inside)
     assert seen > 15
     assert brighter >= 0.9 * seen
 
