@@ -1,0 +1,99 @@
+"""Find the cuts between the shots of a video."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checks import check_float, check_shape
+
+CUT_DISTANCE = 0.3
+"""Minimum distance, from 0 to 1, between the last frame of a shot and the first frame of the next."""
+
+_THUMBNAIL = (36, 64)  # rows and columns
+_LEVELS = 8  # histogram bins per color channel
+_LONGEST_FLASH = 2  # frames
+_MIN_CONTRAST = 0.02  # standard deviation of luma below which a frame has no layout
+_SURROUNDINGS = 4  # frames on each side that tell how much the shot moves
+_MIN_RATIO = 2.5  # of a cut's distance to the median distance around it
+
+
+class SceneCutFinder:
+    """Finds cuts in frames that are added one by one; keeps a few thumbnails and one number for each frame."""
+
+    def __init__(self) -> None:
+        self._recent: list[Tensor] = []  # the last thumbnails, oldest first
+        self._distances: list[float] = []  # of each frame from the frame before it
+        self._repeats: set[tuple[int, int]] = (
+            set()
+        )  # pairs of similar frames, earlier and later, that are not neighbors
+
+    def add(self, frame: Tensor) -> None:
+        """Add the next ``frame`` (3, H, W), float RGB in [0, 1]."""
+        check_shape(frame, "3 H W", "frame")
+        check_float(frame, "frame")
+        thumbnail = F.adaptive_avg_pool2d(frame.float(), _THUMBNAIL).clamp(0, 1).cpu()
+        distances = [frame_distance(earlier, thumbnail) for earlier in self._recent]
+        index = len(self._distances)
+        self._distances.append(distances[-1] if distances else 0.0)
+        for earlier, distance in zip(range(index - len(distances), index - 1), distances[:-1], strict=True):
+            if distance < CUT_DISTANCE:
+                self._repeats.add((earlier, index))
+        self._recent = [*self._recent, thumbnail][-_LONGEST_FLASH - 1 :]  # those that a flash may lie between
+
+    def cuts(self) -> list[int]:
+        """Return the indices of the first frames of all shots except the first one.
+
+        A flash of one or two frames is not a cut, and neither is a frame in motion that makes all distances large.
+        """
+        return [
+            index
+            for index, distance in enumerate(self._distances)
+            if distance >= CUT_DISTANCE and self._stands_out(index) and not self._belongs_to_flash(index)
+        ]
+
+    def _stands_out(self, index: int) -> bool:
+        first = max(index - _SURROUNDINGS, 1)
+        around = [*self._distances[first:index], *self._distances[index + 1 : index + 1 + _SURROUNDINGS]]
+        return not around or self._distances[index] >= _MIN_RATIO * sorted(around)[len(around) // 2]
+
+    def _belongs_to_flash(self, index: int) -> bool:
+        lengths = range(1, _LONGEST_FLASH + 1)
+        begins_flash = any((index - 1, index + length) in self._repeats for length in lengths)
+        return begins_flash or any((index - 1 - length, index) in self._repeats for length in lengths)
+
+
+def frame_distance(one: Tensor, other: Tensor) -> float:
+    """Return the distance of two frames (3, H, W) of equal size, RGB in [0, 1], from 0 for equal to 1 for unrelated frames.
+
+    It is the mean of two distances: the total variation between color histograms, which ignores motion, and one minus the
+    correlation of luma, at most 1, which ignores a change of exposure.
+    """
+    return (_histogram_distance(one, other) + _layout_distance(one, other)) / 2
+
+
+def _histogram_distance(one: Tensor, other: Tensor) -> float:
+    return float((_histogram(one) - _histogram(other)).abs().sum() / 2)
+
+
+def _histogram(frame: Tensor) -> Tensor:
+    """Return the joint color histogram (_LEVELS cubed,), with sum 1; a color counts for the bins around it in proportion."""
+    position = frame.flatten(1) * (_LEVELS - 1)  # (3, N)
+    below = position.floor().clamp(max=_LEVELS - 2)
+    share = position - below
+    histogram = torch.zeros(_LEVELS**3)
+    for corner in range(8):
+        above = torch.tensor([corner >> 2 & 1, corner >> 1 & 1, corner & 1])[:, None]
+        red, green, blue = (below + above).long()
+        weight = torch.where(above == 1, share, 1 - share).prod(0)
+        histogram.index_add_(0, (red * _LEVELS + green) * _LEVELS + blue, weight)
+    return histogram / position.shape[1]
+
+
+def _layout_distance(one: Tensor, other: Tensor) -> float:
+    first, second = (frame.mean(0) - frame.mean() for frame in (one, other))
+    contrasts = [float(frame.square().mean().sqrt()) for frame in (first, second)]
+    if min(contrasts) < _MIN_CONTRAST:
+        return float(max(contrasts) >= 2 * _MIN_CONTRAST)
+    return min(1 - float((first * second).mean()) / (contrasts[0] * contrasts[1]), 1.0)

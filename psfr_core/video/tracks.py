@@ -1,0 +1,171 @@
+"""Follow faces over the frames of a video."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ..checks import check_type
+from ..errors import PositionError
+from ..faces.face import Face, check_faces
+from ..images.box import Box
+from ..options import check_options, option
+from .assignment import assign
+
+# Costs are sums of a landmark distance in face sides and one minus the IoU of the boxes.
+_MAX_COST = 1.3
+_BONUS_PER_GAP = 0.05  # subtracted for each frame without the face, because predictions get worse
+_MAX_GROWTH = 1.8  # maximum ratio of the sides of a face before and after a gap
+_VELOCITY_FRAMES = 5  # number of found faces whose motion predicts the next position
+
+
+@dataclass(frozen=True)
+class TrackOptions:
+    """Decision which faces of a video are restored, and in which frames."""
+
+    max_gap: int = option(8, "maximum number of successive frames without the face that are bridged", low=0, high=1000)
+    min_frames: int = option(
+        5, "minimum number of frames in which the face is found; fewer suffice in shorter shots", low=1, high=1000
+    )
+    min_share: float = option(0.5, "minimum share of frames in which the face is found, 0 to 1", low=0, high=1)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """The face of one person in successive frames of one shot.
+
+    ``landmarks`` is float64 (N, 5, 2), ``boxes`` float64 (N, 4) and ``scores`` float64 (N,), one entry for each frame from
+    ``start``. A score of 0 marks a frame in which the face was not found: its landmarks and box are interpolated.
+    """
+
+    start: int
+    landmarks: Tensor
+    boxes: Tensor
+    scores: Tensor
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def frames(self) -> range:
+        """Indices of the frames."""
+        return range(self.start, self.start + len(self))
+
+    @property
+    def found_share(self) -> float:
+        """Share of the frames in which the face was found."""
+        return float((self.scores > 0).double().mean())
+
+    def face(self, frame: int) -> Face:
+        """Return the face in the frame with this index; PositionError if the track does not reach it."""
+        if frame not in self.frames:
+            raise PositionError(f"The track covers frames {self.start} to {self.frames[-1]}, not frame {frame}.")
+        index = frame - self.start
+        return Face(Box(*self.boxes[index].tolist()), self.landmarks[index].float(), float(self.scores[index]))
+
+
+def track_faces(
+    faces: Sequence[Sequence[Face]], cuts: Collection[int] = (), options: TrackOptions | None = None
+) -> list[Track]:
+    """Follow the ``faces`` of successive frames; return the tracks, ordered by their first frame.
+
+    Faces are assigned to tracks such that the total cost is minimal, by the overlap of boxes and the distance of landmarks
+    from where the motion of the track predicts them. No track crosses a cut: ``cuts`` are the indices of the first frames of
+    shots. Gaps up to ``max_gap`` frames are interpolated. Faces found too rarely are dropped, so that a face is either
+    restored throughout or not at all.
+    """
+    options = TrackOptions() if options is None else options
+    check_type(options, TrackOptions, "options")
+    for of_frame in faces:
+        check_faces(of_frame)
+    starts = sorted({0, *(cut for cut in cuts if 0 < cut < len(faces)), len(faces)})
+    return [track for start, stop in pairwise(starts) for track in _tracks_of_shot(faces[start:stop], start, options)]
+
+
+@dataclass
+class _OpenTrack:
+    """A track that may go on: the frames and faces found so far."""
+
+    frames: list[int] = field(default_factory=list[int])
+    faces: list[Face] = field(default_factory=list[Face])
+
+    def predict(self, frame: int) -> Face:
+        """Return the last face, moved on with the mean velocity of the last found ones."""
+        last, earlier = self.faces[-1], self.faces[-_VELOCITY_FRAMES:][0]
+        elapsed = self.frames[-1] - self.frames[-_VELOCITY_FRAMES:][0]
+        if elapsed == 0:
+            return last
+        velocity = (last.landmarks.mean(0) - earlier.landmarks.mean(0)) / elapsed
+        x, y = (velocity * (frame - self.frames[-1])).tolist()
+        box = Box(last.box.left + x, last.box.top + y, last.box.right + x, last.box.bottom + y)
+        return Face(box, last.landmarks + last.landmarks.new_tensor([x, y]), last.score)
+
+
+def _tracks_of_shot(faces: Sequence[Sequence[Face]], start: int, options: TrackOptions) -> list[Track]:
+    tracks: list[_OpenTrack] = []
+    for frame, found in enumerate(faces):
+        reachable = [track for track in tracks if frame - track.frames[-1] - 1 <= options.max_gap]
+        pairs = _matches(reachable, found, frame)
+        for track, face in pairs:
+            track.frames.append(frame)
+            track.faces.append(face)
+        continued = [face for _, face in pairs]
+        tracks += [_OpenTrack([frame], [face]) for face in found if not any(face is other for other in continued)]
+    min_frames = min(options.min_frames, len(faces))
+    bridged = [_bridged(track, start) for track in tracks if len(track.frames) >= min_frames]
+    return [track for track in bridged if track.found_share >= options.min_share]
+
+
+def _matches(tracks: Sequence[_OpenTrack], faces: Sequence[Face], frame: int) -> list[tuple[_OpenTrack, Face]]:
+    if not (tracks and faces):
+        return []
+    costs = torch.tensor([[_cost(track, face, frame) for face in faces] for track in tracks], dtype=torch.float64)
+    return [(tracks[row], faces[column]) for row, column in assign(costs, _MAX_COST)]
+
+
+def _cost(track: _OpenTrack, face: Face, frame: int) -> float:
+    """Return the cost of ``face`` as the next one of ``track``; more than _MAX_COST if it cannot be."""
+    expected = track.predict(frame)
+    side, expected_side = face.box.area**0.5, expected.box.area**0.5
+    if max(side, expected_side) >= _MAX_GROWTH * min(side, expected_side):  # also for boxes without area
+        return 2 * _MAX_COST
+    distance = float((face.landmarks - expected.landmarks).norm(dim=1).mean()) / max(side, expected_side)
+    gap = frame - track.frames[-1] - 1
+    return max(distance + 1 - _iou(face.box, expected.box) - _BONUS_PER_GAP * gap, 0.0)
+
+
+def _iou(one: Box, other: Box) -> float:
+    width = min(one.right, other.right) - max(one.left, other.left)
+    height = min(one.bottom, other.bottom) - max(one.top, other.top)
+    shared = max(width, 0.0) * max(height, 0.0)
+    return shared / (one.area + other.area - shared)
+
+
+def _bridged(track: _OpenTrack, start: int) -> Track:
+    """Return the track with interpolated faces in its gaps."""
+    first, last = track.frames[0], track.frames[-1]
+    found = torch.tensor(track.frames) - first
+    landmarks = torch.stack([face.landmarks.double() for face in track.faces])
+    boxes = torch.tensor([tuple(face.box) for face in track.faces], dtype=torch.float64)
+    scores = torch.zeros(last - first + 1, dtype=torch.float64)
+    scores[found] = torch.tensor([face.score for face in track.faces], dtype=torch.float64).clamp(min=1e-6)
+    return Track(
+        start + first, _interpolated(landmarks, found, len(scores)), _interpolated(boxes, found, len(scores)), scores
+    )
+
+
+def _interpolated(values: Tensor, known: Tensor, count: int) -> Tensor:
+    """Return ``values`` (K, ...) at the indices ``known`` (K,), linearly interpolated to ``count`` indices."""
+    index = torch.arange(count)
+    after = torch.searchsorted(known, index)
+    before = torch.where(known[after] == index, after, after - 1)
+    span = (known[after] - known[before]).clamp(min=1)
+    share = ((index - known[before]) / span).double().reshape(-1, *[1] * (values.ndim - 1))
+    return torch.lerp(values[before], values[after], share)
