@@ -8,16 +8,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-import yaml
-
 from ...checks import check_seed
 from ...errors import OptionError
 from ...faces.detection_options import DetectionOptions
-from ...files import read_regular_file
 from ...images.decoding import MAX_PIXELS
-from ...optional_package import import_optional
 from ...options import check_value
 from ...restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
+from ..typed_yaml import read_yaml, to_dataclass
 from .metrics_spec import MetricsSpec
 
 MAX_SIDE = 8192
@@ -120,33 +117,11 @@ def read_spec(path: str | Path) -> EvaluationSpec:
 
     Raises OptionError for a file that is not valid, and MissingPackageError without pydantic.
     """
-    try:
-        values: Any = yaml.safe_load(read_regular_file(Path(path)))
-    except Exception as error:  # YAML tags raise errors of any type
-        raise OptionError(f"The specification {path} cannot be read: {error}") from error
+    values: Any = read_yaml(Path(path), "specification")
     if not isinstance(values, dict) or values.get("kind") not in SPECS:
         raise OptionError(f"The specification {path} must have a field kind: {', '.join(SPECS)}.")
     values = cast("dict[str, Any]", values)
-    spec_type: Any = SPECS[values.pop("kind")]
-    pydantic = import_optional("pydantic", "Reading a specification", "pydantic")
-    try:
-        spec = pydantic.TypeAdapter(spec_type).validate_python(values)
-    except pydantic.ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise OptionError(f"{path}: {'; '.join(faults)}.") from error
-    if unknown := _unknown_fields(values, spec):
-        raise OptionError(f"The specification {path} has unknown fields: {', '.join(unknown)}.")
-    return cast("EvaluationSpec", spec)
-
-
-def _unknown_fields(values: Mapping[str, Any], spec: Any, prefix: str = "") -> list[str]:
-    """Return the dotted names in ``values`` that are not fields of ``spec``, which pydantic ignores."""
-    known = {part.name for part in fields(spec)}
-    unknown = [prefix + name for name in values if name not in known]
-    for name in known & values.keys():
-        if is_dataclass(getattr(spec, name)):
-            unknown += _unknown_fields(values[name], getattr(spec, name), f"{prefix}{name}.")
-    return unknown
+    return to_dataclass(SPECS[values.pop("kind")], values, str(path))
 
 
 def settings_of(spec: EvaluationSpec | MetricsSpec | DetectionOptions, prefix: str = "") -> dict[str, str]:

@@ -16,12 +16,9 @@ from pathlib import Path
 from string import Template
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
-import yaml
-
 from ...errors import OptionError
-from ...files import read_regular_file
-from ...optional_package import import_optional
 from ...options import description_of
+from ..typed_yaml import parse_yaml, read_yaml, to_dataclass
 from .recipe import RECIPES, Recipe
 
 V = TypeVar("V")
@@ -67,7 +64,7 @@ def read_stages(
 ) -> dict[str, V]:
     """Read the stages of ``source`` as dataclasses, selected by kind from ``kinds``; otherwise like ``read_recipes``."""
     path = find_recipe(source)
-    content = _read_yaml(path)
+    content = _read_stages_or_recipe(path)
     stages: dict[str, Any] = content.get("stages", {path.stem: content})
     changes = {text: parse_override(text) for text in overrides}
     unused = set(changes)
@@ -83,7 +80,7 @@ def read_stages(
         fitting = {text: change for text, change in changes.items() if known.issuperset(change)}
         unused -= set(fitting)
         values = _substituted(reduce(_merged, fitting.values(), values), folders, where)
-        found[name] = _structured(kinds[kind], values, where)
+        found[name] = to_dataclass(kinds[kind], values, where)
     if unused:
         raise OptionError(f"{path} has no field for {', '.join(sorted(unused))}.")
     return found
@@ -95,28 +92,10 @@ def parse_override(text: str) -> dict[str, Any]:
     if not (equals and all(name.split("."))):
         raise OptionError(f"'{text}' is not an override. Write NAME=VALUE, such as losses.style=2.")
     try:
-        parsed = yaml.safe_load(value)
-    except Exception as error:  # tags such as !!timestamp raise errors of any type
-        raise OptionError(f"'{text}': the value cannot be read as YAML ({_first_line(error)}).") from error
+        parsed = parse_yaml(value)
+    except ValueError as error:
+        raise OptionError(f"'{text}': the value cannot be read as YAML ({error}).") from error
     return reduce(lambda inner, part: {part: inner}, reversed(name.split(".")), parsed)
-
-
-def _structured(type_: type[V], values: Mapping[str, Any], where: str) -> V:
-    pydantic = import_optional("pydantic", "Reading a recipe", "pydantic")
-    try:
-        result = pydantic.TypeAdapter(type_).validate_python(values)
-    except pydantic.ValidationError as error:
-        faults = "; ".join(_fault(fault["loc"], fault["msg"]) for fault in error.errors())
-        raise OptionError(f"{where}: {faults}.") from error
-    unknown = _unknown(values, result)
-    if unknown:
-        raise OptionError(f"{where}: there is no field {', '.join(unknown)}.")
-    return cast("V", result)
-
-
-def _fault(location: Sequence[str | int], message: str) -> str:
-    name = ".".join(map(str, location))
-    return ": ".join(filter(None, [name, message.removeprefix("Value error, ").rstrip(".")]))
 
 
 class HasKind(Protocol):
@@ -149,13 +128,8 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else str(value) if isinstance(value, Path) else value
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(read_regular_file(path))
-    except OSError as error:
-        raise OptionError(f"The recipe {path} cannot be read ({error.strerror or error}).") from error
-    except Exception as error:  # as in parse_override
-        raise OptionError(f"The recipe {path} is not valid YAML ({_first_line(error)}).") from error
+def _read_stages_or_recipe(path: Path) -> dict[str, Any]:
+    content = read_yaml(path, "recipe")
     if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
         raise OptionError(f"The recipe {path} must hold fields with values, or stages with fields.")
     return cast("dict[str, Any]", content)
@@ -196,18 +170,3 @@ def _substituted(value: Any, folders: Mapping[str, str], where: str) -> Any:
         raise OptionError(
             f"{where}: '{value}' has a $ that is neither $data nor $out. Write $$ for a dollar sign."
         ) from error
-
-
-def _unknown(values: Mapping[str, Any], result: Any, prefix: str = "") -> list[str]:
-    """Return the dotted names in ``values`` that are not fields of the dataclass ``result``, because pydantic ignores them."""
-    found: list[str] = []
-    for name, value in values.items():
-        if name not in {part.name for part in fields(result)}:
-            found.append(prefix + name)
-        elif is_dataclass(inner := getattr(result, name)) and isinstance(value, dict):
-            found += _unknown(cast("dict[str, Any]", value), inner, f"{prefix}{name}.")
-    return found
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).split("\n")[0]
