@@ -29,66 +29,86 @@ from .option_flags import options_from_args
 from .plan import add_size_limit_argument, check_folder, check_overwrites
 
 _PROTOCOL_TEXT = f"""
---protocol paper measures as the paper does: {PAPER.count:,} faces of CelebA-HQ, which a fixed seed draws from --faces,
-at {PAPER.size} px, each degraded by the paper's pipeline with a fixed seed of its own; PSNR, SSIM, MS-SSIM, LPIPS, the
-Fréchet distance of --features, and FID where --fid is given. They are not the faces and degradations of the paper,
-which are not known here. By such a protocol a third party measured for the published generator PSNR 24.82,
-SSIM 0.673, LPIPS 0.335 and FID 12.0 (torchmetrics, pytorch-fid). Figures of other faces, other sizes or other
-numbers of faces, such as those of the bundled models, cannot be compared with these.
+--protocol paper measures as the paper does: a fixed seed draws {PAPER.count:,} faces of CelebA-HQ from --faces. They are
+scaled to {PAPER.size} px, and each is degraded by the paper's pipeline with its own fixed seed. The metrics are PSNR, SSIM,
+MS-SSIM, LPIPS, the Fréchet distance of --features, and FID if --fid is given. The paper's own faces and degradations
+were not published. With this kind of protocol, a third party measured PSNR 24.82, SSIM 0.673, LPIPS 0.335 and FID 12.0
+for the published generator (torchmetrics, pytorch-fid). Results on other faces, at other sizes, or on other numbers of
+faces, such as those of the bundled models, are not comparable.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr evaluate``."""
     subjects = parser.add_subparsers(dest="subject", required=True)
-    subjects_help = {
-        "images": "results of any method, compared with references of the same names",
-        "generator": "quality of the generator on clean faces that are degraded with fixed seeds",
-        "parser": "mean IoU of the parsing network on degraded faces with known labels",
-        "detector": "faces and landmarks of a detector, compared with a reference detector",
-    }
-    for name, what in subjects_help.items():
-        command = subjects.add_parser(name, help=what, description=f"Measure: {what}.", allow_abbrev=False)
+    for spec, text, add_subject_arguments in (
+        (ImagesSpec, "results of any method, compared with references of the same names", _add_images),
+        (GeneratorSpec, "quality of the generator on clean faces that are degraded with fixed seeds", _add_generator),
+        (ParserSpec, "mean IoU of the parsing network on degraded faces with known labels", _add_parser),
+        (DetectorSpec, "faces and landmarks of a detector, compared with a reference detector", _add_detector),
+    ):
+        command = subjects.add_parser(spec.kind, help=text, description=f"Measure: {text}.", allow_abbrev=False)
         add_verbose_argument(command)
-        report_too = (
-            " and an HTML page with the worst, median and best images" if name in ("images", "generator") else ""
-        )
-        command.add_argument("--out", type=Path, help=f"folder for tables (CSV, JSON, Markdown){report_too}")
+        has_page = spec in (ImagesSpec, GeneratorSpec)
+        page = " and an HTML page with the worst, median and best images" if has_page else ""
+        command.add_argument("--out", type=Path, help=f"folder for tables (CSV, JSON, Markdown){page}")
         add_size_limit_argument(command)
-        if name != "detector":
-            command.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the fastest available")
-    images, generator, parser_, detector = (subjects.choices[name] for name in subjects_help)
-    images.add_argument("results", type=Path, help="folder of restored images")
-    images.add_argument("references", type=Path, help="folder of clean images of the same names")
-    images.add_argument(
-        "--inputs", type=Path, help="folder of the inputs of the method, of the same names, to measure as well"
+        add_subject_arguments(command)
+
+
+def _add_images(command: argparse.ArgumentParser) -> None:
+    _add_device(command)
+    command.add_argument("results", type=Path, help="folder of restored images")
+    command.add_argument("references", type=Path, help="folder of clean images of the same names")
+    command.add_argument(
+        "--inputs", type=Path, help="folder of the method's input images, of the same names; they are measured as well"
     )
-    for command in (generator, parser_):
-        command.add_argument("--faces", type=Path, required=True, help="folder of clean aligned faces")
-        command.add_argument("--seed", type=int, help="seed of the first degradation; default: 0")
-        command.add_argument("--degradation", metavar="NAME", help=DEGRADATION_HELP)
-        command.add_argument(
-            "--parser", default=BUNDLED_PARSE_NET, help=f"name or file; default: {BUNDLED_PARSE_NET}, bundled"
-        )
-    for command in (images, generator):
-        add_metric_arguments(command)
-    generator.formatter_class = argparse.RawDescriptionHelpFormatter
-    generator.epilog = _PROTOCOL_TEXT
-    generator.add_argument(
+    add_metric_arguments(command)
+
+
+def _add_generator(command: argparse.ArgumentParser) -> None:
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = _PROTOCOL_TEXT
+    _add_device(command)
+    _add_faces(command)
+    add_metric_arguments(command)
+    command.add_argument(
         "--generator", default=BUNDLED_GENERATOR, help=f"name or file; default: {BUNDLED_GENERATOR}, bundled"
     )
-    generator.add_argument(
-        "--size", type=int, help="side of the measured faces in pixels; default: the size of the generator"
+    command.add_argument("--size", type=int, help="side of the measured faces in pixels; default: the generator's size")
+    command.add_argument(
+        "--protocol", choices=[name.value for name in ProtocolName], help="evaluation protocol; see below"
     )
-    generator.add_argument("--protocol", choices=[name.value for name in ProtocolName], help="see below")
-    parser_.add_argument("--labels", type=Path, required=True, help="folder of label PNGs of the same names")
-    detector.add_argument("inputs", nargs="+", metavar="IN", help="images, folders or patterns")
-    expected = detector.add_mutually_exclusive_group()
+
+
+def _add_parser(command: argparse.ArgumentParser) -> None:
+    _add_device(command)
+    _add_faces(command)
+    command.add_argument("--labels", type=Path, required=True, help="folder of label PNGs of the same names")
+
+
+def _add_detector(command: argparse.ArgumentParser) -> None:
+    command.add_argument("inputs", nargs="+", metavar="IN", help="images, folders or patterns")
+    expected = command.add_mutually_exclusive_group()
     expected.add_argument("--reference", default="retinaface-mobile0.25", help="detector to compare with")
     expected.add_argument(
         "--face-free", action="store_true", help="no image shows a face: all faces found are false positives"
     )
-    add_detector_arguments(detector)
+    add_detector_arguments(command)
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the fastest available")
+
+
+def _add_faces(command: argparse.ArgumentParser) -> None:
+    """Add the flags of degraded faces, which the generator and the parsing network share."""
+    command.add_argument("--faces", type=Path, required=True, help="folder of clean aligned faces")
+    command.add_argument("--seed", type=int, help="seed of the first degradation; default: 0")
+    command.add_argument("--degradation", metavar="NAME", help=DEGRADATION_HELP)
+    command.add_argument(
+        "--parser", default=BUNDLED_PARSE_NET, help=f"name or file; default: {BUNDLED_PARSE_NET}, bundled"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
