@@ -5,18 +5,12 @@ Deng et al., 2020, "RetinaFace: Single-shot Multi-level Face Localization in the
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
-from ..checks import check_type
-from ..progress import Progress
-from .detection_options import DetectionOptions
-from .face import Face
+from .network_detector import NetworkDetector
 from .proposals import Candidates
 from .pyramid import ScaleRange
-from .search import search_faces
 
 DEFAULT_MIN_SCORE = 0.9
 
@@ -28,24 +22,13 @@ _CENTER = 0.5
 _CENTER_UNIT, _SIDE_UNIT = 0.1, 0.2  # the "variances" the predictions were divided by in training
 
 
-class RetinaFaceDetector:
+class RetinaFaceDetector(NetworkDetector[nn.Module]):
     """Detector with facexlib's ``RetinaFace`` network (resnet50 or mobile0.25) in eval mode and test phase."""
 
-    def __init__(self, network: nn.Module, options: DetectionOptions | None = None) -> None:
-        self.network = network
-        self.options = options or DetectionOptions()
+    default_min_score = DEFAULT_MIN_SCORE
+    scale_range = ScaleRange()
 
-    def detect(
-        self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
-    ) -> list[list[Face]]:
-        """See ``FaceDetector``; ``options`` None stands for those of the detector."""
-        options = self.options if options is None else options
-        check_type(options, DetectionOptions, "options")
-        min_score = DEFAULT_MIN_SCORE if options.min_score is None else options.min_score
-        propose = partial(self._propose, min_score=min_score)
-        return search_faces(images, self.network, propose, options, ScaleRange(), progress=progress)
-
-    def _propose(self, images: Tensor, min_score: float) -> list[Candidates]:
+    def propose(self, images: Tensor, min_score: float) -> list[Candidates]:
         bgr = images.flip(1) * 255 - images.new_tensor(_MEAN_BGR).view(3, 1, 1)
         box_offsets, class_scores, landmark_offsets = (tensor.float() for tensor in self.network(bgr))
         anchors = anchors_for(images.shape[-2], images.shape[-1], images.device)
