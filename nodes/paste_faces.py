@@ -11,13 +11,8 @@ from ..psfr_core.faces.align import place_crops
 from ..psfr_core.parsing.parse_map import ParseMap
 from ..psfr_core.restoration.grain import add_grain
 from ..psfr_core.restoration.masks import crop_masks
-from ..psfr_core.restoration.paste import (
-    PASTED_REGION_NAMES,
-    WHOLE_CROP,
-    PasteOptions,
-    parse_pasted_regions,
-    paste_faces,
-)
+from ..psfr_core.restoration.paste import paste_faces
+from ..psfr_core.restoration.paste_options import PASTED_REGION_NAMES, WHOLE_CROP, PasteOptions, parse_pasted_regions
 from .detected_faces import DetectedFaces
 from .images import to_crops, to_frames, to_mask
 from .inputs import parse_map_input, regions_input, strength_input

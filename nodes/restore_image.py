@@ -12,7 +12,7 @@ from ..psfr_core.faces.selection import FaceSelection
 from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.restoration.color_match import ColorMatch
-from ..psfr_core.restoration.paste import PasteOptions
+from ..psfr_core.restoration.paste_options import PasteOptions
 from ..psfr_core.restoration.restoration_models import RestorationModels
 from ..psfr_core.restoration.restore import RestorationResult, restore_image
 from ..psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions

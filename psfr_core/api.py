@@ -15,7 +15,8 @@ from .parsing.parser import parse_faces
 from .restoration.color_match import ColorMatch, match_colors
 from .restoration.enhance import enhance_faces
 from .restoration.masks import crop_masks
-from .restoration.paste import PasteOptions, paste_faces
+from .restoration.paste import paste_faces
+from .restoration.paste_options import PasteOptions
 from .restoration.restoration_models import RestorationModels, load_models
 from .restoration.restore import RestorationResult, restore_image
 from .restoration.restore_options import RestoreOptions

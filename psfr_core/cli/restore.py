@@ -10,7 +10,7 @@ from ..faces.selection import SelectionOptions, parse_indices
 from ..images.channels import to_rgb
 from ..images.formats import WRITABLE_SUFFIXES
 from ..images.io import ImageFile, read_image, write_image
-from ..restoration.paste import PasteOptions, parse_pasted_regions
+from ..restoration.paste_options import PasteOptions, parse_pasted_regions
 from ..restoration.restore import restore_image
 from ..restoration.restore_options import RestoreOptions
 from ..visualize import side_by_side

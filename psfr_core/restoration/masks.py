@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_type
@@ -10,9 +11,10 @@ from ..faces.template import check_crop_size
 from ..images.filters import gaussian_blur
 from ..images.resize import resize
 from ..parsing.parse_map import ParseMap
-from .paste import PasteOptions, snap_mask
+from .paste_options import PasteOptions
 
 _SIGMAS_IN_FEATHER = 3
+_INVISIBLE = 1e-3  # difference between masks
 
 
 def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None) -> Tensor:
@@ -33,6 +35,15 @@ def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None
     regions = resize(parse_map.mask(options.regions), (crop_size, crop_size)).clamp(0, 1)
     soft = gaussian_blur(regions, options.feather * crop_size / _SIGMAS_IN_FEATHER) * rectangle
     return snap_mask(soft)
+
+
+def snap_mask(mask: Tensor) -> Tensor:
+    """Round values of ``mask`` in [0, 1] that are indistinguishable from 0 or 1 to exactly 0 or 1.
+
+    Pixels at 0 stay bit-identical, and pixels at 1 keep nothing of the image.
+    """
+    above_zero = F.threshold(mask, _INVISIBLE, 0)
+    return -F.threshold(-above_zero, _INVISIBLE - 1, -1)  # thresholds take a fifth of the time of torch.where
 
 
 def _soft_rectangle(size: int, feather: float) -> Tensor:

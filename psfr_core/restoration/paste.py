@@ -7,63 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_float, check_shape, check_tensor, check_type, is_finite
-from ..errors import InputError, OptionError
+from ..errors import InputError
 from ..faces.align import AlignedFace
 from ..images.box import PixelBox, Size
 from ..images.channels import check_channels, luma
 from ..images.similarity import compose_affines, invert_affine, resize_affine, shift_affine
 from ..images.warp import output_box, warp_affine
-from ..options import check_options, option
-from ..parsing.labels import FaceRegion, parse_regions
+from .masks import snap_mask
 
-# A hat, a neck and clothes are left as they were: they reach beyond the crop, and half of them restored would show.
-PASTED_REGION_NAMES = "face,ears,hair,earring"
-PASTED_REGIONS = parse_regions(PASTED_REGION_NAMES)
-
-WHOLE_CROP = "all"  # in place of names of regions
-
-_Range = tuple[float, float]
-
-_INVISIBLE = 1e-3  # difference between masks
 _CLOSEST = 1e-4  # epsilon against division by zero at the crop center, in squared crop sides
-
-
-@dataclass(frozen=True)
-class PasteOptions:
-    """Extent and appearance of pasted crops.
-
-    ``feather`` is the width of the soft edge as a fraction of the crop's side, 0 to 0.5. ``regions`` are the face regions to
-    paste; None pastes the whole crop except its soft border. ``grain`` is the fraction of the photo's grain that is added, 0 to
-    1: see ``add_grain``.
-    """
-
-    feather: float = option(0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5", low=0, high=0.5)
-    regions: frozenset[FaceRegion] | None = PASTED_REGIONS
-    grain: float = option(
-        0.0,
-        "film grain or sensor noise on restored faces, 0 to 1: 0 adds none, 1 as much as the photo has",
-        low=0,
-        high=1,
-    )
-
-    def __post_init__(self) -> None:
-        check_options(self)
-        if self.regions is not None and not self.regions:
-            raise OptionError("regions is empty, so nothing would be pasted. Name regions, or give None for the crop.")
-
-
-def parse_pasted_regions(text: str) -> frozenset[FaceRegion] | None:
-    """Parse a text like ``skin, eyes`` or ``all`` for ``PasteOptions.regions``; OptionError for unknown names."""
-    if text.strip().lower() == WHOLE_CROP:
-        return None
-    try:
-        return parse_regions(text)
-    except OptionError as error:
-        raise OptionError(f"{error} Or write {WHOLE_CROP}, alone, for the whole crop.") from error
 
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
@@ -72,15 +27,6 @@ class PasteResult:
 
     image: Tensor
     mask: Tensor
-
-
-def snap_mask(mask: Tensor) -> Tensor:
-    """Round values of ``mask`` in [0, 1] that are indistinguishable from 0 or 1 to exactly 0 or 1.
-
-    Pixels at 0 stay bit-identical, and pixels at 1 keep nothing of the image.
-    """
-    above_zero = F.threshold(mask, _INVISIBLE, 0)
-    return -F.threshold(-above_zero, _INVISIBLE - 1, -1)  # thresholds take a fifth of the time of torch.where
 
 
 @torch.no_grad()
@@ -159,26 +105,43 @@ class _Layer:
 
 
 @dataclass(frozen=True, eq=False)
+class _Bounded:
+    """Values (C, S, S) with their minimum and maximum."""
+
+    values: Tensor
+    low: float
+    high: float
+
+    def limit(self, interpolated: Tensor) -> Tensor:
+        """Clamp ``interpolated`` in place to the range of the values, because interpolation overshoots at sharp edges."""
+        return interpolated.clamp_(self.low, self.high)
+
+
+@dataclass(frozen=True, eq=False)
 class _Patch:
-    """One restored face (3, S, S) and its mask (1, S, S), with the least and greatest values of each, and where it goes."""
+    """One restored face (3, S, S), its mask (1, S, S), and its place in the image."""
 
     box: PixelBox
     image_to_restored: Tensor
-    restored: Tensor
-    mask: Tensor
-    colors: _Range
-    amounts: _Range
+    restored: _Bounded
+    mask: _Bounded
+
+    @classmethod
+    def of(cls, face: AlignedFace, restored: _Bounded, mask: _Bounded, image_size: Size) -> _Patch:
+        """Return the patch that replaces ``face`` in an image of ``image_size``; its box may be empty."""
+        size = Size.of(restored.values)
+        image_to_restored = compose_affines(face.image_to_crop, resize_affine(Size.of(face.crop), size))
+        box = output_box(invert_affine(image_to_restored), size).to_pixels(image_size)
+        return cls(box, image_to_restored, restored, mask)
 
 
 def _patches(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> list[_Patch]:
     """Return the visible faces in a canonical order, so that rounding does not depend on the given order."""
-    size = Size.of(restored)
-    maps = [compose_affines(face.image_to_crop, resize_affine(Size.of(face.crop), size)) for face in aligned]
-    boxes = [output_box(invert_affine(affine), size).to_pixels(Size.of(image)) for affine in maps]
-    colors, amounts = _ranges(restored, "restored"), _ranges(masks, "masks")
-    if len(masks) == 1:
-        masks, amounts = masks.expand(len(aligned), -1, -1, -1), amounts * len(aligned)
-    patches = map(_Patch, boxes, maps, restored, masks, colors, amounts)
+    bounded_masks = _bounded(masks, "masks")
+    if len(bounded_masks) == 1:
+        bounded_masks *= len(aligned)
+    faces = zip(aligned, _bounded(restored, "restored"), bounded_masks, strict=True)
+    patches = [_Patch.of(face, color, mask, Size.of(image)) for face, color, mask in faces]
     return sorted(
         (patch for patch in patches if not patch.box.is_empty),
         key=lambda patch: patch.image_to_restored.flatten().tolist(),
@@ -195,28 +158,26 @@ def _overlapping(patches: Sequence[_Patch]) -> list[list[_Patch]]:
     return groups
 
 
-def _ranges(batch: Tensor, name: str) -> list[_Range]:
-    """Return the minimum and maximum of each item of a batch; InputError for values that are not finite."""
+def _bounded(batch: Tensor, name: str) -> list[_Bounded]:
+    """Return each item of a batch with its minimum and maximum; InputError for values that are not finite."""
     # aminmax along an axis takes ten times as long
-    extremes = torch.stack([torch.stack(one.aminmax()) for one in batch])
+    extremes = torch.stack([torch.stack(item.aminmax()) for item in batch])
     if not is_finite(extremes):
         raise InputError(f"{name} holds NaN or infinite values. The step before this one has failed.")
-    return [(least, most) for least, most in extremes.tolist()]
+    return [_Bounded(item, low, high) for item, (low, high) in zip(batch, extremes.tolist(), strict=True)]
 
 
 def _layer(patch: _Patch, image: Tensor) -> _Layer:
-    size, box = Size.of(patch.restored), patch.box
-    color = luma(patch.restored.float()) if len(image) < 3 else patch.restored
+    restored, mask, box = patch.restored.values, patch.mask.values, patch.box
+    color = luma(restored.float()) if len(image) < 3 else restored
     to_box = compose_affines(invert_affine(patch.image_to_restored), shift_affine(-box.left, -box.top))
-    warped = warp_affine(torch.cat([color.float(), patch.mask.float()]), to_box, box.size)
-    x, y = _place_in_crop(patch.image_to_restored, size, box, image.device)
+    warped = warp_affine(torch.cat([color.float(), mask.float()]), to_box, box.size)
+    x, y = _place_in_crop(patch.image_to_restored, Size.of(restored), box, image.device)
     is_outside = torch.maximum(x.abs(), y.abs()) > 0.5
     if len(image) in (2, 4):
         is_outside |= box.cut(image)[-1] <= 0
-    # Interpolation overshoots at sharp edges; nothing may count for more, nor get brighter or darker, than was given.
-    amount = snap_mask(warped[-1:].clamp_(*patch.amounts)).masked_fill_(is_outside, 0)
-    color = warped[:-1].clamp_(*patch.colors)
-    return _Layer(box, color, amount, x, y)
+    amount = snap_mask(patch.mask.limit(warped[-1:])).masked_fill_(is_outside, 0)
+    return _Layer(box, patch.restored.limit(warped[:-1]), amount, x, y)
 
 
 def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: torch.device) -> tuple[Tensor, Tensor]:

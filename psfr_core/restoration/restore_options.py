@@ -12,7 +12,7 @@ from ..options import check_options, option
 from ..parsing.labels import FaceRegion, RegionGroup
 from ..parsing.parse_map import ParseMap
 from .color_match import ColorMatch
-from .paste import PasteOptions
+from .paste_options import PasteOptions
 
 
 class NoFace(str, Enum):

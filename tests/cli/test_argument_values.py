@@ -25,7 +25,7 @@ from psfr_core.lab.degradation.config import DegradationConfig, load_degradation
 from psfr_core.lab.training.loop_config import LoopConfig
 from psfr_core.lab.training.recipe_file import parse_override
 from psfr_core.parsing.labels import parse_regions
-from psfr_core.restoration.paste import PasteOptions, parse_pasted_regions
+from psfr_core.restoration.paste_options import PasteOptions, parse_pasted_regions
 from psfr_core.restoration.restore_options import RestoreOptions
 
 quickly = settings(

@@ -21,7 +21,7 @@ from psfr_core.faces.face import Face
 from psfr_core.images.io import ImageFile, read_image, write_image
 from psfr_core.parsing.labels import parse_regions
 from psfr_core.restoration.color_match import ColorMatch
-from psfr_core.restoration.paste import PasteOptions
+from psfr_core.restoration.paste_options import PasteOptions
 from psfr_core.restoration.restoration_models import RestorationModels, load_models
 from psfr_core.restoration.restore import restore_image
 from psfr_core.restoration.restore_options import Eyes, RestoreOptions

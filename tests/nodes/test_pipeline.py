@@ -186,7 +186,7 @@ def test_options_reach_the_library(run: Run, models: dict[str, Any], portrait: T
 
 
 def test_paste_options_default_to_the_librarys(run: Run, pack: Any) -> None:
-    assert run("PSFR_PasteOptions").args[0] == pack("psfr_core.restoration.paste").PasteOptions()
+    assert run("PSFR_PasteOptions").args[0] == pack("psfr_core.restoration.paste_options").PasteOptions()
     options = run("PSFR_RestoreOptions").args[0]
     detection = pack("psfr_core.faces.detection_options").DetectionOptions()
     assert options == pack("psfr_core.restoration.restore_options").RestoreOptions(detection=detection)

@@ -151,7 +151,7 @@ def test_restore_options_are_the_librarys(run: Run, pack: Pack) -> None:
         eyes="closed",
         detection=pack("psfr_core.faces.detection_options").DetectionOptions(min_score=0.3, tiles=True, turned=True),
         selection=options(pack("psfr_core.faces.selection").SelectionOptions, **selection),
-        paste=pack("psfr_core.restoration.paste").PasteOptions(feather=0.2, regions=regions),
+        paste=pack("psfr_core.restoration.paste_options").PasteOptions(feather=0.2, regions=regions),
     )
     assert settings == restoration
 
@@ -183,7 +183,8 @@ def test_pasted_faces_are_the_librarys(
     given: dict[str, Any] = {"image": portrait, "faces": aligned[0], "crops": 1 - aligned[1]}
     strength, feather = widgets.get("strength", 1.0), widgets.get("feather", 0.06)
     crops, paste = given["crops"].movedim(-1, 1), pack("psfr_core.restoration.paste")
-    masks = pack("psfr_core.restoration.masks").crop_masks(64, paste.PasteOptions(feather=feather), None)
+    options = pack("psfr_core.restoration.paste_options").PasteOptions(feather=feather)
+    masks = pack("psfr_core.restoration.masks").crop_masks(64, options, None)
     placed = pack("psfr_core.faces.align").place_crops(aligned[0].frames[0], crops)
     expected = paste.paste_faces(portrait[0].movedim(-1, 0), placed, crops, strength * masks)
     more = run("PSFR_PasteOptions", feather=feather).args[0]

@@ -7,7 +7,7 @@ from psfr_core.errors import OptionError
 from psfr_core.parsing.labels import FaceRegion
 from psfr_core.parsing.parse_map import ParseMap
 from psfr_core.restoration.masks import crop_masks
-from psfr_core.restoration.paste import PASTED_REGIONS, PasteOptions
+from psfr_core.restoration.paste_options import PASTED_REGIONS, PasteOptions
 
 WHOLE_CROP = PasteOptions(regions=None)
 

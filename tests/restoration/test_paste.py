@@ -16,7 +16,8 @@ from psfr_core.images.box import Box, Size
 from psfr_core.images.similarity import affine_scale, compose_affines, invert_affine, shift_affine, transform_points
 from psfr_core.parsing.labels import FaceRegion
 from psfr_core.restoration.masks import crop_masks
-from psfr_core.restoration.paste import PasteOptions, parse_pasted_regions, paste_faces
+from psfr_core.restoration.paste import paste_faces
+from psfr_core.restoration.paste_options import PasteOptions, parse_pasted_regions
 
 WHOLE_CROP = PasteOptions(regions=None)
 

@@ -22,7 +22,8 @@ from psfr_core.restoration.color_match import ColorMatch, match_colors
 from psfr_core.restoration.consistency import contradictions
 from psfr_core.restoration.enhance import enhance_faces
 from psfr_core.restoration.masks import crop_masks
-from psfr_core.restoration.paste import PasteOptions, paste_faces
+from psfr_core.restoration.paste import paste_faces
+from psfr_core.restoration.paste_options import PasteOptions
 from psfr_core.restoration.restoration_models import RestorationModels
 from psfr_core.restoration.restore import restore_image
 from psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions

@@ -26,7 +26,8 @@ from ...images.resize import resize
 from ...models.loader import load_detector_network
 from ...networks.psfr_generator import PARSE_CLASSES
 from ...restoration.masks import crop_masks
-from ...restoration.paste import PasteOptions, paste_faces
+from ...restoration.paste import paste_faces
+from ...restoration.paste_options import PasteOptions
 from ...restoration.restoration_models import load_models
 from ...restoration.restore import restore_image
 from .context import BenchmarkContext

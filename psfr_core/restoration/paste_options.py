@@ -1,0 +1,49 @@
+"""Options of pasting, and the face regions that are pasted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import OptionError
+from ..options import check_options, option
+from ..parsing.labels import FaceRegion, parse_regions
+
+# A hat, a neck and clothes are left as they were: they reach beyond the crop, and half of them restored would show.
+PASTED_REGION_NAMES = "face,ears,hair,earring"
+PASTED_REGIONS = parse_regions(PASTED_REGION_NAMES)
+
+WHOLE_CROP = "all"  # in place of names of regions
+
+
+@dataclass(frozen=True)
+class PasteOptions:
+    """Extent and appearance of pasted crops.
+
+    ``feather`` is the width of the soft edge as a fraction of the crop's side, 0 to 0.5. ``regions`` are the face regions to
+    paste; None pastes the whole crop except its soft border. ``grain`` is the fraction of the photo's grain that is added, 0 to
+    1: see ``add_grain``.
+    """
+
+    feather: float = option(0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5", low=0, high=0.5)
+    regions: frozenset[FaceRegion] | None = PASTED_REGIONS
+    grain: float = option(
+        0.0,
+        "film grain or sensor noise on restored faces, 0 to 1: 0 adds none, 1 as much as the photo has",
+        low=0,
+        high=1,
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+        if self.regions is not None and not self.regions:
+            raise OptionError("regions is empty, so nothing would be pasted. Name regions, or give None for the crop.")
+
+
+def parse_pasted_regions(text: str) -> frozenset[FaceRegion] | None:
+    """Parse a text like ``skin, eyes`` or ``all`` for ``PasteOptions.regions``; OptionError for unknown names."""
+    if text.strip().lower() == WHOLE_CROP:
+        return None
+    try:
+        return parse_regions(text)
+    except OptionError as error:
+        raise OptionError(f"{error} Or write {WHOLE_CROP}, alone, for the whole crop.") from error
