@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
+
 from comfy_api.latest import io
 
 from ..psfr_core.faces.detection_options import DetectionOptions
 from ..psfr_core.faces.selection import FaceOrder, SelectionOptions, parse_indices
+from ..psfr_core.options import description_of
 from ..psfr_core.parsing.labels import REGION_NAMES
 from ..psfr_core.restoration.color_match import ColorMatch
+from ..psfr_core.restoration.region_strengths import RegionStrengths
 from ..psfr_core.restoration.restore_options import Eyes, NoFace
 from .schema import advanced, parse_enum
 from .types import DetectorSocket, GeneratorSocket, ParseMapSocket, ParserSocket
@@ -160,3 +165,25 @@ def regions_input(default: str, tooltip: str) -> io.String.Input:
     return io.String.Input(
         "regions", default=default, tooltip=f"{tooltip} Comma-separated names: {', '.join(REGION_NAMES)}."
     )
+
+
+def region_strength_inputs() -> list[io.Input]:
+    """Return one slider for each part of a face; older workflows do not have them."""
+    return [
+        io.Float.Input(
+            f"{part.name}_strength",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            step=0.05,
+            display_mode=io.NumberDisplay.slider,
+            optional=True,
+            tooltip=f"{description_of(part).capitalize()}. 0 keeps the photo there.",
+        )
+        for part in fields(RegionStrengths)
+    ]
+
+
+def region_strengths(values: Mapping[str, float]) -> RegionStrengths:
+    """Build region strengths from the values of the inputs."""
+    return RegionStrengths(**{name.removesuffix("_strength"): value for name, value in values.items()})

@@ -15,7 +15,13 @@ from ..psfr_core.restoration.paste import paste_faces
 from ..psfr_core.restoration.paste_options import PASTED_REGION_NAMES, WHOLE_CROP, PasteOptions, parse_pasted_regions
 from .detected_faces import DetectedFaces
 from .images import to_crops, to_frames, to_mask
-from .inputs import parse_map_input, regions_input, strength_input
+from .inputs import (
+    parse_map_input,
+    region_strength_inputs,
+    region_strengths,
+    regions_input,
+    strength_input,
+)
 from .previews import preview
 from .runtime import Steps
 from .schema import CATEGORY, shows_preview, supported_fields
@@ -98,7 +104,7 @@ class PSFR_PasteOptions(io.ComfyNode):
             node_id="PSFR_PasteOptions",
             display_name="Paste Options (PSFR-GAN)",
             category=CATEGORY,
-            description="Options for pasting restored faces: regions, edge softness and grain.",
+            description="Options for pasting restored faces: regions and their strengths, edge softness and grain.",
             inputs=[
                 io.Float.Input(
                     "feather",
@@ -118,16 +124,25 @@ class PSFR_PasteOptions(io.ComfyNode):
                     optional=True,
                     tooltip="Amount of film grain or sensor noise on restored faces, 0 to 1. 0 adds none, 1 matches the photo.",
                 ),
+                *region_strength_inputs(),
             ],
             outputs=[
                 PasteOptionsSocket.Output(display_name="options", tooltip="For Paste Faces Back or Restore Options.")
             ],
-            **supported_fields(search_aliases=["feather", "face blend"]),
+            **supported_fields(search_aliases=["feather", "face blend", "region strength", "eyes only"]),
         )
 
     @classmethod
-    def execute(cls, feather: float, regions: str, grain: float = PasteOptions.grain) -> io.NodeOutput:
-        return io.NodeOutput(PasteOptions(feather=feather, regions=parse_pasted_regions(regions), grain=grain))
+    def execute(
+        cls, feather: float, regions: str, grain: float = PasteOptions.grain, **strengths: float
+    ) -> io.NodeOutput:
+        options = PasteOptions(
+            feather=feather,
+            regions=parse_pasted_regions(regions),
+            grain=grain,
+            strengths=region_strengths(strengths),
+        )
+        return io.NodeOutput(options)
 
 
 def _check_counts(faces: int, crops: Tensor, parse_map: ParseMap | None) -> None:

@@ -17,6 +17,7 @@ from .restoration.enhance import enhance_faces
 from .restoration.masks import crop_masks
 from .restoration.paste import paste_faces
 from .restoration.paste_options import PasteOptions
+from .restoration.region_strengths import RegionStrengths
 from .restoration.restoration_models import RestorationModels, load_models
 from .restoration.restore import RestorationResult, restore_image
 from .restoration.restore_options import RestoreOptions
@@ -35,6 +36,7 @@ __all__ = [
     "PasteOptions",
     "PsfrError",
     "RegionGroup",
+    "RegionStrengths",
     "RestorationModels",
     "RestorationResult",
     "RestoreOptions",

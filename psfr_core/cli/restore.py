@@ -11,6 +11,7 @@ from ..images.channels import to_rgb
 from ..images.formats import WRITABLE_SUFFIXES
 from ..images.io import ImageFile, read_image, write_image
 from ..restoration.paste_options import PasteOptions, parse_pasted_regions
+from ..restoration.region_strengths import parse_region_strengths
 from ..restoration.restore import restore_image
 from ..restoration.restore_options import RestoreOptions
 from ..visualize import side_by_side
@@ -20,6 +21,7 @@ from .option_flags import add_options, options_from_args
 from .plan import add_file_arguments, plan_from_args
 
 _SKIPPED_SELECTION = ("indices",)  # a text
+_SKIPPED_PASTE = ("regions", "strengths")  # texts
 _SKIPPED_RESTORE = ("detection", "selection", "paste")  # have flags of their own
 
 
@@ -36,9 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--indices", default="", help="faces to restore, as '0,2,4-6' in the chosen order; default: all"
     )
     parser.add_argument("--regions", help="parts to paste back, as 'skin,eyes,mouth', or 'all' for the whole crop")
+    parser.add_argument("--region-strengths", help="strengths of parts of a face, as 'eyes=0.5,hair=0'; default: all 1")
     add_options(parser, RestoreOptions, skip=_SKIPPED_RESTORE)
     add_options(parser, SelectionOptions, skip=_SKIPPED_SELECTION)
-    add_options(parser, PasteOptions, skip=("regions",))
+    add_options(parser, PasteOptions, skip=_SKIPPED_PASTE)
     add_model_arguments(parser)
 
 
@@ -74,9 +77,11 @@ def _comparison(target: Path) -> Path:
 
 def _options(args: argparse.Namespace) -> RestoreOptions:
     selection = options_from_args(args, SelectionOptions, skip=_SKIPPED_SELECTION)
-    paste = options_from_args(args, PasteOptions, skip=("regions",))
+    paste = options_from_args(args, PasteOptions, skip=_SKIPPED_PASTE)
     if args.regions:
         paste = replace(paste, regions=parse_pasted_regions(args.regions))
+    if args.region_strengths:
+        paste = replace(paste, strengths=parse_region_strengths(args.region_strengths))
     return replace(
         options_from_args(args, RestoreOptions, skip=_SKIPPED_RESTORE),
         selection=replace(selection, indices=parse_indices(args.indices)),

@@ -2,39 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..checks import check_type
+from ..errors import InputError
 from ..faces.template import check_crop_size
 from ..images.filters import gaussian_blur
 from ..images.resize import resize
+from ..parsing.labels import FaceRegion
 from ..parsing.parse_map import ParseMap
 from .paste_options import PasteOptions
+from .region_strengths import RegionStrengths
 
 _SIGMAS_IN_FEATHER = 3
 _INVISIBLE = 1e-3  # difference between masks
+
+# Parts that may be smaller than the soft edge. Left and right are apart, because a turned head shows them in different sizes.
+_SMALL_PARTS = (
+    {FaceRegion.LEFT_EYE},
+    {FaceRegion.RIGHT_EYE},
+    {FaceRegion.LEFT_BROW},
+    {FaceRegion.RIGHT_BROW},
+    {FaceRegion.NOSE},
+    {FaceRegion.MOUTH, FaceRegion.UPPER_LIP, FaceRegion.LOWER_LIP},
+    {FaceRegion.LEFT_EAR},
+    {FaceRegion.RIGHT_EAR},
+    {FaceRegion.GLASSES},
+    {FaceRegion.EARRING},
+)
+_MIN_PEAK = 0.15  # blurred parts with a lower peak are a few stray pixels, and do not reach their full strength
 
 
 def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None) -> Tensor:
     """Return the paste masks of crops (N, 1, ``crop_size``, ``crop_size``), float32 in [0, 1], one for each parse map.
 
-    A soft rectangle that rises from 0 at the crop's outer pixels to 1 over ``options.feather``, times the blurred mask
-    of ``options.regions``. Without a parse map or regions the rectangle alone: (1, 1, S, S), or one for each parse map.
+    A soft rectangle that rises from 0 at the crop's outer pixels to 1 over ``options.feather``, times the blurred strengths of
+    ``options.regions``. A part of the face that is smaller than the soft edge reaches its strength at its middle. Without a
+    parse map or regions the rectangle alone: (1, 1, S, S), or one for each parse map. Raises InputError for strengths of
+    regions without a parse map.
     """
     check_crop_size(crop_size)
     check_type(options, PasteOptions, "options")
     check_type(parse_map, ParseMap | None, "parse_map")
     rectangle = _soft_rectangle(crop_size, options.feather)
+    full_strength = options.strengths == RegionStrengths()
     if parse_map is None:
+        if not full_strength:
+            raise InputError("Strengths of regions need a parse map: give one, or set all strengths to 1.")
         return rectangle
     rectangle = rectangle.to(parse_map.labels.device)
-    if options.regions is None:
+    if options.regions is None and full_strength:
         return rectangle.repeat(len(parse_map.labels), 1, 1, 1)
-    regions = resize(parse_map.mask(options.regions), (crop_size, crop_size)).clamp(0, 1)
-    soft = gaussian_blur(regions, options.feather * crop_size / _SIGMAS_IN_FEATHER) * rectangle
-    return snap_mask(soft)
+    return snap_mask(_soft_strengths(crop_size, options, parse_map) * rectangle)
+
+
+def _soft_strengths(crop_size: int, options: PasteOptions, parse_map: ParseMap) -> Tensor:
+    """Return the blurred strength of each pixel (N, 1, ``crop_size``, ``crop_size``)."""
+    strengths = [options.strength_of(region) for region in FaceRegion]
+    parts = _distinct_parts(strengths)
+    strength = torch.tensor(strengths, device=parse_map.labels.device)[parse_map.labels.long()][:, None]
+    planes = torch.cat([strength, *(parse_map.mask(part) for part in parts)], dim=1)
+    planes = resize(planes, (crop_size, crop_size)).clamp(0, 1)
+    soft, *masks = gaussian_blur(planes, options.feather * crop_size / _SIGMAS_IN_FEATHER).split(1, dim=1)
+    for part, mask in zip(parts, masks, strict=True):
+        # The blurred mask of the part itself fills in what the blur took from the part at the middle.
+        peak, place = mask.flatten(1).max(dim=1, keepdim=True)
+        missing = strengths[next(iter(part))] - soft.flatten(1).gather(1, place)
+        soft = soft + mask * (missing / peak.clamp(min=_MIN_PEAK))[..., None, None]
+    return soft.clamp(0, 1)
+
+
+def _distinct_parts(strengths: Sequence[float]) -> list[set[FaceRegion]]:
+    """Return the small parts, split by strength, whose strength differs from that of the skin around them."""
+    parts: list[set[FaceRegion]] = []
+    for part in _SMALL_PARTS:
+        for strength in {strengths[region] for region in part} - {strengths[FaceRegion.SKIN]}:
+            parts.append({region for region in part if strengths[region] == strength})
+    return parts
 
 
 def snap_mask(mask: Tensor) -> Tensor:

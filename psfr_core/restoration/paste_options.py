@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..errors import OptionError
 from ..options import check_options, option
 from ..parsing.labels import FaceRegion, parse_regions
+from .region_strengths import RegionStrengths
 
 # A hat, a neck and clothes are left as they were: they reach beyond the crop, and half of them restored would show.
 PASTED_REGION_NAMES = "face,ears,hair,earring"
@@ -21,7 +22,7 @@ class PasteOptions:
 
     ``feather`` is the width of the soft edge as a fraction of the crop's side, 0 to 0.5. ``regions`` are the face regions to
     paste; None pastes the whole crop except its soft border. ``grain`` is the fraction of the photo's grain that is added, 0 to
-    1: see ``add_grain``.
+    1: see ``add_grain``. ``strengths`` are the blend strengths of the parts of a face within the pasted regions.
     """
 
     feather: float = option(0.06, "width of the soft edge as a fraction of the crop's side, 0 to 0.5", low=0, high=0.5)
@@ -32,11 +33,16 @@ class PasteOptions:
         low=0,
         high=1,
     )
+    strengths: RegionStrengths = RegionStrengths()
 
     def __post_init__(self) -> None:
         check_options(self)
         if self.regions is not None and not self.regions:
             raise OptionError("regions is empty, so nothing would be pasted. Name regions, or give None for the crop.")
+
+    def strength_of(self, region: FaceRegion) -> float:
+        """Return the strength of ``region``, 0 for a region that is not pasted."""
+        return self.strengths.of(region) if self.regions is None or region in self.regions else 0.0
 
 
 def parse_pasted_regions(text: str) -> frozenset[FaceRegion] | None:

@@ -26,6 +26,7 @@ from psfr_core.lab.training.loop_config import LoopConfig
 from psfr_core.lab.training.recipe_file import parse_override
 from psfr_core.parsing.labels import parse_regions
 from psfr_core.restoration.paste_options import PasteOptions, parse_pasted_regions
+from psfr_core.restoration.region_strengths import parse_region_strengths
 from psfr_core.restoration.restore_options import RestoreOptions
 
 quickly = settings(
@@ -53,7 +54,15 @@ def test_indices_are_parsed_or_raise(text: str) -> None:
 @quickly
 @given(TEXTS)
 def test_regions_devices_paths_and_overrides_are_parsed_or_raise(text: str) -> None:
-    for parse in (parse_regions, parse_pasted_regions, resolve_device, expand_user, parse_override, load_degradation):
+    for parse in (
+        parse_regions,
+        parse_pasted_regions,
+        parse_region_strengths,
+        resolve_device,
+        expand_user,
+        parse_override,
+        load_degradation,
+    ):
         with suppress(OptionError):
             parse(text)
     with suppress(OptionError):
@@ -72,7 +81,7 @@ def test_overrides_that_are_not_valid_yaml_raise(text: str) -> None:
         (DetectionOptions, ()),
         (SelectionOptions, ("indices",)),
         (RestoreOptions, ("selection", "paste")),
-        (PasteOptions, ("regions",)),
+        (PasteOptions, ("regions", "strengths")),
         (DegradationConfig, ()),
         (LoopConfig, ()),
     ],

@@ -22,6 +22,7 @@ from psfr_core.images.io import ImageFile, read_image, write_image
 from psfr_core.parsing.labels import parse_regions
 from psfr_core.restoration.color_match import ColorMatch
 from psfr_core.restoration.paste_options import PasteOptions
+from psfr_core.restoration.region_strengths import RegionStrengths
 from psfr_core.restoration.restoration_models import RestorationModels, load_models
 from psfr_core.restoration.restore import restore_image
 from psfr_core.restoration.restore_options import Eyes, RestoreOptions
@@ -221,6 +222,10 @@ def test_strength_indices_and_regions_are_heard(tmp_path: Path) -> None:
         ("--feather 0.3", RestoreOptions(paste=PasteOptions(feather=0.3))),
         ("--regions hair", RestoreOptions(paste=PasteOptions(regions=parse_regions("hair")))),
         ("--regions ALL --feather 0.3", RestoreOptions(paste=PasteOptions(feather=0.3, regions=None))),
+        (
+            "--region-strengths skin=0.3,hair=0",
+            RestoreOptions(paste=PasteOptions(strengths=RegionStrengths(skin=0.3, hair=0))),
+        ),
     ],
 )
 def test_the_picture_is_the_librarys(

@@ -183,6 +183,9 @@ def test_options_reach_the_library(run: Run, models: dict[str, Any], portrait: T
     assert 0 < small.sum() < 0.1 * large.sum()
     whole = run("PSFR_PasteOptions", regions="all").args[0]
     assert whole.regions is None
+    no_hair = run("PSFR_RestoreOptions", paste=run("PSFR_PasteOptions", hair_strength=0.0).args[0]).args[0]
+    face = run("PSFR_RestoreFacesInImage", image=portrait, options=no_hair, **models).args[1]
+    assert 0.2 * large.sum() < face.sum() < 0.9 * large.sum()
 
 
 def test_paste_options_default_to_the_librarys(run: Run, pack: Any) -> None:

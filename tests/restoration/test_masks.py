@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from psfr_core.errors import OptionError
-from psfr_core.parsing.labels import FaceRegion
+from psfr_core.errors import InputError, OptionError
+from psfr_core.images.filters import gaussian_blur
+from psfr_core.parsing.labels import FaceRegion, RegionGroup
 from psfr_core.parsing.parse_map import ParseMap
 from psfr_core.restoration.masks import crop_masks
 from psfr_core.restoration.paste_options import PASTED_REGIONS, PasteOptions
+from psfr_core.restoration.region_strengths import PART_NAMES, RegionStrengths
 
 WHOLE_CROP = PasteOptions(regions=None)
 
@@ -101,3 +103,97 @@ def test_pasting_nothing_is_refused() -> None:
         PasteOptions(regions=frozenset())
     with pytest.raises(OptionError, match="crop_size must be an integer from 1 to 8192, got 0"):
         crop_masks(0, PasteOptions(), None)
+
+
+LEFT, RIGHT, LIPS = (96, 160), (96, 96), (176, 128)  # rows and columns of the middles of eyes and mouth
+NOTHING = dict.fromkeys(PART_NAMES, 0.0)
+
+
+def face_map() -> ParseMap:
+    """A face of 256 px with eyes of 10 x 24 px, lips, and hair around."""
+    rows, columns = torch.arange(256.0)[:, None], torch.arange(256.0)
+
+    def ellipse(middle: tuple[int, int], height: float, width: float) -> torch.Tensor:
+        return ((rows - middle[0]) * 2 / height) ** 2 + ((columns - middle[1]) * 2 / width) ** 2 <= 1
+
+    labels = torch.zeros(256, 256, dtype=torch.uint8)
+    for region, shape in [
+        (FaceRegion.HAIR, ellipse((110, 128), 210, 200)),
+        (FaceRegion.SKIN, ellipse((128, 128), 190, 150)),
+        (FaceRegion.LEFT_EYE, ellipse(LEFT, 10, 24)),
+        (FaceRegion.RIGHT_EYE, ellipse(RIGHT, 10, 24)),
+        (FaceRegion.UPPER_LIP, ellipse(LIPS, 24, 60)),
+        (FaceRegion.LOWER_LIP, ellipse(LIPS, 24, 60) & (rows > LIPS[0])),
+        (FaceRegion.MOUTH, ellipse(LIPS, 6, 40)),
+    ]:
+        labels[shape] = int(region)
+    return ParseMap(labels[None])
+
+
+def mask_of(strengths: RegionStrengths, parse_map: ParseMap | None = None) -> torch.Tensor:
+    return crop_masks(256, PasteOptions(strengths=strengths), parse_map or face_map())[0, 0]
+
+
+def test_eyes_alone_reach_their_strength_at_the_middle_of_each() -> None:
+    feather = PasteOptions.feather * 256 / 3
+    assert float(gaussian_blur(face_map().mask(RegionGroup.EYES), feather).max()) < 0.6  # a blur alone is too weak
+    for strength in (1.0, 0.5):
+        mask = mask_of(RegionStrengths(**{**NOTHING, "eyes": strength}))
+        assert float(mask[LEFT]) == pytest.approx(strength, abs=1e-3)
+        assert float(mask[RIGHT]) == pytest.approx(strength, abs=1e-3)
+        assert float(mask.max()) == pytest.approx(strength, abs=1e-3)
+        assert (mask[96, 160:].diff() <= 1e-6).all()  # a soft edge to the side
+        assert float(mask[160:].max()) == float(mask[:70].max()) == 0
+    assert float(mask_of(RegionStrengths(**{**NOTHING, "eyes": 1.0})).max()) == 1
+    named = crop_masks(256, PasteOptions(regions=RegionGroup.EYES.regions), face_map())[0, 0]
+    assert torch.equal(named, mask_of(RegionStrengths(**{**NOTHING, "eyes": 1.0})))
+
+
+def test_eyes_without_strength_are_left_alone_in_a_face_of_full_strength() -> None:
+    mask = mask_of(RegionStrengths(eyes=0))
+    assert float(mask[LEFT]) == float(mask[RIGHT]) == 0
+    assert float(mask[130, 128]) == float(mask[LIPS]) == 1
+    full = mask_of(RegionStrengths())
+    assert (mask <= full).all()
+    assert torch.equal(mask[130:], full[130:])
+
+
+def test_each_part_has_its_own_strength() -> None:
+    mask = mask_of(RegionStrengths(skin=0.3, eyes=0.9, mouth=0.6, hair=0.1))
+    found = [float(mask[place]) for place in [(130, 128), LEFT, RIGHT, LIPS, (110, 40)]]
+    assert found == pytest.approx([0.3, 0.9, 0.9, 0.6, 0.1], abs=0.01)
+
+
+def test_full_strengths_are_the_blurred_regions() -> None:
+    rectangle = crop_masks(256, WHOLE_CROP, None)
+    blurred = gaussian_blur(face_map().mask(PASTED_REGIONS), PasteOptions.feather * 256 / 3) * rectangle
+    full = mask_of(RegionStrengths())
+    assert torch.equal(full[full < 0.999], blurred[0, 0][full < 0.999].where(full[full < 0.999] > 0, 0))
+    assert float(full[130, 128]) == 1
+    assert torch.equal(crop_masks(256, WHOLE_CROP, face_map()), rectangle)
+
+
+def test_lips_without_the_inside_of_the_mouth() -> None:
+    lips = crop_masks(256, PasteOptions(feather=0.03, regions=RegionGroup.LIPS.regions), face_map())[0, 0]
+    assert float(lips.max()) == 1
+    assert float(lips[LIPS]) < 0.8
+
+
+def test_strengths_act_on_the_whole_crop_too() -> None:
+    options = PasteOptions(regions=None, strengths=RegionStrengths(other=0.2))
+    mask = crop_masks(256, options, face_map())[0, 0]
+    assert float(mask[240, 30]) == pytest.approx(0.2, abs=0.01)
+    assert float(mask[130, 128]) == 1
+
+
+def test_stray_pixels_of_a_part_have_little_strength() -> None:
+    labels = face_map().labels.masked_fill(face_map().labels == int(FaceRegion.LEFT_EYE), int(FaceRegion.SKIN))
+    labels[0, 140, 100] = int(FaceRegion.LEFT_EYE)
+    mask = mask_of(RegionStrengths(**{**NOTHING, "eyes": 1.0}), ParseMap(labels))
+    assert 0 < float(mask[140, 100]) < 0.1
+    assert float(mask[RIGHT]) == 1
+
+
+def test_strengths_need_a_parse_map() -> None:
+    with pytest.raises(InputError, match="Strengths of regions need a parse map"):
+        crop_masks(256, PasteOptions(strengths=RegionStrengths(hair=0)), None)

@@ -7,6 +7,11 @@ from enum import Enum
 from typing import Any
 
 
+class NumberDisplay(str, Enum):
+    number = "number"
+    slider = "slider"
+
+
 class FolderType(str, Enum):
     temp = "temp"
     output = "output"
@@ -49,9 +54,18 @@ class _Widget(Input):
 
 
 class _Number(_Widget):
-    def __init__(self, id: str, *, min: Any = None, max: Any = None, step: Any = None, **rest: Any) -> None:
+    def __init__(
+        self,
+        id: str,
+        *,
+        min: Any = None,
+        max: Any = None,
+        step: Any = None,
+        display_mode: NumberDisplay | None = None,
+        **rest: Any,
+    ) -> None:
         super().__init__(id, **rest)
-        self.min, self.max, self.step = min, max, step
+        self.min, self.max, self.step, self.display_mode = min, max, step, display_mode
 
 
 class _Combo(_Widget):
