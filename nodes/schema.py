@@ -43,4 +43,4 @@ def parse_enum(options: type[E], value: str) -> E:
         return options(value)
     except ValueError:
         known = ", ".join(repr(member.value) for member in options)
-        raise OptionError(f"Unknown {options.__name__} {value!r}. Choose one of {known}.") from None
+        raise OptionError(f"Unknown choice {value!r}. Choose one of {known}.") from None

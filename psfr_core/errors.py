@@ -48,6 +48,10 @@ class ImageFileError(PsfrError):
     """Raised when an image file cannot be read or written."""
 
 
+class ImageTooLargeError(ImageFileError):
+    """Raised when an image file has more pixels than the limit."""
+
+
 class MissingPackageError(PsfrError, ImportError):
     """Raised when a required optional package is not installed."""
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from ..errors import ModelNotFoundError, PsfrError, describe, is_out_of_memory
+from ..errors import ImageTooLargeError, ModelNotFoundError, PsfrError, describe, is_out_of_memory
 
 _log = logging.getLogger(__name__)
 
@@ -137,9 +137,11 @@ def report(text: str) -> None:
 
 
 def describe_error(error: Exception) -> str:
-    """Return a message for ``error``; log the traceback of an unexpected error at debug level."""
+    """Return a message with advice for ``error``; log the traceback of an unexpected error at debug level."""
     if isinstance(error, ModelNotFoundError) and error.downloadable:
         return f"{error} Or run: psfr download {error.downloadable}"
+    if isinstance(error, ImageTooLargeError):
+        return f"{error} The option is --max-megapixels."
     if isinstance(error, (PsfrError, OSError)) or is_out_of_memory(error):
         return describe(error)
     _log.debug("Traceback of the error:", exc_info=error)

@@ -141,6 +141,12 @@ def check_overwrites(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
             raise OptionError(f"{path} is an input and must not be overwritten. Choose another output.")
 
 
+def check_is_new(target: Path, *, force: bool) -> None:
+    """Raise OptionError if ``target`` exists, unless ``force`` is set."""
+    if target.exists() and not force:
+        raise OptionError(f"{target} exists already. Choose another name, or overwrite it with --force.")
+
+
 def check_folder(folder: Path) -> None:
     """Raise OptionError unless ``folder`` is a writable folder or can be created."""
     nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from PIL.ImageFile import ImageFile as PillowFile
 
-from ..errors import ImageFileError, OptionError, PsfrError
+from ..errors import ImageFileError, ImageTooLargeError, OptionError, PsfrError
 from ..files import is_special
 from .formats import FORMAT_LIST, built_in_formats, plug_in_formats, unreadable_reason
 
@@ -56,8 +56,8 @@ def decoding(path: Path) -> Generator[None]:
 def opened(path: Path, content: bytes | None = None, *, max_pixels: int | None = MAX_PIXELS) -> Generator[PillowFile]:
     """Open an image file, or its ``content`` if given, for decoding inside the ``with`` block.
 
-    Only one thread decodes at a time. Raises ImageFileError for damaged content, and for more than ``max_pixels`` pixels
-    (None: no limit) before their memory is allocated.
+    Only one thread decodes at a time. Raises ImageFileError for damaged content, and ImageTooLargeError for more than
+    ``max_pixels`` pixels (None: no limit) before their memory is allocated.
     """
     if max_pixels is not None and max_pixels < 1:
         raise OptionError(f"max_pixels must be at least 1, or None for no limit, got {max_pixels}.")
@@ -90,10 +90,10 @@ def _open(source: Path | bytes) -> PillowFile:
             raise error from None
 
 
-def _too_large(path: Path, found: str, max_pixels: int) -> ImageFileError:
-    return ImageFileError(
-        f"{path} is too large: {found}, but the limit is {max_pixels / 1e6:.6g}. Reduce the image, or raise the limit "
-        "(max_pixels in Python, --max-megapixels on the command line)."
+def _too_large(path: Path, found: str, max_pixels: int) -> ImageTooLargeError:
+    return ImageTooLargeError(
+        f"{path} is too large: {found}, but the limit is {max_pixels / 1e6:.6g}. "
+        "Reduce the image, or raise the limit (max_pixels)."
     )
 
 

@@ -1,4 +1,4 @@
-"""Any weight file we can load, as a .safetensors file that says what it is."""
+"""Convert weight files to .safetensors files with metadata."""
 
 from __future__ import annotations
 
@@ -81,4 +81,4 @@ def check_target(target: Path, *, overwrite: bool) -> None:
     if target.suffix != SUFFIX:
         raise OptionError(f"The converted file must end in {SUFFIX}, got {target.name}.")
     if target.exists() and not overwrite:
-        raise OptionError(f"{target} exists already. Choose another name, or allow to overwrite it (--force).")
+        raise OptionError(f"{target} exists already. Choose another name, or allow it to be overwritten.")

@@ -1,4 +1,4 @@
-"""The README of a published model."""
+"""Write the model card (README.md) of a published model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def model_card(path: Path, metadata: WeightMetadata) -> str:
         "network": f"`{metadata.architecture}`",
         "configuration": f"`{json.dumps(metadata.config)}`",
         "source": metadata.source,
-        "licence": metadata.licence,
+        "license": metadata.licence,
         "size": f"{path.stat().st_size:,} bytes",
         "SHA-256": f"`{sha256_of(path)}`",
     }
@@ -37,7 +37,7 @@ def _purpose(path: Path, metadata: WeightMetadata) -> str:
     return (
         f"Weights of one network for PSFR-GAN face restoration ({PAPER}). They come from: {metadata.source}. "
         f"Any spectral normalization is folded into the weights, which are stored as {stored_types(path)}. "
-        f"Licence: {metadata.licence}."
+        f"License: {metadata.licence}."
     )
 
 

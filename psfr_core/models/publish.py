@@ -1,4 +1,4 @@
-"""Uploads of converted weights to a repository of the user's on the Hugging Face Hub."""
+"""Upload converted weights to a repository on the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CARD_NAME = "README.md"
 
 
 class HubApi(Protocol):
-    """What is used of ``huggingface_hub.HfApi``."""
+    """The part of ``huggingface_hub.HfApi`` that is used."""
 
     def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> object: ...
 
@@ -27,18 +27,16 @@ class HubApi(Protocol):
 def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, api: HubApi | None = None) -> str:
     """Upload a converted weight file with a model card to ``repo_id`` (``OWNER/NAME``) and return its address.
 
-    The repository is made if it does not exist, ``private`` if so asked; a model card that is there already is kept.
+    The repository is created if it does not exist; ``private`` makes a new one private. An existing model card is kept.
     Uses ``api``, or the login of ``huggingface_hub``.
-    Raises CheckpointError for a file that ``psfr convert`` has not written, PublishError for a failed upload.
+    Raises CheckpointError for a file that ``convert_weights`` has not written, PublishError for a failed upload.
     """
     path = expand_user(path)
     if not path.is_file():
         raise ModelNotFoundError(f"There is no file {path}. Check the path.")
     metadata = read_metadata(path)
     if metadata is None:
-        raise CheckpointError(
-            f"{path.name} is not a converted weight file. Run first: psfr convert {path} OUT.safetensors"
-        )
+        raise CheckpointError(f"{path.name} is not a converted weight file. Convert it first.")
     card = model_card(path, metadata)
     api = api or _default_api()
     try:

@@ -120,3 +120,4 @@ def test_images_above_the_limit_are_reported_and_the_others_processed(tmp_path, 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
     message = capsys.readouterr().err
     assert "b.png is too large: it has 100 x 100 pixels, 0.01 megapixels, but the limit is 0.005" in message
+    assert "The option is --max-megapixels." in message

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from psfr_core.cli import blend, convert, download, models, publish
 from psfr_core.cli.main import main
-from psfr_core.errors import DownloadError, OptionError
+from psfr_core.errors import CheckpointError, DownloadError, OptionError
 from psfr_core.models import library
 from psfr_core.models.manifest import MODEL_FILES
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
@@ -160,6 +160,12 @@ def test_publish_prints_the_address(
     assert call(publish, str(tmp_path / "g.safetensors"), "--repo-id", "me/mine") == 0
     assert capsys.readouterr().out == "https://huggingface.co/me/mine/blob/main/g.safetensors\n"
     assert uploads == ["g.safetensors", "README.md"]
+
+
+def test_publishing_an_unconverted_file_comes_with_the_command_that_converts_it(generator_file: Path) -> None:
+    words = rf"^{generator_file.name} is not a converted weight file\. Convert it first\. Run: psfr convert .* OUT\.safetensors$"
+    with pytest.raises(CheckpointError, match=words):
+        call(publish, str(generator_file), "--repo-id", "me/mine")
 
 
 def test_a_missing_model_comes_with_the_command_that_downloads_it(

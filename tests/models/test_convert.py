@@ -114,7 +114,7 @@ def test_a_second_conversion_keeps_licence_and_source(published: Path, tmp_path:
 def test_nothing_is_overwritten_unless_allowed(published: Path, tmp_path: Path) -> None:
     target = tmp_path / "g.safetensors"
     target.write_bytes(b"precious")
-    with pytest.raises(OptionError, match=r"g\.safetensors exists already.*--force"):
+    with pytest.raises(OptionError, match=r"g\.safetensors exists already.*allow it to be overwritten"):
         convert_weights(published, target)
     assert target.read_bytes() == b"precious"
     convert_weights(published, target, overwrite=True)

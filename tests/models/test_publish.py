@@ -76,11 +76,11 @@ def test_a_licence_the_hub_does_not_know(converted: Path) -> None:
 
 def test_the_card_says_what_was_done(tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
-    metadata = WeightMetadata("compact_face_net", {}, "MIT", "psfr train detector, 9 steps")
+    metadata = WeightMetadata("compact_face_net", {}, "MIT", "training with psfr_core (detector, 9 steps)")
     write_weights(path, {"w": torch.zeros(1).half(), "counter": torch.zeros(1).long()}, metadata)
     card = model_card(path, metadata)
-    assert "They come from: psfr train detector, 9 steps. Any spectral" in card
-    assert "which are stored as F16 and I64. Licence: MIT." in card
+    assert "They come from: training with psfr_core (detector, 9 steps). Any spectral" in card
+    assert "which are stored as F16 and I64. License: MIT." in card
 
 
 @pytest.mark.parametrize("architecture", ["compact_face_net", "retinaface_resnet50"])
@@ -91,7 +91,7 @@ def test_detectors_are_loaded_as_detectors(converted: Path, architecture: str) -
 def test_only_converted_files_are_published(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, tmp_path / "x.safetensors")
     api = PlayedApi()
-    with pytest.raises(CheckpointError, match=r"not a converted weight file\. Run first: psfr convert"):
+    with pytest.raises(CheckpointError, match=r"^x\.safetensors is not a converted weight file\. Convert it first\.$"):
         publish_weights(tmp_path / "x.safetensors", "me/mine", api=api)
     with pytest.raises(ModelNotFoundError, match="There is no file"):
         publish_weights(tmp_path / "missing.safetensors", "me/mine", api=api)

@@ -76,7 +76,7 @@ def test_the_picture_is_the_first_frame_with_a_face_made_small(pack: Any, host: 
     ("options", "words"),
     [
         ({"indices": "0,x"}, "'x' is not a number or range"),
-        ({"order": "ZZZ"}, "Unknown FaceOrder 'ZZZ'. Choose one of 'area'"),
+        ({"order": "ZZZ"}, "Unknown choice 'ZZZ'. Choose one of 'area'"),
     ],
 )
 def test_bad_choices_are_named(run: Run, faces: Any, pack: Any, options: dict[str, Any], words: str) -> None:

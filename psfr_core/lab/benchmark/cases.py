@@ -17,9 +17,9 @@ Case = Callable[[BenchmarkContext], Iterator[Measurement]]
 def skip_reason(name: str, context: BenchmarkContext) -> str | None:
     """Return the reason why a case cannot be measured in this context, or None if it can."""
     if name in ("quality", "detection") and not context.images:
-        return "it needs --images"
+        return "it needs images"
     if name == "detection" and context.detector is None:
-        return "it needs --detector, a RetinaFace"
+        return "it needs a RetinaFace as the detector"
     if name == "quality" and context.dtypes[-1] == torch.float32:
         return "nothing is faster than float32 on this device"
     return None

@@ -110,7 +110,7 @@ def quality(context: BenchmarkContext) -> Iterator[Measurement]:
     )
     found = [align_faces(image, exact.detector.detect(image[None])[0], exact.crop_size) for image in context.images]
     if not any(found):
-        raise NoFaceError("No face was found in any of the --images: name photos with faces.")
+        raise NoFaceError("No face was found in any of the images. Choose photos with faces.")
     crops = torch.stack([face.crop for faces in found for face in faces]).to(context.device)
     maps, rough_maps = parse_faces(crops, exact.parse_net), parse_faces(crops, rough.parse_net)
     agreeing = (maps.labels == rough_maps.labels).float().mean()

@@ -25,11 +25,11 @@ from .scorer import MetricSet
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsSpec:
-    """Metrics in addition to PSNR and SSIM, which are always measured; each field is a flag of ``psfr evaluate``."""
+    """Metrics in addition to PSNR and SSIM, which are always measured."""
 
     ms_ssim: bool = option(False, "MS-SSIM, for images of at least 176 px (torchmetrics)")
     features: Path | None = option(None, "weights of AlexNet or VGG-16, for LPIPS and the Fréchet distance of features")
-    heads: Path | None = option(None, "LPIPS v0.1 heads for --features")
+    heads: Path | None = option(None, "LPIPS v0.1 heads for the features")
     fid: Path | None = option(None, "Inception weights, for FID (torchmetrics, torch-fidelity)")
     identity: str | None = option(
         None,

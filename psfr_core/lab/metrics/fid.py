@@ -43,7 +43,7 @@ def load_inception(path: str | Path, device: torch.device) -> InceptionFeatures:
     if not path.is_file():
         raise CheckpointError(
             f"FID needs the Inception weights of torch-fidelity, and {path} does not exist. Get them from {_WEIGHTS}, "
-            "or leave FID out: the Fréchet distance of the features you give with --features needs no Inception."
+            "or leave FID out: the Fréchet distance of the features for LPIPS needs no Inception weights."
         )
     torchmetrics = import_optional("torchmetrics.image.fid", "FID", "torchmetrics")
     import_optional("torch_fidelity", "FID", "torch-fidelity")

@@ -207,7 +207,7 @@ def _copy_weights(source: nn.Module, target: nn.Module) -> None:
 def _write_result(network: nn.Module, recipe: ParserRecipe | DetectorRecipe | GeneratorRecipe, path: Path) -> None:
     weights = fold_spectral_norm({name: tensor.cpu() for name, tensor in network.state_dict().items()})
     architecture = _ARCHITECTURES[recipe.kind]
-    source = f"psfr train {recipe.kind}, {recipe.loop.steps} steps"
+    source = f"training with psfr_core ({recipe.kind}, {recipe.loop.steps} steps)"
     metadata = WeightMetadata(architecture.name, architecture.config(weights), recipe.license, source)
     try:
         weights = to_half(weights)

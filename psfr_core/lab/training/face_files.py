@@ -70,8 +70,8 @@ class FaceFile:
 def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]) -> list[FaceFile]:
     """Find all images in the folders and their subfolders, with labels from the label folder at the same position in the list.
 
-    Labels are PNG files at the same relative path, or with the same file name anywhere in the label folder (as ``psfr parse``
-    writes them), or the masks of CelebAMask-HQ. Raises TrainingError when a folder has no images or an image has no labels.
+    Labels are PNG files at the same relative path, or with the same file name anywhere in the label folder, or the
+    masks of CelebAMask-HQ. Raises TrainingError when a folder has no images or an image has no labels.
     """
     if len(image_folders) != len(label_folders):
         raise TrainingError(
