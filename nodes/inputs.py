@@ -17,18 +17,26 @@ from ..psfr_core.restoration.restore_options import Eyes, NoFace
 from .schema import advanced, parse_enum
 from .types import DetectorSocket, GeneratorSocket, ParseMapSocket, ParserSocket
 
+UNCONNECTED = "Without it, the bundled model is used."
 
-def generator_input() -> io.Input:
-    return GeneratorSocket.Input("generator", tooltip="From Load PSFR-GAN or Load Generator.")
+
+def generator_input(*, optional: bool = False) -> io.Input:
+    tooltip = _sentences("From Load PSFR-GAN or Load Generator.", UNCONNECTED if optional else "")
+    return GeneratorSocket.Input("generator", optional=optional, tooltip=tooltip)
 
 
 def parser_input(use: str = "", *, optional: bool = False) -> io.Input:
-    tooltip = " ".join(filter(None, ["From Load PSFR-GAN or Load Face Parser.", use]))
+    tooltip = _sentences("From Load PSFR-GAN or Load Face Parser.", use)
     return ParserSocket.Input("parser", optional=optional, tooltip=tooltip)
 
 
-def detector_input() -> io.Input:
-    return DetectorSocket.Input("detector", tooltip="From Load PSFR-GAN or Load Face Detector.")
+def detector_input(*, optional: bool = False) -> io.Input:
+    tooltip = _sentences("From Load PSFR-GAN or Load Face Detector.", UNCONNECTED if optional else "")
+    return DetectorSocket.Input("detector", optional=optional, tooltip=tooltip)
+
+
+def _sentences(*parts: str) -> str:
+    return " ".join(filter(None, parts))
 
 
 def crops_input() -> io.Input:

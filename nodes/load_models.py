@@ -7,28 +7,21 @@ file name here, and execute explains how to get a missing one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TypeVar
 
 from comfy_api.latest import io
-from torch import nn
 
-from ..psfr_core.models.architectures import DETECTORS, PARSE_NET, PSFR_GENERATOR
-from ..psfr_core.models.loader import load_network
 from ..psfr_core.models.manifest import ModelKind
-from ..psfr_core.networks.parse_net import ParseNet
-from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.restoration.restoration_models import ModelPreset
+from .hosted_models import host_detector, host_generator, host_parser
 from .model_folders import find_model, fingerprint, locate_model, locate_models, model_choices
-from .runtime import HostedNetwork, Precision
+from .runtime import Precision
 from .schema import CATEGORY, parse_enum, supported_fields
 from .types import DetectorSocket, GeneratorSocket, ParserSocket
 
 Name = TypeVar("Name", str, str | None)
 
 CUSTOM = "custom"
-_DETECTION_BYTES = 2**29  # RetinaFace with ResNet-50 takes two thirds of it for 1920 x 1088 pixels
-_FACE_BYTES_PER_PIXEL = 6 * 64 * 4  # about six maps of 64 float32 channels are alive at once inside the networks
 
 
 class PSFR_LoadModels(io.ComfyNode):
@@ -86,10 +79,11 @@ class PSFR_LoadModels(io.ComfyNode):
         cls, preset: str, generator: str, parser: str, detector: str, precision: str, download: bool
     ) -> io.NodeOutput:
         paths = locate_models(_named(preset, generator, parser, detector), may_download=download)
+        compute = parse_enum(Precision, precision)
         return io.NodeOutput(
-            _generator(paths[ModelKind.GENERATOR], precision),
-            _parser(paths[ModelKind.PARSER], precision),
-            _detector(paths[ModelKind.DETECTOR]),
+            host_generator(paths[ModelKind.GENERATOR], compute),
+            host_parser(paths[ModelKind.PARSER], compute),
+            host_detector(paths[ModelKind.DETECTOR]),
         )
 
 
@@ -120,7 +114,8 @@ class PSFR_LoadGenerator(io.ComfyNode):
 
     @classmethod
     def execute(cls, generator: str, precision: str, download: bool) -> io.NodeOutput:
-        return io.NodeOutput(_generator(locate_model(generator, ModelKind.GENERATOR, may_download=download), precision))
+        path = locate_model(generator, ModelKind.GENERATOR, may_download=download)
+        return io.NodeOutput(host_generator(path, parse_enum(Precision, precision)))
 
 
 class PSFR_LoadFaceParser(io.ComfyNode):
@@ -150,7 +145,8 @@ class PSFR_LoadFaceParser(io.ComfyNode):
 
     @classmethod
     def execute(cls, parser: str, precision: str, download: bool) -> io.NodeOutput:
-        return io.NodeOutput(_parser(locate_model(parser, ModelKind.PARSER, may_download=download), precision))
+        path = locate_model(parser, ModelKind.PARSER, may_download=download)
+        return io.NodeOutput(host_parser(path, parse_enum(Precision, precision)))
 
 
 class PSFR_LoadFaceDetector(io.ComfyNode):
@@ -178,7 +174,7 @@ class PSFR_LoadFaceDetector(io.ComfyNode):
 
     @classmethod
     def execute(cls, detector: str, download: bool) -> io.NodeOutput:
-        return io.NodeOutput(_detector(locate_model(detector, ModelKind.DETECTOR, may_download=download)))
+        return io.NodeOutput(host_detector(locate_model(detector, ModelKind.DETECTOR, may_download=download)))
 
 
 def _named(preset: str, generator: Name, parser: Name, detector: Name) -> dict[ModelKind, Name | str]:
@@ -190,24 +186,6 @@ def _named(preset: str, generator: Name, parser: Name, detector: Name) -> dict[M
 def _fingerprint(names: Mapping[ModelKind, str | None]) -> str:
     """Return a fingerprint of the files with these names; None is a name from another node, not known yet."""
     return fingerprint(*(find_model(name, kind) for kind, name in names.items() if name is not None))
-
-
-def _generator(path: Path, precision: str) -> HostedNetwork[PsfrGenerator]:
-    network = load_network(path, (PSFR_GENERATOR,))
-    return HostedNetwork.of(network, _face_bytes(network.config.size), parse_enum(Precision, precision))
-
-
-def _parser(path: Path, precision: str) -> HostedNetwork[ParseNet]:
-    network = load_network(path, (PARSE_NET,))
-    return HostedNetwork.of(network, _face_bytes(network.config.size), parse_enum(Precision, precision))
-
-
-def _face_bytes(side: int) -> int:
-    return side * side * _FACE_BYTES_PER_PIXEL
-
-
-def _detector(path: Path) -> HostedNetwork[nn.Module]:
-    return HostedNetwork.of(load_network(path, DETECTORS), _DETECTION_BYTES, Precision.FLOAT32)
 
 
 def _file_input(kind: ModelKind, when: str = "") -> io.Combo.Input:

@@ -17,8 +17,10 @@ from ..psfr_core.restoration.restoration_models import RestorationModels
 from ..psfr_core.restoration.restore import RestorationResult, restore_image
 from ..psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions
 from .detect_faces import check_face_count
+from .hosted_models import bundled_detector, bundled_generator, bundled_parser
 from .images import masks_of_frames, to_frames, to_mask
 from .inputs import (
+    UNCONNECTED,
     color_match_input,
     confidence_input,
     detection_options,
@@ -56,9 +58,6 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
             "All other pixels stay unchanged.",
             inputs=[
                 io.Image.Input("image", tooltip="Images or video frames."),
-                generator_input(),
-                parser_input(),
-                detector_input(),
                 io.Combo.Input(
                     "faces",
                     options=FaceSelection,
@@ -66,6 +65,9 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
                     tooltip="Faces to restore in each image: all, the largest, or the one closest to the center.",
                 ),
                 strength_input("Blend strength, 0 to 1. 0 keeps the image unchanged, 1 replaces the faces."),
+                generator_input(optional=True),
+                parser_input(UNCONNECTED, optional=True),
+                detector_input(optional=True),
                 face_mask_input(),
                 RestoreOptionsSocket.Input("options", optional=True, tooltip="From Restore Options."),
             ],
@@ -84,14 +86,17 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
     def execute(
         cls,
         image: Tensor,
-        generator: HostedNetwork[PsfrGenerator],
-        parser: HostedNetwork[ParseNet],
-        detector: HostedNetwork[nn.Module],
         faces: str,
         strength: float,
+        generator: HostedNetwork[PsfrGenerator] | None = None,
+        parser: HostedNetwork[ParseNet] | None = None,
+        detector: HostedNetwork[nn.Module] | None = None,
         mask: Tensor | None = None,
         options: RestoreOptions | None = None,
     ) -> io.NodeOutput:
+        generator = generator or bundled_generator()
+        parser = parser or bundled_parser()
+        detector = detector or bundled_detector()
         options = options or RestoreOptions()
         selection = replace(options.selection, selection=parse_enum(FaceSelection, faces))
         # Only a batch without any face is an error, so it is checked after the loop.

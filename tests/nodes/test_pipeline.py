@@ -42,6 +42,16 @@ def test_one_node_equals_the_steps_and_the_library(
     assert (whole - portrait).abs().max() > 0.1
 
 
+def test_one_node_needs_no_loader(run: Run, models: dict[str, Any], portrait: Tensor, pack: Any) -> None:
+    """Test that the bundled models are used where none is connected, and loaded once."""
+    expected = run("PSFR_RestoreFacesInImage", image=portrait, **models).args[0]
+    assert torch.equal(run("PSFR_RestoreFacesInImage", image=portrait).args[0], expected)
+    assert torch.equal(run("PSFR_RestoreFacesInImage", image=portrait, parser=models["parser"]).args[0], expected)
+    hosted = pack("nodes.hosted_models")
+    assert hosted.bundled_generator() is hosted.bundled_generator()
+    assert hosted.bundled_generator().patcher.load_device == models["generator"].patcher.load_device
+
+
 def test_faces_of_many_frames_go_back_into_their_own(
     run: Run, models: dict[str, Any], portrait: Tensor, detected: Any
 ) -> None:

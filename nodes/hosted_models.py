@@ -1,0 +1,63 @@
+"""The networks of model files, managed by ComfyUI."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from torch import nn
+
+from ..psfr_core.models.architectures import DETECTORS, PARSE_NET, PSFR_GENERATOR
+from ..psfr_core.models.loader import load_network
+from ..psfr_core.models.manifest import ModelKind
+from ..psfr_core.networks.parse_net import ParseNet
+from ..psfr_core.networks.psfr_generator import PsfrGenerator
+from ..psfr_core.restoration.restoration_models import ModelPreset
+from .model_folders import locate_model
+from .runtime import HostedNetwork, Precision
+
+_DETECTION_BYTES = 2**29  # RetinaFace with ResNet-50 takes two thirds of it for 1920 x 1088 pixels
+_FACE_BYTES_PER_PIXEL = 6 * 64 * 4  # about six maps of 64 float32 channels are alive at once inside the networks
+
+
+def host_generator(path: Path, precision: Precision) -> HostedNetwork[PsfrGenerator]:
+    """Load a generator; raises CheckpointError for another file."""
+    network = load_network(path, (PSFR_GENERATOR,))
+    return HostedNetwork.of(network, _face_bytes(network.config.size), precision)
+
+
+def host_parser(path: Path, precision: Precision) -> HostedNetwork[ParseNet]:
+    """Load a face parser; raises CheckpointError for another file."""
+    network = load_network(path, (PARSE_NET,))
+    return HostedNetwork.of(network, _face_bytes(network.config.size), precision)
+
+
+def host_detector(path: Path) -> HostedNetwork[nn.Module]:
+    """Load a face detector in float32; raises CheckpointError for another file."""
+    return HostedNetwork.of(load_network(path, DETECTORS), _DETECTION_BYTES, Precision.FLOAT32)
+
+
+@cache
+def bundled_generator() -> HostedNetwork[PsfrGenerator]:
+    """Return the bundled generator, which is loaded at the first call and shared by all nodes without a connected one."""
+    return host_generator(_bundled(ModelKind.GENERATOR), Precision.AUTO)
+
+
+@cache
+def bundled_parser() -> HostedNetwork[ParseNet]:
+    """Return the bundled face parser, shared like the generator."""
+    return host_parser(_bundled(ModelKind.PARSER), Precision.AUTO)
+
+
+@cache
+def bundled_detector() -> HostedNetwork[nn.Module]:
+    """Return the bundled face detector, shared like the generator."""
+    return host_detector(_bundled(ModelKind.DETECTOR))
+
+
+def _bundled(kind: ModelKind) -> Path:
+    return locate_model(ModelPreset.BUNDLED_256.model_of(kind), kind, may_download=False)
+
+
+def _face_bytes(side: int) -> int:
+    return side * side * _FACE_BYTES_PER_PIXEL
