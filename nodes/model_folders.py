@@ -50,8 +50,11 @@ def find_model(name: str, kind: ModelKind) -> Path | None:
 
 def find_weight_file(name: str, folders: tuple[str, ...]) -> Path | None:
     """Return the file ``name`` from the first folder that has it; ComfyUI rejects names that lead outside."""
-    found = (folder_paths.get_full_path(folder, name) for folder in folders)
-    return next((Path(path) for path in found if path), None)
+    for folder in folders:
+        path = folder_paths.get_full_path(folder, name)
+        if path:
+            return Path(path)
+    return None
 
 
 def locate_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
@@ -66,7 +69,7 @@ def locate_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
         )
     library = ModelLibrary(folders, _download if may_download else None)
     try:
-        return library.locate(source.name if isinstance(source, ModelFile) else source, kind)
+        return library.locate(source, kind)
     except ModelNotFoundError as error:
         if error.downloadable is None or model_file(error.downloadable).repo_id is None:
             raise

@@ -38,17 +38,20 @@ class ModelLibrary:
     def __post_init__(self) -> None:
         check_type(self.folders, list | tuple, "folders")
 
-    def locate(self, source: str | Path, kind: ModelKind | None = None) -> Path:
-        """Return the file of ``source``, the name of a known model or a path.
+    def locate(self, source: str | Path | ModelFile, kind: ModelKind | None = None) -> Path:
+        """Return the file of ``source``, a known model or its name, or a path.
 
         ``kind`` restricts the names. A file with the name of a published one but another hash is used with a warning.
         Raises ModelNotFoundError when there is no such file, OptionError for a model of another kind, and the errors of
         ``fetch``. The messages name no command or widget: callers add how their users get a missing model.
         """
-        check_type(source, str | Path, "source")
-        entry = known_model(source)
-        if entry is None:
-            return _existing_file(expand_user(source), kind)
+        check_type(source, str | Path | ModelFile, "source")
+        if isinstance(source, ModelFile):
+            entry = source
+        else:
+            entry = known_model(source)
+            if entry is None:
+                return _existing_file(expand_user(source), kind)
         if kind not in (None, entry.kind):
             raise OptionError(f"{entry.name} is a {entry.kind.value}. {name_choices(kind)}")
         path = self.find(entry)
@@ -60,14 +63,13 @@ class ModelLibrary:
         raise self._missing(entry)
 
     def find(self, entry: ModelFile) -> Path | None:
-        """Return the file of a known model, under its own name or that of its converted copy; None without one."""
-        bundled = [assets_folder()] if entry.is_bundled else []
-        given = [expand_user(folder) / below for folder in self.folders for below in ("", *entry.folders)]
-        for folder in [*bundled, *given, default_model_folder()]:
-            for path in (folder / entry.file_name, folder / entry.converted_name):
-                if path.is_file():
-                    return path
-        return None
+        """Return the file of a known model, under its own name or that of its converted copy; None if there is none."""
+        if entry.is_bundled and (bundled := assets_folder() / entry.file_name).is_file():
+            return bundled
+        given = [path / below for path in map(expand_user, self.folders) for below in ("", *entry.folders)]
+        names = (entry.file_name, entry.converted_name)
+        paths = (folder / name for folder in [*given, default_model_folder()] for name in names)
+        return next((path for path in paths if path.is_file()), None)
 
     def _missing(self, entry: ModelFile) -> ModelNotFoundError:
         bundled = [assets_folder()] if entry.is_bundled else []

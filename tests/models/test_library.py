@@ -143,3 +143,11 @@ def test_bundled_models_come_from_the_package(tmp_path: Path, home: Path) -> Non
     put(tmp_path / "compact_face.safetensors")
     bundled = put(home / "assets" / "compact_face.safetensors")
     assert ModelLibrary([tmp_path]).find(model_file("compact-face")) == bundled
+
+
+def test_an_entry_is_located_like_its_name(tmp_path: Path) -> None:
+    path = put(tmp_path / "psfrgan_epoch15_net_G.pth")
+    entry = model_file("psfrgan-512")
+    assert ModelLibrary([tmp_path]).locate(entry) == ModelLibrary([tmp_path]).locate(entry.name) == path
+    with pytest.raises(OptionError, match="psfrgan-512 is a generator"):
+        ModelLibrary([tmp_path]).locate(entry, ModelKind.PARSER)
