@@ -30,6 +30,7 @@ from .inputs import (
     face_mask_input,
     indices_input,
     max_faces_input,
+    max_size_input,
     min_size_input,
     no_face_input,
     order_input,
@@ -122,6 +123,7 @@ class PSFR_SelectFaces(io.ComfyNode):
                 indices_input(),
                 max_faces_input(),
                 min_size_input(),
+                max_size_input(),
             ],
             outputs=[
                 FacesSocket.Output(display_name="selected", tooltip="Selected faces, in the chosen order."),
@@ -133,8 +135,10 @@ class PSFR_SelectFaces(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, faces: DetectedFaces, order: str, indices: str, max_faces: int, min_size: float) -> io.NodeOutput:
-        options = selection_options(order, indices, max_faces, min_size)
+    def execute(
+        cls, faces: DetectedFaces, order: str, indices: str, max_faces: int, min_size: float, max_size: float = 0.0
+    ) -> io.NodeOutput:
+        options = selection_options(order, indices, max_faces, min_size, max_size)
         selected = faces.map(lambda found: select_faces(found, faces.size, options))
         kept = {id(face) for found in selected.frames for face in found}
         rest = faces.map(lambda found: [face for face in found if id(face) not in kept])

@@ -82,6 +82,19 @@ def min_size_input() -> io.Float.Input:
     )
 
 
+def max_size_input() -> io.Float.Input:
+    return io.Float.Input(
+        "max_size",
+        default=0.0,
+        min=0.0,
+        max=16384.0,
+        step=1.0,
+        optional=True,
+        tooltip="Maximum length of the shorter side of a face box, in pixels. Larger faces are left out, for example because they "
+        "are sharp. 0 means no limit.",
+    )
+
+
 def no_face_input() -> io.Combo.Input:
     return io.Combo.Input(
         "no_face",
@@ -145,13 +158,14 @@ def max_faces_input() -> io.Int.Input:
     )
 
 
-def selection_options(order: str, indices: str, max_faces: int, min_size: float) -> SelectionOptions:
+def selection_options(order: str, indices: str, max_faces: int, min_size: float, max_size: float) -> SelectionOptions:
     """Build selection options from the values of the inputs."""
     return SelectionOptions(
         min_size=min_size,
         order=parse_enum(FaceOrder, order),
         indices=parse_indices(indices),
         max_faces=max_faces or None,
+        max_size=max_size or None,
     )
 
 

@@ -31,6 +31,7 @@ from .inputs import (
     guard_input,
     indices_input,
     max_faces_input,
+    max_size_input,
     min_size_input,
     no_face_input,
     order_input,
@@ -153,6 +154,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
                     "Keep the photo where the result contradicts it, for example where lettering or a spoon became skin "
                     "or teeth.",
                 ),
+                max_size_input(),
             ],
             outputs=[RestoreOptionsSocket.Output(display_name="options", tooltip="For Restore Faces in Image.")],
             **supported_fields(search_aliases=["face index", "face order", "face threshold"]),
@@ -173,6 +175,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
         turned: bool = False,
         eyes: str = Eyes.AS_PARSED.value,
         guard: bool = True,
+        max_size: float = 0.0,
     ) -> io.NodeOutput:
         options = RestoreOptions(
             detection=detection_options(confidence, tiles, turned),
@@ -180,7 +183,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
             no_face=parse_enum(NoFace, no_face),
             eyes=parse_enum(Eyes, eyes),
             guard=guard,
-            selection=selection_options(order, indices, max_faces, min_size),
+            selection=selection_options(order, indices, max_faces, min_size, max_size),
             paste=paste or PasteOptions(),
         )
         return io.NodeOutput(options)

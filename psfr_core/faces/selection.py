@@ -41,7 +41,7 @@ class FaceSelection(str, Enum):
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    """Selection of faces. The fields are applied in order, each to the faces that the previous one kept."""
+    """Selection of faces: by size, and then by the other fields in order, each applied to the faces that the previous one kept."""
 
     min_size: float = option(0.0, "minimum shorter side of the box in pixels", low=0)
     order: FaceOrder = option(FaceOrder.AREA, "order of faces; area: largest first")
@@ -50,9 +50,17 @@ class SelectionOptions:
     )
     selection: FaceSelection = option(FaceSelection.ALL, "all faces, the largest, or the one closest to the center")
     max_faces: int | None = option(None, "maximum number of faces, in that order", low=1, high=HIGHEST_INDEX)
+    max_size: float | None = option(
+        None, "maximum shorter side of the box in pixels; larger faces are left out; none: no limit", low=1
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.max_size is not None and self.max_size < self.min_size:
+            raise OptionError(
+                f"max_size {self.max_size:g} is below min_size {self.min_size:g}, so no face would be selected. "
+                "Raise max_size or lower min_size."
+            )
 
 
 def select_faces(
@@ -68,7 +76,8 @@ def select_faces(
     check_faces(faces)
     check_type(image_size, Size, "image_size")
     check_type(options, SelectionOptions, "options")
-    kept = [face for face in faces if face.box.shorter_side >= options.min_size]
+    largest = math.inf if options.max_size is None else options.max_size
+    kept = [face for face in faces if options.min_size <= face.box.shorter_side <= largest]
     if mask is not None:
         kept = _inside(kept, mask, image_size)
     kept = sorted(kept, key=lambda face: (_sort_key(face, options.order), *_canonical(face)))

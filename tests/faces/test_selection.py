@@ -58,6 +58,9 @@ def test_orders(order: str, expected: list[str]) -> None:
         (SelectionOptions(selection=FaceSelection.CENTER), ["medium"]),
         (SelectionOptions(min_size=20), ["LARGE", "medium", "small"]),
         (SelectionOptions(min_size=20.1), ["LARGE", "medium"]),
+        (SelectionOptions(max_size=50), ["medium", "flat", "small"]),
+        (SelectionOptions(max_size=49.9, max_faces=1), ["flat"]),
+        (SelectionOptions(min_size=20, max_size=20), ["small"]),
         (SelectionOptions(max_faces=2), ["LARGE", "medium"]),
         (SelectionOptions(max_faces=9), ["LARGE", "medium", "flat", "small"]),
         (SelectionOptions(indices=(0, 2)), ["LARGE", "flat"]),
@@ -183,3 +186,8 @@ def test_other_index_texts_are_refused(text: str, words: str) -> None:
 
 def test_no_index_selects_no_face() -> None:
     assert names(SelectionOptions(indices=parse_indices("none"))) == []
+
+
+def test_sizes_that_fit_no_face_are_refused() -> None:
+    with pytest.raises(OptionError, match="max_size 40 is below min_size 50"):
+        SelectionOptions(min_size=50, max_size=40)

@@ -95,6 +95,7 @@ def test_detected_faces_are_the_librarys(
         ({"faces": "center"}, {}, {}, {"selection": "center"}),
         ({}, {"color_match": "none"}, {"color_match": "none"}, {}),
         ({}, {"order": "small-first", "max_faces": 2}, {}, {"order": "small-first", "max_faces": 2}),
+        ({}, {"max_size": 60.0}, {}, {"max_size": 60.0}),
     ],
 )
 def test_a_restored_image_is_the_librarys(
@@ -141,8 +142,9 @@ def test_restore_options_are_the_librarys(run: Run, pack: Pack) -> None:
         tiles=True,
         turned=True,
         eyes="closed",
+        max_size=200.0,
     ).args[0]
-    selection = {"min_size": 20.0, "order": "left-right", "indices": (0, 2), "max_faces": 3}
+    selection = {"min_size": 20.0, "max_size": 200.0, "order": "left-right", "indices": (0, 2), "max_faces": 3}
     regions = pack("psfr_core.parsing.labels").parse_regions("eyes")
     restoration = options(
         pack("psfr_core.restoration.restore_options").RestoreOptions,
