@@ -18,10 +18,11 @@ _MIN_DEVIATION_PX = 4e-4  # rounding errors must not make exact points outliers
 _MIN_AGREEMENT = 1e-6  # minimum share of the target points' variance that the fit explains
 
 
-def fit_similarity(source: Tensor, target: Tensor) -> Tensor:
+def fit_similarity(source: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Fit a similarity (2, 3) without reflection from ``source`` (N, 2) to ``target`` (N, 2) by least squares.
 
-    Raises InputError if points are not finite, if they coincide, or if no similarity exists.
+    ``weights`` (N,) are those of the squared distances, of any positive sum; None weights all points alike. Raises InputError
+    if points are not finite, if they coincide, or if no similarity exists.
     Source: the two-dimensional case of Umeyama, "Least-squares estimation of transformation parameters" (1991).
     """
     check_shape(source, "N 2", "source points")
@@ -29,8 +30,14 @@ def fit_similarity(source: Tensor, target: Tensor) -> Tensor:
     source, target = source.detach().cpu().double(), target.detach().cpu().double()
     if not (source.isfinite().all() and target.isfinite().all()):
         raise InputError("The points of a similarity fit must be finite, but some are NaN or infinite.")
-    source_mean, target_mean = source.mean(0), target.mean(0)
-    (x, y), (u, v) = (source - source_mean).T, (target - target_mean).T
+    if weights is None:
+        source_mean, target_mean = source.mean(0), target.mean(0)
+        root = source.new_ones(1)
+    else:
+        share = (weights / weights.sum()).cpu().double()
+        source_mean, target_mean = share @ source, share @ target
+        root = share.sqrt()
+    (x, y), (u, v) = (source - source_mean).T * root, (target - target_mean).T * root
     spread = float((x * x + y * y).sum())
     if spread == 0:
         raise InputError(
@@ -49,13 +56,22 @@ def fit_similarity(source: Tensor, target: Tensor) -> Tensor:
 def fit_similarity_robustly(source: Tensor, target: Tensor) -> Tensor:
     """Fit a similarity like ``fit_similarity``, but ignore outliers such as the nose of a turned head or a misplaced eye.
 
-    Least median of squares (Rousseeuw, 1984) over the similarities through all pairs of points, followed by least squares
-    over the inliers. OpenCV's ``estimateAffinePartial2D`` with ``LMEDS`` samples the pairs at random instead.
+    It is the least squares fit of the points that ``similarity_inliers`` returns.
     """
-    of_all_points = fit_similarity(source, target)  # it also checks the points
+    inliers = similarity_inliers(source, target)
+    return fit_similarity(source[inliers], target[inliers])
+
+
+def similarity_inliers(source: Tensor, target: Tensor) -> Tensor:
+    """Return which of the points ``source`` (N, 2) agree on a similarity to ``target`` (N, 2), bool (N,); fewer than three do.
+
+    Least median of squares (Rousseeuw, 1984) over the similarities through all pairs of points. OpenCV's
+    ``estimateAffinePartial2D`` with ``LMEDS`` samples the pairs at random instead. Raises the errors of ``fit_similarity``.
+    """
+    fit_similarity(source, target)  # it checks the points
     count = len(source)
     if count < 3:
-        return of_all_points
+        return torch.ones(count, dtype=torch.bool)
     # As complex numbers, the similarity through two points is w1 + rotation * (z - z1).
     z, w = _complex(source), _complex(target)
     one, other = torch.combinations(torch.arange(count, device="cpu")).T
@@ -67,8 +83,7 @@ def fit_similarity_robustly(source: Tensor, target: Tensor) -> Tensor:
     best_median, best = medians.min(dim=0)
     # Robust standard deviation (Rousseeuw and Leroy, 1987); 99 % of the inliers lie within 2.5 of them.
     deviation = max(1.4826 * (1 + 5 / (count - 2)) * math.sqrt(float(best_median)), _MIN_DEVIATION_PX)
-    inliers = squares[best] <= (2.5 * deviation) ** 2
-    return fit_similarity(source[inliers], target[inliers])
+    return squares[best] <= (2.5 * deviation) ** 2
 
 
 def _complex(points: Tensor) -> Tensor:

@@ -1,0 +1,56 @@
+"""Smooth landmarks with the past alone, for faces whose future is not known yet."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..checks import check_finite, check_shape
+
+# Cutoff frequencies in cycles per frame.
+_MIN_CUTOFF = 0.02  # at rest
+_VELOCITY_CUTOFF = 0.03
+# Increase of the cutoff with each pixel per frame. At constant speed the filter lags 1 / (2 pi _SPEED_GAIN) pixels at most.
+_SPEED_GAIN = 0.4
+
+
+class OneEuroFilter:
+    """Low-pass filter of landmarks whose cutoff rises with their speed: steady at rest, and fast in motion.
+
+    Source: Casiez, Roussel and Vogel, "1 euro filter" (2012). All landmarks of a face share one cutoff, by the speed of their
+    center, which is less noisy than theirs. At constant speed the filter lags 0.4 pixels at most.
+    """
+
+    def __init__(self) -> None:
+        self._smooth: Tensor | None = None
+        self._last: Tensor | None = None
+        self._velocity = torch.zeros(2, dtype=torch.float64)
+
+    def add(self, landmarks: Tensor) -> Tensor:
+        """Return the smooth position of the next ``landmarks`` (5, 2), float64."""
+        check_shape(landmarks, "5 2", "landmarks")
+        check_finite(landmarks, "landmarks")
+        points = landmarks.detach().cpu().double()
+        if self._smooth is None or self._last is None:
+            self._smooth = points
+        else:
+            step = (points - self._last).mean(0)
+            self._velocity = torch.lerp(self._velocity, step, _share(_VELOCITY_CUTOFF))
+            cutoff = _MIN_CUTOFF + _SPEED_GAIN * float(self._velocity.norm())
+            self._smooth = torch.lerp(self._smooth, points, _share(cutoff))
+        self._last = points
+        return self._smooth
+
+
+def smooth_causally(landmarks: Tensor) -> Tensor:
+    """Return ``landmarks`` (N, 5, 2) of successive frames smoothed by a OneEuroFilter, float64: no frame knows later ones."""
+    check_shape(landmarks, "N 5 2", "landmarks")
+    one_euro = OneEuroFilter()
+    return torch.stack([one_euro.add(points) for points in landmarks])
+
+
+def _share(cutoff: float) -> float:
+    """Return the weight of a new value in a first-order low-pass filter."""
+    return 1 / (1 + 1 / (2 * math.pi * cutoff))
