@@ -211,5 +211,6 @@ def _download_input() -> io.Boolean.Input:
     return io.Boolean.Input(
         "download",
         default=False,
-        tooltip="If the selected model is known but missing, download it from the Hugging Face Hub when this node runs.",
+        tooltip="If the selected model is known but missing, download it from the Hugging Face Hub or its official release "
+        "when this node runs.",
     )

@@ -9,7 +9,7 @@ import folder_paths
 
 from ..psfr_core.errors import DownloadError, ModelNotFoundError
 from ..psfr_core.models.library import ModelLibrary
-from ..psfr_core.models.manifest import ModelFile, ModelKind, known_file, known_model, model_file, model_names
+from ..psfr_core.models.manifest import ModelFile, ModelKind, known_file, known_model, model_names
 from .downloads import download
 
 OWN_FOLDER = "psfrgan"
@@ -62,29 +62,28 @@ def locate_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
 
     Raises ModelNotFoundError, which says how to get the file, and DownloadError.
     """
-    folders, source = _paths(FOLDERS[kind]), _source(name, kind)
-    if source is None:
-        raise ModelNotFoundError(
-            f"There is no {kind.value} file {name!r} in {', '.join(folders)}. Put it there, or select another file in the loader."
-        )
-    library = ModelLibrary(folders, _download if may_download else None)
     try:
-        return library.locate(source, kind)
+        return _locate(name, kind, may_download=may_download)
     except ModelNotFoundError as error:
-        if error.downloadable is None or model_file(error.downloadable).repo_id is None:
-            raise
-        raise ModelNotFoundError(f"{error} Or switch on 'download' in the loader.") from None
+        raise ModelNotFoundError(_with_switch(error)) from None
 
 
 def locate_models(names: Mapping[ModelKind, str], *, may_download: bool) -> dict[ModelKind, Path]:
-    """Return the files of several models as ``locate_model`` does; one ModelNotFoundError names all that are missing."""
+    """Return the files of several models as ``locate_model`` does; one ModelNotFoundError names all that are missing.
+
+    After a download that failed no other is tried: without a network, each would wait for its own answer.
+    """
     found: dict[ModelKind, Path] = {}
     missing: list[str] = []
+    has_failed = False
     for kind, name in names.items():
         try:
-            found[kind] = locate_model(name, kind, may_download=may_download)
-        except (ModelNotFoundError, DownloadError) as error:
+            found[kind] = _locate(name, kind, may_download=may_download and not has_failed)
+        except DownloadError as error:
+            has_failed = True
             missing.append(str(error))
+        except ModelNotFoundError as error:
+            missing.append(str(error) if may_download else _with_switch(error))
     if missing:
         raise ModelNotFoundError("\n".join(missing))
     return found
@@ -99,6 +98,20 @@ def fingerprint(*paths: Path | None) -> str:
 def _source(name: str, kind: ModelKind) -> ModelFile | Path | None:
     """Return the known model or the file behind a name from ``model_choices``; None if there is neither."""
     return known_model(name) or find_weight_file(name, FOLDERS[kind]) or known_file(name)
+
+
+def _locate(name: str, kind: ModelKind, *, may_download: bool) -> Path:
+    folders, source = _paths(FOLDERS[kind]), _source(name, kind)
+    if source is None:
+        raise ModelNotFoundError(
+            f"There is no {kind.value} file {name!r} in {', '.join(folders)}. Put it there, or select another file in the loader."
+        )
+    library = ModelLibrary(folders, _download if may_download else None)
+    return library.locate(source, kind)
+
+
+def _with_switch(error: ModelNotFoundError) -> str:
+    return f"{error} Or switch on 'download' in the loader." if error.downloadable else str(error)
 
 
 def _files(folder: str) -> list[str]:

@@ -1,11 +1,10 @@
-"""``psfr download``: a known model from the Hugging Face Hub."""
+"""``psfr download``: download a known model from the Hugging Face Hub or its official release."""
 
 from __future__ import annotations
 
 import argparse
 
-from ..errors import DownloadError
-from ..models.hub import download_model
+from ..models.download import download_model
 from ..models.library import default_model_folder
 from ..models.manifest import MODEL_FILES, model_file
 from .console import progress_bar
@@ -27,11 +26,6 @@ def run(args: argparse.Namespace) -> int:
     """Download the model and print where it is."""
     entry, folder = model_file(args.name), args.folder or default_model_folder()
     with progress_bar(entry.name, unit="B") as show:
-        try:
-            path = download_model(entry, folder, repo_id=args.repo_id, progress=show)
-        except DownloadError as error:
-            if entry.repo_id or args.repo_id:
-                raise
-            raise DownloadError(f"{error} Use: psfr download {entry.name} --repo-id OWNER/NAME") from error
+        path = download_model(entry, folder, repo_id=args.repo_id, progress=show)
     print(path)
     return 0

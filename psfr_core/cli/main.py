@@ -25,7 +25,7 @@ COMMANDS = {
     "parse": "label the regions of faces; write label and color images",
     "degrade": "degrade images the way training does",
     "models": "list the known models and their locations",
-    "download": "download a known model from the Hugging Face Hub",
+    "download": "download a known model",
     "convert": "convert a weight file to .safetensors",
     "blend": "interpolate the weights of two networks",
     "publish": "upload a converted file to your Hugging Face repository",

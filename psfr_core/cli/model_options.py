@@ -50,7 +50,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--models-folder", type=Path, action="append", default=[], help="look here for models; repeatable"
     )
-    group.add_argument("--download", action="store_true", help="fetch a missing model from the Hugging Face Hub")
+    group.add_argument("--download", action="store_true", help="download missing models")
     group.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best there is")
     add_options(parser, DetectionOptions, skip=_SKIPPED)
 

@@ -13,7 +13,7 @@ from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PsfrGenerator
 from .architectures import DETECTORS, PARSE_NET, PSFR_GENERATOR, Architecture
 from .build import build_network, match_architecture
-from .hub import download_model
+from .download import download_model
 from .library import ModelLibrary, default_model_folder
 from .manifest import ModelFile, ModelKind
 from .state_dict import read_state_dict
@@ -25,7 +25,7 @@ def load_generator(source: str | Path, *, folders: Sequence[str | Path] = (), do
     """Load the PSFR-GAN generator in ``source``, in eval mode, float32, on the CPU.
 
     ``source`` is the name of a known model or a path (.safetensors, .pth, .pt). A known model is searched in the package,
-    in ``folders`` and in the default folder; ``download`` allows to fetch it from the Hugging Face Hub.
+    in ``folders`` and in the default folder; ``download`` allows to fetch it (see ``download_model``).
     Raises ModelNotFoundError, DownloadError, or CheckpointError for a file that is damaged or another model.
     """
     return load_network(_library(folders, download).locate(source, ModelKind.GENERATOR), (PSFR_GENERATOR,))

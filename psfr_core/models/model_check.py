@@ -9,6 +9,7 @@ from ..errors import CheckpointError
 from ..files import sha256_of
 from .architectures import ARCHITECTURES
 from .build import build_network, match_architecture
+from .hash_pin import pinned_hash
 from .manifest import ModelFile
 from .state_dict import read_state_dict
 
@@ -41,19 +42,21 @@ def is_published_file(entry: ModelFile, path: Path) -> bool:
 def warn_if_changed(entry: ModelFile, path: Path) -> None:
     """Log a warning when ``path`` has the published name of ``entry`` but another hash.
 
-    This is not an error: users save files again in other formats, and loading is strict.
+    Where no hash is published, a file is compared with its first download, if that is noted beside it. This is not an error:
+    users save files again in other formats, and loading is strict.
     """
-    if path.name != entry.file_name or entry.sha256 is None:
+    expected = entry.sha256 or pinned_hash(path)
+    if path.name != entry.file_name or expected is None:
         return
     found = _hash_of(path)
-    if found != entry.sha256:
+    if found != expected:
         logger.warning(
-            "%s is not the published file of %s: its SHA-256 is %s, expected %s. It is used all the same; "
+            "%s is not the known file of %s: its SHA-256 is %s, expected %s. It is used all the same; "
             "if it does not load, delete it and download it again.",
             path,
             entry.name,
             found,
-            entry.sha256,
+            expected,
         )
 
 

@@ -91,6 +91,10 @@ class Transfer:
 
     def _receive(self) -> None:
         with build_opener(_Redirects).open(self._request(), timeout=TIMEOUT_SECONDS) as response:
+            if response.headers.get_content_type() == "text/html":
+                raise DownloadError(
+                    "the server sends a web page instead of the file, for example to sign in to the network"
+                )
             start, total = self._extent(response)
             if total is not None and not (self.size or 0) <= total <= (self.size or MAX_BYTES):
                 raise DownloadError(f"the server offers {total:,} bytes, expected {self.size or MAX_BYTES:,}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from psfr_core.cli import blend, convert, download, models, publish
 from psfr_core.cli.main import main
-from psfr_core.errors import CheckpointError, DownloadError, OptionError
+from psfr_core.errors import CheckpointError, OptionError
 from psfr_core.models import library
-from psfr_core.models.manifest import MODEL_FILES
+from psfr_core.models.manifest import MODEL_FILES, model_file
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
 
@@ -83,9 +84,14 @@ def test_download_prints_the_path(
     assert (home / ".cache/psfrgan/psfrgan_epoch15_net_G.safetensors").is_file()
 
 
-def test_download_without_a_known_copy() -> None:
-    with pytest.raises(DownloadError, match="--repo-id OWNER/NAME"):
-        call(download, "psfrgan-512")
+def test_download_without_a_copy_on_the_hub_takes_the_release(
+    tmp_path: Path, hub: Any, generator_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.files["/release/psfrgan_epoch15_net_G.pth"] = generator_file.read_bytes()
+    entry = replace(model_file("psfrgan-512"), url=f"{hub.address}/release/psfrgan_epoch15_net_G.pth")
+    monkeypatch.setattr(download, "model_file", lambda _: entry)
+    assert call(download, "psfrgan-512", "--folder", str(tmp_path / "a")) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'a' / 'psfrgan_epoch15_net_G.safetensors'}\n"
 
 
 def test_download_refuses_names_that_cannot_be_downloaded(capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,9 +180,3 @@ def test_a_missing_model_comes_with_the_command_that_downloads_it(
     arguments = ["convert", "retinaface-resnet50", str(tmp_path / "x.safetensors")]
     assert main(arguments) == 1
     assert capsys.readouterr().err.endswith("one of these folders. Or run: psfr download retinaface-resnet50\n")
-
-
-def test_a_download_without_a_known_copy_names_the_option(tmp_path: Path, hub: Any) -> None:
-    with pytest.raises(DownloadError, match=r"Use: psfr download psfrgan-512 --repo-id OWNER/NAME"):
-        call(download, "psfrgan-512", "--folder", str(tmp_path))
-    assert hub.requests == []

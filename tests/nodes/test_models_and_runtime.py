@@ -97,7 +97,7 @@ def test_a_missing_model_says_how_to_get_it(run: Run, host: Host, pack: Any) -> 
         run("PSFR_LoadModels", preset="published 512")
     generator, parser, detector = str(missing.value).splitlines()  # all of them at once
     assert re.search(
-        r"psfrgan_epoch15_net_G.pth was not found in .*psfrgan.*Download it from .*github.*one of these folders",
+        r"psfrgan_epoch15_net_G.pth was not found in .*psfrgan.*Download it from .*github.*these folders\. Or switch on 'download'",
         generator,
     )
     assert "psfr download" not in generator

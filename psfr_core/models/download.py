@@ -1,4 +1,4 @@
-"""Downloads of known models from the Hugging Face Hub, only ever on request."""
+"""Download known models, only on request."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import shutil
 import textwrap
 from collections.abc import Generator
 from http.client import HTTPException
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
 from ..errors import CheckpointError, DownloadError, PsfrError
 from ..files import expand_user
 from ..progress import Progress
-from .manifest import ModelFile, hub_address, hub_file_address
+from .arrival import take_over
+from .manifest import ModelFile
 from .model_check import check_model_file
+from .sources import Source, manual_addresses, sources_of
 from .transfer import NotOnServerError, Transfer
 
 logger = logging.getLogger(__name__)
@@ -31,11 +33,12 @@ def download_model(
 ) -> Path:
     """Return the path of a known model in ``folder``, downloaded if it is not there yet.
 
-    ``repo_id`` (``OWNER/NAME``) names another repository on the Hub that holds the file or its converted copy.
-    ``progress`` is called with bytes, and may raise to stop; without it every tenth is logged. An interrupted download resumes
-    where it stopped. Of several downloads of one model at once, also in other programs, one runs and the others wait for it.
+    The Hugging Face Hub is asked where it has a known copy, else the official release. ``repo_id`` (``OWNER/NAME``) names another
+    repository on the Hub that holds the file or its converted copy. ``progress`` is called with bytes, and may raise to stop;
+    without it every tenth is logged. An interrupted download resumes where it stopped. Of several downloads of one model at
+    once, also in other programs, one runs and the others wait for it.
     A file that is there, or has arrived, must have the published hash; where none is known it must load as such a model. It gets
-    its final name only then. Raises DownloadError, which says how to do it by hand.
+    its final name only then. See ``take_over`` for what follows. Raises DownloadError, which says how to do it by hand.
     """
     folder = expand_user(folder)
     if entry.is_bundled:
@@ -43,23 +46,14 @@ def download_model(
     present = _present_file(entry, folder)
     if present is not None:
         return present
-    if repo_id is None and entry.repo_id is None:
-        raise DownloadError(
-            f"No copy of {entry.name} on the Hugging Face Hub is known. {manual_steps(entry, folder)} "
-            "Or name a repository of the Hub that holds it."
-        )
     progress = progress or _tenths_logged(entry)
     try:
+        _check_online()
+        sources = sources_of(entry, repo_id)
         with _alone(entry, folder, progress):
-            return _present_file(entry, folder) or _fetch(entry, folder, repo_id, progress)
-    except (PsfrError, OSError, HTTPException, ValueError) as error:  # the last two: an address that is none
-        raise DownloadError(_failure(entry, folder, repo_id, error)) from error
-
-
-def manual_steps(entry: ModelFile, folder: Path, repo_id: str | None = None) -> str:
-    """Return how a person gets ``entry``, or its copy in ``repo_id``, into ``folder`` without this library."""
-    tried = [hub_file_address(repo_id, path) for path in _repo_paths(entry, repo_id)] if repo_id else []
-    return f"Download {entry.file_name} from {' or '.join([*tried, *entry.addresses])} and put it into {folder}."
+            return _present_file(entry, folder) or _fetch(entry, folder, sources, progress)
+    except (PsfrError, OSError, ValueError) as error:  # ValueError: an invalid name of a repository
+        raise _failure(entry, folder, repo_id, error) from error
 
 
 def _present_file(entry: ModelFile, folder: Path) -> Path | None:
@@ -74,6 +68,13 @@ def _present_file(entry: ModelFile, folder: Path) -> Path | None:
                 ) from error
             return present
     return None
+
+
+def _check_online() -> None:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise DownloadError("HF_HUB_OFFLINE is set, which forbids downloads")
 
 
 @contextlib.contextmanager
@@ -109,24 +110,38 @@ def _acquire(lock: BaseFileLock, entry: ModelFile, folder: Path, progress: Progr
             progress(0, entry.size_bytes or 1)
 
 
-def _fetch(entry: ModelFile, folder: Path, repo_id: str | None, progress: Progress) -> Path:
-    """Download ``entry``, check it, and return its path in ``folder``."""
-    from huggingface_hub import get_token
-
+def _fetch(entry: ModelFile, folder: Path, sources: list[Source], progress: Progress) -> Path:
+    """Download ``entry`` from the first of ``sources`` that has it, and return its path in ``folder``."""
     staging = folder / STAGING_FOLDER / entry.name
     staging.mkdir(parents=True, exist_ok=True)
-    for repo_path in _repo_paths(entry, repo_id):
-        name = PurePosixPath(repo_path).name
-        url, size = _address(entry, repo_id, repo_path), entry.size_bytes if name == entry.file_name else None
-        transfer = Transfer(url, staging / f"{name}.part", get_token(), size, progress)
-        logger.info("Downloading %s", url)
-        with contextlib.suppress(NotOnServerError):
-            transfer.run()
-            _check_arrived(entry, transfer, name)
-            path = transfer.part.replace(folder / name)
+    for source in sources:
+        try:
+            arrived = _receive(entry, source, staging, progress)
+        except NotOnServerError as error:
+            logger.info("%s: %s", source.url, error)
+        except (PsfrError, OSError, HTTPException, ValueError) as error:  # the last two: an address that is none
+            raise DownloadError(f"{_reason(error)} ({source.place})") from error
+        else:
+            path = take_over(entry, arrived, folder / source.file_name, source.url)
             shutil.rmtree(staging, ignore_errors=True)
             return path
-    raise DownloadError(f"the repository has none of: {', '.join(_repo_paths(entry, repo_id))}")
+    names = " or ".join(dict.fromkeys(source.file_name for source in sources))
+    places = " or ".join(dict.fromkeys(source.place for source in sources))
+    raise DownloadError(f"there is no {names} in {places}")
+
+
+def _receive(entry: ModelFile, source: Source, staging: Path, progress: Progress) -> Path:
+    """Download the file of ``source`` into ``staging``, check it, and return its path there."""
+    size = entry.size_bytes if source.file_name == entry.file_name else None
+    transfer = Transfer(source.url, staging / f"{source.file_name}.part", source.token, size, progress)
+    logger.info("Downloading %s", source.url)
+    transfer.run()
+    try:
+        check_model_file(entry, transfer.part, source.file_name)
+    except CheckpointError as error:
+        transfer.discard()
+        raise DownloadError(f"what arrived was deleted: {error}") from error
+    return transfer.part
 
 
 def _tenths_logged(entry: ModelFile) -> Progress:
@@ -142,32 +157,13 @@ def _tenths_logged(entry: ModelFile) -> Progress:
     return log
 
 
-def _address(entry: ModelFile, repo_id: str | None, repo_path: str) -> str:
-    from huggingface_hub import constants, hf_hub_url
-
-    if constants.HF_HUB_OFFLINE:
-        raise DownloadError("HF_HUB_OFFLINE is set, which forbids downloads")
-    revision = None if repo_id else entry.revision
-    return hf_hub_url(repo_id or entry.repo_id or "", repo_path, revision=revision, endpoint=hub_address())
-
-
-def _check_arrived(entry: ModelFile, transfer: Transfer, name: str) -> None:
-    try:
-        check_model_file(entry, transfer.part, name)
-    except CheckpointError as error:
-        transfer.discard()
-        raise DownloadError(f"what arrived was deleted: {error}") from error
-
-
-def _repo_paths(entry: ModelFile, repo_id: str | None) -> list[str]:
-    if repo_id is None:
-        return [entry.repo_path or entry.file_name]
-    return [entry.converted_name, entry.file_name]
-
-
-def _failure(entry: ModelFile, folder: Path, repo_id: str | None, error: Exception) -> str:
-    reason = textwrap.shorten(str(error) or type(error).__name__, width=400).rstrip(".")
-    source = f"{hub_address()}/{repo_id or entry.repo_id}"
-    return (
-        f"{entry.name} could not be downloaded from {source}: {reason}. By hand: {manual_steps(entry, folder, repo_id)}"
+def _failure(entry: ModelFile, folder: Path, repo_id: str | None, error: Exception) -> DownloadError:
+    addresses = " or ".join(manual_addresses(entry, repo_id))
+    return DownloadError(
+        f"{entry.name} could not be downloaded: {_reason(error)}. "
+        f"By hand: Download {entry.file_name} from {addresses} and put it into {folder}."
     )
+
+
+def _reason(error: Exception) -> str:
+    return textwrap.shorten(str(error) or type(error).__name__, width=400).rstrip(".")

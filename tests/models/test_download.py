@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 
 from psfr_core.errors import DownloadError, ModelNotFoundError
-from psfr_core.models.hub import download_model
+from psfr_core.models.download import download_model
 from psfr_core.models.library import ModelLibrary, default_model_folder
 from psfr_core.models.manifest import ModelFile, model_file
 from psfr_core.networks.parse_net import ParseNet
@@ -88,7 +88,9 @@ def test_a_failure_names_file_folder_and_addresses(tmp_path: Path, hub: Any, mob
     with pytest.raises(DownloadError) as failure:
         download_model(mobile, tmp_path)
     message = str(failure.value)
-    assert f"could not be downloaded from {hub.address}/fofr/comfyui: the server answers 403" in message
+    assert (
+        f"could not be downloaded: the server answers 403 Forbidden (gated) ({hub.address}/fofr/comfyui). " in message
+    )
     assert f"Download {MOBILE_FILE} from {hub.address}/fofr/comfyui/resolve/abc123/" in message
     assert all(address in message for address in mobile.addresses)
     assert f"put it into {tmp_path}." in message
@@ -101,9 +103,9 @@ def test_an_endpoint_that_does_not_answer_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", address)
-    with pytest.raises(DownloadError, match=r"could not be downloaded from .*/fofr/comfyui: .*By hand: ") as failure:
+    with pytest.raises(DownloadError, match=r"could not be downloaded: .*/fofr/comfyui\). By hand: ") as failure:
         download_model(model_file(MOBILE), tmp_path)
-    assert f"downloaded from {address.rstrip('/')}/fofr" in str(failure.value)
+    assert f" ({address.rstrip('/')}/fofr" in str(failure.value)
     assert "huggingface.co" not in str(failure.value)
 
 
@@ -134,23 +136,15 @@ def test_offline_mode_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert hub.requests == []
 
 
-def test_the_published_generator_needs_a_repository(tmp_path: Path, hub: Any) -> None:
-    with pytest.raises(
-        DownloadError, match=r"No copy of psfrgan-512.*PSFRGAN/releases/tag/v0\.1\.0.*repository of the Hub"
-    ):
-        download_model(model_file("psfrgan-512"), tmp_path)
-    assert hub.requests == []
-
-
 @pytest.mark.parametrize("file_name", GENERATOR_FILES)
 def test_a_repository_of_the_users(tmp_path: Path, hub: Any, file_name: str, generator_bytes: bytes) -> None:
     hub.put("me/mine", file_name, generator_bytes)
     path = download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
-    assert path == tmp_path / file_name
-    assert path.read_bytes() == generator_bytes
+    assert path == tmp_path / "psfrgan_epoch15_net_G.safetensors"
+    assert (path.read_bytes() == generator_bytes) == (file_name == path.name)
     assert hub.requests[-1][0] == f"/me/mine/resolve/main/{file_name}"
     assert download_model(model_file("psfrgan-512"), tmp_path) == path
-    assert files_in(tmp_path) == [path]
+    assert sorted(files_in(tmp_path)) == sorted([path, tmp_path / f"{file_name}.sha256"])
 
 
 def not_a_generator(kind: str, generator_bytes: bytes, parse_net: ParseNet) -> bytes:
@@ -176,7 +170,7 @@ def test_a_model_without_a_known_hash_must_load(
     hub.put("me/mine", file_name, content)
     with pytest.raises(DownloadError, match="what arrived was deleted: "):
         download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
-    assert not list(tmp_path.rglob(f"{file_name}*"))
+    assert not list(tmp_path.rglob(f"{file_name}*"))  # neither the file nor a note of its hash
     (tmp_path / file_name).write_bytes(content)
     with pytest.raises(DownloadError, match=r"is already there but cannot be used as psfrgan-512: .*Move it away"):
         download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
@@ -185,7 +179,7 @@ def test_a_model_without_a_known_hash_must_load(
 
 def test_a_repository_without_the_file(tmp_path: Path, hub: Any) -> None:
     hub.put("me/mine", "other.pth", b"")
-    words = r"me/mine: the repository has none of: psfrgan_epoch15_net_G\.safetensors"
+    words = r"there is no psfrgan_epoch15_net_G\.safetensors or psfrgan_epoch15_net_G\.pth in .*/me/mine\. By hand"
     with pytest.raises(DownloadError, match=words) as failure:
         download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
     for address in (
@@ -266,5 +260,6 @@ def test_many_downloads_of_two_models_at_once(tmp_path: Path, hub: Any, mobile: 
             pool.submit(download_model, model_file("psfrgan-512"), tmp_path, repo_id="me/mine") for _ in range(4)
         ]
         assert {future.result(20) for future in detectors} == {tmp_path / MOBILE_FILE}
-        assert {future.result(20) for future in generators} == {tmp_path / GENERATOR_FILES[0]}
-    assert sorted(path.name for path in files_in(tmp_path)) == sorted([MOBILE_FILE, GENERATOR_FILES[0]])
+        assert {future.result(20) for future in generators} == {tmp_path / GENERATOR_FILES[1]}
+    expected = [MOBILE_FILE, GENERATOR_FILES[1], f"{GENERATOR_FILES[0]}.sha256"]
+    assert sorted(path.name for path in files_in(tmp_path)) == sorted(expected)

@@ -1,0 +1,78 @@
+"""Move a downloaded model file into its folder, note its hash and convert it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from pathlib import Path
+
+from ..errors import PsfrError
+from ..files import sha256_of
+from .architectures import ARCHITECTURES
+from .build import match_architecture
+from .convert import SUFFIX
+from .hash_pin import pin_file, pin_hash, pinned_hash
+from .manifest import ModelFile
+from .metadata import WeightMetadata, write_weights
+from .state_dict import read_state_dict
+
+logger = logging.getLogger(__name__)
+
+
+def take_over(entry: ModelFile, arrived: Path, path: Path, url: str) -> Path:
+    """Rename the file ``arrived``, a checked download of ``entry`` from ``url``, to ``path``; return the model's path.
+
+    Where no hash is published, the hash of the first download is noted beside the file (see ``hash_pin``), a warning says when
+    another file arrives, and the file is converted to safetensors, which replaces it. The source and the license are logged.
+    Raises OSError.
+    """
+    digest, size = sha256_of(arrived), arrived.stat().st_size
+    arrived.replace(path)
+    if path.name != entry.file_name or entry.sha256 is None:
+        _compare_with_pin(path, digest, url)
+        path = _converted(entry, path, url, digest)
+    logger.info(
+        "%s: %s bytes (SHA-256 %s) from %s are in %s. License: %s.",
+        entry.name,
+        f"{size:,}",
+        digest,
+        url,
+        path,
+        entry.licence,
+    )
+    return path
+
+
+def _compare_with_pin(path: Path, digest: str, url: str) -> None:
+    pinned = pinned_hash(path)
+    if pinned is None:
+        pin_hash(path, digest, url)
+    elif pinned != digest:
+        logger.warning(
+            "%s has the SHA-256 %s, but the first download of %s had %s, as %s says. The publisher may have replaced the file. "
+            "It is used all the same; delete the note to accept it without this warning.",
+            url,
+            digest,
+            path.name,
+            pinned,
+            pin_file(path),
+        )
+
+
+def _converted(entry: ModelFile, path: Path, url: str, digest: str) -> Path:
+    """Replace ``path`` by its conversion to safetensors; keep it, with a warning, if that fails."""
+    if path.suffix == SUFFIX:
+        return path
+    target = path.with_suffix(SUFFIX)
+    try:
+        state_dict = read_state_dict(path)
+        architecture = match_architecture(state_dict, ARCHITECTURES, path.name)
+        source = f"{path.name}, {url}, SHA-256 {digest}"
+        metadata = WeightMetadata(architecture.name, architecture.config(state_dict), entry.licence, source)
+        write_weights(target, state_dict, metadata)
+    except (PsfrError, OSError) as error:
+        logger.warning("%s could not be converted to safetensors and is used as it is: %s", path, error)
+        return path
+    with contextlib.suppress(OSError):  # another program has it open
+        path.unlink()
+    return target

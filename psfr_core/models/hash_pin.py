@@ -1,0 +1,36 @@
+"""Note the hash of a file's first download, for files whose hash is not published.
+
+The note is stored beside the file, in ``NAME.sha256``, and ``sha256sum --check`` reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ..files import atomic_write
+
+
+def pin_file(path: Path) -> Path:
+    """Return the path of the note for the file ``path``."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def pinned_hash(path: Path) -> str | None:
+    """Return the SHA-256 noted for the file ``path``; None without a readable note."""
+    try:
+        text = pin_file(path).read_text("utf-8")
+    except (OSError, ValueError):
+        return None
+    found = re.search(r"^([0-9a-f]{64})\b", text, re.MULTILINE)
+    return found[1] if found else None
+
+
+def pin_hash(path: Path, sha256: str, url: str) -> None:
+    """Note that the file ``path``, downloaded from ``url``, has this SHA-256. Raises OSError."""
+    lines = (
+        f"# The SHA-256 of the first download from {url}.",
+        "# The publisher states no hash. A warning appears if another file arrives. Delete this note to accept it.",
+        f"{sha256}  {path.name}",
+    )
+    atomic_write(pin_file(path), "".join(f"{line}\n" for line in lines).encode())
