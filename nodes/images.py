@@ -9,10 +9,8 @@ from torch import Tensor
 
 from ..psfr_core.checks import check_finite, check_float, check_real, check_shape
 from ..psfr_core.errors import InputError
-from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import to_rgb
-
-_NO_MASK = Size(64, 64)  # Load Image returns an all-zero mask of this size for an image without alpha
+from .notes import tell
 
 
 def check_image(image: Tensor, name: str) -> None:
@@ -69,10 +67,22 @@ def to_mask(masks: Sequence[Tensor] | Tensor) -> Tensor:
 
 
 def masks_of_frames(mask: Tensor | None, count: int) -> list[Tensor | None]:
-    """Expand a MASK (one, or one per frame) to ``count`` masks (H, W); None where Load Image found no alpha."""
-    if mask is None or (Size.of(mask) == _NO_MASK and not bool(mask.any())):
+    """Expand a MASK that restricts the search for faces, as ``expanded_mask`` does; an unpainted one restricts nothing.
+
+    Load Image returns an unpainted mask, all 0, for images without alpha and for those that nobody has painted on.
+    """
+    if mask is None:
         return [None] * count
+    masks = expanded_mask(mask, count)
+    if not bool(mask.any()):
+        tell("The mask is unpainted (0 everywhere), so it does not restrict the search for faces.")
+        return [None] * count
+    return list(masks)
+
+
+def expanded_mask(mask: Tensor, count: int) -> Tensor:
+    """Expand a MASK (one, or one per frame) to ``count`` masks (count, H, W), float32."""
     masks = mask.reshape(-1, *mask.shape[-2:])  # Some packs return masks as (B, 1, H, W).
     if len(masks) not in (1, count):
         raise InputError(f"There are {len(masks)} masks where {count} are needed. Give one for all, or one per image.")
-    return list(masks.float().expand(count, -1, -1))
+    return masks.float().expand(count, -1, -1)

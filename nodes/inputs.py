@@ -51,7 +51,7 @@ def face_mask_input() -> io.Input:
     return io.Mask.Input(
         "mask",
         optional=True,
-        tooltip="Search area: only faces with at least half of their box inside the mask are used.",
+        tooltip="Faces to use: those whose center or at least half of whose box is painted. An unpainted mask restricts nothing.",
     )
 
 
@@ -144,7 +144,8 @@ def indices_input() -> io.String.Input:
     return io.String.Input(
         "indices",
         default="",
-        tooltip="Faces to keep in each image, by number from 0, for example 0,2,4-6. Empty keeps all; none keeps no face.",
+        tooltip="Faces to keep in each image, by number from 0, for example 0,2,4-6; 1- means 1 and all after it, -1 the last "
+        "face. Empty or all keeps all; none keeps no face.",
     )
 
 

@@ -12,7 +12,7 @@ from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.parsing.labels import FaceRegion, RegionGroup, parse_regions
 from ..psfr_core.parsing.parse_map import ParseMap, UnknownColor
 from ..psfr_core.parsing.parser import parse_faces
-from .images import masks_of_frames, to_crops, to_image, to_mask, to_rgb_batch
+from .images import expanded_mask, to_crops, to_image, to_mask, to_rgb_batch
 from .inputs import crops_input, parse_map_input, parser_input, regions_input
 from .previews import preview
 from .runtime import HostedNetwork, Steps, on_device, with_smaller_batches
@@ -182,9 +182,6 @@ def _replaced(name: str) -> FaceRegion | RegionGroup:
 
 def _at_size_of(mask: Tensor, parse_map: ParseMap) -> Tensor:
     """Resize a MASK to the labels and return where it is white, (B, H, W)."""
-    masks = masks_of_frames(mask, len(parse_map))
-    if masks[0] is None:
-        return torch.zeros_like(parse_map.labels, dtype=torch.bool)
+    masks = expanded_mask(mask, len(parse_map))
     size = (parse_map.size.height, parse_map.size.width)
-    stacked = torch.stack([found for found in masks if found is not None])
-    return F.interpolate(stacked[:, None], size, mode="nearest-exact")[:, 0].to(parse_map.labels.device) > 0.5
+    return F.interpolate(masks[:, None], size, mode="nearest-exact")[:, 0].to(parse_map.labels.device) > 0.5

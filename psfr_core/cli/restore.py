@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--compare", action="store_true", help="also write NAME_compare.png with before and after")
     parser.add_argument(
-        "--indices", default="", help="faces to restore, as '0,2,4-6' in the chosen order; default: all"
+        "--indices",
+        default="",
+        help="faces to restore, as '0,2,4-6' in the chosen order; '1-': 1 and all after it, '-1': the last; default: all",
     )
     parser.add_argument("--regions", help="parts to paste back, as 'skin,eyes,mouth', or 'all' for the whole crop")
     parser.add_argument("--region-strengths", help="strengths of parts of a face, as 'eyes=0.5,hair=0'; default: all 1")

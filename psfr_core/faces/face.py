@@ -15,8 +15,6 @@ from ..images.box import Box, Size
 from ..progress import Progress
 from .detection_options import DetectionOptions
 
-_ASPECT_TOLERANCE = 0.01  # what rounding to whole pixels or multiples of 8 makes of a large image
-
 
 @dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
 class Face:
@@ -40,12 +38,12 @@ class Face:
 
         Raises InputError when their aspect ratios differ by more than one percent.
         """
-        across, down = new.width / old.width, new.height / old.height
-        if abs(across / down - 1) > _ASPECT_TOLERANCE:
+        if not old.has_aspect_of(new):
             raise InputError(
                 f"The face was found in an image of {old.width} x {old.height} pixels, but this one has "
                 f"{new.width} x {new.height}: it must be the same image, resized and not cropped."
             )
+        across, down = new.width / old.width, new.height / old.height
         box = Box(self.box.left * across, self.box.top * down, self.box.right * across, self.box.bottom * down)
         landmarks = (self.landmarks + 0.5) * self.landmarks.new_tensor([across, down]) - 0.5
         return Face(box, landmarks, self.score)

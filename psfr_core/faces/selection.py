@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -11,12 +12,16 @@ from torch import Tensor
 
 from ..checks import check_real, check_shape, check_type
 from ..errors import InputError, OptionError
-from ..images.box import Size
+from ..images.box import PixelBox, Size
+from ..images.resize import interpolate
 from ..options import check_options, option
 from .face import Face, check_faces
 
 HIGHEST_INDEX = 9999
+ALL_INDICES = "all"
 NO_INDEX = "none"
+
+_PART = re.compile(r"(-?[0-9]+)(?:\s*(-)\s*([0-9]+)?)?")  # a number, a range, or a number and all after it
 
 
 class FaceOrder(str, Enum):
@@ -46,7 +51,10 @@ class SelectionOptions:
     min_size: float = option(0.0, "minimum shorter side of the box in pixels", low=0)
     order: FaceOrder = option(FaceOrder.AREA, "order of faces; area: largest first")
     indices: tuple[int, ...] | None = option(
-        None, "indices in that order, from 0; indices beyond the last face select none", low=0, high=HIGHEST_INDEX
+        None,
+        "indices in that order, from 0; -1 is the last face; indices beyond the last face select none",
+        low=-HIGHEST_INDEX,
+        high=HIGHEST_INDEX,
     )
     selection: FaceSelection = option(FaceSelection.ALL, "all faces, the largest, or the one closest to the center")
     max_faces: int | None = option(None, "maximum number of faces, in that order", low=1, high=HIGHEST_INDEX)
@@ -68,8 +76,8 @@ def select_faces(
 ) -> list[Face]:
     """Return the selected faces of one image in the chosen order; the order of ``faces`` does not matter.
 
-    With ``mask`` (H, W) a face is kept if the mask is above 0.5 in at least half of its box, as far as that lies in the
-    image.
+    With ``mask`` (H, W) a face is kept if the mask is above 0.5 at the center or in at least half of its box, as far as that
+    lies in the image. A mask of another size and the same proportions is resized.
     Equal faces in the chosen order follow each other from the highest score, then from the top, then from the left.
     No face left is a normal result: an empty list. Raises InputError for faces whose numbers are not finite.
     """
@@ -79,10 +87,11 @@ def select_faces(
     largest = math.inf if options.max_size is None else options.max_size
     kept = [face for face in faces if options.min_size <= face.box.shorter_side <= largest]
     if mask is not None:
-        kept = _inside(kept, mask, image_size)
+        kept = _painted(kept, mask, image_size)
     kept = sorted(kept, key=lambda face: (_sort_key(face, options.order), *_canonical(face)))
     if options.indices is not None:
-        kept = [face for position, face in enumerate(kept) if position in options.indices]
+        wanted = {index if index >= 0 else len(kept) + index for index in options.indices}
+        kept = [face for position, face in enumerate(kept) if position in wanted]
     if options.selection == FaceSelection.LARGEST:
         kept = sorted(kept, key=lambda face: -face.box.area)[:1]
     elif options.selection == FaceSelection.CENTER:
@@ -93,9 +102,10 @@ def select_faces(
 def parse_indices(text: str) -> tuple[int, ...] | None:
     """Return the indices in a text like ``0, 2, 4-6`` (0, 2, 4, 5, 6), sorted, without duplicates.
 
-    An empty text gives None, for all faces, and ``none`` gives no index. Raises OptionError for anything else.
+    ``1-`` stands for 1 and all after it, ``-1`` for the last face, ``-2-`` for the last two. An empty text and ``all`` give
+    None, for all faces, and ``none`` gives no index. Raises OptionError for anything else.
     """
-    if not text.strip():
+    if text.strip().lower() in ("", ALL_INDICES):
         return None
     if text.strip().lower() == NO_INDEX:
         return ()
@@ -103,29 +113,35 @@ def parse_indices(text: str) -> tuple[int, ...] | None:
 
 
 def _parse_part(part: str, text: str) -> range:
-    first, dash, last = (word.strip() for word in part.partition("-"))
-    last = last if dash else first
-    if not (_is_number(first) and _is_number(last)):
+    match = _PART.fullmatch(part.strip())
+    if match is None:
         raise OptionError(
-            f"'{_shortened(text)}' does not name faces: '{_shortened(part)}' is not a number or range. Write '0,2,4-6'."
+            f"'{_shortened(text)}' does not name faces: '{_shortened(part)}' is not a number or range. Write '0,2,4-6', "
+            f"'1-' for 1 and all after it, '-1' for the last face, '{ALL_INDICES}' or '{NO_INDEX}'."
         )
-    low, high = _index(first), _index(last)
+    first, dash, last = match.groups()
+    low = high = _index(first)
+    if dash:
+        high = _index(last) if last else (HIGHEST_INDEX if low >= 0 else -1)
+    for index, word in ((low, first), (high, last)):
+        if abs(index) > HIGHEST_INDEX:
+            raise OptionError(
+                f"'{_shortened(text)}' does not name faces: {_shortened(word)} is above the highest index {HIGHEST_INDEX}."
+            )
+    if low < 0 <= high:
+        raise OptionError(
+            f"'{_shortened(text)}' does not name faces: '{_shortened(part)}' counts from the end and from the start. Write "
+            f"'{low}-' for the last {-low}."
+        )
     if low > high:
         raise OptionError(f"'{_shortened(text)}' does not name faces: the range '{_shortened(part)}' runs backwards.")
-    if high > HIGHEST_INDEX:
-        raise OptionError(
-            f"'{_shortened(text)}' does not name faces: {_shortened(last)} is above the highest index {HIGHEST_INDEX}."
-        )
     return range(low, high + 1)
-
-
-def _is_number(word: str) -> bool:
-    return word.isascii() and word.isdigit()
 
 
 def _index(word: str) -> int:
     """Return the number in ``word``; a number that is too large is cut to its first digits, as Python reads at most 4,300."""
-    return int(word.lstrip("0")[: len(str(HIGHEST_INDEX)) + 1] or 0)
+    digits = int(word.lstrip("-0")[: len(str(HIGHEST_INDEX)) + 1] or 0)
+    return -digits if word.startswith("-") else digits
 
 
 def _shortened(text: str) -> str:
@@ -149,17 +165,29 @@ def _canonical(face: Face) -> tuple[float, float, float]:
     return -face.score, face.box.top, face.box.left
 
 
-def _inside(faces: Sequence[Face], mask: Tensor, image_size: Size) -> list[Face]:
+def _painted(faces: Sequence[Face], mask: Tensor, image_size: Size) -> list[Face]:
+    is_painted = _at_size(mask, image_size) > 0.5
+    visible = [(face, face.box.to_pixels(image_size)) for face in faces]
+    return [face for face, box in visible if not box.is_empty and _is_chosen(box, is_painted)]
+
+
+def _is_chosen(box: PixelBox, is_painted: Tensor) -> bool:
+    x, y = (box.left + box.right) // 2, (box.top + box.bottom) // 2
+    return bool(is_painted[y, x]) or float(box.cut(is_painted).float().mean()) >= 0.5
+
+
+def _at_size(mask: Tensor, image_size: Size) -> Tensor:
     check_shape(mask, "H W", "mask")
     check_real(mask, "mask")
-    if Size.of(mask) != image_size:
+    size = Size.of(mask)
+    if size == image_size:
+        return mask
+    if not size.has_aspect_of(image_size):
         raise InputError(
-            f"The mask must have the size of the image, {image_size.width} x {image_size.height} pixels, "
-            f"got {mask.shape[1]} x {mask.shape[0]}. Resize it first."
+            f"The mask must show the whole image of {image_size.width} x {image_size.height} pixels, but its proportions "
+            f"are {size.width} x {size.height}. Give a mask of the image's size, or of the same proportions."
         )
-    pixels = [(face, face.box.to_pixels(image_size)) for face in faces]
-    is_wanted = mask > 0.5
-    return [face for face, box in pixels if not box.is_empty and float(box.cut(is_wanted).float().mean()) >= 0.5]
+    return interpolate(mask[None, None].float(), image_size, "bilinear")[0, 0]
 
 
 def _distance_to_center(face: Face, image_size: Size) -> float:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+_ASPECT_TOLERANCE = 0.01
+
 
 class Size(NamedTuple):
     """Width and height in pixels."""
@@ -18,6 +20,10 @@ class Size(NamedTuple):
     def of(image: Tensor) -> Size:
         """Return the size of an image tensor (..., H, W)."""
         return Size(image.shape[-1], image.shape[-2])
+
+    def has_aspect_of(self, other: Size) -> bool:
+        """Return whether the aspect ratios differ by at most one percent, as they do after rounding to whole pixels."""
+        return abs(self.width * other.height / (self.height * other.width) - 1) <= _ASPECT_TOLERANCE
 
 
 class Box(NamedTuple):

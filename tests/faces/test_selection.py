@@ -70,6 +70,11 @@ def test_orders(order: str, expected: list[str]) -> None:
         (SelectionOptions(indices=(1, 3), selection=FaceSelection.LARGEST), ["medium"]),
         (SelectionOptions(indices=(7,)), []),
         (SelectionOptions(indices=()), []),
+        (SelectionOptions(indices=(-1,)), ["small"]),
+        (SelectionOptions(indices=(-2, -1, 0)), ["LARGE", "flat", "small"]),
+        (SelectionOptions(indices=(-4,)), ["LARGE"]),
+        (SelectionOptions(indices=(-5,)), []),
+        (SelectionOptions(indices=(-1,), min_size=20.1), ["medium"]),
         (SelectionOptions(min_size=1000, selection=FaceSelection.CENTER, max_faces=1), []),
     ],
 )
@@ -106,14 +111,24 @@ def test_nothing_given_is_nothing_kept() -> None:
     assert select_faces([], SIZE, SelectionOptions(selection=FaceSelection.LARGEST)) == []
 
 
-def test_mask_keeps_faces_that_lie_in_it_by_half() -> None:
+def test_mask_keeps_faces_of_which_half_is_painted() -> None:
     mask = torch.zeros(300, 400)
     mask[:, 300:] = 1  # exactly half of LARGE
     assert names(SelectionOptions(), mask) == ["LARGE"]
-    mask[:, 300] = 0.5  # now less than half
+    mask[:, 300] = 0.5  # less than half, and not the center
     assert names(SelectionOptions(), mask) == []
     mask[200:230, 10:31] = 0.6
     assert names(SelectionOptions(), mask) == ["small"]
+
+
+@pytest.mark.parametrize("part", [0.01, 0.25, 0.45])
+def test_a_dab_in_the_middle_of_a_face_chooses_it(part: float) -> None:
+    """``LARGE`` is 100 pixels wide with its center at 300, 120."""
+    mask = torch.zeros(300, 400)
+    radius = max(round(50 * part), 1)
+    mask[120 - radius : 120 + radius, 300 - radius : 300 + radius] = 1
+    assert names(SelectionOptions(), mask) == ["LARGE"]
+    assert names(SelectionOptions(), mask.roll(radius + 1, 1)) == []
 
 
 def test_mask_counts_only_the_part_of_a_box_inside_the_image() -> None:
@@ -124,10 +139,20 @@ def test_mask_counts_only_the_part_of_a_box_inside_the_image() -> None:
     assert select_faces([cut, outside], SIZE, SelectionOptions(), mask) == [cut]
 
 
+@pytest.mark.parametrize("size", [(75, 100), (150, 200), (601, 800), (3000, 4000)])
+def test_masks_of_the_same_proportions_are_resized(size: tuple[int, int]) -> None:
+    height, width = size
+    mask = torch.zeros(size)
+    mask[height // 3 : height // 2, width * 5 // 8 : width * 7 // 8] = 1  # 50 of the 120 rows of LARGE, from 100 to 150
+    assert names(SelectionOptions(), mask) == ["LARGE"]
+    assert names(SelectionOptions(), mask.flip(1)) == []
+
+
 @pytest.mark.parametrize(
     ("mask", "words"),
     [
-        (torch.zeros(400, 300), "size of the image, 400 x 300 pixels, got 300 x 400"),
+        (torch.zeros(400, 300), "whole image of 400 x 300 pixels, but its proportions are 300 x 400"),
+        (torch.zeros(300, 406), "its proportions are 406 x 300"),
         (torch.zeros(1, 300, 400), r"mask must have the shape \(H, W\)"),
     ],
 )
@@ -141,7 +166,7 @@ def test_masks_of_other_shapes_are_refused(mask: torch.Tensor, words: str) -> No
     [
         ({"min_size": -1.0}, "min_size"),
         ({"min_size": float("nan")}, "min_size"),
-        ({"indices": (0, -1)}, "each entry is an integer from 0 to 9999 or None, got \\(0, -1\\)"),
+        ({"indices": (0, -10000)}, "each entry is an integer from -9999 to 9999 or None, got \\(0, -10000\\)"),
         ({"max_faces": 0}, "max_faces must be an integer from 1 to 9999 or None, got 0"),
     ],
 )
@@ -160,6 +185,13 @@ def test_options_are_checked(options: dict[str, float], words: str) -> None:
         (" 3 - 3 , 1,1 ", (1, 3)),
         ("none", ()),
         (" None ", ()),
+        (" All ", None),
+        ("-1", (-1,)),
+        ("0, -1", (-1, 0)),
+        ("-3 -", (-3, -2, -1)),
+        ("9997-", (9997, 9998, 9999)),
+        ("-0", (0,)),
+        ("-9999", (-9999,)),
     ],
 )
 def test_index_texts(text: str, expected: tuple[int, ...] | None) -> None:
@@ -171,7 +203,13 @@ def test_index_texts(text: str, expected: tuple[int, ...] | None) -> None:
     [
         ("a", "'a' is not a number or range. Write '0,2,4-6'"),
         ("1,,2", "'' is not a number"),
-        ("-1", "'-1' is not a number or range"),
+        ("- 1", "'- 1' is not a number or range"),
+        ("-", "'-' is not a number or range"),
+        ("all,1", "'all' is not a number or range"),
+        ("--1", "not a number or range"),
+        ("-3-5", "'-3-5' counts from the end and from the start. Write '-3-' for the last 3"),
+        ("-10000", "-10000 is above the highest index 9999"),
+        ("99999-", "99999 is above the highest index 9999"),
         ("1.5", "not a number"),
         ("1-2-3", "'1-2-3' is not a number or range"),
         ("²", "not a number"),

@@ -33,11 +33,24 @@ def test_rgb_of_any_image(images: Any) -> None:
     assert torch.equal(images.to_rgb_batch(rgba), rgba[..., :3].movedim(-1, 1))
 
 
-def test_load_images_placeholder_is_no_mask(images: Any) -> None:
+@pytest.mark.parametrize("shape", [(1, 64, 64), (1, 90, 80), (2, 90, 80), (90, 80)])
+def test_an_unpainted_mask_restricts_nothing_and_is_told(
+    images: Any, shape: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Load Image returns zeros of 64 x 64 without alpha, and of the image's size for alpha without paint."""
+    assert images.masks_of_frames(torch.zeros(shape), 2) == [None, None]
+    assert "The mask is unpainted" in caplog.text
+    caplog.clear()
+    dab = torch.zeros(shape)
+    dab[..., 3, 5] = 0.1
+    assert [float(mask[3, 5]) for mask in images.masks_of_frames(dab, 2)] == pytest.approx([0.1, 0.1])
     assert images.masks_of_frames(None, 2) == [None, None]
-    assert images.masks_of_frames(torch.zeros(1, 64, 64), 2) == [None, None]
-    black = images.masks_of_frames(torch.zeros(1, 90, 80), 2)  # this one says: nothing
-    assert [mask.shape for mask in black] == [(90, 80), (90, 80)]
+    assert caplog.text == ""
+
+
+def test_a_black_mask_among_painted_ones_stays(images: Any) -> None:
+    each = torch.stack([torch.zeros(9, 8), torch.ones(9, 8)])
+    assert torch.equal(torch.stack(images.masks_of_frames(each, 2)), each)
 
 
 def test_masks_for_all_or_for_each(images: Any, pack: Any) -> None:

@@ -206,10 +206,13 @@ def test_paste_options_default_to_the_librarys(run: Run, pack: Any) -> None:
 
 
 def test_a_mask_chooses_faces(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
-    nothing = torch.zeros(1, 256, 256)
-    assert run("PSFR_DetectFaces", image=portrait, mask=nothing, detector=models["detector"]).args[2] == 0
-    everything = torch.ones(1, 256, 256)
-    assert run("PSFR_RestoreFacesInImage", image=portrait, mask=everything, **models).args[2] == 1
+    corner = torch.zeros(1, 128, 128)
+    corner[:, :9, :9] = 1
+    assert run("PSFR_DetectFaces", image=portrait, mask=corner, detector=models["detector"]).args[2] == 0
+    assert run("PSFR_RestoreFacesInImage", image=portrait, mask=corner, **models).args[2] == 0
+    for everywhere in (torch.ones(1, 256, 256), torch.zeros(1, 256, 256), torch.zeros(1, 64, 64)):
+        assert run("PSFR_DetectFaces", image=portrait, mask=everywhere, detector=models["detector"]).args[2] == 1
+    assert run("PSFR_RestoreFacesInImage", image=portrait, mask=torch.ones(1, 64, 64), **models).args[2] == 1
 
 
 def test_bounding_boxes_are_comfyuis(detected: Any) -> None:

@@ -2,23 +2,25 @@
 // Parses and edits the text of the `indices` widget; psfr_core/faces/selection.py defines the grammar.
 
 const MAX_INDEX = 9999;
+const ALL_FACES = "all";
 const NO_FACE = "none";
 
 /**
- * @param {string} text "" for all faces, "none", or numbers such as "0, 2, 4-6"
- * @param {number} count number of faces; higher numbers select nothing
+ * @param {string} text "" or "all" for all faces, "none", or numbers such as "0, 2, 4-6, 8-"; "-1" is the last face
+ * @param {number} count number of faces
+ * @param {number} limit numbers from here on select nothing
  * @returns {{chosen: Set<number>, error: string | null}} error is the invalid part
  */
-export function parseIndices(text, count) {
+export function parseIndices(text, count, limit = count) {
   const trimmed = text.trim();
-  if (trimmed === "") return { chosen: new Set(Array(count).keys()), error: null };
+  if (["", ALL_FACES].includes(trimmed.toLowerCase())) return { chosen: new Set(Array(count).keys()), error: null };
   const chosen = new Set();
   if (trimmed.toLowerCase() === NO_FACE) return { chosen, error: null };
   for (const part of trimmed.split(",")) {
     const range = parsePart(part);
     if (!range) return { chosen: new Set(), error: part.trim() || trimmed };
-    const [first, last] = range;
-    for (let index = first; index <= last && index < count; index++) chosen.add(index);
+    const [first, last] = range.map((index) => (index < 0 ? count + index : index));
+    for (let index = Math.max(first, 0); index <= last && index < limit; index++) chosen.add(index);
   }
   return { chosen, error: null };
 }
@@ -37,19 +39,19 @@ export function formatIndices(chosen) {
     if (run?.at(-1) === index - 1) run.push(index);
     else runs.push([index]);
   }
-  return runs.map((run) => (run.length < 3 ? run.join(",") : `${run[0]}-${run.at(-1)}`)).join(",");
+  return runs.map(formatRun).join(",");
 }
 
 /**
  * Return the text after a click on a face. All other numbers stay, including those only present in other images.
- * Invalid text counts as "none", empty text as the faces shown. The result is never empty, because an empty text
+ * Invalid text counts as "none", empty text as the faces shown; numbers from the end become those shown. The result is never empty, because an empty text
  * would also select faces of other images.
  * @param {string} text
  * @param {number} index
  * @param {number} count number of faces in the image
  */
 export function toggled(text, index, count) {
-  const { chosen } = parseIndices(text, text.trim() === "" ? count : MAX_INDEX + 1);
+  const { chosen } = parseIndices(text, count, MAX_INDEX + 1);
   if (!chosen.delete(index)) chosen.add(index);
   return formatIndices(chosen);
 }
@@ -63,16 +65,24 @@ export function boxStyle(box) {
   return { left: percent(left), top: percent(top), width: percent(right - left), height: percent(bottom - top) };
 }
 
+/** @param {number[]} run consecutive numbers */
+function formatRun(run) {
+  if (run.length < 3) return run.join(",");
+  return run.at(-1) === MAX_INDEX ? `${run[0]}-` : `${run[0]}-${run.at(-1)}`;
+}
+
 /**
  * @param {string} part
- * @returns {[number, number] | null} the first and last number
+ * @returns {[number, number] | null} the first and last number; negative ones count from the end
  */
 function parsePart(part) {
-  const match = /^\s*([0-9]+)\s*(?:-\s*([0-9]+)\s*)?$/.exec(part);
+  const match = /^\s*(-?[0-9]+)(?:\s*(-)\s*([0-9]+)?)?\s*$/.exec(part);
   if (!match) return null;
   const first = Number(match[1]);
-  const last = Number(match[2] ?? match[1]);
-  return first <= last && last <= MAX_INDEX ? [first, last] : null;
+  const end = first < 0 ? -1 : MAX_INDEX;
+  const last = match[2] ? Number(match[3] ?? end) : first;
+  const isOneSided = first < 0 === last < 0;
+  return isOneSided && first <= last && Math.max(Math.abs(first), last) <= MAX_INDEX ? [first, last] : null;
 }
 
 /** @param {number} value */
