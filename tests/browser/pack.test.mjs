@@ -78,6 +78,21 @@ test("an example runs and shows what it did", async (t) => {
   for (const { type, widths } of shown) assert.ok(widths.length && widths.every((width) => width >= 256), `${type}: ${widths}`);
 });
 
+test("widgets without effect are disabled", async () => {
+  const disabled = (preset) =>
+    page.evaluate((preset) => {
+      app.graph.clear();
+      const node = LiteGraph.createNode("PSFR_LoadModels");
+      app.graph.add(node);
+      node.widgets[0].value = preset;
+      node.widgets[0].callback?.(preset);
+      return node.widgets.filter((widget) => widget.disabled).map(({ name }) => name);
+    }, preset);
+  assert.deepEqual(await disabled("bundled 512"), ["generator", "parser", "detector", "download"]);
+  assert.deepEqual(await disabled("published 512"), ["generator", "parser", "detector"]);
+  assert.deepEqual(await disabled("custom"), []);
+});
+
 const indices = () =>
   page.evaluate(() => {
     const node = app.graph._nodes.find((node) => node.type === "PSFR_SelectFaces");
