@@ -175,7 +175,8 @@ def color_match_input() -> io.Combo.Input:
         "color_match",
         options=ColorMatch,
         default=ColorMatch.LOW_FREQUENCY,
-        tooltip="Source of the overall colors of a restored face: low-frequency uses the photo, none the generator.",
+        tooltip="Source of the overall colors of a restored face: low-frequency uses the photo, none the generator. "
+        "detail-only also keeps the shading of the photo and adds only fine detail.",
     )
 
 

@@ -19,6 +19,7 @@ from .tone import keep_tone
 
 # Standard deviations of Gaussians, as fractions of the crop's side.
 BLUR_SIGMA = 0.06  # about an eye's width, coarser than what a restorer has to invent
+_DETAIL_ONLY_SIGMA = 0.02  # about the radius of an iris; coarser structure comes from the photo
 _FINE_SIGMA = 0.004  # a pixel of 256
 _DETAIL_SIGMA = 0.016  # chroma finer than this is compared
 
@@ -34,6 +35,7 @@ class ColorMatch(str, Enum):
 
     NONE = "none"  # the generator
     LOW_FREQUENCY = "low-frequency"  # the photo: its low frequencies, and its fine chroma where this is reliable
+    DETAIL_ONLY = "detail-only"  # the photo, and its shading too: only fine detail comes from the generator
 
 
 def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
@@ -42,8 +44,9 @@ def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
     The low frequencies of the photo replace those of the result, which keeps its fine detail: degradation hardly changes broad
     colors, and a generator, above all a small one, does not preserve them exactly. If the fine chroma of photo and result
     agrees, that of the photo is used too, which preserves the color of eyes and lips; noise, strong blur and JPEG destroy this
-    agreement. For a crop in one tone, such as gray or sepia, the result has this tone with every method. Raises InputError for
-    shapes that differ and for values that are not finite.
+    agreement. ``DETAIL_ONLY`` replaces all frequencies but the highest, so that folds and shadows are those of the photo too. For
+    a crop in one tone, such as gray or sepia, the result has this tone with every method. Raises InputError for shapes that
+    differ and for values that are not finite.
     """
     for faces, name in ((restored, "restored"), (crops, "crops")):
         check_shape(faces, "N 3 S S", name)
@@ -54,11 +57,23 @@ def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
         raise InputError(f"restored {tuple(restored.shape)} and crops {tuple(crops.shape)} must have the same shape.")
     exact, crops = restored.float(), crops.to(restored.device, torch.float32).clamp(0, 1)
     with without_autocast(restored.device):
-        matched = exact if method is ColorMatch.NONE else _match(exact, crops)
+        matched = _matched(exact, crops, method)
         return keep_tone(matched, crops).to(restored.dtype)
 
 
-def _match(restored: Tensor, crops: Tensor) -> Tensor:
+def _matched(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
+    match method:
+        case ColorMatch.NONE:
+            return restored
+        case ColorMatch.LOW_FREQUENCY:
+            return _match_low_frequencies(restored, crops)
+        case ColorMatch.DETAIL_ONLY:
+            difference = resize_within(crops, _MAX_SIDE) - resize_within(restored, _MAX_SIDE)
+            coarse = gaussian_blur(difference, _DETAIL_ONLY_SIGMA * difference.shape[-1])
+            return (restored + _enlarged(coarse, restored)).clamp(0, 1)
+
+
+def _match_low_frequencies(restored: Tensor, crops: Tensor) -> Tensor:
     # Both corrections are smooth, so computing them at a reduced size loses nothing.
     small_crops, small_restored = resize_within(crops, _MAX_SIDE), resize_within(restored, _MAX_SIDE)
     side = small_crops.shape[-1]

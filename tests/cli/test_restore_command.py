@@ -218,6 +218,7 @@ def test_strength_indices_and_regions_are_heard(tmp_path: Path) -> None:
     [
         ("--strength 0.5", RestoreOptions(strength=0.5)),
         ("--color-match none", RestoreOptions(color_match=ColorMatch.NONE)),
+        ("--color-match detail-only", RestoreOptions(color_match=ColorMatch.DETAIL_ONLY)),
         ("--eyes closed", RestoreOptions(eyes=Eyes.CLOSED)),
         ("--feather 0.3", RestoreOptions(paste=PasteOptions(feather=0.3))),
         ("--regions hair", RestoreOptions(paste=PasteOptions(regions=parse_regions("hair")))),

@@ -30,14 +30,22 @@ def test_light_from_one_side_is_kept() -> None:
     torch.testing.assert_close(matched[..., middle], crops[..., middle], atol=0.01, rtol=0)
 
 
+@pytest.mark.parametrize(("method", "sigma"), [(ColorMatch.LOW_FREQUENCY, 0.06), (ColorMatch.DETAIL_ONLY, 0.02)])
 @pytest.mark.parametrize("period", [0.1, 0.2, 0.4])
-def test_stripes_are_transferred_by_the_response_of_the_blur(period: float) -> None:
-    """The period is a fraction of the crop's side, and the standard deviation of the Gaussian is 0.06 of that side."""
+def test_stripes_are_transferred_by_the_response_of_the_blur(method: ColorMatch, sigma: float, period: float) -> None:
+    """The period and the standard deviation of the Gaussian are fractions of the crop's side."""
     stripes = 0.2 * torch.cos(2 * math.pi / (100 * period) * torch.arange(100.0)).expand(1, 3, 100, 100)
-    matched = match_colors(torch.full((1, 3, 100, 100), 0.5), 0.5 + stripes, ColorMatch.LOW_FREQUENCY)
-    response = math.exp(-2 * (math.pi * 0.06 / period) ** 2)
+    matched = match_colors(torch.full((1, 3, 100, 100), 0.5), 0.5 + stripes, method)
+    response = math.exp(-2 * (math.pi * sigma / period) ** 2)
     inner = slice(25, 75)  # the blur reaches over the border elsewhere
     torch.testing.assert_close((matched - 0.5)[..., inner], response * stripes[..., inner], atol=5e-4, rtol=0)
+
+
+def test_detail_only_takes_fine_detail_from_the_generator_and_nothing_else() -> None:
+    detail = 0.1 * (torch.arange(128.0).remainder(2) - 0.5).expand(1, 3, 128, 128)
+    shading = F.interpolate(torch.rand(1, 3, 4, 4) * 0.6 + 0.2, (128, 128), mode="bicubic").clamp(0.1, 0.9)
+    matched = match_colors(0.5 + detail, shading, ColorMatch.DETAIL_ONLY)[..., 16:-16, 16:-16]
+    torch.testing.assert_close(matched, (shading + detail)[..., 16:-16, 16:-16], atol=0.015, rtol=0)
 
 
 def test_none_changes_nothing() -> None:
