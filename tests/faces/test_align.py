@@ -36,8 +36,8 @@ def test_a_known_transform_is_recovered(scale: float, angle: float, crop_size: i
     assert torch.allclose(compose_affines(aligned.image_to_crop, crop_to_image), torch.eye(2, 3).double(), atol=1e-4)
 
 
-def test_landmarks_come_to_the_template() -> None:
-    """A dot painted at each landmark is found at the template's place in the crop, from 0.5 to 3 times its size."""
+def test_landmarks_are_mapped_to_the_template() -> None:
+    """Find a dot painted at each landmark at the template's position in the crop, at 0.5 to 3 times the size."""
     for scale in (0.5, 1.0, 3.0):
         face = face_at(similarity(scale, 0.4, 150, 60), 128)
         y, x = torch.meshgrid(torch.arange(500.0), torch.arange(500.0), indexing="ij")
@@ -50,7 +50,7 @@ def test_landmarks_come_to_the_template() -> None:
             assert torch.allclose(center.double(), template_for(128)[index], atol=0.02)
 
 
-def test_faces_keep_their_order_and_the_image_its_values() -> None:
+def test_faces_keep_their_order_and_the_image_is_unchanged() -> None:
     image = torch.rand(3, 80, 120, generator=torch.Generator().manual_seed(0)) * 4 - 2
     before = image.clone()
     faces = [face_at(similarity(0.5, 0.1, x, 20), 64) for x in (60, 10, 35)]
@@ -61,7 +61,7 @@ def test_faces_keep_their_order_and_the_image_its_values() -> None:
     assert align_faces(image, [], 64) == []
 
 
-def test_the_edge_is_extended_where_the_crop_reaches_beyond() -> None:
+def test_crops_beyond_the_image_repeat_its_edge_pixels() -> None:
     image = torch.full((3, 40, 40), 0.8)
     (aligned,) = align_faces(image, [face_at(similarity(0.6, 0.2, -15, -10), 64)], 64)
     assert torch.allclose(aligned.crop, torch.full((3, 64, 64), 0.8))
@@ -73,7 +73,7 @@ def test_a_crop_smaller_than_the_face_is_antialiased() -> None:
     assert (aligned.crop - 0.5).abs().max() < 0.01
 
 
-def test_real_landmarks_fit_as_opencvs_least_median_does() -> None:
+def test_real_landmarks_are_fitted_like_opencvs_least_median() -> None:
     cv2 = pytest.importorskip("cv2")
     for landmarks in REAL_LANDMARKS:
         points, template = torch.tensor(landmarks, dtype=torch.float64), template_for(512)
@@ -100,7 +100,7 @@ def test_real_landmarks_come_near_the_template() -> None:
         (template_for(64) - 500, "lies outside the image"),
     ],
 )
-def test_landmarks_that_make_no_face_are_named(landmarks: Tensor, message: str) -> None:
+def test_invalid_landmarks_are_named(landmarks: Tensor, message: str) -> None:
     with pytest.raises(InputError, match=message):
         align_faces(torch.rand(3, 60, 70), [Face(Box(0, 0, 1, 1), landmarks.float(), 1.0)], 64)
 
@@ -116,7 +116,7 @@ def test_bad_images_and_sizes_are_named() -> None:
 
 
 @pytest.mark.parametrize("side", [64, 128])
-def test_crops_of_any_size_go_back_to_where_they_came_from(two_faces: list[Face], side: int) -> None:
+def test_crops_of_any_size_map_back_to_their_positions(two_faces: list[Face], side: int) -> None:
     aligned = align_faces(torch.rand(3, 120, 160), two_faces, 64)
     placed = place_crops(two_faces, torch.rand(2, 3, side, side))
     corners = torch.tensor([[-0.5, -0.5], [63.5, 31.5]])
@@ -126,7 +126,7 @@ def test_crops_of_any_size_go_back_to_where_they_came_from(two_faces: list[Face]
         assert torch.allclose(found, expected, atol=1e-3)
 
 
-def test_another_default_device_is_not_taken(two_faces: list[Face]) -> None:
+def test_the_default_device_is_ignored(two_faces: list[Face]) -> None:
     image = torch.rand(3, 240, 320)
     with torch.device("meta"):
         elsewhere = align_faces(image, two_faces, 64)

@@ -1,4 +1,4 @@
-"""Limits of the detection options."""
+"""Test the limits of the detection options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which detector is loaded."""
+"""Test which detector is loaded."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_file_of_the_bundled_network_becomes_a_compact_detector(tmp_path: Path) 
     assert detector.detect(torch.zeros(2, 3, 20, 30)) == [[], []]
 
 
-def test_retinaface_is_preferred_when_its_file_is_there(tmp_path: Path) -> None:
+def test_retinaface_is_preferred_if_its_file_exists(tmp_path: Path) -> None:
     assert default_detector([tmp_path]) == "compact-face"
     save_mobile(tmp_path)
     assert default_detector([tmp_path]) == "retinaface-mobile0.25"
@@ -62,7 +62,7 @@ def test_the_default_file_is_checked_once(tmp_path: Path, caplog: pytest.LogCapt
     assert caplog.text.count("is not the published file") == 1
 
 
-def test_with_a_broken_facexlib_the_bundled_detector_is_taken(
+def test_the_bundled_detector_replaces_a_broken_facexlib(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = save_mobile(tmp_path)
@@ -74,7 +74,7 @@ def test_with_a_broken_facexlib_the_bundled_detector_is_taken(
     assert f"{path} is not used, because facexlib cannot be imported: compact-face is." in caplog.text
 
 
-def test_facexlib_is_not_asked_for_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facexlib_is_not_needed_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psfr_core.faces.detector.facexlib_works", fail)
     assert default_detector([tmp_path]) == "compact-face"
 

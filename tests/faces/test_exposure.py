@@ -1,4 +1,4 @@
-"""The copies of dark and pale images in which faces are searched."""
+"""Test the brightened copies of dark and pale images that are searched for faces."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def test_dark_and_pale_images_get_the_full_range(gain: float, offset: float) -> 
     torch.testing.assert_close(stretched(gain * RAMP + offset), expected, atol=0.01, rtol=0)
 
 
-def test_dim_images_are_those_without_contrast() -> None:
+def test_images_without_contrast_are_dim() -> None:
     assert dim_images(torch.cat([RAMP, 0.1 * RAMP, 0.6 * RAMP, 0.7 + 0.2 * RAMP, 0 * RAMP])) == [1, 3]
 
 
-def test_noise_of_a_black_image_stays_faint() -> None:
+def test_noise_of_a_black_image_stays_dark() -> None:
     noise = torch.randint(0, 2, (1, 3, 64, 64), generator=torch.Generator().manual_seed(0)) / 255
     assert float(stretched(noise).max()) < 0.13
     assert torch.equal(stretched(torch.zeros(1, 3, 5, 7)), torch.zeros(1, 3, 5, 7))

@@ -12,7 +12,7 @@ from psfr_core.images.box import Box, Size
 POINTS = torch.tensor([[2.0, 2], [6, 2], [4, 4], [3, 6], [5, 6]])
 
 
-def test_a_face_follows_its_image_to_another_size() -> None:
+def test_faces_scale_with_their_image() -> None:
     landmarks = torch.tensor([[0.0, 0.0], [9.5, 4.5], [3.0, 2.0], [1.0, 6.0], [5.0, 6.0]])
     face = Face(Box(1.0, 2.0, 9.0, 8.0), landmarks, 0.9).scaled(Size(20, 10), Size(60, 30))
     assert face.box == Box(3.0, 6.0, 27.0, 24.0)
@@ -21,7 +21,7 @@ def test_a_face_follows_its_image_to_another_size() -> None:
     assert face.score == 0.9
 
 
-def test_whole_pixels_may_round_but_not_crop() -> None:
+def test_image_sizes_must_agree_up_to_rounding() -> None:
     face = Face(Box(0, 0, 8, 8), torch.rand(5, 2), 1.0)
     assert face.scaled(Size(1001, 667), Size(2000, 1336)).box.right == pytest.approx(8 * 2000 / 1001)
     with pytest.raises(InputError, match="image of 1000 x 500 pixels, but this one has 1000 x 520"):
@@ -37,7 +37,7 @@ def test_whole_pixels_may_round_but_not_crop() -> None:
         (Face(Box(0, 0, 8, 8), torch.rand(10), 1.0), r"landmarks of face 1 must have the shape \(5, 2\), got \(10,\)"),
     ],
 )
-def test_faces_with_impossible_numbers_are_named(face: Face, words: str) -> None:
+def test_faces_with_invalid_numbers_are_named(face: Face, words: str) -> None:
     right = Face(Box(0, 0, 8, 8), torch.rand(5, 2), 1.0)
     check_faces([right])
     with pytest.raises(InputError, match=words):

@@ -1,4 +1,4 @@
-"""Overlap, greedy suppression, and what is dropped before it."""
+"""Test overlaps, non-maximum suppression, and the filter before it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_overlap_is_intersection_over_union() -> None:
     torch.testing.assert_close(iou(boxes[0], boxes), torch.tensor([1, 1 / 3, 1 / 4, 0, 0]))
 
 
-def test_the_share_inside_is_that_of_the_other_box() -> None:
+def test_containment_is_the_fraction_of_the_other_box() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [5, 0, 15, 10], [0, 0, 5, 5], [20, 20, 30, 30], [-10, -10, 10, 10]])
     torch.testing.assert_close(containment(boxes[0], boxes), torch.tensor([1, 0.5, 1, 0, 0.25]))
 
@@ -51,15 +51,19 @@ def test_suppression_is_greedy(seed: int) -> None:
     assert torch.equal(kept.scores, scores[expected])
 
 
-def test_an_eye_inside_a_face_is_dropped_and_a_head_before_another_stays() -> None:
+def test_a_box_inside_a_face_is_dropped_and_an_overlapping_face_is_kept() -> None:
     face, eye, child, around = [0.0, 0, 100, 100], [20.0, 30, 45, 52], [70.0, 40, 130, 110], [-60.0, -60, 160, 160]
     kept = non_maximum_suppression(
         candidates(torch.tensor([face, eye, child, around]), torch.tensor([0.9, 0.8, 0.7, 0.6])), 0.4
     )
-    assert kept.boxes.tolist() == [face, child, around]  # a surer box inside another one does not drop that
+    assert kept.boxes.tolist() == [
+        face,
+        child,
+        around,
+    ]  # a box with a higher score does not drop the larger box around it
 
 
-def test_equal_scores_are_ordered_by_place() -> None:
+def test_equal_scores_are_ordered_by_position() -> None:
     corners = torch.tensor([[100.0, 50], [0, 50], [200, 0], [0, 200]])
     boxes = torch.cat([corners, corners + 30], dim=1)
     scores = torch.tensor([0.5, 0.5, 0.5, 0.9])
@@ -69,7 +73,7 @@ def test_equal_scores_are_ordered_by_place() -> None:
         assert kept.boxes[:, :2].tolist() == expected
 
 
-def test_nothing_stays_nothing() -> None:
+def test_no_candidates_give_no_faces() -> None:
     assert non_maximum_suppression(candidates(torch.zeros(0, 4), torch.zeros(0)), 0.4).to_faces() == []
 
 
@@ -92,8 +96,8 @@ def test_impossible_boxes_are_dropped(box: tuple[float, ...], score: float, is_k
 
 
 @pytest.mark.parametrize("is_mirrored", [False, True])
-def test_eye_distance_is_that_of_the_eyes(is_mirrored: bool) -> None:
-    """A head turned to the side, with the nose below one eye, has both eyes all the same; so has its mirror image."""
+def test_faces_with_too_small_an_eye_distance_are_dropped(is_mirrored: bool) -> None:
+    """Measure the eye distance of a head turned to the side, whose nose is below one eye, and of its mirror image."""
     turned = torch.tensor([[30.0, 40], [70, 40], [70, 55], [45, 70], [68, 70]])
     if is_mirrored:
         turned = (torch.tensor([99.0, 0]) - turned * torch.tensor([1.0, -1]))[[1, 0, 2, 4, 3]]

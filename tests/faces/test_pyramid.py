@@ -1,4 +1,4 @@
-"""Sizes, tiles, and the way back to image pixels."""
+"""Test level sizes, tiles, and the transform back to image pixels."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_small_images_have_no_tiles() -> None:
     )
 
 
-def test_views_are_padded_to_multiples_of_32_with_their_mean() -> None:
+def test_levels_are_padded_to_multiples_of_32_with_their_mean() -> None:
     image = torch.rand(2, 3, 50, 70, generator=torch.Generator().manual_seed(0))
     (cut,) = level_images(image, [PyramidLevel(PixelBox(10, 5, 55, 50), Size(45, 45))])
     assert cut.shape == (2, 3, 64, 64)
@@ -71,7 +71,7 @@ def test_views_are_padded_to_multiples_of_32_with_their_mean() -> None:
 
 
 @pytest.mark.parametrize("width", [768, 512, 511])
-def test_smaller_views_show_the_same(width: int) -> None:
+def test_smaller_levels_show_the_same_positions(width: int) -> None:
     y, x = torch.meshgrid(torch.arange(256.0), torch.arange(float(width)), indexing="ij")
     image = torch.stack([x, y, x + y])[None]
     levels = image_pyramid(Size(width, 256), DetectionOptions(min_side=64), ScaleRange(coarsest_side=128))
@@ -84,7 +84,7 @@ def test_smaller_views_show_the_same(width: int) -> None:
 
 
 def test_pixel_centers_map_to_pixel_centers() -> None:
-    """Twice as large, the image's first pixel has its center between the level's first two; the last likewise."""
+    """Map the centers of the first and last pixels of a part to those of a level of twice its size."""
     level = PyramidLevel(PixelBox(100, 40, 110, 60), Size(20, 40))
     points = torch.tensor([[[0.5, 0.5], [18.5, 38.5], [0, 0], [-0.5, -0.5], [19.5, 39.5]]])
     mapped = level.to_image(Candidates(torch.tensor([[0.0, 4, 20, 40]]), points, torch.ones(1)))
@@ -104,7 +104,7 @@ def test_pixel_centers_map_to_pixel_centers() -> None:
         ((-20.0, 20, 76, 60), False),  # too large
     ],
 )
-def test_pieces_cut_off_at_inner_borders_are_not_trusted(box: tuple[float, ...], is_trusted: bool) -> None:
+def test_boxes_cut_off_at_inner_borders_are_not_trusted(box: tuple[float, ...], is_trusted: bool) -> None:
     level = PyramidLevel(PixelBox(0, 50, 100, 150), Size(100, 100), max_face=95)
     one = Candidates(torch.tensor([box]), torch.zeros(1, 5, 2), torch.ones(1))
     assert level.trusts(one, Size(300, 300)).tolist() == [is_trusted]

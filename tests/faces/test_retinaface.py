@@ -1,4 +1,4 @@
-"""Our pre- and post-processing of RetinaFace against facexlib's own, on a network with random weights."""
+"""Compare the pre- and post-processing of RetinaFace with facexlib's, on a network with random weights."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def exact_options(min_score: float) -> DetectionOptions:
 
 
 def threshold(network: Any, images: Tensor, count: int) -> float:
-    """A score that ``count`` anchors of the first image reach."""
+    """Return a score that ``count`` anchors of the first image reach."""
     with torch.no_grad():
         bgr = images[:1].flip(1) * 255 - torch.tensor([104.0, 117, 123]).view(3, 1, 1)
         return float(network(bgr)[1][0, :, 1].topk(count).values[-1]) - 1e-6
@@ -78,7 +78,7 @@ def test_anchors_follow_the_order_of_the_predictions() -> None:
     assert anchors_for(64, 96, torch.device("cpu")).tolist() == [list(map(float, anchor)) for anchor in expected]
 
 
-def test_frames_of_a_batch_stay_apart(network: Any) -> None:
+def test_frames_of_a_batch_stay_separate(network: Any) -> None:
     images = noise(64, 96, batch=3)
     detector = RetinaFaceDetector(network, exact_options(threshold(network, images, 40)))
     together = detector.detect(images)
@@ -97,6 +97,6 @@ def test_default_threshold_is_strict(network: Any) -> None:
     torch.testing.assert_close(rows(found[0]), rows(RetinaFaceDetector(network, options).detect(images)[0]))
 
 
-def test_odd_sizes_run(network: Any) -> None:
+def test_images_of_odd_sizes_are_searched(network: Any) -> None:
     for size in [(1, 1), (37, 61)]:
         assert len(RetinaFaceDetector(network, exact_options(0.5)).detect(torch.rand(2, 3, *size))) == 2

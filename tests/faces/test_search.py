@@ -1,4 +1,4 @@
-"""The search around a network, with a stand-in that finds white squares: one in each color channel is one face."""
+"""Test the search with a fake network that finds one white square per color channel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FACE_POINTS = torch.tensor([[-0.25, -0.2], [0.25, -0.2], [0.0, 0.0], [-0.2, 0.25
 
 
 def squares(images: Tensor, smallest: float = 4.0) -> list[Candidates]:
-    """A candidate for each channel with a square in it, exact below the pixel through its centroid and area."""
+    """Return a candidate for each channel with a square, with subpixel accuracy from its centroid and area."""
     assert images.shape[-1] % 32 == images.shape[-2] % 32 == 0
     return [
         Candidates.join([_square(channel, index, smallest) for index, channel in enumerate(image)]) for image in images
@@ -63,7 +63,7 @@ def test_coordinates_are_those_of_the_input(size: tuple[int, int]) -> None:
     assert faces[0].score == pytest.approx(0.9)
 
 
-def test_highest_score_comes_first_and_frames_stay_apart() -> None:
+def test_highest_score_comes_first_and_frames_stay_separate() -> None:
     frames = torch.stack(
         [
             image_of((200, 150), (150, 40, 21), (40, 40, 21), (90, 100, 31)),
@@ -80,7 +80,7 @@ def test_highest_score_comes_first_and_frames_stay_apart() -> None:
         assert [face.box for face in alone] == [face.box for face in faces]
 
 
-def test_progress_counts_all_passes_and_may_stop_each() -> None:
+def test_progress_counts_all_passes_and_can_stop_each() -> None:
     frames, seen = torch.zeros(3, 3, 900, 1300), []
     options = DetectionOptions(batch_size=2, max_side=700, tiles=True, turned=True)
     search_faces(frames, NETWORK, squares, options, SCALE_RANGE, progress=lambda *counts: seen.append(counts))
@@ -94,7 +94,7 @@ def test_progress_counts_all_passes_and_may_stop_each() -> None:
         search_faces(frames, NETWORK, squares, options, SCALE_RANGE, progress=stop)
 
 
-def test_tiles_find_faces_too_small_for_the_shrunken_image() -> None:
+def test_tiles_find_faces_too_small_for_the_reduced_image() -> None:
     tiny, large = (1000, 333, 11), (400, 300, 201)
     image = image_of((1500, 600), tiny, large)[None]
     options = DetectionOptions(max_side=512, min_side=64, min_eye_distance=1)
@@ -104,8 +104,8 @@ def test_tiles_find_faces_too_small_for_the_shrunken_image() -> None:
     torch.testing.assert_close(centers(with_tiles), torch.tensor([[1000.0, 333], [400, 300]]), atol=0.05, rtol=0)
 
 
-def test_no_piece_of_a_face_is_reported() -> None:
-    """Wherever a face lies, tiles that see a part of it add nothing."""
+def test_parts_of_faces_are_not_reported() -> None:
+    """Move a face over the image: tiles that contain a part of it report nothing in addition."""
     for x in range(150, 1350, 75):
         image = image_of((1500, 600), (x, 290, 121))[None]
         options = DetectionOptions(max_side=512, min_side=64, tiles=True)
@@ -113,8 +113,8 @@ def test_no_piece_of_a_face_is_reported() -> None:
         torch.testing.assert_close(centers(faces), torch.tensor([[x, 290.0]]), atol=0.05, rtol=0)
 
 
-def test_large_views_do_not_report_large_faces() -> None:
-    """Networks see a second, wrong face in a large one: here every square above 400 pixels is found twice."""
+def test_large_levels_do_not_report_large_faces() -> None:
+    """Imitate networks that find a second, wrong face in a large one: squares above 400 pixels are found twice."""
 
     def twice_when_large(images: Tensor) -> list[Candidates]:
         found = squares(images)
@@ -131,8 +131,8 @@ def test_large_views_do_not_report_large_faces() -> None:
 
 @pytest.mark.parametrize(("right", "down"), [(1, 0), (0, 1), (-1, 0), (0, -1)])
 @pytest.mark.parametrize("side", [300, 1400])
-def test_turned_faces_are_found_where_they_are(right: int, down: int, side: int) -> None:
-    """Here a red square is a face if the green one lies to its right, and only then."""
+def test_rotated_faces_are_found_at_their_positions(right: int, down: int, side: int) -> None:
+    """Count a red square as a face only if the green square is to its right."""
 
     def upright(images: Tensor) -> list[Candidates]:
         found = [one.boxes[:, :2] + one.boxes[:, 2:] for one in squares(images)]
@@ -150,13 +150,13 @@ def test_turned_faces_are_found_where_they_are(right: int, down: int, side: int)
     assert len(unturned) == (right == 1)
 
 
-def test_eyes_too_near_to_each_other_are_no_face() -> None:
+def test_faces_with_too_small_an_eye_distance_are_not_reported() -> None:
     image = image_of((512, 512), (100, 100, 41), (300, 300, 19))[None]
     (faces,) = search_faces(image, NETWORK, squares, DetectionOptions(min_eye_distance=10), SCALE_RANGE)
     torch.testing.assert_close(centers(faces), torch.tensor([[100.0, 100]]), atol=0.05, rtol=0)
 
 
-def test_input_is_left_alone_and_values_beyond_the_range_do_no_harm() -> None:
+def test_input_is_unchanged_and_values_out_of_range_are_clipped() -> None:
     image = image_of((512, 512), (100, 100, 41))[None]
     bright = torch.where(image > 0, 50.0, -3.0)
     bright_before = bright.clone()
@@ -166,7 +166,7 @@ def test_input_is_left_alone_and_values_beyond_the_range_do_no_harm() -> None:
     assert torch.equal(bright, bright_before)
 
 
-def test_network_gets_its_own_precision() -> None:
+def test_network_gets_its_own_dtype() -> None:
     seen: list[torch.dtype] = []
 
     def propose(images: Tensor) -> list[Candidates]:

@@ -1,4 +1,4 @@
-"""Tiny random networks, and a machine without any models."""
+"""Define tiny random networks and a home folder without models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PublishAs = Callable[..., ModelFile]
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home folder of a user who has no models; every test in this folder runs in it."""
+    """Create a home folder without models; every test in this folder runs in it."""
     folder = tmp_path / "home"
     (folder / "assets").mkdir(parents=True)
     monkeypatch.setattr(Path, "home", staticmethod(lambda: folder))
@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def publish_as(monkeypatch: pytest.MonkeyPatch) -> PublishAs:
-    """Changes the manifest so that some bytes are the published file of a model; gives its new entry."""
+    """Return a function that makes the given bytes the published file of a model and returns its new manifest entry."""
 
     def change(name: str, content: bytes, **changes: object) -> ModelFile:
         digest = hashlib.sha256(content).hexdigest()
@@ -47,14 +47,14 @@ def publish_as(monkeypatch: pytest.MonkeyPatch) -> PublishAs:
 
 @pytest.fixture
 def generator() -> PsfrGenerator:
-    """A 64 px generator with random weights."""
+    """Return a 64 px generator with random weights."""
     torch.manual_seed(1)
     return PsfrGenerator(GeneratorConfig((12, 8, 4), modulation_channels=6)).eval()
 
 
 @pytest.fixture
 def parse_net() -> ParseNet:
-    """A 64 px parsing network with random weights and statistics."""
+    """Return a 64 px parsing network with random weights and statistics."""
     torch.manual_seed(2)
     network = ParseNet(ParseNetConfig((5, 9), residual_blocks=2))
     _randomise_statistics(network)
@@ -63,7 +63,7 @@ def parse_net() -> ParseNet:
 
 @pytest.fixture
 def compact_face_net() -> CompactFaceNet:
-    """A small detector with random weights and statistics."""
+    """Return a small detector with random weights and statistics."""
     torch.manual_seed(3)
     network = CompactFaceNet(CompactFaceNetConfig((4, 6, 8, 10, 12), merged_channels=7))
     _randomise_statistics(network)
@@ -72,13 +72,13 @@ def compact_face_net() -> CompactFaceNet:
 
 @pytest.fixture
 def images() -> Tensor:
-    """A batch of one random 64 px image."""
+    """Return a batch of one random 64 px image."""
     return torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(5))
 
 
 @pytest.fixture
 def generate(images: Tensor) -> Callable[[nn.Module], Tensor]:
-    """Runs a 64 px generator on a fixed input."""
+    """Return a function that runs a 64 px generator on a fixed input."""
     labels = torch.randint(0, 19, (1, 64, 64), generator=torch.Generator().manual_seed(4))
     one_hot = nn.functional.one_hot(labels, 19).permute(0, 3, 1, 2).float()
 
@@ -91,7 +91,7 @@ def generate(images: Tensor) -> Callable[[nn.Module], Tensor]:
 
 @pytest.fixture
 def normalized_generator(generator: PsfrGenerator, generate: Callable[[nn.Module], Tensor]) -> PsfrGenerator:
-    """A generator with old-style spectral norm, as in the published file, after some steps of power iteration."""
+    """Return a generator with old-style spectral norm, as in the published file, after some power iterations."""
     normalized = add_spectral_norm(generator).train()
     for _ in range(5):
         generate(normalized)

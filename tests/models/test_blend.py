@@ -1,4 +1,4 @@
-"""Networks between two."""
+"""Test the interpolation of two networks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_generator(path: Path, channels: tuple[int, ...] = (6, 4), licence: str
     return path
 
 
-def test_every_weight_lies_between(tmp_path: Path) -> None:
+def test_weights_are_interpolated(tmp_path: Path) -> None:
     one, other = write_generator(tmp_path / "one.safetensors"), write_generator(tmp_path / "other.safetensors")
     target = tmp_path / "new" / "blend.safetensors"
     digest = blend_weights(one, other, target, amount=0.25)
@@ -55,7 +55,7 @@ def test_both_licences_are_kept(tmp_path: Path) -> None:
     assert metadata.licence == "CC0-1.0 and MIT"
 
 
-def test_says_why_it_cannot_blend(tmp_path: Path, parse_net: ParseNet) -> None:
+def test_errors_say_why_networks_cannot_be_blended(tmp_path: Path, parse_net: ParseNet) -> None:
     one, wide = write_generator(tmp_path / "one.safetensors"), write_generator(tmp_path / "wide.safetensors", (6, 5))
     target, parser = tmp_path / "blend.safetensors", tmp_path / "parser.safetensors"
     save_file(parse_net.state_dict(), parser)

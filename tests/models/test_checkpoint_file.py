@@ -1,4 +1,4 @@
-"""Files that are no weights, and files that would rather run a program."""
+"""Test files without weights, and pickle files that would execute code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TENSORS = {"w": torch.arange(2000.0)}
 
 
 class Attack:
-    """A pickle of this makes a folder when it is loaded carelessly."""
+    """Create a folder when a pickle of this object is loaded without protection."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,13 +40,13 @@ def test_every_format_is_read(tmp_path: Path, name: str) -> None:
     torch.testing.assert_close(read_state_dict(path), TENSORS)
 
 
-def test_whole_numbers_of_any_kind_are_read(tmp_path: Path) -> None:
+def test_integers_of_any_type_are_read(tmp_path: Path) -> None:
     tensors = {"w": torch.ones(2), "n": torch.tensor([1, 65535], dtype=torch.uint16)}
     save_file(tensors, tmp_path / "a.safetensors")
     assert read_state_dict(tmp_path / "a.safetensors").keys() == {"w", "n"}
 
 
-def test_a_safetensors_header_that_begins_like_text(tmp_path: Path) -> None:
+def test_safetensors_headers_of_any_length_are_read(tmp_path: Path) -> None:
     for words in range(60):  # header lengths around ord("{"), ord("[") and ord("<")
         path = tmp_path / "a.safetensors"
         path.write_bytes(save({"w": torch.ones(1)}, {"k": "x" * words * 8}))
@@ -68,7 +68,7 @@ def test_program_code_is_refused_and_not_run(tmp_path: Path, writer: str) -> Non
     assert not trace.exists()
 
 
-def test_the_attack_would_work(tmp_path: Path) -> None:
+def test_an_unprotected_load_runs_the_attack(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Attack(tmp_path / "trace")))  # noqa: S301
     assert (tmp_path / "trace").exists()
 
@@ -93,7 +93,7 @@ def test_a_whole_pickled_network_is_refused(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_other_files(tmp_path: Path, content: bytes, words: str, suffix: str) -> None:
+def test_files_of_other_formats_are_named(tmp_path: Path, content: bytes, words: str, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=f"^x{suffix} {words}"):
@@ -109,7 +109,7 @@ def _saved(path: Path, tensors: dict[str, Tensor], style: str) -> bytes:
 
 @pytest.mark.parametrize("style", ["safetensors", "zip", "zipless"])
 @pytest.mark.parametrize("part", [0.003, 0.02, 0.5, 0.99])
-def test_truncated_files(tmp_path: Path, style: str, part: float) -> None:
+def test_truncated_files_are_refused(tmp_path: Path, style: str, part: float) -> None:
     path = tmp_path / "half.pth"
     content = _saved(path, TENSORS, style)
     path.write_bytes(content[: round(len(content) * part)])
@@ -117,7 +117,7 @@ def test_truncated_files(tmp_path: Path, style: str, part: float) -> None:
         read_checkpoint(path)
 
 
-def test_a_zip_of_something_else(tmp_path: Path) -> None:
+def test_a_zip_archive_without_weights_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.pth", "w") as archive:
         archive.writestr("hello.txt", "hello")
     with pytest.raises(
@@ -126,12 +126,12 @@ def test_a_zip_of_something_else(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "x.pth")
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="There is no file"):
         read_checkpoint(tmp_path / "x.pth")
 
 
-def test_a_file_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.Monkey
         ([torch.zeros(2)], "a list"),
     ],
 )
-def test_no_weights_inside(tmp_path: Path, checkpoint: object, found: str) -> None:
+def test_a_checkpoint_without_weights_is_refused(tmp_path: Path, checkpoint: object, found: str) -> None:
     torch.save(checkpoint, tmp_path / "x.pth")
     with pytest.raises(
         CheckpointError, match=rf"x\.pth holds no weights but {found}\. .*params_ema, params, state_dict"
@@ -169,19 +169,19 @@ def test_no_weights_inside(tmp_path: Path, checkpoint: object, found: str) -> No
         ("nested", lambda w: torch.nested.nested_tensor([w])),
     ],
 )
-def test_tensors_that_are_no_plain_weights(tmp_path: Path, kind: str, make: Callable[[Tensor], Tensor]) -> None:
+def test_unusual_tensor_types_are_refused(tmp_path: Path, kind: str, make: Callable[[Tensor], Tensor]) -> None:
     torch.save({"a": torch.ones(2), "b.weight": make(torch.ones(2))}, tmp_path / "x.pth")
     with pytest.raises(CheckpointError, match=rf"b\.weight in x\.pth is a {kind} .*plain floating point"):
         read_state_dict(tmp_path / "x.pth")
 
 
-def test_values_that_are_no_numbers(tmp_path: Path) -> None:
+def test_nan_and_infinite_weights_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(2), "b": torch.tensor([1.0, float("nan")])}, tmp_path / "x.safetensors")
     with pytest.raises(CheckpointError, match="b holds NaN or infinite values"):
         read_state_dict(tmp_path / "x.safetensors")
 
 
-def test_damage_inside_names_the_file(tmp_path: Path) -> None:
+def test_errors_about_incomplete_weights_name_the_file(tmp_path: Path) -> None:
     save_file({"a.weight_orig": torch.zeros(2, 2)}, tmp_path / "x.safetensors")
     with pytest.raises(
         CheckpointError, match=r"x\.safetensors is damaged or incomplete: it has a\.weight_orig but lacks"

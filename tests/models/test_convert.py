@@ -1,4 +1,4 @@
-"""Converted files."""
+"""Test the conversion of weight files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from psfr_core.networks.psfr_generator import PsfrGenerator
 
 @pytest.fixture
 def published(tmp_path: Path, normalized_generator: PsfrGenerator) -> Path:
-    """A file with the name and the keys of the published generator."""
+    """Return a file with the name and the keys of the published generator."""
     path = tmp_path / "psfrgan_epoch15_net_G.pth"
     torch.save(normalized_generator.state_dict(), path)
     return path
@@ -41,7 +41,7 @@ def test_a_converted_generator_works_the_same(
     assert [path.name for path in target.parent.iterdir()] == ["g.safetensors"]
 
 
-def test_the_file_says_what_it_is(published: Path, tmp_path: Path) -> None:
+def test_the_file_stores_architecture_license_and_source(published: Path, tmp_path: Path) -> None:
     convert_weights(published, tmp_path / "g.safetensors")
     with safe_open(tmp_path / "g.safetensors", "pt") as file:
         written = file.metadata()
@@ -75,7 +75,7 @@ def test_equal_weights_give_equal_files(published: Path, tmp_path: Path) -> None
     assert len(digests) == 1
 
 
-def test_half_precision(published: Path, tmp_path: Path) -> None:
+def test_half_precision_is_within_a_thousandth(published: Path, tmp_path: Path) -> None:
     convert_weights(published, tmp_path / "g.safetensors", half=True)
     assert {tensor.dtype for tensor in load_file(tmp_path / "g.safetensors").values()} == {torch.float16}
     convert_weights(published, tmp_path / "full.safetensors")
@@ -83,7 +83,7 @@ def test_half_precision(published: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(halves.state_dict(), full.state_dict(), atol=1e-3, rtol=1e-3)
 
 
-def test_too_large_for_half_precision(generator: PsfrGenerator, tmp_path: Path) -> None:
+def test_weights_too_large_for_half_precision_are_refused(generator: PsfrGenerator, tmp_path: Path) -> None:
     save_file({**generator.state_dict(), "img_out.bias": torch.full((3,), 1e5)}, tmp_path / "a.safetensors")
     with pytest.raises(OptionError, match=r"img_out\.bias does not fit into float16"):
         convert_weights(tmp_path / "a.safetensors", tmp_path / "b.safetensors", half=True)
@@ -121,7 +121,7 @@ def test_nothing_is_overwritten_unless_allowed(published: Path, tmp_path: Path) 
     load_generator(target)
 
 
-def test_a_target_of_another_kind(published: Path) -> None:
+def test_a_target_with_another_suffix_is_refused(published: Path) -> None:
     with pytest.raises(OptionError, match=r"must end in \.safetensors, got g\.pth"):
         convert_weights(published, published.parent / "g.pth")
 
@@ -138,7 +138,7 @@ def test_files_that_would_not_load_are_not_converted(
     assert [path.name for path in tmp_path.glob("b*")] == []
 
 
-def test_a_failing_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(path: Path, content: bytes) -> None:
         path.touch()
         raise OSError("no space left")
@@ -155,14 +155,14 @@ def test_tensors_that_share_memory_are_written(tmp_path: Path) -> None:
     assert torch.equal(load_file(tmp_path / "a.safetensors")["turned"], whole.T)
 
 
-def test_metadata_in_any_script(tmp_path: Path) -> None:
+def test_metadata_with_any_characters_are_kept(tmp_path: Path) -> None:
     metadata = WeightMetadata("x", {"a": [1, 2]}, "Lizenz „frei“", 'a "quoted"\nsource')
     write_weights(tmp_path / "a.safetensors", {"w": torch.arange(3.0)}, metadata)
     assert read_metadata(tmp_path / "a.safetensors") == metadata
     assert torch.equal(load_file(tmp_path / "a.safetensors")["w"], torch.arange(3.0))
 
 
-def test_files_without_our_metadata(tmp_path: Path) -> None:
+def test_other_files_have_no_metadata(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, tmp_path / "plain.safetensors")
     (tmp_path / "text.safetensors").write_text("hello")
     for name in ("plain.safetensors", "text.safetensors", "missing.safetensors"):

@@ -1,4 +1,4 @@
-"""Weight files that are damaged, or made to fill the memory, to take minutes, or to end the program."""
+"""Test weight files that are damaged, or that try to exhaust memory, run for minutes, or crash the program."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def torch_file(content: object, *, legacy: bool = False) -> bytes:
 
 
 def with_pickle(pickle: bytes) -> bytes:
-    """A zip archive of PyTorch with another pickle in it."""
+    """Return a zip archive of PyTorch with another pickle in it."""
     source, target = zipfile.ZipFile(io.BytesIO(torch_file({}))), io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for name in source.namelist():
@@ -62,7 +62,7 @@ def read_file(path: Path, content: bytes) -> dict[str, Tensor]:
 
 
 def read(path: Path, content: bytes) -> dict[str, Tensor] | None:
-    """The tensors in a file of this ``content``, None where it is refused."""
+    """Return the tensors in a file with this ``content``, or None if the file is refused."""
     try:
         return read_file(path, content)
     except CheckpointError:
@@ -89,14 +89,14 @@ def test_a_flipped_bit_without_checksums_is_refused_or_leaves_tensors(tmp_path: 
 
 
 @pytest.mark.parametrize("style", ["zip", "legacy", "safetensors"])
-def test_every_part_of_a_file_is_refused(tmp_path: Path, style: str) -> None:
+def test_every_truncated_file_is_refused(tmp_path: Path, style: str) -> None:
     content = save(TENSORS) if style == "safetensors" else torch_file(TENSORS, legacy=style == "legacy")
     assert read(tmp_path / "x.pth", content) is not None
     for size in random.Random(5).sample(range(len(content)), 100):
         assert read(tmp_path / "x.pth", content[:size]) is None
 
 
-def test_a_changed_number_names_its_record(tmp_path: Path) -> None:
+def test_a_changed_number_is_reported_with_its_record(tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     content = torch_file(TENSORS)
     path.write_bytes(content.replace(struct.pack("<2f", 4, 5), struct.pack("<2f", 4, 6)))
@@ -116,7 +116,7 @@ def test_a_record_marked_as_a_folder_is_damage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["a" * 1000, "a\x1b[2J", "a\nb"])
 @pytest.mark.parametrize("style", ["zip", "safetensors"])
-def test_names_that_would_flood_or_control_a_terminal(tmp_path: Path, key: str, style: str) -> None:
+def test_names_cannot_flood_or_control_a_terminal(tmp_path: Path, key: str, style: str) -> None:
     tensors = {key: torch.ones(1)}
     with pytest.raises(
         CheckpointError, match=r"^x\.pth holds a tensor called 'a[^\n\x1b]{,60}, which is no name"
@@ -140,7 +140,7 @@ def test_many_views_of_one_tensor_are_refused(tmp_path: Path) -> None:
         read_state_dict(tmp_path / "x.pth")
 
 
-def test_half_precision_and_wrapped_copies_are_no_repetition(tmp_path: Path) -> None:
+def test_half_precision_and_wrapped_copies_are_accepted(tmp_path: Path) -> None:
     half = {key: tensor.half() for key, tensor in TENSORS.items()}
     (tmp_path / "x.pth").write_bytes(torch_file({"params": half, "params_ema": half}))
     torch.testing.assert_close(read_state_dict(tmp_path / "x.pth")["a.weight"], TENSORS["a.weight"])
@@ -210,27 +210,29 @@ def test_a_legacy_file_that_claims_more_than_it_holds_is_damaged(tmp_path: Path)
     ("key", "words"),
     [("body.{}.1.weight", "1 to 10 stages"), ("head.0.{}", "unexpected")],
 )
-def test_a_generator_of_very_many_layers(tmp_path: Path, generator: PsfrGenerator, key: str, words: str) -> None:
+def test_generators_with_too_many_layers_are_refused(
+    tmp_path: Path, generator: PsfrGenerator, key: str, words: str
+) -> None:
     more = {key.format(number): torch.ones(1) for number in range(3000)}
     (tmp_path / "x.safetensors").write_bytes(save({**more, **generator.state_dict()}))
     with pytest.raises(CheckpointError, match=words):
         load_generator(tmp_path / "x.safetensors")
 
 
-def test_a_parser_of_very_many_blocks(tmp_path: Path, parse_net: ParseNet) -> None:
+def test_parsers_with_too_many_blocks_are_refused(tmp_path: Path, parse_net: ParseNet) -> None:
     more = {f"body.{number}.conv1.conv2d.weight": torch.ones(1) for number in range(3000)}
     (tmp_path / "x.safetensors").write_bytes(save({**more, **parse_net.state_dict()}))
     with pytest.raises(CheckpointError, match="0 to 100 residual blocks, got 3000"):
         load_parse_net(tmp_path / "x.safetensors")
 
 
-def test_more_channels_than_can_be_counted(generator: PsfrGenerator) -> None:
+def test_generators_with_too_many_channels_are_refused(generator: PsfrGenerator) -> None:
     tensors = {**generator.state_dict(), "const_input": torch.zeros(1).expand(1, 2**40, 1, 1)}
     with pytest.raises(CheckpointError, match="incomplete or altered"):
         build_network(tensors, PSFR_GENERATOR, "x.pth")
 
 
-def test_vectors_that_would_spread_to_a_large_matrix(tmp_path: Path) -> None:
+def test_vectors_that_would_broadcast_to_a_large_matrix_are_refused(tmp_path: Path) -> None:
     tensors = {"a.weight_orig": torch.ones(9000, 1), "a.weight_u": torch.ones(9000), "a.weight_v": torch.ones(1, 9000)}
     (tmp_path / "x.pth").write_bytes(torch_file(tensors))
     with pytest.raises(CheckpointError, match=r"a\.weight_orig does not fit a\.weight_u and a\.weight_v"):
@@ -238,7 +240,7 @@ def test_vectors_that_would_spread_to_a_large_matrix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("config", ["[" * 100_000, "1", "[1]", '"text"', "null", '{"a": ' * 100_000])
-def test_metadata_that_is_no_configuration(tmp_path: Path, config: str) -> None:
+def test_invalid_configurations_in_metadata_are_ignored(tmp_path: Path, config: str) -> None:
     (tmp_path / "x.safetensors").write_bytes(save(TENSORS, {"architecture": "parse_net", "config": config}))
     assert read_metadata(tmp_path / "x.safetensors") is None
 
@@ -257,7 +259,7 @@ def no_memory(*_: object, **__: object) -> None:
     ],
     ids=["safetensors", "zip", "legacy", "converting"],
 )
-def test_too_little_memory_is_not_called_damage(
+def test_running_out_of_memory_is_not_reported_as_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str, content: bytes
 ) -> None:
     (tmp_path / "x.pth").write_bytes(content)

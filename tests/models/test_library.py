@@ -23,7 +23,7 @@ def put(path: Path) -> Path:
     return path
 
 
-def test_another_hash_is_a_warning(
+def test_another_hash_gives_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed: list[Path] = []
@@ -36,7 +36,7 @@ def test_another_hash_is_a_warning(
     assert hashed == [path]
 
 
-def test_the_published_hash_is_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture, publish_as) -> None:
+def test_the_published_hash_gives_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture, publish_as) -> None:
     entry = publish_as("retinaface-resnet50", b"weights")
     put(tmp_path / RESNET)
     with caplog.at_level(logging.WARNING):
@@ -44,7 +44,7 @@ def test_the_published_hash_is_no_warning(tmp_path: Path, caplog: pytest.LogCapt
     assert caplog.text == ""
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -54,12 +54,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ModelLibrary([tmp_path]).locate("retinaface-resnet50", ModelKind.DETECTOR)
 
 
-def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_an_existing_path_is_used_unchanged(tmp_path: Path) -> None:
     path = put(tmp_path / "mine.pth")
     assert ModelLibrary().locate(str(path), ModelKind.GENERATOR) == path
 
 
-def test_a_name_of_another_kind() -> None:
+def test_a_model_of_another_kind_is_refused() -> None:
     with pytest.raises(
         OptionError,
         match=r"parsenet-512 is a parser\. Choose one of psfrgan-256, psfrgan-512-small, psfrgan-512, or the",
@@ -80,12 +80,12 @@ def test_a_name_of_another_kind() -> None:
         ),
     ],
 )
-def test_what_is_missing_is_explained(source: str | Path, words: str) -> None:
+def test_missing_models_are_explained(source: str | Path, words: str) -> None:
     with pytest.raises(ModelNotFoundError, match=words):
         ModelLibrary(["given"]).locate(source, ModelKind.GENERATOR)
 
 
-def test_a_missing_model_names_no_command_and_what_could_be_downloaded() -> None:
+def test_the_error_of_a_missing_model_has_its_downloadable_name_and_no_command() -> None:
     with pytest.raises(ModelNotFoundError) as missing:
         ModelLibrary().locate("retinaface-resnet50")
     assert missing.value.downloadable == "retinaface-resnet50"
@@ -111,7 +111,7 @@ def test_only_missing_models_are_fetched(tmp_path: Path) -> None:
     assert fetched == ["retinaface-resnet50"]
 
 
-def test_nothing_there() -> None:
+def test_a_missing_folder_contains_no_models() -> None:
     assert ModelLibrary(["no/such/folder"]).find(model_file("retinaface-resnet50")) is None
 
 
@@ -125,7 +125,7 @@ def test_the_callers_folders_come_first_and_in_order(tmp_path: Path) -> None:
     assert ModelLibrary([str(tmp_path / "a"), tmp_path / "b"]).find(entry) == first
 
 
-def test_comfyui_models_may_be_named_as_a_whole(tmp_path: Path) -> None:
+def test_the_models_folder_of_comfyui_is_searched_with_its_subfolders(tmp_path: Path) -> None:
     entry = model_file("retinaface-resnet50")
     path = put(tmp_path / "models" / "facedetection" / RESNET)
     assert ModelLibrary([tmp_path / "models"]).find(entry) == path

@@ -1,4 +1,4 @@
-"""Networks from files, whatever way they were saved."""
+"""Test that networks are loaded from files in every format."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def saved(tensors: Mapping[str, object], path: Path) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt"])
-def test_a_generator_comes_back(tmp_path: Path, generator: PsfrGenerator, generate: Generate, suffix: str) -> None:
+def test_a_saved_generator_is_loaded(tmp_path: Path, generator: PsfrGenerator, generate: Generate, suffix: str) -> None:
     loaded = load_generator(saved(generator.state_dict(), tmp_path / f"g{suffix}"))
     assert loaded.config == generator.config
     assert not loaded.training
@@ -42,14 +42,14 @@ def test_a_generator_comes_back(tmp_path: Path, generator: PsfrGenerator, genera
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_a_spectrally_normalized_file_comes_back(
+def test_a_spectrally_normalized_file_is_loaded(
     tmp_path: Path, normalized_generator: PsfrGenerator, generate: Generate, suffix: str
 ) -> None:
     loaded = load_generator(str(saved(normalized_generator.state_dict(), tmp_path / f"g{suffix}")))
     torch.testing.assert_close(generate(loaded), generate(normalized_generator), atol=1e-5, rtol=0)
 
 
-def test_a_training_checkpoint_comes_back(tmp_path: Path, generator: PsfrGenerator, generate: Generate) -> None:
+def test_a_training_checkpoint_is_loaded(tmp_path: Path, generator: PsfrGenerator, generate: Generate) -> None:
     wrapped = {f"module.{key}": tensor for key, tensor in generator.state_dict().items()}
     path = saved({"params_ema": wrapped, "params": {"module.x": torch.zeros(1)}, "step": 7}, tmp_path / "g.pth")
     assert torch.equal(generate(load_generator(path)), generate(generator))
@@ -68,7 +68,7 @@ def test_a_loaded_network_can_be_trained(tmp_path: Path, generator: PsfrGenerato
     assert all(parameter.grad is not None for parameter in loaded.parameters())
 
 
-def test_a_parsing_network_comes_back(tmp_path: Path, parse_net: ParseNet, images: Tensor) -> None:
+def test_a_saved_parsing_network_is_loaded(tmp_path: Path, parse_net: ParseNet, images: Tensor) -> None:
     loaded = load_parse_net(saved(parse_net.state_dict(), tmp_path / "p.safetensors"))
     assert loaded.config == parse_net.config
     with torch.no_grad():
@@ -83,9 +83,7 @@ def test_batch_norm_without_counters_is_complete(tmp_path: Path, parse_net: Pars
         assert torch.equal(loaded(images)[0], parse_net(images)[0])
 
 
-def test_the_detector_of_this_project_comes_back(
-    tmp_path: Path, compact_face_net: CompactFaceNet, images: Tensor
-) -> None:
+def test_a_saved_compact_face_is_loaded(tmp_path: Path, compact_face_net: CompactFaceNet, images: Tensor) -> None:
     loaded = load_detector_network(saved(compact_face_net.state_dict(), tmp_path / "f.safetensors"))
     assert isinstance(loaded, CompactFaceNet)
     with torch.no_grad():
@@ -93,7 +91,7 @@ def test_the_detector_of_this_project_comes_back(
 
 
 @pytest.mark.facexlib
-def test_retinaface_comes_back(tmp_path: Path, images: Tensor) -> None:
+def test_a_saved_retinaface_is_loaded(tmp_path: Path, images: Tensor) -> None:
     network = build_retinaface("mobile0.25")
     wrapped = {f"module.{key}": tensor for key, tensor in network.state_dict().items()}
     loaded = load_detector_network(saved(wrapped, tmp_path / "r.pth"))
@@ -143,7 +141,7 @@ def test_a_name_loads_a_bundled_file(home: Path, tmp_path: Path, parse_net: Pars
     assert load_parse_net("parsenet-256").config == parse_net.config
 
 
-def test_another_network_is_named(tmp_path: Path, generator: PsfrGenerator, parse_net: ParseNet) -> None:
+def test_weights_of_another_network_are_named(tmp_path: Path, generator: PsfrGenerator, parse_net: ParseNet) -> None:
     generator_file = saved(generator.state_dict(), tmp_path / "g.pth")
     parse_file = saved(parse_net.state_dict(), tmp_path / "p.pth")
     with pytest.raises(
@@ -186,7 +184,7 @@ def test_keys_and_shapes_that_do_not_fit_are_listed(tmp_path: Path, generator: P
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool])
-def test_weights_that_are_no_floats_are_listed(tmp_path: Path, generator: PsfrGenerator, dtype: torch.dtype) -> None:
+def test_weights_of_other_dtypes_are_listed(tmp_path: Path, generator: PsfrGenerator, dtype: torch.dtype) -> None:
     path = saved({**generator.state_dict(), "head.0.bias": torch.zeros(12).to(dtype)}, tmp_path / "g.pth")
     with pytest.raises(CheckpointError, match=rf"1 of another type \(head\.0\.bias {dtype} instead of floating point"):
         load_generator(path)
@@ -199,7 +197,7 @@ def test_long_lists_are_cut(tmp_path: Path, parse_net: ParseNet) -> None:
 
 
 @pytest.mark.parametrize("tensor", [torch.zeros(()), torch.zeros(3)])
-def test_shapes_without_a_configuration(tmp_path: Path, generator: PsfrGenerator, tensor: Tensor) -> None:
+def test_shapes_that_fit_no_configuration_are_refused(tmp_path: Path, generator: PsfrGenerator, tensor: Tensor) -> None:
     path = saved({**generator.state_dict(), "const_input": tensor}, tmp_path / "g.pth")
     with pytest.raises(CheckpointError, match="looks like a PSFR-GAN generator but is incomplete or altered"):
         load_generator(path)
@@ -216,8 +214,8 @@ def test_loading_makes_no_second_copy(
     assert {p.data_ptr() for p in loaded.parameters()} == {tensor.data_ptr() for tensor in read.values()}
 
 
-def test_what_is_loaded_in_inference_mode_can_be_moved_outside_it(generator: PsfrGenerator, tmp_path: Path) -> None:
-    """As ComfyUI does: a node loads, the host moves, a node runs."""
+def test_networks_loaded_in_inference_mode_can_be_moved_outside_it(generator: PsfrGenerator, tmp_path: Path) -> None:
+    """Imitate ComfyUI: a node loads a network, ComfyUI moves it, and a node runs it."""
     torch.save(generator.state_dict(), tmp_path / "a.pth")
     with torch.inference_mode():
         loaded = load_generator(tmp_path / "a.pth")

@@ -1,4 +1,4 @@
-"""The list of known models."""
+"""Test the list of known models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_names_and_files_are_unique() -> None:
     assert len({entry.file_name for entry in MODEL_FILES}) == len(MODEL_FILES)
 
 
-def test_the_names_of_each_kind() -> None:
+def test_names_are_listed_by_kind() -> None:
     assert model_names(ModelKind.GENERATOR) == ["psfrgan-256", "psfrgan-512-small", "psfrgan-512"]
     assert model_names(ModelKind.PARSER) == ["parsenet-256", "parse-512", "parsenet-512"]
     assert model_names(ModelKind("detector")) == ["compact-face", "retinaface-resnet50", "retinaface-mobile0.25"]
@@ -71,11 +71,11 @@ def test_addresses_of_the_published_generator() -> None:
     )
 
 
-def test_a_converted_name_keeps_the_dots_inside() -> None:
+def test_a_converted_name_keeps_inner_dots() -> None:
     assert model_file("retinaface-mobile0.25").converted_name == "detection_mobilenet0.25_Final.safetensors"
 
 
-def test_an_unknown_name_gets_the_list() -> None:
+def test_the_error_for_an_unknown_name_lists_the_known_names() -> None:
     assert not is_model_name("psfrgan")
     assert not is_model_name(Path("psfrgan-256"))
     with pytest.raises(

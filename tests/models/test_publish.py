@@ -1,4 +1,4 @@
-"""Uploads, to a Hub that is played."""
+"""Test uploads with a fake Hub API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METADATA = WeightMetadata("psfr_generator", {"channels": [12, 8]}, "CC-BY-NC-SA-
 
 
 class PlayedApi:
-    """Stands in for ``HfApi``."""
+    """Imitate ``HfApi`` and record the uploads."""
 
     def __init__(self, card: bytes | None = None, failure: Exception | None = None) -> None:
         self.repositories: dict[str, bool] = {}
@@ -47,7 +47,7 @@ def converted(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_file_and_a_card_arrive(converted: Path) -> None:
+def test_the_file_and_a_card_are_uploaded(converted: Path) -> None:
     api = PlayedApi()
     address = publish_weights(converted, "me/mine", private=True, api=api)
     assert address == "https://huggingface.co/me/mine/blob/main/mine.safetensors"
@@ -60,21 +60,21 @@ def test_the_file_and_a_card_arrive(converted: Path) -> None:
         assert words in card
 
 
-def test_a_card_of_the_users_is_kept(converted: Path) -> None:
+def test_an_existing_card_is_kept(converted: Path) -> None:
     api = PlayedApi(card=b"my words")
     publish_weights(converted, "me/mine", api=api)
     assert api.files["README.md"] == b"my words"
     assert api.repositories == {"me/mine": False}
 
 
-def test_a_licence_the_hub_does_not_know(converted: Path) -> None:
+def test_licenses_unknown_to_the_hub_are_named(converted: Path) -> None:
     card = model_card(converted, WeightMetadata("parse_net", {}, "MIT (derived from PSFR-GAN)", "x"))
     assert "license: other\n" in card
     assert 'license_name: "MIT (derived from PSFR-GAN)"\n---' in card
     assert "load_parse_net" in card
 
 
-def test_the_card_says_what_was_done(tmp_path: Path) -> None:
+def test_the_card_describes_source_dtypes_and_license(tmp_path: Path) -> None:
     path = tmp_path / "mine.safetensors"
     metadata = WeightMetadata("compact_face_net", {}, "MIT", "training with psfr_core (detector, 9 steps)")
     write_weights(path, {"w": torch.zeros(1).half(), "counter": torch.zeros(1).long()}, metadata)

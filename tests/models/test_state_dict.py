@@ -1,4 +1,4 @@
-"""Unwrapping, casting and folding."""
+"""Test unwrapping, casting and folding."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ WEIGHTS = {"a.weight": torch.ones(2), "b.bias": torch.zeros(3)}
     ],
     ids=["plain", "state_dict", "ema first", "nested", "module", "other entries"],
 )
-def test_unwrap(checkpoint: object) -> None:
+def test_weights_are_unwrapped_from_checkpoints(checkpoint: object) -> None:
     assert unwrap(checkpoint) == WEIGHTS
 
 
 @pytest.mark.parametrize("checkpoint", [None, torch.zeros(2), [WEIGHTS], {}, {"epoch": 3}, {"params": {}}])
-def test_unwrap_of_something_else_is_empty(checkpoint: object) -> None:
+def test_objects_without_weights_unwrap_to_nothing(checkpoint: object) -> None:
     assert unwrap(checkpoint) == {}
 
 
@@ -43,12 +43,12 @@ def test_unwrap_ends_when_a_checkpoint_contains_itself() -> None:
     assert list(unwrap(checkpoint)) == ["w"]
 
 
-def test_a_prefix_that_not_every_key_has_stays() -> None:
+def test_a_prefix_of_only_some_keys_is_kept() -> None:
     mixed = {"module.a": torch.zeros(1), "b": torch.zeros(1)}
     assert unwrap(mixed).keys() == mixed.keys()
 
 
-def test_floats_become_float32_and_counters_stay() -> None:
+def test_floats_become_float32_and_counters_stay_integers() -> None:
     tensors = {"w": nn.Parameter(torch.ones(2).half()), "d": torch.ones(2).double(), "n": torch.tensor(5)}
     cast = to_float32(tensors)
     assert [tensor.dtype for tensor in cast.values()] == [torch.float32, torch.float32, torch.int64]
@@ -89,24 +89,24 @@ def test_folding_divides_by_the_largest_singular_value() -> None:
     assert torch.linalg.matrix_norm(folded["layer.weight"].flatten(1), 2).item() == pytest.approx(1, abs=1e-5)
 
 
-def test_spectral_norm_without_its_vectors() -> None:
+def test_spectral_norm_without_its_vectors_is_refused() -> None:
     with pytest.raises(CheckpointError, match=r"it has a\.weight_orig but lacks a\.weight_v"):
         fold_spectral_norm({"a.weight_orig": torch.ones(2, 3), "a.weight_u": torch.ones(2)})
 
 
-def test_spectral_norm_of_whole_numbers() -> None:
+def test_spectral_norm_of_integers_is_refused() -> None:
     tensors = {"a.weight_orig": torch.ones(2, 3).byte(), "a.weight_u": torch.ones(2), "a.weight_v": torch.ones(3)}
     with pytest.raises(CheckpointError, match=r"a\.weight_orig is torch\.uint8, not floating point"):
         fold_spectral_norm(tensors)
 
 
-def test_spectral_norm_of_a_number() -> None:
+def test_spectral_norm_of_a_scalar_is_refused() -> None:
     tensors = {"a.weight_orig": torch.ones(()), "a.weight_u": torch.ones(2), "a.weight_v": torch.ones(3)}
     with pytest.raises(CheckpointError, match=r"a\.weight_orig does not fit"):
         fold_spectral_norm(tensors)
 
 
-def test_spectral_norm_with_vectors_of_another_size() -> None:
+def test_spectral_norm_with_vectors_of_another_size_is_refused() -> None:
     tensors = {"a.weight_orig": torch.ones(2, 3), "a.weight_u": torch.ones(2), "a.weight_v": torch.ones(4)}
     with pytest.raises(CheckpointError, match=r"a\.weight_orig does not fit a\.weight_u and a\.weight_v"):
         fold_spectral_norm(tensors)

@@ -1,4 +1,4 @@
-"""Downloads that are cut, continued, refused and put off, from a server on loopback."""
+"""Test downloads that are interrupted, resumed, refused or delayed, with a server on loopback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Start = Callable[..., Transfer]
 
 @pytest.fixture
 def start(hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """The download of a file of the hub."""
+    """Return a function that prepares the download of a file of the Hub."""
     monkeypatch.setattr(transfer, "_backoff", lambda _: 0.0)
     hub.put("a/b", "file", CONTENT)
     return lambda **options: Transfer(f"{hub.address}/a/b/resolve/main/file", tmp_path / "file.part", **options)
@@ -39,7 +39,7 @@ def stop_after(count: int) -> Callable[[int, int], None]:
 
 
 def stopped(start: Start, count: int = 300_000) -> int:
-    """The bytes that a download leaves which is stopped after at least ``count``."""
+    """Stop a download after at least ``count`` bytes, and return the number of bytes it leaves."""
     interrupted = start(progress=stop_after(count))
     with pytest.raises(KeyboardInterrupt):
         interrupted.run()
@@ -74,14 +74,14 @@ def test_a_complete_part_is_not_downloaded_again(hub: Any, start: Start) -> None
     assert seen == [1_000_000]
 
 
-def test_a_changed_file_is_downloaded_anew(hub: Any, start: Start) -> None:
+def test_a_changed_file_is_downloaded_again(hub: Any, start: Start) -> None:
     stopped(start)
     hub.put("a/b", "file", OTHER)
     start().run()
     assert start().part.read_bytes() == OTHER
 
 
-def test_without_a_version_a_download_begins_anew(hub: Any, start: Start) -> None:
+def test_a_download_without_a_version_starts_again(hub: Any, start: Start) -> None:
     hub.has_versions = False
     stopped(start)
     start().run()
@@ -89,7 +89,7 @@ def test_without_a_version_a_download_begins_anew(hub: Any, start: Start) -> Non
     assert start().part.read_bytes() == CONTENT
 
 
-def test_a_server_that_ignores_versions_gives_no_mixed_file(hub: Any, start: Start) -> None:
+def test_a_server_that_ignores_versions_does_not_cause_a_mixed_file(hub: Any, start: Start) -> None:
     stopped(start)
     hub.put("a/b", "file", OTHER)
     hub.ignores_versions = True
@@ -97,7 +97,7 @@ def test_a_server_that_ignores_versions_gives_no_mixed_file(hub: Any, start: Sta
     assert start().part.read_bytes() == OTHER
 
 
-def test_a_shorter_file_leaves_no_end_of_the_longer_one(hub: Any, start: Start) -> None:
+def test_a_shorter_new_file_replaces_a_longer_one_completely(hub: Any, start: Start) -> None:
     start().run()
     hub.put("a/b", "file", OTHER[:5000])
     start().run()
@@ -115,9 +115,7 @@ def test_lost_connections_are_resumed(hub: Any, start: Start, caplog: pytest.Log
     assert "the connection ended after 400,000 of 1,000,000 bytes. Trying again" in caplog.text
 
 
-def test_a_network_that_is_gone_for_a_moment_is_waited_for(
-    hub: Any, start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_short_network_outages_are_waited_for(hub: Any, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.cut = [400_000]
     real, opened = transfer.Transfer._receive, iter([False, True, True, False])
 
@@ -131,13 +129,13 @@ def test_a_network_that_is_gone_for_a_moment_is_waited_for(
     assert start().part.read_bytes() == CONTENT
 
 
-def test_without_a_network_nothing_is_waited_for(tmp_path: Path) -> None:
+def test_a_refused_connection_fails_at_once(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="refused"):
         Transfer("http://127.0.0.1:9/file", tmp_path / "part").run()
 
 
 @pytest.mark.parametrize("noted", [b"", bytes(20), b'"a"\nX: y', b"\xff\xfe"])
-def test_a_damaged_note_of_the_version_is_no_obstacle(hub: Any, start: Start, noted: bytes) -> None:
+def test_a_damaged_version_file_starts_the_download_again(hub: Any, start: Start, noted: bytes) -> None:
     stopped(start)
     start().version_file.write_bytes(noted)
     start().run()
@@ -145,7 +143,7 @@ def test_a_damaged_note_of_the_version_is_no_obstacle(hub: Any, start: Start, no
     assert start().part.read_bytes() == CONTENT
 
 
-def test_a_connection_that_is_lost_again_and_again_fails(hub: Any, start: Start) -> None:
+def test_a_connection_that_is_lost_repeatedly_fails(hub: Any, start: Start) -> None:
     hub.cut = [400_000] + [0] * 20
     with pytest.raises(DownloadError, match="the connection ended after 400,000 of 1,000,000 bytes|399,999"):
         start().run()
@@ -168,7 +166,7 @@ def test_a_short_wait_is_kept_and_can_be_stopped(hub: Any, start: Start) -> None
 
 
 @pytest.mark.parametrize("style", ["seconds", "date"])
-def test_nobody_waits_an_hour(hub: Any, start: Start, style: str) -> None:
+def test_long_waiting_times_are_refused(hub: Any, start: Start, style: str) -> None:
     date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=3600.5), usegmt=True)
     hub.failures = [(429, {"Retry-After": "3600" if style == "seconds" else date})]
     with pytest.raises(DownloadError, match=r"answers 429 Too Many Requests: it asks to try again in 3,(600|599) sec"):
@@ -185,13 +183,13 @@ def test_refusals_say_why(hub: Any, start: Start) -> None:
 
 
 @pytest.mark.parametrize("size", [999_999, 1_000_001])
-def test_another_size_is_refused_before_it_arrives(start: Start, size: int) -> None:
+def test_another_size_is_refused_before_the_transfer(start: Start, size: int) -> None:
     with pytest.raises(DownloadError, match=rf"offers 1,000,000 bytes, expected {size:,}"):
         start(size=size).run()
     assert start().present == 0
 
 
-def test_a_file_without_end_is_cut_off(hub: Any, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_file_is_cut_off(hub: Any, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "MAX_BYTES", 500_000)
     hub.has_lengths = False
     with pytest.raises(DownloadError, match="sends more than 500,000 bytes"):
@@ -199,12 +197,12 @@ def test_a_file_without_end_is_cut_off(hub: Any, start: Start, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1/x", "x"])
-def test_addresses_of_other_kinds(tmp_path: Path, address: str) -> None:
+def test_addresses_of_other_schemes_are_refused(tmp_path: Path, address: str) -> None:
     with pytest.raises(DownloadError, match=r"does not begin with https:// or http://"):
         Transfer(address, tmp_path / "part").run()
 
 
-def test_a_token_stays_at_its_host(hub: Any, start: Start) -> None:
+def test_the_token_is_sent_only_to_its_host(hub: Any, start: Start) -> None:
     start(token="secret").run()  # noqa: S106
     assert hub.requests[-1][2] == "Bearer secret"
     hub.redirect = hub.address
