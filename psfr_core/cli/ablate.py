@@ -10,9 +10,9 @@ from .recipe_options import add_recipe_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr ablate``."""
+    """Add the arguments of ``psfr ablate``."""
     parser.add_argument(
-        "study", nargs="?", default="ablations", metavar="STUDY", help="study file, or name; default: ablations"
+        "study", nargs="?", default="ablations", metavar="STUDY", help="name or file of the study; default: ablations"
     )
     add_recipe_arguments(parser)
 

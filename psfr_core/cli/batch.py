@@ -33,7 +33,7 @@ class BatchResult:
 def for_each_image(label: str, paths: Iterable[Path], process: Callable[[Path], int | None]) -> BatchResult:
     """Call ``process`` for each path, report errors, and continue; ``process`` may return a number of faces.
 
-    KeyboardInterrupt and SystemExit are raised.
+    KeyboardInterrupt and SystemExit are not caught.
     """
     paths = list(paths)
     faces: dict[Path, int | None] = {}
@@ -80,8 +80,8 @@ def summarize(plan: Plan, result: BatchResult) -> str:
     return "".join(f"{line}\n" for line in [*lines, *_listed("failed", [str(path) for path in result.failures])])
 
 
-def _listed(what: str, names: list[str]) -> list[str]:
+def _listed(title: str, names: list[str]) -> list[str]:
     if not names:
         return []
     more = [f"  and {len(names) - _LISTED} more"] if len(names) > _LISTED else []
-    return [f"{what}: {len(names)}", *(f"  {name}" for name in names[:_LISTED]), *more]
+    return [f"{title}: {len(names)}", *(f"  {name}" for name in names[:_LISTED]), *more]

@@ -17,17 +17,17 @@ from ..lab.benchmark.spec import BenchmarkSpec
 from .console import report
 from .plan import add_size_limit_argument, check_folder, check_overwrites
 
-_COLUMNS = ("what", "against", "ratio", "seconds", "against: seconds", "MB", "against: MB", "")
+_COLUMNS = ("function", "baseline", "ratio", "seconds", "baseline seconds", "MB", "baseline MB", "note")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr benchmark``."""
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"any of {', '.join(CASES)}; default: all")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"cases to measure: {', '.join(CASES)}; default: all")
     parser.add_argument(
         "--repeats",
         type=int,
         default=MIN_REPEATS,
-        help=f"alternating runs of each function; at least {MIN_REPEATS}, the default",
+        help=f"number of alternating runs of each function, at least {MIN_REPEATS}; default: {MIN_REPEATS}",
     )
     parser.add_argument("--generator", help="name or file; default: random weights in the published shapes")
     parser.add_argument("--parser", help="name or file; default: random weights in the published shapes")

@@ -12,13 +12,13 @@ from .plan import check_is_new, check_overwrites
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr blend``."""
+    """Add the arguments of ``psfr blend``."""
     parser.add_argument("one", metavar="ONE", help="weight file or name of a model")
     parser.add_argument(
-        "other", metavar="OTHER", help="weight file or model trained from ONE, or from which ONE was trained"
+        "other", metavar="OTHER", help="weight file or name of a model that was trained from ONE, or vice versa"
     )
     parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="file to write")
-    parser.add_argument("--amount", type=float, default=0.5, help="share of OTHER, 0 to 1; default: 0.5")
+    parser.add_argument("--amount", type=float, default=0.5, help="weight of OTHER, 0 to 1; default: 0.5")
     parser.add_argument("--half", action="store_true", help="store float16, which halves the size")
     parser.add_argument("--force", action="store_true", help="overwrite OUT.safetensors")
 

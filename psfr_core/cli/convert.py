@@ -12,7 +12,7 @@ from .plan import check_is_new, check_overwrites
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr convert``."""
+    """Add the arguments of ``psfr convert``."""
     parser.add_argument("source", metavar="IN", help="weight file (.pth, .pt, .safetensors) or name of a model")
     parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="file to write")
     parser.add_argument("--half", action="store_true", help="store float16, which halves the size")

@@ -24,7 +24,7 @@ DEGRADATION_HELP = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr degrade``."""
+    """Add the arguments of ``psfr degrade``."""
     add_file_arguments(parser, "folder for the PNG files")
     parser.add_argument(
         "--hq",

@@ -23,14 +23,14 @@ _SKIPPED = ("indices",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr detect``."""
+    """Add the arguments of ``psfr detect``."""
     add_file_arguments(parser, "folder for NAME.json and NAME.png")
     add_options(parser, SelectionOptions, skip=_SKIPPED)
     add_detector_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detect faces in all images; return 1 when some failed."""
+    """Detect faces in all images; return 1 if an image failed, else 0."""
     selection = options_from_args(args, SelectionOptions, skip=_SKIPPED)
     plan = plan_from_args(args, ".png", lambda target: [target, _json(target)], also_read=[args.detector])
     detector = detector_from_args(args)
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     return result.exit_code
 
 
-def _json(picture: Path) -> Path:
-    return picture.with_suffix(".json")
+def _json(image: Path) -> Path:
+    return image.with_suffix(".json")
 
 
 def _as_json(size: Size, faces: list[Face]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from .console import progress_bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr download``."""
+    """Add the arguments of ``psfr download``."""
     names = [entry.name for entry in MODEL_FILES if not entry.is_bundled]
     parser.add_argument("name", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
     parser.add_argument("--folder", metavar="DIR", help="where to put the file (default: ~/.cache/psfrgan)")

@@ -31,8 +31,8 @@ from .plan import add_size_limit_argument, check_folder, check_overwrites
 _PROTOCOL_TEXT = f"""
 --protocol paper measures as the paper does: a fixed seed draws {PAPER.count:,} faces of CelebA-HQ from --faces. They are
 scaled to {PAPER.size} px, and each is degraded by the paper's pipeline with its own fixed seed. The metrics are PSNR, SSIM,
-MS-SSIM, LPIPS, the Fréchet distance of --features, and FID if --fid is given. The paper's own faces and degradations
-were not published. With this kind of protocol, a third party measured PSNR 24.82, SSIM 0.673, LPIPS 0.335 and FID 12.0
+MS-SSIM, LPIPS, the Fréchet distance of --features, and FID if --fid is given. The paper's own faces and degradations are
+not known. With a protocol of this kind, a third party measured PSNR 24.82, SSIM 0.673, LPIPS 0.335 and FID 12.0
 for the published generator (torchmetrics, pytorch-fid). Results on other faces, at other sizes, or on other numbers of
 faces, such as those of the bundled models, are not comparable.
 """
@@ -90,9 +90,13 @@ def _add_parser(command: argparse.ArgumentParser) -> None:
 def _add_detector(command: argparse.ArgumentParser) -> None:
     command.add_argument("inputs", nargs="+", metavar="IN", help="images, folders or patterns")
     expected = command.add_mutually_exclusive_group()
-    expected.add_argument("--reference", default="retinaface-mobile0.25", help="detector to compare with")
     expected.add_argument(
-        "--face-free", action="store_true", help="no image shows a face: all faces found are false positives"
+        "--reference",
+        default="retinaface-mobile0.25",
+        help="name or file of the detector to compare with; default: retinaface-mobile0.25",
+    )
+    expected.add_argument(
+        "--face-free", action="store_true", help="no image shows a face; count all detected faces as false positives"
     )
     add_detector_arguments(command)
 

@@ -1,4 +1,4 @@
-"""Flags that choose models and where they run."""
+"""Flags that select models and the device."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from .option_flags import add_options, options_from_args
 from .plan import existing_folders
 
 _SKIPPED = ("batch_size",)
-_NAMES_OR_FILES = "names that 'psfr models' lists, or weight files"
+_NAMES_OR_FILES = "names listed by 'psfr models', or weight files"
 _DTYPES = ("float32", "bfloat16", "float16")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of all three models."""
     group = parser.add_argument_group("generator and parser", _NAMES_OR_FILES)
-    group.add_argument("--generator", default=BUNDLED_GENERATOR, help=f"default: {BUNDLED_GENERATOR}, bundled")
-    group.add_argument("--parser", default=BUNDLED_PARSE_NET, help=f"default: {BUNDLED_PARSE_NET}, bundled")
+    group.add_argument("--generator", default=BUNDLED_GENERATOR, help=f"default: {BUNDLED_GENERATOR} (bundled)")
+    group.add_argument("--parser", default=BUNDLED_PARSE_NET, help=f"default: {BUNDLED_PARSE_NET} (bundled)")
     group.add_argument(
         "--dtype",
         choices=_DTYPES,
-        help="of generator and parser; default: bfloat16 on CPUs made for it, else float32",
+        help="precision of generator and parser; default: bfloat16 on CPUs that compute it fast, else float32",
     )
     group.add_argument(
         "--compile",
         action="store_true",
-        help="put generator and parser through torch.compile: for many faces on a GPU, each number of faces at once costs "
-        "a minute when it first comes; falls back with a warning",
+        help="compile generator and parser with torch.compile, for many faces on a GPU; the first batch of each size takes "
+        "a minute longer; if compilation fails, a warning is shown",
     )
     add_detector_arguments(parser)
 
@@ -46,12 +46,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the detector, the model folders and the device."""
     group = parser.add_argument_group("models", _NAMES_OR_FILES)
-    group.add_argument("--detector", help=f"default: a RetinaFace that is at hand, else {BUNDLED_DETECTOR}, bundled")
+    group.add_argument("--detector", help=f"default: an available RetinaFace, else {BUNDLED_DETECTOR} (bundled)")
     group.add_argument(
-        "--models-folder", type=Path, action="append", default=[], help="look here for models; repeatable"
+        "--models-folder", type=Path, action="append", default=[], help="folder to search for models; repeatable"
     )
     group.add_argument("--download", action="store_true", help="download missing models")
-    group.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best there is")
+    group.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best available")
     add_options(parser, DetectionOptions, skip=_SKIPPED)
 
 
@@ -86,7 +86,7 @@ def detector_from_args(args: argparse.Namespace, parse_net: ParseNet | None = No
 
 
 def folders_from_args(args: argparse.Namespace) -> list[Path]:
-    """Return the folders to look for models in; OptionError for one that does not exist."""
+    """Return the model folders; raise OptionError if one does not exist."""
     return existing_folders("--models-folder", args.models_folder)
 
 

@@ -13,13 +13,13 @@ UNKNOWN = "not known"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr models``."""
+    """Add the arguments of ``psfr models``."""
     parser.add_argument(
         "--folder",
         action="append",
         default=[],
         metavar="DIR",
-        help="a folder to look into as well, such as ComfyUI's models (may be repeated)",
+        help="folder to search as well, such as ComfyUI's models; repeatable",
     )
 
 
@@ -33,18 +33,18 @@ def run(args: argparse.Namespace) -> int:
 
 def _block(entry: ModelFile, library: ModelLibrary) -> str:
     facts = {
-        "what": f"{entry.kind.value}: {entry.description}",
+        "model": f"{entry.kind.value}: {entry.description}",
         "file": entry.file_name,
         "size": f"{entry.size_bytes:,} bytes" if entry.size_bytes else UNKNOWN,
         "sha256": entry.sha256 or UNKNOWN,
         "sources": ("\n" + " " * 11).join(entry.addresses or ["this package"]),
-        "licence": entry.licence,
-        "here": _where(library.find(entry)),
+        "license": entry.licence,
+        "found": _found(library.find(entry)),
     }
     return "\n".join([entry.name, *(f"  {name:9}{fact}" for name, fact in facts.items())])
 
 
-def _where(path: Path | None) -> str:
+def _found(path: Path | None) -> str:
     if path is None:
         return "no"
     origin = "bundled, " if path.parent == assets_folder() else ""

@@ -10,10 +10,10 @@ from ..models.publish import publish_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr publish``."""
+    """Add the arguments of ``psfr publish``."""
     parser.add_argument("file", type=Path, metavar="FILE", help=".safetensors file written by psfr convert")
     parser.add_argument("--repo-id", required=True, metavar="OWNER/NAME", help="repository to upload to")
-    parser.add_argument("--private", action="store_true", help="make the repository private if it does not exist yet")
+    parser.add_argument("--private", action="store_true", help="create a private repository if it does not exist yet")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -13,15 +13,15 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("runs"),
         metavar="DIR",
-        help="folder of the run folders, $out in a recipe; default: runs",
+        help="parent folder of the run folders, called $out in recipes; default: runs",
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the data, $data in a recipe")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the training data, called $data in recipes")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="override of a value of the recipe, such as losses.style=2 or loop.steps=1000; repeatable",
+        help="override a value of the recipe, such as losses.style=2 or loop.steps=1000; repeatable",
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps; default: the best available")
     parser.add_argument(

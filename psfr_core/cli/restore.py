@@ -1,4 +1,4 @@
-"""``psfr restore``: images with their faces restored."""
+"""``psfr restore``: restore the faces in images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..faces.selection import SelectionOptions, parse_indices
 from ..images.channels import to_rgb
 from ..images.formats import WRITABLE_SUFFIXES
 from ..images.io import ImageFile, read_image, write_image
-from ..restoration.paste_options import PasteOptions, parse_pasted_regions
+from ..restoration.paste_options import PASTED_REGION_NAMES, PasteOptions, parse_pasted_regions
 from ..restoration.region_strengths import parse_region_strengths
 from ..restoration.restore import restore_image
 from ..restoration.restore_options import RestoreOptions
@@ -20,27 +20,34 @@ from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
 from .plan import add_file_arguments, plan_from_args
 
-_SKIPPED_SELECTION = ("indices",)  # a text
-_SKIPPED_PASTE = ("regions", "strengths")  # texts
-_SKIPPED_RESTORE = ("detection", "selection", "paste")  # have flags of their own
+_SKIPPED_SELECTION = ("indices",)  # parsed from text
+_SKIPPED_PASTE = ("regions", "strengths")  # parsed from text
+_SKIPPED_RESTORE = ("detection", "selection", "paste")  # have their own flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr restore``."""
-    add_file_arguments(parser, "folder, or a file for one image")
+    """Add the arguments of ``psfr restore``."""
+    add_file_arguments(parser, "output folder, or a file for one image")
     parser.add_argument(
         "--format",
         choices=[s[1:] for s in WRITABLE_SUFFIXES],
-        help="default: png, or webp for WebP images: nothing is lost",
+        help="format of the results; default: webp for WebP images, else png, both lossless",
     )
-    parser.add_argument("--compare", action="store_true", help="also write NAME_compare.png with before and after")
+    parser.add_argument(
+        "--compare", action="store_true", help="also write NAME_compare.png with the image before and after"
+    )
     parser.add_argument(
         "--indices",
         default="",
-        help="faces to restore, as '0,2,4-6' in the chosen order; '1-': 1 and all after it, '-1': the last; default: all",
+        help="faces to restore in the order of --order, such as '0,2,4-6', '1-' (all from 1 on) or '-1' (the last); default: all",
     )
-    parser.add_argument("--regions", help="parts to paste back, as 'skin,eyes,mouth', or 'all' for the whole crop")
-    parser.add_argument("--region-strengths", help="strengths of parts of a face, as 'eyes=0.5,hair=0'; default: all 1")
+    parser.add_argument(
+        "--regions",
+        help=f"regions to paste back, or 'all' for the whole crop; default: {PASTED_REGION_NAMES}",
+    )
+    parser.add_argument(
+        "--region-strengths", help="strengths of single regions, such as 'eyes=0.5,hair=0'; default: 1 for all"
+    )
     add_options(parser, RestoreOptions, skip=_SKIPPED_RESTORE)
     add_options(parser, SelectionOptions, skip=_SKIPPED_SELECTION)
     add_options(parser, PasteOptions, skip=_SKIPPED_PASTE)
@@ -48,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restore all images; return 1 when some failed."""
+    """Restore all images; return 1 if an image failed, else 0."""
     options = _options(args)
     plan = plan_from_args(
         args,

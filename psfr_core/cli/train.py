@@ -12,18 +12,18 @@ from .recipe_options import add_recipe_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``psfr train``."""
+    """Add the arguments of ``psfr train``."""
     from ..lab.training.recipe_file import recipe_names
 
     parser.add_argument(
-        "recipes", nargs="+", metavar="RECIPE", help=f"recipe file, or name: {', '.join(recipe_names())}"
+        "recipes", nargs="+", metavar="RECIPE", help=f"recipe file, or one of {', '.join(recipe_names())}"
     )
     parser.add_argument("--only", metavar="STAGE", help="single stage to train; default: all stages in order")
     add_recipe_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out the recipes in order, each stage in a folder of its name, and print the resulting files."""
+    """Carry out the recipes in order, each stage in a run folder of its name, and print the resulting files."""
     from ..lab.training.experiment import result_file
     from ..lab.training.experiment import run as run_experiment
     from ..lab.training.recipe_file import read_recipes, to_yaml

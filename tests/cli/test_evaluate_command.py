@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from psfr_core.cli.main import main
 from psfr_core.images.io import ImageFile, read_image, write_image
-from psfr_core.lab.evaluation.protocol import MeasuringProtocol
+from psfr_core.lab.evaluation.protocol import EvaluationProtocol
 from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
@@ -265,7 +265,7 @@ def test_the_protocol_sets_faces_size_and_metrics(
     arguments += [*lpips_files(tmp_path), "--landmarks", "--out", str(tmp_path / "out")]
     assert main(arguments) == 2
     assert "measures 2,800 faces, but only 4 were found" in capsys.readouterr().err
-    monkeypatch.setattr("psfr_core.lab.evaluation.run.PAPER", MeasuringProtocol(3, 192, seed=5))
+    monkeypatch.setattr("psfr_core.lab.evaluation.run.PAPER", EvaluationProtocol(3, 192, seed=5))
     assert main(arguments) == 0
     content = json.loads((tmp_path / "out/summary.json").read_text())
     assert content["count"] == 3

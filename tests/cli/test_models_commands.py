@@ -58,18 +58,18 @@ def test_models_prints_all_that_is_known(home: Path, tmp_path: Path, capsys: pyt
     assert list(blocks) == [entry.name for entry in MODEL_FILES]
     assert blocks["retinaface-resnet50"] == [
         "retinaface-resnet50",
-        "  what     detector: RetinaFace with ResNet-50 (facexlib): the most accurate detector",
+        "  model    detector: RetinaFace with ResNet-50 (facexlib): the most accurate detector",
         "  file     detection_Resnet50_Final.pth",
         "  size     109,497,761 bytes",
         "  sha256   6d1de9c2944f2ccddca5f5e010ea5ae64a39845a86311af6fdf30841b0a5a16d",
         "  sources  https://huggingface.co/salmonrk/facedetection/resolve/cd65f50be0c27054b0bd33a8cdbc82d3fd7e0ed9/detection_Resnet50_Final.pth",
         "           https://github.com/xinntao/facexlib/releases/download/v0.1.0/detection_Resnet50_Final.pth",
-        "  licence  MIT",
-        "  here     no",
+        "  license  MIT",
+        "  found    no",
     ]
-    assert blocks["compact-face"][-1] == f"  here     bundled, {bundled} (1,234 bytes)"
-    assert blocks["parsenet-256"][-1] == f"  here     {of_the_users} (20 bytes)"
-    assert blocks["psfrgan-512"][-1] == f"  here     {mine} (2,000 bytes)"
+    assert blocks["compact-face"][-1] == f"  found    bundled, {bundled} (1,234 bytes)"
+    assert blocks["parsenet-256"][-1] == f"  found    {of_the_users} (20 bytes)"
+    assert blocks["psfrgan-512"][-1] == f"  found    {mine} (2,000 bytes)"
 
 
 def test_download_prints_the_path(

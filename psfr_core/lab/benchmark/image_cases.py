@@ -57,7 +57,7 @@ def _paste(scene: _Scene, context: BenchmarkContext) -> Iterator[Measurement]:
     yield compare(
         f"paste into a copy, {scene}",
         lambda: paste_faces(image, aligned, restored, mask),
-        "copying it",
+        "copying the image",
         image.clone,
         context.repeats,
     )
@@ -88,7 +88,7 @@ def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Ten
 
 @torch.no_grad()
 def detection(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Compare detection in an image of 3840x2160 with facexlib at full size."""
+    """Compare detection in an image of 3840x2160 pixels with facexlib's detection at full size."""
     detector = load_detector(context.detector, device=context.device)
     if context.detector is None or not isinstance(detector, RetinaFaceDetector):
         raise OptionError(f"{context.detector} is not a RetinaFace, which the case detection needs.")
@@ -101,14 +101,14 @@ def detection(context: BenchmarkContext) -> Iterator[Measurement]:
     boxes = torch.tensor(theirs)[:, :4].float()
     large = boxes[(boxes[:, 2:] - boxes[:, :2]).amin(dim=1) > 40]
     ours = torch.tensor([face.box for face in detector.detect(canvas[None])[0]]).reshape(-1, 4)
-    again = sum(bool((iou(box, ours) > 0.4).any()) for box in large)
+    matched = sum(bool((iou(box, ours) > 0.4).any()) for box in large)
     yield compare(
         "RetinaFace in 3840x2160",
         lambda: detector.detect(canvas[None]),
         "facexlib at full size",
         lambda: network.detect_faces(bgr, conf_threshold=DEFAULT_MIN_SCORE),
         context.repeats,
-        f"{again} of its {len(large)} faces over 40 px found, {len(ours)} in all",
+        f"finds {matched} of facexlib's {len(large)} faces over 40 px, {len(ours)} faces in total",
     )
 
 
@@ -132,7 +132,7 @@ def restoration(context: BenchmarkContext) -> Iterator[Measurement]:
         f"psfr_core.restore_image(image, psfr_core.load_models(device='{context.device}')); print(time.perf_counter() - start)"
     )
     seconds = median(float(subprocess.check_output([sys.executable, "-c", first])) for _ in range(3))  # noqa: S603
-    yield Measurement("first call of a process", seconds, note="models loaded, no face")
+    yield Measurement("first call of a process", seconds, note="with loading the models; no face")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Time and memory of a function, compared with a baseline."""
+"""Measure the time and memory of a function, compared with a baseline."""
 
 from __future__ import annotations
 

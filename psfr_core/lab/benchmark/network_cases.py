@@ -43,28 +43,28 @@ def networks(context: BenchmarkContext) -> Iterator[Measurement]:
     plain_parse_net = copy.deepcopy(parse_net).to(device)
     lq, one_hot = (tensor.to(device) for tensor in _face(generator.config.size))
     parse_lq = resize(lq, (parse_net.config.size, parse_net.config.size))
-    baselines = _works(published, lambda parse_lq: plain_parse_net(parse_lq)[0], lq, parse_lq, one_hot)
-    baseline_networks = _used(published, plain_parse_net)
+    baselines = _workloads(published, lambda parse_lq: plain_parse_net(parse_lq)[0], lq, parse_lq, one_hot)
+    baseline_networks = _networks_of(published, plain_parse_net)
     peaks = {name: peak_megabytes(work, baseline_networks[name], device) for name, work in baselines.items()}
     for dtype in context.dtypes:
         fast_generator = optimized_on(copy.deepcopy(generator), device, dtype)
         fast_parse_net = optimized_on(copy.deepcopy(parse_net), device, dtype)
         inputs = lq.to(dtype), parse_lq.to(dtype), one_hot.to(dtype)
-        works = _works(fast_generator, fast_parse_net.parse_logits, *inputs)
-        used = _used(fast_generator, fast_parse_net)
+        workloads = _workloads(fast_generator, fast_parse_net.parse_logits, *inputs)
+        used = _networks_of(fast_generator, fast_parse_net)
         notes = {
-            "generator": _difference(works["generator"](), baselines["generator"]()),
-            "parser": _agreement(works["parser"](), baselines["parser"]()),
+            "generator": _difference(workloads["generator"](), baselines["generator"]()),
+            "parser": _agreement(workloads["parser"](), baselines["parser"]()),
         }
-        for name, work in works.items():
+        for name, work in workloads.items():
             measured = compare(
-                f"{name}, {_named(dtype)}", work, _PLAIN, baselines[name], context.repeats, notes.get(name, "")
+                f"{name}, {_dtype_name(dtype)}", work, _PLAIN, baselines[name], context.repeats, notes.get(name, "")
             )
             yield replace(measured, megabytes=peak_megabytes(work, used[name], device), baseline_megabytes=peaks[name])
         yield from _batch(context, fast_generator, inputs, dtype)
 
 
-def _works(
+def _workloads(
     generator: Callable[[Tensor, Tensor], Tensor],
     parser: Callable[[Tensor], Tensor],
     lq: Tensor,
@@ -78,22 +78,22 @@ def _works(
     }
 
 
-def _used(generator: nn.Module, parser: nn.Module) -> dict[str, list[nn.Module]]:
-    """Return the networks that each of ``_works`` uses."""
+def _networks_of(generator: nn.Module, parser: nn.Module) -> dict[str, list[nn.Module]]:
+    """Return the networks that each of ``_workloads`` uses."""
     return {"generator": [generator], "parser": [parser], "parser and generator": [generator, parser]}
 
 
 def _batch(
     context: BenchmarkContext, generator: PsfrGenerator, inputs: tuple[Tensor, Tensor, Tensor], dtype: torch.dtype
 ) -> Iterator[Measurement]:
-    """Compare eight faces in default batches with eight single faces."""
+    """Compare eight faces in batches of the default size with eight single faces."""
     crops, labels = (inputs[0].float() + 1) / 2, inputs[2].argmax(dim=1).to(torch.uint8)
     one, eight = (
         (lambda: enhance_faces(crops, ParseMap(labels), generator)),
         (lambda: enhance_faces(crops.expand(8, -1, -1, -1), ParseMap(labels.expand(8, -1, -1)), generator)),
     )
     yield replace(
-        compare(f"8 faces, {_named(dtype)}", eight, "8 times one face", lambda: [one() for _ in range(8)], context.repeats),
+        compare(f"8 faces, {_dtype_name(dtype)}", eight, "8 times one face", lambda: [one() for _ in range(8)], context.repeats),
         megabytes=peak_megabytes(eight, [generator], context.device),
         baseline_megabytes=peak_megabytes(one, [generator], context.device),
     )  # fmt: skip
@@ -104,7 +104,7 @@ def quality(context: BenchmarkContext) -> Iterator[Measurement]:
     """Compare the bundled networks in the fastest dtype with float32, on the faces of the images."""
     fast = context.dtypes[-1]
     generator, parser = context.generator or BUNDLED_GENERATOR, context.parser or BUNDLED_PARSE_NET
-    exact, rough = (
+    exact, faster = (
         load_models(generator, parser, context.detector, device=context.device, dtype=dtype)
         for dtype in (torch.float32, fast)
     )
@@ -112,14 +112,17 @@ def quality(context: BenchmarkContext) -> Iterator[Measurement]:
     if not any(found):
         raise NoFaceError("No face was found in any of the images. Choose photos with faces.")
     crops = torch.stack([face.crop for faces in found for face in faces]).to(context.device)
-    maps, rough_maps = parse_faces(crops, exact.parse_net), parse_faces(crops, rough.parse_net)
-    agreeing = (maps.labels == rough_maps.labels).float().mean()
-    restored, rough_restored = enhance_faces(crops, maps, exact.generator), enhance_faces(crops, maps, rough.generator)
-    decibels = [float(psnr(one[None], other[None])) for one, other in zip(restored, rough_restored, strict=True)]
+    maps, faster_maps = parse_faces(crops, exact.parse_net), parse_faces(crops, faster.parse_net)
+    agreeing = (maps.labels == faster_maps.labels).float().mean()
+    restored, faster_restored = (
+        enhance_faces(crops, maps, exact.generator),
+        enhance_faces(crops, maps, faster.generator),
+    )
+    decibels = [float(psnr(one[None], other[None])) for one, other in zip(restored, faster_restored, strict=True)]
     yield replace(
         compare(
-            f"bundled networks, {_named(fast)}",
-            lambda: enhance_faces(crops, parse_faces(crops, rough.parse_net), rough.generator),
+            f"bundled networks, {_dtype_name(fast)}",
+            lambda: enhance_faces(crops, parse_faces(crops, faster.parse_net), faster.generator),
             "the same in float32",
             lambda: enhance_faces(crops, parse_faces(crops, exact.parse_net), exact.generator),
             context.repeats,
@@ -139,26 +142,26 @@ def loading(context: BenchmarkContext) -> Iterator[Measurement]:
             "load a generator file", lambda: load_generator(path), "reading its bytes", path.read_bytes, context.repeats
         )
         peak = peak_megabytes(lambda: loaded.append(load_generator(path)), [], torch.device("cpu"))
-        yield replace(measured, megabytes=peak, note=f"a file of {size:.0f} MB")
+        yield replace(measured, megabytes=peak, note=f"file of {size:.0f} MB")
         optimized = median(
             timed(lambda: optimize_for_inference(load_generator(path), context.device, context.dtypes[-1]))
             for _ in range(context.repeats)
         )
-        yield Measurement("load and optimize it", optimized, note=_named(context.dtypes[-1]))
+        yield Measurement("load and optimize it", optimized, note=_dtype_name(context.dtypes[-1]))
 
 
 def training(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Measure four forms of a training step of the bundled generator, and degraded samples per second."""
+    """Measure four variants of a training step of the bundled generator, and degraded samples per second."""
     config = load_generator(context.generator or BUNDLED_GENERATOR).config
     lq, one_hot = (tensor.to(context.device) for tensor in _face(config.size))
     yield from training_steps(config, lq, one_hot, context.repeats)
     with one_thread():  # like a data loader worker
         for preset in DegradationPreset:
             for side in (256, 512):
-                yield _degrading(preset, resize((lq[0].cpu() + 1) / 2, (side, side)), context.repeats)
+                yield _measure_degradation(preset, resize((lq[0].cpu() + 1) / 2, (side, side)), context.repeats)
 
 
-def _degrading(preset: DegradationPreset, face: Tensor, repeats: int) -> Measurement:
+def _measure_degradation(preset: DegradationPreset, face: Tensor, repeats: int) -> Measurement:
     """Measure the degradation of 64 samples, because single samples differ much."""
 
     def work() -> None:
@@ -167,7 +170,7 @@ def _degrading(preset: DegradationPreset, face: Tensor, repeats: int) -> Measure
 
     seconds = median(timed(work) for _ in range(repeats)) / 64
     name = f"degrade a face of {face.shape[-1]} px, {preset.value}"
-    return Measurement(name, seconds, note=f"{1 / seconds:.0f} samples a second and worker")
+    return Measurement(name, seconds, note=f"{1 / seconds:.0f} samples per second and worker")
 
 
 def _face(side: int) -> tuple[Tensor, Tensor]:
@@ -188,8 +191,8 @@ def _difference(found: Tensor, expected: Tensor) -> str:
 
 def _agreement(found: Tensor, expected: Tensor) -> str:
     agreeing = (found.argmax(dim=1) == expected.argmax(dim=1)).float().mean()
-    return f"labels agree {100 * agreeing:.2f} %"
+    return f"equal labels: {100 * agreeing:.2f} %"
 
 
-def _named(dtype: torch.dtype) -> str:
+def _dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")

@@ -14,7 +14,7 @@ from ...networks.spectral_norm import add_spectral_norm
 
 
 class PublishedGenerator(nn.Module):
-    """A copy of ``generator``, equal to it; each call computes spectral norms, and resizes the reference for each modulation."""
+    """Copy of a generator with the same output; each call computes spectral norms and resizes the reference per modulation."""
 
     def __init__(self, generator: PsfrGenerator) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The specification of a benchmark: which cases are measured, with which models and images."""
+"""The specification of a benchmark: cases, models and images."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from .measure import MIN_REPEATS
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkSpec:
-    """Cases by name (none: all that can be measured), runs of each, models by name or file, and photos with faces.
+    """Cases by name, number of runs, models by name or file, and photos with faces.
 
-    Without a generator or parser, the networks have random weights in the published shapes.
+    Without ``cases``, all that can be measured are. Without a generator or parser, that network has random weights in the
+    published shapes.
     """
 
     cases: tuple[str, ...] = ()
@@ -40,7 +41,7 @@ class BenchmarkSpec:
             raise OptionError(f"repeats must be at least {MIN_REPEATS}, got {self.repeats}: timings are noisy.")
 
     def context(self, device: torch.device) -> BenchmarkContext:
-        """Read the images, and return what all cases share; raise ImageFileError for an unreadable image."""
+        """Read the images and return the context of all cases; raise ImageFileError for an unreadable image."""
         images = tuple(to_rgb(read_image(path, max_pixels=self.max_pixels).pixels) for path in self.images)
         return BenchmarkContext(device, self.repeats, self.generator, self.parser, self.detector, images)
 

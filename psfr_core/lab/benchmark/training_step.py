@@ -17,19 +17,19 @@ _BATCH = 4
 def training_steps(
     config: GeneratorConfig, lq: torch.Tensor, one_hot: torch.Tensor, repeats: int
 ) -> Iterator[Measurement]:
-    """Compare a step with channels_last, with bfloat16 autocast too, and compiled too, with a plain step."""
+    """Compare steps with channels_last, with bfloat16 autocast as well, and with torch.compile as well, with a plain step."""
     lq, one_hot = lq.repeat(_BATCH, 1, 1, 1), one_hot.repeat(_BATCH, 1, 1, 1)
     plain = _step(config, lq, one_hot)
     yield compare("channels_last", _step(config, lq, one_hot, is_channels_last=True), "plain step", plain, repeats)
-    rough = _step(config, lq, one_hot, is_channels_last=True, bf16=True)
-    yield compare("channels_last, bfloat16 autocast", rough, "plain step", plain, repeats)
+    autocast = _step(config, lq, one_hot, is_channels_last=True, bf16=True)
+    yield compare("channels_last, bfloat16 autocast", autocast, "plain step", plain, repeats)
     try:
         compiled = _step(config, lq, one_hot, is_channels_last=True, bf16=True, is_compiled=True)
         measured = compare("the same, torch.compile", compiled, "plain step", plain, repeats)
     except Exception as error:
         yield Measurement("the same, torch.compile", float("nan"), note=f"failed: {str(error).splitlines()[0]}")
     else:
-        yield replace(measured, note="compiling not counted")
+        yield replace(measured, note="without compilation time")
 
 
 def _step(

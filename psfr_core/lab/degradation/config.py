@@ -23,7 +23,7 @@ class FieldKind(Enum):
 
     PROBABILITY = "probability"  # a number from 0 to 1
     RANGE = "range"  # (low, high), both ends included
-    COUNT = "count"  # a whole number
+    COUNT = "count"  # an integer
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ def _limited(default: T, description: str, limits: FieldLimits) -> T:
 
 @dataclass(frozen=True)
 class DegradationConfig:
-    """Set the probabilities and ranges that a degradation is sampled from; the defaults are the paper's.
+    """Probabilities and ranges that a degradation is sampled from; the defaults are the paper's.
 
-    Lengths in pixels refer to an image whose shorter side is 512 pixels, and scale with it. With more than one of ``passes``
-    the reduced image is blurred, resized and so on again, with lengths scaled to its size: the second-order degradation of
-    Wang et al., Real-ESRGAN (2021).
+    Lengths in pixels refer to an image whose shorter side is 512 pixels, and scale with it. Each of several ``passes`` starts
+    from the reduced image of the previous one, with lengths scaled to its size: the high-order degradation of Wang et al.,
+    Real-ESRGAN (2021).
     Source: Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021).
     """
 
@@ -117,10 +117,10 @@ class DegradationConfig:
 
 
 class DegradationPreset(str, Enum):
-    """Names of built-in degradations."""
+    """Name of a built-in degradation."""
 
-    PAPER = "paper"  # the published one, with which all metrics were measured
-    HARDER = "harder"  # second-order, closer to images that were shared and saved many times
+    PAPER = "paper"  # the published degradation, used for all reported metrics
+    HARDER = "harder"  # a second-order degradation, closer to images that were shared and saved many times
 
     @property
     def config(self) -> DegradationConfig:
@@ -140,10 +140,10 @@ def load_degradation(source: str) -> DegradationConfig:
     except (OSError, ValueError) as error:
         names = ", ".join(preset.value for preset in DegradationPreset)
         raise OptionError(
-            f"{source} is neither a preset ({names}) nor a JSON file of a degradation: {error}"
+            f"{source} is neither a preset ({names}) nor a readable JSON file of a degradation: {error}"
         ) from error
     if not isinstance(values, dict):
-        raise OptionError(f"{source} must hold a JSON object of ranges by name, got {type(values).__name__}.")
+        raise OptionError(f"{source} must contain a JSON object of ranges by name, got {type(values).__name__}.")
     return DegradationConfig.from_dict(values)
 
 

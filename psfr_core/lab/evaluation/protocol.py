@@ -1,4 +1,4 @@
-"""Protocols of measuring: the number, size and seeds of the faces."""
+"""Evaluation protocols: the number, size and seeds of the faces."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ...errors import OptionError
 
 
 @dataclass(frozen=True)
-class MeasuringProtocol:
-    """``count`` faces drawn by ``seed`` from a folder, at ``size`` pixels, the n-th degraded by ``seed`` + n.
+class EvaluationProtocol:
+    """Random sample of ``count`` faces from a folder, at ``size`` pixels; the n-th is degraded with seed ``seed`` + n.
 
-    PSNR, SSIM, MS-SSIM, LPIPS and a Fréchet distance are measured: FID where the weights of Inception are given.
+    The metrics are PSNR, SSIM, MS-SSIM, LPIPS, a Fréchet distance, and FID if the Inception weights are given.
     """
 
     count: int
@@ -27,12 +27,12 @@ class MeasuringProtocol:
         if len(faces) < self.count:
             raise OptionError(
                 f"The protocol measures {self.count:,} faces, but only {len(faces):,} were found. "
-                "Give a folder that holds at least as many, such as the 30,000 of CelebA-HQ."
+                "Give a folder with more faces, such as the 30,000 of CelebA-HQ."
             )
         order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(self.seed))
         return [faces[index] for index in sorted(order[: self.count].tolist())]
 
 
 # Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021), measures
-# 2,800 faces of CelebA-HQ. Those faces and their degradations are not known, so they are drawn with a fixed seed.
-PAPER = MeasuringProtocol(count=2_800, size=512, seed=0)
+# 2,800 faces of CelebA-HQ. It is not known which, nor how they were degraded, so both are drawn with a fixed seed.
+PAPER = EvaluationProtocol(count=2_800, size=512, seed=0)

@@ -1,4 +1,4 @@
-"""The report of an evaluation: tables, and a page with the worst, median and best faces."""
+"""Write the report of an evaluation: tables, and a page with the worst, median and best faces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .tables import finite, table_files, write_tables
 CASES_EACH = 8
 REPORT_FOLDER = "report"
 _PAGE = "report.html"
-_MAX_SIDE = 512  # of an image on the page, in pixels
+_MAX_SIDE = 512  # maximum side of an image on the page, in pixels
 _JPEG_QUALITY = 90
 
 
@@ -32,7 +32,7 @@ def write_report(
     rank_by: Metric,
     settings: Mapping[str, str],
 ) -> None:
-    """Write tables and page into ``folder``, which is created; ``load`` returns the sample of a name again.
+    """Write tables and page into ``folder``, which is created; ``load`` loads the sample of a name again.
 
     The faces are ranked by ``rank_by``; ``settings`` are the fields of the specification by name. The page
     ``report.html`` needs only the JPEG files in the folder ``report`` beside it.
@@ -72,12 +72,12 @@ def _face(folder: Path, number: str, name: str, sample: Sample, result: Evaluati
     images: list[ShownImage] = []
     for stage in dict.fromkeys((result.stages[0], result.stages[-1])):  # equal if there is one stage
         file = _write(folder, f"{number}_{stage.value}.jpg", sample.images[stage])
-        images.append(ShownImage(stage.value, file, _figures(result, name, stage)))
+        images.append(ShownImage(stage.value, file, _metric_values(result, name, stage)))
     reference = _write(folder, f"{number}_reference.jpg", sample.reference)
     return ShownFace(name, [*images, ShownImage("reference", reference, {})])
 
 
-def _figures(result: EvaluationResult, name: str, stage: Stage) -> dict[str, float]:
+def _metric_values(result: EvaluationResult, name: str, stage: Stage) -> dict[str, float]:
     return {metric.name: result.rows[name][stage.column(metric.name)] for metric in result.metrics}
 
 

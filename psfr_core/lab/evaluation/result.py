@@ -16,7 +16,7 @@ class EvaluationResult:
     """Metrics of each image by its name (``rows``), and Fréchet distances of the whole set (``distances``).
 
     ``Stage.column`` gives the column of a metric or distance.
-    ``stages`` are in the order of the tables, the final one last.
+    ``stages`` has the order of the tables, with the final stage last.
     """
 
     rows: Mapping[str, Row]
@@ -27,7 +27,7 @@ class EvaluationResult:
 
     @property
     def table(self) -> list[list[str]]:
-        """The summary as text: a head with the names of the metrics, and one line per stage."""
+        """The summary as text: a header with the names of the metrics, and one row per stage."""
         means = means_of(self.rows) | self.distances
         names = [*(metric.name for metric in self.metrics), *self.set_distances]
         lines = [[stage.value, *(shown(means[stage.column(name)]) for name in names)] for stage in self.stages]
@@ -38,12 +38,12 @@ class EvaluationResult:
         """Remarks on missing values, metrics and the number of images."""
         count = len(self.rows)
         missing = [
-            f"{column}: missing for {number} of {count}, the mean is of the others"
+            f"{column}: missing for {number} of {count} images; the mean is over the others"
             for column, number in missing_of(self.rows).items()
         ]
         remarks = [f"{metric.name}: {metric.note}" for metric in self.metrics if metric.note]
-        few = "comparable only between sets of this size, because few images raise it"
-        sets = [f"{name}: {count} images against {count} references; {few}" for name in self.set_distances]
+        bias = "small sets raise it, so compare only sets of this size"
+        sets = [f"{name}: {count} images against {count} references; {bias}" for name in self.set_distances]
         return [*missing, *remarks, *sets]
 
     @property

@@ -65,7 +65,7 @@ def run(
     """Measure what ``spec`` describes, and write tables and, for images, a report page into the folder ``out``.
 
     ``progress`` counts the images, and may raise to stop. Raises OptionError for an invalid specification, the errors of
-    loading models, and EvaluationError after all images were tried if some cannot be measured.
+    loading models, and, after all images have been tried, EvaluationError if some of them cannot be measured.
     """
     target = resolve_device(device)
     if isinstance(spec, ImagesSpec):
@@ -78,7 +78,7 @@ def run(
 
 
 def images_of(spec: EvaluationSpec) -> list[Path]:
-    """Return the images that are measured; raise ImageFileError if there are none."""
+    """Return the images to measure; raise ImageFileError if there are none."""
     if isinstance(spec, DetectorSpec):
         return find_images(spec.inputs)
     return find_images([spec.results if isinstance(spec, ImagesSpec) else spec.faces])

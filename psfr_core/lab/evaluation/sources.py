@@ -40,7 +40,7 @@ class SampleSource(Protocol):
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """Stages of all samples, the final one last."""
+        """Stages of every sample, with the final one last."""
         ...
 
     @property
@@ -68,8 +68,8 @@ class ResultFolder:
                     f"{folder} is not a folder. Give the folder of the results and that of the references."
                 )
         self._max_pixels = max_pixels
-        self._references = _Named(references, "reference")
-        self._inputs = None if inputs is None else _Named(inputs, "input")
+        self._references = _ImagesByName(references, "reference")
+        self._inputs = None if inputs is None else _ImagesByName(inputs, "input")
         self.names: Mapping[Path, str] = {path: path.name for path in find_images([results])}
         self.stages = (Stage.RESULT,) if inputs is None else (Stage.BEFORE, Stage.RESULT)
 
@@ -81,10 +81,10 @@ class ResultFolder:
 
     def load(self, path: Path) -> Sample:
         """Load the sample of a result; raise ImageFileError if its reference or input is missing or differs in size."""
-        reference = self._references.beside(path)
+        reference = self._references.match(path)
         images = {Stage.RESULT: path}
         if self._inputs is not None:
-            images = {Stage.BEFORE: self._inputs.beside(path), **images}
+            images = {Stage.BEFORE: self._inputs.match(path), **images}
         clean = _read(reference, self._max_pixels)
         sample = Sample(clean, {stage: _read(image, self._max_pixels) for stage, image in images.items()})
         for stage, image in sample.images.items():
@@ -97,25 +97,29 @@ class ResultFolder:
         return sample
 
 
-class _Named:
-    """Images of a folder, found by the names of other images."""
+class _ImagesByName:
+    """The images of a folder, looked up by the names of other images."""
 
-    def __init__(self, folder: Path, what: str) -> None:
+    def __init__(self, folder: Path, subject: str) -> None:
         self.paths = find_images([folder])
-        self._folder, self._what = folder, what
+        self._folder, self._subject = folder, subject
         self._by_stem: dict[str, list[Path]] = {}
         for path in self.paths:
             self._by_stem.setdefault(path.stem, []).append(path)
 
-    def beside(self, result: Path) -> Path:
+    def match(self, result: Path) -> Path:
         """Return the image with the name of ``result``, or the only one with another suffix."""
-        alike = self._by_stem.get(result.stem, [])
-        exact = [path for path in alike if path.name == result.name]
-        if not alike:
-            raise ImageFileError(f"it has no {self._what}: there is no {self._folder / result.stem}, of any suffix.")
-        if len(alike) > 1 and not exact:
-            raise ImageFileError(f"it has more than one {self._what}: {' and '.join(map(str, alike))}. Keep one.")
-        return (exact or alike)[0]
+        candidates = self._by_stem.get(result.stem, [])
+        exact = [path for path in candidates if path.name == result.name]
+        if not candidates:
+            raise ImageFileError(
+                f"it has no {self._subject}: there is no {self._folder / result.stem} with any suffix."
+            )
+        if len(candidates) > 1 and not exact:
+            raise ImageFileError(
+                f"it has more than one {self._subject}: {' and '.join(map(str, candidates))}. Keep one."
+            )
+        return (exact or candidates)[0]
 
 
 class DegradedFaces:
@@ -142,7 +146,7 @@ class DegradedFaces:
     def pair(self, path: Path) -> DegradedPair:
         """Return the degraded and clean face of a file, (3, S, S); raise InputError for an image that is not square."""
         pixels = to_rgb(read_image(path, max_pixels=self._max_pixels).pixels)
-        check_shape(pixels, "3 S S", f"{path}, a face to measure with,")
+        check_shape(pixels, "3 S S", f"The face {path}")
         clean = resize(pixels, Size(self._size, self._size)).clamp(0, 1)
         return degrade(clean, self._degradation, seeded_generator(self._seeds[path]))
 

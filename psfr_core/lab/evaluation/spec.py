@@ -1,4 +1,4 @@
-"""Specifications of evaluations: what is measured, on which images, and by which metrics."""
+"""Specifications of evaluations: images, models and metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DEFAULT_REFERENCE = "retinaface-mobile0.25"
 
 
 class ProtocolName(str, Enum):
-    """Protocols with fixed faces, sizes and seeds."""
+    """Name of an evaluation protocol, which fixes the faces, their size and the seeds."""
 
     PAPER = "paper"
 

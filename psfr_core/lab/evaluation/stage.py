@@ -1,4 +1,4 @@
-"""The stages of restoration at which an image is measured."""
+"""The stages of a restoration at which images are measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Row = dict[str, float]
 
 
 class Stage(str, Enum):
-    """The stage of restoration that an image comes from."""
+    """Stage of a restoration at which an image is measured."""
 
     BEFORE = "before"  # degraded, not restored
     GENERATOR = "generator"

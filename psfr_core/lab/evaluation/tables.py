@@ -1,4 +1,4 @@
-"""Tables of metrics as CSV, JSON and Markdown."""
+"""Write tables of metrics as CSV, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .stage import Row
 
 
 def means_of(rows: Mapping[str, Row]) -> Row:
-    """Return the mean of each column over the rows that are not NaN there; NaN if all are."""
+    """Return the mean of each column without its NaN values; NaN if there are no others."""
     columns = list(next(iter(rows.values())))
     values = torch.tensor([[row[column] for column in columns] for row in rows.values()], dtype=torch.float64)
     return dict(zip(columns, values.nanmean(0).tolist(), strict=True))

@@ -16,7 +16,7 @@ _WEIGHTS = "https://github.com/toshas/torch-fidelity/releases (weights-inception
 
 
 class InceptionFeatures:
-    """The 2,048 pooled features of torch-fidelity's Inception, as torchmetrics' FrechetInceptionDistance reads them."""
+    """The 2,048 pooled features of torch-fidelity's Inception, which torchmetrics' FrechetInceptionDistance uses."""
 
     name = "fid"
 
@@ -36,14 +36,14 @@ class InceptionFeatures:
 def load_inception(path: str | Path, device: torch.device) -> InceptionFeatures:
     """Load Inception with the weights in ``path`` onto ``device``, without downloads.
 
-    Raises CheckpointError when the file is missing or something else, MissingPackageError without torchmetrics or
+    Raises CheckpointError if the file is missing or has other contents, and MissingPackageError without torchmetrics or
     torch-fidelity.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(
-            f"FID needs the Inception weights of torch-fidelity, and {path} does not exist. Get them from {_WEIGHTS}, "
-            "or leave FID out: the Fréchet distance of the features for LPIPS needs no Inception weights."
+            f"FID needs the Inception weights of torch-fidelity, but {path} does not exist. Download them from {_WEIGHTS}, "
+            "or omit FID: the Fréchet distance of the LPIPS features needs no Inception weights."
         )
     torchmetrics = import_optional("torchmetrics.image.fid", "FID", "torchmetrics")
     import_optional("torch_fidelity", "FID", "torch-fidelity")

@@ -27,8 +27,8 @@ class PooledFeatures(Protocol):
 class ImageNetFeatures:
     """Spatial mean of the activations at the last tap of a network trained on ImageNet.
 
-    The distance is named after network and layer, such as ``frechet_alexnet_relu5``: it is not FID, whose features are
-    those of Inception, and the two cannot be compared.
+    The distance is named after the network and layer, such as ``frechet_alexnet_relu5``. It is not comparable with FID,
+    which uses the features of Inception.
     """
 
     def __init__(self, features: ImageFeatures) -> None:
@@ -74,16 +74,16 @@ class FeatureStatistics:
 def frechet_distance(one: FeatureStatistics, other: FeatureStatistics) -> float:
     """Return the squared Fréchet distance of two Gaussians with these statistics; 0 if equal, lower is better.
 
-    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). It is biased upwards for few images, most below as many as there are
-    channels: state their number beside it, and compare only distances of equally many.
+    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). The estimate is biased upward for small sets, most strongly below one image
+    per channel: report the number of images, and compare only distances of sets of the same size.
     Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule (2017), equation 6.
     """
     covariance, other_covariance = one.covariance, other.covariance
-    # (C1 C2)^(1/2) has the trace of (R C2 R)^(1/2), R the root of C1, which is symmetric: so no complex numbers arise.
+    # With R the root of C1, (C1 C2)^(1/2) has the same trace as (R C2 R)^(1/2), which is symmetric and therefore real.
     root = _root(covariance)
     roots = torch.linalg.eigvalsh(root @ other_covariance @ root).clamp(min=0).sqrt()
     distance = (one.mean - other.mean).square().sum() + covariance.trace() + other_covariance.trace() - 2 * roots.sum()
-    return max(float(distance), 0.0)  # rounding may bring equal sets below 0
+    return max(float(distance), 0.0)  # rounding can make it negative for equal sets
 
 
 def _root(matrix: Tensor) -> Tensor:

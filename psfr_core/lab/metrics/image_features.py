@@ -15,14 +15,14 @@ from ...models.state_dict import read_tensors
 
 
 class Backbone(str, Enum):
-    """Supported networks, with torchvision's names of layers."""
+    """Supported network."""
 
     ALEXNET = "alexnet"
     VGG16 = "vgg16"
     VGG19 = "vgg19"
 
 
-_TORCHVISION_FILES = {  # the hash in the name is checked
+_TORCHVISION_FILES = {  # torch.hub checks the hash in the name
     Backbone.ALEXNET: "alexnet-owt-7be5be79.pth",
     Backbone.VGG16: "vgg16-397923af.pth",
     Backbone.VGG19: "vgg19-dcbb9e9d.pth",
@@ -35,10 +35,10 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ImageFeatures(nn.Module):
-    """The activations at chosen layers, frozen, but with gradients for the image.
+    """Frozen network that returns the activations at chosen layers; gradients flow to the image.
 
     Layers are named ``conv3_4`` before and ``relu3_4`` after the activation (block 3, fourth convolution), and
-    ``pool3``; those of AlexNet ``conv3``, ``relu3``, ``pool2``. State-dict names are torchvision's, ``features.N``;
+    ``pool3``; those of AlexNet are ``conv3``, ``relu3``, ``pool2``. State-dict names are torchvision's, ``features.N``;
     layers after the last tap are omitted.
     """
 
@@ -96,10 +96,10 @@ class ImageFeatures(nn.Module):
 
 
 def load_image_features(path: str | Path, taps: Sequence[str]) -> ImageFeatures:
-    """Load the frozen network from a file of torchvision's weights, with taps at the named layers; recognized by its keys.
+    """Load the frozen network from a file of torchvision's weights, with taps at the named layers.
 
-    Takes .safetensors, .pth and .pt, with or without the classifier, and what ``read_backbone`` takes. Raises
-    ModelNotFoundError where there is no such file, and CheckpointError for any other content.
+    The file may be .safetensors, .pth or .pt, with or without the classifier; ``path`` may also be a name as in
+    ``read_backbone``. Raises ModelNotFoundError if there is no such file, and CheckpointError for other contents.
     """
     path = Path(path)
     return build_image_features(path, read_backbone(path), taps)
@@ -121,8 +121,8 @@ def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequen
 def read_backbone(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a weight file, or torchvision's weights if ``path`` is the name of a backbone.
 
-    Those are fetched into PyTorch's cache when they are not there yet. Raises DownloadError when that fails, and what
-    ``read_tensors`` raises.
+    Torchvision's weights are downloaded into PyTorch's cache if they are missing. Raises DownloadError if that fails, and
+    the errors of ``read_tensors``.
     """
     if path.is_file() or str(path) not in [backbone.value for backbone in Backbone]:
         return read_tensors(path)
@@ -131,7 +131,7 @@ def read_backbone(path: Path) -> dict[str, Tensor]:
         return torch.hub.load_state_dict_from_url(address, map_location="cpu", check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
         raise DownloadError(
-            f"The weights of {path} cannot be fetched from {address}: {error}. Download that file by hand and give its path."
+            f"The weights of {path} cannot be downloaded from {address}: {error}. Download the file by hand and give its path."
         ) from error
 
 
@@ -145,7 +145,7 @@ def recognize_backbone(path: Path, weights: Mapping[str, Tensor]) -> Backbone:
         return Backbone.VGG19 if "features.16.weight" in weights else Backbone.VGG16
     keys = ", ".join(list(weights)[:3])
     raise CheckpointError(
-        f"{path.name} is none of AlexNet, VGG-16 and VGG-19 as torchvision names them (first keys: {keys}). "
+        f"{path.name} is not AlexNet, VGG-16 or VGG-19 with torchvision's names (first keys: {keys}). "
         "Give torchvision's file."
     )
 

@@ -29,9 +29,9 @@ _HEAD_CHANNELS = {Backbone.ALEXNET: (64, 192, 384, 256, 256), Backbone.VGG16: (6
 
 
 class Lpips(nn.Module):
-    """LPIPS v0.1 (lower is better, 0 for equal images): the weighted distance of their unit-length activations.
+    """LPIPS v0.1: the weighted distance of unit-length activations; lower is better, 0 for equal images.
 
-    ``features`` must tap the layers that it is defined on, and may tap others. Source: Zhang et al., The Unreasonable
+    ``features`` must tap the layers that LPIPS is defined on, and may tap others. Source: Zhang et al., The Unreasonable
     Effectiveness of Deep Features as a Perceptual Metric, equation 1.
     """
 
@@ -61,10 +61,10 @@ def lpips_metric(lpips: Lpips) -> Metric:
 
 
 def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Sequence[str] = ()) -> Lpips:
-    """Load LPIPS from a file of torchvision's AlexNet or VGG-16 and the file of LPIPS v0.1 heads that belongs to it.
+    """Load LPIPS from a file of torchvision's AlexNet or VGG-16 and the file of its LPIPS v0.1 heads.
 
-    Its features tap the layers ``more_taps`` too, for whoever else looks at them. Raises ModelNotFoundError for a missing
-    file, and CheckpointError when one is something else, or the two do not belong together.
+    The features also tap the layers ``more_taps``, for use by other metrics and losses. Raises ModelNotFoundError for a
+    missing file, and CheckpointError for a file with other contents or two files that do not match.
     """
     features_path, heads_path = Path(features_path), Path(heads_path)
     heads = _heads(heads_path)
@@ -78,7 +78,7 @@ def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Seq
     if (found := recognize_backbone(features_path, weights)) is not backbone:
         raise CheckpointError(
             f"{heads_path.name} belongs to {backbone.value}, but {features_path.name} is {found.value}. "
-            "Give files of one network."
+            "Use two files of the same network."
         )
     return Lpips(build_image_features(features_path, weights, (*_TAPS[backbone], *more_taps)), heads).eval()
 
@@ -91,13 +91,13 @@ def _heads(path: Path) -> list[Tensor]:
     if missing:
         keys = ", ".join(list(tensors)[:3])
         raise CheckpointError(
-            f"{path.name} does not contain LPIPS heads: it lacks {missing[0]} (first keys: {keys}). Give LPIPS v0.1 heads, which "
-            "torchmetrics brings: torchmetrics/functional/image/lpips_models/alex.pth or vgg.pth."
+            f"{path.name} does not contain LPIPS heads: it lacks {missing[0]} (first keys: {keys}). Use LPIPS v0.1 heads, which "
+            "are part of torchmetrics: torchmetrics/functional/image/lpips_models/alex.pth or vgg.pth."
         )
     return [tensors[name].flatten() for name in names]
 
 
 def _unit_length(features: Tensor) -> Tensor:
-    # Inside the root, the small number keeps the gradient finite where all activations are 0.
+    # The epsilon is inside the root so that the gradient stays finite where all activations are 0.
     features = features.float()  # their squares overflow float16
     return features / (features.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()

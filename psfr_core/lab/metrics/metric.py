@@ -1,4 +1,4 @@
-"""The interface of the metrics of single images."""
+"""The interface of metrics of single images."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Measure = Callable[[Tensor], float]
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """A metric of single images, with its name in tables and a note for its readers.
+    """Metric of single images, with its name in tables and a note for the reader.
 
-    ``against`` takes the reference image (1, 3, H, W), so that what depends only on it is computed once. A value is NaN
-    where the image cannot be measured.
+    ``against`` takes the reference image (1, 3, H, W) and returns the measure of images against it; values that depend only
+    on the reference are computed once. A measure returns NaN for an image that cannot be measured.
     """
 
     name: str

@@ -13,7 +13,7 @@ from ...networks.inference.autocast import without_autocast
 from ...optional_package import import_optional
 from .metric import Metric, paired_metric
 
-MIN_SIDE = 176  # at the coarsest of the five scales the window of 11 pixels must still fit
+MIN_SIDE = 176  # the 11-pixel window must fit into the image at the coarsest of the five scales
 
 
 def import_ms_ssim() -> ModuleType:
@@ -22,7 +22,7 @@ def import_ms_ssim() -> ModuleType:
 
 
 def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
-    """Return multi-scale structural similarities (B,), at most 1, higher is better, with the published weights of the scales.
+    """Return multi-scale structural similarities (B,) with the published weights; at most 1, higher is better.
 
     Both are (B, 3, H, W), RGB in [0, 1], of at least 176 x 176 pixels. Computed by torchmetrics; MissingPackageError
     without it. Source: Wang et al., Multi-scale Structural Similarity for Image Quality Assessment, equation 7.

@@ -1,4 +1,4 @@
-"""NIQE, a quality metric without reference."""
+"""NIQE, a no-reference quality metric."""
 
 from __future__ import annotations
 

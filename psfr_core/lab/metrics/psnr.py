@@ -9,7 +9,7 @@ from .metric import paired_metric
 
 
 def psnr(images: Tensor, references: Tensor) -> Tensor:
-    """Return peak signal-to-noise ratios (B,) in dB (higher is better, infinite for equal images) over all three channels.
+    """Return peak signal-to-noise ratios (B,) over all channels, in dB; higher is better, infinite for equal images.
 
     Both are (B, 3, H, W), RGB in [0, 1].
     """

@@ -17,10 +17,9 @@ _C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
 
 
 def ssim(images: Tensor, references: Tensor) -> Tensor:
-    """Return structural similarities (B,), at most 1 (higher is better), of a Gaussian window of 11 pixels with sigma 1.5.
+    """Return structural similarities (B,) with a Gaussian window of 11 pixels and sigma 1.5; at most 1, higher is better.
 
-    Both are (B, 3, H, W), RGB in [0, 1], of at least 11 x 11 pixels.
-    At the edges the images are mirrored, as torchmetrics does.
+    Both are (B, 3, H, W), RGB in [0, 1], of at least 11 x 11 pixels. They are mirrored at the edges, as in torchmetrics.
     Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, equation 13.
     """
     check_pair(images, references)
@@ -28,12 +27,12 @@ def ssim(images: Tensor, references: Tensor) -> Tensor:
     if min(Size.of(images)) < window_px:
         found = f"{images.shape[-1]} x {images.shape[-2]}"
         raise InputError(f"SSIM needs images of at least {window_px} x {window_px} pixels, got {found}.")
-    # One channel at a time, because about ten maps of the image's size are in memory at once.
+    # One channel at a time saves memory: about ten maps of the image's size exist at once.
     pairs = zip(images.split(1, dim=1), references.split(1, dim=1), strict=True)
-    return torch.stack([_of_channel(*pair) for pair in pairs]).mean(dim=0)
+    return torch.stack([_channel_ssim(*pair) for pair in pairs]).mean(dim=0)
 
 
-def _of_channel(images: Tensor, references: Tensor) -> Tensor:
+def _channel_ssim(images: Tensor, references: Tensor) -> Tensor:
     """Return the mean similarity (B,) of images (B, 1, H, W)."""
     x, y = (F.pad(channel, 4 * (_RADIUS_PX,), mode="reflect") for channel in (images, references))
     mean_x, mean_y = _local_mean(x), _local_mean(y)

@@ -77,7 +77,7 @@ def test_degradations_load_by_name_and_from_a_file(tmp_path: Path) -> None:
     file.write_text(json.dumps(HARDER.to_dict()))
     assert load_degradation("harder") == load_degradation(str(file)) == HARDER
     for text, message in (
-        ("[1]", "must hold a JSON object"),
+        ("[1]", "must contain a JSON object"),
         ("{", "neither a preset"),
         ('{"blur": 1}', "Unknown fields of a degradation: blur"),
     ):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from psfr_core.errors import OptionError
-from psfr_core.lab.evaluation.protocol import PAPER, MeasuringProtocol
+from psfr_core.lab.evaluation.protocol import PAPER, EvaluationProtocol
 
 FILES = [Path(f"{number:05}.jpg") for number in range(30_000)]
 
@@ -20,7 +20,7 @@ def test_the_paper_measures_2800_faces_at_512_pixels() -> None:
 
 
 def test_the_seed_decides_which() -> None:
-    draws = [MeasuringProtocol(10, 64, seed).draw(FILES[:100]) for seed in (0, 1)]
+    draws = [EvaluationProtocol(10, 64, seed).draw(FILES[:100]) for seed in (0, 1)]
     assert draws[0] != draws[1]
 
 

@@ -96,7 +96,7 @@ def test_faces_that_are_not_found_are_counted() -> None:
     assert missing_of(result.rows) == {"landmark_distance_before": 2, "landmark_distance": 1}
     assert math.isnan(result.rows["0.png"]["landmark_distance_before"])
     assert result.table[2][-1] == "0.5000"  # the mean of those that are there
-    assert "landmark_distance_before: missing for 2 of 3, the mean is of the others." in result.markdown
+    assert "landmark_distance_before: missing for 2 of 3 images; the mean is over the others." in result.markdown
 
 
 def test_a_set_distance_needs_two_images_and_says_how_many_it_had() -> None:

@@ -60,7 +60,7 @@ def test_missing_and_unequal_images_are_named(tmp_path: Path) -> None:
         ImageFileError, match=r"a.png has 16 x 16 pixels, but its reference .*a.png has 20 x 20: resize"
     ):
         ResultFolder(tmp_path / "results", tmp_path / "references").load(result)
-    with pytest.raises(ImageFileError, match=r"it has no input: there is no .*inputs.a, of any suffix"):
+    with pytest.raises(ImageFileError, match=r"it has no input: there is no .*inputs.a with any suffix"):
         ResultFolder(tmp_path / "results", tmp_path / "references", tmp_path / "inputs").load(result)
     with pytest.raises(ImageFileError, match="none is not a folder"):
         ResultFolder(tmp_path / "results", tmp_path / "references", tmp_path / "none")
@@ -81,9 +81,7 @@ def test_seeds_belong_to_faces(tmp_path: Path) -> None:
 def test_a_face_that_is_not_square_is_an_error(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", ImageFile(torch.rand(3, 16, 20)))
     faces = DegradedFaces([tmp_path / "a.png"], 16, 0)
-    with pytest.raises(
-        InputError, match=r"a.png, a face to measure with, must have the shape \(3, S, S\), got \(3, 16, 20\)"
-    ):
+    with pytest.raises(InputError, match=r"The face .*a.png must have the shape \(3, S, S\), got \(3, 16, 20\)"):
         faces.pair(tmp_path / "a.png")
 
 

@@ -40,7 +40,7 @@ def test_inception_sees_bytes(tmp_path, with_torch_fidelity):
 
 
 def test_missing_and_damaged_weights_are_reported(tmp_path, with_torch_fidelity, monkeypatch):
-    with pytest.raises(CheckpointError, match="none.pth does not exist. Get them from https://github.com/toshas"):
+    with pytest.raises(CheckpointError, match="none.pth does not exist. Download them from https://github.com/toshas"):
         load_inception(tmp_path / "none.pth", CPU)
     (tmp_path / "bad.pth").touch()
     with pytest.raises(

@@ -81,7 +81,7 @@ def test_says_which_package_is_missing(monkeypatch, tmp_path):
     (tmp_path / "models").mkdir()
     found = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
-    with pytest.raises(CheckpointError, match="has no dlib_face_recognition_resnet_model_v1.dat: reinstall it"):
+    with pytest.raises(CheckpointError, match="has no dlib_face_recognition_resnet_model_v1.dat. Reinstall it"):
         load_identity("dlib", CPU)
 
 

@@ -102,7 +102,7 @@ def test_invalid_files_are_reported(tmp_path):
         ("misshapen.safetensors", "looks like vgg16, but has wrong shapes for features.5.weight"),
         (
             "other.safetensors",
-            "is none of AlexNet, VGG-16 and VGG-19 as torchvision names them (first keys: const_input). Give torchvision's file",
+            "is not AlexNet, VGG-16 or VGG-19 with torchvision's names (first keys: const_input). Give torchvision's file",
         ),
         ("list.pth", "list.pth holds no weights but a list"),
         ("cut.safetensors", "cut.safetensors is not a weight file"),
