@@ -1,4 +1,4 @@
-"""The pack in a real ComfyUI, over its API."""
+"""Test the pack in a real ComfyUI through its API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def node(class_type: str, **inputs: Any) -> dict[str, Any]:
 
 
 def defaults(comfy: Any, class_type: str) -> dict[str, Any]:
-    """The values the widgets of a node begin with."""
+    """Return the default values of a node's widgets."""
     required = comfy.get_json(f"/object_info/{class_type}")[class_type]["input"]["required"]
     return {
         name: settings[0]["default"]
@@ -34,13 +34,13 @@ def defaults(comfy: Any, class_type: str) -> dict[str, Any]:
 
 @pytest.fixture
 def ours(comfy: Any) -> Any:
-    """A node of this pack with its defaults and what is given."""
+    """Return a function that builds a node of this pack from its defaults and the given inputs."""
     return lambda class_type, **inputs: node(class_type, **(defaults(comfy, class_type) | inputs))
 
 
 @pytest.fixture
 def base(ours: Any) -> Prompt:
-    """Loaded models (m), a portrait (i) and its faces (d)."""
+    """Return a prompt with loaded models (m), a portrait (i) and its faces (d)."""
     return {
         "m": ours("PSFR_LoadModels"),
         "i": ours("PSFR_LoadExampleImage", picture="portrait_low_quality.jpg"),
@@ -58,14 +58,14 @@ def text_of(run: Any, node_id: str) -> str:
 
 
 def error_of(comfy: Any, prompt: Prompt) -> str:
-    """The words of the node's error, or of the server that does not even run it."""
+    """Return the error message of the node, or of the server if it refuses the prompt."""
     try:
         return comfy.run(prompt).error
     except AssertionError as refused:
         return str(refused)
 
 
-def test_the_pack_is_there_with_all_it_serves(comfy: Any) -> None:
+def test_the_pack_is_loaded_and_serves_all_files(comfy: Any) -> None:
     info = comfy.get_json("/object_info")
     assert {name for name in info if name.startswith("PSFR_")} == set(NODE_API)
     for name, api in NODE_API.items():
@@ -96,7 +96,7 @@ def test_examples_run(comfy: Any, workflows: ModuleType, example: str) -> None:
     assert run.end == "execution_success", run.messages[-1]
 
 
-def test_strength_0_is_the_same_image(comfy: Any, ours: Any, base: Prompt) -> None:
+def test_strength_0_keeps_the_image(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {
         "r": whole(ours, ["i", 0], strength=0.0),
         "c": ours("PSFR_CompareImages", image=["r", 0], reference=["i", 0]),
@@ -105,7 +105,7 @@ def test_strength_0_is_the_same_image(comfy: Any, ours: Any, base: Prompt) -> No
     assert text_of(comfy.run(prompt), "p") == "inf"
 
 
-def test_only_what_changed_runs_again(comfy: Any, ours: Any, base: Prompt) -> None:
+def test_only_changed_nodes_run_again(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {"r": whole(ours, ["i", 0], strength=0.71), "s": node("PreviewImage", images=["r", 0])}
     comfy.run(prompt)
     assert comfy.run(prompt).cached >= {"m", "i", "r"}
@@ -143,7 +143,7 @@ def test_folders_of_extra_model_paths_are_searched(comfy: Any, ours: Any, base: 
     assert text_of(comfy.run(prompt), "n") == "1"
 
 
-def test_unloading_all_models_changes_nothing(comfy: Any, ours: Any, base: Prompt) -> None:
+def test_unloading_all_models_does_not_change_the_result(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {
         "r": whole(ours, ["i", 0], strength=0.83),
         "c": ours("PSFR_CompareImages", image=["r", 0], reference=["i", 0]),
@@ -158,7 +158,7 @@ def test_unloading_all_models_changes_nothing(comfy: Any, ours: Any, base: Promp
     assert "leak" not in comfy.log.read_text(errors="replace")
 
 
-def test_cancel_ends_a_long_run_and_the_next_one_works(comfy: Any, ours: Any, base: Prompt) -> None:
+def test_cancel_stops_a_long_run_and_the_next_run_works(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {
         "e": node("RepeatImageBatch", image=["i", 0], amount=64),
         "g": ours("PSFR_DegradeImage", image=["e", 0], seed=99),
@@ -189,7 +189,7 @@ def test_a_batch_of_64_frames_keeps_its_length(comfy: Any, ours: Any, base: Prom
     assert text_of(run, "n") == "64"
 
 
-def test_an_8k_image(comfy: Any, ours: Any, base: Prompt) -> None:
+def test_an_8k_image_is_restored(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {
         "x": ours("PSFR_LoadExampleImage", picture="solvay_conference_1927.jpg"),
         "u": node("ImageScale", image=["x", 0], upscale_method="bilinear", width=7680, height=2997, crop="disabled"),
@@ -262,7 +262,7 @@ TWO = {"e": ("RepeatImageBatch", {"image": ["i", 0], "amount": 2})}
         ),
     ],
 )
-def test_bad_input_is_an_error_in_words(
+def test_invalid_inputs_give_clear_errors(
     comfy: Any, ours: Any, base: Prompt, before: Any, class_type: str, inputs: dict[str, Any], words: str
 ) -> None:
     prompt = base | {name: ours(kind, **given) for name, (kind, given) in before.items()}

@@ -1,4 +1,4 @@
-"""The pack, loaded as ComfyUI loads it, into a stand-in for ComfyUI."""
+"""Load the pack as ComfyUI does, into a stand-in for ComfyUI."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACK = "/custom_nodes/psfr pack"  # ComfyUI takes the path as the name
 
 @pytest.fixture(scope="session")
 def pack(load_module: Callable[[str, Path], ModuleType]) -> Iterator[Callable[[str], ModuleType]]:
-    """A function that gives a module of the pack: ``pack("nodes.runtime")``, ``pack("psfr_core.errors")``."""
+    """Return a function that returns a module of the pack: ``pack("nodes.runtime")``, ``pack("psfr_core.errors")``."""
     before = dict(sys.modules)
     for name in ("folder_paths", "comfy", "comfy_api"):
         path = STAND_IN / name
@@ -38,7 +38,7 @@ def pack(load_module: Callable[[str, Path], ModuleType]) -> Iterator[Callable[[s
 def host(
     pack: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], ModuleType]:
-    """A fresh ComfyUI with empty model folders: ``host("comfy.utils")`` gives a module of it."""
+    """Create a fresh ComfyUI with empty model folders; ``host("comfy.utils")`` returns a module of it."""
     folder_paths: Any = sys.modules["folder_paths"]
     management: Any = sys.modules["comfy.model_management"]
     monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
@@ -52,14 +52,14 @@ def host(
 
 @pytest.fixture
 def nodes(host: object) -> dict[str, Any]:
-    """All nodes by id, from the entry point that ComfyUI calls."""
+    """Return all nodes by id, from the entry point that ComfyUI calls."""
     extension = asyncio.run(sys.modules[PACK].comfy_entrypoint())  # type: ignore[attr-defined]
     return {node.__name__: node for node in asyncio.run(extension.get_node_list())}
 
 
 @pytest.fixture
 def run(nodes: dict[str, Any]) -> Callable[..., Any]:
-    """``run("PSFR_AlignFaces", image=..., faces=...)``: the outputs of a node; what is left out has its default."""
+    """Return a function that runs a node: ``run("PSFR_AlignFaces", image=..., faces=...)``; omitted inputs have their defaults."""
 
     def execute(node_id: str, **given: Any) -> Any:
         schema = nodes[node_id].define_schema()
@@ -73,12 +73,12 @@ def run(nodes: dict[str, Any]) -> Callable[..., Any]:
 
 @pytest.fixture
 def models(run: Callable[..., Any]) -> dict[str, Any]:
-    """The bundled models, as inputs of other nodes."""
+    """Return the bundled models as inputs of other nodes."""
     return dict(zip(("generator", "parser", "detector"), run("PSFR_LoadModels").args, strict=True))
 
 
 @pytest.fixture
 def portrait(run: Callable[..., Any]) -> Tensor:
-    """An IMAGE with one face, small."""
+    """Return a small IMAGE with one face."""
     image = run("PSFR_LoadExampleImage", picture="portrait.jpg").args[0]
     return F.interpolate(image.movedim(-1, 1), size=(256, 256), mode="area").movedim(1, -1)

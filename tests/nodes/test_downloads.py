@@ -1,4 +1,4 @@
-"""Downloads from a Hub on loopback."""
+"""Test downloads of the nodes, with a Hub on loopback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTENT = b"the published weights" * 50_000
 
 @pytest.fixture
 def entry(pack: Any, hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A known model, which the hub has."""
+    """Return a known model that is on the Hub."""
     manifest = pack("psfr_core.models.manifest")
     known = manifest.model_file(NAME)
     digest = hashlib.sha256(CONTENT).hexdigest()
@@ -34,7 +34,7 @@ def entry(pack: Any, hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return changed
 
 
-def test_a_file_arrives_in_the_folder_other_packs_use_with_progress(
+def test_a_download_shows_progress_and_goes_to_the_folder_of_other_packs(
     pack: Any, host: Host, hub: Any, entry: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.allowed.clear()
@@ -82,16 +82,14 @@ def test_cancel_stops_a_download_at_once_and_the_next_run_resumes_it(
     assert int(hub.requests[1][1].removeprefix("bytes=").removesuffix("-")) >= len(CONTENT) // 2 - 1
 
 
-def test_a_failure_says_which_file_from_where_into_which_folder(
-    pack: Any, hub: Any, entry: Any, tmp_path: Path
-) -> None:
+def test_a_failure_names_file_address_and_folder(pack: Any, hub: Any, entry: Any, tmp_path: Path) -> None:
     hub.failures = [(401, {"X-Error-Message": "Invalid credentials"})]
     words = rf"{NAME} could not be downloaded: .*Invalid credentials\) \({hub.address}/fofr/comfyui\).*put it into {tmp_path}"
     with pytest.raises(pack("psfr_core.errors").DownloadError, match=words):
         pack("nodes.downloads").download(entry, tmp_path)
 
 
-def test_nothing_is_downloaded_unasked(pack: Any, host: Host, hub: Any) -> None:
+def test_nothing_is_downloaded_without_permission(pack: Any, host: Host, hub: Any) -> None:
     kind = pack("psfr_core.models.manifest").ModelKind.DETECTOR
     with pytest.raises(pack("psfr_core.errors").ModelNotFoundError, match="switch on 'download'"):
         pack("nodes.model_folders").locate_model(NAME, kind, may_download=False)
@@ -100,7 +98,7 @@ def test_nothing_is_downloaded_unasked(pack: Any, host: Host, hub: Any) -> None:
 
 @pytest.fixture
 def release(pack: Any, hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The published generator, as a small network in a release on loopback."""
+    """Return the published generator as a small network in a release on loopback."""
     network = pack("psfr_core.networks.psfr_generator")
     torch.save(network.PsfrGenerator(network.GeneratorConfig((6, 4), 2)).state_dict(), file := io.BytesIO())
     hub.files["/release/psfrgan_epoch15_net_G.pth"] = file.getvalue()
@@ -129,7 +127,7 @@ def test_the_switch_fetches_the_published_generator_from_its_release(
 def test_offline_the_published_preset_fails_at_once(
     pack: Any, run: Any, monkeypatch: pytest.MonkeyPatch, release: Any, hub: Any
 ) -> None:
-    """Only the first model is tried, once: each try may wait for a network that does not answer."""
+    """Try only the first model, and only once, because each attempt can wait for a network that does not answer."""
     tried: list[str] = []
     transfer = pack("psfr_core.models.transfer")
 

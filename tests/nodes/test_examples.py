@@ -1,4 +1,4 @@
-"""Every example workflow against the schemas of the nodes."""
+"""Test every example workflow against the schemas of the nodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def schemas(nodes: dict[str, Any]) -> dict[str, Any]:
     return {node_id: node.define_schema() for node_id, node in nodes.items()}
 
 
-def test_there_are_enough(workflows: ModuleType) -> None:
+def test_there_are_at_least_eight_examples(workflows: ModuleType) -> None:
     assert len(workflows.NAMES) >= 8
 
 
@@ -51,7 +51,7 @@ def is_valid(socket: Any, value: Any) -> bool:
     return type(value) is type(socket.default)
 
 
-def test_an_example_has_a_note_and_a_picture(workflows: ModuleType, example: str) -> None:
+def test_an_example_has_a_note_and_a_thumbnail(workflows: ModuleType, example: str) -> None:
     workflow = workflows.read(example)
     assert any(node["type"] in workflows.NOTES for node in workflow["nodes"])
     with Image.open(EXAMPLES / f"{example}.jpg") as picture:
@@ -59,8 +59,8 @@ def test_an_example_has_a_note_and_a_picture(workflows: ModuleType, example: str
     assert (EXAMPLES / f"{example}.jpg").stat().st_size < 200_000
 
 
-def test_published_models_come_with_their_addresses(workflows: ModuleType, pack: Any) -> None:
-    """So that the frontend can offer to fetch them."""
+def test_published_models_have_their_addresses(workflows: ModuleType, pack: Any) -> None:
+    """The frontend needs the addresses to offer the downloads."""
     (loader,) = [node for node in workflows.read("published_512")["nodes"] if node["type"] == "PSFR_LoadModels"]
     chosen = [workflows.widget_values(loader)[name] for name in ("generator", "parser", "detector")]
     assert [model["name"] for model in loader["properties"]["models"]] == chosen

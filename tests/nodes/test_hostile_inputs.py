@@ -50,7 +50,7 @@ BAD: dict[str, list[Any]] = {
 
 
 def test_every_input_of_every_node_is_checked(nodes: dict[str, Any], run: Run, pack: Any) -> None:
-    """No model and no face is needed: what is wrong is found before the node looks at them."""
+    """Run without models and faces, because inputs are checked before they are used."""
     error = pack("psfr_core.errors").PsfrError
     usual = {"IMAGE": IMAGE, "MASK": MASK}
     tried = 0
@@ -99,7 +99,7 @@ def in_range(image: Tensor) -> bool:
 
 
 def test_crops_do_not_leave_the_range_at_sharp_edges(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
-    """Other packs cast to bytes, where 1.017 is nearly black."""
+    """Values must stay in [0, 1], because other packs cast to bytes, where 1.017 becomes nearly black."""
     faces = run("PSFR_DetectFaces", image=portrait, detector=models["detector"]).args[0]
     stripes = (torch.arange(256) % 16 < 8).float()[:, None].expand(1, 256, 256, 3)
     crops = run("PSFR_AlignFaces", image=stripes, faces=faces, crop_size=512).args[0]
@@ -113,7 +113,7 @@ def test_crops_do_not_leave_the_range_at_sharp_edges(run: Run, models: dict[str,
     assert torch.equal(pasted[mask == 0], portrait[mask == 0] * 0.5)
 
 
-def test_seeds_go_round_after_the_last(run: Run) -> None:
+def test_the_seed_after_the_largest_is_0(run: Run) -> None:
     batch = IMAGE.repeat(2, 1, 1, 1)
     last = run("PSFR_DegradeImage", image=batch, seed=2**64 - 1).args[0]
     assert torch.equal(last[1:], run("PSFR_DegradeImage", image=IMAGE, seed=0).args[0])

@@ -14,7 +14,7 @@ def images(pack: Callable[[str], ModuleType]) -> Any:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_frames_are_a_view_and_come_back_equal(images: Any, channels: int) -> None:
+def test_frames_are_a_view_and_convert_back_unchanged(images: Any, channels: int) -> None:
     image = torch.rand(2, 5, 7, channels)
     frames = images.to_frames(image)
     assert frames.shape == (2, channels, 5, 7)
@@ -24,7 +24,7 @@ def test_frames_are_a_view_and_come_back_equal(images: Any, channels: int) -> No
     assert back.is_contiguous()
 
 
-def test_rgb_of_any_image(images: Any) -> None:
+def test_images_of_any_channels_become_rgb(images: Any) -> None:
     gray = torch.rand(1, 4, 4, 1, dtype=torch.float16)
     rgb = images.to_rgb_batch(gray)
     assert rgb.dtype == torch.float32
@@ -34,10 +34,10 @@ def test_rgb_of_any_image(images: Any) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 64, 64), (1, 90, 80), (2, 90, 80), (90, 80)])
-def test_an_unpainted_mask_restricts_nothing_and_is_told(
+def test_an_unpainted_mask_is_ignored_and_reported(
     images: Any, shape: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Load Image returns zeros of 64 x 64 without alpha, and of the image's size for alpha without paint."""
+    """Imitate Load Image, which returns zeros of 64 x 64 without alpha, and of the image size for unpainted alpha."""
     assert images.masks_of_frames(torch.zeros(shape), 2) == [None, None]
     assert "The mask is unpainted" in caplog.text
     caplog.clear()
@@ -48,12 +48,12 @@ def test_an_unpainted_mask_restricts_nothing_and_is_told(
     assert caplog.text == ""
 
 
-def test_a_black_mask_among_painted_ones_stays(images: Any) -> None:
+def test_a_black_mask_among_painted_ones_is_kept(images: Any) -> None:
     each = torch.stack([torch.zeros(9, 8), torch.ones(9, 8)])
     assert torch.equal(torch.stack(images.masks_of_frames(each, 2)), each)
 
 
-def test_masks_for_all_or_for_each(images: Any, pack: Any) -> None:
+def test_one_mask_or_one_per_frame_is_accepted(images: Any, pack: Any) -> None:
     one = torch.rand(9, 8)
     assert all(torch.equal(mask, one) for mask in images.masks_of_frames(one, 2))
     each = torch.rand(2, 9, 8)

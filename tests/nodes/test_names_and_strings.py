@@ -61,7 +61,7 @@ def schemas(nodes: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def checked_in(request: pytest.FixtureRequest) -> Callable[[Path, Any], Any]:
-    """The JSON in a file; with --write-strings it is first written to be what was found."""
+    """Return a function that reads a JSON file; with --write-strings it first writes the found value."""
 
     def read_back(path: Path, found: Any) -> Any:
         if request.config.getoption("--write-strings", default=False):
@@ -76,7 +76,7 @@ def read(language: str, name: str) -> Any:
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
-    """Every text of a locale file by where it stands."""
+    """Return all texts of a locale file by their paths."""
     if isinstance(value, dict):
         return {key: text for name, inner in value.items() for key, text in leaves(inner, (*path, name)).items()}
     return {path: value}
@@ -88,7 +88,7 @@ def test_names_that_workflows_store_have_not_changed(schemas: dict[str, Any], ch
 
 
 def test_managers_scanner_finds_every_node(nodes: dict[str, Any]) -> None:
-    """It reads classes whose base is io.ComfyNode, with a literal id in a call of Schema."""
+    """Imitate the scanner: it reads classes with the base io.ComfyNode and a literal id in a call of Schema."""
     found: dict[str, str] = {}
     for path in (ROOT / "nodes").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -101,7 +101,7 @@ def test_managers_scanner_finds_every_node(nodes: dict[str, Any]) -> None:
     assert found == {node_id: node_id for node_id in nodes}
 
 
-def test_every_text_is_there(schemas: dict[str, Any]) -> None:
+def test_every_node_has_all_texts(schemas: dict[str, Any]) -> None:
     for schema in schemas.values():
         assert schema.display_name.endswith(("(PSFR-GAN)", "Load PSFR-GAN"))
         assert schema.description.endswith(".")
@@ -111,7 +111,7 @@ def test_every_text_is_there(schemas: dict[str, Any]) -> None:
         assert len(schema.inputs) <= 9 or schema.node_id.endswith("Options")
 
 
-def test_english_is_what_the_schemas_say(schemas: dict[str, Any], checked_in: Any) -> None:
+def test_the_english_locale_equals_the_schemas(schemas: dict[str, Any], checked_in: Any) -> None:
     found = {node_id: node_strings(schema) for node_id, schema in schemas.items()}
     assert found == checked_in(ENGLISH, found), "run: make locales, and translate what is new"
 
@@ -128,8 +128,8 @@ def test_every_text_is_translated(language: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
-def test_what_users_type_is_not_translated(language: str, pack: Any) -> None:
-    """The text inputs take English names in every language."""
+def test_names_that_users_type_are_not_translated(language: str, pack: Any) -> None:
+    """The text inputs accept English names in every language."""
     names = pack("psfr_core.parsing.labels").REGION_NAMES
     tooltips = read(language, "nodeDefs.json")
     assert ", ".join(names) in tooltips["PSFR_PasteOptions"]["inputs"]["regions"]["tooltip"]

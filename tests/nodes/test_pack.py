@@ -1,4 +1,4 @@
-"""The pack as a guest: what it imports, what it leaves alone, and how it is packaged."""
+"""Test the imports, side effects and packaging of the pack."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ print(json.dumps({
 """
 
 
-def test_importing_the_pack_leaves_the_rest_alone(tmp_path: Path) -> None:
+def test_importing_the_pack_has_no_side_effects(tmp_path: Path) -> None:
     folder = tmp_path / "custom nodes" / "psfr gan"
     folder.parent.mkdir()
     folder.symlink_to(ROOT)
@@ -71,7 +71,7 @@ def test_importing_the_pack_leaves_the_rest_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "nodes").glob("*.py")), ids=lambda path: path.name)
-def test_nodes_import_the_library_relatively_and_nothing_of_other_packs(path: Path) -> None:
+def test_nodes_import_the_library_relatively_and_no_other_packs(path: Path) -> None:
     allowed = HOST_MODULES | set(sys.stdlib_module_names) | {"torch"}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -82,7 +82,7 @@ def test_nodes_import_the_library_relatively_and_nothing_of_other_packs(path: Pa
             assert str(node.module).startswith("psfr_core.")
 
 
-def test_a_node_is_schema_conversion_and_a_call() -> None:
+def test_node_files_and_methods_are_short() -> None:
     for path in (ROOT / "nodes").glob("*.py"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 250, path
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -90,7 +90,7 @@ def test_a_node_is_schema_conversion_and_a_call() -> None:
                 assert len(node.body) <= 20, f"{path}: {node.lineno}"
 
 
-def test_manager_installs_what_the_package_needs() -> None:
+def test_the_requirements_equal_the_dependencies_of_the_package() -> None:
     tomllib = importlib.import_module("tomllib")  # since Python 3.11, which the tests need and the pack does not
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
@@ -98,15 +98,15 @@ def test_manager_installs_what_the_package_needs() -> None:
     assert project["version"] in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_the_registry_archive_has_what_the_pack_runs_on() -> None:
+def test_the_registry_archive_contains_the_needed_files() -> None:
     ignored = (ROOT / ".comfyignore").read_text(encoding="utf-8").split()
     for needed in ("nodes/", "psfr_core/", "web/", "examples/", "locales/", "__init__.py", "requirements.txt"):
         assert needed not in ignored
     assert {"tests/", ".ci/", "Makefile"} <= set(ignored)
 
 
-def test_what_the_registry_archive_leaves_out_is_imported_by_nothing_in_it() -> None:
-    """It leaves out what starts processes or uploads, which the registry's scanner takes for malware."""
+def test_the_registry_archive_imports_no_excluded_file() -> None:
+    """The archive excludes code that starts processes or uploads files, which the registry's scanner reports as malware."""
     ignored = tuple((ROOT / ".comfyignore").read_text(encoding="utf-8").split())
     for path in (path for folder in ("nodes", "psfr_core") for path in (ROOT / folder).rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()

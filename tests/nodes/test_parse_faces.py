@@ -12,14 +12,14 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def parse_map(pack: Any, host: object) -> Any:
-    """Two maps of 4 x 4: skin above, glasses (3) below left, hair (13) below right."""
+    """Return two 4 x 4 maps: skin in the upper half, glasses (3) at the lower left, hair (13) at the lower right."""
     labels = torch.ones(2, 4, 4, dtype=torch.uint8)
     labels[:, 2:, :2] = 3
     labels[:, 2:, 2:] = 13
     return pack("psfr_core.parsing.parse_map").ParseMap(labels)
 
 
-def test_pictures_of_a_map_read_back(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
+def test_images_of_a_map_are_read_back(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
     parse_map, colors, labels = run("PSFR_ParseFaces", crops=portrait, parser=models["parser"]).args
     assert colors.shape == labels.shape == (1, 256, 256, 3)
     assert set(parse_map.labels.unique().tolist()) >= {0, 1, 2, 4, 5, 13, 17}
@@ -44,7 +44,7 @@ def test_mask_of_regions(run: Run, parse_map: Any, pack: Any) -> None:
         run("PSFR_ParseMapToMask", parse_map=parse_map, regions="chin")
 
 
-def test_one_region_becomes_another(run: Run, parse_map: Any) -> None:
+def test_one_region_is_replaced_by_another(run: Run, parse_map: Any) -> None:
     edited, colors = run("PSFR_EditParseMap", parse_map=parse_map, region="skin", replaces="glasses").args
     expected = parse_map.labels.clone()
     expected[expected == 3] = 1
@@ -81,7 +81,7 @@ def test_a_mask_counts_where_it_is_above_one_half(run: Run, parse_map: Any) -> N
     assert torch.equal(edited.labels, expected)
 
 
-def test_each_face_has_its_mask(run: Run, parse_map: Any) -> None:
+def test_each_face_has_its_own_mask(run: Run, parse_map: Any) -> None:
     mask = torch.stack([torch.zeros(4, 4), torch.ones(4, 4)])
     edited = run("PSFR_EditParseMap", parse_map=parse_map, region="neck", mask=mask).args[0]
     assert torch.equal(edited.labels[0], parse_map.labels[0])
@@ -95,7 +95,7 @@ def test_each_face_has_its_mask(run: Run, parse_map: Any) -> None:
         ({"region": "chin", "replaces": "hair"}, "Unknown region 'chin'. Choose one of background, skin"),
     ],
 )
-def test_edits_that_make_no_sense(run: Run, parse_map: Any, pack: Any, changes: dict[str, Any], words: str) -> None:
+def test_invalid_edits_are_refused(run: Run, parse_map: Any, pack: Any, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(pack("psfr_core.errors").OptionError, match=words):
         run("PSFR_EditParseMap", parse_map=parse_map, **changes)
 
@@ -130,7 +130,7 @@ def test_strokes_are_painted_and_the_editor_gets_the_parsed_map(run: Run, parse_
     assert torch.equal(torch.stack([file.pixels for file in message["crops"]]), crops)
 
 
-def test_strokes_of_another_number_of_faces_stay_and_are_told(
+def test_strokes_for_another_number_of_faces_are_kept_and_reported(
     run: Run, parse_map: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     crops = torch.rand(2, 8, 8, 3)
@@ -140,7 +140,7 @@ def test_strokes_of_another_number_of_faces_stay_and_are_told(
     assert "painted on 3 faces, but now there are 2" in caplog.text
 
 
-def test_an_empty_text_paints_nothing_and_a_wrong_one_is_named(run: Run, parse_map: Any, pack: Any) -> None:
+def test_empty_strokes_paint_nothing_and_invalid_strokes_are_named(run: Run, parse_map: Any, pack: Any) -> None:
     crops = torch.rand(2, 8, 8, 3)
     assert run("PSFR_PaintParseMap", crops=crops, parse_map=parse_map).args[0] is parse_map
     with pytest.raises(pack("psfr_core.errors").OptionError, match="must start with the number of faces"):

@@ -1,4 +1,4 @@
-"""The nodes one after the other, with the bundled models on a real portrait."""
+"""Test chains of nodes with the bundled models on a real portrait."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_one_node_needs_no_loader(run: Run, models: dict[str, Any], portrait: Te
     assert hosted.bundled_generator().patcher.load_device == models["generator"].patcher.load_device
 
 
-def test_faces_of_many_frames_go_back_into_their_own(
+def test_faces_are_pasted_into_their_own_frames(
     run: Run, models: dict[str, Any], portrait: Tensor, detected: Any
 ) -> None:
     small = torch.full_like(portrait, 0.2)
@@ -69,10 +69,10 @@ def test_faces_of_many_frames_go_back_into_their_own(
     assert torch.equal(pasted[1], batch[1])
 
 
-def test_crops_and_maps_of_earlier_frames_are_given_up(
+def test_crops_and_maps_of_earlier_frames_are_freed(
     run: Run, models: dict[str, Any], portrait: Tensor, pack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a GPU those of a long video would fill its memory."""
+    """The crops of a long video would fill the memory of a GPU."""
     node = pack("nodes.restore_image")
     restore_image = node.restore_image
     results: list[Any] = []
@@ -123,7 +123,7 @@ def test_strength_0_changes_nothing(run: Run, models: dict[str, Any], portrait: 
     assert torch.equal(pasted.args[0], portrait)
 
 
-def test_crops_come_back_on_an_upscaled_background_from_another_size(run: Run, portrait: Tensor, detected: Any) -> None:
+def test_crops_are_pasted_into_an_upscaled_image(run: Run, portrait: Tensor, detected: Any) -> None:
     """Test that crops pasted into an image of twice the size land at the matching pixels."""
     crops = run("PSFR_AlignFaces", image=portrait, faces=detected[0], crop_size=512).args[0]
     large = portrait.repeat_interleave(2, 1).repeat_interleave(2, 2)

@@ -1,4 +1,4 @@
-"""Choosing faces, and what the picker gets."""
+"""Test the selection of faces and the data of the picker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def faces(pack: Any, host: object) -> Any:
-    """Three faces in the second of three frames: middle, right (large), left (small)."""
+    """Return three faces in the second of three frames: middle, right (large), left (small)."""
     face, box = pack("psfr_core.faces.face").Face, pack("psfr_core.images.box").Box
     found = [
         face(box(40.0, 10.0, 60.0, 30.0), torch.zeros(5, 2), 0.9),
@@ -60,7 +60,7 @@ def test_the_picker_gets_all_faces_by_their_numbers(run: Run, faces: Any) -> Non
     assert torch.equal(message["image"].pixels.movedim(-1, 0), faces.picture)
 
 
-def test_the_picture_is_the_first_frame_with_a_face_made_small(pack: Any, host: object) -> None:
+def test_the_preview_is_the_first_frame_with_a_face_reduced(pack: Any, host: object) -> None:
     detected_faces = pack("nodes.detected_faces").DetectedFaces
     frames = torch.rand(2, 3, 512, 2048)
     face, box = pack("psfr_core.faces.face").Face, pack("psfr_core.images.box").Box

@@ -17,7 +17,7 @@ Pack = Callable[[str], Any]
 
 @pytest.fixture
 def small_models(models: dict[str, Any], pack: Pack) -> dict[str, Any]:
-    """The bundled detector, and random networks of 64 px."""
+    """Return the bundled detector and random networks of 64 px."""
     psfr, parse, runtime = (
         pack(name) for name in ("psfr_core.networks.psfr_generator", "psfr_core.networks.parse_net", "nodes.runtime")
     )
@@ -34,7 +34,7 @@ def small_models(models: dict[str, Any], pack: Pack) -> dict[str, Any]:
 
 @pytest.fixture
 def crowd(portrait: Tensor) -> Tensor:
-    """An IMAGE with the largest face on the left, one on its head, one in the middle, and tiny ones on the right."""
+    """Return an IMAGE with the largest face on the left, an upside-down face, one in the middle, and tiny ones on the right."""
     image = torch.full((1, 160, 3840, 3), 0.5)
     for left, side in ((100, 160), (1400, 112), (1872, 96), (2200, 32), (2400, 40), (2600, 48), (2800, 56)):
         face = F.interpolate(portrait.movedim(-1, 1), size=(side, side), mode="area").movedim(1, -1)
@@ -44,13 +44,13 @@ def crowd(portrait: Tensor) -> Tensor:
 
 @pytest.fixture
 def aligned(run: Run, models: dict[str, Any], portrait: Tensor) -> tuple[Any, Tensor]:
-    """The face of ``portrait``, and its crop."""
+    """Return the face of ``portrait`` and its crop."""
     faces = run("PSFR_DetectFaces", image=portrait, detector=models["detector"]).args[0]
     return faces, run("PSFR_AlignFaces", image=portrait, faces=faces, crop_size=64).args[0]
 
 
 def options(kind: Any, **values: Any) -> Any:
-    """Options of the library with these values, members of enums by their text."""
+    """Return library options with these values; enum members are given by their text."""
     usual = kind()
     return replace(
         usual, **{name: type(getattr(usual, name))(v) if isinstance(v, str) else v for name, v in values.items()}
@@ -66,7 +66,7 @@ def options(kind: Any, **values: Any) -> Any:
         ({"min_size": 60.0}, {}, {"min_size": 60.0}),
     ],
 )
-def test_detected_faces_are_the_librarys(
+def test_detected_faces_equal_the_librarys(
     run: Run, models: dict[str, Any], crowd: Tensor, pack: Pack, widgets: Any, detection: Any, selection: Any
 ) -> None:
     load, select = pack("psfr_core.faces.detector"), pack("psfr_core.faces.selection")
@@ -98,7 +98,7 @@ def test_detected_faces_are_the_librarys(
         ({}, {"max_size": 60.0}, {}, {"max_size": 60.0}),
     ],
 )
-def test_a_restored_image_is_the_librarys(
+def test_a_restored_image_equals_the_librarys(
     run: Run,
     small_models: dict[str, Any],
     crowd: Tensor,
@@ -128,7 +128,7 @@ def test_a_restored_image_is_the_librarys(
     assert not torch.equal(image, run("PSFR_RestoreFacesInImage", image=crowd, **small_models).args[0])
 
 
-def test_restore_options_are_the_librarys(run: Run, pack: Pack) -> None:
+def test_restore_options_equal_the_librarys(run: Run, pack: Pack) -> None:
     settings = run(
         "PSFR_RestoreOptions",
         confidence=0.3,
@@ -159,7 +159,7 @@ def test_restore_options_are_the_librarys(run: Run, pack: Pack) -> None:
 
 
 @pytest.mark.parametrize("widgets", [{"strength": 0.5}, {"color_match": "none"}])
-def test_restored_crops_are_the_librarys(
+def test_restored_crops_equal_the_librarys(
     run: Run, small_models: dict[str, Any], aligned: tuple[Any, Tensor], pack: Pack, widgets: Any
 ) -> None:
     given: dict[str, Any] = {
@@ -179,7 +179,7 @@ def test_restored_crops_are_the_librarys(
 
 
 @pytest.mark.parametrize("widgets", [{"strength": 0.5}, {"feather": 0.3}])
-def test_pasted_faces_are_the_librarys(
+def test_pasted_faces_equal_the_librarys(
     run: Run, portrait: Tensor, aligned: tuple[Any, Tensor], pack: Pack, widgets: Any
 ) -> None:
     given: dict[str, Any] = {"image": portrait, "faces": aligned[0], "crops": 1 - aligned[1]}

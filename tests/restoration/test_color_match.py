@@ -48,7 +48,7 @@ def test_detail_only_takes_fine_detail_from_the_generator_and_nothing_else() -> 
     torch.testing.assert_close(matched, (shading + detail)[..., 16:-16, 16:-16], atol=0.015, rtol=0)
 
 
-def test_none_changes_nothing() -> None:
+def test_color_match_none_leaves_the_result_unchanged() -> None:
     restored = torch.rand(2, 3, 16, 16)
     assert torch.equal(match_colors(restored, torch.rand(2, 3, 16, 16), ColorMatch.NONE), restored)
 
@@ -73,7 +73,7 @@ def spot_of(image: torch.Tensor) -> torch.Tensor:
     return image[0, :, 62:66, 62:66].mean((1, 2))
 
 
-def test_the_iris_color_is_that_of_a_clear_photo() -> None:
+def test_the_iris_color_of_a_clear_photo_is_kept() -> None:
     photo, restored = colored_spot(BROWN), colored_spot((0.29, 0.22, 0.17))
     spot = spot_of(match_colors(restored, photo, ColorMatch.LOW_FREQUENCY))
     torch.testing.assert_close(spot - spot.mean(), spot_of(photo) - spot_of(photo).mean(), atol=0.02, rtol=0)

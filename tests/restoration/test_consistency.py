@@ -28,7 +28,7 @@ def strokes() -> Tensor:
 
 
 def sharp_face_with_spoon() -> tuple[Tensor, Tensor]:
-    """Return a photo (1, 3, 128, 128) with detail down to the pixel but for a plain ellipse, and the mask of that."""
+    """Return a photo (1, 3, 128, 128) with pixel-fine detail around a plain ellipse, and the mask of the ellipse."""
     rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
     spoon = (((rows - 58) / 8) ** 2 + ((columns - 64) / 20) ** 2 < 1).float()[None, None]
     detail = 0.04 * torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
@@ -36,7 +36,7 @@ def sharp_face_with_spoon() -> tuple[Tensor, Tensor]:
 
 
 def teeth() -> Tensor:
-    """Return teeth (1, 1, 128, 128) to add to the spoon, finer than what is compared in most photos."""
+    """Return teeth (1, 1, 128, 128) to add to the spoon, finer than the detail compared in most photos."""
     columns = torch.zeros(1, 1, SIDE, SIDE)
     for left in range(50, 78, 4):
         columns[..., 53:63, left : left + 2], columns[..., 53:63, left + 2 : left + 4] = 0.1, -0.1
@@ -44,7 +44,7 @@ def teeth() -> Tensor:
 
 
 def spurious_detail(seed: int) -> Tensor:
-    """Return what a restorer changes everywhere (1, 3, 128, 128): little, and finer than the photo."""
+    """Return the small changes (1, 3, 128, 128) that a restorer makes everywhere, finer than the photo."""
     return 0.01 * torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
 
 
@@ -57,13 +57,13 @@ def test_erased_lettering_is_kept() -> None:
     assert kept[away].max() < 0.01
 
 
-def test_bars_painted_over_a_plain_place_are_undone() -> None:
+def test_bars_painted_over_a_plain_area_are_undone() -> None:
     clean, letters = face(), strokes()
     kept = contradictions(torch.lerp(clean, torch.tensor(0.05), letters), clean + spurious_detail(1))
     assert kept[letters > 0].mean() > 0.5
 
 
-def test_teeth_in_a_plain_place_are_undone_if_the_photo_is_sharp() -> None:
+def test_teeth_in_a_plain_area_are_undone_if_the_photo_is_sharp() -> None:
     photo, spoon = sharp_face_with_spoon()
     kept = contradictions(photo + teeth() + spurious_detail(1), photo)
     assert kept[spoon > 0].mean() > 0.9
@@ -71,7 +71,7 @@ def test_teeth_in_a_plain_place_are_undone_if_the_photo_is_sharp() -> None:
 
 
 @pytest.mark.parametrize("damage", ["blur", "noise", "enlargement"])
-def test_teeth_are_ambiguous_if_the_photo_is_not_sharp(damage: str) -> None:
+def test_teeth_are_kept_if_the_photo_is_not_sharp(damage: str) -> None:
     photo, spoon = sharp_face_with_spoon()
     restored = photo + teeth() + spurious_detail(1)
     small = F.interpolate(photo, scale_factor=0.5, mode="bicubic", antialias=True)
@@ -97,7 +97,7 @@ def test_noisy_photos_are_restored_in_full() -> None:
     assert contradictions(clean, (clean + noise * 2).clamp(0, 1)).mean() < 0.01
 
 
-def test_each_crop_is_judged_alone() -> None:
+def test_each_crop_is_compared_alone() -> None:
     clean, letters = face(), strokes()
     photos = torch.cat([clean, torch.lerp(clean, torch.tensor(0.95), letters)])
     results = (clean + spurious_detail(1)).repeat(2, 1, 1, 1)

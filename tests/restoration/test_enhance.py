@@ -22,14 +22,14 @@ def random_map(batch: int, side: int) -> ParseMap:
 
 
 @torch.no_grad()
-def test_is_the_generator_between_zero_and_one(generator: PsfrGenerator) -> None:
+def test_the_output_of_the_generator_is_mapped_to_0_to_1(generator: PsfrGenerator) -> None:
     crops, parse_map = torch.rand(3, 3, 64, 64), random_map(3, 64)
     expected = (generator(crops * 2 - 1, parse_map.one_hot).clamp(-1, 1) + 1) / 2
     found = enhance_faces(crops, parse_map, generator, batch_size=2)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
-def test_the_parse_map_steers_the_result(generator: PsfrGenerator) -> None:
+def test_the_parse_map_changes_the_result(generator: PsfrGenerator) -> None:
     crops = torch.rand(1, 3, 64, 64)
     skin = ParseMap(torch.ones(1, 64, 64, dtype=torch.uint8))
     hair = ParseMap(torch.full((1, 64, 64), 13, dtype=torch.uint8))
@@ -37,7 +37,7 @@ def test_the_parse_map_steers_the_result(generator: PsfrGenerator) -> None:
 
 
 @pytest.mark.parametrize("side", [40, 64, 150])
-def test_comes_back_in_the_size_of_the_crops(generator: PsfrGenerator, side: int) -> None:
+def test_results_have_the_size_of_the_crops(generator: PsfrGenerator, side: int) -> None:
     restored = enhance_faces(torch.rand(1, 3, side, side), random_map(1, side), generator)
     assert restored.shape == (1, 3, side, side)
     assert 0 <= restored.min() <= restored.max() <= 1
@@ -82,7 +82,7 @@ def test_an_enlarged_map_restores_the_same_face(generator: PsfrGenerator) -> Non
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_crops_that_hold_no_numbers_are_not_the_generators_fault(generator: PsfrGenerator, value: float) -> None:
+def test_nan_in_the_crops_is_reported_for_the_crops(generator: PsfrGenerator, value: float) -> None:
     crops = torch.rand(2, 3, 64, 64)
     crops[1, 0, 5, 5] = value
     with pytest.raises(InputError, match="crops must be finite"):
@@ -90,7 +90,7 @@ def test_crops_that_hold_no_numbers_are_not_the_generators_fault(generator: Psfr
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_autocast_around_it_changes_nothing(generator: PsfrGenerator, dtype: torch.dtype) -> None:
+def test_autocast_does_not_change_the_result(generator: PsfrGenerator, dtype: torch.dtype) -> None:
     fast = optimize_for_inference(generator, "cpu", dtype)
     crops, parse_map = torch.rand(1, 3, 64, 64), random_map(1, 64)
     expected = enhance_faces(crops, parse_map, fast)
@@ -98,7 +98,7 @@ def test_autocast_around_it_changes_nothing(generator: PsfrGenerator, dtype: tor
         assert torch.equal(enhance_faces(crops, parse_map, fast), expected)
 
 
-def test_a_generator_that_fails_is_an_error_and_not_a_picture(generator: PsfrGenerator) -> None:
+def test_nan_from_the_generator_is_an_error(generator: PsfrGenerator) -> None:
     weights = generator.state_dict()
     generator.load_state_dict({**weights, "img_out.bias": torch.full((3,), torch.nan)})
     with pytest.raises(PsfrError, match=r"NaN or infinity in torch.float32. Its weights are damaged"):

@@ -21,14 +21,14 @@ def face_at(left: float, top: float, side: float) -> Face:
 
 
 def grainy(std: float, blur: float = 0.0, channels: int = 3) -> Tensor:
-    """A flat image with grain: the same in all channels, plus a third of it in each alone."""
+    """Return a flat image with grain: the same in all channels, plus a third of it in each channel alone."""
     white = torch.randn(1, 1, SIZE, SIZE) + torch.randn(1, channels, SIZE, SIZE) / 3
     grain = gaussian_blur(white, blur)
     return 0.5 + std * (grain / grain.std())[0]
 
 
 def restored(image: Tensor, mask: float = 1.0) -> tuple[PasteResult, list[AlignedFace]]:
-    """``image`` with its middle replaced by an even color, and the face that lies there."""
+    """Return ``image`` with its middle replaced by a uniform color, and the face at that position."""
     smooth, where = image.clone(), torch.zeros(1, SIZE, SIZE)
     where[:, 32:224, 32:224] = mask
     channels = slice(0, 1 if len(image) < 3 else 3)
@@ -63,14 +63,14 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("amount", "mask"), [(1.0, 0.5), (1.0, 0.2), (0.5, 1.0)])
-def test_what_remains_of_the_photos_grain_counts(amount: float, mask: float) -> None:
+def test_the_remaining_grain_of_the_photo_is_counted(amount: float, mask: float) -> None:
     image = grainy(0.05)
     pasted, faces = restored(image, mask)
     std = float(add_grain(image, pasted, faces, amount).image[INSIDE].std())
     assert std == pytest.approx(0.05 * amount, rel=0.12)
 
 
-def test_a_result_as_grainy_as_the_photo_gets_no_more() -> None:
+def test_a_result_with_the_grain_of_the_photo_gets_no_more() -> None:
     image = grainy(0.05)
     pasted, faces = restored(image)
     again = PasteResult(grainy(0.05), pasted.mask)
@@ -79,7 +79,7 @@ def test_a_result_as_grainy_as_the_photo_gets_no_more() -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_only_what_was_replaced_changes(channels: int, dtype: torch.dtype) -> None:
+def test_only_replaced_pixels_get_grain(channels: int, dtype: torch.dtype) -> None:
     image = grainy(0.05, channels=channels).to(dtype)
     pasted, faces = restored(image)
     grained = add_grain(image, pasted, faces, 1.0)
@@ -93,7 +93,7 @@ def test_only_what_was_replaced_changes(channels: int, dtype: torch.dtype) -> No
     assert add_grain(image, pasted, faces, 0.0) is pasted
 
 
-def test_gray_grain_stays_gray_and_other_frames_have_other_grain() -> None:
+def test_gray_grain_stays_gray_and_differs_between_frames() -> None:
     frames = [grainy(0.05)[:1].repeat(3, 1, 1) for _ in range(2)]
     grains: list[Tensor] = []
     for image in frames:
@@ -104,7 +104,7 @@ def test_gray_grain_stays_gray_and_other_frames_have_other_grain() -> None:
     assert correlation(grains[0], grains[1]).abs() < 0.1
 
 
-def test_faces_too_small_to_measure_and_overlapping_ones_are_no_error() -> None:
+def test_small_and_overlapping_faces_are_accepted() -> None:
     image = grainy(0.05)
     pasted, faces = restored(image)
     small = align_faces(torch.rand(3, SIZE, SIZE), [face_at(100, 100, 20), face_at(-15, 240, 30)], 64)

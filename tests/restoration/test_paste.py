@@ -23,7 +23,7 @@ WHOLE_CROP = PasteOptions(regions=None)
 
 
 def crop_placed(center: tuple[float, float], scale: float, angle: float, crop_size: int) -> AlignedFace:
-    """A face whose crop's center lies at ``center`` of the image, ``scale`` image pixels for each of the crop's."""
+    """Return a face whose crop is centered at ``center`` of the image, with ``scale`` image pixels per crop pixel."""
     cosine, sine, middle = scale * math.cos(angle), scale * math.sin(angle), (crop_size - 1) / 2
     turn = torch.tensor([[cosine, -sine, center[0]], [sine, cosine, center[1]]], dtype=torch.float64)
     crop_to_image = compose_affines(shift_affine(-middle, -middle), turn)
@@ -32,7 +32,7 @@ def crop_placed(center: tuple[float, float], scale: float, angle: float, crop_si
 
 
 def smooth_noise(channels: int, size: Size, generator: torch.Generator, cell: int = 12) -> Tensor:
-    """A random picture without detail finer than ``cell`` pixels, in [0, 1]."""
+    """Return a random image in [0, 1] without detail finer than ``cell`` pixels."""
     height, width = size.height // cell + 4, size.width // cell + 4
     coarse = torch.rand(1, channels, height, width, generator=generator)
     fine = F.interpolate(coarse, scale_factor=cell, mode="bicubic")[0]
@@ -48,7 +48,7 @@ def bits(image: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_where_the_mask_is_zero_the_image_is_the_same_bit_for_bit(seed: int) -> None:
+def test_the_image_is_bit_identical_where_the_mask_is_zero(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     size = Size(*torch.randint(1, 90, (2,), generator=generator).tolist())
     channels, crop_size = seed % 4 + 1, (16, 33)[seed % 2]
@@ -86,7 +86,7 @@ def test_where_the_mask_is_zero_the_image_is_the_same_bit_for_bit(seed: int) -> 
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_no_face_gives_a_copy_and_an_empty_mask(channels: int) -> None:
+def test_without_faces_the_result_is_a_copy_and_an_empty_mask(channels: int) -> None:
     image = torch.rand(channels, 5, 7) * 3
     result = paste_faces(image, [], torch.zeros(0, 3, 16, 16), torch.zeros(0, 1, 16, 16))
     assert torch.equal(result.image, image)
@@ -105,7 +105,7 @@ def test_a_face_outside_the_image_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("scale", "angle"), [(1.0, 0.0), (0.5, 0.35), (0.8, -0.7), (1.0, 2.0), (0.24, 0.1)])
-def test_aligning_and_pasting_an_unchanged_crop_gives_the_picture_back(scale: float, angle: float) -> None:
+def test_aligning_and_pasting_an_unchanged_crop_reproduces_the_image(scale: float, angle: float) -> None:
     image = smooth_noise(3, Size(180, 150), torch.Generator().manual_seed(11))
     face = crop_placed((100, 70), scale, angle, 128).face
     aligned = align_faces(image, [face], 128)
@@ -119,8 +119,10 @@ def test_aligning_and_pasting_an_unchanged_crop_gives_the_picture_back(scale: fl
 
 @pytest.mark.parametrize(("crop_size", "restored_size"), [(64, 64), (64, 128), (64, 32), (128, 50)])
 @pytest.mark.parametrize(("scale", "angle"), [(0.3, 0.0), (1.0, 0.6), (2.0, -0.3)])
-def test_the_face_lands_where_its_crop_was(crop_size: int, restored_size: int, scale: float, angle: float) -> None:
-    """A crop that shows the image's own coordinates must come back as those coordinates, at any size."""
+def test_faces_are_pasted_at_the_positions_of_their_crops(
+    crop_size: int, restored_size: int, scale: float, angle: float
+) -> None:
+    """Paste a crop of the image's coordinates, and compare them with the pixel positions, at any size."""
     scale *= 64 / crop_size
     placed = crop_placed((81.3, 66.8), scale, angle, crop_size)
     y, x = torch.meshgrid(torch.arange(restored_size), torch.arange(restored_size), indexing="ij")
@@ -206,7 +208,7 @@ def test_the_order_of_overlapping_faces_does_not_matter() -> None:
         assert torch.equal(other.mask, first.mask)
 
 
-def test_the_result_may_go_into_another_tensor_or_into_the_image_itself() -> None:
+def test_the_result_can_be_written_to_another_tensor_or_the_image() -> None:
     aligned, restored, masks = overlapping_faces()
     image = torch.rand(3, 90, 100)
     expected = paste_faces(image, aligned, restored, masks)
@@ -233,7 +235,7 @@ def test_the_mask_of_overlapping_faces_is_the_largest() -> None:
     assert torch.equal(together, torch.stack(alone).amax(0))
 
 
-def test_overlapping_faces_mix_by_the_distance_to_their_centers() -> None:
+def test_overlapping_faces_are_weighted_by_the_distance_to_their_centers() -> None:
     aligned = [crop_placed((20, 30), 1.0, 0, 32), crop_placed((40, 30), 1.0, 0, 32)]
     colors = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 3, 32, 32)
     for masks, mask_ratio in [(torch.ones(1, 1, 32, 32), 1.0), (torch.tensor([1.0, 0.5]).view(2, 1, 1, 1), 0.5)]:
@@ -245,7 +247,7 @@ def test_overlapping_faces_mix_by_the_distance_to_their_centers() -> None:
         assert float(result.image[0, 30, 20]) < 1e-3
 
 
-def test_two_faces_that_touch_nothing_of_each_other_are_pasted_as_if_alone() -> None:
+def test_separate_faces_are_pasted_independently() -> None:
     aligned = [crop_placed((20, 20), 0.8, 0.3, 32), crop_placed((70, 70), 1.0, 0.9, 32)]
     restored = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(6))
     masks, image = crop_masks(32, WHOLE_CROP, None), torch.rand(3, 100, 100)
@@ -254,7 +256,7 @@ def test_two_faces_that_touch_nothing_of_each_other_are_pasted_as_if_alone() -> 
     assert torch.equal(paste_faces(image, aligned, restored, masks).image, both)
 
 
-def test_a_face_cut_by_the_edge_is_pasted_up_to_it() -> None:
+def test_a_face_cut_off_by_the_image_edge_is_pasted_up_to_it() -> None:
     image = smooth_noise(3, Size(60, 60), torch.Generator().manual_seed(8))
     face = crop_placed((2, 57), 0.5, 0.2, 64).face
     aligned = align_faces(image, [face], 64)
@@ -264,7 +266,7 @@ def test_a_face_cut_by_the_edge_is_pasted_up_to_it() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_an_image_of_one_pixel(channels: int) -> None:
+def test_an_image_of_one_pixel_is_pasted_into(channels: int) -> None:
     image = torch.full((channels, 1, 1), 0.25)
     placed = crop_placed((0, 0), 0.5, 0.1, 32)
     result = paste_faces(image, [placed], torch.full((1, 3, 32, 32), 0.75), crop_masks(32, WHOLE_CROP, None))
@@ -272,7 +274,7 @@ def test_an_image_of_one_pixel(channels: int) -> None:
     assert result.image.flatten().tolist() == pytest.approx([0.75] * (channels - len(alpha)) + alpha)
 
 
-def test_only_the_faces_rectangle_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_rectangle_around_a_face_is_warped(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[Size] = []
 
     def recording(image: Tensor, affine: Tensor, size: Size) -> Tensor:
@@ -298,7 +300,7 @@ def test_only_the_faces_rectangle_is_worked_on(monkeypatch: pytest.MonkeyPatch) 
         ((3, 9, 9), (1, 3, 16, 16), (3, 1, 16, 16), "masks holds 3 masks for 1 faces"),
     ],
 )
-def test_shapes_that_do_not_fit_are_named(
+def test_mismatched_shapes_are_named(
     image: tuple[int, ...], restored: tuple[int, ...], masks: tuple[int, ...], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):

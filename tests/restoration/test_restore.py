@@ -30,7 +30,7 @@ from psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions
 
 
 def face_at(left: float, top: float, side: float) -> Face:
-    """A face whose aligned crop is the square with this corner and side."""
+    """Return a face whose aligned crop is the square with this corner and side."""
     landmarks = (template_for(512) + 0.5) * side / 512 - 0.5 + torch.tensor([left, top])
     return Face(Box(left, top, left + side, top + side), landmarks.float(), 1.0)
 
@@ -60,7 +60,7 @@ def test_only_the_faces_change(
         assert torch.equal(result.image[-1], image[-1])
 
 
-def test_the_result_says_what_was_done(models: RestorationModels, two_faces: list[Face]) -> None:
+def test_the_result_contains_faces_maps_and_crops(models: RestorationModels, two_faces: list[Face]) -> None:
     result = restore_image(torch.rand(3, 120, 160), with_faces(models, two_faces))
     # in the order of the selection: the larger face first
     assert [face.score for face in result.faces] == [0.9, 0.8]
@@ -71,7 +71,7 @@ def test_the_result_says_what_was_done(models: RestorationModels, two_faces: lis
 
 
 def any_image(seed: int) -> torch.Tensor:
-    """An image of 1 to 4 channels, any size from one pixel on, any float type, with values beyond [0, 1]."""
+    """Return an image of 1 to 4 channels, any size from one pixel, any float type, and values beyond [0, 1]."""
     draw = random.Random(seed)
     dtype = draw.choice([torch.float32, torch.float16, torch.bfloat16, torch.float64])
     shape = (draw.randint(1, 4), draw.choice([1, 2, draw.randint(3, 130)]), draw.choice([1, 2, draw.randint(3, 170)]))
@@ -92,8 +92,8 @@ def test_nothing_changes_without_faces_or_strength(models: RestorationModels, se
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_faces_anywhere_change_only_themselves(models: RestorationModels, seed: int) -> None:
-    """Cut by any edge, larger than the image, overlapping; also as ComfyUI calls, in inference mode, and on views."""
+def test_faces_at_any_position_change_only_their_pixels(models: RestorationModels, seed: int) -> None:
+    """Place faces that are cut off, larger than the image, or overlapping; use inference mode and views, as ComfyUI does."""
     image, draw = any_image(seed), random.Random(100 + seed)
     height, width = image.shape[1:]
     sides = [draw.uniform(20, 300) for _ in range(2)]
@@ -110,7 +110,7 @@ def test_faces_anywhere_change_only_themselves(models: RestorationModels, seed: 
 
 
 @pytest.mark.parametrize("channels", [2, 4])
-def test_hidden_colors_neither_change_nor_color_what_is_visible(
+def test_hidden_colors_stay_and_do_not_affect_visible_pixels(
     models: RestorationModels, two_faces: list[Face], channels: int
 ) -> None:
     image = torch.rand(channels, 120, 160)
@@ -124,7 +124,7 @@ def test_hidden_colors_neither_change_nor_color_what_is_visible(
     assert (results[0] - image)[..., 40:60].abs().max() > 0.05
 
 
-def test_strength_is_a_mix_at_the_images_resolution(models: RestorationModels, two_faces: list[Face]) -> None:
+def test_strength_blends_at_the_resolution_of_the_image(models: RestorationModels, two_faces: list[Face]) -> None:
     image = torch.rand(3, 120, 160)
     models = with_faces(models, two_faces[:1])
     full = restore_image(image, models, WHOLE_CROP)
@@ -145,7 +145,7 @@ def test_an_edited_parse_map_is_used(models: RestorationModels, two_faces: list[
     assert (edited.image - first.image).abs().max() > 1e-3
 
 
-def test_colors_come_from_where_the_options_say(models: RestorationModels, two_faces: list[Face]) -> None:
+def test_the_color_match_option_is_applied(models: RestorationModels, two_faces: list[Face]) -> None:
     image = torch.rand(3, 120, 160)
     models = with_faces(models, two_faces)
     plain, matched = (
@@ -204,7 +204,7 @@ def test_mask_and_selection_choose_faces(models: RestorationModels, two_faces: l
     assert [face.score for face in restore_image(image, models, largest).faces] == [0.9]
 
 
-def test_the_input_is_left_alone(models: RestorationModels, two_faces: list[Face]) -> None:
+def test_the_input_is_unchanged(models: RestorationModels, two_faces: list[Face]) -> None:
     image = torch.rand(3, 120, 160)
     before = image.clone()
     restore_image(image, with_faces(models, two_faces), WHOLE_CROP)
@@ -229,7 +229,7 @@ def test_bad_images_are_named(models: RestorationModels, image: torch.Tensor, wo
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("given", [False, True], ids=["found", "given"])
-def test_a_color_that_is_no_number_is_an_error_wherever_faces_come_from(
+def test_nan_in_the_image_is_an_error_with_found_and_given_faces(
     models: RestorationModels, two_faces: list[Face], given: bool, value: float
 ) -> None:
     image = torch.rand(4, 120, 160)
@@ -248,7 +248,7 @@ def test_a_detector_must_answer_for_each_image(models: RestorationModels, count:
         restore_image(torch.rand(3, 64, 64), replace(models, detector=Detector()))  # type: ignore[arg-type]  # an older one
 
 
-def test_faces_of_a_detector_without_numbers_are_named(models: RestorationModels) -> None:
+def test_invalid_faces_of_a_detector_are_named(models: RestorationModels) -> None:
     lost = Face(Box(float("nan"), 0, 8, 8), torch.rand(5, 2), 0.9)
     with pytest.raises(InputError, match="Face 0 must have a finite box"):
         restore_image(torch.rand(3, 64, 64), with_faces(models, [lost]))
@@ -265,7 +265,7 @@ def test_maps_without_faces_are_refused(models: RestorationModels) -> None:
         restore_image(torch.rand(3, 64, 64), models, parse_maps=parse_maps)
 
 
-def test_options_have_limits() -> None:
+def test_options_are_checked() -> None:
     with pytest.raises(OptionError, match="strength must be a number from 0 to 1, got -0.1"):
         RestoreOptions(strength=-0.1)
 
@@ -301,7 +301,7 @@ def test_progress_may_stop_the_search(models: RestorationModels) -> None:
         restore_image(torch.rand(3, 120, 160), models, progress=stop)
 
 
-def test_no_face_can_be_made_an_error(models: RestorationModels) -> None:
+def test_missing_faces_can_raise_an_error(models: RestorationModels) -> None:
     image = torch.rand(3, 120, 160)
     assert torch.equal(restore_image(image, models, RestoreOptions(no_face=NoFace.KEEP)).image, image)
     with pytest.raises(NoFaceError, match="No face .* in the image of 160 x 120 pixels"):

@@ -1,4 +1,4 @@
-"""Faces near the detector's threshold, which stand-ins propose and confirm."""
+"""Test the second opinion on faces near the detector's threshold, with fake networks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PROPOSED = [
 
 
 class ProposingNet(nn.Module):
-    """Proposes the faces above, wherever the image is."""
+    """Propose the faces above for any image."""
 
     def forward(self, images: Tensor) -> CompactFaceNetOutput:
         centers = cell_centers(images.shape[2] // 4, images.shape[3] // 4, images)
@@ -49,7 +49,7 @@ class ProposingNet(nn.Module):
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The numbers of crops that were parsed; in the image, noses are red."""
+    """Return the numbers of parsed crops; red pixels of the image are noses."""
     counts: list[int] = []
 
     def parse_faces(crops: Tensor, parse_net: ParseNet) -> ParseMap:
@@ -96,11 +96,11 @@ def test_only_faces_near_the_threshold_are_parsed_and_dropped(parsed: list[int])
         (0.8, [0.9]),
     ],
 )
-def test_a_set_min_score_stays_the_least(parsed: list[int], min_score: float, found: list[float]) -> None:
+def test_a_given_min_score_remains_the_minimum(parsed: list[int], min_score: float, found: list[float]) -> None:
     assert scores(options_with(min_score)) == found
 
 
-def test_without_second_opinion_the_score_alone_counts(parsed: list[int]) -> None:
+def test_without_a_second_opinion_only_the_score_counts(parsed: list[int]) -> None:
     assert scores(options_with(None, second_opinion=False)) == [0.9, 0.75, 0.66, 0.66]
     assert parsed == []
 
@@ -110,7 +110,7 @@ def test_other_detectors_get_no_second_opinion() -> None:
     assert with_second_opinion(detector, PARSE_NET) is detector
 
 
-def test_evidence_is_the_share_of_nose_and_brows_in_the_middle() -> None:
+def test_evidence_is_the_fraction_of_nose_and_brows_in_the_middle() -> None:
     labels = torch.zeros(2, 100, 100, dtype=torch.uint8)
     labels[0, 40:60, 45:55] = FaceRegion.NOSE
     labels[0, 30:32, 30:40] = FaceRegion.LEFT_BROW

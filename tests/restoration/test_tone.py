@@ -65,6 +65,6 @@ def test_each_crop_of_a_batch_has_its_own_tone() -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_a_crop_of_one_color_is_a_tone(level: float) -> None:
+def test_a_crop_of_one_color_gives_a_gray_result(level: float) -> None:
     matched = match_colors(scene(2), torch.full((1, 3, 64, 64), level), ColorMatch.LOW_FREQUENCY)
     assert torch.equal(matched[:, :1].expand_as(matched), matched)

@@ -1,4 +1,4 @@
-"""ComfyUI's model folders, with its rules: a new name lists every file, and no name reaches outside."""
+"""Imitate ComfyUI's model folders: a new folder name lists all files, and file names cannot leave the folder."""
 
 from __future__ import annotations
 

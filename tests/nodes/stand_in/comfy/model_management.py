@@ -1,4 +1,4 @@
-"""Devices and interrupts; tests change what they find here."""
+"""Imitate devices and interrupts; tests change the values."""
 
 from __future__ import annotations
 

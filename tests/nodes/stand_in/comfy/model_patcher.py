@@ -1,4 +1,4 @@
-"""The owner of a network."""
+"""Imitate the owner of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress bars; what they showed is in ``shown``."""
+"""Imitate progress bars; ``shown`` records their values."""
 
 from __future__ import annotations
 

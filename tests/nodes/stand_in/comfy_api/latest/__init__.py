@@ -1,4 +1,4 @@
-"""What the nodes import from ``comfy_api.latest``."""
+"""Provide the names that the nodes import from ``comfy_api.latest``."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ class ComfyExtension(ABC):
 
     @abstractmethod
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """The nodes of the pack."""
+        """Return the nodes of the pack."""

@@ -1,4 +1,4 @@
-"""Schemas: an unknown keyword is a TypeError, as in ComfyUI 0.3.64."""
+"""Imitate schemas: an unknown keyword is a TypeError, as in ComfyUI 0.3.64."""
 
 from __future__ import annotations
 
