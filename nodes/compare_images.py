@@ -47,8 +47,10 @@ class PSFR_CompareImages(io.ComfyNode):
                     step=0.5,
                     tooltip="Brightness factor of the difference image, 1 to 64.",
                 ),
-                _weights_input("lpips_features", "AlexNet or VGG-16 features, as torchvision names them"),
-                _weights_input("lpips_heads", "LPIPS v0.1 heads for these features"),
+                _weights_input(
+                    "lpips_features", "AlexNet or VGG-16 features, as torchvision names them", "features.0.weight"
+                ),
+                _weights_input("lpips_heads", "LPIPS v0.1 heads for these features", "lin0.model.1.weight"),
             ],
             outputs=[
                 io.String.Output(display_name="report", tooltip="Mean values over all images, as text."),
@@ -121,10 +123,11 @@ def _file(name: str) -> Path:
     return path
 
 
-def _weights_input(name: str, what: str) -> io.Combo.Input:
+def _weights_input(name: str, what: str, tensor_name: str) -> io.Combo.Input:
+    """Return the list of the files that hold a tensor of this name."""
     return io.Combo.Input(
         name,
-        options=[NO_FILE, *weight_files(OWN_FOLDER)],
+        options=[NO_FILE, *weight_files((OWN_FOLDER,), lambda names: tensor_name in names)],
         default=NO_FILE,
         tooltip=f"For LPIPS: {what}, from models/{OWN_FOLDER}.",
     )

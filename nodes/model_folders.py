@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import folder_paths
 
 from ..psfr_core.errors import DownloadError, ModelNotFoundError
+from ..psfr_core.models.architectures import describe, recognize
 from ..psfr_core.models.library import ModelLibrary
 from ..psfr_core.models.manifest import ModelFile, ModelKind, known_file, known_model, model_names
+from ..psfr_core.models.tensor_names import read_tensor_names
 from .downloads import download
+
+logger = logging.getLogger(__name__)
+
+TensorNames = tuple[str, ...]
 
 OWN_FOLDER = "psfrgan"
 SUFFIXES = (".safetensors", ".pth", ".pt")
@@ -23,20 +31,31 @@ FOLDERS = {
 
 
 def register_model_folders() -> None:
-    """Register each folder below ComfyUI's ``models``, after the paths that are configured for it."""
+    """Register each folder below ComfyUI's ``models``, after the paths that are configured for it; create the pack's own."""
     for name in dict.fromkeys(name for names in FOLDERS.values() for name in names):
         folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
+    if not any(Path(path).is_dir() for path in folder_paths.get_folder_paths(OWN_FOLDER)):
+        own = Path(folder_paths.models_dir) / OWN_FOLDER
+        try:
+            own.mkdir(parents=True)
+        except OSError as error:
+            logger.warning("%s cannot be created (%s). Create it to add models.", own, error.strerror or error)
 
 
 def model_choices(kind: ModelKind) -> list[str]:
-    """Return the options of a combo: the known models of this kind, then the weight files in its folders."""
-    return [*model_names(kind), *weight_files(*FOLDERS[kind])]
+    """Return the options of a combo: the known models of this kind, then the files of such models in its folders."""
+
+    def fits(names: TensorNames) -> bool:
+        known = recognize(names)
+        return known is not None and known.kind is kind
+
+    return [*model_names(kind), *weight_files(FOLDERS[kind], fits)]
 
 
-def weight_files(*folders: str) -> list[str]:
-    """Return the weight files in these folders, by ComfyUI's names for them."""
-    found = (file for folder in folders for file in _files(folder))
-    return list(dict.fromkeys(file for file in found if file.lower().endswith(SUFFIXES)))
+def weight_files(folders: tuple[str, ...], fits: Callable[[TensorNames], bool]) -> list[str]:
+    """Return the weight files in these folders whose tensor names pass ``fits``, by ComfyUI's names for the files."""
+    found = dict.fromkeys(file for folder in folders for file in _files(folder) if file.lower().endswith(SUFFIXES))
+    return [file for file in found if fits(_names_in(find_weight_file(file, folders)))]
 
 
 def find_model(name: str, kind: ModelKind) -> Path | None:
@@ -112,6 +131,24 @@ def _locate(name: str, kind: ModelKind, *, may_download: bool) -> Path:
 
 def _with_switch(error: ModelNotFoundError) -> str:
     return f"{error} Or switch on 'download' in the loader." if error.downloadable else str(error)
+
+
+def _names_in(path: Path | None) -> TensorNames:
+    """Return the names of the tensors in a file, read again only after it changed."""
+    try:
+        stat = path.stat() if path else None
+    except OSError:  # removed, or a broken link
+        stat = None
+    return _names_of(path, stat.st_size, stat.st_mtime_ns) if path and stat else ()
+
+
+@lru_cache(maxsize=256)
+def _names_of(path: Path, size: int, mtime_ns: int) -> TensorNames:
+    names = read_tensor_names(path)
+    if recognize(names) is None:
+        content = describe(names) if names else "not a readable weight file"
+        logger.info("%s is not offered in the model loaders: it is %s.", path, content)
+    return names
 
 
 def _files(folder: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Generic, TypeVar
 
@@ -29,9 +29,9 @@ class Architecture(Generic[N_co]):
     config: Callable[[Tensors], Mapping[str, object]]
     build: Callable[[Tensors], N_co]
 
-    def matches(self, state_dict: Tensors) -> bool:
-        """Return whether a folded ``state_dict`` has the keys that only this network has."""
-        return self.required_keys <= state_dict.keys()
+    def matches(self, keys: Collection[str]) -> bool:
+        """Return whether the ``keys`` of a folded state dict include those that only this network has."""
+        return self.required_keys.issubset(keys)
 
 
 PSFR_GENERATOR = Architecture(
@@ -91,17 +91,17 @@ FOREIGN_PREFIXES = {
 }
 
 
-def recognize(state_dict: Tensors) -> Architecture[nn.Module] | None:
-    """Return the architecture of a folded ``state_dict``; None if it is unknown."""
-    return next((architecture for architecture in ARCHITECTURES if architecture.matches(state_dict)), None)
+def recognize(keys: Collection[str]) -> Architecture[nn.Module] | None:
+    """Return the architecture of a folded state dict with these ``keys``; None if it is unknown."""
+    return next((architecture for architecture in ARCHITECTURES if architecture.matches(keys)), None)
 
 
-def describe(state_dict: Tensors) -> str:
-    """Describe the content of a folded ``state_dict`` for messages."""
-    known = recognize(state_dict)
+def describe(keys: Collection[str]) -> str:
+    """Describe a folded state dict with these ``keys`` for messages."""
+    known = recognize(keys)
     if known is not None:
         return known.title
     for prefix, title in FOREIGN_PREFIXES.items():
-        if any(key.startswith(prefix) for key in state_dict):
+        if any(key.startswith(prefix) for key in keys):
             return title
-    return f"an unknown network (first keys: {', '.join(list(state_dict)[:3])})"
+    return f"an unknown network (first keys: {', '.join(list(keys)[:3])})"

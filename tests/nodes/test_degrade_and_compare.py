@@ -71,9 +71,8 @@ def test_one_reference_for_all_images_or_one_each(run: Run, pack: Any, host: Cal
         run("PSFR_CompareImages", image=images, reference=torch.rand(1, 16, 17, 3))
 
 
-def test_lpips_with_its_files(run: Run, host: Callable[[str], Any], pack: Any) -> None:
+def test_lpips_with_its_files(run: Run, nodes: dict[str, Any], host: Callable[[str], Any], pack: Any) -> None:
     folder = Path(host("folder_paths").models_dir) / "psfrgan"
-    folder.mkdir(parents=True)
     channels = (64, 192, 384, 256, 256)
     shapes = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
     weights = {f"features.{n}.weight": torch.randn(o, i, k, k) * 0.05 for n, (o, i, k) in shapes.items()}
@@ -81,6 +80,11 @@ def test_lpips_with_its_files(run: Run, host: Callable[[str], Any], pack: Any) -
     save_file(weights, folder / "alexnet.safetensors")
     heads = {f"lin{n}.model.1.weight": torch.rand(1, c, 1, 1) for n, c in enumerate(channels)}
     save_file(heads, folder / "heads.safetensors")
+    lists = {
+        socket.id: getattr(socket, "options", None) for socket in nodes["PSFR_CompareImages"].define_schema().inputs
+    }
+    assert lists["lpips_features"] == ["none", "alexnet.safetensors"]
+    assert lists["lpips_heads"] == ["none", "heads.safetensors"]
     images = torch.rand(2, 64, 64, 3)
     files = {"lpips_features": "alexnet.safetensors", "lpips_heads": "heads.safetensors"}
     lpips = run("PSFR_CompareImages", image=images, reference=images.flip(0), **files).args[3]

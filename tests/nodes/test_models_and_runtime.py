@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 import re
 import shutil
@@ -52,6 +53,7 @@ def test_folders_are_added_behind_those_of_others(pack: Any, host: Host) -> None
 def test_files_of_the_folders_are_offered_and_load(nodes: dict[str, Any], run: Run, host: Host, pack: Any) -> None:
     put(host, "psfrgan/mine/g.safetensors")
     put(host, "facerestore_models/other.pth")
+    put(host, "psfrgan/parser.safetensors", source="parsenet_256.safetensors")
     put(host, "facedetection/notes.txt")
     assert options(nodes, "PSFR_LoadGenerator", "generator") == [
         "psfrgan-256",
@@ -60,9 +62,84 @@ def test_files_of_the_folders_are_offered_and_load(nodes: dict[str, Any], run: R
         "mine/g.safetensors",
         "other.pth",
     ]
-    assert "notes.txt" not in options(nodes, "PSFR_LoadFaceDetector", "detector")
+    assert options(nodes, "PSFR_LoadFaceDetector", "detector") == [
+        "compact-face",
+        "retinaface-resnet50",
+        "retinaface-mobile0.25",
+    ]
+    assert options(nodes, "PSFR_LoadFaceParser", "parser")[-1] == "parser.safetensors"
     hosted = run("PSFR_LoadGenerator", generator="mine/g.safetensors").args[0]
     assert hosted.network.config.size == 256
+
+
+def test_a_file_of_another_network_is_not_offered_and_still_says_what_it_is(
+    nodes: dict[str, Any], run: Run, host: Host, pack: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Saved workflows may have selected it."""
+    path = Path(host("folder_paths").models_dir) / "facerestore_models" / "GFPGANv1.4.pth"
+    path.parent.mkdir()
+    torch.save({"params_ema": {"stylegan_decoder.style_mlp.1.weight": torch.ones(2, 2)}}, path)
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            assert "GFPGANv1.4.pth" not in options(nodes, "PSFR_LoadGenerator", "generator")
+    assert "GFPGANv1.4.pth" not in options(nodes, "PSFR_LoadModels", "parser")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path} is not offered in the model loaders: it is a GFPGAN restorer."
+    ]
+    assert nodes["PSFR_LoadGenerator"].validate_inputs(generator="GFPGANv1.4.pth") is True
+    with pytest.raises(
+        pack("psfr_core.errors").CheckpointError, match=r"is a GFPGAN restorer, but a PSFR-GAN generator is"
+    ):
+        run("PSFR_LoadGenerator", generator="GFPGANv1.4.pth")
+
+
+def test_a_file_is_looked_into_once_until_it_changes(
+    nodes: dict[str, Any], host: Host, pack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders, read = pack("nodes.model_folders"), []
+    real = folders.read_tensor_names
+    monkeypatch.setattr(folders, "read_tensor_names", lambda path: read.append(path) or real(path))
+    path = put(host, "psfrgan/g.safetensors")
+    for _ in range(3):
+        assert "g.safetensors" in options(nodes, "PSFR_LoadModels", "generator")
+        assert "g.safetensors" not in options(nodes, "PSFR_LoadModels", "parser")
+    assert read == [path]
+    put(host, "psfrgan/g.safetensors", source="parsenet_256.safetensors")
+    assert "g.safetensors" in options(nodes, "PSFR_LoadModels", "parser")
+    assert "g.safetensors" not in options(nodes, "PSFR_LoadModels", "generator")
+    assert read == [path, path]
+
+
+def test_the_first_folder_decides_which_file_of_a_name_is_offered(nodes: dict[str, Any], host: Host) -> None:
+    """That is the file which loads."""
+    put(host, "facerestore_models/x.safetensors")
+    assert "x.safetensors" in options(nodes, "PSFR_LoadGenerator", "generator")
+    put(host, "psfrgan/x.safetensors", source="parsenet_256.safetensors")
+    assert "x.safetensors" not in options(nodes, "PSFR_LoadGenerator", "generator")
+
+
+def test_the_packs_own_folder_is_created(
+    pack: Any, host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    models = Path(host("folder_paths").models_dir)
+    assert [path.name for path in models.iterdir()] == ["psfrgan"]
+    (elsewhere := tmp_path / "other" / "psfrgan").mkdir(parents=True)
+    monkeypatch.setattr(host("folder_paths"), "models_dir", str(tmp_path / "new"))
+    host("folder_paths").folder_names_and_paths["psfrgan"] = ([str(elsewhere)], set())
+    pack("nodes.model_folders").register_model_folders()
+    assert not (tmp_path / "new").exists()  # extra_model_paths.yaml names one that exists
+
+
+def test_a_folder_that_cannot_be_created_is_named(
+    pack: Any, host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setattr(host("folder_paths"), "models_dir", str(tmp_path / "file"))
+    host("folder_paths").folder_names_and_paths.clear()
+    pack("nodes.model_folders").register_model_folders()
+    assert (
+        f"{tmp_path / 'file' / 'psfrgan'} cannot be created (Not a directory). Create it to add models." in caplog.text
+    )
 
 
 def test_known_files_are_found_where_other_packs_keep_them(run: Run, host: Host) -> None:
