@@ -51,7 +51,8 @@ def face_mask_input() -> io.Input:
     return io.Mask.Input(
         "mask",
         optional=True,
-        tooltip="Faces to use: those whose center or at least half of whose box is painted. An unpainted mask restricts nothing.",
+        tooltip="Mask of the faces to use: their center or at least half of their box must be painted. An unpainted mask has "
+        "no effect.",
     )
 
 
