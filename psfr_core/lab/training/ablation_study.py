@@ -1,4 +1,4 @@
-"""The ablation study: train the ablations of the generator in the same way, and compare them."""
+"""Run the ablation study: train the variants of the generator in the same way, and compare them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class AblationStudy:
 def read_study(
     source: str | Path, *, data: Path | None = None, out: Path | None = None, overrides: Sequence[str] = ()
 ) -> AblationStudy:
-    """Read the study in a file, or of this name in the package; arguments and errors are those of ``read_recipes``."""
+    """Read a study from a file, or by its name in the package; arguments and errors are those of ``read_recipes``."""
     (study,) = read_stages(
         source, {AblationStudy.kind: AblationStudy}, data=data, out=out, overrides=overrides
     ).values()
@@ -105,7 +105,7 @@ class StudyRow:
 def run_study(
     study: AblationStudy, out: Path, device: torch.device | str | None = None, progress: Progress | None = None
 ) -> list[StudyRow]:
-    """Train the networks that are not trained yet, measure all, and write ablations.csv and ablations.md into ``out``.
+    """Train the networks that have no result yet, measure all, and write ablations.csv and ablations.md into ``out``.
 
     Each network has its own run folder in ``out``. ``progress`` counts the steps of each network, and may raise to stop.
     Raises the errors of ``experiment.run``.
@@ -123,7 +123,7 @@ def run_study(
     for variant in study.recipes():
         samples = FaceSamples(faces, degradation, seed=variant.loop.seed)
         network = _train(variant, samples, loss_networks, test, out, target, progress)
-        restored = _restored(network, test, cast("ParseNet", loss_networks.parser))
+        restored = _restore(network, test, cast("ParseNet", loss_networks.parser))
         rows.append(StudyRow(variant.variant.value, variant.loop.seed, _measure(restored, test.hq, metrics)))
         logger.info("%s, seed %d: %s", variant.variant.value, variant.loop.seed, _shown(rows[-1].metrics))
     _write(out, rows)
@@ -149,7 +149,7 @@ def _train(
 
 
 @torch.no_grad()
-def _restored(network: nn.Module, faces: FaceSample, parse_net: ParseNet) -> Tensor:
+def _restore(network: nn.Module, faces: FaceSample, parse_net: ParseNet) -> Tensor:
     lq = faces.lq.to(next(network.parameters()).device)
     parse_maps = parse_faces(lq, parse_net).one_hot
     restored = [network(face[None] * 2 - 1, parse_map[None]) for face, parse_map in zip(lq, parse_maps, strict=True)]

@@ -17,7 +17,7 @@ from .generator_losses import GeneratorLossConfig
 
 
 class Ablation(str, Enum):
-    """The full generator and the variants it is compared with."""
+    """The full generator and the variants that it is compared with."""
 
     FULL = "full"
     NO_PARSE_MAP = "no parse map"
@@ -55,7 +55,7 @@ class _WithoutParseMap(PsfrGenerator):
 
 
 class _CoarseReference(PsfrGenerator):
-    """A generator in which all scales get the input of the coarsest scale."""
+    """Generator whose input is reduced to the coarsest scale, so that finer scales get no more detail."""
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor) -> Tensor:
         return super().forward(*(_reduced_to(BASE_SIZE, images) for images in (lq, parse_one_hot)))
@@ -84,7 +84,7 @@ class EncoderDecoder(nn.Module):
 
     @staticmethod
     def matching(generator: PsfrGenerator) -> EncoderDecoder:
-        """Return the network whose number of blocks per scale brings its number of parameters nearest to the generator's."""
+        """Return the encoder-decoder whose parameter count is closest to that of ``generator``."""
         candidates = [EncoderDecoder(generator.config.channels, blocks) for blocks in range(1, 9)]
         return min(candidates, key=lambda candidate: abs(parameter_count(candidate) - parameter_count(generator)))
 

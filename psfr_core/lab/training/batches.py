@@ -1,4 +1,4 @@
-"""Batches: which samples belong to which step and process, and how they are loaded."""
+"""Assign samples to steps and processes, and load them in batches."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def load_batches(
             batch_sampler=sampler,
             num_workers=default_workers(device, sampler.processes) if workers is None else workers,
             pin_memory=device.type == "cuda",
-            generator=torch.Generator(),  # the global random state stays as it was
+            generator=torch.Generator(),  # leaves the global random state unchanged
         )
     )
 

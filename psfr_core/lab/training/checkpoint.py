@@ -1,4 +1,4 @@
-"""Checkpoints, from which interrupted runs resume."""
+"""Save and load checkpoints, from which interrupted runs resume."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...models.torch_archive import find_damage
 
 
 class Stateful(Protocol):
-    """An object that a checkpoint can hold: a network, an optimizer or a gradient scaler."""
+    """Object whose state a checkpoint stores: a network, an optimizer or a gradient scaler."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -27,7 +27,7 @@ class Stateful(Protocol):
 def save_checkpoint(path: Path, step: int, parts: Mapping[str, Stateful]) -> None:
     """Write the state of ``parts`` after ``step`` steps to ``path``, which is replaced atomically.
 
-    Raises TrainingError when it cannot be written; an earlier checkpoint then stays, and no partial file is left.
+    Raises TrainingError if it cannot be written; an earlier checkpoint is then kept, and no partial file remains.
     """
     content = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
     try:
@@ -82,7 +82,7 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     with atomic_path(path) as unfinished, unfinished.open("wb") as file:
         torch.save(content, file)
         file.flush()
-        os.fsync(file.fileno())  # after a power cut the renamed file must not be empty
+        os.fsync(file.fileno())  # otherwise the renamed file could be empty after a power failure
 
 
 def _other_run(path: Path, reason: str) -> str:

@@ -1,4 +1,4 @@
-"""Closed and narrowed eyes drawn over open ones, so that a parser learns that lids are skin.
+"""Draw closed and narrowed eyes over open ones, so that a parser learns that lids are skin.
 
 The labels of an eye give its opening, column by column. The skin above the eye is stretched down to where the lids meet,
 like a real lid. Color, shading, make-up and lashes vary widely, to resemble many kinds of closed eyes.

@@ -1,4 +1,4 @@
-"""The environment of a run, which its folder records beside the recipe."""
+"""Describe the environment of a run, which its run folder records beside the recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train the network that tells closed eyes from open ones, on drawn lids."""
+"""Train the network that distinguishes closed from open eyes, on drawn lids."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .face_samples import Faces, FaceSample, shows_lids
 
 JITTER = 4  # maximum shift of a window, in pixels
 NOISE_STD = 0.1  # maximum standard deviation of added noise, as a fraction of the window's contrast
-OPEN_WEIGHT = 3.0  # of open eyes in the loss, because they are common and closing them is worse
+OPEN_WEIGHT = 3.0  # loss weight of open eyes, which are more common; closing one by mistake is worse than the reverse
 BATCH_SIZE = 64
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.05
-_MIN_EYE_AREA = 60 / 256**2  # fraction of the face; smaller eyes are half hidden
+_MIN_EYE_AREA = 60 / 256**2  # fraction of the image; smaller eyes are partly hidden
 _SLIGHT = DegradationConfig(
     grey_probability=0, blur_probability=0, reduced_side=(0.25, 0.5), noise_probability=0, jpeg_quality=(60, 90)
 )
@@ -36,7 +36,7 @@ _DEGRADATIONS = (None, _SLIGHT, DegradationPreset.PAPER.config, DegradationPrese
 def train_eye_net(faces: Faces, parse_net: ParseNet, *, epochs: int = 30, seed: int = 0) -> EyeNet:
     """Train the network on each face of ``faces`` with open and drawn closed eyes, sharp and degraded.
 
-    The windows are found with ``parse_net``, as in use. Training on 1,200 faces takes about 15 minutes on one CPU core.
+    The windows are found with ``parse_net``, as in inference. Training on 1,200 faces takes about 15 minutes on one CPU core.
     """
     windows, is_closed = _examples(faces, parse_net, seed)
     generator = seeded_generator(seed)
@@ -58,7 +58,7 @@ def train_eye_net(faces: Faces, parse_net: ParseNet, *, epochs: int = 30, seed: 
 
 
 def _augmented(windows: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift windows with a margin, all by the same, and add noise; return (N, 1, 32, 48)."""
+    """Crop windows that have a margin at one random shift, and add noise; return (N, 1, 32, 48)."""
     rows, columns = EYE_WINDOW
     y, x = torch.randint(2 * JITTER + 1, (2,), generator=generator).tolist()
     shifted = windows[:, None, y : y + rows, x : x + columns]
@@ -90,7 +90,7 @@ def _windows(crop: Tensor, parse_net: ParseNet) -> EyeWindows:
 def _samples(image: Tensor, labels: Tensor, generator: torch.Generator) -> Iterator[tuple[FaceSample, Tensor]]:
     """Yield the face with open eyes and with drawn lids at each degradation, with the labels of the open face.
 
-    Faces whose lids the degradation hides are left out.
+    Closed faces whose lids the degradation hides are omitted.
     """
     drawn, closed_labels = close_eyes(image, labels, generator)
     for config in _DEGRADATIONS:

@@ -22,7 +22,7 @@ from .closed_eyes import close_eyes
 from .face_files import FaceFile, find_face_files
 
 MAX_BYTES_IN_MEMORY = 4 * 2**30
-MIN_VISIBLE_FRACTION = 0.65  # of the difference drawn lids make; below it, closed eyes look like open ones
+MIN_VISIBLE_FRACTION = 0.65  # fraction of the lids' difference that must remain; with less, closed eyes look open
 
 
 class Faces(Protocol):
@@ -160,7 +160,7 @@ def _degraded(hq: Tensor, labels: Tensor, degradation: DegradationConfig, genera
 
 
 def shows_lids(closed: FaceSample, unchanged: FaceSample) -> bool:
-    """Return whether the degradation leaves enough of the difference that drawn lids make."""
+    """Return whether the drawn lids are still visible after the degradation."""
     is_lid = closed.labels != unchanged.labels
     drawn, left = (closed.hq - unchanged.hq).abs(), (closed.lq - unchanged.lq).abs()
     return bool(left[:, is_lid].sum() > MIN_VISIBLE_FRACTION * drawn[:, is_lid].sum())

@@ -13,19 +13,19 @@ from ..metrics.image_features import ImageFeatures
 from ..metrics.lpips import Lpips
 from .losses import PERCEPTUAL_WEIGHTS
 
-UNSTYLED_LAYERS = 2  # number of the finest layers that the published style loss leaves out
+UNSTYLED_LAYERS = 2  # number of the finest layers that the published style loss omits
 
 
 @dataclass(frozen=True)
 class GeneratorLossConfig:
-    """Set the weight of each term of the generator's loss, and the discriminator's learning rate; 0 leaves a term out.
+    """Weights of the terms of the generator's loss, where 0 omits a term, and the discriminator's learning rate.
 
     ``style_per_region`` makes the style loss semantic-aware. The terms ``psnr`` and ``lpips`` are not in the paper.
     """
 
     pixel: float = option(10.0, "weight of the L1 pixel loss")
     psnr: float = option(
-        0.0, "weight of the negative PSNR in dB, in which lightly and heavily degraded faces count the same"
+        0.0, "weight of the negative PSNR in dB, which weights lightly and heavily degraded faces equally"
     )
     perceptual: float = option(0.0, "weight of the perceptual loss on VGG features")
     lpips: float = option(0.0, "weight of LPIPS; needs loss_networks.heads")
@@ -63,8 +63,8 @@ class GeneratorLossConfig:
         layers = len(self.feature_layers)
         if (self.style and layers <= UNSTYLED_LAYERS) or (self.perceptual and layers > len(PERCEPTUAL_WEIGHTS)):
             raise OptionError(
-                f"feature_layers needs more than {UNSTYLED_LAYERS} layers for the style term, which leaves the finest "
-                f"{UNSTYLED_LAYERS} out, and at most {len(PERCEPTUAL_WEIGHTS)} for the perceptual term; "
+                f"feature_layers needs more than {UNSTYLED_LAYERS} layers for the style term, which omits the finest "
+                f"{UNSTYLED_LAYERS}, and at most {len(PERCEPTUAL_WEIGHTS)} for the perceptual term; "
                 f"got {layers}: {', '.join(self.feature_layers)}."
             )
 
@@ -79,11 +79,11 @@ class GeneratorLossConfig:
 
 @dataclass(frozen=True, eq=False)
 class LossNetworks:
-    """Hold the networks that compute losses or the generator's input; each may be None.
+    """Networks that compute the losses or the generator's input; each may be None.
 
     ``parser`` computes the input parse map from the low-quality face, as in inference; without it the true map is the input.
     ``features`` is an ImageNet network that returns the layers of ``feature_layers``, and ``lpips`` is LPIPS on the same
-    network. ``discriminator`` is trained too; the others are frozen.
+    network. ``discriminator`` is trained with the generator; the others are frozen.
     """
 
     parser: ParseNet | None = None  # in evaluation mode

@@ -1,4 +1,4 @@
-"""The training loop: one loop for all networks, over any number of processes, resumable."""
+"""The resumable training loop of all networks, for one or several processes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def train(
 
 
 class _Due(NamedTuple):
-    """What has to be written after a step."""
+    """Whether to write logs, validation metrics and a checkpoint after a step."""
 
     log: bool
     validation: bool
@@ -102,8 +102,8 @@ def _resume(folder: Path, trainer: Trainer[Any], config: LoopConfig) -> int:
         )
     if step > config.steps:
         raise TrainingError(
-            f"The run in {folder} has done {step} steps already, more than the {config.steps} asked for. "
-            "Ask for as many or more, or choose another run folder."
+            f"The run in {folder} has already done {step} steps, more than the requested {config.steps}. "
+            f"Set loop.steps to at least {step}, or choose another run folder."
         )
     if accelerator.is_main_process:
         drop_rows_after(folder / LOG, step)

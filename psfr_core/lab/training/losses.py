@@ -1,4 +1,4 @@
-"""Losses of the generator and the discriminator (paper, section 3.3), with their formulas."""
+"""Losses of the generator and the discriminator (paper, section 3.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects drawn over a part of a face, so that a detector learns occluded faces."""
+"""Draw objects over a part of a face, so that a detector learns occluded faces."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _draw_object(colors: Image.Image, frame: _FaceFrame, textures: Sequence[Imag
 
 
 def _cloth(size: tuple[int, int], textures: Sequence[Image.Image], random: Generator) -> Image.Image:
-    """Return an image of plain cloth, or of cloth with a part of a texture as its pattern."""
+    """Return an image of cloth, plain or with a pattern from one of the textures."""
     if random.random() < 0.5:
         color = np.array(_MASK_COLORS[int(random.integers(len(_MASK_COLORS)))]) * random.uniform(0.7, 1.05)
         if random.random() < 0.4:
@@ -153,7 +153,7 @@ def _cloth(size: tuple[int, int], textures: Sequence[Image.Image], random: Gener
 
 
 def _shaded(cloth: Image.Image, random: Generator) -> Image.Image:
-    """Return ``cloth`` with smooth light and shadow, like folds."""
+    """Return ``cloth`` with smooth light and shadow, which resemble folds."""
     light = Image.fromarray(random.uniform(150, 255, (4, 4)).astype(np.uint8)).resize(
         cloth.size, Image.Resampling.BICUBIC
     )

@@ -1,6 +1,6 @@
-"""Training of the face parsing network: cross-entropy and Dice on the labels, L1 on the reconstructed face.
+"""Train the face parsing network with cross-entropy and Dice on the labels and L1 on the reconstructed face.
 
-The Dice term is not in the paper (section 3.2). With few faces and heavy degradation it helps small regions.
+The Dice term is not in the paper (section 3.2). It improves small regions when faces are few and heavily degraded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .task import MAX_PREVIEW_FACES, TrainingTask
 
 @dataclass(frozen=True)
 class ParserLossConfig:
-    """Set the weights of the terms added to the cross-entropy, whose weight is 1; 0 leaves a term out."""
+    """Weights of the terms added to the cross-entropy, whose weight is 1; 0 omits a term."""
 
     dice: float = option(1.0, "weight of the Dice loss, which is not in the paper")
     reconstruction: float = option(0.5, "weight of the L1 loss on the reconstructed face")

@@ -57,7 +57,7 @@ class DiscriminatorInput(str, Enum):
 
 @dataclass(frozen=True)
 class LossNetworkSources:
-    """Models and files of the loss networks and of the parser; None leaves a network out."""
+    """Models and files of the loss networks and of the parser; None omits a network."""
 
     parser: str | None = option(None, "model that computes the input parse maps, as in inference; null: the true maps")
     features: str | None = option(
@@ -86,7 +86,7 @@ class LossNetworkSources:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """Fields that the recipes of all networks have."""
+    """Fields of the recipes of all networks."""
 
     data: FaceFolders
     loop: LoopConfig
@@ -104,7 +104,7 @@ class ParserRecipe(TrainingRecipe):
     degradation: str = option("paper", "degradation: paper, harder, or a JSON file of ranges")
     closed_eyes: float = option(
         0.4,
-        "fraction of samples, 0 to 1, whose eyes are drawn closed or narrowed if the degradation leaves that visible",
+        "fraction of samples, 0 to 1, with eyes drawn closed or narrowed, unless the degradation hides the lids",
     )
 
 

@@ -1,8 +1,8 @@
 """Read recipes from YAML files, with overrides, and write them.
 
-A file holds one recipe, or ``stages``: recipes by name. A stage with ``like: STAGE`` inherits the values that it does not
-set. ``$data`` and ``$out`` in a string stand for the folders of the data and of the results. Pydantic checks the values
-against the dataclasses and names all wrong fields at once.
+A file contains one recipe, or ``stages``, which are recipes by name. A stage with ``like: STAGE`` inherits the values that it
+does not set. ``$data`` and ``$out`` in a string stand for the folders of the data and of the results. Pydantic checks the
+values against the dataclasses and names all wrong fields at once.
 """
 
 from __future__ import annotations

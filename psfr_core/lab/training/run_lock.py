@@ -25,7 +25,7 @@ LOCK = "running.lock"
 
 @contextmanager
 def recorded_run(folder: Path, recipe: HasKind, accelerator: Accelerator) -> Generator[None]:
-    """Lock ``folder`` and record a run of ``recipe`` in it; in a launch of several processes the main one does this for all.
+    """Lock ``folder`` and record a run of ``recipe`` in it; of several processes, only the main one does this.
 
     Raises TrainingError as ``locked`` and ``record_run`` do.
     """

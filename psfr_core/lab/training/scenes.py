@@ -1,4 +1,4 @@
-"""Synthetic group photos for training a face detector: cut-out faces with known landmarks on backgrounds without faces."""
+"""Make synthetic group photos for training a face detector: cut-out faces with landmarks on backgrounds without faces."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from .occluders import occlude
 logger = logging.getLogger(__name__)
 
 BACKGROUND_SIDE = 1024  # longer side of the backgrounds in memory, pixels
-MIN_FACE_PX = 9.0  # size of the smallest pasted face
-TYPICAL_FACE_PX = (12.0, 180.0)  # detection finds larger faces in a smaller level of the image pyramid
-LEGIBLE_FACE_PX = 10.0  # smallest size at which a face is still recognizable
+MIN_FACE_PX = 9.0  # minimum size of a pasted face
+TYPICAL_FACE_PX = (12.0, 180.0)  # detection finds larger faces at coarser levels of the image pyramid
+LEGIBLE_FACE_PX = 10.0  # minimum size at which a face is recognizable
 MAX_FACES, MAX_DISTRACTORS = 20, 8
-OCCLUDED_FRACTION = 0.35  # of the faces
-MAX_HIDDEN_FRACTION = 0.25  # part of a face's box that a later face may cover
+OCCLUDED_FRACTION = 0.35  # fraction of faces that are partly occluded
+MAX_HIDDEN_FRACTION = 0.25  # maximum fraction of a face's box that a later face may cover
 
 
 @dataclass(frozen=True, eq=False)
 class CutOut:
-    """One face to paste: an RGBA image, with its box and landmarks (5, 2) in pixels of the image."""
+    """Face to paste: an RGBA image with the box and landmarks (5, 2) of the face in pixels."""
 
     image: Image.Image
     box: Box
@@ -209,7 +209,7 @@ def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Imag
     if is_mirrored:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         landmarks = landmarks[[1, 0, 2, 4, 3]]  # left and right swap
-    if random.random() < 0.25:  # keep the background of the photo
+    if random.random() < 0.25:  # keep the photo's background around the face
         image = image.convert("RGB").convert("RGBA")  # a copy: other scenes need the mask of the cut-out
     new_side = max(round(side * scale), 4)
     image = image.resize((new_side, new_side), Image.Resampling.BILINEAR)
@@ -226,7 +226,7 @@ def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Imag
 
 
 def _pose(side: int, new_side: int, degrees: float, *, is_mirrored: bool) -> Tensor:
-    """Return the affine transform (2, 3) that mirrors an image, resizes it, and rotates it counterclockwise on its center."""
+    """Return the affine transform (2, 3) that mirrors, resizes, and rotates an image counterclockwise about its center."""
     flip, shift = (-1.0, side - 1.0) if is_mirrored else (1.0, 0.0)
     mirror = torch.tensor([[flip, 0.0, shift], [0.0, 1.0, 0.0]], dtype=torch.float64)
     resized = compose_affines(mirror, resize_affine(Size(side, side), Size(new_side, new_side)))

@@ -14,10 +14,10 @@ N = TypeVar("N", bound=nn.Module)
 
 
 class TrainingTask(nn.Module, ABC, Generic[N]):
-    """A network with its samples and losses, as one module whose output is the losses.
+    """A network with its samples and losses, as one module that returns the losses.
 
-    A wrapper for several processes or mixed precision then covers the whole computation, including a discriminator that is
-    trained too. Only trained networks are submodules; frozen loss networks are not.
+    A wrapper for several processes or mixed precision then covers the whole computation, including that of a trained
+    discriminator. Only trained networks are submodules; frozen loss networks are not.
     """
 
     def __init__(self, network: N, samples: Dataset[Any]) -> None:
@@ -32,7 +32,7 @@ class TrainingTask(nn.Module, ABC, Generic[N]):
         return next(self.network.parameters()).device
 
     def discriminator_parameters(self) -> list[dict[str, Any]]:
-        """Return the optimizer's parameter groups for a discriminator that is trained too; empty without a discriminator."""
+        """Return the optimizer's parameter groups for the discriminator; empty without one."""
         return []
 
     @abstractmethod
@@ -48,5 +48,5 @@ class TrainingTask(nn.Module, ABC, Generic[N]):
         """Return named metrics of ``network`` on validation data."""
 
     def preview(self, network: N) -> Tensor | None:
-        """Return an image (3, H, W), RGB in [0, 1], that shows outputs of ``network`` for validation data; None for none."""
+        """Return an image (3, H, W), RGB in [0, 1], of outputs for validation data, or None if there is none."""
         return None

@@ -1,4 +1,4 @@
-"""Curves and images for TensorBoard, if it is installed."""
+"""Write curves and images for TensorBoard if it is installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = "tensorboard"
 
 
 class TensorBoardWriter:
-    """Write the curves and images of a run; without a ``SummaryWriter`` do nothing."""
+    """Writer of the curves and images of a run; it does nothing without a ``SummaryWriter``."""
 
     def __init__(self, writer: SummaryWriter | None) -> None:
         self._writer = writer
@@ -30,7 +30,7 @@ class TensorBoardWriter:
                 self._writer.add_scalar(f"{group}/{name}", value, step)
 
     def add_image(self, step: int, image: Tensor | None) -> None:
-        """Add a validation image (3, H, W), RGB in [0, 1]; None adds nothing."""
+        """Add a validation image (3, H, W), RGB in [0, 1]; do nothing for None."""
         if self._writer is not None and image is not None:
             self._writer.add_image("validation", image.float().clamp(0, 1).cpu(), step)
             self._writer.flush()
@@ -38,11 +38,11 @@ class TensorBoardWriter:
 
 @contextmanager
 def open_tensorboard(folder: Path, step: int) -> Generator[TensorBoardWriter]:
-    """Open the TensorBoard log in ``folder`` of a run that has done ``step`` steps; entries of later steps are dropped."""
+    """Open the TensorBoard log in ``folder`` of a run after ``step`` steps, and drop the entries of later steps."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        logger.info("No curves for TensorBoard (pip install tensorboard); log.csv and validation.csv have the values.")
+        logger.info("TensorBoard is not installed (pip install tensorboard); see log.csv and validation.csv instead.")
         yield TensorBoardWriter(None)
         return
     with SummaryWriter(folder / FOLDER, purge_step=step + 1) as writer:

@@ -27,7 +27,7 @@ FINAL_LEARNING_RATE_FACTOR = 0.05
 class Trainer(Generic[N]):
     """A task with its optimizer and the moving average of its weights.
 
-    In a launch of several processes each has one, and all must call ``update`` and ``mean_losses`` for the same steps.
+    Each of several processes has its own trainer; all must call ``update`` and ``mean_losses`` for the same steps.
     """
 
     def __init__(self, task: TrainingTask[N], config: LoopConfig, accelerator: Accelerator) -> None:
@@ -37,7 +37,7 @@ class Trainer(Generic[N]):
         network_group = {"params": [*task.network.parameters()], "lr": config.learning_rate, "betas": config.betas}
         optimizer = Adam([network_group, *task.discriminator_parameters()])
         self._objective, self._optimizer = accelerator.prepare(task.train(), optimizer)
-        # Batch norm's statistics are averaged too. The unit vectors of spectral norm are not: their mean has another length.
+        # Batch norm statistics are averaged too. The unit vectors of spectral norm are not, because their mean is shorter.
         self._averaged = AveragedModel(
             task.network,
             multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),
@@ -55,7 +55,7 @@ class Trainer(Generic[N]):
         return self._optimizer.param_groups[0]["lr"]
 
     def checkpoint_parts(self) -> dict[str, Stateful]:
-        """Return everything that changes during a run."""
+        """Return all parts whose state changes during a run."""
         parts: dict[str, Stateful] = {"task": self._task, "averaged": self._averaged, "optimizer": self._optimizer}
         scaler = self.accelerator.scaler
         return parts if scaler is None else {**parts, "scaler": scaler}

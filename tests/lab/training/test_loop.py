@@ -187,7 +187,8 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
 
 def test_indivisible_batch_sizes_are_rejected() -> None:
     with pytest.raises(
-        OptionError, match=r"batch_size 8 must be divisible by the 1 processes times 3 accumulation steps, 3"
+        OptionError,
+        match=r"batch_size 8 must be divisible by the number of processes \(1\) times the number of accumulation steps \(3\), 3",
     ):
         make_accelerator(LoopConfig(steps=1, batch_size=8, accumulation_steps=3), torch.device("cpu"))
 
@@ -241,7 +242,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(faces: FaceSet, tmp_path: Path)
 
 def test_fewer_steps_than_done_are_rejected(faces: FaceSet, tmp_path: Path) -> None:
     train(generator_task(faces), loop(2), tmp_path)
-    with pytest.raises(TrainingError, match="has done 2 steps already, more than the 1 asked for"):
+    with pytest.raises(TrainingError, match="has already done 2 steps, more than the requested 1"):
         train(generator_task(faces), loop(1), tmp_path)
 
 
