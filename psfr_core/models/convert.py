@@ -29,7 +29,7 @@ def convert_weights(
 ) -> str:
     """Write the weights of ``source`` (a model name or a path) to the .safetensors file ``target`` and return its SHA-256.
 
-    Spectral norm is folded; ``half`` stores float16. The network's configuration, the licence and the source go into
+    Spectral norm is folded; ``half`` stores float16. The network's configuration, the license and the source go into
     the metadata. Nothing is written unless the weights load.
     Raises OptionError for a target that exists or has another suffix.
     """

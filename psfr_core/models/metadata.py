@@ -18,7 +18,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class WeightMetadata:
-    """Which network the weights belong to, how large it is, and where they come from under which licence."""
+    """The architecture of the weights, its configuration, and their license and source."""
 
     architecture: str
     config: Mapping[str, object]
