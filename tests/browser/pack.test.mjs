@@ -134,9 +134,9 @@ test("the face picker chooses faces, and the choice is saved, shared and sent", 
     prompt: (await app.graphToPrompt()).output,
   }));
   const node = saved.nodes.find(({ type }) => type === "PSFR_SelectFaces");
-  assert.deepEqual(node.widgets_values, ["area", "0,2,3,7", 0, 0]);
+  assert.deepEqual(node.widgets_values, ["area", "0,2,3,7", 0, 0, 0]);
   const sent = Object.values(prompt).find(({ class_type }) => class_type === "PSFR_SelectFaces").inputs;
-  assert.deepEqual(Object.keys(sent).sort(), ["faces", "indices", "max_faces", "min_size", "order"]);
+  assert.deepEqual(Object.keys(sent).sort(), ["faces", "indices", "max_faces", "max_size", "min_size", "order"]);
   assert.equal(sent.indices, "0,2,3,7");
   for (const [text, chosen] of [["1", [1]], ["0,2,3,7", [0, 2, 3, 7]]]) {
     node.widgets_values[1] = text; // first not what the picker shows already
@@ -168,6 +168,58 @@ test("the face picker shows what a link chose, and takes no clicks", async (t) =
   });
   assert.deepEqual(await pressed(), [0, 1, 2, 3]);
   assert.equal(await page.textContent(".psfr-status"), "");
+});
+
+test("a new Select Faces keeps its size when it shows faces", async (t) => {
+  await load(page, read("only_the_chosen_faces.json"));
+  const size = await replacePicker();
+  assert.equal(await run(page), "execution_success");
+  assert.deepEqual(await pickerSize(), size);
+  if (incapable) return t.skip(incapable);
+  assert.ok((await page.locator(".psfr-frame img").boundingBox()).height >= 100);
+});
+
+const pickerSize = () =>
+  page.evaluate(() => [...app.graph._nodes.find(({ type }) => type === "PSFR_SelectFaces").size]);
+
+/** Puts a new node in the place of the one in the workflow; its size. */
+async function replacePicker() {
+  await page.evaluate(() => {
+    const old = app.graph._nodes.find(({ type }) => type === "PSFR_SelectFaces");
+    const made = LiteGraph.createNode(old.type);
+    app.graph.add(made);
+    const next = old.getOutputNodes(0)[0];
+    old.getInputNode(0).connect(0, made, 0);
+    made.connect(0, next, next.findInputSlot("faces"));
+    app.graph.remove(old);
+    app.canvas.ds.scale = 1;
+    app.canvas.ds.offset = [100, 100]; // the new node at the top left
+    app.canvas.setDirty(true, true);
+  });
+  await page.waitForTimeout(800);
+  return pickerSize();
+}
+
+test("links of the pack's types have colors, also after a change of the palette", async () => {
+  const colors = () =>
+    page.evaluate(() => {
+      const [byType, byLink] = [app.canvas.default_connection_color_byType, app.canvas.constructor.link_type_colors];
+      const style = getComputedStyle(document.documentElement);
+      return ["PSFR_FACES", "IMAGE"].map((type) => [
+        byType[type],
+        byLink[type],
+        type.startsWith("PSFR") ? style.getPropertyValue(`--color-datatype-${type}`) : byType[type],
+      ]);
+    });
+  const palette = (name) => page.evaluate((id) => app.extensionManager.setting.set("Comfy.ColorPalette", id), name);
+  const [faces, image] = await colors();
+  assert.deepEqual(faces, ["#dce775", "#dce775", "#dce775"]);
+  await palette("solarized");
+  await page.waitForTimeout(800);
+  const [later, changed] = await colors();
+  assert.deepEqual(later, faces);
+  assert.notDeepEqual(changed, image); // the palette has changed
+  await palette("dark");
 });
 
 const painter = () =>

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,14 @@ def test_names_that_users_type_are_not_translated(language: str, pack: Any) -> N
         tooltip = tooltips[node_id]["inputs"]["indices"]["tooltip"]
         assert "0,2,4-6" in tooltip
         assert "none" in tooltip
+
+
+def test_every_type_of_the_pack_has_a_name_and_a_color(schemas: dict[str, Any]) -> None:
+    types = {socket.io_type for schema in schemas.values() for socket in (*schema.inputs, *schema.outputs)}
+    ours = {name for name in types if name.startswith("PSFR_")}
+    colors = (ROOT / "web" / "js" / "link_colors.js").read_text(encoding="utf-8")
+    assert set(re.findall(r"^  (PSFR_\w+): \"#[0-9a-f]{6}\",$", colors, re.MULTILINE)) == ours
+    assert set(read("en", "main.json")["dataTypes"]) == ours
 
 
 def test_every_node_has_a_help_page_with_its_pictures(nodes: dict[str, Any]) -> None:

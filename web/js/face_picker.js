@@ -4,7 +4,7 @@
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../scripts/app.js";
 import { boxStyle, parseIndices, toggled } from "./lib/face_indices.js";
-import { MARGIN, addElement, after, element, imageUrl, inLanguage, isLinked, outputsShower, setValue } from "./lib/node_element.js";
+import { addElement, after, element, imageUrl, inLanguage, isLinked, outputsShower, setValue } from "./lib/node_element.js";
 
 /**
  * @typedef {{index: number, box: number[], score: number}} Face its box in fractions of the frame's size
@@ -59,14 +59,12 @@ const TEXTS = Object.freeze({
 });
 
 const NAME = "face_picker";
-const TEXT_HEIGHT = 18;
 const MIN_HEIGHT = 110; // of the image
-const FIRST_WIDTH = 420; // minimum width of a node with an image; small faces need room for their numbers
-const FIRST_ASPECT = 1.25; // maximum ratio of height to width for automatic growth
+const FIRST_SIZE = /** @type {[number, number]} */ ([420, 300]); // small faces need room for their numbers
 
 const CSS = `
-.psfr-picker { display: flex; flex-direction: column; min-height: ${TEXT_HEIGHT}px; font: 12px/1.5 sans-serif; }
-.psfr-picker.psfr-filled { min-height: ${MIN_HEIGHT}px; }
+.psfr-picker { display: flex; flex-direction: column; justify-content: center; min-height: ${MIN_HEIGHT}px;
+  font: 12px/1.5 sans-serif; }
 .psfr-stage { display: none; flex: 1; min-height: 0; container-type: size; place-items: center; }
 .psfr-filled .psfr-stage { display: grid; }
 .psfr-frame { position: relative; width: min(100cqw, 100cqh * var(--psfr-aspect)); aspect-ratio: var(--psfr-aspect); }
@@ -107,7 +105,6 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   const linked = () => isLinked(node, "indices");
   const text = () => String((linked() ? frame?.indices : indices.value) ?? "");
   const isFilled = () => isLoaded && Boolean(frame?.faces.length);
-  const minHeight = () => (isFilled() ? MIN_HEIGHT : TEXT_HEIGHT);
 
   function refresh() {
     const { chosen, error } = parseIndices(text(), frame?.faces.length ?? 0);
@@ -153,13 +150,8 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   }
 
   function reveal() {
-    const height = root.clientHeight || node.size[1] - node.computeSize()[1] + minHeight();
     isLoaded = true;
     refresh();
-    if (!frame?.faces.length || height >= MIN_HEIGHT) return; // keep a size that the user has set
-    const width = Math.max(node.size[0], FIRST_WIDTH);
-    const wanted = (width - 2 * MARGIN) * Math.min(frame.height / frame.width, FIRST_ASPECT);
-    node.setSize([width, node.size[1] + Math.max(wanted, MIN_HEIGHT) - height]);
   }
 
   function forget() {
@@ -169,5 +161,5 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   }
 
   after(indices, "callback", refresh);
-  addElement(node, { name: NAME, root, minHeight, show, refresh });
+  addElement(node, { name: NAME, root, minHeight: MIN_HEIGHT, firstSize: FIRST_SIZE, show, refresh });
 }

@@ -18,10 +18,8 @@ import { ERASER, UNITS, formatStrokes, paintStroke, paintStrokes, parseStrokes, 
  */
 
 const NAME = "parse_map_painter";
-const TEXT_HEIGHT = 18;
-const MIN_HEIGHT = 300; // of the editor once it has a face
-const FIRST_WIDTH = 460; // of the node once it has a face
-const FIRST_HEIGHT = 560; // of the editor
+const MIN_HEIGHT = 300; // of the editor
+const FIRST_SIZE = /** @type {[number, number]} */ ([460, 560]);
 const MIN_BRUSH = 8; // thousandths of the side
 const MAX_BRUSH = 400;
 const KEY_STEP = 10; // of the cursor keys, in thousandths
@@ -30,7 +28,8 @@ const PIPETTE = `<svg viewBox="0 0 16 16" width="12" height="12" fill="currentCo
 <path d="M14.6 1.4a2.4 2.4 0 0 0-3.4 0L9.3 3.3l-.9-.9L7 3.8l.7.7L2 10.2V14h3.8l5.7-5.7.7.7 1.4-1.4-.9-.9 1.9-1.9a2.4 2.4 0 0 0 0-3.4zM5.200 12.500H3.500v-1.700l5.200-5.200 1.700 1.700z"/></svg>`;
 
 const CSS = `
-.psfr-painter { display: flex; flex-direction: column; gap: 4px; font: 12px/1.5 sans-serif; color: var(--input-text); }
+.psfr-painter { display: flex; flex-direction: column; justify-content: center; gap: 4px; min-height: ${MIN_HEIGHT}px;
+  font: 12px/1.5 sans-serif; color: var(--input-text); }
 .psfr-painter > :not(.psfr-status) { display: none; }
 .psfr-painter.psfr-filled > * { display: flex; }
 .psfr-painter .psfr-bar { flex-wrap: wrap; gap: 4px; align-items: center; }
@@ -193,7 +192,6 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     } catch {
       faces = parsed = undefined; // temporary images disappear when the server restarts
     }
-    grow();
     refresh();
   }
 
@@ -343,15 +341,8 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     size.value = String(tools.diameter);
   }
 
-  /** Makes room for the face, once. */
-  function grow() {
-    const height = root.clientHeight || TEXT_HEIGHT;
-    if (!isFilled() || height >= MIN_HEIGHT) return; // keep a size that the user has set
-    node.setSize([Math.max(node.size[0], FIRST_WIDTH), node.size[1] + FIRST_HEIGHT - height]);
-  }
-
   after(widget, "callback", refresh);
-  addElement(node, { name: NAME, root, minHeight: () => (isFilled() ? MIN_HEIGHT : TEXT_HEIGHT), show, refresh });
+  addElement(node, { name: NAME, root, minHeight: MIN_HEIGHT, firstSize: FIRST_SIZE, show, refresh });
 }
 
 /** Hides the text of the strokes: the editor shows them. @param {any} widget */

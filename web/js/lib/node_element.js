@@ -20,7 +20,8 @@ const CANVAS_METHODS = Object.freeze({
  * @typedef {object} NodeElement
  * @property {string} name of the widget
  * @property {HTMLElement} root
- * @property {() => number} minHeight of the root in pixels
+ * @property {number} minHeight of the root in pixels
+ * @property {[number, number]} firstSize width of a new node and height of its root
  * @property {(output: any) => void} show what the node sent after it ran
  * @property {() => void} refresh after a change of links or values
  */
@@ -30,16 +31,18 @@ const elements = new WeakMap();
 
 /** Puts an element on a node and keeps it up to date. @param {any} node @param {NodeElement} element */
 export function addElement(node, nodeElement) {
-  const { name, root, minHeight, show, refresh } = nodeElement;
+  const { name, root, minHeight, firstSize, show, refresh } = nodeElement;
   const widget = node.addDOMWidget(name, `psfr_${name}`, root, {
     serialize: false, // not in the prompt
     hideOnZoom: false,
     hideInPanel: true, // the side panel would show an empty duplicate
     margin: MARGIN,
-    getMinHeight: () => minHeight() + 2 * MARGIN,
+    getMinHeight: () => minHeight + 2 * MARGIN,
   });
   widget.serialize = false; // nor in the workflow
   node.expandToFitContent();
+  // The room is there before the first run: a node that grew after a run would cover its neighbors.
+  node.setSize([Math.max(node.size[0], firstSize[0]), node.size[1] + firstSize[1] - minHeight]);
   for (const [on, method] of Object.entries(CANVAS_METHODS)) {
     const forward = (/** @type {MouseEvent} */ event) => isForCanvas(event) && app.canvas[method](event);
     root.addEventListener(on.slice(2), /** @type {EventListener} */ (forward));

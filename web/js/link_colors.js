@@ -1,0 +1,48 @@
+// @ts-check
+// The colors of the links and sockets of this pack's types, in both renderings.
+
+// @ts-ignore: served by ComfyUI
+import { app } from "../../../scripts/app.js";
+import { element } from "./lib/node_element.js";
+
+/** @type {Record<string, string>} */
+const COLORS = Object.freeze({
+  PSFR_GENERATOR: "#9575cd",
+  PSFR_FACE_PARSER: "#4db6ac",
+  PSFR_FACE_DETECTOR: "#ff8a65",
+  PSFR_FACES: "#dce775",
+  PSFR_PARSE_MAP: "#f06292",
+  PSFR_RESTORE_OPTIONS: "#a1887f",
+  PSFR_PASTE_OPTIONS: "#90a4ae",
+  PSFR_DEGRADATION: "#bcaaa4",
+});
+
+app.registerExtension({
+  name: "psfr.linkColors",
+  setup() {
+    const { canvas } = app;
+    for (const [type, color] of Object.entries(COLORS)) {
+      provideColor(canvas.default_connection_color_byType, type, color);
+      provideColor(canvas.constructor.link_type_colors, type, color);
+    }
+    // Nodes 2.0 reads these properties. A palette with colors for our types sets them on the root element itself.
+    const properties = Object.entries(COLORS).map(([type, color]) => `--color-datatype-${type}: ${color};`);
+    document.head.append(element("style", { textContent: `:root { ${properties.join(" ")} }` }));
+    canvas.setDirty(true, true);
+  },
+});
+
+/**
+ * Colors a type unless the user's palette does. ComfyUI empties the entries of all types that a palette leaves out, also
+ * when the user changes the palette.
+ * @param {Record<string, string>} colors @param {string} type @param {string} color
+ */
+function provideColor(colors, type, color) {
+  let ofPalette = colors[type];
+  Object.defineProperty(colors, type, {
+    enumerable: true,
+    configurable: true,
+    get: () => ofPalette || color,
+    set: (value) => (ofPalette = value),
+  });
+}
