@@ -1,4 +1,4 @@
-"""Which faces are kept, and in what order."""
+"""Test which faces are kept, and their order."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def names(options: SelectionOptions, mask: torch.Tensor | None = None, size: Siz
         ("score", ["small", "medium", "LARGE", "flat"]),
     ],
 )
-def test_orders(order: str, expected: list[str]) -> None:
+def test_faces_are_ordered(order: str, expected: list[str]) -> None:
     assert names(SelectionOptions(order=FaceOrder(order))) == expected
 
 
@@ -78,7 +78,7 @@ def test_orders(order: str, expected: list[str]) -> None:
         (SelectionOptions(min_size=1000, selection=FaceSelection.CENTER, max_faces=1), []),
     ],
 )
-def test_what_is_kept(options: SelectionOptions, expected: list[str]) -> None:
+def test_the_options_choose_the_kept_faces(options: SelectionOptions, expected: list[str]) -> None:
     assert names(options) == expected
 
 
@@ -96,7 +96,7 @@ def test_the_center_is_half_of_the_width_and_half_of_the_height(size: tuple[int,
 
 
 @pytest.mark.parametrize("order", list(FaceOrder))
-def test_order_of_equals_does_not_depend_on_the_order_given(order: FaceOrder) -> None:
+def test_the_order_of_equal_faces_does_not_depend_on_the_input_order(order: FaceOrder) -> None:
     twins = [face(str(n), 10 * (n % 2), 20 * (n // 2), 30, 40, 0.5)[1] for n in range(4)]
     shuffled = [*twins, *FACES.values()]
     expected = select_faces(shuffled, SIZE, SelectionOptions(order=order))
@@ -107,11 +107,11 @@ def test_order_of_equals_does_not_depend_on_the_order_given(order: FaceOrder) ->
     assert by_score == twins
 
 
-def test_nothing_given_is_nothing_kept() -> None:
+def test_no_faces_select_no_faces() -> None:
     assert select_faces([], SIZE, SelectionOptions(selection=FaceSelection.LARGEST)) == []
 
 
-def test_mask_keeps_faces_of_which_half_is_painted() -> None:
+def test_a_mask_keeps_faces_that_are_half_painted() -> None:
     mask = torch.zeros(300, 400)
     mask[:, 300:] = 1  # exactly half of LARGE
     assert names(SelectionOptions(), mask) == ["LARGE"]
@@ -122,8 +122,8 @@ def test_mask_keeps_faces_of_which_half_is_painted() -> None:
 
 
 @pytest.mark.parametrize("part", [0.01, 0.25, 0.45])
-def test_a_dab_in_the_middle_of_a_face_chooses_it(part: float) -> None:
-    """``LARGE`` is 100 pixels wide with its center at 300, 120."""
+def test_painting_the_center_of_a_face_selects_it(part: float) -> None:
+    """Paint at 300, 120, the center of ``LARGE``, which is 100 pixels wide."""
     mask = torch.zeros(300, 400)
     radius = max(round(50 * part), 1)
     mask[120 - radius : 120 + radius, 300 - radius : 300 + radius] = 1
@@ -194,7 +194,7 @@ def test_options_are_checked(options: dict[str, float], words: str) -> None:
         ("-9999", (-9999,)),
     ],
 )
-def test_index_texts(text: str, expected: tuple[int, ...] | None) -> None:
+def test_index_texts_are_parsed(text: str, expected: tuple[int, ...] | None) -> None:
     assert parse_indices(text) == expected
 
 
@@ -217,7 +217,7 @@ def test_index_texts(text: str, expected: tuple[int, ...] | None) -> None:
         ("0-99999999999", "above the highest index 9999"),
     ],
 )
-def test_other_index_texts_are_refused(text: str, words: str) -> None:
+def test_invalid_index_texts_are_refused(text: str, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         parse_indices(text)
 
@@ -226,6 +226,6 @@ def test_no_index_selects_no_face() -> None:
     assert names(SelectionOptions(indices=parse_indices("none"))) == []
 
 
-def test_sizes_that_fit_no_face_are_refused() -> None:
+def test_an_empty_range_of_sizes_is_refused() -> None:
     with pytest.raises(OptionError, match="max_size 40 is below min_size 50"):
         SelectionOptions(min_size=50, max_size=40)

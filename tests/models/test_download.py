@@ -1,4 +1,4 @@
-"""Downloads of known models, from a Hub on loopback."""
+"""Test downloads of known models from a Hub on loopback."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def generator_bytes(generator: PsfrGenerator) -> bytes:
 
 @pytest.fixture
 def mobile(hub: Any, publish_as: Any) -> Any:
-    """A known model that the hub has, and that needs no network to be checked."""
+    """Return a known model that is on the Hub and is checked by its hash alone."""
     hub.put("fofr/comfyui", "facedetection/" + MOBILE_FILE, CONTENT, "abc123")
     return publish_as(MOBILE, CONTENT, revision="abc123")
 
@@ -56,13 +56,13 @@ def test_a_download_is_pinned_checked_and_renamed(tmp_path: Path, hub: Any, mobi
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_what_is_there_is_not_downloaded_again(tmp_path: Path, hub: Any, mobile: Any) -> None:
+def test_a_present_file_is_not_downloaded_again(tmp_path: Path, hub: Any, mobile: Any) -> None:
     (tmp_path / MOBILE_FILE).write_bytes(CONTENT)
     assert download_model(mobile, tmp_path) == tmp_path / MOBILE_FILE
     assert hub.requests == []
 
 
-def test_a_file_of_the_users_is_not_overwritten(tmp_path: Path, hub: Any) -> None:
+def test_a_file_of_the_user_is_not_overwritten(tmp_path: Path, hub: Any) -> None:
     (tmp_path / MOBILE_FILE).write_bytes(b"my own")
     with pytest.raises(
         DownloadError, match=r"is already there but cannot be used as retinaface.*SHA-256.*Move it away"
@@ -109,7 +109,7 @@ def test_an_endpoint_that_does_not_answer_is_named(
     assert "huggingface.co" not in str(failure.value)
 
 
-def test_an_interrupted_download_leaves_nothing_loadable_and_resumes(tmp_path: Path, hub: Any, mobile: Any) -> None:
+def test_an_interrupted_download_leaves_no_weight_file_and_resumes(tmp_path: Path, hub: Any, mobile: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         download_model(mobile, tmp_path, progress=stop)
     assert not any(path.suffix in (".pth", ".pt", ".safetensors") for path in files_in(tmp_path))
@@ -118,7 +118,7 @@ def test_an_interrupted_download_leaves_nothing_loadable_and_resumes(tmp_path: P
     assert files_in(tmp_path) == [tmp_path / MOBILE_FILE]
 
 
-def test_an_error_of_progress_comes_through(tmp_path: Path, mobile: Any) -> None:
+def test_errors_of_the_progress_function_are_raised(tmp_path: Path, mobile: Any) -> None:
     class Cancelled(Exception):  # noqa: N818
         pass
 
@@ -129,7 +129,7 @@ def test_an_error_of_progress_comes_through(tmp_path: Path, mobile: Any) -> None
         download_model(mobile, tmp_path, progress=cancel)
 
 
-def test_offline_mode_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Any) -> None:
+def test_offline_mode_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Any) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(DownloadError, match=r"(?i)offline.*By hand: Download detection_mobilenet0\.25_Final\.pth"):
         download_model(model_file(MOBILE), tmp_path)
@@ -137,7 +137,7 @@ def test_offline_mode_is_honoured(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("file_name", GENERATOR_FILES)
-def test_a_repository_of_the_users(tmp_path: Path, hub: Any, file_name: str, generator_bytes: bytes) -> None:
+def test_a_repository_of_the_user_can_be_used(tmp_path: Path, hub: Any, file_name: str, generator_bytes: bytes) -> None:
     hub.put("me/mine", file_name, generator_bytes)
     path = download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
     assert path == tmp_path / "psfrgan_epoch15_net_G.safetensors"
@@ -177,7 +177,7 @@ def test_a_model_without_a_known_hash_must_load(
     assert (tmp_path / file_name).read_bytes() == content
 
 
-def test_a_repository_without_the_file(tmp_path: Path, hub: Any) -> None:
+def test_a_repository_without_the_file_is_named(tmp_path: Path, hub: Any) -> None:
     hub.put("me/mine", "other.pth", b"")
     words = r"there is no psfrgan_epoch15_net_G\.safetensors or psfrgan_epoch15_net_G\.pth in .*/me/mine\. By hand"
     with pytest.raises(DownloadError, match=words) as failure:
@@ -191,7 +191,7 @@ def test_a_repository_without_the_file(tmp_path: Path, hub: Any) -> None:
 
 
 @pytest.mark.parametrize("repo_id", ["../..", "a/b/c", "a b", ""])
-def test_a_repository_name_that_is_none(tmp_path: Path, hub: Any, repo_id: str) -> None:
+def test_invalid_repository_names_are_refused(tmp_path: Path, hub: Any, repo_id: str) -> None:
     with pytest.raises(DownloadError, match="psfrgan-512 could not be downloaded"):
         download_model(model_file("psfrgan-512"), tmp_path, repo_id=repo_id)
     assert files_in(tmp_path) == [] or not any(path.suffix == ".part" for path in files_in(tmp_path))
@@ -221,7 +221,7 @@ def test_loaders_download_only_when_allowed(
     assert len(hub.requests) == 1
 
 
-def test_of_two_downloads_at_once_one_waits(
+def test_the_second_of_two_simultaneous_downloads_waits(
     tmp_path: Path, hub: Any, mobile: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub.allowed.clear()
@@ -252,7 +252,9 @@ def test_the_wait_for_another_download_can_be_stopped(tmp_path: Path, hub: Any, 
         assert first.result(5).read_bytes() == CONTENT
 
 
-def test_many_downloads_of_two_models_at_once(tmp_path: Path, hub: Any, mobile: Any, generator_bytes: bytes) -> None:
+def test_simultaneous_downloads_of_two_models_succeed(
+    tmp_path: Path, hub: Any, mobile: Any, generator_bytes: bytes
+) -> None:
     hub.put("me/mine", GENERATOR_FILES[0], generator_bytes)
     with ThreadPoolExecutor(8) as pool:
         detectors = [pool.submit(download_model, mobile, tmp_path) for _ in range(4)]

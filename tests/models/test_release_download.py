@@ -1,4 +1,4 @@
-"""Downloads of a model without a published hash from its official release, on loopback."""
+"""Test downloads of a model without a published hash from its official release on loopback."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def saved(network: torch.nn.Module) -> bytes:
 
 @pytest.fixture
 def published(normalized_generator: PsfrGenerator) -> bytes:
-    """A file like the published one: a .pth file with spectral normalization."""
+    """Return a file like the published one: a .pth file with spectral normalization."""
     return saved(normalized_generator)
 
 
 @pytest.fixture
 def entry(hub: Any, published: bytes) -> ModelFile:
-    """The published generator, whose release is on loopback."""
+    """Return the published generator, whose release is on loopback."""
     hub.files[ADDRESS] = published
     return replace(model_file("psfrgan-512"), url=hub.address + ADDRESS, page=f"{hub.address}/psfrgan/releases")
 
 
-def test_the_release_is_taken_checked_noted_and_converted(
+def test_the_release_is_downloaded_checked_recorded_and_converted(
     tmp_path: Path,
     hub: Any,
     entry: ModelFile,
@@ -98,7 +98,7 @@ def test_an_interrupted_download_resumes(tmp_path: Path, hub: Any, entry: ModelF
     assert pinned_hash(tmp_path / FILE) == hashlib.sha256(published).hexdigest()
 
 
-def test_the_first_hash_is_noted_and_another_is_a_warning(
+def test_the_first_hash_is_recorded_and_another_gives_a_warning(
     tmp_path: Path, hub: Any, entry: ModelFile, published: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     another = PsfrGenerator(GeneratorConfig((6, 4), modulation_channels=2))
@@ -117,7 +117,7 @@ def test_the_first_hash_is_noted_and_another_is_a_warning(
     assert load_generator(path).config == another.config
 
 
-def test_a_file_put_there_by_hand_is_compared_with_the_note(
+def test_a_file_added_by_hand_is_compared_with_the_recorded_hash(
     tmp_path: Path, entry: ModelFile, published: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     download_model(entry, tmp_path)
@@ -132,7 +132,7 @@ def test_a_file_put_there_by_hand_is_compared_with_the_note(
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not installed")
-def test_sha256sum_reads_the_note(tmp_path: Path, entry: ModelFile, published: bytes) -> None:
+def test_sha256sum_reads_the_recorded_hash(tmp_path: Path, entry: ModelFile, published: bytes) -> None:
     download_model(entry, tmp_path)
     (tmp_path / FILE).write_bytes(published)
     done = subprocess.run(  # noqa: S603
@@ -146,7 +146,7 @@ def test_sha256sum_reads_the_note(tmp_path: Path, entry: ModelFile, published: b
 
 
 @pytest.mark.parametrize("note", [b"", b"\xff\xfe", b"no hash", b"abc  " + FILE.encode()])
-def test_a_damaged_note_is_replaced(tmp_path: Path, entry: ModelFile, published: bytes, note: bytes) -> None:
+def test_a_damaged_record_is_replaced(tmp_path: Path, entry: ModelFile, published: bytes, note: bytes) -> None:
     (tmp_path / f"{FILE}.sha256").write_bytes(note)
     download_model(entry, tmp_path)
     assert pinned_hash(tmp_path / FILE) == hashlib.sha256(published).hexdigest()
@@ -165,14 +165,14 @@ def test_a_web_page_is_refused(tmp_path: Path, hub: Any, entry: ModelFile, has_t
     assert not list(tmp_path.rglob("*.pth*"))
 
 
-def test_another_network_does_not_get_the_name(tmp_path: Path, hub: Any, entry: ModelFile, parse_net: ParseNet) -> None:
+def test_another_network_is_refused(tmp_path: Path, hub: Any, entry: ModelFile, parse_net: ParseNet) -> None:
     hub.files[ADDRESS] = saved(parse_net)
     with pytest.raises(DownloadError, match=r"what arrived was deleted: .* is a face parsing network"):
         download_model(entry, tmp_path)
     assert not list(tmp_path.rglob("*.pth*"))
 
 
-def test_the_token_of_the_hub_is_not_sent_elsewhere(
+def test_the_token_is_sent_only_to_the_hub(
     tmp_path: Path, hub: Any, entry: ModelFile, monkeypatch: pytest.MonkeyPatch, generator: PsfrGenerator
 ) -> None:
     monkeypatch.setattr("huggingface_hub.get_token", lambda: "secret")
@@ -182,7 +182,7 @@ def test_the_token_of_the_hub_is_not_sent_elsewhere(
     assert [authorization for *_, authorization in hub.requests] == [None, "Bearer secret"]
 
 
-def test_a_copy_that_left_the_hub_is_replaced_by_the_release(tmp_path: Path, hub: Any, publish_as: Any) -> None:
+def test_the_release_replaces_a_copy_missing_on_the_hub(tmp_path: Path, hub: Any, publish_as: Any) -> None:
     content = b"the published weights" * 1000
     hub.files["/facexlib/detector.pth"] = content
     known = publish_as("retinaface-mobile0.25", content, url=f"{hub.address}/facexlib/detector.pth")
@@ -209,7 +209,7 @@ def test_a_file_that_cannot_be_converted_is_kept(
     assert "could not be converted to safetensors and is used as it is: [Errno 28] No space left" in caplog.text
 
 
-def test_offline_nothing_is_asked_or_waited_for(
+def test_offline_downloads_fail_at_once(
     tmp_path: Path, hub: Any, entry: ModelFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it waits"))
@@ -223,13 +223,13 @@ def test_offline_nothing_is_asked_or_waited_for(
         download_model(unreachable, tmp_path)
 
 
-def test_a_server_that_asks_to_come_back_later_is_quoted(tmp_path: Path, hub: Any, entry: ModelFile) -> None:
+def test_the_waiting_time_of_the_server_is_reported(tmp_path: Path, hub: Any, entry: ModelFile) -> None:
     hub.failures = [(429, {"Retry-After": "600"})]
     with pytest.raises(DownloadError, match=r"answers 429 Too Many Requests: it asks to try again in 600 seconds"):
         download_model(entry, tmp_path)
 
 
-def test_of_many_downloads_at_once_one_runs(tmp_path: Path, hub: Any, entry: ModelFile) -> None:
+def test_only_one_of_several_simultaneous_downloads_runs(tmp_path: Path, hub: Any, entry: ModelFile) -> None:
     with ThreadPoolExecutor(4) as pool:
         paths = [pool.submit(download_model, entry, tmp_path) for _ in range(4)]
         assert {future.result(20) for future in paths} == {tmp_path / "psfrgan_epoch15_net_G.safetensors"}

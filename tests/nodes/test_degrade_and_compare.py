@@ -13,7 +13,7 @@ from torch import Tensor
 Run = Callable[..., Any]
 
 
-def test_degrading_is_the_librarys_with_a_seed_a_frame(run: Run, portrait: Tensor, pack: Any) -> None:
+def test_degradation_equals_the_librarys_with_one_seed_per_frame(run: Run, portrait: Tensor, pack: Any) -> None:
     batch = portrait.repeat(2, 1, 1, 1)
     degraded, target, description = run("PSFR_DegradeImage", image=batch, seed=7).args
     pipeline, config = pack("psfr_core.lab.degradation.pipeline"), pack("psfr_core.lab.degradation.config")
@@ -26,7 +26,7 @@ def test_degrading_is_the_librarys_with_a_seed_a_frame(run: Run, portrait: Tenso
     assert len(description.splitlines()) == 2
 
 
-def test_alpha_and_size_stay(run: Run) -> None:
+def test_alpha_and_size_are_kept(run: Run) -> None:
     image = torch.rand(1, 40, 50, 4)
     degraded, target, _ = run("PSFR_DegradeImage", image=image).args
     assert torch.equal(degraded[..., 3], image[..., 3])
@@ -42,7 +42,7 @@ def test_degradation_options_default_to_the_papers(run: Run, pack: Any) -> None:
         run("PSFR_DegradationOptions", jpeg_quality_low=95.0)
 
 
-def test_figures_and_difference(run: Run) -> None:
+def test_metrics_and_difference_image(run: Run) -> None:
     reference = torch.full((1, 16, 16, 3), 0.5)
     image = reference.clone()
     image[..., 0] += 0.1
@@ -55,7 +55,7 @@ def test_figures_and_difference(run: Run) -> None:
     assert difference[0, 3, 3].tolist() == pytest.approx([0.4, 0.0, 0.0], abs=1e-6)
 
 
-def test_one_reference_for_all_images_or_one_each(run: Run, pack: Any, host: Callable[[str], Any]) -> None:
+def test_one_reference_or_one_per_image_is_accepted(run: Run, pack: Any, host: Callable[[str], Any]) -> None:
     images = torch.rand(3, 16, 16, 3)
     assert run("PSFR_CompareImages", image=images, reference=images).args[1] == math.inf
     shown = host("comfy.utils").shown
@@ -71,7 +71,9 @@ def test_one_reference_for_all_images_or_one_each(run: Run, pack: Any, host: Cal
         run("PSFR_CompareImages", image=images, reference=torch.rand(1, 16, 17, 3))
 
 
-def test_lpips_with_its_files(run: Run, nodes: dict[str, Any], host: Callable[[str], Any], pack: Any) -> None:
+def test_lpips_is_measured_with_its_weights(
+    run: Run, nodes: dict[str, Any], host: Callable[[str], Any], pack: Any
+) -> None:
     folder = Path(host("folder_paths").models_dir) / "psfrgan"
     channels = (64, 192, 384, 256, 256)
     shapes = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
@@ -97,14 +99,14 @@ def test_lpips_with_its_files(run: Run, nodes: dict[str, Any], host: Callable[[s
         run("PSFR_CompareImages", image=images, reference=images, lpips_heads="heads.safetensors")
 
 
-def test_examples_are_those_in_the_folder(run: Run, pack: Any) -> None:
+def test_only_examples_in_the_folder_are_loaded(run: Run, pack: Any) -> None:
     image = run("PSFR_LoadExampleImage", picture="solvay_conference_1927.jpg").args[0]
     assert image.shape[-1] == 3  # the file is gray
     with pytest.raises(pack("psfr_core.errors").ImageFileError, match="Choose one of portrait.jpg"):
         run("PSFR_LoadExampleImage", picture="../before_after.jpg")
 
 
-def test_without_the_examples_only_their_node_fails(
+def test_without_the_examples_only_the_example_node_fails(
     nodes: dict[str, Any], run: Run, pack: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     usual = nodes["PSFR_LoadExampleImage"].define_schema().inputs[0].default

@@ -1,4 +1,4 @@
-"""Loaders, model folders, devices, memory, progress and Cancel."""
+"""Test loaders, model folders, devices, memory, progress and cancellation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ASSETS = Path(__file__).parents[2] / "psfr_core" / "assets"
 
 
 def put(host: Host, name: str, *, source: str = "psfrgan_256.safetensors") -> Path:
-    """A copy of a bundled model under this name below ``models``."""
+    """Copy a bundled model to this name below ``models``."""
     path = Path(host("folder_paths").models_dir) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ASSETS / source, path)
@@ -34,7 +34,7 @@ def options(nodes: dict[str, Any], node_id: str, name: str) -> list[str]:
     return next(socket.options for socket in nodes[node_id].define_schema().inputs if socket.id == name)
 
 
-def test_folders_are_added_behind_those_of_others(pack: Any, host: Host) -> None:
+def test_folders_are_added_after_those_of_other_packs(pack: Any, host: Host) -> None:
     folder_paths = host("folder_paths")
     folder_paths.folder_names_and_paths.clear()
     theirs = (["/from/yaml"], {".pth"})
@@ -50,7 +50,7 @@ def test_folders_are_added_behind_those_of_others(pack: Any, host: Host) -> None
     assert folder_paths.get_folder_paths("checkpoints") == ["/c"]
 
 
-def test_files_of_the_folders_are_offered_and_load(nodes: dict[str, Any], run: Run, host: Host, pack: Any) -> None:
+def test_files_in_the_folders_are_listed_and_loaded(nodes: dict[str, Any], run: Run, host: Host, pack: Any) -> None:
     put(host, "psfrgan/mine/g.safetensors")
     put(host, "facerestore_models/other.pth")
     put(host, "psfrgan/parser.safetensors", source="parsenet_256.safetensors")
@@ -151,7 +151,7 @@ def test_known_files_are_found_where_other_packs_keep_them(run: Run, host: Host)
 
 
 @pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/passwd", "psfrgan/../../outside.safetensors"])
-def test_no_name_reaches_outside_the_folders(run: Run, host: Host, pack: Any, name: str) -> None:
+def test_names_outside_the_folders_are_refused(run: Run, host: Host, pack: Any, name: str) -> None:
     put(host, "outside.safetensors")
     with pytest.raises(
         pack("psfr_core.errors").ModelNotFoundError, match=r"There is no generator file .* in .*psfrgan"
@@ -159,8 +159,8 @@ def test_no_name_reaches_outside_the_folders(run: Run, host: Host, pack: Any, na
         run("PSFR_LoadGenerator", generator=name)
 
 
-def test_the_file_name_of_a_known_model_is_as_good_as_its_name(run: Run, host: Host, pack: Any) -> None:
-    """Workflows that the frontend offers to fetch the files of name files."""
+def test_file_names_of_known_models_are_accepted(run: Run, host: Host, pack: Any) -> None:
+    """Workflows with downloads offered by the frontend contain file names."""
     error = pack("psfr_core.errors").ModelNotFoundError
     with pytest.raises(error, match=r"parsenet-512 is not on this machine: .* Or switch on 'download'"):
         run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth")
@@ -168,7 +168,7 @@ def test_the_file_name_of_a_known_model_is_as_good_as_its_name(run: Run, host: H
     assert run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth").args[0].network.config.size == 256
 
 
-def test_a_missing_model_says_how_to_get_it(run: Run, host: Host, pack: Any) -> None:
+def test_the_error_of_a_missing_model_says_how_to_get_it(run: Run, host: Host, pack: Any) -> None:
     error = pack("psfr_core.errors").ModelNotFoundError
     with pytest.raises(error) as missing:
         run("PSFR_LoadModels", preset="published 512")
@@ -186,7 +186,7 @@ def test_a_missing_model_says_how_to_get_it(run: Run, host: Host, pack: Any) -> 
         run("PSFR_LoadFaceParser", parser="parsenet-512")
 
 
-def test_a_broken_or_wrong_file_is_an_error_in_words(run: Run, host: Host, pack: Any) -> None:
+def test_broken_and_wrong_files_are_named(run: Run, host: Host, pack: Any) -> None:
     broken = put(host, "psfrgan/broken.safetensors")
     broken.write_bytes(broken.read_bytes()[:1000])
     put(host, "psfrgan/parser.safetensors", source="parsenet_256.safetensors")
@@ -197,7 +197,7 @@ def test_a_broken_or_wrong_file_is_an_error_in_words(run: Run, host: Host, pack:
         run("PSFR_LoadGenerator", generator="parser.safetensors")
 
 
-def test_a_loader_runs_again_only_for_another_file(nodes: dict[str, Any], host: Host) -> None:
+def test_a_loader_runs_again_only_if_its_file_changes(nodes: dict[str, Any], host: Host) -> None:
     node = nodes["PSFR_LoadModels"]
     chosen = {"preset": "custom", "generator": "g.safetensors", "parser": "parsenet-256", "detector": "compact-face"}
     missing = node.fingerprint_inputs(**chosen)
@@ -224,10 +224,8 @@ def test_a_loader_runs_again_only_for_another_file(nodes: dict[str, Any], host: 
         ("PSFR_CompareImages", "lpips_heads"),
     ],
 )
-def test_a_file_that_was_written_again_is_read_again(
-    nodes: dict[str, Any], host: Host, node_id: str, name: str
-) -> None:
-    """Trained on, it has the size it had; copied with its time, it may be that of another."""
+def test_a_rewritten_file_is_read_again(nodes: dict[str, Any], host: Host, node_id: str, name: str) -> None:
+    """A file after further training has the same size, and a copied file can have the time of another."""
     path, node = put(host, "psfrgan/mine.safetensors"), nodes[node_id]
     chosen = {"preset": "custom"} if node_id == "PSFR_LoadModels" else {}
     chosen[name] = "mine.safetensors"
@@ -239,8 +237,8 @@ def test_a_file_that_was_written_again_is_read_again(
     assert node.fingerprint_inputs(**chosen) != first
 
 
-def test_what_comes_from_another_node_does_not_make_a_loader_run_again(nodes: dict[str, Any], host: Host) -> None:
-    """ComfyUI gives None for it, and runs a node again whose fingerprint_inputs raises."""
+def test_linked_inputs_do_not_make_a_loader_run_again(nodes: dict[str, Any], host: Host) -> None:
+    """ComfyUI passes None for linked inputs, and runs a node again if its fingerprint_inputs raises."""
     put(host, "psfrgan/g.safetensors")
     node, linked = nodes["PSFR_LoadModels"], {"generator": None, "parser": None, "detector": None}
     nothing = node.fingerprint_inputs(preset=None, generator="g.safetensors", parser=None, detector=None)
@@ -259,15 +257,15 @@ def test_what_comes_from_another_node_does_not_make_a_loader_run_again(nodes: di
         ("PSFR_LoadFaceDetector", ["detector"]),
     ],
 )
-def test_names_that_are_in_no_list_reach_the_loader(nodes: dict[str, Any], node_id: str, names: list[str]) -> None:
-    """ComfyUI leaves those inputs unchecked that validate_inputs names, and gives it no argument for linked ones."""
+def test_unlisted_names_reach_the_loader(nodes: dict[str, Any], node_id: str, names: list[str]) -> None:
+    """ComfyUI does not check inputs that validate_inputs names, and passes no argument for linked inputs."""
     validate = nodes[node_id].validate_inputs
     assert inspect.getfullargspec(validate).args == ["cls", *names]
     assert validate(**dict.fromkeys(names, "parsing_parsenet.pth")) is True
     assert validate() is True
 
 
-def test_networks_are_counted_with_room_for_the_pictures_that_go_through_together(
+def test_networks_are_loaded_with_memory_for_their_batches(
     run: Run, models: dict[str, Any], portrait: Tensor, host: Host, pack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("nodes.runtime", "nodes.detect_faces"):
@@ -285,10 +283,10 @@ def test_networks_are_counted_with_room_for_the_pictures_that_go_through_togethe
     assert {patcher.offload_device.type for patcher in patchers.values()} == {"cpu"}
 
 
-def test_what_comfyui_leaves_behind_is_moved_and_moved_back(
+def test_networks_that_comfyui_does_not_load_are_moved_and_moved_back(
     models: dict[str, Any], host: Host, pack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--novram: nothing is loaded beforehand. The "device" is meta, which every machine has."""
+    """Imitate --novram, which loads nothing in advance. The device is meta, which every machine has."""
     monkeypatch.setattr(host("comfy.model_management"), "load_models_gpu", lambda *_, **__: None)
     generator = models["generator"]
     generator.patcher.load_device = torch.device("meta")
@@ -300,7 +298,7 @@ def test_what_comfyui_leaves_behind_is_moved_and_moved_back(
 
 
 @pytest.mark.parametrize(("forced", "expected"), [(False, fastest_dtype("cpu")), (True, torch.float32)])
-def test_precision_on_a_cpu_is_the_fastest(
+def test_auto_precision_on_a_cpu_is_the_fastest(
     run: Run, host: Host, monkeypatch: pytest.MonkeyPatch, forced: bool, expected: torch.dtype
 ) -> None:
     monkeypatch.setattr(host("comfy.model_management"), "FORCE_FP32", forced, raising=False)
@@ -319,7 +317,7 @@ def test_precision_on_a_cpu_is_the_fastest(
         ("float16", "", torch.float16),
     ],
 )
-def test_precision(
+def test_networks_get_the_chosen_precision(
     run: Run, host: Host, monkeypatch: pytest.MonkeyPatch, precision: str, prefers: str, expected: torch.dtype
 ) -> None:
     monkeypatch.setattr(host("comfy.model_management"), "is_device_cpu", lambda device: False)
@@ -355,7 +353,7 @@ def test_progress_counts_parsed_and_restored_faces_of_each_frame(
     assert list(dict.fromkeys(shown)) == [0, 500, 1000, 2000, 2500, 3000]
 
 
-def test_the_bar_moves_while_one_image_is_searched(
+def test_the_progress_bar_moves_while_one_image_is_searched(
     run: Run, models: dict[str, Any], portrait: Tensor, host: Host
 ) -> None:
     shown = host("comfy.utils").shown
@@ -368,7 +366,7 @@ def test_the_bar_moves_while_one_image_is_searched(
 
 
 def cancelled_in_call(number: int, network: Any, management: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Record the inputs of ``network``; Cancel is pressed during the call of this number, counted from 1."""
+    """Record the inputs of ``network``, and cancel during the call with this number, counted from 1."""
     calls: list[Any] = []
     forward = network.forward
 
@@ -439,7 +437,7 @@ def test_cancel_stops_before_the_next_face(
         MemoryError("Unable to allocate 9 bytes: there is no memory left"),
     ],
 )
-def test_out_of_memory_halves_the_batch_and_then_tells(
+def test_out_of_memory_halves_the_batch_and_is_then_reported(
     pack: Any, host: Host, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     runtime = pack("nodes.runtime")

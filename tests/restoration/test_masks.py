@@ -68,7 +68,7 @@ def test_faint_values_are_exactly_zero() -> None:
     assert float(mask[mask > 0].min()) >= 1e-3
 
 
-def test_only_the_asked_regions_are_pasted() -> None:
+def test_only_the_chosen_regions_are_pasted() -> None:
     hair = disc_map(64, 20, FaceRegion.HAIR)
     assert float(crop_masks(64, PasteOptions(), hair)[0, 0, 32, 32]) > 0.99
     assert float(crop_masks(64, PasteOptions(regions=frozenset({FaceRegion.SKIN})), hair).max()) == 0
@@ -78,7 +78,7 @@ def test_face_head_and_jewellery_are_pasted_by_default_but_not_the_surroundings(
     assert sorted(PASTED_REGIONS) == [*range(1, 14), 15]
 
 
-def test_one_mask_for_each_parse_map_in_their_order() -> None:
+def test_each_parse_map_gets_a_mask_in_order() -> None:
     maps = ParseMap(torch.cat([disc_map(64, radius).labels for radius in (5, 15, 25)]))
     masks = crop_masks(64, PasteOptions(), maps)
     sizes = masks.sum((1, 2, 3))
@@ -110,7 +110,7 @@ NOTHING = dict.fromkeys(PART_NAMES, 0.0)
 
 
 def face_map() -> ParseMap:
-    """A face of 256 px with eyes of 10 x 24 px, lips, and hair around."""
+    """Return a 256 px face with eyes of 10 x 24 px, lips, and surrounding hair."""
     rows, columns = torch.arange(256.0)[:, None], torch.arange(256.0)
 
     def ellipse(middle: tuple[int, int], height: float, width: float) -> torch.Tensor:
@@ -164,7 +164,7 @@ def test_each_part_has_its_own_strength() -> None:
     assert found == pytest.approx([0.3, 0.9, 0.9, 0.6, 0.1], abs=0.01)
 
 
-def test_full_strengths_are_the_blurred_regions() -> None:
+def test_full_strengths_equal_the_blurred_regions() -> None:
     rectangle = crop_masks(256, WHOLE_CROP, None)
     blurred = gaussian_blur(face_map().mask(PASTED_REGIONS), PasteOptions.feather * 256 / 3) * rectangle
     full = mask_of(RegionStrengths())
@@ -173,13 +173,13 @@ def test_full_strengths_are_the_blurred_regions() -> None:
     assert torch.equal(crop_masks(256, WHOLE_CROP, face_map()), rectangle)
 
 
-def test_lips_without_the_inside_of_the_mouth() -> None:
+def test_lips_exclude_the_inside_of_the_mouth() -> None:
     lips = crop_masks(256, PasteOptions(feather=0.03, regions=RegionGroup.LIPS.regions), face_map())[0, 0]
     assert float(lips.max()) == 1
     assert float(lips[LIPS]) < 0.8
 
 
-def test_strengths_act_on_the_whole_crop_too() -> None:
+def test_strengths_also_apply_to_the_whole_crop() -> None:
     options = PasteOptions(regions=None, strengths=RegionStrengths(other=0.2))
     mask = crop_masks(256, options, face_map())[0, 0]
     assert float(mask[240, 30]) == pytest.approx(0.2, abs=0.01)
