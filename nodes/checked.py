@@ -1,4 +1,7 @@
-"""Checks of node inputs against their schemas; ComfyUI checks typed values only, not values from links."""
+"""What all nodes have in common: checks of the inputs, and notes on the result.
+
+ComfyUI checks typed values only, not values from links.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from comfy_api.latest import io
 
 from ..psfr_core.options import check_value
 from .images import check_image, check_mask
+from .notes import OUTPUT, collected_notes
 
 _TYPES: dict[type[io.Input], type] = {
     io.Int.Input: int,
@@ -20,7 +24,7 @@ _TYPES: dict[type[io.Input], type] = {
 
 
 def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """Wrap ``execute`` of ``node`` so that it first checks numbers, strings, images and masks.
+    """Wrap ``execute`` of ``node``: first check numbers, strings, images and masks, and finally send the node's notes.
 
     It raises OptionError for values of another type or out of the widget's range, and InputError for images and masks of
     another shape or type, or with values that are not finite. Choices of combos are checked where they are used.
@@ -33,10 +37,20 @@ def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
             value = given.get(socket.id)
             if socket.id in given and not (socket.optional and value is None):
                 _check(socket, value)
-        return execute.__func__(cls, **given)
+        with collected_notes() as notes:
+            output = execute.__func__(cls, **given)
+        if notes:
+            output.ui = {**_ui_of(output), OUTPUT: notes}
+        return output
 
     setattr(node, "execute", classmethod(run))  # noqa: B010  # typed as the method it replaces
     return node
+
+
+def _ui_of(output: io.NodeOutput) -> dict[str, Any]:
+    if output.ui is None or isinstance(output.ui, dict):
+        return output.ui or {}
+    return output.ui.as_dict()
 
 
 def _check(socket: io.Input, value: Any) -> None:

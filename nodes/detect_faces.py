@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -13,7 +13,7 @@ from ..psfr_core.errors import NoFaceError
 from ..psfr_core.faces.detection_options import DetectionOptions
 from ..psfr_core.faces.detector import make_detector
 from ..psfr_core.faces.face import Face
-from ..psfr_core.faces.selection import SelectionOptions, select_faces
+from ..psfr_core.faces.selection import Selection, SelectionOptions, explain_selection
 from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import to_rgb
 from ..psfr_core.networks.parse_net import ParseNet
@@ -38,9 +38,10 @@ from .inputs import (
     search_inputs,
     selection_options,
 )
+from .notes import ImageFaces, Note, tell_faces, told_text
 from .previews import face_picker, preview
 from .runtime import HostedNetwork, batch_limit, on_device, steps_of_frames, with_smaller_batches
-from .schema import CATEGORY, parse_enum, shows_preview, supported_fields
+from .schema import CATEGORY, REPORT_TOOLTIP, parse_enum, shows_preview, supported_fields
 from .types import BoundingBoxSocket, FacesSocket
 
 
@@ -74,6 +75,7 @@ class PSFR_DetectFaces(io.ComfyNode):
                 ),
                 io.Int.Output(display_name="count", tooltip="Total number of faces in all images."),
                 io.Image.Output(display_name="overlay", tooltip="Images with boxes, landmarks and face numbers."),
+                io.String.Output(display_name="report", tooltip=REPORT_TOOLTIP),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["face detection", "find faces", "RetinaFace", "bbox"]),
@@ -96,15 +98,16 @@ class PSFR_DetectFaces(io.ComfyNode):
         progress = steps_of_frames(2 * len(frames))  # found, and drawn
         found = _detect(frames, detector, parser, detection_options(confidence, tiles, turned), progress)
         options = SelectionOptions(min_size=min_size)
-        chosen = [
-            select_faces(faces, Size.of(frames), options, frame_mask)
+        selections = [
+            explain_selection(faces, Size.of(frames), options, frame_mask)
             for faces, frame_mask in zip(found, masks_of_frames(mask, len(frames)), strict=True)
         ]
-        faces = DetectedFaces.of(chosen, frames)
+        faces = DetectedFaces.of([selection.faces for selection in selections], frames)
         check_face_count(faces.count, parse_enum(NoFace, no_face))
+        tell_faces(Note.FOUND, _counts(selections), options)
         overlay = _draw(frames, faces, progress)
         shown = overlay[faces.picture_frame : faces.picture_frame + 1]
-        return io.NodeOutput(faces, _bounding_boxes(faces), faces.count, overlay, ui=preview(shown))
+        return io.NodeOutput(faces, _bounding_boxes(faces), faces.count, overlay, told_text(), ui=preview(shown))
 
 
 class PSFR_SelectFaces(io.ComfyNode):
@@ -139,10 +142,16 @@ class PSFR_SelectFaces(io.ComfyNode):
         cls, faces: DetectedFaces, order: str, indices: str, max_faces: int, min_size: float, max_size: float = 0.0
     ) -> io.NodeOutput:
         options = selection_options(order, indices, max_faces, min_size, max_size)
-        selected = faces.map(lambda found: select_faces(found, faces.size, options))
+        selections = [explain_selection(found, faces.size, options) for found in faces.frames]
+        selected = replace(faces, frames=tuple(tuple(selection.faces) for selection in selections))
+        tell_faces(Note.SELECTED, _counts(selections), options)
         kept = {id(face) for found in selected.frames for face in found}
         rest = faces.map(lambda found: [face for face in found if id(face) not in kept])
         return io.NodeOutput(selected, rest, selected.count, ui=face_picker(faces, options, indices))
+
+
+def _counts(selections: Sequence[Selection]) -> list[ImageFaces]:
+    return [ImageFaces(len(selection.faces), selection.left_out) for selection in selections]
 
 
 def check_face_count(count: int, no_face: NoFace) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..psfr_core.checks import check_finite, check_float, check_real, check_shape
 from ..psfr_core.errors import InputError
 from ..psfr_core.images.channels import to_rgb
-from .notes import tell
+from .notes import Note, tell
 
 
 def check_image(image: Tensor, name: str) -> None:
@@ -75,7 +75,7 @@ def masks_of_frames(mask: Tensor | None, count: int) -> list[Tensor | None]:
         return [None] * count
     masks = expanded_mask(mask, count)
     if not bool(mask.any()):
-        tell("The mask is unpainted (0 everywhere), so it does not restrict the search for faces.")
+        tell(Note.UNPAINTED_MASK)
         return [None] * count
     return list(masks)
 

@@ -1,12 +1,92 @@
-"""What a node tells the user about its result, other than errors."""
+"""Notes on a node's result, other than errors; web/js/notes.js shows them on the node, in the user's language."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ..psfr_core.faces.selection import LeftOut, SelectionOptions
 
 logger = logging.getLogger(__name__)
 
+OUTPUT = "psfr_notes"  # key of the notes in a node's UI output
+_LISTED = 10  # maximum number of images in a note
+_told: ContextVar[list[dict[str, Any]] | None] = ContextVar("_told", default=None)
 
-def tell(note: str) -> None:
-    """Log a ``note``, a sentence about the result; ComfyUI shows it in its console."""
-    logger.warning(note)
+
+class Note(Enum):
+    """The notes in English; web/js/lib/note_texts.js has them in all languages by the same names."""
+
+    FOUND = "Faces found: {count}."
+    RESTORED = "Faces restored: {count}."
+    SELECTED = "Faces selected: {count}."
+    NO_FACE = "No face found. Try a lower confidence."
+    NO_FACE_IN = "No face found in images {images} of {count}. Try a lower confidence."
+    TOO_SMALL = "Faces left out, smaller than {size} px: {count}."
+    TOO_LARGE = "Faces left out, larger than {size} px: {count}."
+    OUTSIDE_MASK = "Faces left out, outside the mask: {count}."
+    NOT_SELECTED = "Faces left out by the selection: {count}."
+    UNPAINTED_MASK = "The mask is unpainted (0 everywhere), so it does not restrict the search for faces."
+    PREVIEW_LIMIT = "The preview shows the first {shown} of {count} images."
+
+
+@dataclass(frozen=True)
+class ImageFaces:
+    """Numbers of the faces of one image: those that are used, and the others by the reason to leave them out."""
+
+    used: int
+    left_out: Mapping[LeftOut, int]
+
+
+_LEFT_OUT = {
+    LeftOut.TOO_SMALL: Note.TOO_SMALL,
+    LeftOut.TOO_LARGE: Note.TOO_LARGE,
+    LeftOut.OUTSIDE_MASK: Note.OUTSIDE_MASK,
+    LeftOut.NOT_CHOSEN: Note.NOT_SELECTED,
+}
+
+
+def tell(note: Note, **values: int | str) -> None:
+    """Log a note with ``values`` for its placeholders, and add it to the running node's notes."""
+    text = note.value.format(**values)
+    logger.info(text)
+    told = _told.get()
+    if told is not None:
+        told.append({"name": note.name, "values": values, "text": text})
+
+
+def told_text() -> str:
+    """Return the notes of the running node so far in English, one per line."""
+    return "\n".join(note["text"] for note in _told.get() or [])
+
+
+def tell_faces(note: Note, images: Sequence[ImageFaces], options: SelectionOptions) -> None:
+    """Tell ``note`` with the number of used faces, the images without a detected face, and the faces left out by ``options``."""
+    if used := sum(image.used for image in images):
+        tell(note, count=used)
+    without = [number for number, image in enumerate(images, start=1) if not image.used and not image.left_out]
+    if len(without) == len(images):
+        tell(Note.NO_FACE)
+    elif without:
+        numbers = ", ".join(map(str, without[:_LISTED])) + (" ..." if len(without) > _LISTED else "")
+        tell(Note.NO_FACE_IN, images=numbers, count=len(images))
+    sizes = {LeftOut.TOO_SMALL: options.min_size, LeftOut.TOO_LARGE: options.max_size}
+    for reason, count in sum((Counter(image.left_out) for image in images), Counter[LeftOut]()).items():
+        tell(_LEFT_OUT[reason], count=count, **({"size": f"{sizes[reason]:g}"} if reason in sizes else {}))
+
+
+@contextmanager
+def collected_notes() -> Generator[list[dict[str, Any]]]:
+    """Collect the notes that are told inside the block."""
+    notes: list[dict[str, Any]] = []
+    token = _told.set(notes)
+    try:
+        yield notes
+    finally:
+        _told.reset(token)

@@ -10,18 +10,21 @@ from torch import Tensor
 
 from ..psfr_core.faces.selection import SelectionOptions, select_faces
 from ..psfr_core.images.channels import to_rgb
-from ..psfr_core.images.resize import resize_within
 from .detected_faces import DetectedFaces
 from .images import to_frames, to_image
+from .notes import Note, tell
 
 _MAX_IMAGES = 16
-_SIDE = 512
+_MAX_PIXELS = 16_000_000  # saving them takes about a second
 
 
 def preview(image: Tensor) -> ui.PreviewImage:
-    """Preview the first images of an IMAGE, downscaled; saving large frames takes longer than restoring them."""
-    frames = to_frames(image[:_MAX_IMAGES])
-    return ui.PreviewImage(to_image([resize_within(to_rgb(frame), _SIDE).clamp(0, 1) for frame in frames]))
+    """Preview the first images of an IMAGE at their full size, and tell if there are more."""
+    pixels = image.shape[1] * image.shape[2]
+    shown = min(len(image), _MAX_IMAGES, max(1, _MAX_PIXELS // pixels))
+    if shown < len(image):
+        tell(Note.PREVIEW_LIMIT, shown=shown, count=len(image))
+    return ui.PreviewImage(to_image([to_rgb(frame).clamp(0, 1) for frame in to_frames(image[:shown])]))
 
 
 def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:

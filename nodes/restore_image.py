@@ -40,9 +40,10 @@ from .inputs import (
     selection_options,
     strength_input,
 )
+from .notes import ImageFaces, Note, tell_faces, told_text
 from .previews import preview
 from .runtime import HostedNetwork, on_device, steps_of_frames, with_smaller_batches
-from .schema import CATEGORY, parse_enum, shows_preview, supported_fields
+from .schema import CATEGORY, REPORT_TOOLTIP, parse_enum, shows_preview, supported_fields
 from .types import PasteOptionsSocket, RestoreOptionsSocket
 
 
@@ -76,6 +77,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
                 io.Image.Output(display_name="image", tooltip="Images with restored faces."),
                 io.Mask.Output(display_name="mask", tooltip="Blend weight of every pixel, 0 to 1."),
                 io.Int.Output(display_name="face count", tooltip="Total number of restored faces in all images."),
+                io.String.Output(display_name="report", tooltip=REPORT_TOOLTIP),
             ],
             **shows_preview(),
             **supported_fields(
@@ -116,15 +118,17 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
             )
 
         changed: list[Tensor] = []
-        count = 0
+        found: list[ImageFaces] = []
         with on_device(generator, parser, detector):
             for index, (frame, frame_mask) in enumerate(zip(frames, masks_of_frames(mask, len(frames)), strict=True)):
                 result = restore(index, frame, frame_mask)
                 frame.copy_(result.image)
                 changed.append(result.mask)
-                count += len(result.faces)
+                found.append(ImageFaces(len(result.faces), result.left_out))
+        count = sum(image.used for image in found)
         check_face_count(count, options.no_face)
-        return io.NodeOutput(restored, to_mask(changed), count, ui=preview(restored))
+        tell_faces(Note.RESTORED, found, selection)
+        return io.NodeOutput(restored, to_mask(changed), count, told_text(), ui=preview(restored))
 
 
 class PSFR_RestoreOptions(io.ComfyNode):

@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ..psfr_core.errors import OptionError
 
 CATEGORY = "face restoration/PSFR-GAN"
+REPORT_TOOLTIP = "Text on the result: the numbers of faces, and why others were left out."
 
 E = TypeVar("E", bound=Enum)
 I = TypeVar("I", bound=io.Input)  # noqa: E741

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -71,10 +71,34 @@ class SelectionOptions:
             )
 
 
+class LeftOut(str, Enum):
+    """Reasons why a face is not selected."""
+
+    TOO_SMALL = "too small"
+    TOO_LARGE = "too large"
+    OUTSIDE_MASK = "outside the mask"
+    NOT_CHOSEN = "not chosen"  # by indices, selection or max_faces
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Selected faces of one image in the chosen order, and the number of the other faces by reason."""
+
+    faces: list[Face]
+    left_out: Mapping[LeftOut, int]
+
+
 def select_faces(
     faces: Sequence[Face], image_size: Size, options: SelectionOptions, mask: Tensor | None = None
 ) -> list[Face]:
-    """Return the selected faces of one image in the chosen order; the order of ``faces`` does not matter.
+    """Return the selected faces of one image in the chosen order, as ``explain_selection`` does."""
+    return explain_selection(faces, image_size, options, mask).faces
+
+
+def explain_selection(
+    faces: Sequence[Face], image_size: Size, options: SelectionOptions, mask: Tensor | None = None
+) -> Selection:
+    """Select faces of one image, and count those that are left out; the order of ``faces`` does not matter.
 
     With ``mask`` (H, W) a face is kept if the mask is above 0.5 at the center or in at least half of its box, as far as that
     lies in the image. A mask of another size and the same proportions is resized.
@@ -84,11 +108,21 @@ def select_faces(
     check_faces(faces)
     check_type(image_size, Size, "image_size")
     check_type(options, SelectionOptions, "options")
-    largest = math.inf if options.max_size is None else options.max_size
-    kept = [face for face in faces if options.min_size <= face.box.shorter_side <= largest]
-    if mask is not None:
-        kept = _painted(kept, mask, image_size)
-    kept = sorted(kept, key=lambda face: (_sort_key(face, options.order), *_canonical(face)))
+    large_enough = [face for face in faces if face.box.shorter_side >= options.min_size]
+    fitting = [face for face in large_enough if options.max_size is None or face.box.shorter_side <= options.max_size]
+    inside = fitting if mask is None else _painted(fitting, mask, image_size)
+    chosen = _chosen(inside, image_size, options)
+    left_out = {
+        LeftOut.TOO_SMALL: len(faces) - len(large_enough),
+        LeftOut.TOO_LARGE: len(large_enough) - len(fitting),
+        LeftOut.OUTSIDE_MASK: len(fitting) - len(inside),
+        LeftOut.NOT_CHOSEN: len(inside) - len(chosen),
+    }
+    return Selection(chosen, {reason: count for reason, count in left_out.items() if count})
+
+
+def _chosen(faces: Sequence[Face], image_size: Size, options: SelectionOptions) -> list[Face]:
+    kept = sorted(faces, key=lambda face: (_sort_key(face, options.order), *_canonical(face)))
     if options.indices is not None:
         wanted = {index if index >= 0 else len(kept) + index for index in options.indices}
         kept = [face for position, face in enumerate(kept) if position in wanted]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from ..checks import check_finite, check_type
 from ..errors import InputError, NoFaceError
 from ..faces.align import AlignedFace, align_faces
 from ..faces.face import Face
-from ..faces.selection import select_faces
+from ..faces.selection import LeftOut, explain_selection
 from ..images.box import Size
 from ..images.channels import clamped, to_rgb
 from ..parsing.parse_map import ParseMap
@@ -38,6 +38,9 @@ class RestorationResult:
     aligned: list[AlignedFace]
     parse_maps: ParseMap | None  # (N, S, S), as parsed or given, whatever the options make of eyes; None without a face
     restored: Tensor  # (N, 3, S, S) in [0, 1], with the colors they were pasted in
+    left_out: Mapping[LeftOut, int] = field(
+        default_factory=dict
+    )  # number of detected faces by the reason to leave them out
 
     @property
     def faces(self) -> list[Face]:
@@ -70,11 +73,14 @@ def restore_image(
     check_type(options, RestoreOptions, "options")
     _check_given(mask, faces, parse_maps)
     colors = _finite_colors(image)
+    left_out: Mapping[LeftOut, int] = {}
     if faces is None:
-        faces = select_faces(_detected(colors, models, options, progress), Size.of(image), options.selection, mask)
+        found = _detected(colors, models, options, progress)
+        selection = explain_selection(found, Size.of(image), options.selection, mask)
+        faces, left_out = selection.faces, selection.left_out
     aligned = align_faces(colors, faces, models.crop_size)
     if not aligned:
-        return _unchanged(image, models, options)
+        return _unchanged(image, models, options, left_out)
     crops = torch.stack([face.crop for face in aligned]).to(models.generator.const_input.device)
     steps = 2 * len(crops)
     # Edited maps ask for another face than the photo shows.
@@ -95,7 +101,7 @@ def restore_image(
     if guarded:
         masks = masks * (1 - contradictions(restored, crops))
     pasted = add_grain(image, paste_faces(image, aligned, restored, masks), aligned, options.paste.grain)
-    return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored)
+    return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored, left_out)
 
 
 def _finite_colors(image: Tensor) -> Tensor:
@@ -112,13 +118,15 @@ def _check_given(mask: Tensor | None, faces: Sequence[Face] | None, parse_maps: 
         raise InputError("mask chooses among detected faces: leave it out when faces are given.")
 
 
-def _unchanged(image: Tensor, models: RestorationModels, options: RestoreOptions) -> RestorationResult:
+def _unchanged(
+    image: Tensor, models: RestorationModels, options: RestoreOptions, left_out: Mapping[LeftOut, int]
+) -> RestorationResult:
     """Return the result for an image without faces; NoFaceError if the options require one."""
     if options.no_face is NoFace.ERROR:
         raise NoFaceError(_no_face(image))
     mask = torch.zeros_like(image[:1], dtype=torch.float32)
     no_crops = mask.new_zeros(0, 3, models.crop_size, models.crop_size)
-    return RestorationResult(image.clone(), mask, [], None, no_crops)
+    return RestorationResult(image.clone(), mask, [], None, no_crops, left_out)
 
 
 def _detected(

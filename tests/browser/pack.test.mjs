@@ -93,6 +93,18 @@ test("widgets without effect are disabled", async () => {
   assert.deepEqual(await disabled("custom"), []);
 });
 
+test("a node shows what happened, in the language of the interface", async (t) => {
+  if (incapable) return t.skip(incapable);
+  const workflow = read("restore_in_one_node.json");
+  workflow.nodes.find(({ type }) => type === "PSFR_LoadExampleImage").widgets_values = ["portrait_low_quality.jpg"];
+  workflow.nodes.find(({ type }) => type === "PSFR_RestoreFacesInImage").widgets_values[1] = VUE ? 0.87 : 0.86; // not cached
+  await load(page, workflow);
+  assert.equal(await run(page), "execution_success");
+  const shown = () => page.evaluate(() => [...document.querySelectorAll(".psfr-notes p")].map((note) => note.innerText));
+  assert.deepEqual((await shown()).filter(Boolean), ["Faces restored: 1."]);
+  await shot("notes");
+});
+
 const indices = () =>
   page.evaluate(() => {
     const node = app.graph._nodes.find((node) => node.type === "PSFR_SelectFaces");

@@ -127,10 +127,10 @@ def test_images_of_any_float_type_and_size_pass(
     run: Run, models: dict[str, Any], shape: tuple[int, ...], dtype: torch.dtype
 ) -> None:
     image = torch.rand(shape).to(dtype)
-    faces, _, count, overlay = run("PSFR_DetectFaces", image=image, detector=models["detector"]).args
+    faces, _, count, overlay, _ = run("PSFR_DetectFaces", image=image, detector=models["detector"]).args
     assert (count, in_range(overlay)) == (0, True)
     assert in_range(run("PSFR_AlignFaces", image=image, faces=faces, crop_size=64).args[0])
-    restored, mask, count = run("PSFR_RestoreFacesInImage", image=image, **models).args
+    restored, mask, count, _ = run("PSFR_RestoreFacesInImage", image=image, **models).args
     assert torch.equal(restored, image)
     assert (mask.shape, count) == (shape[:3], 0)
     degraded, target, _ = run("PSFR_DegradeImage", image=image).args

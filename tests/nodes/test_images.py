@@ -38,6 +38,7 @@ def test_an_unpainted_mask_is_ignored_and_reported(
     images: Any, shape: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Imitate Load Image, which returns zeros of 64 x 64 without alpha, and of the image size for unpainted alpha."""
+    caplog.set_level("INFO")
     assert images.masks_of_frames(torch.zeros(shape), 2) == [None, None]
     assert "The mask is unpainted" in caplog.text
     caplog.clear()

@@ -29,7 +29,7 @@ def test_one_node_equals_the_steps_and_the_library(
     run: Run, models: dict[str, Any], portrait: Tensor, detected: Any, pack: Any
 ) -> None:
     options = run("PSFR_RestoreOptions", guard=False).args[0]  # which the steps apply to the crops, not to the mask
-    whole, mask, count = run("PSFR_RestoreFacesInImage", image=portrait, options=options, **models).args
+    whole, mask, count, _ = run("PSFR_RestoreFacesInImage", image=portrait, options=options, **models).args
     assert count == 1
     assert torch.equal(whole, steps(run, models, portrait, detected[0])[0])
     restoration = pack("psfr_core.restoration.restoration_models")
@@ -102,7 +102,7 @@ def test_a_batch_of_any_image_keeps_all_but_the_faces(
     faceless = torch.full_like(image, 0.5)
     batch = torch.cat([faceless, image, faceless])
     before = batch.clone()
-    restored, mask, count = run("PSFR_RestoreFacesInImage", image=batch, **models).args
+    restored, mask, count, _ = run("PSFR_RestoreFacesInImage", image=batch, **models).args
     assert torch.equal(batch, before)
     assert (restored.shape, restored.dtype, mask.shape, count) == (batch.shape, dtype, (3, 256, 256), 1)
     assert torch.equal(restored[::2], batch[::2])
@@ -138,7 +138,7 @@ def test_crops_are_pasted_into_an_upscaled_image(run: Run, portrait: Tensor, det
 
 def test_no_face_passes_through_every_node(run: Run, models: dict[str, Any]) -> None:
     image = torch.full((2, 128, 96, 3), 0.4)
-    faces, boxes, count, overlay = run("PSFR_DetectFaces", image=image, detector=models["detector"]).args
+    faces, boxes, count, overlay, _ = run("PSFR_DetectFaces", image=image, detector=models["detector"]).args
     assert (boxes, count) == ([[], []], 0)
     assert torch.equal(overlay, image)
     crops, _, count = run("PSFR_AlignFaces", image=image, faces=faces, crop_size=64).args
@@ -216,7 +216,7 @@ def test_a_mask_chooses_faces(run: Run, models: dict[str, Any], portrait: Tensor
 
 
 def test_bounding_boxes_are_comfyuis(detected: Any) -> None:
-    faces, boxes, _, overlay = detected
+    faces, boxes, _, overlay, _ = detected
     face = faces.frames[0][0]
     assert boxes == [
         [
@@ -284,7 +284,7 @@ def test_grain_comes_from_the_photo_in_both_ways(
     paste = run("PSFR_PasteOptions", grain=1.0).args[0]
     options = run("PSFR_RestoreOptions", paste=paste).args[0]
     plain = run("PSFR_RestoreFacesInImage", image=noisy, **models).args[0]
-    whole, mask, _ = run("PSFR_RestoreFacesInImage", image=noisy, options=options, **models).args
+    whole, mask, *_ = run("PSFR_RestoreFacesInImage", image=noisy, options=options, **models).args
     added = (whole - plain).std(-1)[mask > 0.99]
     assert added.mean() > 0.02
     crops, faces, _ = run("PSFR_AlignFaces", image=noisy, faces=detected[0], crop_size=256).args
@@ -304,7 +304,7 @@ def test_the_guard_keeps_lettering_over_a_face_in_both_ways(run: Run, models: di
     lettered = torch.where(is_letter[..., None], torch.tensor([1.0, 1.0, 0.2]), clean)
     bare_options = run("PSFR_RestoreOptions", guard=False).args[0]
     bare = run("PSFR_RestoreFacesInImage", image=lettered, options=bare_options, **models).args[0]
-    whole, mask, _ = run("PSFR_RestoreFacesInImage", image=lettered, **models).args
+    whole, mask, *_ = run("PSFR_RestoreFacesInImage", image=lettered, **models).args
     assert (bare - lettered)[is_letter].abs().mean() > 0.1
     assert (whole - lettered)[is_letter].abs().mean() < 0.02
     assert mask[is_letter].mean() < 0.1

@@ -121,7 +121,9 @@ def test_a_restored_image_equals_the_librarys(
         wanted,
     )
     settings = run("PSFR_RestoreOptions", **more).args[0]
-    image, mask, count = run("PSFR_RestoreFacesInImage", image=crowd, options=settings, **small_models, **widgets).args
+    image, mask, count, _ = run(
+        "PSFR_RestoreFacesInImage", image=crowd, options=settings, **small_models, **widgets
+    ).args
     assert torch.equal(image[0].movedim(-1, 0), expected.image)
     assert torch.equal(mask, expected.mask)
     assert count == len(expected.faces)
@@ -209,5 +211,5 @@ def test_the_first_frame_with_a_face_is_shown(run: Run, models: dict[str, Any], 
     nothing = torch.full_like(portrait, 0.5)
     batch = torch.cat([nothing, portrait, portrait.flip(2), nothing])
     output = run("PSFR_DetectFaces", image=batch, detector=models["detector"])
-    (shown,) = output.ui.as_dict()["images"]
+    (shown,) = output.ui["images"]
     assert torch.equal(shown.pixels, output.args[3][1])

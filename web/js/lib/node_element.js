@@ -26,10 +26,10 @@ const CANVAS_METHODS = Object.freeze({
  * @property {() => void} refresh after a change of links or values
  */
 
-/** @type {WeakMap<object, NodeElement>} */
+/** @type {WeakMap<object, NodeElement[]>} of each node */
 const elements = new WeakMap();
 
-/** Puts an element on a node and keeps it up to date. @param {any} node @param {NodeElement} element */
+/** Puts an element on a node, keeps it up to date, and returns its widget. @param {any} node @param {NodeElement} element */
 export function addElement(node, nodeElement) {
   const { name, root, minHeight, firstSize, show, refresh } = nodeElement;
   const widget = node.addDOMWidget(name, `psfr_${name}`, root, {
@@ -59,8 +59,9 @@ export function addElement(node, nodeElement) {
     show(app.nodeOutputs[outputKey(node)]); // an undo recreates the nodes but keeps their outputs
     refresh();
   });
-  elements.set(node, nodeElement);
+  elements.set(node, [...(elements.get(node) ?? []), nodeElement]);
   refresh();
+  return widget;
 }
 
 /**
@@ -71,8 +72,8 @@ export function addElement(node, nodeElement) {
 export function outputsShower(name) {
   return (/** @type {Record<string, any>} */ outputs) => {
     for (const node of [app.graph, ...app.graph.subgraphs.values()].flatMap((graph) => graph.nodes)) {
-      const found = elements.get(node);
-      if (found?.name === name) found.show(outputs[outputKey(node)]);
+      const found = elements.get(node)?.find((nodeElement) => nodeElement.name === name);
+      found?.show(outputs[outputKey(node)]);
     }
   };
 }
