@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from comfy_api.latest import ComfyExtension, io
 
 from .align_faces import PSFR_AlignFaces
@@ -9,9 +11,11 @@ from .checked import checked
 from .compare_images import PSFR_CompareImages
 from .degrade_image import PSFR_DegradationOptions, PSFR_DegradeImage
 from .detect_faces import PSFR_DetectFaces, PSFR_SelectFaces
+from .error_titles import set_error_titles
 from .example_image import PSFR_LoadExampleImage
 from .load_models import PSFR_LoadFaceDetector, PSFR_LoadFaceParser, PSFR_LoadGenerator, PSFR_LoadModels
 from .model_folders import register_model_folders
+from .pack_folder import warn_about_folder_name
 from .paint_parse_map import PSFR_PaintParseMap
 from .parse_faces import PSFR_EditParseMap, PSFR_ImageToParseMap, PSFR_ParseFaces, PSFR_ParseMapToMask
 from .paste_faces import PSFR_PasteFacesBack, PSFR_PasteOptions
@@ -51,6 +55,8 @@ class PsfrExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Register the model folders, which the loaders list, and return all nodes."""
+        warn_about_folder_name(Path(__file__).parents[1])
+        set_error_titles()
         register_model_folders()
         return NODES
 

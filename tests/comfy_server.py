@@ -48,6 +48,11 @@ class Run:
         return next(data["exception_message"] for name, data in self.messages if name == "execution_error")
 
     @property
+    def error_type(self) -> str:
+        """The type of the error, which is the title of the dialog."""
+        return next(data["exception_type"] for name, data in self.messages if name == "execution_error")
+
+    @property
     def cached(self) -> set[str]:
         """The ids of nodes whose results came from the cache."""
         return {node for name, data in self.messages if name == "execution_cached" for node in data["nodes"]}

@@ -272,3 +272,9 @@ def test_invalid_inputs_give_clear_errors(
     # newer versions check combos before the node could
     error = error_of(comfy, prompt)
     assert words in error or "value_not_in_list" in error
+
+
+def test_errors_have_titles_in_words(comfy: Any, ours: Any, base: Prompt) -> None:
+    missing = ours("PSFR_LoadModels", preset="published 512")
+    run = comfy.run(base | {"missing": missing, "end": node("PreviewAny", source=["missing", 0])})
+    assert run.error_type == "Missing model"
