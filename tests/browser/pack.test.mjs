@@ -321,7 +321,7 @@ test("the help panel shows the page of a node with its pictures", async (t) => {
   });
   await page.waitForSelector('[data-testid="info-button"]', { state: "attached" });
   await page.evaluate(() => document.querySelector('[data-testid="info-button"]').click());
-  await page.waitForFunction(() => document.body.innerText.includes("How it behaves"));
+  await page.waitForFunction(() => document.body.innerText.includes("Behavior"));
   await page.waitForFunction(() => document.querySelector('img[src*="psfr_picker"]')?.naturalWidth > 500);
   await shot("help");
 });
