@@ -7,7 +7,8 @@ from .faces.detector import load_detector
 from .faces.face import Face, FaceDetector
 from .faces.selection import FaceOrder, FaceSelection, SelectionOptions, select_faces
 from .images.box import Box, Size
-from .models.loader import load_generator, load_parse_net
+from .models.loader import load_face_restorer, load_generator, load_parse_net
+from .networks.face_restorer import FaceRestorer
 from .networks.inference.optimize import optimize_for_inference
 from .parsing.labels import FaceRegion, RegionGroup
 from .parsing.parse_map import ParseMap
@@ -31,6 +32,7 @@ __all__ = [
     "FaceDetector",
     "FaceOrder",
     "FaceRegion",
+    "FaceRestorer",
     "FaceSelection",
     "ParseMap",
     "PasteOptions",
@@ -46,6 +48,7 @@ __all__ = [
     "crop_masks",
     "enhance_faces",
     "load_detector",
+    "load_face_restorer",
     "load_generator",
     "load_models",
     "load_parse_net",

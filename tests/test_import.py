@@ -43,6 +43,7 @@ def test_import_loads_no_heavy_package_and_opens_nothing() -> None:
     assert not packages & {
         "facexlib",
         "torchvision",
+        "spandrel",
         "cv2",
         "torchmetrics",
         "numba",

@@ -24,7 +24,7 @@ from ..restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NE
 from .console import add_verbose_argument, progress_bar
 from .degrade import DEGRADATION_HELP
 from .metric_options import add_metric_arguments, metrics_from_args
-from .model_options import add_detector_arguments, folders_from_args
+from .model_options import FIDELITY_HELP, add_detector_arguments, folders_from_args
 from .option_flags import options_from_args
 from .plan import add_size_limit_argument, check_folder, check_overwrites
 
@@ -75,6 +75,7 @@ def _add_generator(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--generator", default=BUNDLED_GENERATOR, help=f"name or file; default: {BUNDLED_GENERATOR}, bundled"
     )
+    command.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
     command.add_argument("--size", type=int, help="side of the measured faces in pixels; default: the generator's size")
     command.add_argument(
         "--protocol", choices=[name.value for name in ProtocolName], help="evaluation protocol; see below"
@@ -158,6 +159,7 @@ def spec_from_args(args: argparse.Namespace) -> EvaluationSpec:
     return GeneratorSpec(
         **faces,
         generator=args.generator,
+        fidelity=args.fidelity,
         size=args.size,
         protocol=ProtocolName(args.protocol) if args.protocol else None,
         metrics=metrics_from_args(args),

@@ -21,13 +21,19 @@ from .plan import existing_folders
 
 _SKIPPED = ("batch_size",)
 _NAMES_OR_FILES = "names listed by 'psfr models', or weight files"
+FIDELITY_HELP = "of CodeFormer, 0 to 1: 0 invents the most detail, 1 stays closest to the input; default: 0.5"
 _DTYPES = ("float32", "bfloat16", "float16")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of all three models."""
     group = parser.add_argument_group("generator and parser", _NAMES_OR_FILES)
-    group.add_argument("--generator", default=BUNDLED_GENERATOR, help=f"default: {BUNDLED_GENERATOR} (bundled)")
+    group.add_argument(
+        "--generator",
+        default=BUNDLED_GENERATOR,
+        help=f"also a file of GFPGAN, RestoreFormer or CodeFormer; default: {BUNDLED_GENERATOR} (bundled)",
+    )
+    group.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
     group.add_argument("--parser", default=BUNDLED_PARSE_NET, help=f"default: {BUNDLED_PARSE_NET} (bundled)")
     group.add_argument(
         "--dtype",
@@ -67,6 +73,7 @@ def models_from_args(args: argparse.Namespace) -> RestorationModels:
         dtype=getattr(torch, args.dtype) if args.dtype else None,
         compile_networks=args.compile,
         download=args.download,
+        fidelity=args.fidelity,
     )
 
 

@@ -13,6 +13,7 @@ from ..networks.parse_net import ParseNet, ParseNetConfig
 from ..networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from .manifest import ModelKind
 from .retinaface_network import build_retinaface
+from .spandrel_network import build_with_spandrel
 
 N_co = TypeVar("N_co", bound=nn.Module, covariant=True)
 Tensors = Mapping[str, Tensor]
@@ -77,12 +78,39 @@ RETINAFACE_MOBILE = Architecture(
 DETECTORS: tuple[Architecture[nn.Module], ...] = (COMPACT_FACE_NET, RETINAFACE_RESNET50, RETINAFACE_MOBILE)
 ARCHITECTURES: tuple[Architecture[nn.Module], ...] = (PSFR_GENERATOR, PARSE_NET, *DETECTORS)
 
+# Face restorers of other authors: they are loaded, but not converted, blended or published.
+GFPGAN = Architecture(
+    name="gfpgan",
+    kind=ModelKind.GENERATOR,
+    title="a GFPGAN restorer",
+    required_keys=frozenset({"toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight"}),
+    config=lambda _: {},
+    build=lambda tensors: build_with_spandrel("GFPGAN", tensors),
+)
+RESTOREFORMER = Architecture(
+    name="restoreformer",
+    kind=ModelKind.GENERATOR,
+    title="a RestoreFormer restorer",
+    required_keys=frozenset({"quantize.embedding.weight", "encoder.conv_in.weight", "decoder.conv_out.weight"}),
+    config=lambda _: {},
+    build=lambda tensors: build_with_spandrel("RestoreFormer", tensors),
+)
+CODEFORMER = Architecture(
+    name="codeformer",
+    kind=ModelKind.GENERATOR,
+    title="a CodeFormer restorer",
+    required_keys=frozenset({"position_emb", "quantize.embedding.weight", "ft_layers.0.self_attn.in_proj_weight"}),
+    config=lambda _: {},
+    build=lambda tensors: build_with_spandrel("CodeFormer", tensors),
+)
+OTHER_RESTORERS: tuple[Architecture[nn.Module], ...] = (GFPGAN, RESTOREFORMER, CODEFORMER)
+
 # Other weights that users may choose by mistake, by the prefix of a key that only they have.
 FOREIGN_PREFIXES = {
     "D_pool.": "a PSFR-GAN discriminator, which is only for training",
-    "stylegan_decoder": "a GFPGAN restorer",
+    "stylegan_decoder": "a GFPGAN restorer of a version before 1.3",
     "ft_layers.": "a CodeFormer restorer",
-    "vqvae.": "a RestoreFormer restorer",
+    "vqvae.": "a training checkpoint of RestoreFormer",
     "cp.resnet.": "a BiSeNet face parsing network",
     "body.0.rdb1.": "an ESRGAN upscaler",
     "model.1.sub.0.": "an ESRGAN upscaler",
@@ -98,9 +126,9 @@ def recognize(keys: Collection[str]) -> Architecture[nn.Module] | None:
 
 def describe(keys: Collection[str]) -> str:
     """Describe a folded state dict with these ``keys`` for messages."""
-    known = recognize(keys)
-    if known is not None:
-        return known.title
+    for architecture in (*ARCHITECTURES, *OTHER_RESTORERS):
+        if architecture.matches(keys):
+            return architecture.title
     for prefix, title in FOREIGN_PREFIXES.items():
         if any(key.startswith(prefix) for key in keys):
             return title

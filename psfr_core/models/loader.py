@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from ..networks.face_restorer import FaceRestorer
 from ..networks.parse_net import ParseNet
 from ..networks.psfr_generator import PsfrGenerator
 from .architectures import DETECTORS, PARSE_NET, PSFR_GENERATOR, Architecture
@@ -16,6 +17,7 @@ from .build import build_network, match_architecture
 from .download import download_model
 from .library import ModelLibrary, default_model_folder
 from .manifest import ModelFile, ModelKind
+from .other_restorers import build_restorer
 from .state_dict import read_state_dict
 
 N = TypeVar("N", bound=nn.Module)
@@ -29,6 +31,22 @@ def load_generator(source: str | Path, *, folders: Sequence[str | Path] = (), do
     Raises ModelNotFoundError, DownloadError, or CheckpointError for a file that is damaged or another model.
     """
     return load_network(_library(folders, download).locate(source, ModelKind.GENERATOR), (PSFR_GENERATOR,))
+
+
+def load_face_restorer(
+    source: str | Path,
+    *,
+    fidelity: float | None = None,
+    folders: Sequence[str | Path] = (),
+    download: bool = False,
+) -> FaceRestorer:
+    """Load a PSFR-GAN generator, or a GFPGAN, RestoreFormer or CodeFormer file; otherwise as ``load_generator``.
+
+    The content tells which it is. ``fidelity`` is an option of CodeFormer, 0 to 1: 0 invents the most detail, 1 stays closest
+    to the input, None is 0.5. Other restorers ignore it with a warning. Raises MissingPackageError without the package that
+    builds the network: spandrel, and for CodeFormer spandrel_extra_arches.
+    """
+    return load_restorer_file(_library(folders, download).locate(source, ModelKind.GENERATOR), fidelity)
 
 
 def load_parse_net(source: str | Path, *, folders: Sequence[str | Path] = (), download: bool = False) -> ParseNet:
@@ -51,6 +69,12 @@ def load_network(path: Path, accepted: Sequence[Architecture[N]]) -> N:
     """Load the weight file ``path`` as one of the ``accepted`` architectures; CheckpointError if it is none of them."""
     state_dict = read_state_dict(path)
     return build_network(state_dict, match_architecture(state_dict, accepted, path.name), path.name)
+
+
+@torch.inference_mode(False)
+def load_restorer_file(path: Path, fidelity: float | None = None) -> FaceRestorer:
+    """Load the weight file ``path`` as ``load_face_restorer`` does."""
+    return build_restorer(read_state_dict(path), path.name, fidelity)
 
 
 def _library(folders: Sequence[str | Path], download: bool) -> ModelLibrary:

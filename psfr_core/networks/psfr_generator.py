@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..checks import check_network_input, check_shape
 from ..errors import InputError, OptionError
 from ..options import option
+from .face_restorer import FaceRestorer
 from .spade import ReferenceLayer, SpadeResBlock
 
 BASE_SIZE = 16  # side of the constant input in pixels
@@ -55,7 +56,7 @@ class GeneratorConfig:
 PUBLISHED_GENERATOR = GeneratorConfig((1024, 512, 256, 128, 64, 32), 64)
 
 
-class PsfrGenerator(nn.Module):
+class PsfrGenerator(FaceRestorer):
     """Upsample a constant to a face, modulated at every scale by the low-quality face and its parse map.
 
     Attribute names match the published state dict.
@@ -79,6 +80,11 @@ class PsfrGenerator(nn.Module):
         self.lq_out = nn.Conv2d(3, 3, 1, bias=False) if config.residual else None
         if self.lq_out is not None:
             nn.init.dirac_(self.lq_out.weight)
+
+    @property
+    def size(self) -> int:
+        """Side of the faces in pixels."""
+        return self.config.size
 
     def _block(self, channels: int) -> SpadeResBlock:
         return SpadeResBlock(channels, REFERENCE_CHANNELS, self.config.modulation_channels)

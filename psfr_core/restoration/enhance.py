@@ -10,8 +10,8 @@ from ..checks import check_evaluating, check_finite, check_float, check_output, 
 from ..errors import InputError
 from ..images.box import Size
 from ..images.resize import resize
+from ..networks.face_restorer import FaceRestorer
 from ..networks.inference.autocast import without_autocast
-from ..networks.psfr_generator import PsfrGenerator
 from ..parsing.parse_map import ParseMap
 from ..progress import Progress
 
@@ -19,8 +19,8 @@ from ..progress import Progress
 @torch.no_grad()
 def enhance_faces(
     crops: Tensor,
-    parse_map: ParseMap,
-    generator: PsfrGenerator,
+    parse_map: ParseMap | None,
+    generator: FaceRestorer,
     *,
     batch_size: int | None = None,
     progress: Progress | None = None,
@@ -29,28 +29,30 @@ def enhance_faces(
 
     Crops and map of another size than the generator's are resized, and the result comes back in the size of the crops. They go
     through it ``batch_size`` at a time (None: what suits its device). ``progress`` is called with the number of faces done
-    after each batch, and may raise to stop. Raises InputError for crops and maps that do not belong together, for crops with
-    values that are not finite and for a generator in training mode, PsfrError when the generator gives no finite numbers.
+    after each batch, and may raise to stop. ``parse_map`` may be None for a generator that does not use it, such as GFPGAN.
+    Raises InputError for crops and maps that do not belong together, for crops with values that are not finite and for a
+    generator in training mode, PsfrError when the generator gives no finite numbers.
     Source: paper, section 3.1.
     """
     _check_inputs(crops, parse_map, generator)
     check_batch_size(batch_size)
-    batch_size = batch_size or default_batch_size(generator.const_input.device)
+    batch_size = batch_size or default_batch_size(next(generator.parameters()).device)
     restored: list[Tensor] = []
     for start in range(0, len(crops), batch_size):
         batch = slice(start, start + batch_size)
-        restored.append(_enhance_batch(crops[batch], parse_map[batch], generator))
+        maps = parse_map[batch] if parse_map is not None and generator.uses_parse_map else None
+        restored.append(_enhance_batch(crops[batch], maps, generator))
         if progress is not None:
             progress(min(start + batch_size, len(crops)), len(crops))
     return torch.cat(restored)
 
 
-def _enhance_batch(crops: Tensor, parse_map: ParseMap, generator: PsfrGenerator) -> Tensor:
-    size, weight = generator.config.size, generator.const_input
+def _enhance_batch(crops: Tensor, parse_map: ParseMap | None, generator: FaceRestorer) -> Tensor:
+    size, weight = generator.size, next(generator.parameters())
     lq = _resized(crops.float(), size).clamp(0, 1) * 2 - 1
-    one_hot = parse_map.resized(Size(size, size)).one_hot
+    one_hot = None if parse_map is None else parse_map.resized(Size(size, size)).one_hot.to(weight)
     with without_autocast(weight.device):
-        restored = generator(lq.to(weight), one_hot.to(weight)).float()
+        restored = generator(lq.to(weight), one_hot).float()
     check_output(restored, "generator", weight.dtype)
     return _resized((restored.clamp(-1, 1) + 1) / 2, crops.shape[-1]).clamp(0, 1).to(crops.device)
 
@@ -59,13 +61,15 @@ def _resized(images: Tensor, side: int) -> Tensor:
     return resize(images, Size(side, side))
 
 
-def _check_inputs(crops: Tensor, parse_map: ParseMap, generator: PsfrGenerator) -> None:
+def _check_inputs(crops: Tensor, parse_map: ParseMap | None, generator: FaceRestorer) -> None:
     check_shape(crops, "B 3 S S", "crops")
     check_float(crops, "crops")
     check_finite(crops, "crops")
-    check_type(generator, PsfrGenerator, "generator")
+    check_type(generator, FaceRestorer, "generator")
     check_evaluating(generator, "generator")
-    check_type(parse_map, ParseMap, "parse_map")
+    check_type(parse_map, ParseMap if generator.uses_parse_map else ParseMap | None, "parse_map")
+    if parse_map is None:
+        return
     check_shape(parse_map.labels, "B S S", "parse map labels")
     if len(parse_map) != len(crops):
         raise InputError(f"There are {len(crops)} crops but {len(parse_map)} parse maps: each face needs its own.")

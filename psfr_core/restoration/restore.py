@@ -81,7 +81,7 @@ def restore_image(
     aligned = align_faces(colors, faces, models.crop_size)
     if not aligned:
         return _unchanged(image, models, options, left_out)
-    crops = torch.stack([face.crop for face in aligned]).to(models.generator.const_input.device)
+    crops = torch.stack([face.crop for face in aligned]).to(next(models.generator.parameters()).device)
     steps = 2 * len(crops)
     # Edited maps ask for another face than the photo shows.
     guarded = options.guard and parse_maps is None

@@ -317,6 +317,7 @@ def test_the_detector_searches_as_it_is_told(
         ("--device cuda:1 --dtype float16", {"device": "cuda:1", "dtype": torch.float16}),
         ("--compile", {"compile_networks": True}),
         ("--download", {"download": True}),
+        ("--generator codeformer.pth --fidelity 0.7", {"generator": "codeformer.pth", "fidelity": 0.7}),
     ],
 )
 def test_models_are_those_asked_for(
@@ -326,6 +327,7 @@ def test_models_are_those_asked_for(
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]) == 0
     usual = {"generator": "psfrgan-256", "parser": "parsenet-256", "detector": None, "folders": [], "device": None}
     usual |= {"detection": DetectionOptions(), "dtype": None, "compile_networks": False, "download": False}
+    usual |= {"fidelity": None}
     assert asked == usual | arguments
 
 

@@ -16,7 +16,7 @@ from ...images.box import Size
 from ...images.channels import to_rgb
 from ...images.folders import find_images
 from ...images.io import read_image
-from ...models.loader import load_generator, load_parse_net
+from ...models.loader import load_face_restorer, load_parse_net
 from ...networks.inference.optimize import fastest_dtype, optimized_on
 from ...parsing.parse_map import ParseMap
 from ...parsing.parser import parse_faces
@@ -96,10 +96,10 @@ def _evaluate_images(spec: ImagesSpec, out: Path | None, device: torch.device, p
 def _evaluate_generator(
     spec: GeneratorSpec, out: Path | None, device: torch.device, progress: Progress | None
 ) -> Evaluation:
-    generator = optimized_on(load_generator(spec.generator), device, torch.float32)
+    generator = optimized_on(load_face_restorer(spec.generator, fidelity=spec.fidelity), device, torch.float32)
     parse_net = optimized_on(load_parse_net(spec.parser), device, torch.float32)
     if spec.protocol is None:
-        faces = _degraded_faces(spec, spec.size or generator.config.size)
+        faces = _degraded_faces(spec, spec.size or generator.size)
     else:
         faces = DegradedFaces(PAPER.draw(images_of(spec)), PAPER.size, PAPER.seed, max_pixels=spec.max_pixels)
     metrics = replace(spec.metrics, ms_ssim=spec.metrics.ms_ssim or spec.protocol is not None)

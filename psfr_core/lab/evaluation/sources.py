@@ -17,8 +17,8 @@ from ...images.decoding import MAX_PIXELS
 from ...images.folders import find_images
 from ...images.io import read_image
 from ...images.resize import resize
+from ...networks.face_restorer import FaceRestorer
 from ...networks.parse_net import ParseNet
-from ...networks.psfr_generator import PsfrGenerator
 from ...parsing.parser import parse_faces
 from ...restoration.color_match import ColorMatch, match_colors
 from ...restoration.enhance import enhance_faces
@@ -156,14 +156,14 @@ class RestoredFaces:
 
     stages = (Stage.BEFORE, Stage.GENERATOR, Stage.COLOR_MATCHED)
 
-    def __init__(self, faces: DegradedFaces, generator: PsfrGenerator, parse_net: ParseNet) -> None:
+    def __init__(self, faces: DegradedFaces, generator: FaceRestorer, parse_net: ParseNet) -> None:
         self._faces, self._generator, self._parse_net = faces, generator, parse_net
         self.names = faces.names
 
     def load(self, path: Path) -> Sample:
         """Return the sample of a clean face: degraded, restored, and restored with matched colors."""
         lq, hq = (face[None] for face in self._faces.pair(path))
-        on_device = lq.to(self._generator.const_input.device)
+        on_device = lq.to(next(self._generator.parameters()).device)
         restored = enhance_faces(on_device, parse_faces(on_device, self._parse_net), self._generator).cpu()
         matched = match_colors(restored, lq, ColorMatch.LOW_FREQUENCY)
         return Sample(hq, dict(zip(self.stages, (lq, restored, matched), strict=True)))

@@ -45,7 +45,7 @@ class GeneratorSpec:
     """Clean aligned faces that are degraded and restored.
 
     The n-th face is degraded with seed ``seed`` + n. ``size`` is the side in pixels; None is the size of the generator.
-    A protocol sets seed, degradation and size itself.
+    A protocol sets seed, degradation and size itself. ``fidelity`` is an option of CodeFormer: see ``load_face_restorer``.
     """
 
     kind: ClassVar[str] = "generator"
@@ -58,6 +58,7 @@ class GeneratorSpec:
     protocol: ProtocolName | None = None
     metrics: MetricsSpec = MetricsSpec()
     max_pixels: int | None = MAX_PIXELS
+    fidelity: float | None = None
 
     def __post_init__(self) -> None:
         check_seed(self.seed, "seed")

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ...errors import PsfrError, is_out_of_memory
+from ..face_restorer import FaceRestorer
 from ..parse_net import ParseNet
-from ..psfr_generator import PsfrGenerator
 
 logger = logging.getLogger(__name__)
-N = TypeVar("N", PsfrGenerator, ParseNet)
+N = TypeVar("N", FaceRestorer, ParseNet)
 
 
 def compile_for_inference(network: N) -> N:

@@ -11,6 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ...checks import COMPUTE_DTYPES, check_type
 from ...errors import OptionError
+from ..face_restorer import FaceRestorer, OtherRestorer
 from ..parse_net import COARSEST_SIZE, ParseNet, ReflectConv, ResidualBlock
 from ..psfr_generator import BASE_SIZE, PsfrGenerator
 from ..spade import SpadeResBlock
@@ -32,6 +33,9 @@ def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.
     if dtype not in COMPUTE_DTYPES:
         known = ", ".join(map(str, COMPUTE_DTYPES))
         raise OptionError(f"dtype must be one of {known}, got {dtype!r}.")
+    if isinstance(network, FaceRestorer) and dtype not in network.dtypes:
+        known = " or ".join(map(str, network.dtypes))
+        raise OptionError(f"This restorer computes in {known} only, got {dtype}. Choose another precision.")
     network = fold_batch_norm(network.eval().requires_grad_(False)).to(dtype)
     return _arrange(network, torch.device(device)).eval()  # new layers are in training mode
 
@@ -42,6 +46,8 @@ def _arrange(network: N, device: torch.device) -> N:
         return cast(N, _fast_generator(network))
     if device.type == "cpu" and isinstance(network, ParseNet):
         return cast(N, _fast_parse_net(network))
+    if isinstance(network, OtherRestorer):
+        return network  # GFPGAN has weights with five axes, for which there is no such layout
     return network.to(memory_format=torch.channels_last) if device.type in ("cpu", "cuda") else network
 
 
@@ -50,8 +56,13 @@ def optimized_on(network: N, device: torch.device | str, dtype: torch.dtype) -> 
     return optimize_for_inference(network, device, dtype).to(device)
 
 
-def fastest_dtype(device: torch.device | str) -> torch.dtype:
-    """Return the fastest dtype without visible quality loss: bfloat16 on CPUs that support it, else float32."""
+def fastest_dtype(device: torch.device | str, network: nn.Module | None = None) -> torch.dtype:
+    """Return the fastest dtype without visible quality loss: bfloat16 on CPUs that support it, else float32.
+
+    For ``OtherRestorer``, whose quality in other dtypes has not been measured, it is float32.
+    """
+    if isinstance(network, OtherRestorer):
+        return torch.float32
     return torch.bfloat16 if torch.device(device).type == "cpu" and _has_bfloat16_instructions() else torch.float32
 
 

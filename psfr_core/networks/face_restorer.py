@@ -1,0 +1,50 @@
+"""The interface of networks that restore aligned faces, and restorers of other authors behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..checks import COMPUTE_DTYPES
+
+
+class FaceRestorer(nn.Module):
+    """A network that restores aligned faces, such as ``PsfrGenerator``; subclass it to use a network of your own.
+
+    ``forward(lq, parse_one_hot)`` restores the faces ``lq`` (B, 3, size, size), RGB in [-1, 1], and returns faces of the same
+    shape and range. ``parse_one_hot`` (B, 19, size, size) is None if the network does not use a parse map.
+    """
+
+    uses_parse_map: bool = True
+    dtypes: tuple[torch.dtype, ...] = COMPUTE_DTYPES  # those it can compute in
+
+    @property
+    def size(self) -> int:
+        """Side of the faces it takes and returns, in pixels."""
+        raise NotImplementedError
+
+
+class OtherRestorer(FaceRestorer):
+    """GFPGAN, RestoreFormer or CodeFormer.
+
+    All three were trained on FFHQ-aligned faces of 512 px, RGB in [-1, 1], and return the faces as the first of several values.
+    """
+
+    uses_parse_map = False
+
+    def __init__(self, network: nn.Module, settings: Mapping[str, object], dtypes: tuple[torch.dtype, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.settings = settings  # further arguments of each call
+        self.dtypes = dtypes
+
+    @property
+    def size(self) -> int:
+        """Side of the faces, in pixels."""
+        return 512
+
+    def forward(self, lq: Tensor, parse_one_hot: Tensor | None = None) -> Tensor:
+        """See ``FaceRestorer``."""
+        return self.network(lq, **self.settings)[0]
