@@ -19,7 +19,7 @@ from .images import blank_image, to_frames
 from .model_folders import OWN_FOLDER, find_weight_file, fingerprint, weight_files
 from .previews import preview
 from .runtime import Steps
-from .schema import CATEGORY, shows_preview, supported_fields
+from .schema import TEST_CATEGORY, shows_preview, supported_fields
 
 NO_FILE = "none"
 
@@ -32,7 +32,7 @@ class PSFR_CompareImages(io.ComfyNode):
         return io.Schema(
             node_id="PSFR_CompareImages",
             display_name="Compare Images (PSFR-GAN)",
-            category=CATEGORY,
+            category=TEST_CATEGORY,
             description="Compares images with references by PSNR, SSIM and, if its weights are given, LPIPS.",
             inputs=[
                 io.Image.Input("image", tooltip="Images to evaluate."),

@@ -17,7 +17,7 @@ from ..psfr_core.options import description_of
 from .images import blank_image, to_frames
 from .previews import preview
 from .runtime import Steps
-from .schema import CATEGORY, shows_preview, supported_fields
+from .schema import TEST_CATEGORY, shows_preview, supported_fields
 from .types import DegradationSocket
 
 LOW, HIGH = "_low", "_high"
@@ -32,7 +32,7 @@ class PSFR_DegradeImage(io.ComfyNode):
         return io.Schema(
             node_id="PSFR_DegradeImage",
             display_name="Degrade Image (PSFR-GAN)",
-            category=CATEGORY,
+            category=TEST_CATEGORY,
             description="Degrades an image the way training does: grayscale, blur, downscaling, noise and JPEG. "
             "The same seed gives the same result; every image of a batch uses the next seed.",
             inputs=[
@@ -92,7 +92,7 @@ class PSFR_DegradationOptions(io.ComfyNode):
         return io.Schema(
             node_id="PSFR_DegradationOptions",
             display_name="Degradation Options (PSFR-GAN)",
-            category=CATEGORY,
+            category=TEST_CATEGORY,
             description="Probabilities and ranges for Degrade Image. Lengths in pixels refer to an image of 512 pixels and "
             "scale with the image size.",
             inputs=_config_inputs(),

@@ -81,7 +81,20 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
             ],
             **shows_preview(),
             **supported_fields(
-                search_aliases=["face restore", "face fix", "face enhance", "CodeFormer", "GFPGAN", "FaceDetailer"]
+                search_aliases=[
+                    "restoration",
+                    "face restore",
+                    "face fix",
+                    "face enhance",
+                    "upscale face",
+                    "deblur face",
+                    "sharpen face",
+                    "old photo",
+                    "CodeFormer",
+                    "GFPGAN",
+                    "FaceDetailer",
+                    "ReActor",
+                ]
             ),
         )
 

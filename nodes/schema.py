@@ -11,6 +11,7 @@ from comfy_api.latest import io
 from ..psfr_core.errors import OptionError
 
 CATEGORY = "face restoration/PSFR-GAN"
+TEST_CATEGORY = f"{CATEGORY}/testing"  # nodes that measure a restoration
 REPORT_TOOLTIP = "Text on the result: the numbers of faces, and why others were left out."
 
 E = TypeVar("E", bound=Enum)

@@ -21,6 +21,11 @@ TRANSLATIONS = ("fr", "ja", "ko", "ru", "zh")
 NODE_API = Path(__file__).with_name("node_api.json")
 _FILE_COMBOS = {"generator", "parser", "detector", "lpips_features", "lpips_heads", "picture"}  # names of files
 
+_LABELS = {
+    "confidence": "confidence (0: automatic)",
+    "grey_probability": "gray probability",
+}  # instead of the input's name
+
 
 def node_strings(schema: Any) -> dict[str, Any]:
     """Return the English texts of one node."""
@@ -36,7 +41,8 @@ def node_strings(schema: Any) -> dict[str, Any]:
 
 
 def _input_strings(socket: Any) -> dict[str, Any]:
-    strings: dict[str, Any] = {"name": socket.display_name or socket.id.replace("_", " "), "tooltip": socket.tooltip}
+    assert socket.display_name is None, "some versions of ComfyUI would not translate it"
+    strings: dict[str, Any] = {"name": _LABELS.get(socket.id, socket.id.replace("_", " ")), "tooltip": socket.tooltip}
     if socket.io_type == "COMBO" and socket.id not in _FILE_COMBOS:
         strings["options"] = {option: option.replace("_", " ") for option in socket.options}
     return strings
