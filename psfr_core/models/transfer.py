@@ -152,11 +152,13 @@ class Transfer:
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Keeps the authorization where a server redirects to itself, and only there."""
+    """Follow redirects, with the authorization only to the same server, and never from https to another scheme."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
+        if urlsplit(newurl).scheme not in ("https", urlsplit(req.full_url).scheme):
+            raise DownloadError(f"the server redirects to an address without encryption ({newurl[:200]})")
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
         if request is not None and urlsplit(req.full_url)[:2] == urlsplit(newurl)[:2]:
             request.unredirected_hdrs.update(req.unredirected_hdrs)

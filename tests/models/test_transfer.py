@@ -7,9 +7,12 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from http.client import HTTPMessage
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.request import Request
 
 import pytest
 
@@ -211,3 +214,27 @@ def test_the_token_is_sent_only_to_its_host(hub: Any, start: Start) -> None:
     hub.redirect = hub.address.replace("127.0.0.1", "localhost")
     start(token="secret").run()  # noqa: S106
     assert [authorization for *_, authorization in hub.requests[-2:]] == ["Bearer secret", None]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "is_followed"),
+    [
+        ("https://a.example/x", "https://b.example/x", True),
+        ("http://a.example/x", "http://b.example/x", True),
+        ("http://a.example/x", "https://b.example/x", True),
+        ("https://a.example/x", "http://a.example/x", False),
+        ("http://a.example/x", "ftp://a.example/x", False),
+    ],
+)
+def test_redirects_do_not_leave_encryption(first: str, then: str, is_followed: bool) -> None:
+    """A file without a published hash could be replaced on its way."""
+
+    def redirect() -> str:
+        request = transfer._Redirects().redirect_request(Request(first), BytesIO(), 302, "Found", HTTPMessage(), then)  # noqa: S310
+        return "" if request is None else request.full_url
+
+    if is_followed:
+        assert redirect() == then
+    else:
+        with pytest.raises(DownloadError, match=r"redirects to an address without encryption"):
+            redirect()
