@@ -1,4 +1,4 @@
-"""The nodes of this pack: schemas and conversions around ``psfr_core``. Only this folder knows ComfyUI."""
+"""The nodes of this pack: schemas and conversions around ``psfr_core``. Only this folder imports ComfyUI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all nodes have in common: checks of the inputs, and notes on the result.
+"""Check the inputs of all nodes, and send notes on their results.
 
 ComfyUI checks typed values only, not values from links.
 """
@@ -24,7 +24,7 @@ _TYPES: dict[type[io.Input], type] = {
 
 
 def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """Wrap ``execute`` of ``node``: first check numbers, strings, images and masks, and finally send the node's notes.
+    """Wrap ``execute`` of ``node`` to check numbers, strings, images and masks first, and to send the node's notes last.
 
     It raises OptionError for values of another type or out of the widget's range, and InputError for images and masks of
     another shape or type, or with values that are not finite. Choices of combos are checked where they are used.

@@ -67,7 +67,9 @@ class PSFR_CompareImages(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lpips_features: str | None = None, lpips_heads: str | None = None, **_: object) -> str:
-        known = [name for name in (lpips_features, lpips_heads) if name is not None]  # others come from another node
+        known = [
+            name for name in (lpips_features, lpips_heads) if name is not None
+        ]  # None if the name comes from another node
         return fingerprint(*(find_weight_file(name, (OWN_FOLDER,)) for name in known))
 
     @classmethod

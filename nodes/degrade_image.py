@@ -25,7 +25,7 @@ _SEEDS = 2**64  # the range of seeds of PyTorch and of ComfyUI's samplers
 
 
 class PSFR_DegradeImage(io.ComfyNode):
-    """Degrade an image at random."""
+    """Degrade an image with random parameters."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -95,7 +95,7 @@ class PSFR_DetectFaces(io.ComfyNode):
         parser: HostedNetwork[ParseNet] | None = None,
     ) -> io.NodeOutput:
         frames = to_frames(image)
-        progress = steps_of_frames(2 * len(frames))  # found, and drawn
+        progress = steps_of_frames(2 * len(frames))  # detection and drawing
         found = _detect(frames, detector, parser, detection_options(confidence, tiles, turned), progress)
         options = SelectionOptions(min_size=min_size)
         selections = [
@@ -155,7 +155,7 @@ def _counts(selections: Sequence[Selection]) -> list[ImageFaces]:
 
 
 def check_face_count(count: int, no_face: NoFace) -> None:
-    """Raise NoFaceError when no image of a batch has a face to go on with, and that is meant to be an error."""
+    """Raise NoFaceError if no image of a batch has a selected face and the user requested an error for this case."""
     if count == 0 and no_face is NoFace.ERROR:
         raise NoFaceError(
             "No face in any image matches the settings. Lower confidence or min_size, change mask or indices, or set "

@@ -16,7 +16,7 @@ from ..psfr_core.images.resize import resize_within
 _PICTURE_SIDE = 1024
 
 
-@dataclass(frozen=True, eq=False)  # comparing tensors does not give one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class DetectedFaces:
     """The faces of each frame, in pixels of frames of ``size``, and a preview image.
 

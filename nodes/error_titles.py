@@ -28,7 +28,7 @@ _TITLES: dict[type[PsfrError], str] = {
 
 
 def set_error_titles() -> None:
-    """Rename the errors of the library in words.
+    """Give the errors of the library readable titles.
 
     ComfyUI titles its dialog with the module and the name of the class. The module of a pack is the path of its folder; ComfyUI
     leaves out only the module of Python's own

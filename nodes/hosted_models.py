@@ -17,7 +17,7 @@ from .model_folders import locate_model
 from .runtime import HostedNetwork, Precision
 
 _DETECTION_BYTES = 2**29  # RetinaFace with ResNet-50 takes two thirds of it for 1920 x 1088 pixels
-_FACE_BYTES_PER_PIXEL = 6 * 64 * 4  # about six maps of 64 float32 channels are alive at once inside the networks
+_FACE_BYTES_PER_PIXEL = 6 * 64 * 4  # the networks hold about six maps of 64 float32 channels at once
 
 
 def host_generator(path: Path, precision: Precision) -> HostedNetwork[PsfrGenerator]:

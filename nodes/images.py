@@ -67,7 +67,7 @@ def to_mask(masks: Sequence[Tensor] | Tensor) -> Tensor:
 
 
 def masks_of_frames(mask: Tensor | None, count: int) -> list[Tensor | None]:
-    """Expand a MASK that restricts the search for faces, as ``expanded_mask`` does; an unpainted one has no effect.
+    """Expand a MASK that restricts the search for faces, like ``expanded_mask``; an unpainted mask has no effect.
 
     Load Image returns an unpainted mask, all 0, for images without alpha and for those that nobody has painted on.
     """

@@ -1,7 +1,7 @@
 """Nodes that load the generator, the parsing network and the detector.
 
-Their validate_inputs replace ComfyUI's check of file names, which accepts only listed names: a known model may have another
-file name here, and execute explains how to get a missing one.
+Their validate_inputs replace ComfyUI's check of file names, which accepts only listed names. The file of a known model may
+have another name, and execute explains how to get a missing model.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def _named(preset: str, generator: Name, parser: Name, detector: Name) -> dict[M
 
 
 def _fingerprint(names: Mapping[ModelKind, str | None]) -> str:
-    """Return a fingerprint of the files with these names; None is a name from another node, not known yet."""
+    """Return a fingerprint of the files with these names; None stands for a name from another node that is not known yet."""
     return fingerprint(*(find_model(name, kind) for kind, name in names.items() if name is not None))
 
 

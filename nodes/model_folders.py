@@ -22,7 +22,7 @@ TensorNames = tuple[str, ...]
 
 OWN_FOLDER = "psfrgan"
 SUFFIXES = (".safetensors", ".pth", ".pt")
-# Users of other packs have the same files in the other folders.
+# Other packs keep the same files in the other folders.
 FOLDERS = {
     ModelKind.GENERATOR: (OWN_FOLDER, "facerestore_models"),
     ModelKind.PARSER: (OWN_FOLDER, "facedetection", "facerestore_models"),
@@ -31,7 +31,7 @@ FOLDERS = {
 
 
 def register_model_folders() -> None:
-    """Register each folder below ComfyUI's ``models``, after the paths that are configured for it; create the pack's own."""
+    """Register each folder below ComfyUI's ``models``, after its configured paths, and create the folder of this pack."""
     for name in dict.fromkeys(name for names in FOLDERS.values() for name in names):
         folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
     if not any(Path(path).is_dir() for path in folder_paths.get_folder_paths(OWN_FOLDER)):
@@ -61,7 +61,7 @@ def weight_files(folders: tuple[str, ...], fits: Callable[[TensorNames], bool]) 
 def find_model(name: str, kind: ModelKind) -> Path | None:
     """Return the file of a known model or of a name from ``model_choices``; None if there is none.
 
-    The file is inside the folders. A known model may also come with this pack, or be where the command line downloads to.
+    The file is in the folders. That of a known model may also be in this pack or in the download folder of the command line.
     """
     source = _source(name, kind)
     return ModelLibrary(_paths(FOLDERS[kind])).find(source) if isinstance(source, ModelFile) else source
@@ -90,7 +90,7 @@ def locate_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
 def locate_models(names: Mapping[ModelKind, str], *, may_download: bool) -> dict[ModelKind, Path]:
     """Return the files of several models as ``locate_model`` does; one ModelNotFoundError names all that are missing.
 
-    After a download that failed no other is tried: without a network, each would wait for its own answer.
+    After a failed download, no other download is tried, because without a network each would wait for a timeout.
     """
     found: dict[ModelKind, Path] = {}
     missing: list[str] = []

@@ -38,7 +38,7 @@ class Note(Enum):
 
 @dataclass(frozen=True)
 class ImageFaces:
-    """Numbers of the faces of one image: those that are used, and the others by the reason to leave them out."""
+    """Numbers of used faces of one image, and of omitted faces by reason."""
 
     used: int
     left_out: Mapping[LeftOut, int]
@@ -53,7 +53,7 @@ _LEFT_OUT = {
 
 
 def tell(note: Note, **values: int | str) -> None:
-    """Log a note with ``values`` for its placeholders, and add it to the running node's notes."""
+    """Log a note with ``values`` for its placeholders, and add it to the notes of the running node."""
     text = note.value.format(**values)
     logger.info(text)
     told = _told.get()

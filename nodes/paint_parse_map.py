@@ -22,7 +22,7 @@ from .types import ParseMapSocket
 logger = logging.getLogger(__name__)
 
 _MAX_FACES = 24  # each is sent to the browser as two images
-_MAX_SIDE = 512  # of these images
+_MAX_SIDE = 512  # maximum side of these images, pixels
 
 
 class PSFR_PaintParseMap(io.ComfyNode):
@@ -50,7 +50,7 @@ class PSFR_PaintParseMap(io.ComfyNode):
                 ParseMapSocket.Output(display_name="parse map", tooltip="Painted parse map."),
                 io.Image.Output(display_name="colors", tooltip="Color-coded regions."),
             ],
-            is_output_node=True,  # shows the faces even when nothing follows yet
+            is_output_node=True,  # shows the faces even if no other node is connected
             **shows_preview(),
             **supported_fields(search_aliases=["draw mask", "segmentation painter", "edit face regions", "brush"]),
         )

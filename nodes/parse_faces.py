@@ -21,7 +21,7 @@ from .types import ParseMapSocket
 
 ANY_REGION = "any"
 _REGION_CHOICES = [region.name.lower() for region in FaceRegion]
-# The replaced regions may also be both of a pair.
+# Both regions of a pair can be replaced at once.
 _PAIRS = [group.value for group in (RegionGroup.EYES, RegionGroup.BROWS, RegionGroup.LIPS, RegionGroup.EARS)]
 
 
@@ -181,7 +181,7 @@ def _replaced(name: str) -> FaceRegion | RegionGroup:
 
 
 def _at_size_of(mask: Tensor, parse_map: ParseMap) -> Tensor:
-    """Resize a MASK to the labels and return where it is white, (B, H, W)."""
+    """Resize a MASK to the size of the labels and return where it is white, (B, H, W)."""
     masks = expanded_mask(mask, len(parse_map))
     size = (parse_map.size.height, parse_map.size.width)
     return F.interpolate(masks[:, None], size, mode="nearest-exact")[:, 0].to(parse_map.labels.device) > 0.5

@@ -96,7 +96,7 @@ class PSFR_PasteFacesBack(io.ComfyNode):
 
 
 class PSFR_PasteOptions(io.ComfyNode):
-    """Set which parts of a face are pasted."""
+    """Set options of pasting."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

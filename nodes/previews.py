@@ -1,4 +1,4 @@
-"""Previews that a node shows after a run."""
+"""Previews on nodes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_PIXELS = 16_000_000  # saving them takes about a second
 
 
 def preview(image: Tensor) -> ui.PreviewImage:
-    """Preview the first images of an IMAGE at their full size, and tell if there are more."""
+    """Preview the first images of an IMAGE at their full size, and add a note if there are more."""
     pixels = image.shape[1] * image.shape[2]
     shown = min(len(image), _MAX_IMAGES, max(1, _MAX_PIXELS // pixels))
     if shown < len(image):

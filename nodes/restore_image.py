@@ -163,7 +163,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 color_match_input(),
                 no_face_input(),
                 PasteOptionsSocket.Input("paste", optional=True, tooltip="From Paste Options."),
-                # These came later: older workflows do not have them.
+                # Optional, because older workflows do not have them.
                 *search_inputs(optional=True),
                 eyes_input(),
                 guard_input(

@@ -1,4 +1,4 @@
-"""How the networks run inside ComfyUI: where, in which precision, in how large batches, and until when."""
+"""Run networks inside ComfyUI: devices, precision, batch sizes, progress and cancellation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Precision(str, Enum):
             return getattr(torch, self.value)
         device = management.get_torch_device()
         if management.is_device_cpu(device) and not getattr(management, "FORCE_FP32", False):
-            return fastest_dtype(device)  # ComfyUI itself never leaves float32 on a CPU
+            return fastest_dtype(device)  # ComfyUI itself always uses float32 on a CPU
         if management.should_use_bf16(device):
             return torch.bfloat16
         return torch.float16 if management.should_use_fp16(device) else torch.float32
@@ -63,7 +63,7 @@ class HostedNetwork(Generic[N]):
         """Optimize ``network`` for inference and register it with ComfyUI, on the offload device."""
         load_device = management.get_torch_device()
         network = optimize_for_inference(network, load_device, precision.dtype)
-        # Looked up at each call: ComfyUI replaces the class after the packs are imported.
+        # Look up the class at each call, because ComfyUI replaces it after importing the packs.
         patcher_class = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
         patcher = patcher_class(network, load_device=load_device, offload_device=management.unet_offload_device())
         return cls(network, picture_bytes, patcher)
@@ -75,7 +75,7 @@ def on_device(*hosted: HostedNetwork[Any], pictures: int | None = None) -> Gener
     together = batch_limit() if pictures is None else min(pictures, batch_limit())
     needed = max(network.picture_bytes for network in hosted) * together
     management.load_models_gpu([network.patcher for network in hosted], memory_required=needed, force_full_load=True)
-    # ComfyUI leaves some weights behind with --novram, or if only its own layers can move them.
+    # ComfyUI does not move all weights with --novram, or if only its own layers can move them.
     moved = [network for network in hosted if not _is_on(network.network, network.patcher.load_device)]
     try:
         for network in moved:
@@ -114,7 +114,7 @@ def with_smaller_batches(work: Callable[[int], T]) -> T:
 
 
 class Steps:
-    """The progress bar of a node. A call updates it, and stops the node if Cancel was pressed."""
+    """Progress bar of a node; a call updates it, or stops the node if Cancel was pressed."""
 
     def __init__(self, total: int) -> None:
         self.total = total

@@ -11,5 +11,5 @@ RestoreOptionsSocket = io.Custom("PSFR_RESTORE_OPTIONS")  # psfr_core's RestoreO
 PasteOptionsSocket = io.Custom("PSFR_PASTE_OPTIONS")  # psfr_core's PasteOptions
 DegradationSocket = io.Custom("PSFR_DEGRADATION")  # psfr_core's DegradationConfig
 
-# ComfyUI's own since 0.15: a list of {x, y, width, height, label, score} in pixels for each frame.
+# A type of ComfyUI since 0.15: a list of {x, y, width, height, label, score} in pixels for each frame.
 BoundingBoxSocket = io.Custom("BOUNDING_BOX")

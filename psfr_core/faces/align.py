@@ -1,4 +1,4 @@
-"""Faces of an image as upright crops of one size, as the networks want them."""
+"""Align the faces of an image: upright crops of one size, as the networks require them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .face import Face, check_faces
 from .template import check_crop_size, template_for
 
 
-@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class AlignedFace:
-    """A face moved onto the FFHQ template.
+    """Face aligned to the FFHQ template.
 
     ``crop`` (3, S, S) is float32 RGB in [0, 1]; ``image_to_crop`` (2, 3) maps pixels of the image to pixels of the crop.
     """
@@ -30,17 +30,17 @@ class AlignedFace:
 
     @property
     def crop_to_image(self) -> Tensor:
-        """The map (2, 3) from pixels of the crop back to pixels of the image."""
+        """Affine transform (2, 3) from pixels of the crop to pixels of the image."""
         return invert_affine(self.image_to_crop)
 
 
 def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[AlignedFace]:
-    """Return one crop (3, ``crop_size``, ``crop_size``), float32 in [0, 1], of ``image`` (3, H, W) for each face, in their order.
+    """Return one crop (3, ``crop_size``, ``crop_size``), float32 in [0, 1], of ``image`` (3, H, W) for each face, in order.
 
-    A similarity brings the face's landmarks to the template, those that disagree with the rest left out; the crop is
-    antialiased where it shrinks, and the image's edge continues where it reaches beyond. Time follows the faces' areas.
-    Raises InputError for landmarks that make no face, for faces whose crop shows nothing of the image and where it
-    shows NaN, OptionError for a crop size that is not from 1 to 8192.
+    A similarity transform maps the face's landmarks to the template; landmarks that disagree with the others are ignored.
+    Reduced crops are antialiased, and edge pixels are replicated beyond the image. The run time depends on the areas of the
+    faces. Raises InputError for landmarks that do not form a face and for crops that lie outside the image or contain NaN,
+    and OptionError for a crop size that is not from 1 to 8192.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -67,7 +67,7 @@ def _align(image: Tensor, face: Face, crop_size: int) -> AlignedFace:
 def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
     """Combine crops (N, 3, S, S) of any size with their transforms, recomputed for the crops' size.
 
-    What was done to the crops since does not matter, as long as nothing in them moved. Raises InputError unless there is one
+    The crops may have been processed in any way that does not move the faces in them. Raises InputError unless there is one
     crop for each face.
     """
     if len(crops) != len(faces):
@@ -82,7 +82,7 @@ def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
 def fit_template(landmarks: Tensor, crop_size: int) -> Tensor:
     """Return the similarity (2, 3) from image pixels to a crop of ``crop_size`` that maps ``landmarks`` to the template.
 
-    Raises InputError where they (5, 2) are not different finite points in the order of a face.
+    Raises InputError unless ``landmarks`` (5, 2) are distinct finite points in the order of a face.
     """
     check_shape(landmarks, "5 2", "landmarks")
     try:

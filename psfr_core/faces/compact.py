@@ -15,7 +15,9 @@ DEFAULT_MIN_SCORE = 0.6
 AGREEING_CELLS = 5  # side of the square of cells whose boxes and landmarks are averaged
 SCALE_RANGE = ScaleRange(max_face=160, coarsest_side=128)
 
-_CENTER = 0.5  # CompactFaceNet's boxes count from the center of the top-left pixel, candidates' from its corner
+_CENTER = (
+    0.5  # the origin of CompactFaceNet's boxes is the center of the top-left pixel; that of candidates, its corner
+)
 
 
 class CompactDetector(NetworkDetector[CompactFaceNet]):

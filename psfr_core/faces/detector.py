@@ -1,4 +1,4 @@
-"""A face detector from a model name, a weight file, or whatever is there."""
+"""Load face detectors by model name or weight file, or the best available one."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def load_detector(
 ) -> FaceDetector:
     """Load the face detector in ``source``, a model name or a weight file, on ``device``.
 
-    Without ``source`` it is the best RetinaFace whose file is in ``folders`` or the default folder, if facexlib
-    works, else the bundled detector; nothing is downloaded for that. Errors are those of ``load_detector_network``.
+    Without ``source``, the best RetinaFace whose file is in ``folders`` or the default folder is loaded if facexlib works,
+    and otherwise the bundled detector; nothing is downloaded in this case. Raises the errors of ``load_detector_network``.
     """
     chosen = default_detector(folders) if source is None else source
     network = load_detector_network(chosen, folders=folders, download=download)
@@ -47,7 +47,7 @@ def load_detector(
 
 
 def make_detector(network: nn.Module, options: DetectionOptions | None = None) -> FaceDetector:
-    """Return the detector for a ``network`` of ``load_detector_network``."""
+    """Return a detector that uses ``network``, as returned by ``load_detector_network``."""
     check_type(options, DetectionOptions | None, "options")
     if isinstance(network, CompactFaceNet):
         return CompactDetector(network, options)

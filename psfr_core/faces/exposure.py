@@ -1,4 +1,4 @@
-"""Brighter copies of dark and pale images, in which faces are searched as well."""
+"""Raise the contrast of dark and pale images, so that faces are found in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAMPLES_PER_SIDE = 128
 def dim_images(images: Tensor) -> list[int]:
     """Return which of ``images`` (B, 3, H, W), RGB in [0, 1], are dark or pale: their quantiles are less than 0.5 apart.
 
-    Images of one color are not.
+    Images of a single color are excluded.
     """
     low, high = _quantiles(images)
     return torch.nonzero((low < high) & (high - low < ENOUGH_CONTRAST))[:, 0].tolist()

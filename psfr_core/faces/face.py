@@ -1,4 +1,4 @@
-"""What a detector finds, and what a detector is."""
+"""Detected faces, and the interface of detectors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..progress import Progress
 from .detection_options import DetectionOptions
 
 
-@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class Face:
     """One detected face, in pixels of the image it was found in.
 
@@ -72,7 +72,7 @@ class FaceDetector(Protocol):
     ) -> list[list[Face]]:
         """Return the faces in each image of a batch (B, 3, H, W), RGB in [0, 1]: one list per image, highest score first.
 
-        ``options`` None stands for the detector's own. ``progress`` counts the passes through the network, and may raise
-        to stop.
+        ``options`` None selects the detector's own. ``progress`` is called with the finished and total passes through the
+        network, and may raise to stop.
         """
         ...

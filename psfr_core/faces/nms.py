@@ -1,4 +1,4 @@
-"""From proposals to faces: nonsense is dropped, and of several proposals for one face the surest is kept."""
+"""Reduce proposals to faces: drop implausible ones, and keep the one with the highest score for each face."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor
 from ..images.box import Size
 from .proposals import Candidates
 
-MAX_INSIDE = 0.8  # part of a box's area that may lie inside a surer one
-MAX_CANDIDATES = 5000  # the surest ones; more only come from thresholds near 0
+MAX_INSIDE = 0.8  # maximum fraction of a box's area inside a box with a higher score
+MAX_CANDIDATES = 5000  # those with the highest scores; only thresholds near 0 yield more
 
 
 def non_maximum_suppression(candidates: Candidates, max_overlap: float) -> Candidates:
     """Return the candidates that greedy non-maximum suppression keeps, highest score first.
 
-    None overlaps a surer one by more than ``max_overlap``, intersection over union, and none lies almost whole inside a
-    surer one, as an eye or a mouth does that looks like a face.
+    A candidate is dropped if its IoU with one of a higher score exceeds ``max_overlap``, or if it lies almost completely inside
+    one, like an eye or a mouth that resembles a face.
     """
     remaining = candidates.sorted()
     remaining = remaining.select(

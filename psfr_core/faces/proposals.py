@@ -1,4 +1,4 @@
-"""What a detection network proposes, before it is known which proposals are faces."""
+"""Proposals of a detection network, before non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..images.box import Box
 from .face import Face
 
 
-@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class Candidates:
-    """N proposals in one image: boxes (N, 4) left, top, right, bottom; landmarks (N, 5, 2) x, y; scores (N,).
+    """The N proposals in one image: boxes (N, 4) left, top, right, bottom; landmarks (N, 5, 2) x, y; scores (N,).
 
-    Boxes count from the corner of the top-left pixel (a box around that pixel is 0, 0, 1, 1), landmarks from its center.
+    The origin of boxes is the corner of the top-left pixel, whose own box is 0, 0, 1, 1; the origin of landmarks is its center.
     """
 
     boxes: Tensor
@@ -44,7 +44,7 @@ class Candidates:
         return Candidates(boxes, landmarks, scores)
 
     def mapped(self, scale: tuple[float, float], shift: tuple[float, float]) -> Candidates:
-        """Convert to an image whose pixels are ``scale`` (x, y) times smaller and whose corner lies at minus ``shift``."""
+        """Multiply all coordinates by ``scale`` (x, y), and then add ``shift`` (x, y) in pixels."""
         factor, offset = self.boxes.new_tensor(scale), self.boxes.new_tensor(shift)
         boxes = self.boxes * factor.repeat(2) + offset.repeat(2)
         return Candidates(boxes, (self.landmarks + 0.5) * factor - 0.5 + offset, self.scores)
@@ -57,7 +57,7 @@ class Candidates:
         return Candidates(boxes, torch.stack([height - 1 - y, x], dim=2), self.scores)
 
     def sorted(self) -> Candidates:
-        """Highest score first; equal scores from the top, then from the left."""
+        """Sort by descending score; sort equal scores from the top, then from the left."""
         order = torch.arange(len(self.scores), device=self.scores.device)
         for key in (self.boxes[:, 0], self.boxes[:, 1], -self.scores):
             order = order[key[order].argsort(stable=True)]

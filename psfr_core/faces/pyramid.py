@@ -1,8 +1,8 @@
-"""The sizes and parts of an image in which faces are searched, and the way back to the image's pixels.
+"""Image pyramids and tiles for face detection, and conversion of the results to pixels of the image.
 
-Detection networks know faces up to some size; of a larger one they report pieces, with landmarks to match. So an image is
-searched at several sizes, each half as large as the one before, and only the smallest may report large faces. That also
-finds faces without fine detail, large but blurred: small enough, they look like any other.
+Detection networks recognize faces up to some size; of larger faces they report parts. Therefore, an image is searched at
+several sizes, each half as large as the previous one, and only the smallest may report large faces. This also finds large
+blurred faces, which look like other faces once they are small enough.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ..images.resize import resize
 from .detection_options import DetectionOptions
 from .proposals import Candidates
 
-SIZE_MULTIPLE = 32  # the coarsest cells of the networks, in pixels
-TILE_OVERLAP = 0.25  # of a tile's side
-BORDER_PX = 4  # a box that comes so near to a tile's inner border may be cut off there
+SIZE_MULTIPLE = 32  # size of the networks' coarsest cells in pixels
+TILE_OVERLAP = 0.25  # fraction of a tile's side
+BORDER_PX = 4  # boxes this close to an inner border of a tile may be truncated
 
 
 @dataclass(frozen=True)
 class ScaleRange:
-    """Which faces a network sees well, in pixels of what it is given; the defaults are RetinaFace's."""
+    """Range of face sizes that a network detects well, in pixels of its input; the defaults are RetinaFace's."""
 
     max_face: float = 400  # longer side of the box, in all levels but the smallest
     coarsest_side: int = 512  # a level with a longer side than this is followed by one of half its size
@@ -47,7 +47,7 @@ class PyramidLevel:
         return candidates.mapped(scale, (self.part.left, self.part.top))
 
     def trusts(self, candidates: Candidates, image_size: Size) -> Tensor:
-        """Return a mask (N,) of the candidates, in pixels of this level, that fit its scale range and are not cut by its border."""
+        """Return a mask (N,) of the candidates, in pixels of this level, within its scale range and not truncated by its border."""
         part, image, boxes = self.part, PixelBox(0, 0, *image_size), candidates.boxes
         low = [-inf if part[side] == image[side] else BORDER_PX for side in (0, 1)]
         high = [inf if part[side] == image[side] else self.size[side - 2] - BORDER_PX for side in (2, 3)]
@@ -56,15 +56,15 @@ class PyramidLevel:
 
 
 def level_images(images: Tensor, levels: Sequence[PyramidLevel]) -> Iterator[Tensor]:
-    """Yield what each of ``levels`` shows of ``images`` (B, C, H, W), padded right and below to multiples of 32 pixels.
+    """Yield the images of each of ``levels`` of ``images`` (B, C, H, W), padded right and below to multiples of 32 pixels.
 
-    The padding has the mean color of the level. Repeated border pixels would make stripes that fill much of a small level, in
-    which the network overlooks faces that reach the border.
+    The padding has the mean color of the level. Replicated border pixels would form large stripes in small levels, in which the
+    network misses faces that touch the border.
     """
     whole = images
     for level in levels:
         if level.part.size == Size.of(images):
-            # of the level before, which is twice as large: quicker than of the images
+            # downscale the previous level, which is faster than downscaling the images
             whole = level_image = _shrunk(whole, level.size)
         else:
             level_image = _shrunk(level.part.cut(images), level.size)
@@ -81,7 +81,7 @@ def _padded(level_image: Tensor) -> Tensor:
 
 
 def _shrunk(images: Tensor, size: Size) -> Tensor:
-    """Resize ``images`` to ``size``; halving by averages takes a fifth of the time of a bicubic resize."""
+    """Resize ``images`` to ``size``; halving by averaging takes a fifth of the time of bicubic resizing."""
     while min(images.shape[-1] / size.width, images.shape[-2] / size.height) >= 2 and not (
         images.shape[-1] % 2 or images.shape[-2] % 2
     ):
@@ -90,7 +90,7 @@ def _shrunk(images: Tensor, size: Size) -> Tensor:
 
 
 def _halved(images: Tensor) -> Tensor:
-    # Halfway between pixels, so the mean of four. With a channel at a time PyTorch makes no copy of the images.
+    # Each output pixel is the mean of four. Per channel, PyTorch does not copy the images.
     planes = F.interpolate(images.flatten(0, 1)[:, None], scale_factor=0.5, mode="bilinear")
     return planes.view(*images.shape[:2], *planes.shape[-2:])
 
@@ -128,7 +128,7 @@ def _tiles(size: Size, side: int) -> list[PixelBox]:
 
 
 def _intervals(length: int, side: int) -> list[tuple[int, int]]:
-    """Equal intervals of at most ``side`` that cover 0 .. length and overlap by at least a quarter."""
+    """Return equal intervals of at most ``side`` that cover 0 to ``length`` and overlap by at least a quarter."""
     if length <= side:
         return [(0, length)]
     overlap = round(side * TILE_OVERLAP)

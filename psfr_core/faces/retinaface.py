@@ -14,12 +14,12 @@ from .pyramid import ScaleRange
 
 DEFAULT_MIN_SCORE = 0.9
 
-_MEAN_BGR = (104.0, 117.0, 123.0)  # of ImageNet, in 0..255, as in training
+_MEAN_BGR = (104.0, 117.0, 123.0)  # mean color of ImageNet from 0 to 255, as in training
 _ANCHOR_SIDES_OF_STRIDE = {8: (16, 32), 16: (64, 128), 32: (256, 512)}  # pixels
-# The network counts from the corner of the top-left pixel, like its anchors: the landmarks of mirrored images agree only
-# when this is taken into account. facexlib passes them on as they are, half a pixel too far to the right and down.
+# The origin of the network's coordinates, as of its anchors, is the corner of the top-left pixel; otherwise the landmarks of
+# mirrored images would not agree. facexlib does not correct this, so its landmarks are half a pixel too far right and down.
 _CENTER = 0.5
-_CENTER_UNIT, _SIDE_UNIT = 0.1, 0.2  # the "variances" the predictions were divided by in training
+_CENTER_UNIT, _SIDE_UNIT = 0.1, 0.2  # the "variances" by which predictions were divided in training
 
 
 class RetinaFaceDetector(NetworkDetector[nn.Module]):
@@ -42,7 +42,7 @@ class RetinaFaceDetector(NetworkDetector[nn.Module]):
 def anchors_for(height: int, width: int, device: torch.device) -> Tensor:
     """Return the anchors (N, 3) of an image whose sides are multiples of 32, as center x, center y, side in pixels.
 
-    In the order of the network's predictions: fine to coarse, row by row, small anchor before large one.
+    They have the order of the network's predictions: fine to coarse, row by row, small before large anchors.
     """
     levels: list[Tensor] = []
     for stride, sides in _ANCHOR_SIDES_OF_STRIDE.items():

@@ -1,4 +1,4 @@
-"""The search for faces that all detectors share: sizes, tiles, batches, and one list of faces for each image."""
+"""Search images for faces with any network: scales, tiles, rotations, and batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .proposals import Candidates
 from .pyramid import PyramidLevel, ScaleRange, image_pyramid, level_images
 
 Propose = Callable[[Tensor], list[Candidates]]
-"""The candidates in each of a batch of images (B, 3, H, W), whose sides are multiples of 32, in pixels of those images."""
+"""Returns the candidates in each image of a batch (B, 3, H, W) whose sides are multiples of 32, in pixels of these images."""
 
 
 @torch.no_grad()
@@ -36,15 +36,17 @@ def search_faces(
 ) -> list[list[Face]]:
     """Detect the faces in each image of a batch (B, 3, H, W) of any size, RGB in [0, 1]: highest score first, in pixels.
 
-    ``propose`` gets the images on the device and in the precision of ``network``, values clamped to [0, 1]. Dark and pale
-    images are searched twice, as they are and stretched. ``progress`` is called after each call of ``propose``, with how many
-    are done and to do.
-    Raises InputError for another shape, whole numbers, values that are not finite, or a network in training mode.
+    ``propose`` gets the images on the device and in the precision of ``network``, with values clamped to [0, 1]. Dark and pale
+    images are searched twice, unchanged and with raised contrast. ``progress`` is called with the finished and total calls
+    after each call of ``propose``. Raises InputError for other shapes, integers, values that are not finite, or a network in
+    training mode.
     """
     check_evaluating(network, "detector")
     check_shape(images, "B 3 H W", "images")
     check_float(images, "images")
-    low, high = (float(extreme) for extreme in images.aminmax()) if images.numel() else (0.0, 0.0)  # NaN is both
+    low, high = (
+        (float(extreme) for extreme in images.aminmax()) if images.numel() else (0.0, 0.0)
+    )  # NaN if any value is NaN
     if not (isfinite(low) and isfinite(high)):
         raise InputError("images must be finite numbers, got NaN or infinity. The previous step has failed.")
     dim = dim_images(images)
@@ -89,7 +91,7 @@ def _quarter_turns(options: DetectionOptions) -> range:
 def _search_batch(
     images: Tensor, propose: Propose, options: DetectionOptions, scale_range: ScaleRange
 ) -> list[list[Candidates]]:
-    """Return the candidates of all levels of each image."""
+    """Return the candidates of all levels and rotations for each image."""
     found: list[list[Candidates]] = [[] for _ in images]
     for quarters in _quarter_turns(options):
         turned = images.rot90(-quarters, (-2, -1)) if quarters else images  # clockwise

@@ -46,7 +46,7 @@ class FaceSelection(str, Enum):
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    """Selection of faces: by size, and then by the other fields in order, each applied to the faces that the previous one kept."""
+    """Criteria that select faces: size first, then the other fields in order, each applied to the faces that remain."""
 
     min_size: float = option(0.0, "minimum shorter side of the box in pixels", low=0)
     order: FaceOrder = option(FaceOrder.AREA, "order of faces; area: largest first")
@@ -77,7 +77,7 @@ class LeftOut(str, Enum):
     TOO_SMALL = "too small"
     TOO_LARGE = "too large"
     OUTSIDE_MASK = "outside the mask"
-    NOT_CHOSEN = "not chosen"  # by indices, selection or max_faces
+    NOT_CHOSEN = "not chosen"  # excluded by indices, selection or max_faces
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ def explain_selection(
 ) -> Selection:
     """Select faces of one image, and count those that are left out; the order of ``faces`` does not matter.
 
-    With ``mask`` (H, W) a face is kept if the mask is above 0.5 at the center or in at least half of its box, as far as that
-    lies in the image. A mask of another size and the same proportions is resized.
-    Equal faces in the chosen order follow each other from the highest score, then from the top, then from the left.
-    No face left is a normal result: an empty list. Raises InputError for faces whose numbers are not finite.
+    With ``mask`` (H, W), a face is kept if the mask exceeds 0.5 at the center or in at least half of the box's part inside the
+    image. A mask of another size and the same aspect ratio is resized. Ties in the chosen order are broken by the highest
+    score, then from the top, then from the left. The result may be empty. Raises InputError for faces whose numbers are not
+    finite.
     """
     check_faces(faces)
     check_type(image_size, Size, "image_size")
@@ -173,7 +173,7 @@ def _parse_part(part: str, text: str) -> range:
 
 
 def _index(word: str) -> int:
-    """Return the number in ``word``; a number that is too large is cut to its first digits, as Python reads at most 4,300."""
+    """Return the number in ``word``; digits beyond those that matter are dropped, because Python parses at most 4,300."""
     digits = int(word.lstrip("-0")[: len(str(HIGHEST_INDEX)) + 1] or 0)
     return -digits if word.startswith("-") else digits
 
