@@ -59,7 +59,7 @@ def test_retinaface_is_preferred_if_its_file_exists(tmp_path: Path) -> None:
 def test_the_default_file_is_checked_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     save_mobile(tmp_path)
     load_detector(folders=[tmp_path])
-    assert caplog.text.count("is not the published file") == 1
+    assert caplog.text.count("is not the known file") == 1
 
 
 def test_the_bundled_detector_replaces_a_broken_facexlib(
