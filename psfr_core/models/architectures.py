@@ -21,7 +21,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Architecture(Generic[N_co]):
-    """Rules to recognize the weights of one network and to rebuild it from their shapes."""
+    """Rules that recognize the weights of a network and rebuild it from their shapes."""
 
     name: str  # written into converted files
     kind: ModelKind
@@ -31,7 +31,7 @@ class Architecture(Generic[N_co]):
     build: Callable[[Tensors], N_co]
 
     def matches(self, keys: Collection[str]) -> bool:
-        """Return whether the ``keys`` of a folded state dict include those that only this network has."""
+        """Return whether the ``keys`` of a folded state dict include all keys that identify this network."""
         return self.required_keys.issubset(keys)
 
 
@@ -105,7 +105,7 @@ CODEFORMER = Architecture(
 )
 OTHER_RESTORERS: tuple[Architecture[nn.Module], ...] = (GFPGAN, RESTOREFORMER, CODEFORMER)
 
-# Other weights that users may choose by mistake, by the prefix of a key that only they have.
+# Weights that users may select by mistake, by the prefix of a key that identifies them.
 FOREIGN_PREFIXES = {
     "D_pool.": "a PSFR-GAN discriminator, which is only for training",
     "stylegan_decoder": "a GFPGAN restorer of a version before 1.3",

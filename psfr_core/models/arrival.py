@@ -1,4 +1,4 @@
-"""Move a downloaded model file into its folder, note its hash and convert it."""
+"""Move a downloaded model file into its folder, save its hash, and convert it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 def take_over(entry: ModelFile, arrived: Path, path: Path, url: str) -> Path:
     """Rename the file ``arrived``, a checked download of ``entry`` from ``url``, to ``path``; return the model's path.
 
-    Where no hash is published, the hash of the first download is noted beside the file (see ``hash_pin``), a warning says when
-    another file arrives, and the file is converted to safetensors, which replaces it. The source and the license are logged.
-    Raises OSError.
+    If no hash is published, the hash of the first download is saved beside the file (see ``hash_pin``), a warning is logged
+    when another file is downloaded, and the file is replaced by its conversion to safetensors. The source and the license are
+    logged. Raises OSError.
     """
     digest, size = sha256_of(arrived), arrived.stat().st_size
     arrived.replace(path)
@@ -73,6 +73,6 @@ def _converted(entry: ModelFile, path: Path, url: str, digest: str) -> Path:
     except (PsfrError, OSError) as error:
         logger.warning("%s could not be converted to safetensors and is used as it is: %s", path, error)
         return path
-    with contextlib.suppress(OSError):  # another program has it open
+    with contextlib.suppress(OSError):  # another program may have the file open
         path.unlink()
     return target

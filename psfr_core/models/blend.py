@@ -1,4 +1,4 @@
-"""A network between two, as a .safetensors file that says so."""
+"""Interpolate the weights of two networks."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def blend_weights(
     half: bool = False,
     overwrite: bool = False,
 ) -> str:
-    """Interpolate the weights of ``one`` and ``other`` (names or paths) into ``target`` and return its SHA-256.
+    """Interpolate the weights of ``one`` and ``other`` (names or paths) into ``target``, and return its SHA-256.
 
-    ``amount`` is the share of ``other``, 0 to 1. It makes sense where one was trained on from the other: between a generator with
-    small errors and one with much detail lie those that trade the two. ``half`` stores float16.
+    ``amount`` is the weight of ``other``, 0 to 1. One of the networks should have been trained from the other. Interpolating a
+    generator with small errors and one with much detail trades errors for detail. ``half`` stores float16.
     Raises OptionError for networks of different sizes, an amount out of range, and a target that exists or has another suffix.
     Source: Wang et al., ESRGAN (2018), section 3.4, network interpolation.
     """
@@ -46,7 +46,7 @@ def blend_weights(
 
 
 def _between(one: StateDict, other: StateDict, amount: float) -> StateDict:
-    """Whole numbers, which count batches, are those of ``one``."""
+    """Interpolate floating-point tensors; keep integers, which count batches, from ``one``."""
     return {
         key: value.float().lerp(other[key].float(), amount) if value.is_floating_point() else value
         for key, value in one.items()

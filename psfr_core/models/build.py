@@ -1,4 +1,4 @@
-"""Networks from folded state dicts: recognized by their keys, sized by their shapes, loaded strictly."""
+"""Build networks from folded state dicts: recognize their keys, infer sizes from shapes, and load strictly."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _KEYS_SHOWN = 3
 
 
 def match_architecture(state_dict: StateDict, accepted: Sequence[Architecture[N]], file_name: str) -> Architecture[N]:
-    """Return the architecture among ``accepted`` that the keys of ``state_dict`` belong to.
+    """Return the architecture among ``accepted`` that matches the keys of ``state_dict``.
 
-    Raises CheckpointError, which says what the file is instead and what to choose.
+    Raises CheckpointError, which says what the file contains and what to choose.
     """
     for architecture in accepted:
         if architecture.matches(state_dict):
@@ -34,12 +34,12 @@ def match_architecture(state_dict: StateDict, accepted: Sequence[Architecture[N]
 def build_network(state_dict: StateDict, architecture: Architecture[N], file_name: str) -> N:
     """Build the network with the weights of ``state_dict`` (folded, float32), in eval mode.
 
-    It takes over the tensors without a copy. Raises CheckpointError if they are not exactly those of the network.
+    The network uses the tensors without a copy. Raises CheckpointError if they are not exactly those of the network.
     """
     try:
-        with torch.device("meta"):  # no memory and no time for weights that are replaced at once
+        with torch.device("meta"):  # does not allocate or initialize weights that are replaced immediately
             network = architecture.build(state_dict)
-    except (KeyError, IndexError, OptionError, RuntimeError) as error:  # RuntimeError: more bytes than can be counted
+    except (KeyError, IndexError, OptionError, RuntimeError) as error:  # RuntimeError for sizes that overflow
         raise CheckpointError(
             f"{file_name} looks like {architecture.title} but is incomplete or altered ({error}). Download it again."
         ) from error
@@ -58,7 +58,7 @@ def _advice(state_dict: StateDict, accepted: Sequence[Architecture[N]]) -> str:
 def _check_tensors(network: nn.Module, state_dict: StateDict, subject: str) -> None:
     expected: dict[str, Tensor] = network.state_dict()
     problems = {
-        # batch norm of old files has no counters, and needs none
+        # old files have no counters of batch norm, which inference does not need
         "missing": [key for key in expected if key not in state_dict and not key.endswith("num_batches_tracked")],
         "unexpected": [key for key in state_dict if key not in expected],
         "of another shape": [

@@ -1,4 +1,4 @@
-"""Reading weight files without running anything in them."""
+"""Read weight files without running code in them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .torch_archive import find_damage
 
 
 def read_checkpoint(path: Path) -> object:
-    """Return whatever a weight file holds, read without running any code in it.
+    """Return the content of a weight file without running code in it.
 
-    The content tells the format, not the suffix. The checksums of zip archives are verified; other formats have none.
-    Raises ModelNotFoundError, and CheckpointError for anything but a readable weight file.
+    The format is recognized from the content, not from the suffix. The checksums of zip archives are verified; other formats
+    have none. Raises ModelNotFoundError, and CheckpointError for anything but a readable weight file.
     """
     if not path.is_file():
         raise ModelNotFoundError(f"There is no file {path}. Check the path.")
@@ -33,7 +33,7 @@ def read_checkpoint(path: Path) -> object:
             start = file.read(512)
             if _is_safetensors(start):
                 return _read_safetensors(path)
-            if start.startswith((b"PK", b"\x80")):  # a zip archive, or the bare pickle of old versions
+            if start.startswith((b"PK", b"\x80")):  # a zip archive, or the plain pickle of old versions
                 return _read_torch(path, file)
     except OSError as error:
         raise CheckpointError(
@@ -44,7 +44,7 @@ def read_checkpoint(path: Path) -> object:
 
 @contextmanager
 def memory_for(path: Path) -> Generator[None]:
-    """Raise CheckpointError, which says so, where memory runs out while the weights in ``path`` are read or converted."""
+    """Turn out-of-memory errors inside the block, which reads or converts ``path``, into a CheckpointError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -57,7 +57,7 @@ def memory_for(path: Path) -> Generator[None]:
 
 
 def _is_safetensors(start: bytes) -> bool:
-    """Return whether a file begins like a .safetensors file: eight bytes of length, at most 100 MB, then a JSON header."""
+    """Return whether a file starts like a .safetensors file: an 8-byte length of at most 100 MB, then a JSON header."""
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= 100_000_000
 
 
@@ -74,7 +74,7 @@ def _what_it_is(start: bytes) -> str:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        with safe_open(path, "pt") as file:  # reads the header alone
+        with safe_open(path, "pt") as file:  # reads only the header
             check_shapes(path.name, {key: file.get_slice(key).get_shape() for key in file.keys()})  # noqa: SIM118
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
@@ -90,10 +90,10 @@ def _read_torch(path: Path, file: BinaryIO) -> object:
         raise CheckpointError(f"{path.name} was refused: it {excess}. Choose another file, best a .safetensors file.")
     file.seek(0)
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)  # given a path, torch would go by its suffix
+        return torch.load(file, map_location="cpu", weights_only=True)  # given a path, torch would decide by its suffix
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refusal(path, str(error))) from error
-    except Exception as error:  # torch raises whatever the damaged bytes happen to trip over
+    except Exception as error:  # damaged bytes can make torch raise errors of any type
         if "TorchScript" in str(error):
             raise CheckpointError(_refusal(path, "GLOBAL torch.jit.script")) from error
         if is_out_of_memory(error) and not _can_allocate(path.stat().st_size):
@@ -102,7 +102,7 @@ def _read_torch(path: Path, file: BinaryIO) -> object:
 
 
 def _can_allocate(size: int) -> bool:
-    """Return whether there is memory for a file of this ``size``, so that one that needs more claims more than it holds."""
+    """Return whether a file of this ``size`` fits into memory; one that needs more declares larger tensors than it stores."""
     try:
         torch.empty(2 * size, dtype=torch.uint8)
     except (MemoryError, RuntimeError):

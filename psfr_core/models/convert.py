@@ -27,7 +27,7 @@ def convert_weights(
     overwrite: bool = False,
     licence: str | None = None,
 ) -> str:
-    """Write the weights of ``source`` (a model name or a path) to the .safetensors file ``target`` and return its SHA-256.
+    """Write the weights of ``source`` (a model name or a path) to the .safetensors file ``target``, and return its SHA-256.
 
     Spectral norm is folded; ``half`` stores float16. The network's configuration, the license and the source go into
     the metadata. Nothing is written unless the weights load.

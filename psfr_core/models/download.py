@@ -23,7 +23,7 @@ from .transfer import NotOnServerError, Transfer
 
 logger = logging.getLogger(__name__)
 
-STAGING_FOLDER = ".downloads"  # inside the target folder, so that the finished file can be renamed into place
+STAGING_FOLDER = ".downloads"  # inside the target folder, so that the finished file can be moved by renaming
 _POLL_SECONDS = 0.2
 _MISSES = 20
 
@@ -33,12 +33,13 @@ def download_model(
 ) -> Path:
     """Return the path of a known model in ``folder``, downloaded if it is not there yet.
 
-    The Hugging Face Hub is asked where it has a known copy, else the official release. ``repo_id`` (``OWNER/NAME``) names another
-    repository on the Hub that holds the file or its converted copy. ``progress`` is called with bytes, and may raise to stop;
-    without it every tenth is logged. An interrupted download resumes where it stopped. Of several downloads of one model at
-    once, also in other programs, one runs and the others wait for it.
-    A file that is there, or has arrived, must have the published hash; where none is known it must load as such a model. It gets
-    its final name only then. See ``take_over`` for what follows. Raises DownloadError, which says how to do it by hand.
+    The source is the known copy on the Hugging Face Hub, if there is one, and otherwise the official release. ``repo_id``
+    (``OWNER/NAME``) names another repository on the Hub that contains the file or its converted copy. ``progress`` is called
+    with received and total bytes, and may raise to stop; without it, every tenth is logged. An interrupted download resumes
+    where it stopped. Of concurrent downloads of one model, also in other programs, one runs and the others wait for it.
+    An existing or downloaded file must have the published hash or, if none is published, load as a model of this kind; only then
+    does it get its final name. ``take_over`` describes the following steps. Raises DownloadError, which explains how to download
+    the file manually.
     """
     folder = expand_user(folder)
     if entry.is_bundled:
@@ -79,17 +80,17 @@ def _check_online() -> None:
 
 @contextlib.contextmanager
 def _alone(entry: ModelFile, folder: Path, progress: Progress) -> Generator[None]:
-    """Let one download of ``entry`` into ``folder`` run at a time."""
+    """Allow only one download of ``entry`` into ``folder`` at a time."""
     lock = FileLock(folder / STAGING_FOLDER / f"{entry.name}.lock")
     _acquire(lock, entry, folder, progress)
     try:
         yield
     finally:
         lock.release()
-    # The model is there: whoever waits for this lock, or makes a new one, finds it first.
+    # The model exists now, so waiting or new downloads find it before they need the lock.
     with contextlib.suppress(OSError):
         Path(lock.lock_file).unlink(missing_ok=True)
-        (folder / STAGING_FOLDER).rmdir()  # unless another model is arriving
+        (folder / STAGING_FOLDER).rmdir()  # fails if another model is being downloaded
 
 
 def _acquire(lock: BaseFileLock, entry: ModelFile, folder: Path, progress: Progress) -> None:
@@ -99,7 +100,7 @@ def _acquire(lock: BaseFileLock, entry: ModelFile, folder: Path, progress: Progr
             (folder / STAGING_FOLDER).mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0 if is_first_try else _POLL_SECONDS)
             return
-        except FileNotFoundError:  # the other download has ended, and removed the folder in this moment
+        except FileNotFoundError:  # another download ended and removed the folder in between
             missed += 1
             if missed > _MISSES:
                 raise
@@ -119,7 +120,7 @@ def _fetch(entry: ModelFile, folder: Path, sources: list[Source], progress: Prog
             arrived = _receive(entry, source, staging, progress)
         except NotOnServerError as error:
             logger.info("%s: %s", source.url, error)
-        except (PsfrError, OSError, HTTPException, ValueError) as error:  # the last two: an address that is none
+        except (PsfrError, OSError, HTTPException, ValueError) as error:  # the last two for invalid addresses
             raise DownloadError(f"{_reason(error)} ({source.place})") from error
         else:
             path = take_over(entry, arrived, folder / source.file_name, source.url)

@@ -1,6 +1,6 @@
-"""Note the hash of a file's first download, for files whose hash is not published.
+"""Save the hash of a file's first download, for files whose hash is not published.
 
-The note is stored beside the file, in ``NAME.sha256``, and ``sha256sum --check`` reads it.
+It is stored beside the file, in ``NAME.sha256``, which ``sha256sum --check`` reads.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from ..files import atomic_write
 
 
 def pin_file(path: Path) -> Path:
-    """Return the path of the note for the file ``path``."""
+    """Return the path of the file that stores the hash of ``path``."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def pinned_hash(path: Path) -> str | None:
-    """Return the SHA-256 noted for the file ``path``; None without a readable note."""
+    """Return the SHA-256 saved for the file ``path``, or None if there is none."""
     try:
         text = pin_file(path).read_text("utf-8")
     except (OSError, ValueError):
@@ -27,7 +27,7 @@ def pinned_hash(path: Path) -> str | None:
 
 
 def pin_hash(path: Path, sha256: str, url: str) -> None:
-    """Note that the file ``path``, downloaded from ``url``, has this SHA-256. Raises OSError."""
+    """Save the SHA-256 of the file ``path`` and the ``url`` that it was downloaded from. Raises OSError."""
     lines = (
         f"# The SHA-256 of the first download from {url}.",
         "# The publisher states no hash. A warning appears if another file arrives. Delete this note to accept it.",

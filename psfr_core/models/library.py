@@ -1,4 +1,4 @@
-"""The models on this machine: from a name or a path to a weight file."""
+"""Locate the weight files of models by name or path."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def assets_folder() -> Path:
 
 
 def default_model_folder() -> Path:
-    """Return the folder for downloaded models when the caller names no other."""
+    """Return the default folder for downloaded models."""
     return Path.home() / ".cache" / "psfrgan"
 
 
 @dataclass(frozen=True)
 class ModelLibrary:
-    """The known models, and where to find their files.
+    """Known models and the folders that contain their files.
 
-    A bundled model comes from the package. Then each of ``folders`` is searched, which may also be ComfyUI's ``models``
-    folder, and last the default folder. ``fetch`` downloads a known model that is missing and returns its path; None
-    forbids downloads.
+    Bundled models are in the package. Other models are searched in each of ``folders``, which may include ComfyUI's ``models``,
+    and then in the default folder. ``fetch`` downloads a known model that is missing and returns its path; None forbids
+    downloads.
     """
 
     folders: Sequence[str | Path] = ()
@@ -43,7 +43,7 @@ class ModelLibrary:
 
         ``kind`` restricts the names. A file with the name of a published one but another hash is used with a warning.
         Raises ModelNotFoundError when there is no such file, OptionError for a model of another kind, and the errors of
-        ``fetch``. The messages name no command or widget: callers add how their users get a missing model.
+        ``fetch``. The messages mention no commands or widgets; callers add how their users get a missing model.
         """
         check_type(source, str | Path | ModelFile, "source")
         if isinstance(source, ModelFile):

@@ -1,4 +1,4 @@
-"""Networks from model names and weight files."""
+"""Load networks by model name or weight file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def load_generator(source: str | Path, *, folders: Sequence[str | Path] = (), do
     """Load the PSFR-GAN generator in ``source``, in eval mode, float32, on the CPU.
 
     ``source`` is the name of a known model or a path (.safetensors, .pth, .pt). A known model is searched in the package,
-    in ``folders`` and in the default folder; ``download`` allows to fetch it (see ``download_model``).
+    in ``folders`` and in the default folder; with ``download``, it is downloaded if missing (see ``download_model``).
     Raises ModelNotFoundError, DownloadError, or CheckpointError for a file that is damaged or another model.
     """
     return load_network(_library(folders, download).locate(source, ModelKind.GENERATOR), (PSFR_GENERATOR,))
@@ -40,7 +40,7 @@ def load_face_restorer(
     folders: Sequence[str | Path] = (),
     download: bool = False,
 ) -> FaceRestorer:
-    """Load a PSFR-GAN generator, or a GFPGAN, RestoreFormer or CodeFormer file; otherwise as ``load_generator``.
+    """Load a PSFR-GAN generator, or a GFPGAN, RestoreFormer or CodeFormer file; otherwise like ``load_generator``.
 
     The content tells which it is. ``fidelity`` is an option of CodeFormer, 0 to 1: 0 invents the most detail, 1 stays closest
     to the input, None is 0.5. Other restorers ignore it with a warning. Raises MissingPackageError without the package that
@@ -50,23 +50,25 @@ def load_face_restorer(
 
 
 def load_parse_net(source: str | Path, *, folders: Sequence[str | Path] = (), download: bool = False) -> ParseNet:
-    """Load the face parsing network in ``source``; otherwise as ``load_generator``."""
+    """Load the face parsing network in ``source``; otherwise like ``load_generator``."""
     return load_network(_library(folders, download).locate(source, ModelKind.PARSER), (PARSE_NET,))
 
 
 def load_detector_network(
     source: str | Path, *, folders: Sequence[str | Path] = (), download: bool = False
 ) -> nn.Module:
-    """Load the network of a face detector, a ``CompactFaceNet`` or facexlib's ``RetinaFace``; otherwise as ``load_generator``.
+    """Load the network of a face detector, a ``CompactFaceNet`` or facexlib's ``RetinaFace``; otherwise like ``load_generator``.
 
     Raises MissingPackageError for RetinaFace weights when facexlib cannot be imported.
     """
     return load_network(_library(folders, download).locate(source, ModelKind.DETECTOR), DETECTORS)
 
 
-@torch.inference_mode(False)  # weights created in inference mode could not be moved outside it, as ComfyUI does
+@torch.inference_mode(
+    False
+)  # ComfyUI moves weights outside inference mode, where tensors created in it cannot be moved
 def load_network(path: Path, accepted: Sequence[Architecture[N]]) -> N:
-    """Load the weight file ``path`` as one of the ``accepted`` architectures; CheckpointError if it is none of them."""
+    """Load the weight file ``path`` as one of the ``accepted`` architectures; raise CheckpointError for any other."""
     state_dict = read_state_dict(path)
     return build_network(state_dict, match_architecture(state_dict, accepted, path.name), path.name)
 

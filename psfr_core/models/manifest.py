@@ -16,12 +16,12 @@ NON_COMMERCIAL = "CC-BY-NC-SA-4.0"
 
 
 def hub_address() -> str:
-    """Return the address of the Hugging Face Hub, or of the server that HF_ENDPOINT names in its place."""
+    """Return the address of the Hugging Face Hub, or that in HF_ENDPOINT."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 def hub_file_address(repo_id: str, path: str, revision: str | None = None) -> str:
-    """Return the address of a file of a repository."""
+    """Return the address of a file in a repository on the Hub."""
     return f"{hub_address()}/{repo_id}/resolve/{revision or 'main'}/{path}"
 
 
@@ -35,7 +35,7 @@ class ModelKind(str, Enum):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One known weight file; size and hash belong to ``file_name`` itself, not to a converted copy."""
+    """A known weight file; size and hash are those of ``file_name``, not of a converted copy."""
 
     name: str
     kind: ModelKind
@@ -47,9 +47,9 @@ class ModelFile:
     repo_id: str | None = None  # on the Hugging Face Hub
     revision: str | None = None
     repo_path: str | None = None
-    url: str | None = None  # official address for a download by hand; None: the file ships with this package
-    page: str | None = None  # page that lists the address, in case it changes
-    folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` in which users already have it
+    url: str | None = None  # official address; None if the file ships with this package
+    page: str | None = None  # page with the current address
+    folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` that other packs use for it
 
     @property
     def is_bundled(self) -> bool:
@@ -63,7 +63,7 @@ class ModelFile:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Addresses from which a person can download the file."""
+        """Addresses for manual downloads of the file."""
         hub = self.repo_id and hub_file_address(self.repo_id, self.repo_path or self.file_name, self.revision)
         found = (hub, self.url, self.page)
         return tuple(address for address in found if address)

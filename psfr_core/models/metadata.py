@@ -1,4 +1,4 @@
-"""What our .safetensors files say about themselves."""
+"""Metadata in the .safetensors files of this project."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ def read_metadata(path: Path) -> WeightMetadata | None:
 
 
 def stored_types(path: Path) -> str:
-    """Return the dtypes of the tensors in a .safetensors file, as that format names them: ``F16 and I64``."""
+    """Return the dtypes of the tensors in a .safetensors file by the names of that format, such as ``F16 and I64``."""
     with safe_open(path, "pt") as file:
         return " and ".join(sorted({file.get_slice(key).get_dtype() for key in file.keys()}))  # noqa: SIM118
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: WeightMetadata) -> None:
-    """Write a .safetensors file, which appears under its name only when it is complete."""
+    """Write a .safetensors file atomically."""
     entries = {
         "architecture": metadata.architecture,
         "config": json.dumps(metadata.config),
         "licence": metadata.licence,
         "source": metadata.source,
     }
-    # own, contiguous copies: safetensors refuses tensors that share memory
+    # contiguous copies, because safetensors rejects tensors that share memory
     copies = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, _in_fixed_order(save(copies, entries)))
 
 
 def _in_fixed_order(file: bytes) -> bytes:
-    """Sort the metadata of a .safetensors file; safetensors shuffles them, but equal files need equal hashes."""
+    """Sort the metadata of a .safetensors file, whose order is random in safetensors, so that equal files have equal hashes."""
     end = 8 + int.from_bytes(file[:8], "little")
     header = json.loads(file[8:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    text += b" " * (-len(text) % 8)  # tensors start at a multiple of 8
     return len(text).to_bytes(8, "little") + text + file[end:]

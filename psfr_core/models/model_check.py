@@ -1,4 +1,4 @@
-"""Checks that a file is the known model it stands for."""
+"""Check whether files are the known models that they are used as."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 
 def check_model_file(entry: ModelFile, path: Path, name: str) -> None:
-    """Raise CheckpointError unless ``path`` is the model ``entry``; ``name`` is its present or later file name.
+    """Raise CheckpointError unless ``path`` is the model ``entry``; ``name`` is its current or future file name.
 
-    The published file must have its published hash. Where no hash is known, and for a converted copy, the weights must
-    load as a network of its kind. Raises MissingPackageError where such a network cannot be built.
+    The published file must have its published hash. If no hash is published, and for a converted copy, the weights must load
+    as a network of its kind. Raises MissingPackageError if such a network cannot be built.
     """
     if name == entry.file_name and entry.sha256 is not None:
         found = _hash_of(path)
@@ -42,8 +42,8 @@ def is_published_file(entry: ModelFile, path: Path) -> bool:
 def warn_if_changed(entry: ModelFile, path: Path) -> None:
     """Log a warning when ``path`` has the published name of ``entry`` but another hash.
 
-    Where no hash is published, a file is compared with its first download, if that is noted beside it. This is not an error:
-    users save files again in other formats, and loading is strict.
+    If no hash is published, the file is compared with the saved hash of its first download. A different hash is not an error,
+    because users save files again in other formats, and loading is strict.
     """
     expected = entry.sha256 or pinned_hash(path)
     if path.name != entry.file_name or expected is None:

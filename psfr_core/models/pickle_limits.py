@@ -1,4 +1,4 @@
-"""Limits on the pickles in a weight file, checked before they are loaded.
+"""Check limits on the pickles in a weight file before loading them.
 
 ``torch.load(weights_only=True)`` runs no code in a file, but a few bytes can make it allocate gigabytes, work for minutes, or
 overflow the stack of the interpreter.
@@ -13,29 +13,29 @@ from collections.abc import Iterator
 from typing import IO, Any, BinaryIO
 
 MAX_OPCODES = 400_000  # PyTorch writes about 30 per tensor
-MAX_TUPLE_DEPTH = 100  # hashing a tuple recurses in C, where nothing limits it
+MAX_TUPLE_DEPTH = 100  # hashing a tuple recurses in C without a limit
 ALLOCATOR = "bytearray"  # torch.load accepts this call, and bytearray(n) fills n bytes
-_LEGACY_PICKLES = 5  # magic number, protocol, system, content, and the order of the raw values after it
+_LEGACY_PICKLES = 5  # magic number, protocol, system, content, and the order of the following raw values
 
 
 def find_excess(file: BinaryIO) -> str | None:
-    """Return which limit the pickles in ``file`` exceed, in words; None if they exceed none. Moves its position.
+    """Describe the limit that the pickles in ``file`` exceed; None if they exceed none. Moves the position of ``file``.
 
-    ``file`` is a sound zip archive of PyTorch, or a file of the legacy format.
+    ``file`` is an undamaged zip archive of PyTorch, or a file of the legacy format.
     """
     if not zipfile.is_zipfile(file):
         file.seek(0)
         return _find_excess(file, _LEGACY_PICKLES)
     with zipfile.ZipFile(file) as archive:
-        # PyTorch looks a record up without regard to upper and lower case.
+        # PyTorch ignores the case of record names.
         contents = [archive.read(name) for name in archive.namelist() if name.lower().endswith("data.pkl")]
     return next(filter(None, (_find_excess(io.BytesIO(content), 1) for content in contents)), None)
 
 
 def _find_excess(file: IO[bytes], count: int) -> str | None:
-    """Return which limit the next ``count`` pickles of ``file`` exceed together.
+    """Describe the limit that the next ``count`` pickles of ``file`` exceed together.
 
-    A pickle that cannot be parsed is left to ``torch.load``, which refuses it as well.
+    A pickle that cannot be parsed is left to ``torch.load``, which also rejects it.
     """
     left = MAX_OPCODES
     try:
@@ -48,13 +48,13 @@ def _find_excess(file: IO[bytes], count: int) -> str | None:
                     return f"nests more than {MAX_TUPLE_DEPTH} tuples"
                 if name == "GLOBAL" and str(argument).split(" ")[-1] == ALLOCATOR:
                     return f"calls {ALLOCATOR}, which can fill the memory"
-    except Exception:  # pickletools raises many types, whatever the damaged bytes happen to trip over
+    except Exception:  # damaged bytes can make pickletools raise errors of any type
         return None
     return None
 
 
 def _steps(file: IO[bytes]) -> Iterator[tuple[str, Any, int]]:
-    """Yield each opcode of a pickle, its argument, and how many tuples are nested in the value it leaves on the stack."""
+    """Yield each opcode of a pickle, its argument, and the depth of nested tuples in the value that it leaves on the stack."""
     stack: list[int] = []
     marks: list[int] = []
     memo: dict[Any, int] = {}

@@ -1,4 +1,4 @@
-"""Checks that tensors read from a file are plain weights, which the file really holds."""
+"""Check that tensors read from a file are plain weights whose values the file contains."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 
-MAX_TENSORS = 4096  # the largest network here has about 600
+MAX_TENSORS = 4096  # the largest supported network has about 600
 MAX_NAME_LENGTH = 300
 
 
 def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Raise CheckpointError for more tensors than any network here has, and for one without values or without a proper name.
+    """Raise CheckpointError for too many tensors, and for tensors without values or with invalid names.
 
     ``shapes`` are those of the tensors in ``file_name``, by key.
     """
@@ -37,7 +37,7 @@ def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
 def check_plain(file_name: str, tensors: Mapping[str, Tensor], file_bytes: int) -> None:
     """Raise CheckpointError unless all are dense tensors whose values fit into the ``file_bytes`` they were read from.
 
-    A view can repeat one stored value without end, and would fill the memory when it is computed with.
+    A view can repeat a stored value any number of times, and would fill the memory in a computation.
     """
     check_shapes(file_name, {key: tensor.shape for key, tensor in tensors.items() if not tensor.is_nested})
     for key, tensor in tensors.items():

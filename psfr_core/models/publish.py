@@ -15,7 +15,7 @@ CARD_NAME = "README.md"
 
 
 class HubApi(Protocol):
-    """The part of ``huggingface_hub.HfApi`` that is used."""
+    """Methods of ``huggingface_hub.HfApi`` that are used."""
 
     def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> object: ...
 
@@ -44,7 +44,7 @@ def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, ap
         api.upload_file(path_or_fileobj=str(path), path_in_repo=path.name, repo_id=repo_id)
         if not api.file_exists(repo_id, CARD_NAME):
             api.upload_file(path_or_fileobj=card.encode(), path_in_repo=CARD_NAME, repo_id=repo_id)
-    except Exception as error:  # the Hub client's errors come from several packages and change between its versions
+    except Exception as error:  # the errors of the Hub client come from several packages and differ between versions
         raise PublishError(
             f"{path.name} could not be uploaded to {repo_id}: {error}. "
             "Log in with `hf auth login`, and check that the repository is yours and written OWNER/NAME."

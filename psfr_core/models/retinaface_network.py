@@ -1,4 +1,4 @@
-"""facexlib's RetinaFace networks, built without any download."""
+"""Build facexlib's RetinaFace networks without downloads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..optional_package import import_optional
 logger = logging.getLogger(__name__)
 
 
-@functools.cache  # asked for every detector that is loaded, but logged once
+@functools.cache  # called for every detector, but logs only once
 def facexlib_works() -> bool:
     """Return whether facexlib can be imported; log the reason if it cannot."""
     try:
@@ -30,12 +30,12 @@ def facexlib_works() -> bool:
 def build_retinaface(network_name: str) -> nn.Module:
     """Build facexlib's RetinaFace on the CPU with random weights; ``network_name`` is ``resnet50`` or ``mobile0.25``.
 
-    The caller's random numbers are left as they were. Raises MissingPackageError without a working facexlib.
+    The state of the random number generator does not change. Raises MissingPackageError without a working facexlib.
     """
     retinaface_class = _retinaface_class()
     cpu = torch.device("cpu")
     with cpu, torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # facexlib builds its backbone with an argument that torchvision calls outdated
+        # facexlib builds its backbone with an argument that torchvision has deprecated
         warnings.filterwarnings("ignore", message="(The parameter 'pretrained'|Arguments other than a weight enum)")
         return retinaface_class(network_name=network_name, device=cpu)
 

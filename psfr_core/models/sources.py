@@ -10,9 +10,9 @@ from .manifest import ModelFile, hub_address, hub_file_address
 
 @dataclass(frozen=True)
 class Source:
-    """One address of a model file.
+    """Address of a model file.
 
-    ``file_name`` is the name of the file in the model folder, ``place`` the repository or the site for messages.
+    ``file_name`` is the name of the file in the model folder; ``place`` is the repository or site, for messages.
     """
 
     url: str
@@ -22,14 +22,14 @@ class Source:
 
     @property
     def token(self) -> str | None:
-        """Return the user's token for the Hub; None for other servers, which must not see it."""
+        """Return the user's token for the Hub; None for other servers, which must not receive it."""
         from huggingface_hub import get_token
 
         return get_token() if self.is_on_hub else None
 
 
 def sources_of(entry: ModelFile, repo_id: str | None = None) -> list[Source]:
-    """Return the addresses of ``entry``, in the order to try them.
+    """Return the addresses of ``entry`` in the order in which they are tried.
 
     These are the addresses of the file and of its converted copy in the Hub's repository ``repo_id`` or, without one, the known
     copy on the Hub and then the official release. Raises ValueError for an invalid ``repo_id``.
@@ -42,7 +42,7 @@ def sources_of(entry: ModelFile, repo_id: str | None = None) -> list[Source]:
 
 
 def manual_addresses(entry: ModelFile, repo_id: str | None) -> list[str]:
-    """Return the addresses from which a person can download ``entry``, those in ``repo_id`` first."""
+    """Return the addresses for manual downloads of ``entry``, those in ``repo_id`` first."""
     tried = [hub_file_address(repo_id, name) for name in (entry.converted_name, entry.file_name)] if repo_id else []
     return [*tried, *entry.addresses]
 

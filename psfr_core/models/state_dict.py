@@ -1,4 +1,4 @@
-"""From a weight file to plain float32 tensors by name: read safely, unwrap, cast, fold spectral normalization."""
+"""Read weight files as float32 tensors by name: unwrap, cast, and fold spectral normalization."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .plain_tensors import check_plain
 
 StateDict = dict[str, Tensor]
 
-# Training programs wrap the weights they save; the averaged ones come first, because they restore better.
+# Wrappers that training programs save weights in; averaged weights come first, because they restore better.
 WRAPPERS = ("params_ema", "params", "state_dict", "model")
 DATA_PARALLEL_PREFIX = "module."
 
 
 def read_state_dict(path: Path) -> StateDict:
-    """Read the weights in a file: float32 CPU tensors by name (counters stay integers), with spectral norm folded.
+    """Read the weights in a file as float32 CPU tensors by name, with spectral norm folded; counters remain integers.
 
-    Program code in a file is never run. Raises CheckpointError, which says what the file is instead.
+    Code in the file is never run. Raises CheckpointError, which says what the file contains instead.
     """
     state_dict = read_tensors(path)
     with memory_for(path):
@@ -40,9 +40,9 @@ def read_state_dict(path: Path) -> StateDict:
 
 
 def read_tensors(path: Path) -> StateDict:
-    """Read the tensors of the network in a file, by name and as they are stored, on the CPU.
+    """Read the tensors of the network in a file by name, with their stored dtypes, on the CPU.
 
-    Program code in a file is never run. Raises ModelNotFoundError, and CheckpointError where there are none.
+    Code in the file is never run. Raises ModelNotFoundError, and CheckpointError if there are no tensors.
     """
     checkpoint = read_checkpoint(path)
     tensors = unwrap(checkpoint)
@@ -57,7 +57,7 @@ def read_tensors(path: Path) -> StateDict:
 
 def unwrap(checkpoint: object) -> StateDict:
     """Return the tensors of the network in ``checkpoint`` without the wrappers and prefixes of training programs."""
-    for _ in WRAPPERS:  # nested at most this deep; bounded, because a pickle can contain itself
+    for _ in WRAPPERS:  # maximum nesting; bounded, because a pickle can contain itself
         if isinstance(checkpoint, Mapping):
             inner = (checkpoint.get(name) for name in WRAPPERS)
             checkpoint = next((value for value in inner if isinstance(value, Mapping)), checkpoint)
@@ -77,7 +77,7 @@ def to_float32(state_dict: StateDict) -> StateDict:
 def fold_spectral_norm(state_dict: StateDict) -> StateDict:
     """Fold every spectral normalization into its weight: ``weight = W / (u^T W v)``.
 
-    Knows the names of ``torch.nn.utils.spectral_norm`` (``weight_orig``, ``weight_u``, ``weight_v``) and of
+    Supports the names of ``torch.nn.utils.spectral_norm`` (``weight_orig``, ``weight_u``, ``weight_v``) and of
     ``torch.nn.utils.parametrizations.spectral_norm``; W is flattened from its first axis, as in linear layers and
     convolutions.
     """

@@ -14,9 +14,9 @@ from typing import IO, BinaryIO
 from .pickle_limits import MAX_OPCODES
 from .state_dict import DATA_PARALLEL_PREFIX
 
-MAX_DESCRIPTION_BYTES = 1 << 25  # of the header or the pickle, which take about 200 bytes per tensor
-_LEGACY_CONTENT = 3  # after the pickles of a magic number, the protocol, and the system
-_STORAGE_WORDS = frozenset({"storage", "cpu"})  # PyTorch writes them, and a number, for each tensor
+MAX_DESCRIPTION_BYTES = 1 << 25  # maximum size of the header or pickle, which need about 200 bytes per tensor
+_LEGACY_CONTENT = 3  # follows the pickles of the magic number, the protocol and the system
+_STORAGE_WORDS = frozenset({"storage", "cpu"})  # PyTorch writes these and a number for each tensor
 _SPECTRAL_NORM = (".weight_orig", ".parametrizations.weight.original")
 
 
@@ -29,7 +29,7 @@ def read_tensor_names(path: Path) -> tuple[str, ...]:
     try:
         with path.open("rb") as file:
             names = list(_stored_names(file))
-    except Exception:  # zipfile and pickletools raise many types for damaged bytes
+    except Exception:  # damaged bytes make zipfile and pickletools raise many types
         return ()
     return tuple(dict.fromkeys(map(_folded, names)))
 

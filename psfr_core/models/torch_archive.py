@@ -1,18 +1,18 @@
-"""Checksums of what ``torch.save`` writes; ``torch.load`` does not verify them."""
+"""Verify the checksums in files of ``torch.save``, which ``torch.load`` does not verify."""
 
 from __future__ import annotations
 
 import zipfile
 from typing import BinaryIO
 
-_DIRECTORY = 0x10  # attribute of MS-DOS; PyTorch leaves the memory of such a record as it happens to be
+_DIRECTORY = 0x10  # MS-DOS attribute; PyTorch leaves the memory of such a record uninitialized
 
 
 def find_damage(file: BinaryIO) -> str | None:
-    """Return what is wrong with a file of ``torch.save``, in words; None if all records of its zip archive have their CRC-32.
+    """Describe the damage of a file of ``torch.save``; None if all records of its zip archive match their CRC-32.
 
-    The records are not larger than the file either, so that a small file cannot fill the memory. Files of the legacy format, from
-    before PyTorch 1.6, have no checksums: None. Moves the position of ``file``.
+    Records larger than the file are damage too, so that a small file cannot fill the memory. Files of the legacy format, written
+    before PyTorch 1.6, have no checksums; for these, None is returned. Moves the position of ``file``.
     """
     file.seek(0)
     if file.read(2) != b"PK":
@@ -28,6 +28,6 @@ def find_damage(file: BinaryIO) -> str | None:
             if sum(record.file_size for record in records) > size:
                 return "its records are larger than the file"
             damaged = archive.testzip()
-    except Exception as error:  # zipfile raises many types, whatever the damaged bytes happen to trip over
+    except Exception as error:  # damaged bytes can make zipfile raise errors of any type
         return str(error) or type(error).__name__
     return f"the checksum of its record {damaged[:80]!r} is wrong" if damaged else None

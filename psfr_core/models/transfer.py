@@ -1,4 +1,4 @@
-"""Downloads over HTTP that resume where they stopped."""
+"""Resumable downloads over HTTP."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ..progress import Progress
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES = 4 << 30  # no model of this kind is larger
-MAX_WAIT_SECONDS = 30  # nobody should wait longer for a program that seems to do nothing
+MAX_BYTES = 4 << 30  # larger than any supported model
+MAX_WAIT_SECONDS = 30  # a longer wait without progress would look like a hang
 TIMEOUT_SECONDS = 15
-TRIES = 5  # in a row that bring nothing
+TRIES = 5  # maximum number of successive tries without new data
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
 _POLL_SECONDS = 0.2
 _BLOCK_BYTES = 1 << 18
@@ -34,15 +34,15 @@ _NETWORK_ERRORS = (URLError, IncompleteRead, BadStatusLine, ConnectionError, Tim
 
 
 class NotOnServerError(DownloadError):
-    """The server has no file at an address."""
+    """Raised when the server has no file at an address."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """The download of ``url`` into the file ``part``.
+    """Download of ``url`` into the file ``part``.
 
-    ``token`` authorizes at the host of ``url``, not where that redirects to. ``size`` is that of the file in bytes, None where it
-    is not known. ``progress`` is called with bytes, and may raise to stop.
+    ``token`` authorizes requests to the host of ``url``, but not to other hosts after a redirect. ``size`` is the size of the file
+    in bytes, or None if it is not known. ``progress`` is called with received and total bytes, and may raise to stop.
     """
 
     url: str
@@ -52,11 +52,11 @@ class Transfer:
     progress: Progress | None = None
 
     def run(self) -> None:
-        """Complete ``part``.
+        """Download the missing rest of ``part``.
 
-        What an interrupted download left there is kept if the server still has the same version of the file, which is noted in
-        ``version_file``. A lost connection and a busy server are tried again. Raises NotOnServerError; DownloadError for everything
-        else that the server or the connection does, at once when there is none; OSError when ``part`` cannot be written.
+        Bytes of an interrupted download are kept if the server still has the same version of the file, which ``version_file``
+        stores. Lost connections and busy servers are tried again. Raises NotOnServerError, OSError if ``part`` cannot be written,
+        and DownloadError for all other failures; without a connection, it is raised at once.
         """
         if urlsplit(self.url).scheme not in ("http", "https"):
             raise DownloadError(f"{self.url} does not begin with https:// or http://")
@@ -75,18 +75,18 @@ class Transfer:
                 self._wait(seconds)
 
     def discard(self) -> None:
-        """Delete what has arrived."""
+        """Delete the partial download."""
         for path in (self.part, self.version_file):
             path.unlink(missing_ok=True)
 
     @property
     def version_file(self) -> Path:
-        """The file that says which version of the server's file ``part`` belongs to."""
+        """File that stores the version of the server's file that ``part`` belongs to."""
         return self.part.with_name(f"{self.part.name}.version")
 
     @property
     def present(self) -> int:
-        """How many bytes have arrived."""
+        """Number of received bytes."""
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _receive(self) -> None:
@@ -112,28 +112,30 @@ class Transfer:
             request.add_unredirected_header("Authorization", f"Bearer {self.token}")
         version = self._noted_version()
         if version and self.present:
-            # One byte is asked for again: past the end of a complete file there would be nothing to send.
+            # Request the last byte again, because a range beyond the end of a complete file would be an error.
             request.add_header("Range", f"bytes={self.present - 1}-")
             request.add_header("If-Range", version)
         return request
 
     def _noted_version(self) -> str:
         noted = self.version_file.read_text("latin-1") if self.version_file.exists() else ""
-        return noted if noted.isascii() and noted.isprintable() else ""  # a power cut can leave anything there
+        return (
+            noted if noted.isascii() and noted.isprintable() else ""
+        )  # a power failure can leave arbitrary bytes there
 
     def _extent(self, response: HTTPResponse) -> tuple[int, int | None]:
-        """Return at which byte of the file ``response`` begins, and how many bytes the file has if that is known."""
+        """Return the offset in the file at which ``response`` starts, and the size of the file if known."""
         if response.status != 206:
             length = response.headers.get("Content-Length", "")
             return 0, int(length) if length.isdecimal() else None
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
         if found and int(found[1]) == self.present - 1 and _version(response.headers) == self._noted_version():
             return int(found[1]), int(found[2])
-        self.version_file.unlink()  # the next try begins anew
+        self.version_file.unlink()  # the next try starts from the beginning
         raise ConnectionError("the server sent another part of the file than the missing one")
 
     def _copy(self, response: HTTPResponse, file: IO[bytes], total: int | None) -> int:
-        """Write the body of ``response`` to ``file``; return the position where it ends."""
+        """Write the body of ``response`` to ``file``; return the position of its end."""
         done = file.tell()
         while block := response.read1(_BLOCK_BYTES):
             done += file.write(block)
@@ -166,13 +168,13 @@ class _Redirects(HTTPRedirectHandler):
 
 
 def _version(headers: Message) -> str:
-    """Return what tells one version of a file from another, as If-Range takes it; empty if the server says nothing."""
+    """Return the version of a file for If-Range; empty if the server provides none."""
     tag = headers.get("ETag", "")
     return headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
 
 
 def _seconds_to_wait(error: Exception, fruitless: int) -> float:
-    """Return how long to wait before the next try; raise DownloadError where another try makes no sense."""
+    """Return the seconds to wait before the next try; raise DownloadError if another try is pointless."""
     if not isinstance(error, HTTPError):
         return _backoff(fruitless)
     if error.code in (404, 410):
@@ -186,12 +188,12 @@ def _seconds_to_wait(error: Exception, fruitless: int) -> float:
 
 
 def _backoff(fruitless: int) -> float:
-    """Return how many seconds to wait after so many tries in a row that brought nothing."""
+    """Return the seconds to wait after ``fruitless`` successive tries without new data."""
     return 2.0**fruitless
 
 
 def _retry_after(value: str) -> float | None:
-    """Return the seconds in a Retry-After header, which holds seconds or a date; None if it holds neither."""
+    """Return the seconds of a Retry-After header, which contains seconds or a date; None for other values."""
     if value.isdecimal():
         return float(value)
     with contextlib.suppress(ValueError, TypeError):
@@ -201,7 +203,7 @@ def _retry_after(value: str) -> float | None:
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, HTTPError):
-        said = error.headers.get("X-Error-Message")  # by the Hugging Face Hub
+        said = error.headers.get("X-Error-Message")  # sent by the Hugging Face Hub
         return f"the server answers {error.code} {error.reason}" + (f" ({said})" if said else "")
     reason = error.reason if isinstance(error, URLError) else error
     return str(reason) or type(error).__name__
