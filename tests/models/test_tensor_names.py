@@ -72,7 +72,7 @@ def test_spectral_normalization_is_seen_through(tmp_path: Path, form: str, norma
 @pytest.mark.parametrize(
     ("content", "title"),
     [
-        ({"params_ema": {"stylegan_decoder.to_rgb1.bias": torch.ones(1)}}, "a GFPGAN restorer"),
+        ({"params_ema": {"stylegan_decoder.to_rgb1.bias": torch.ones(1)}}, "a GFPGAN restorer of a version before 1.3"),
         ({"params_ema": {"ft_layers.0.self_attn.out_proj.bias": torch.ones(1)}}, "a CodeFormer restorer"),
         ({"a.weight": torch.ones(1), "b": torch.ones(1)}, "an unknown network (first keys: a.weight, b)"),
     ],
