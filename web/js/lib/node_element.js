@@ -112,7 +112,10 @@ export function imageUrl({ filename, subfolder, type }, format = app.getPreviewF
 }
 
 /** A link, also one to the input of a subgraph, overrules the widget. @param {any} node @param {string} name */
-export const isLinked = (node, name) => node.isInputConnected(node.findInputSlot(name));
+export const isLinked = (node, name) => {
+  const slot = node.findInputSlot(name); // -1 for a widget without a slot, for which isInputConnected of frontend 1.27 throws
+  return slot >= 0 && node.isInputConnected(slot);
+};
 
 /** Returns the text for the user's language. @template T @param {Record<string, T>} texts */
 export const inLanguage = (texts) => texts[language()] ?? texts.en;
