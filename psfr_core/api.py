@@ -22,6 +22,8 @@ from .restoration.region_strengths import RegionStrengths
 from .restoration.restoration_models import RestorationModels, load_models
 from .restoration.restore import RestorationResult, restore_image
 from .restoration.restore_options import RestoreOptions
+from .video.restore_video import VideoResult, restore_video
+from .video.video_options import VideoOptions
 
 __all__ = [
     "AlignedFace",
@@ -44,6 +46,8 @@ __all__ = [
     "RestoreOptions",
     "SelectionOptions",
     "Size",
+    "VideoOptions",
+    "VideoResult",
     "align_faces",
     "crop_masks",
     "enhance_faces",
@@ -57,5 +61,6 @@ __all__ = [
     "parse_faces",
     "paste_faces",
     "restore_image",
+    "restore_video",
     "select_faces",
 ]

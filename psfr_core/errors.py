@@ -52,6 +52,10 @@ class ImageTooLargeError(ImageFileError):
     """Raised when an image file has more pixels than the limit."""
 
 
+class VideoFileError(PsfrError):
+    """Raised when a video file cannot be read or written."""
+
+
 class MissingPackageError(PsfrError, ImportError):
     """Raised when a required optional package is not installed."""
 

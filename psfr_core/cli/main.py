@@ -20,7 +20,7 @@ from .console import (
 )
 
 COMMANDS = {
-    "restore": "restore the faces in images",
+    "restore": "restore the faces in images and videos",
     "detect": "detect faces; write JSON and images with boxes",
     "parse": "label the regions of faces; write label and color images",
     "degrade": "degrade images the way training does",

@@ -1,4 +1,4 @@
-"""``psfr restore``: restore the faces in images."""
+"""``psfr restore``: restore the faces in images and videos."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .batch import run_plan, summarize
 from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
 from .plan import add_file_arguments, plan_from_args
+from .video import add_video_arguments, find_videos, restore_videos
 
 _SKIPPED_SELECTION = ("indices",)  # parsed from text
 _SKIPPED_PASTE = ("regions", "strengths")  # parsed from text
@@ -51,12 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, RestoreOptions, skip=_SKIPPED_RESTORE)
     add_options(parser, SelectionOptions, skip=_SKIPPED_SELECTION)
     add_options(parser, PasteOptions, skip=_SKIPPED_PASTE)
+    add_video_arguments(parser)
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restore all images; return 1 if an image failed, else 0."""
+    """Restore all images or videos; return 1 if one failed, else 0."""
     options = _options(args)
+    if videos := find_videos(args.inputs):
+        return restore_videos(videos, args, options, models_from_args(args))
     plan = plan_from_args(
         args,
         f".{args.format}" if args.format else None,

@@ -97,11 +97,20 @@ def restore_image(
         progress=offset_progress(progress, len(crops), steps),
     )
     restored = match_colors(restored, crops, options.color_match)
-    masks = options.strength * crop_masks(models.crop_size, options.paste, parse_maps)
-    if guarded:
-        masks = masks * (1 - contradictions(restored, crops))
+    masks = blend_masks(restored, crops, parse_maps, options, guard=guarded)
     pasted = add_grain(image, paste_faces(image, aligned, restored, masks), aligned, options.paste.grain)
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored, left_out)
+
+
+def blend_masks(
+    restored: Tensor, crops: Tensor, parse_maps: ParseMap, options: RestoreOptions, *, guard: bool
+) -> Tensor:
+    """Return the masks (N, 1, S, S) in [0, 1] that paste ``restored`` (N, 3, S, S), made from ``crops`` (N, 3, S, S).
+
+    They combine the soft regions of the parse maps, the strength, and with ``guard`` the places where the photo should stay.
+    """
+    masks = options.strength * crop_masks(crops.shape[-1], options.paste, parse_maps)
+    return masks * (1 - contradictions(restored, crops)) if guard else masks
 
 
 def _finite_colors(image: Tensor) -> Tensor:

@@ -33,7 +33,13 @@ class SceneCutFinder:
         """Add the next ``frame`` (3, H, W), float RGB in [0, 1]."""
         check_shape(frame, "3 H W", "frame")
         check_float(frame, "frame")
-        thumbnail = F.adaptive_avg_pool2d(frame.float(), _THUMBNAIL).clamp(0, 1).cpu()
+        self._add(F.adaptive_avg_pool2d(frame.float(), _THUMBNAIL).clamp(0, 1).cpu())
+
+    def repeat(self) -> None:
+        """Add the last frame once more."""
+        self._add(self._recent[-1])
+
+    def _add(self, thumbnail: Tensor) -> None:
         distances = [frame_distance(earlier, thumbnail) for earlier in self._recent]
         index = len(self._distances)
         self._distances.append(distances[-1] if distances else 0.0)

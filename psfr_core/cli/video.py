@@ -1,0 +1,131 @@
+"""The part of ``psfr restore`` that restores videos."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import OptionError
+from ..files import expand_user
+from ..restoration.restoration_models import RestorationModels
+from ..restoration.restore_options import RestoreOptions
+from ..video.encoding import EncodingOptions, check_target
+from ..video.restore_video import VideoResult, restore_video
+from ..video.tracks import TrackOptions
+from ..video.video_formats import is_video, muxer_of
+from ..video.video_options import VideoOptions, VideoProgress, VideoStep
+from .console import describe_error, progress_bar, report
+from .option_flags import add_options, options_from_args
+from .plan import check_folder, check_overwrites
+
+_SKIPPED = ("tracks", "encoding")  # have flags of their own
+_SUFFIX_OF_OTHERS = ".mkv"  # for videos whose container cannot be written
+
+
+def add_video_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of videos."""
+    add_options(parser, VideoOptions, skip=_SKIPPED)
+    add_options(parser, TrackOptions)
+    add_options(parser, EncodingOptions)
+
+
+def video_options_from_args(args: argparse.Namespace) -> VideoOptions:
+    """Return the options of videos."""
+    return replace(
+        options_from_args(args, VideoOptions, skip=_SKIPPED),
+        tracks=options_from_args(args, TrackOptions),
+        encoding=options_from_args(args, EncodingOptions),
+    )
+
+
+def find_videos(inputs: Sequence[str]) -> list[Path]:
+    """Return the video files among ``inputs``, with patterns expanded; OptionError if some inputs are something else."""
+    videos = [entry for entry in inputs if is_video(entry)]
+    others = [entry for entry in inputs if not is_video(entry)]
+    if videos and others:
+        raise OptionError(
+            f"{videos[0]} is a video, but {others[0]} is not. Restore videos and images one after the other."
+        )
+    return [path for entry in videos for path in _expanded(expand_user(entry))]
+
+
+def restore_videos(
+    videos: Sequence[Path], args: argparse.Namespace, options: RestoreOptions, models: RestorationModels
+) -> int:
+    """Restore all videos, report failures, and continue; return 1 if some failed."""
+    if args.compare or args.format:
+        raise OptionError(
+            "--compare and --format are for images. The suffix of the output chooses the format of a video."
+        )
+    video = video_options_from_args(args)
+    targets = _targets(videos, args.output)
+    check_overwrites(targets.values(), [*targets, *_files(args.generator, args.parser, args.detector)])
+    failed = 0
+    for source, target in targets.items():
+        if args.resume and target.is_file():
+            print(f"{source}: skipped, because the result {target} exists")
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with _progress() as progress:
+                result = restore_video(source, target, models, options, video, progress=progress)
+        except Exception as error:
+            failed += 1
+            report(f"{source}: {describe_error(error)}")
+        else:
+            print(_describe(source, target, result))
+    return 1 if failed else 0
+
+
+def _expanded(path: Path) -> list[Path]:
+    return [path] if path.exists() else sorted(path.parent.glob(path.name)) or [path]
+
+
+def _files(*names: str | None) -> list[Path]:
+    return [Path(name) for name in names if name is not None]
+
+
+def _targets(videos: Sequence[Path], output: Path) -> dict[Path, Path]:
+    if is_video(output) and not output.is_dir():
+        if len(videos) > 1:
+            raise OptionError(f"{output} is one file, but there are {len(videos)} videos. Use a folder.")
+        check_target(output)
+        check_folder(output.parent)
+        return {videos[0]: output}
+    if output.suffix and not output.is_dir():
+        check_target(output)  # says which suffixes can be written
+    check_folder(output)
+    targets = {video: output / _name(video) for video in videos}
+    if len({str(target).casefold() for target in targets.values()}) < len(targets):
+        raise OptionError(
+            "Some videos have the same name, so their results would too. Restore them into different folders."
+        )
+    return targets
+
+
+def _name(video: Path) -> str:
+    return video.name if muxer_of(video) else f"{video.stem}{_SUFFIX_OF_OTHERS}"
+
+
+def _describe(source: Path, target: Path, result: VideoResult) -> str:
+    found = f"{result.face_count} faces in {result.frame_count} frames and {result.shot_count} shots"
+    line = f"{source}: {found}: {target}"
+    return f"{line}\n{source}: {result.damage}; the rest was restored" if result.damage else line
+
+
+@contextmanager
+def _progress() -> Generator[VideoProgress]:
+    """Yield a function that shows a progress bar for each step."""
+    with ExitStack() as bars:
+        shown: dict[VideoStep, Callable[[int, int], None]] = {}
+
+        def show(step: VideoStep, done: int, total: int) -> None:
+            if step not in shown:
+                bars.close()  # the bar of the step before
+                shown[step] = bars.enter_context(progress_bar(step.value, unit="frame"))
+            shown[step](done, total)
+
+        yield show

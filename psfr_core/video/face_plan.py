@@ -1,0 +1,71 @@
+"""Where the faces of each frame are, and how strongly they are restored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..faces.face import Face
+from ..images.box import Size
+from ..images.similarity import compose_affines
+from .find_faces import VideoFaces
+from .orientation import upright_affine
+from .steady_alignment import Smoothing, align_track, crop_transform
+from .tracks import Track
+
+FADE_FRAMES = 4  # a face appears and disappears over so many frames
+
+
+class PlannedFace(NamedTuple):
+    """A face of one frame: its track, its place in the stored frame, and from 0 to 1 how far it is faded in."""
+
+    track: int
+    face: Face
+    image_to_crop: Tensor
+    strength: float
+
+
+@dataclass(frozen=True, eq=False)
+class FacePlan:
+    """The faces of all frames of a video; ``faces_in`` returns those of one."""
+
+    tracks: Sequence[Track]
+    transforms: Sequence[Tensor]  # for each track (N, 2, 3), from stored frames to the crop of one pixel
+    strengths: Sequence[Tensor]  # for each track (N,)
+
+    @classmethod
+    def of(cls, found: VideoFaces, smoothing: Smoothing) -> FacePlan:
+        """Align the tracks, and fade them in and out where a shot goes on without them."""
+        stored = Size(found.sample.frame.width, found.sample.frame.height)
+        to_upright = upright_affine(found.sample.quarters, stored)
+        transforms = [
+            torch.stack([compose_affines(to_upright, one) for one in align_track(track, smoothing)])
+            for track in found.tracks
+        ]
+        borders = {0, *found.cuts, found.frame_count}
+        return cls(found.tracks, transforms, [_strengths(track, borders) for track in found.tracks])
+
+    def faces_in(self, frame: int, crop_size: int) -> list[PlannedFace]:
+        """Return the faces of the frame with this index, in the order of the tracks."""
+        return [
+            PlannedFace(
+                index,
+                track.face(frame),
+                crop_transform(self.transforms[index][frame - track.start], crop_size),
+                float(self.strengths[index][frame - track.start]),
+            )
+            for index, track in enumerate(self.tracks)
+            if frame in track.frames
+        ]
+
+
+def _strengths(track: Track, borders: set[int]) -> Tensor:
+    """Return from 0 to 1 the strength (N,) of the frames; a track that begins or ends at a border of a shot is not faded."""
+    position = torch.arange(1, len(track) + 1).double() / (FADE_FRAMES + 1)
+    rise = torch.ones(len(track)).double() if track.frames.start in borders else position.clamp(max=1)
+    fall = torch.ones(len(track)).double() if track.frames.stop in borders else position.flip(0).clamp(max=1)
+    return torch.minimum(rise, fall)

@@ -1,0 +1,101 @@
+"""Planar pixel formats: frames whose planes can be read and written as arrays without a loss."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import VideoFileError
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+
+_PLANAR = re.compile(r"(yuva?4\d\dp|gbra?p|gray)(9|1[0246])?(le)?")
+_FULL_RANGE = re.compile(r"yuvj(4\d\dp)")
+FULL = 2  # color range of FFmpeg
+
+# Planar formats that hold exactly the same values.
+_PLANAR_TWINS = {
+    **dict.fromkeys(("nv12", "nv21"), "yuv420p"),
+    **dict.fromkeys(("nv16", "yuyv422", "uyvy422", "yvyu422"), "yuv422p"),
+    **dict.fromkeys(("nv24", "nv42"), "yuv444p"),
+    **dict.fromkeys(("p010le", "p010be"), "yuv420p10le"),
+    **dict.fromkeys(("p012le", "p012be"), "yuv420p12le"),
+    **dict.fromkeys(("p016le", "p016be"), "yuv420p16le"),
+    **dict.fromkeys(("p210le", "p210be"), "yuv422p10le"),
+    **dict.fromkeys(("rgb24", "bgr24", "rgb0", "bgr0", "0rgb", "0bgr", "rgb555le", "rgb565le", "rgb8"), "gbrp"),
+    **dict.fromkeys(("rgba", "bgra", "argb", "abgr", "pal8", "ya8"), "gbrap"),
+    **dict.fromkeys(("rgb48le", "rgb48be"), "gbrp16le"),
+    **dict.fromkeys(("rgba64le", "rgba64be", "ya16le"), "gbrap16le"),
+    **dict.fromkeys(("x2rgb10le", "x2bgr10le"), "gbrp10le"),
+    **dict.fromkeys(("monob", "monow"), "gray"),
+}
+# What encoders call the formats that hold the same values as a planar one.
+_PACKED_TWINS = {
+    "gbrp": ("bgr0", "rgb24", "bgr24"),
+    "gbrap": ("bgra", "rgba"),
+    "gbrp16le": ("rgb48le",),
+    "gbrap16le": ("rgba64le",),
+}
+
+
+def to_planar(frame: VideoFrame) -> VideoFrame:
+    """Return ``frame`` in a planar format with the same values; the same frame if it has one already.
+
+    Raises VideoFileError for formats that have no such twin.
+    """
+    name = frame.format.name
+    if is_full := _FULL_RANGE.fullmatch(name):
+        return _retagged(frame, f"yuv{is_full[1]}")
+    if _PLANAR.fullmatch(name) and all(plane.line_size > 0 for plane in frame.planes):
+        return frame
+    twin = _PLANAR_TWINS.get(name, name.removesuffix("be") + "le" if name.endswith("be") else name)
+    if not _PLANAR.fullmatch(twin):
+        raise VideoFileError(
+            f"The pixel format {name} is not supported. Convert the video first, for example: "
+            "ffmpeg -i IN -pix_fmt yuv420p -c:a copy OUT.mkv"
+        )
+    return _with_properties(frame.reformat(format=twin), frame)
+
+
+def twins_of(planar: str) -> tuple[str, ...]:
+    """Return the names of the pixel formats that hold the same values as the planar format ``planar``, itself first."""
+    return planar, *_PACKED_TWINS.get(planar, ())
+
+
+def plane_arrays(frame: VideoFrame) -> list[NDArray[Any]]:
+    """Return the planes of a planar frame as arrays (H, W), uint8 or uint16, in the order of its components.
+
+    They share the memory of the frame, and can be written to if the frame is writable.
+    """
+    dtype = np.dtype(np.uint8 if frame.format.components[0].bits <= 8 else np.dtype("<u2"))
+    planes = [_samples(plane, dtype) for plane in frame.planes]
+    return [planes[component.plane] for component in frame.format.components]
+
+
+def _samples(plane: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return a view (H, W) of a plane; PyAV does not declare that planes are buffers."""
+    rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)
+    return rows[: plane.height, : plane.width]
+
+
+def _retagged(frame: VideoFrame, name: str) -> VideoFrame:
+    """Return a copy of ``frame`` with another name for its format and the full range in its properties."""
+    copy = type(frame)(frame.width, frame.height, name)
+    for old, new in zip(frame.planes, copy.planes, strict=True):
+        np.copyto(_samples(new, np.dtype(np.uint8)), _samples(old, np.dtype(np.uint8)))
+    copy = _with_properties(copy, frame)
+    copy.color_range = FULL
+    return copy
+
+
+def _with_properties(copy: VideoFrame, frame: VideoFrame) -> VideoFrame:
+    copy.pts, copy.duration = frame.pts, frame.duration
+    if frame.time_base is not None:
+        copy.time_base = frame.time_base
+    copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
+    copy.color_primaries, copy.color_trc = frame.color_primaries, frame.color_trc
+    return copy

@@ -1,0 +1,75 @@
+"""Restore the faces of a video, from file to file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..checks import check_type
+from ..errors import NoFaceError
+from ..restoration.restoration_models import RestorationModels
+from ..restoration.restore_options import NoFace, RestoreOptions
+from ..restoration.second_opinion import with_second_opinion
+from .face_plan import FacePlan
+from .find_faces import find_faces
+from .read_video import open_video
+from .restore_frames import restore_frames
+from .video_options import VideoOptions, VideoProgress, VideoStep
+from .write_video import copyable_streams, open_writer
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """A summary of a restored video. ``damage`` describes what could not be decoded; empty if nothing."""
+
+    frame_count: int
+    face_count: int  # tracks of faces
+    shot_count: int
+    damage: str
+
+
+@torch.no_grad()
+def restore_video(
+    source: str | Path,
+    target: str | Path,
+    models: RestorationModels,
+    options: RestoreOptions | None = None,
+    video: VideoOptions | None = None,
+    *,
+    progress: VideoProgress | None = None,
+) -> VideoResult:
+    """Restore the faces of the video file ``source`` and write it to ``target``, whose suffix chooses the container.
+
+    The first pass finds and follows the faces, the second one restores them; both stream, so memory does not grow with the
+    length of the video. Sound, subtitles, timestamps, rotation, colors and metadata are kept. Samples outside the faces are those
+    of the decoded frames. ``target`` appears when it is complete; after an error or an interruption nothing is left.
+    ``progress`` may raise to stop.
+    Raises VideoFileError for files that cannot be read or written, OptionError for options that do not fit, NoFaceError if the
+    options require a face, and MissingPackageError without PyAV.
+    """
+    options, video = options or RestoreOptions(), video or VideoOptions()
+    check_type(models, RestorationModels, "models")
+    check_type(options, RestoreOptions, "options")
+    check_type(video, VideoOptions, "video")
+    source, target = Path(source), Path(target)
+    with open_video(source) as reader:
+        copyable_streams(reader, target)  # before hours of work
+        detector = with_second_opinion(models.detector, models.parse_net)
+        found = find_faces(reader, detector, options.detection, options.selection, video.tracks, progress)
+    if not found.tracks and options.no_face is NoFace.ERROR:
+        raise NoFaceError(
+            f"No face that fits the options was found in {source}. Lower the minimum score, size or share of frames, or let "
+            "videos without a face pass."
+        )
+    with open_video(source) as reader:
+        copied = copyable_streams(reader, target)
+        with open_writer(target, reader, found.sample, video.encoding, copied) as writer:
+            frames = reader.frames(copied, writer.copy)
+            restored = restore_frames(frames, found, FacePlan.of(found, video.smoothing), models, options)
+            for done, frame in enumerate(restored, start=1):
+                writer.write(frame)
+                if progress is not None:
+                    progress(VideoStep.RESTORE, done, max(found.frame_count, done))
+    return VideoResult(found.frame_count, len(found.tracks), len(found.cuts) + 1, reader.damage.describe())

@@ -1,0 +1,35 @@
+"""Options of video restoration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ..options import check_options, option
+from .encoding import EncodingOptions
+from .steady_alignment import Smoothing
+from .tracks import TrackOptions
+
+
+class VideoStep(str, Enum):
+    """The two passes over a video."""
+
+    FIND = "finding faces"
+    RESTORE = "restoring"
+
+
+VideoProgress = Callable[[VideoStep, int, int], None]
+"""Called with the step, the number of finished frames and the total (0: unknown); may raise to stop."""
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """Treatment of frames as one moving image, and encoding."""
+
+    smoothing: Smoothing = option(Smoothing.TWO_SIDED, "smoothing of the alignment of faces over time")
+    tracks: TrackOptions = field(default_factory=TrackOptions)
+    encoding: EncodingOptions = field(default_factory=EncodingOptions)
+
+    def __post_init__(self) -> None:
+        check_options(self)

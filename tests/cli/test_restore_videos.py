@@ -1,0 +1,90 @@
+"""``psfr restore`` with videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from psfr_core.cli.main import main
+from psfr_core.faces.face import Face
+from psfr_core.restoration.restoration_models import RestorationModels
+
+pytest.importorskip("av")
+
+
+@pytest.fixture
+def clips(load_module: Callable[[str, Path], ModuleType]) -> ModuleType:
+    return load_module("clips", Path(__file__).parents[1] / "video" / "clips.py")
+
+
+@pytest.fixture(autouse=True)
+def _tiny_models(models: RestorationModels, two_faces: list[Face], monkeypatch: pytest.MonkeyPatch) -> None:
+    models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
+    monkeypatch.setattr("psfr_core.cli.model_options.load_models", lambda *_, **__: models)
+
+
+def frames(clips: ModuleType, count: int = 3) -> list[object]:
+    return [clips.random_frame("yuv420p", seed) for seed in range(count)]
+
+
+def test_a_video_is_restored_with_its_options(
+    clips: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = frames(clips)
+    source = clips.write_clip(tmp_path / "a.mov", before, codec="libx264", options={"qp": "0"})
+    target = tmp_path / "b.mkv"
+    flags = ["--codec", "ffv1", "--lossless", "--min-frames", "1", "--regions", "all", "--no-guard"]
+    assert main(["restore", str(source), "-o", str(target), *flags]) == 0
+    assert "2 faces in 3 frames and 1 shots" in capsys.readouterr().out
+    with clips.av.open(str(target)) as container:
+        assert container.streams.video[0].codec_context.name == "ffv1"
+    old, new = clips.planes(before[0])[0], clips.planes(clips.decoded(target)[0])[0]
+    assert np.array_equal(old[100:], new[100:])
+    assert (old[30:50, 30:50] != new[30:50, 30:50]).mean() > 0.5
+
+
+def test_a_bad_video_does_not_stop_the_others(
+    clips: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    clips.write_clip(folder / "b.avi", frames(clips), codec="ffv1")
+    (folder / "a.mp4").write_bytes(b"nothing")
+    inputs = [str(folder / "a.mp4"), str(folder / "*.avi")]
+    assert main(["restore", *inputs, "-o", str(tmp_path / "out")]) == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.mkv"]
+    assert "a.mp4 cannot be opened as a video" in capsys.readouterr().err
+    assert main(["restore", str(folder / "b.avi"), "-o", str(tmp_path / "out"), "--resume"]) == 0
+    assert "skipped, because the result" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("extra", "output", "message"),
+    [
+        (["photo.png"], "out", "is a video, but"),
+        ([], "out.avi", "videos are written as"),
+        (["c.mp4"], "out.mp4", "is one file, but there are 2 videos"),
+        (["--compare"], "out.mp4", "--compare and --format are for images"),
+        (["--lossless", "--quality", "3"], "out.mp4", "quality has no effect"),
+        (["other/a.mp4"], "out", "have the same name"),
+        ([], "a.mp4", "is an input and must not be overwritten"),
+    ],
+)
+def test_mistakes_are_named_before_the_work(
+    clips: ModuleType,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    extra: list[str],
+    output: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clips.write_clip(Path("a.mp4"), frames(clips, 1), codec="libx264")
+    assert main(["restore", "a.mp4", *extra, "-o", output]) == 2
+    assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]

@@ -1,0 +1,389 @@
+"""Videos from file to file."""
+
+from __future__ import annotations
+
+import logging
+import re
+import signal
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from psfr_core.errors import MissingPackageError, NoFaceError, OptionError, VideoFileError
+from psfr_core.faces.face import Face
+from psfr_core.faces.selection import FaceSelection, SelectionOptions
+from psfr_core.restoration.paste_options import PasteOptions
+from psfr_core.restoration.restoration_models import RestorationModels
+from psfr_core.restoration.restore_options import NoFace, RestoreOptions
+from psfr_core.video.encoding import EncodingOptions
+from psfr_core.video.restore_video import restore_video
+from psfr_core.video.video_options import VideoOptions, VideoStep
+
+pytest.importorskip("av")
+
+LOSSLESS = VideoOptions(encoding=EncodingOptions(lossless=True))
+WHOLE_CROP = RestoreOptions(guard=False, paste=PasteOptions(regions=None))
+FACE_AREA = (slice(10, 82), slice(8, 146))  # rows and columns of both faces' crops
+
+
+@pytest.fixture
+def found(models: RestorationModels, two_faces: list[Face]) -> RestorationModels:
+    models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
+    return models
+
+
+def outside_faces(plane: Any, frame: Any) -> Any:
+    """A mask of the samples of ``plane`` that no face reaches."""
+    down, across = (-(-whole // part) for whole, part in zip((frame.height, frame.width), plane.shape, strict=True))
+    outside = np.ones(plane.shape, bool)
+    rows, columns = FACE_AREA
+    outside[rows.start // down : -(-rows.stop // down), columns.start // across : -(-columns.stop // across)] = False
+    return outside
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "codec", "suffix"),
+    [
+        ("yuv420p", "ffv1", ".mkv"),
+        ("yuv422p10le", "ffv1", ".mkv"),
+        ("yuva420p", "ffv1", ".mkv"),
+        ("gbrp", "ffv1", ".mkv"),
+        ("gray", "ffv1", ".mkv"),
+        ("yuv420p", "libx264", ".mp4"),
+        ("yuv444p10le", "libx264", ".mp4"),
+    ],
+)
+def test_only_the_faces_change_by_any_bit(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels, pixel_format: str, codec: str, suffix: str
+) -> None:
+    frames = [clips.random_frame(pixel_format, seed) for seed in range(6)]
+    encoded = "bgr0" if pixel_format == "gbrp" else None
+    stored = [frame.reformat(format=encoded) if encoded else frame for frame in frames]
+    source = clips.write_clip(tmp_path / "a.mkv", stored)
+    options = VideoOptions(encoding=EncodingOptions(codec=codec, lossless=True))
+    result = restore_video(source, tmp_path / f"b{suffix}", found, WHOLE_CROP, options)
+    assert (result.frame_count, result.face_count, result.damage) == (6, 2, "")
+    after = clips.decoded(tmp_path / f"b{suffix}")
+    assert len(after) == 6
+    for old, new in zip(frames, after, strict=True):
+        planar = new.reformat(format=pixel_format) if encoded else new
+        assert planar.format.name == pixel_format
+        for component, before, restored in zip(
+            old.format.components, clips.planes(old), clips.planes(planar), strict=True
+        ):
+            outside = outside_faces(before, old)
+            assert np.array_equal(before[outside], restored[outside])
+            assert component.is_alpha == bool(np.array_equal(before, restored))
+
+
+def test_sound_timestamps_and_metadata_are_kept(clips: ModuleType, tmp_path: Path, found: RestorationModels) -> None:
+    frames = [clips.random_frame("yuv420p", seed) for seed in range(8)]
+    times = [0, 3, 4, 10, 17, 18, 40, 41]
+    source = clips.write_clip(
+        tmp_path / "a.mp4",
+        frames,
+        codec="libx264",
+        timestamps=[1000 * time for time in times],
+        time_base=Fraction(1, 24000),
+        sound="aac",
+        color_primaries=9,
+        color_trc=16,
+        colorspace=9,
+        color_range=1,
+        sample_aspect_ratio=Fraction(4, 3),
+    )
+    target = tmp_path / "b.mp4"
+    restore_video(source, target, found)
+    before, after = clips.decoded(source), clips.decoded(target)
+    assert [frame.pts * frame.time_base for frame in after] == [Fraction(time, 24) for time in times]
+    assert [frame.pts * frame.time_base for frame in after] == [frame.pts * frame.time_base for frame in before]
+    assert clips.packets(target, "audio") == clips.packets(source, "audio")
+    assert len(clips.packets(target, "audio")) > 10
+    with clips.av.open(str(target)) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.color_primaries, context.color_trc, context.colorspace, context.color_range) == (9, 16, 9, 1)
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
+
+
+@pytest.mark.parametrize("degrees", [90, -90, 180])
+def test_rotated_videos_stay_rotated_and_their_faces_are_found_upright(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels, degrees: int
+) -> None:
+    frames = [clips.random_frame("yuv444p", seed) for seed in range(3)]
+    source = clips.write_clip(tmp_path / "a.mp4", frames, codec="libx264", options={"qp": "0"}, rotation=degrees)
+    seen: list[tuple[int, ...]] = []
+    detect = found.detector.detect
+
+    def note(images: Tensor, *args: Any, **options: Any) -> list[list[Face]]:
+        seen.append(tuple(images.shape[-2:]))
+        return detect(images, *args, **options)
+
+    found.detector.detect = note  # type: ignore[method-assign]
+    if degrees != 180:
+        found.detector.faces[:] = found.detector.faces[:1]  # type: ignore[attr-defined]
+    restore_video(source, tmp_path / "b.mp4", found, WHOLE_CROP, LOSSLESS)
+    assert set(seen) == {(120, 160) if degrees == 180 else (160, 120)}
+    before, after = clips.decoded(source)[0], clips.decoded(tmp_path / "b.mp4")[0]
+    assert after.rotation == before.rotation != 0
+    changed = (clips.planes(before)[0] != clips.planes(after)[0]) | (clips.planes(before)[1] != clips.planes(after)[1])
+    upright = np.rot90(changed, round(before.rotation / 90))
+    assert upright[30:50, 30:50].mean() > 0.8  # the first face, in upright pixels
+    outside = upright.copy()
+    outside[FACE_AREA[0], : 73 if degrees != 180 else 146] = False
+    assert not outside.any()
+
+
+def test_repeated_frames_give_the_same_result_and_are_not_restored_again(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels
+) -> None:
+    frames = [clips.random_frame("yuv420p", seed) for seed in (0, 0, 0, 1, 1, 2)]
+    source = clips.write_clip(tmp_path / "a.mkv", frames)
+    restored_crops = count_crops(found)
+    restore_video(source, tmp_path / "b.mkv", found, WHOLE_CROP, LOSSLESS)
+    after = [clips.planes(frame) for frame in clips.decoded(tmp_path / "b.mkv")]
+    for one, other, are_equal in ((0, 1, True), (1, 2, True), (3, 4, True), (2, 3, False)):
+        assert all(np.array_equal(a, b) for a, b in zip(after[one], after[other], strict=True)) == are_equal
+    assert sum(restored_crops) == 3 * 2
+
+
+def count_crops(models: RestorationModels) -> list[int]:
+    """Note the number of crops in each call of the generator."""
+    counts: list[int] = []
+    models.generator.register_forward_pre_hook(lambda _, inputs: counts.append(len(inputs[0])))
+    return counts
+
+
+def test_faces_of_several_frames_are_restored_in_one_batch(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels
+) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", [clips.random_frame("yuv420p", seed) for seed in range(6)])
+    counts = count_crops(found)
+    restore_video(source, tmp_path / "b.mkv", found, RestoreOptions(batch_size=4))
+    assert counts == [4, 4, 4]
+
+
+def test_the_selection_is_made_once_for_a_shot(clips: ModuleType, tmp_path: Path, found: RestorationModels) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", [clips.random_frame("yuv420p", seed) for seed in range(4)])
+    options = RestoreOptions(selection=SelectionOptions(selection=FaceSelection.LARGEST))
+    assert restore_video(source, tmp_path / "b.mkv", found, options).face_count == 1
+
+
+def test_without_a_face_all_frames_stay_or_an_error_is_raised(
+    clips: ModuleType, tmp_path: Path, models: RestorationModels
+) -> None:
+    frames = [clips.random_frame("yuv420p", seed) for seed in range(3)]
+    source = clips.write_clip(tmp_path / "a.mkv", frames)
+    assert restore_video(source, tmp_path / "b.mkv", models, video=LOSSLESS).face_count == 0
+    for before, after in zip(frames, clips.decoded(tmp_path / "b.mkv"), strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(clips.planes(before), clips.planes(after), strict=True))
+    with pytest.raises(NoFaceError, match="No face that fits the options"):
+        restore_video(source, tmp_path / "c.mkv", models, RestoreOptions(no_face=NoFace.ERROR))
+    assert not (tmp_path / "c.mkv").exists()
+
+
+def test_a_video_of_one_frame_is_restored(clips: ModuleType, tmp_path: Path, found: RestorationModels) -> None:
+    source = clips.write_clip(tmp_path / "a.mp4", [clips.random_frame("yuv420p", 0)], codec="libx264")
+    assert restore_video(source, tmp_path / "b.mp4", found).face_count == 2
+    assert len(clips.decoded(tmp_path / "b.mp4")) == 1
+
+
+def test_odd_sizes_are_kept(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = clips.write_clip(
+        tmp_path / "a.mkv", [clips.random_frame("yuv420p", seed, (161, 121)) for seed in range(3)]
+    )
+    restore_video(source, tmp_path / "b.mp4", found)
+    assert (clips.decoded(tmp_path / "b.mp4")[0].width, clips.decoded(tmp_path / "b.mp4")[0].height) == (161, 121)
+    assert "stored as yuv444p" in caplog.text
+    restore_video(source, tmp_path / "c.mkv", found, WHOLE_CROP, LOSSLESS)
+    assert clips.decoded(tmp_path / "c.mkv")[0].format.name == "yuv420p"
+
+
+@pytest.mark.parametrize("step", list(VideoStep))
+def test_an_interruption_leaves_nothing(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels, step: VideoStep
+) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", [clips.random_frame("yuv420p", seed) for seed in range(4)])
+    target = tmp_path / "out" / "b.mp4"
+    target.parent.mkdir()
+
+    def stop(now: VideoStep, done: int, total: int) -> None:
+        assert 1 <= done <= total == 4
+        if now is step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore_video(source, target, found, progress=stop)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_an_older_result_survives_an_interruption(clips: ModuleType, tmp_path: Path, found: RestorationModels) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", [clips.random_frame("yuv420p", seed) for seed in range(4)])
+    target = tmp_path / "b.mp4"
+    target.write_bytes(b"older")
+
+    def stop(now: VideoStep, done: int, _: int) -> None:
+        if (now, done) == (VideoStep.RESTORE, 2):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore_video(source, target, found, progress=stop)
+    assert target.read_bytes() == b"older"
+
+
+def test_a_full_disk_is_reported_and_nothing_is_left(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels
+) -> None:
+    resource = pytest.importorskip("resource")
+    frames = [clips.random_frame("yuv444p16le", seed) for seed in range(4)]
+    for frame in frames:
+        for plane in frame.planes:
+            samples = clips.plane_of(plane, 16)
+            samples[:] = np.random.default_rng(0).integers(0, 65536, samples.shape)  # noise does not compress
+    source = clips.write_clip(tmp_path / "a.mkv", frames)
+    before, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"b\.mkv"):
+            restore_video(source, tmp_path / "b.mkv", found, video=LOSSLESS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+
+
+@pytest.mark.parametrize("is_frame_lost", [False, True])
+def test_damage_in_the_middle_is_named_and_the_rest_restored(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels, is_frame_lost: bool
+) -> None:
+    frames = [clips.random_frame("yuv420p", seed) for seed in range(20)]
+    options = {"qp": "0", "bf": "0", "g": "5"}
+    source = clips.write_clip(tmp_path / "a.mp4", frames, codec="libx264", options=options)
+    data = bytearray(source.read_bytes())
+    packet = data.find(clips.packets(source, "video")[10][1])
+    first = packet + (0 if is_frame_lost else 48)
+    data[first : first + 100] = bytes(range(100))
+    source.write_bytes(bytes(data))
+    result = restore_video(source, tmp_path / "b.mkv", found, WHOLE_CROP, LOSSLESS)
+    assert "damaged part" in result.damage
+    assert re.search(r"near 0\.(4|5|6)", result.damage)
+    after = {round(frame.time * 25): frame for frame in clips.decoded(tmp_path / "b.mkv")}
+    assert result.frame_count == len(after)
+    assert set(range(20)) - set(after) <= {10, 11, 12, 13, 14}
+    for index in (0, 9, 15, 19):
+        old, new = clips.planes(frames[index])[0], clips.planes(after[index])[0]
+        outside = outside_faces(old, frames[index])
+        assert np.array_equal(old[outside], new[outside])
+        assert not np.array_equal(old, new)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_file_that_ends_early_is_restored_up_to_there(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels, share: float
+) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", [clips.random_frame("yuv420p", seed) for seed in range(20)])
+    data = source.read_bytes()
+    source.write_bytes(data[: round(share * len(data))])
+    result = restore_video(source, tmp_path / "b.mkv", found)
+    assert 20 * share - 4 <= result.frame_count <= 20 * share + 1
+    assert len(clips.decoded(tmp_path / "b.mkv")) == result.frame_count
+
+
+def test_files_that_are_no_videos_are_refused_with_words(
+    clips: ModuleType, tmp_path: Path, models: RestorationModels
+) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("not a video")
+    sound = tmp_path / "sound.mp4"
+    with clips.av.open(str(sound), "w") as container:
+        stream: Any = container.add_stream("aac", rate=48000)
+        tone = clips.av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.float32), format="fltp", layout="mono")
+        tone.sample_rate = 48000
+        container.mux(stream.encode(tone))
+        container.mux(stream.encode(None))
+    playlist = tmp_path / "list.mp4"
+    playlist.write_text("#EXTM3U\n#EXTINF:1,\nsecret.mp4\n")
+    for path, message in (
+        (text, "cannot be opened as a video"),
+        (sound, "has no video stream, only audio"),
+        (playlist, "cannot be opened as a video"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "none.mp4", "does not exist"),
+    ):
+        with pytest.raises(VideoFileError, match=message):
+            restore_video(path, tmp_path / "out.mp4", models)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_frames_that_change_their_size_are_refused(
+    clips: ModuleType, tmp_path: Path, models: RestorationModels
+) -> None:
+    parts = [
+        clips.write_clip(
+            tmp_path / f"{width}.h264", [clips.random_frame("yuv420p", 0, (width, 96))] * 3, codec="libx264"
+        ).read_bytes()
+        for width in (128, 160)
+    ]
+    joined = tmp_path / "joined.h264"
+    joined.write_bytes(b"".join(parts))
+    with pytest.raises(VideoFileError, match="change from 128 x 96 to 160 x 96"):
+        restore_video(joined, tmp_path / "out.mp4", models)
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("b.avi", {}, r"videos are written as \.mp4"),
+        ("b.mp4", {"codec": "nothing"}, "There is no encoder 'nothing'"),
+        ("b.mp4", {"codec": "aac"}, "encodes audio"),
+        ("b.mp4", {"codec": "libx264", "pixel_format": "pal8"}, "does not encode pal8"),
+        ("b.mov", {"codec": "prores_ks", "quality": 10}, "takes no quality"),
+        ("b.mov", {"codec": "prores_ks", "lossless": True}, "cannot encode yuv420p without loss"),
+        ("b.mp4", {"codec": "mpeg4", "lossless": True}, "not known to be lossless"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    clips: ModuleType, tmp_path: Path, models: RestorationModels, target: str, options: dict[str, Any], message: str
+) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", [clips.random_frame("yuv420p", 0)])
+    with pytest.raises(OptionError, match=message):
+        restore_video(source, tmp_path / target, models, video=VideoOptions(encoding=EncodingOptions(**options)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+
+
+def test_quality_and_lossless_contradict_each_other() -> None:
+    with pytest.raises(OptionError, match="quality has no effect"):
+        EncodingOptions(quality=10, lossless=True)
+
+
+def test_a_container_that_cannot_hold_the_sound_is_refused_before_the_work(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels
+) -> None:
+    source = clips.write_clip(tmp_path / "a.mp4", [clips.random_frame("yuv420p", 0)] * 3, codec="libx264", sound="aac")
+    with pytest.raises(VideoFileError, match="cannot contain the aac sound"):
+        restore_video(source, tmp_path / "b.webm", found, progress=lambda *_: pytest.fail("work was done"))
+
+
+def test_lossless_is_refused_where_bits_would_be_lost(
+    clips: ModuleType, tmp_path: Path, models: RestorationModels, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", [clips.random_frame("yuv420p10le", 0)])
+    with pytest.raises(OptionError, match="libvpx-vp9 cannot encode yuv420p10le without loss"):
+        restore_video(source, tmp_path / "b.webm", models, video=LOSSLESS)
+    with caplog.at_level(logging.WARNING):
+        restore_video(source, tmp_path / "b.webm", models)
+    assert "does not encode yuv420p10le: the video is stored as" in caplog.text
+
+
+def test_without_pyav_the_message_says_what_to_install(
+    tmp_path: Path, models: RestorationModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    with pytest.raises(MissingPackageError, match="pip install av"):
+        restore_video(tmp_path / "a.mp4", tmp_path / "b.mp4", models)
