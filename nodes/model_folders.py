@@ -12,7 +12,7 @@ import folder_paths
 from ..psfr_core.errors import DownloadError, ModelNotFoundError
 from ..psfr_core.models.architectures import describe, recognize
 from ..psfr_core.models.library import ModelLibrary
-from ..psfr_core.models.manifest import ModelFile, ModelKind, known_file, known_model, model_names
+from ..psfr_core.models.manifest import MODEL_FILES, ModelFile, ModelKind, known_file, known_model, model_names
 from ..psfr_core.models.tensor_names import read_tensor_names
 from .downloads import download
 
@@ -43,13 +43,19 @@ def register_model_folders() -> None:
 
 
 def model_choices(kind: ModelKind) -> list[str]:
-    """Return the options of a combo: the known models of this kind, then the files of such models in its folders."""
+    """Return the options of a combo: the known models of this kind, then the files of such models in its folders.
+
+    The converted copy of a known model is also offered under the name of the published file, which saved workflows contain and
+    which loads the copy: otherwise, the frontend would report the file as missing.
+    """
 
     def fits(names: TensorNames) -> bool:
         known = recognize(names)
         return known is not None and known.kind is kind
 
-    return [*model_names(kind), *weight_files(FOLDERS[kind], fits)]
+    files = weight_files(FOLDERS[kind], fits)
+    converted = [entry.file_name for entry in MODEL_FILES if entry.converted_name in files and not entry.is_bundled]
+    return list(dict.fromkeys([*model_names(kind), *files, *converted]))
 
 
 def weight_files(folders: tuple[str, ...], fits: Callable[[TensorNames], bool]) -> list[str]:
@@ -104,7 +110,7 @@ def locate_models(names: Mapping[ModelKind, str], *, may_download: bool) -> dict
         except ModelNotFoundError as error:
             missing.append(str(error) if may_download else _with_switch(error))
     if missing:
-        raise ModelNotFoundError("\n".join(missing))
+        raise ModelNotFoundError("\n\n".join(missing))
     return found
 
 

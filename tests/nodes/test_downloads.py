@@ -111,14 +111,19 @@ def release(pack: Any, hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_switch_fetches_the_published_generator_from_its_release(
-    run: Any, host: Host, hub: Any, release: Any, caplog: pytest.LogCaptureFixture
+    pack: Any, run: Any, host: Host, hub: Any, release: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    model_choices = pack("nodes.model_folders").model_choices
     with caplog.at_level(logging.INFO):
         hosted = run("PSFR_LoadGenerator", generator="psfrgan-512", download=True).args[0]
     assert hosted.network.config.size == 32
     folder = Path(host("folder_paths").models_dir) / "psfrgan"
     expected = ["psfrgan_epoch15_net_G.pth.sha256", "psfrgan_epoch15_net_G.safetensors"]
     assert sorted(file.name for file in folder.iterdir()) == expected
+    published, copy = release.file_name, expected[1]
+    assert {published, copy} <= set(model_choices(pack("psfr_core.models.manifest").ModelKind.GENERATOR))
+    again = run("PSFR_LoadGenerator", generator=published).args[0]  # the name in saved workflows
+    assert again.network.config.size == 32
     assert f"from {release.url} are in {folder / expected[1]}. License: CC-BY-NC-SA-4.0." in caplog.text
     run("PSFR_LoadGenerator", generator="psfrgan-512", download=True)
     assert len(hub.requests) == 1
@@ -140,7 +145,7 @@ def test_offline_the_published_preset_fails_at_once(
     with pytest.raises(pack("psfr_core.errors").ModelNotFoundError) as missing:
         run("PSFR_LoadModels", preset="published 512", download=True)
     assert tried == [release.url]
-    generator, parser, detector = str(missing.value).splitlines()
+    generator, parser, detector = str(missing.value).split("\n\n")
     assert "psfrgan-512 could not be downloaded: Network is unreachable" in generator
     assert "parsenet-512 is not on this machine" in parser
     assert "retinaface-resnet50 is not on this machine" in detector

@@ -84,11 +84,11 @@ def test_a_file_of_another_network_is_not_offered_and_still_says_what_it_is(
             assert "GFPGANv1.4.pth" not in options(nodes, "PSFR_LoadGenerator", "generator")
     assert "GFPGANv1.4.pth" not in options(nodes, "PSFR_LoadModels", "parser")
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path} is not offered in the model loaders: it is a GFPGAN restorer."
+        f"{path} is not offered in the model loaders: it is a GFPGAN restorer of a version before 1.3."
     ]
     assert nodes["PSFR_LoadGenerator"].validate_inputs(generator="GFPGANv1.4.pth") is True
     with pytest.raises(
-        pack("psfr_core.errors").CheckpointError, match=r"is a GFPGAN restorer, but a PSFR-GAN generator is"
+        pack("psfr_core.errors").CheckpointError, match=r"is a GFPGAN restorer of .*, but a PSFR-GAN generator is"
     ):
         run("PSFR_LoadGenerator", generator="GFPGANv1.4.pth")
 
@@ -172,7 +172,7 @@ def test_the_error_of_a_missing_model_says_how_to_get_it(run: Run, host: Host, p
     error = pack("psfr_core.errors").ModelNotFoundError
     with pytest.raises(error) as missing:
         run("PSFR_LoadModels", preset="published 512")
-    generator, parser, detector = str(missing.value).splitlines()  # all of them at once
+    generator, parser, detector = str(missing.value).split("\n\n")  # all of them at once
     assert re.search(
         r"psfrgan_epoch15_net_G.pth was not found in .*psfrgan.*Download it from .*github.*these folders\. Or switch on 'download'",
         generator,
