@@ -1,4 +1,4 @@
-"""Give restored faces the colors and the light of their photo."""
+"""Match the colors and shading of restored faces to their photo."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from ..networks.inference.autocast import without_autocast
 from .tone import keep_tone
 
 # Standard deviations of Gaussians, as fractions of the crop's side.
-BLUR_SIGMA = 0.06  # about an eye's width, coarser than what a restorer has to invent
+BLUR_SIGMA = 0.06  # about the width of an eye; coarser than the detail that a restorer invents
 _DETAIL_ONLY_SIGMA = 0.02  # about the radius of an iris; coarser structure comes from the photo
-_FINE_SIGMA = 0.004  # a pixel of 256
-_DETAIL_SIGMA = 0.016  # chroma finer than this is compared
+_FINE_SIGMA = 0.004  # about one pixel of a 256 px crop
+_DETAIL_SIGMA = 0.016  # the chroma of finer scales is compared
 
-_MAX_SIDE = 512  # in pixels; corrections of larger crops are computed at this size, to save time
+_MAX_SIDE = 512  # pixels; corrections of larger crops are computed at this size to save time
 
-# Correlation of the fine chroma of photo and result at which that of the photo starts to count, and counts fully. Fitted on
-# degraded faces: above, the color of irises and lips is nearer to the clean face in the photo than in the result.
+# Correlations of the fine chroma of photo and result from which the photo's chroma is used partly, and fully. Fitted on degraded
+# faces: above them, the colors of irises and lips are closer to the clean face in the photo than in the result.
 _TRUST_FROM, _TRUST_FULL = 0.7, 0.85
 
 
 class ColorMatch(str, Enum):
-    """Source of the colors of a pasted face."""
+    """Source of the colors of pasted faces."""
 
     NONE = "none"  # the generator
-    LOW_FREQUENCY = "low-frequency"  # the photo: its low frequencies, and its fine chroma where this is reliable
-    DETAIL_ONLY = "detail-only"  # the photo, and its shading too: only fine detail comes from the generator
+    LOW_FREQUENCY = "low-frequency"  # the low frequencies of the photo, and its fine chroma if it is reliable
+    DETAIL_ONLY = "detail-only"  # colors and shading of the photo; only fine detail of the generator
 
 
 def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
-    """Return ``restored`` (N, 3, S, S) in [0, 1] with the broad colors of ``crops`` (N, 3, S, S), the faces before restoration.
+    """Return ``restored`` (N, 3, S, S) in [0, 1] with the low-frequency colors of ``crops`` (N, 3, S, S), before restoration.
 
-    The low frequencies of the photo replace those of the result, which keeps its fine detail: degradation hardly changes broad
-    colors, and a generator, above all a small one, does not preserve them exactly. If the fine chroma of photo and result
-    agrees, that of the photo is used too, which preserves the color of eyes and lips; noise, strong blur and JPEG destroy this
-    agreement. ``DETAIL_ONLY`` replaces all frequencies but the highest, so that folds and shadows are those of the photo too. For
-    a crop in one tone, such as gray or sepia, the result has this tone with every method. Raises InputError for shapes that
-    differ and for values that are not finite.
+    The low frequencies of the photo replace those of the result, which keeps its fine detail. Degradation hardly changes low
+    frequencies, and generators, in particular small ones, do not preserve them exactly. If the fine chroma of photo and result
+    is correlated, that of the photo is used as well, which preserves the colors of eyes and lips; noise, strong blur and JPEG
+    destroy the correlation. ``DETAIL_ONLY`` replaces all but the highest frequencies, so that folds and shadows are also those of
+    the photo. If a crop has a single tone, such as gray or sepia, the result has this tone with every method. Raises InputError
+    for shapes that differ and for values that are not finite.
     """
     for faces, name in ((restored, "restored"), (crops, "crops")):
         check_shape(faces, "N 3 S S", name)
@@ -74,7 +74,7 @@ def _matched(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
 
 
 def _match_low_frequencies(restored: Tensor, crops: Tensor) -> Tensor:
-    # Both corrections are smooth, so computing them at a reduced size loses nothing.
+    # Both corrections are smooth, so a reduced size suffices.
     small_crops, small_restored = resize_within(crops, _MAX_SIDE), resize_within(restored, _MAX_SIDE)
     side = small_crops.shape[-1]
     difference = small_crops - small_restored
@@ -92,7 +92,7 @@ def _enlarged(correction: Tensor, crops: Tensor) -> Tensor:
 
 def _trust(photo: Tensor, result: Tensor) -> Tensor:
     """Return the reliability (N, 1, 1, 1), from 0 to 1, of the fine chroma of each photo, from both (N, 2, S, S)."""
-    both = F.avg_pool2d(torch.cat([photo, result], dim=1), 2, ceil_mode=True)  # half the resolution shows enough
+    both = F.avg_pool2d(torch.cat([photo, result], dim=1), 2, ceil_mode=True)  # half the resolution suffices
     photo, result = (both - gaussian_blur(both, _DETAIL_SIGMA * both.shape[-1])).chunk(2, dim=1)
     energies = _total(photo.square()) * _total(result.square())
     correlation = _total(photo * result) / energies.sqrt().clamp(min=1e-6)

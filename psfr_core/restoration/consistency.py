@@ -11,46 +11,46 @@ from ..errors import InputError
 from ..images.filters import gaussian_blur
 
 # Standard deviations of Gaussians, as fractions of the crop's side.
-_FINEST = 0.006  # finer structure is lost in most photos, and invented by the generator
+_FINEST = 0.006  # finer structure is missing in most photos, and the generator invents it
 _FINEST_SHARP = 0.004  # a sharp photo shows structure down to this scale
-_COARSEST = 0.031  # coarser structure comes from the photo by the color match
+_COARSEST = 0.031  # the color match takes coarser structure from the photo
 _WINDOW = 0.012  # photo and result are compared in windows of this size
 _SPREAD = 0.012  # joins the parts of an object
 
-# The limit of a deviation is scale * median ** _EXPONENT, with the median over the crop: the worse a photo, the less it proves.
+# The limit of a deviation is scale * median ** _EXPONENT, with the median over the crop: bad photos provide weaker evidence.
 # The exponent is fitted to the 99 % quantiles of degraded clean faces that no model was trained on. _LOST_SCALE is chosen such that
 # LPIPS of such faces rises by less than 1 %; _ADDED_SCALE, such that most of the objects drawn over sharp faces are kept.
 _LOST_SCALE, _ADDED_SCALE, _EXPONENT = 1.08, 0.4, 0.66
 _MIN_MEDIAN = 1e-3  # avoids a limit of 0 where the result equals the photo
 _SOFTNESS = 0.2  # a deviation counts fully at (1 + _SOFTNESS) * limit
-_LESS_SURE = 0.75  # fraction of the limit that suffices near a place above the limit
-_REACH = 0.08  # meaning of near, as a fraction of the crop's side
-_MIN_SHARE, _MAX_SHARE = 0.15, 0.5  # share of deviating pixels at which the photo starts to stay, and stays fully
+_LESS_SURE = 0.75  # fraction of the limit that suffices near pixels above the limit
+_REACH = 0.08  # radius of this neighborhood, as a fraction of the crop's side
+_MIN_SHARE, _MAX_SHARE = 0.15, 0.5  # fractions of deviating pixels from which the photo is kept partly, and fully
 
-# Result and photo may differ in contrast: structure of one explains structure of the other with a gain of up to this.
-_MAX_LOST_GAIN = 1.0  # the result is sharper than the photo, never weaker
+# Result and photo may differ in contrast: structure of one explains structure of the other up to this gain.
+_MAX_LOST_GAIN = 1.0  # the result is at least as sharp as the photo
 _MAX_ADDED_GAIN = 1.5
 
-# Correlation of the finest diagonal structure of photo and result at which a photo starts to count as sharp, and counts fully.
+# Correlations of the finest diagonal structure of photo and result from which a photo counts partly, and fully, as sharp.
 # It is above 0.77 for clean faces, below 0.7 for 97 % of faces reduced to a quarter to two thirds of the side, and below 0.56 for
 # all faces under the paper's degradation.
 _SHARP_FROM, _SHARP_FULL = 0.72, 0.82
 
 
 def contradictions(restored: Tensor, crops: Tensor) -> Tensor:
-    """Return from 0 to 1 where the photo should stay (N, 1, S, S): where ``restored`` contradicts ``crops``, both (N, 3, S, S).
+    """Return masks (N, 1, S, S), 0 to 1, of the pixels where ``restored`` contradicts ``crops``, both (N, 3, S, S).
 
-    Both are RGB in [0, 1], after ``match_colors``. Structure of the photo that the result lacks is a contradiction at a
-    sharpness that most photos have. Structure that the result adds is one only in sharp photos, which would show it; in blurred
-    photos, finer structure is what a restorer is for. The limits follow the quality of the photo, so that heavily degraded
-    faces are restored in full. Raises InputError for shapes that differ.
+    Both are RGB in [0, 1], after ``match_colors``. Structure of the photo that the result lacks is a contradiction at scales that
+    most photos resolve. Structure that the result adds is a contradiction only in sharp photos, which would show it; in blurred
+    photos, a restorer is expected to add fine structure. The limits depend on the quality of the photo, so that heavily degraded
+    faces are restored completely. Raises InputError for shapes that differ.
     """
     check_shape(restored, "N 3 S S", "restored")
     check_float(restored, "restored")
     if restored.shape != crops.shape:
         raise InputError(f"restored {tuple(restored.shape)} and crops {tuple(crops.shape)} must have the same shape.")
     results, photos = restored.float(), crops.to(restored.device, torch.float32).clamp(0, 1)
-    # Half the resolution shows all that is compared, in a quarter of the time.
+    # Half the resolution suffices for the compared scales, and takes a quarter of the time.
     halved = F.avg_pool2d(torch.cat([results, photos]), 2, ceil_mode=True)
     result, photo = _structure(halved, _FINEST).chunk(2)
     lost = _relative(_unexplained(photo, result, _MAX_LOST_GAIN), _LOST_SCALE)
@@ -68,9 +68,9 @@ def _structure(images: Tensor, finest: float) -> Tensor:
 
 
 def _unexplained(structure: Tensor, other: Tensor, max_gain: float) -> Tensor:
-    """Return how much of ``structure`` (N, 3, S, S) differs from ``other`` times a local gain in [0, ``max_gain``].
+    """Return the difference between ``structure`` (N, 3, S, S) and ``other`` times a local gain in [0, ``max_gain``].
 
-    A root mean square (N, 1, S, S) over the channels and a small window.
+    The result is the root mean square (N, 1, S, S) over the channels and a small window.
     """
     products = torch.cat([structure * structure, structure * other, other * other]).mean(1, keepdim=True)
     own, both, others = gaussian_blur(products, _WINDOW * structure.shape[-1]).chunk(3)
@@ -85,10 +85,10 @@ def _relative(deviation: Tensor, scale: float) -> Tensor:
 
 
 def _sharpness(results: Tensor, photos: Tensor) -> Tensor:
-    """Return from 0 to 1 how far each photo (N, 3, S, S) is sharp to the pixel, (N, 1, 1, 1).
+    """Return the sharpness (N, 1, 1, 1), 0 to 1, of each photo (N, 3, S, S) at the scale of pixels.
 
-    The result is sharp. Blur and enlargement destroy its correlation with the photo at the highest frequencies, as strong noise
-    does; moderate noise and JPEG alone do not.
+    It is measured by the correlation with the sharp result at the highest frequencies, which blur, enlargement and strong noise
+    of the photo destroy, but moderate noise and JPEG compression do not.
     """
     result, photo = _finest_diagonals(results), _finest_diagonals(photos)
     energies = _total(result.square()) * _total(photo.square())
@@ -97,7 +97,7 @@ def _sharpness(results: Tensor, photos: Tensor) -> Tensor:
 
 
 def _finest_diagonals(images: Tensor) -> Tensor:
-    """Return the second differences along x of those along y, of the mean channel of ``images`` (N, 3, S, S)."""
+    """Return the mixed second differences, along x and y, of the mean channel of ``images`` (N, 3, S, S)."""
     return images.mean(1, keepdim=True).diff(n=2, dim=-1).diff(n=2, dim=-2)
 
 
@@ -106,14 +106,14 @@ def _total(planes: Tensor) -> Tensor:
 
 
 def _objects(deviation: Tensor) -> Tensor:
-    """Return from 0 to 1 what to keep (N, 1, S, S), by the ``deviation`` (N, 1, S, S), which is 1 at its limit."""
+    """Return masks (N, 1, S, S), 0 to 1, of objects to keep; ``deviation`` (N, 1, S, S) is 1 at its limit."""
     kept, less_sure = _exceeding(deviation, 1.0), _exceeding(deviation, _LESS_SURE)
     near = _largest_near(kept, round(_REACH * kept.shape[-1]))
     return torch.maximum(kept, less_sure * near)  # parts of one object deviate to different degrees
 
 
 def _exceeding(deviation: Tensor, limit: float) -> Tensor:
-    """Return from 0 to 1 where ``deviation`` (N, 1, S, S) exceeds ``limit`` in more than single pixels."""
+    """Return masks, 0 to 1, where ``deviation`` (N, 1, S, S) exceeds ``limit`` in more than single pixels."""
     excess = _smooth_step((deviation / limit - 1) / _SOFTNESS)
     share = gaussian_blur(excess, _SPREAD * excess.shape[-1])
     return _smooth_step((share - _MIN_SHARE) / (_MAX_SHARE - _MIN_SHARE))

@@ -1,4 +1,4 @@
-"""Restoration of aligned faces."""
+"""Restore aligned faces with a generator."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def enhance_faces(
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Restored faces (B, 3, S, S) in [0, 1], float32, from aligned ``crops`` (B, 3, S, S), RGB in [0, 1], and their parse map.
+    """Restore aligned ``crops`` (B, 3, S, S), RGB in [0, 1], with their parse map; return faces of that shape, float32 in [0, 1].
 
-    Crops and map of another size than the generator's are resized, and the result comes back in the size of the crops. They go
-    through it ``batch_size`` at a time (None: what suits its device). ``progress`` is called with the number of faces done
-    after each batch, and may raise to stop. ``parse_map`` may be None for a generator that does not use it, such as GFPGAN.
-    Raises InputError for crops and maps that do not belong together, for crops with values that are not finite and for a
-    generator in training mode, PsfrError when the generator gives no finite numbers.
+    Crops and maps of other sizes than the generator's are resized, and the result is resized to the size of the crops. One
+    forward pass restores ``batch_size`` faces; None chooses it for the device. ``progress`` is called with the number of
+    restored faces after each batch, and may raise to stop. ``parse_map`` may be None for a generator that does not use it, such
+    as GFPGAN. Raises InputError for crops and maps that do not match, for crops with values that are not finite and for a
+    generator in training mode, and PsfrError if the output of the generator is not finite.
     Source: paper, section 3.1.
     """
     _check_inputs(crops, parse_map, generator)

@@ -1,4 +1,4 @@
-"""The grain of the photo put back on restored faces, which come out of a generator without it."""
+"""Add the photo's grain to restored faces, because generators remove it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from ..images.warp import output_box
 from ..networks.inference.autocast import without_autocast
 from .paste import PasteResult
 
-_BLOCK = 16  # side in pixels of the blocks that grain is measured in
-_SMALL_BLOCK = 8  # for faces with few blocks of the other size
+_BLOCK = 16  # side in pixels of the blocks in which grain is measured
+_SMALL_BLOCK = 8  # for faces with few blocks of the normal size
 _FEWEST_BLOCKS = 12
-_FLAT = (0.1, 0.5)  # quantiles of the blocks' variance: above are edges and hair, below is what happens to be even
-_CLIPPED = 0.03  # distance from black and white within which grain is cut off
+_FLAT = (
+    0.1,
+    0.5,
+)  # quantiles of the blocks' variance; blocks above contain edges or hair, and blocks below are flat by chance
+_CLIPPED = 0.03  # distance from black and white within which grain is clipped
 
 
 @dataclass(frozen=True, eq=False)
 class Grain:
-    """Statistics of grain: the covariance (C, C) of its channels, and the kernel (1, 1, K, K) that gives white noise its size."""
+    """Statistics of grain: the covariance (C, C) of its channels, and the kernel (1, 1, K, K) that correlates white noise."""
 
     covariance: Tensor
     kernel: Tensor
@@ -41,11 +44,11 @@ class Grain:
 
 
 def add_grain(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace], amount: float) -> PasteResult:
-    """Return ``pasted`` with the grain of ``image`` (C, H, W), from which it was made, on what was replaced.
+    """Return ``pasted`` with grain on the replaced pixels like that of ``image`` (C, H, W), the image before pasting.
 
-    Grain is measured in the flat parts of each face as it was. An ``amount`` of 1 makes what was replaced as grainy as that, 0
-    changes nothing. The grain follows from the photo alone, so equal inputs give equal results. Pixels with a mask of 0 stay
-    bit-identical. Faces too small to measure stay without grain.
+    Grain is measured in the flat parts of each face before restoration. An ``amount`` of 1 reproduces it fully, and 0 adds none.
+    The random seed depends only on the photo, so equal inputs give equal results. Pixels with a mask of 0 stay bit-identical.
+    Faces that are too small to measure get no grain.
     """
     if amount == 0:
         return pasted
@@ -59,7 +62,7 @@ def _grained(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace],
         box = output_box(face.crop_to_image, Size.of(face.crop)).to_pixels(Size.of(image))
         if not box.is_empty:
             _add(box, image, pasted, rest, amount, result)
-            box.cut(rest).zero_()  # where faces overlap, the grain of one suffices
+            box.cut(rest).zero_()  # overlapping faces must not get grain twice
     return PasteResult(result, pasted.mask)
 
 
@@ -68,7 +71,7 @@ def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount
     channels = 1 if len(image) < 3 else 3
     before, after = (box.cut(whole)[:channels].float() for whole in (image, pasted.image))
     mask = box.cut(mask)
-    if bool((before == before[:1]).all()):  # gray stays gray to the last bit
+    if bool((before == before[:1]).all()):  # gray pixels remain exactly gray
         before = before[:1]
     measured = _measure(before, after[: len(before)], mask)
     if measured is None:
@@ -76,14 +79,14 @@ def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount
     grain, missing = measured
     seed = zlib.crc32((before.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes())
     noise = grain.draw(Size.of(before), seed).to(before)
-    # Of the photo's variance the mixture has kept (1 - mask) squared.
+    # The blended pixels keep (1 - mask) squared of the photo's variance.
     strength = amount * (missing * mask * (2 - mask)).clamp(0, 1).sqrt()
     grainy = torch.minimum((after + strength * noise).maximum(after.clamp(max=0)), after.clamp(min=1))
     box.cut(result)[:channels] = grainy.where(mask > 0, after).to(result.dtype)
 
 
 def _measure(before: Tensor, after: Tensor, mask: Tensor) -> tuple[Grain, Tensor] | None:
-    """Return the grain of ``before`` where ``mask`` shows the face, and which part of its variance ``after`` lacks."""
+    """Return the grain of ``before`` inside ``mask``, and the fraction of its variance that ``after`` lacks."""
     for side in (_BLOCK, _SMALL_BLOCK):
         blocks = _blocks(torch.cat([before, after, mask]), side)  # (N, 2 C + 1, side, side)
         photo, result = blocks[:, :-1].chunk(2, dim=1)
@@ -106,13 +109,13 @@ def _measure(before: Tensor, after: Tensor, mask: Tensor) -> tuple[Grain, Tensor
 
 
 def _blocks(planes: Tensor, side: int) -> Tensor:
-    """Return the square blocks (N, C, ``side``, ``side``) of ``planes`` (C, H, W), without what is left at the borders."""
+    """Return the square blocks (N, C, ``side``, ``side``) of ``planes`` (C, H, W), without incomplete blocks."""
     tiles = planes.unfold(1, side, side).unfold(2, side, side)
     return tiles.permute(1, 2, 0, 3, 4).reshape(-1, len(planes), side, side)
 
 
 def _without_slope(blocks: Tensor) -> Tensor:
-    """Return ``blocks`` (N, C, K, K) less the plane that fits each best."""
+    """Return ``blocks`` (N, C, K, K) minus the best-fitting plane of each."""
     place = torch.linspace(-1, 1, blocks.shape[-1], device=blocks.device)
     blocks = blocks - blocks.mean((2, 3), keepdim=True)
     across = (blocks * place).mean((2, 3), keepdim=True) / place.square().mean() * place
@@ -121,7 +124,7 @@ def _without_slope(blocks: Tensor) -> Tensor:
 
 
 def _kernel(blocks: Tensor) -> Tensor:
-    """Return the kernel (1, 1, K, K) of norm 1 whose spectrum is the mean one of ``blocks`` (N, C, K, K)."""
+    """Return the kernel (1, 1, K, K) of norm 1 whose spectrum is the mean spectrum of ``blocks`` (N, C, K, K)."""
     window = torch.hann_window(blocks.shape[-1], device=blocks.device)
     power = torch.fft.fft2(blocks * window * window[:, None]).abs().square().mean((0, 1))
     kernel = torch.fft.fftshift(torch.fft.ifft2(power.sqrt()).real)

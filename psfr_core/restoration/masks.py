@@ -1,4 +1,4 @@
-"""Which part of a crop goes back into the image, as soft masks in crop space."""
+"""Soft masks of the parts of crops that are pasted back into the image."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .paste_options import PasteOptions
 from .region_strengths import RegionStrengths
 
 _SIGMAS_IN_FEATHER = 3
-_INVISIBLE = 1e-3  # difference between masks
+_INVISIBLE = 1e-3  # largest difference between masks that is not visible
 
-# Parts that may be smaller than the soft edge. Left and right are apart, because a turned head shows them in different sizes.
+# Parts that may be smaller than the soft edge. Left and right are separate, because their sizes differ in turned heads.
 _SMALL_PARTS = (
     {FaceRegion.LEFT_EYE},
     {FaceRegion.RIGHT_EYE},
@@ -34,16 +34,16 @@ _SMALL_PARTS = (
     {FaceRegion.GLASSES},
     {FaceRegion.EARRING},
 )
-_MIN_PEAK = 0.15  # blurred parts with a lower peak are a few stray pixels, and do not reach their full strength
+_MIN_PEAK = 0.15  # blurred parts with a lower peak are stray pixels and do not get their full strength
 
 
 def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None) -> Tensor:
     """Return the paste masks of crops (N, 1, ``crop_size``, ``crop_size``), float32 in [0, 1], one for each parse map.
 
-    A soft rectangle that rises from 0 at the crop's outer pixels to 1 over ``options.feather``, times the blurred strengths of
-    ``options.regions``. A part of the face that is smaller than the soft edge reaches its strength at its middle. Without a
-    parse map or regions the rectangle alone: (1, 1, S, S), or one for each parse map. Raises InputError for strengths of
-    regions without a parse map.
+    A mask is the product of the blurred strengths of ``options.regions`` and a soft rectangle, which rises from 0 at the crop's
+    outer pixels to 1 over ``options.feather``. Parts of the face that are smaller than the soft edge reach their strength in the
+    middle. Without regions, a mask is the rectangle; without a parse map, a single rectangle (1, 1, S, S) is returned. Raises
+    InputError for strengths of regions without a parse map.
     """
     check_crop_size(crop_size)
     check_type(options, PasteOptions, "options")
@@ -69,7 +69,7 @@ def _soft_strengths(crop_size: int, options: PasteOptions, parse_map: ParseMap) 
     planes = resize(planes, (crop_size, crop_size)).clamp(0, 1)
     soft, *masks = gaussian_blur(planes, options.feather * crop_size / _SIGMAS_IN_FEATHER).split(1, dim=1)
     for part, mask in zip(parts, masks, strict=True):
-        # The blurred mask of the part itself fills in what the blur took from the part at the middle.
+        # Blurring weakens the middle of the part; add its blurred mask until the middle has full strength.
         peak, place = mask.flatten(1).max(dim=1, keepdim=True)
         missing = strengths[next(iter(part))] - soft.flatten(1).gather(1, place)
         soft = soft + mask * (missing / peak.clamp(min=_MIN_PEAK))[..., None, None]
@@ -88,7 +88,7 @@ def _distinct_parts(strengths: Sequence[float]) -> list[set[FaceRegion]]:
 def snap_mask(mask: Tensor) -> Tensor:
     """Round values of ``mask`` in [0, 1] that are indistinguishable from 0 or 1 to exactly 0 or 1.
 
-    Pixels at 0 stay bit-identical, and pixels at 1 keep nothing of the image.
+    Pixels at 0 stay bit-identical, and pixels at 1 are replaced completely.
     """
     above_zero = F.threshold(mask, _INVISIBLE, 0)
     return -F.threshold(-above_zero, _INVISIBLE - 1, -1)  # thresholds take a fifth of the time of torch.where

@@ -1,4 +1,4 @@
-"""Restored faces put back into their image."""
+"""Paste restored faces back into their image."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .masks import snap_mask
 _CLOSEST = 1e-4  # epsilon against division by zero at the crop center, in squared crop sides
 
 
-@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class PasteResult:
-    """``image`` like the one given, and ``mask`` (1, H, W) float32 in [0, 1]: how much of each pixel was replaced."""
+    """The pasted ``image``, like the input image, and ``mask`` (1, H, W) float32: the blend weight of each pixel, 0 to 1."""
 
     image: Tensor
     mask: Tensor
@@ -58,10 +58,10 @@ def paste_faces(
 
 
 def _blend(layer: _Layer, image: Tensor, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
-    """Return the color (1 or 3, h, w), in the image's dtype, and mask (1, h, w) of the layer's rectangle of the pasted image."""
+    """Return the pasted color (1 or 3, h, w), in the image's dtype, and mask (1, h, w) of the layer's rectangle."""
     color, amount = _mix(layer, others)
     before = layer.box.cut(image)[: len(color)]
-    # An infinite pixel must not leave a trace where the mask is 1.
+    # An infinite pixel must not affect the result where the mask is 1.
     after = torch.lerp(before.float(), color, amount).where(amount < 1, color).to(image.dtype)
     return after.where(amount > 0, before), amount
 
@@ -80,7 +80,7 @@ def _filled(out: Tensor, image: Tensor) -> Tensor:
 
 def _untouched_mask(image: Tensor) -> Tensor:
     size = (1, *image.shape[-2:])
-    if image.device.type == "cpu":  # NumPy's zeros take no memory until they are touched, which most of them never are
+    if image.device.type == "cpu":  # NumPy allocates zeros only on access, and most pixels are never accessed
         return torch.from_numpy(np.zeros(size, np.float32))
     return torch.zeros(size, device=image.device)
 
@@ -89,7 +89,7 @@ def _untouched_mask(image: Tensor) -> Tensor:
 class _Layer:
     """One restored face inside its rectangle of the image: color (1 or 3, h, w) and mask (1, h, w).
 
-    ``x`` and ``y`` (h, w) are the distances from the crop's center along its axes, in its sides.
+    ``x`` and ``y`` (h, w) are the distances from the crop's center along its axes, in crop sides.
     """
 
     box: PixelBox
@@ -100,7 +100,7 @@ class _Layer:
 
     @property
     def weight(self) -> Tensor:
-        """How much the color counts beside that of another face (1, h, w)."""
+        """Weight of the color relative to that of overlapping faces (1, h, w)."""
         return self.mask / (self.x.square() + self.y.square() + _CLOSEST).square()
 
 
@@ -149,7 +149,7 @@ def _patches(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, ma
 
 
 def _overlapping(patches: Sequence[_Patch]) -> list[list[_Patch]]:
-    """Group the patches whose rectangles meet; two groups never share a pixel."""
+    """Group patches with overlapping rectangles; different groups share no pixels."""
     groups: list[list[_Patch]] = []
     for patch in patches:
         apart = [group for group in groups if all(patch.box.intersection(other.box).is_empty for other in group)]
@@ -190,7 +190,7 @@ def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: tor
 
 
 def _mix(layer: _Layer, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
-    """Return the color (1 or 3, h, w) and mask (1, h, w) of ``layer``'s rectangle with all other layers that reach into it."""
+    """Return the color (1 or 3, h, w) and mask (1, h, w) of the rectangle of ``layer``, mixed with all overlapping layers."""
     overlaps = [(other, box) for other in others if not (box := layer.box.intersection(other.box)).is_empty]
     if not overlaps:
         return layer.color, layer.mask

@@ -1,4 +1,4 @@
-"""Options of pasting, and the face regions that are pasted."""
+"""Options of pasting, and the face regions that are pasted by default."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..options import check_options, option
 from ..parsing.labels import FaceRegion, parse_regions
 from .region_strengths import RegionStrengths
 
-# A hat, a neck and clothes are left as they were: they reach beyond the crop, and half of them restored would show.
+# Hats, necks and clothes are not pasted, because they extend beyond the crop and would be visibly restored only in part.
 PASTED_REGION_NAMES = "face,ears,hair,earring"
 PASTED_REGIONS = parse_regions(PASTED_REGION_NAMES)
 
-WHOLE_CROP = "all"  # in place of names of regions
+WHOLE_CROP = "all"  # used instead of region names
 
 
 @dataclass(frozen=True)

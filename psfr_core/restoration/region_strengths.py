@@ -1,4 +1,4 @@
-"""Blend strength of each part of a face."""
+"""Blend strengths of the parts of a face."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OTHER = "other"
 
 @dataclass(frozen=True)
 class RegionStrengths:
-    """Blend strength of each part of a face, 0 to 1; 0 keeps the part as it is in the photo.
+    """Blend strength of each part of a face, 0 to 1; 0 keeps the part of the photo.
 
     The strength of the whole restoration multiplies them. They have no effect outside the pasted regions.
     """
@@ -50,7 +50,7 @@ PART_NAMES = tuple(field.name for field in fields(RegionStrengths))
 
 
 def parse_region_strengths(text: str) -> RegionStrengths:
-    """Parse a text such as ``eyes=0.5, hair=0``; parts that it leaves out have strength 1.
+    """Parse a text such as ``eyes=0.5, hair=0``; omitted parts have strength 1.
 
     Raises OptionError for unknown parts and for strengths that are not numbers from 0 to 1.
     """

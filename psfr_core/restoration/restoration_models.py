@@ -1,4 +1,4 @@
-"""The three networks of a restoration, loaded and placed together."""
+"""Load the three networks of a restoration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BUNDLED_PARSE_NET = "parsenet-256"
 
 
 class ModelPreset(str, Enum):
-    """Known models that belong together."""
+    """Set of known models that belong together."""
 
     BUNDLED_256 = "bundled 256"
     BUNDLED_512 = "bundled 512"
@@ -59,7 +59,7 @@ _PRESETS = {
 
 @dataclass(frozen=True, eq=False)
 class RestorationModels:
-    """What a restoration works with. The networks may differ in size: crops are made for the generator."""
+    """Networks for a restoration; they may differ in size, and crops have the size of the generator."""
 
     generator: FaceRestorer
     parse_net: ParseNet
@@ -67,7 +67,7 @@ class RestorationModels:
 
     @property
     def crop_size(self) -> int:
-        """Side in pixels of the crops the generator takes."""
+        """Side of the generator's crops in pixels."""
         return self.generator.size
 
 
@@ -87,12 +87,12 @@ def load_models(
     """Load the models by their names or paths; the defaults are the bundled models.
 
     ``generator`` may also be a GFPGAN, RestoreFormer or CodeFormer file, and ``fidelity`` is an option of CodeFormer: see
-    ``load_face_restorer``. ``detector`` None takes a RetinaFace when one is at hand and the bundled detector otherwise. Known
-    models are looked for in ``folders`` and the default folder; ``download`` allows to fetch missing ones. ``device`` None is
-    the best one there is; generator and parser compute in ``dtype`` (None: ``fastest_dtype``), the detector in float32. All
-    are optimized for that device and stay there: see ``optimize_for_inference``. ``compile_networks`` puts generator and
-    parser through ``torch.compile`` as well, which takes a minute at the first face and pays for many on a GPU: see
-    ``compile_for_inference``.
+    ``load_face_restorer``. ``detector`` None selects an available RetinaFace, or else the bundled detector. Known models are
+    searched in ``folders`` and the default folder; with ``download``, missing ones are downloaded. ``device`` None selects the
+    best device. Generator and parser compute in ``dtype`` (None: ``fastest_dtype``), and the detector computes in float32. All
+    networks are optimized for the device and must remain on it: see ``optimize_for_inference``. ``compile_networks`` compiles
+    generator and parser with ``torch.compile``, which takes a minute for the first face and is worthwhile for many faces on a
+    GPU: see ``compile_for_inference``.
     Raises ModelNotFoundError, CheckpointError, DownloadError, OptionError for a device that cannot be used, and
     MissingPackageError for a RetinaFace without facexlib.
     """
@@ -102,7 +102,7 @@ def load_models(
     parse_net = load_parse_net(parser, folders=folders, download=download)
     parse_net = optimized_on(parse_net, device, dtype or fastest_dtype(device, parse_net))
     if compile_networks and device.type == "cpu":
-        logger.warning("torch.compile is left out: on a CPU the networks are faster without it.")
+        logger.warning("torch.compile is not used, because on a CPU the networks are faster without it.")
     elif compile_networks:
         restorer, parse_net = compile_for_inference(restorer), compile_for_inference(parse_net)
     found = load_detector(detector, options=detection, folders=folders, device=device, download=download)

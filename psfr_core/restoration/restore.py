@@ -1,4 +1,4 @@
-"""Complete restoration of an image: detect, select, align, parse, restore, paste back."""
+"""Restore the faces of an image: detect, select, align, parse, restore, and paste back."""
 
 from __future__ import annotations
 
@@ -29,18 +29,16 @@ from .restore_options import NoFace, RestoreOptions
 from .second_opinion import with_second_opinion
 
 
-@dataclass(frozen=True, eq=False)  # tensors do not compare to one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class RestorationResult:
     """The restored image and its intermediate results; faces, maps and restored crops are in the same order."""
 
-    image: Tensor  # like the image given
+    image: Tensor  # with the shape and dtype of the input image
     mask: Tensor  # (1, H, W) float32: blend weight of each pixel, 0 to 1
     aligned: list[AlignedFace]
-    parse_maps: ParseMap | None  # (N, S, S), as parsed or given, whatever the options make of eyes; None without a face
-    restored: Tensor  # (N, 3, S, S) in [0, 1], with the colors they were pasted in
-    left_out: Mapping[LeftOut, int] = field(
-        default_factory=dict
-    )  # number of detected faces by the reason to leave them out
+    parse_maps: ParseMap | None  # (N, S, S), as parsed or given, before the option eyes; None without faces
+    restored: Tensor  # (N, 3, S, S) in [0, 1], after the color match
+    left_out: Mapping[LeftOut, int] = field(default_factory=dict)  # number of omitted faces by reason
 
     @property
     def faces(self) -> list[Face]:
@@ -59,14 +57,14 @@ def restore_image(
     parse_maps: ParseMap | None = None,
     progress: Progress | None = None,
 ) -> RestorationResult:
-    """Restore the faces in ``image`` (C, H, W), RGB in [0, 1], of any float dtype with C from 1 to 4; the result has its type.
+    """Restore the faces in ``image`` (C, H, W), RGB in [0, 1], of any float dtype with C from 1 to 4; the dtype is kept.
 
     With ``mask`` (H, W), only the faces in it are restored. ``faces`` replaces detection and selection, and ``parse_maps``, one
-    for each face, replaces parsing: take both from an earlier result, edit the maps, and restore again; the option ``guard``
-    then has no effect. Pixels where the result's mask is 0 stay bit-identical. Without a face the image is returned unchanged,
-    unless the options require a NoFaceError. ``progress`` is called with 0 during detection, then counts each face twice, when
-    it is parsed and when it is restored; it may raise to stop.
-    Raises InputError for an invalid image, also for colors that are not finite.
+    for each face, replaces parsing. To edit a result, pass its faces and its edited maps; the option ``guard`` then has no
+    effect. Pixels where the result's mask is 0 stay bit-identical. An image without faces is returned unchanged, unless the
+    options request a NoFaceError. ``progress`` is called with 0 during detection, and then counts each face twice, after
+    parsing and after restoration; it may raise to stop.
+    Raises InputError for an invalid image, including colors that are not finite.
     """
     options = RestoreOptions() if options is None else options
     check_type(models, RestorationModels, "models")
@@ -83,7 +81,7 @@ def restore_image(
         return _unchanged(image, models, options, left_out)
     crops = torch.stack([face.crop for face in aligned]).to(next(models.generator.parameters()).device)
     steps = 2 * len(crops)
-    # Edited maps ask for another face than the photo shows.
+    # Edited maps request a face that differs from the photo.
     guarded = options.guard and parse_maps is None
     if parse_maps is None:
         parse_maps = parse_faces(
@@ -122,7 +120,7 @@ def _finite_colors(image: Tensor) -> Tensor:
 def _check_given(mask: Tensor | None, faces: Sequence[Face] | None, parse_maps: ParseMap | None) -> None:
     check_type(parse_maps, ParseMap | None, "parse_maps")
     if faces is None and parse_maps is not None:
-        raise InputError("parse_maps belong to faces: give the faces they were made for as well.")
+        raise InputError("parse_maps belong to faces: give the faces that they were made for as well.")
     if faces is not None and mask is not None:
         raise InputError("mask chooses among detected faces: leave it out when faces are given.")
 
@@ -130,7 +128,7 @@ def _check_given(mask: Tensor | None, faces: Sequence[Face] | None, parse_maps: 
 def _unchanged(
     image: Tensor, models: RestorationModels, options: RestoreOptions, left_out: Mapping[LeftOut, int]
 ) -> RestorationResult:
-    """Return the result for an image without faces; NoFaceError if the options require one."""
+    """Return the result for an image without faces; raise NoFaceError if the options request it."""
     if options.no_face is NoFace.ERROR:
         raise NoFaceError(_no_face(image))
     mask = torch.zeros_like(image[:1], dtype=torch.float32)
@@ -142,7 +140,7 @@ def _detected(
     colors: Tensor, models: RestorationModels, options: RestoreOptions, progress: Progress | None
 ) -> Sequence[Face]:
     detector = with_second_opinion(models.detector, models.parse_net)
-    given = [] if options.detection is None else [options.detection]  # detectors of users may not take options
+    given = [] if options.detection is None else [options.detection]  # custom detectors may not accept options
     found = detector.detect(colors[None], *given, progress=hold_progress(progress))
     if len(found) != 1:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Options of the whole restoration and of its steps."""
+"""Options of the complete restoration and of its steps."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Eyes(str, Enum):
     """State of the eyes in the parse map used for restoration."""
 
     AS_PARSED = "as-parsed"
-    CLOSED = "closed"  # lids are skin: no eye is drawn where the parser saw one
+    CLOSED = "closed"  # relabels eyes as skin, so that the generator draws closed lids
 
     def applied_to(self, parse_map: ParseMap) -> ParseMap:
-        """Return the map with these eyes."""
+        """Return the map with eyes in this state."""
         if self is Eyes.AS_PARSED:
             return parse_map
         return parse_map.replaced(parse_map.mask(RegionGroup.EYES), FaceRegion.SKIN)

@@ -1,7 +1,7 @@
-"""Faces that the bundled detector is unsure of, confirmed or dropped by what the parsing network sees in them.
+"""Verify uncertain faces of the bundled detector with the parsing network.
 
-The detector takes some lanterns, wheels and coins for faces, and hesitates over real faces behind masks, hands and scarves.
-Their parse maps differ: almost every face shows a nose or brows where the template has them, and hardly anything else does.
+The detector reports some lanterns, wheels and coins as faces, and gives low scores to faces behind masks, hands and scarves.
+Their parse maps differ: almost every face has a nose or brows at the positions of the template, but hardly any other object.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from ..parsing.parse_map import ParseMap
 from ..parsing.parser import parse_faces
 from ..progress import Progress
 
-LOWEST_SCORE = 0.4  # what is proposed when the user sets no min_score
-SURE_SCORE = 0.7  # faces from this score on need no second opinion
-UNSURE_SPAN = 0.1  # a min_score set by the user is doubted up to so much above it
-EVIDENCE_PER_SCORE = 0.15  # share of nose and brows that makes up for a score of 1 below SURE_SCORE
-DARK_FACE, LIT_FACE = 0.2, 0.6  # 75 % quantiles: of faces too dark to be parsed, and what they are brightened to
+LOWEST_SCORE = 0.4  # minimum score of proposals if min_score is not set
+SURE_SCORE = 0.7  # faces with at least this score need no second opinion
+UNSURE_SPAN = 0.1  # scores up to this much above a given min_score are verified
+EVIDENCE_PER_SCORE = 0.15  # fraction of nose and brows that compensates for a score of 1 below SURE_SCORE
+DARK_FACE, LIT_FACE = (
+    0.2,
+    0.6,
+)  # 75 % quantiles of faces that are too dark to parse, and of these faces after brightening
 _MIDDLE = ((0.25, 0.85), (0.2, 0.8))  # rows and columns from brows to chin, in fractions of the crop's side
 
 
@@ -41,9 +44,9 @@ def with_second_opinion(detector: FaceDetector, parse_net: ParseNet) -> FaceDete
 class ConfirmedDetector:
     """Detector that lets ``parse_net`` verify the faces of ``detector`` with scores near the threshold.
 
-    The option ``second_opinion`` disables it. Without ``min_score`` in the options, faces below the detector's own
-    threshold are found as well if their parse maps leave no doubt. Each face that a higher ``min_score`` finds is also
-    found with a lower one.
+    The option ``second_opinion`` can disable this. If ``min_score`` is not set, faces below the detector's own threshold are
+    also found if their parse maps are convincing. Each face that is found with a higher ``min_score`` is also found with a lower
+    one.
     """
 
     detector: CompactDetector
@@ -52,7 +55,7 @@ class ConfirmedDetector:
     def detect(
         self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
     ) -> list[list[Face]]:
-        """See ``FaceDetector``; ``progress`` does not count the few faces that are parsed."""
+        """Detect faces as ``FaceDetector`` describes; ``progress`` does not count the few faces that are parsed."""
         options = options or self.detector.options
         if not options.second_opinion:
             return self.detector.detect(images, options, progress=progress)
@@ -66,7 +69,7 @@ class ConfirmedDetector:
 
     def _confirmed(self, image: Tensor, faces: Sequence[Face], sure: float) -> list[Face]:
         if dim_images(image[None]):
-            image = stretched(image[None])[0]  # the parsing network knows no dark faces either
+            image = stretched(image[None])[0]  # the parsing network does not recognize dark faces either
         crops = {
             index: crop
             for index, face in enumerate(faces)
@@ -84,12 +87,12 @@ class ConfirmedDetector:
 
 
 def facial_evidence(parse_maps: ParseMap) -> Tensor:
-    """Return the share (N,) of the middle of each map (N, S, S) that is labeled nose or brow: 0.08 in a typical face."""
+    """Return the fraction (N,) of the middle of each map (N, S, S) that is labeled nose or brow; about 0.08 for a face."""
     return _middle(parse_maps.mask((FaceRegion.NOSE, RegionGroup.BROWS))).mean(dim=(1, 2, 3))
 
 
 def _lit(crops: Tensor) -> Tensor:
-    """Return ``crops`` (N, 3, S, S), those of backlit faces brightened: the parsing network sees nothing in the dark."""
+    """Return ``crops`` (N, 3, S, S) with backlit faces brightened, because the parsing network fails on dark faces."""
     level = _middle(crops).flatten(1).quantile(0.75, dim=1).view(-1, 1, 1, 1)
     brightened = (crops * (LIT_FACE / level).clamp(max=MAX_GAIN)).clamp(0, 1)
     return torch.where(level < DARK_FACE, brightened, crops)
@@ -102,7 +105,7 @@ def _middle(crops: Tensor) -> Tensor:
 
 
 def _crop(image: Tensor, face: Face, size: int) -> Tensor | None:
-    """Return the aligned crop (3, S, S), or None where the landmarks make no face."""
+    """Return the aligned crop (3, S, S), or None if the landmarks do not form a face."""
     try:
         return align_faces(image, [face], size)[0].crop
     except InputError:

@@ -8,19 +8,19 @@ from torch import Tensor
 
 from ..images.channels import chroma, from_luma_and_chroma, luma
 
-_LEVELS = 64  # number of luma levels; a photo in one tone has one chroma at each
+_LEVELS = 64  # number of luma levels; a photo in a single tone has one chroma at each level
 _LEVEL_BLUR = 1.0  # chroma is averaged over neighboring levels with this standard deviation
 # Maximum deviation of chroma from a function of luma, for values in [0, 1]. Sepia photos saved as JPEG of quality 45 stay below it;
-# color photos of faces exceed twice its value. It decreases with the chroma, so that faded color photos stay in color.
+# color photos of faces exceed twice its value. It decreases with the chroma, so that faded color photos keep their colors.
 _MAX_DEVIATION = 2.5 / 255
 _MIN_DEVIATION = 0.5 / 255
 _DEVIATION_OF_CHROMA = 0.1
 
 
 def keep_tone(restored: Tensor, crops: Tensor) -> Tensor:
-    """Return ``restored`` (N, 3, S, S) in the tone of ``crops`` (N, 3, S, S), both in [0, 1], where these are in one tone.
+    """Return ``restored`` (N, 3, S, S) in the tone of those ``crops`` (N, 3, S, S) that have a single tone, both in [0, 1].
 
-    Each pixel keeps its luma and takes the chroma that the crop has at this luma. For a gray crop, the channels of the result are
+    Each pixel keeps its luma and gets the chroma that the crop has at this luma. For a gray crop, the channels of the result are
     bit-identical. For a color crop, the result is ``restored``, unchanged.
     """
     photo_luma, photo_chroma = F.avg_pool2d(torch.cat([luma(crops), chroma(crops)], dim=1), 2, ceil_mode=True).split(
@@ -42,7 +42,7 @@ def _tone_curve(brightness: Tensor, color: Tensor) -> Tensor:
     sums = pixels.new_zeros(len(pixels), 3, _LEVELS).scatter_add_(2, position.expand_as(pixels), pixels)
     level = torch.arange(_LEVELS, device=sums.device)
     distance = (level[:, None] - level).float().abs()
-    # The tails beside the narrow Gaussian matter only where no pixel is near.
+    # The tails added to the narrow Gaussian matter only at levels far from any pixel.
     weights = torch.exp(-0.5 * (distance / _LEVEL_BLUR).square()) + 1e-6 / (1 + distance.square())
     sums = sums @ weights
     return sums[:, :2] / sums[:, 2:]
