@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from psfr_core.faces import compact
 from psfr_core.faces.compact import CompactDetector
 from psfr_core.faces.detection_options import DetectionOptions
 from psfr_core.faces.detector import make_detector
@@ -78,7 +77,7 @@ def options_with(min_score: float | None, *, second_opinion: bool = True) -> Det
 
 @pytest.fixture(autouse=True)
 def one_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact, "SCALE_RANGE", ScaleRange(max_face=160, coarsest_side=256))
+    monkeypatch.setattr(CompactDetector, "scale_range", ScaleRange(max_face=160, coarsest_side=256))
 
 
 def test_only_faces_near_the_threshold_are_parsed_and_dropped(parsed: list[int]) -> None:
