@@ -29,14 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=MIN_REPEATS,
         help=f"number of alternating runs of each function, at least {MIN_REPEATS}; default: {MIN_REPEATS}",
     )
-    parser.add_argument("--generator", help="name or file; default: random weights in the published shapes")
-    parser.add_argument("--parser", help="name or file; default: random weights in the published shapes")
+    parser.add_argument(
+        "--generator", help="name or file of the generator; default: random weights in the published shapes"
+    )
+    parser.add_argument(
+        "--parser", help="name or file of the parsing network; default: random weights in the published shapes"
+    )
     parser.add_argument("--detector", help="name or file of a RetinaFace, for the case detection")
     parser.add_argument(
         "--images", nargs="+", type=Path, default=[], help="photos with faces, for the cases quality and detection"
     )
     add_size_limit_argument(parser)
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the fastest available")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best available")
     parser.add_argument("--out", type=Path, help="folder for benchmark.md and benchmark.json")
 
 

@@ -16,7 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="IN", help="weight file (.pth, .pt, .safetensors) or name of a model")
     parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="file to write")
     parser.add_argument("--half", action="store_true", help="store float16, which halves the size")
-    parser.add_argument("--licence", metavar="TEXT", help="license of the weights, for unknown files")
+    parser.add_argument(
+        "--licence",
+        metavar="TEXT",
+        help="license of the weights, written into the metadata; default: that of a known model, else unknown",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite OUT.safetensors")
 
 

@@ -25,7 +25,7 @@ DEGRADATION_HELP = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr degrade``."""
-    add_file_arguments(parser, "folder for the PNG files")
+    add_file_arguments(parser, "output folder for the PNG files")
     parser.add_argument(
         "--hq",
         type=Path,

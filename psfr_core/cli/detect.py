@@ -24,7 +24,7 @@ _SKIPPED = ("indices",)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr detect``."""
-    add_file_arguments(parser, "folder for NAME.json and NAME.png")
+    add_file_arguments(parser, "output folder for NAME.json and NAME.png")
     add_options(parser, SelectionOptions, skip=_SKIPPED)
     add_detector_arguments(parser)
 

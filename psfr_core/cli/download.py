@@ -13,12 +13,12 @@ from .console import progress_bar
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr download``."""
     names = [entry.name for entry in MODEL_FILES if not entry.is_bundled]
-    parser.add_argument("name", choices=names, metavar="NAME", help=f"one of: {', '.join(names)}")
-    parser.add_argument("--folder", metavar="DIR", help="where to put the file (default: ~/.cache/psfrgan)")
+    parser.add_argument("name", choices=names, metavar="NAME", help=f"model to download: {', '.join(names)}")
+    parser.add_argument("--folder", metavar="DIR", help="target folder; default: ~/.cache/psfrgan")
     parser.add_argument(
         "--repo-id",
         metavar="OWNER/NAME",
-        help="another repository on the Hub that holds the file or its converted copy",
+        help="another repository on the Hub that contains the file or its converted copy",
     )
 
 

@@ -73,7 +73,9 @@ def _add_generator(command: argparse.ArgumentParser) -> None:
     _add_faces(command)
     add_metric_arguments(command)
     command.add_argument(
-        "--generator", default=BUNDLED_GENERATOR, help=f"name or file; default: {BUNDLED_GENERATOR}, bundled"
+        "--generator",
+        default=BUNDLED_GENERATOR,
+        help=f"name or file of the generator; default: {BUNDLED_GENERATOR} (bundled)",
     )
     command.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
     command.add_argument("--size", type=int, help="side of the measured faces in pixels; default: the generator's size")
@@ -109,10 +111,14 @@ def _add_device(command: argparse.ArgumentParser) -> None:
 def _add_faces(command: argparse.ArgumentParser) -> None:
     """Add the flags of degraded faces, which the generator and the parsing network share."""
     command.add_argument("--faces", type=Path, required=True, help="folder of clean aligned faces")
-    command.add_argument("--seed", type=int, help="seed of the first degradation; default: 0")
+    command.add_argument(
+        "--seed", type=int, help="random seed of the first degradation; each next face uses the next seed; default: 0"
+    )
     command.add_argument("--degradation", metavar="NAME", help=DEGRADATION_HELP)
     command.add_argument(
-        "--parser", default=BUNDLED_PARSE_NET, help=f"name or file; default: {BUNDLED_PARSE_NET}, bundled"
+        "--parser",
+        default=BUNDLED_PARSE_NET,
+        help=f"name or file of the parsing network; default: {BUNDLED_PARSE_NET} (bundled)",
     )
 
 

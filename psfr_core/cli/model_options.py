@@ -21,7 +21,7 @@ from .plan import existing_folders
 
 _SKIPPED = ("batch_size",)
 _NAMES_OR_FILES = "names listed by 'psfr models', or weight files"
-FIDELITY_HELP = "of CodeFormer, 0 to 1: 0 invents the most detail, 1 stays closest to the input; default: 0.5"
+FIDELITY_HELP = "fidelity of CodeFormer, 0 to 1: 0 invents the most detail, 1 stays closest to the input; default: 0.5"
 _DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -31,10 +31,12 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--generator",
         default=BUNDLED_GENERATOR,
-        help=f"also a file of GFPGAN, RestoreFormer or CodeFormer; default: {BUNDLED_GENERATOR} (bundled)",
+        help=f"generator, or a GFPGAN, RestoreFormer or CodeFormer file; default: {BUNDLED_GENERATOR} (bundled)",
     )
     group.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
-    group.add_argument("--parser", default=BUNDLED_PARSE_NET, help=f"default: {BUNDLED_PARSE_NET} (bundled)")
+    group.add_argument(
+        "--parser", default=BUNDLED_PARSE_NET, help=f"parsing network; default: {BUNDLED_PARSE_NET} (bundled)"
+    )
     group.add_argument(
         "--dtype",
         choices=_DTYPES,
@@ -52,7 +54,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the detector, the model folders and the device."""
     group = parser.add_argument_group("models", _NAMES_OR_FILES)
-    group.add_argument("--detector", help=f"default: an available RetinaFace, else {BUNDLED_DETECTOR} (bundled)")
+    group.add_argument(
+        "--detector", help=f"face detector; default: an available RetinaFace, else {BUNDLED_DETECTOR} (bundled)"
+    )
     group.add_argument(
         "--models-folder", type=Path, action="append", default=[], help="folder to search for models; repeatable"
     )

@@ -49,7 +49,7 @@ class SelectionOptions:
     """Criteria that select faces: size first, then the other fields in order, each applied to the faces that remain."""
 
     min_size: float = option(0.0, "minimum shorter side of the box in pixels", low=0)
-    order: FaceOrder = option(FaceOrder.AREA, "order of faces; area: largest first")
+    order: FaceOrder = option(FaceOrder.AREA, "order in which faces are numbered; area: largest first")
     indices: tuple[int, ...] | None = option(
         None,
         "indices in that order, from 0; -1 is the last face; indices beyond the last face select none",
@@ -57,7 +57,7 @@ class SelectionOptions:
         high=HIGHEST_INDEX,
     )
     selection: FaceSelection = option(FaceSelection.ALL, "all faces, the largest, or the one closest to the center")
-    max_faces: int | None = option(None, "maximum number of faces, in that order", low=1, high=HIGHEST_INDEX)
+    max_faces: int | None = option(None, "maximum number of faces, in the chosen order", low=1, high=HIGHEST_INDEX)
     max_size: float | None = option(
         None, "maximum shorter side of the box in pixels; larger faces are left out; none: no limit", low=1
     )

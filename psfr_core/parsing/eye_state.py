@@ -1,6 +1,6 @@
 """Find closed eyes that a parser labeled as eyes.
 
-Parsers see few closed eyes in training, and label a part of the lids as eye; a generator then draws open eyes there.
+Parsers see few closed eyes in training and label parts of the lids as eyes, where a generator then draws open eyes.
 ``EyeNet`` looks at both eyes of a face, and the labels of closed ones become skin.
 """
 
@@ -21,7 +21,7 @@ from ..networks.eye_net import EYE_WINDOW, EyeNet
 from .labels import FaceRegion, RegionGroup
 from .parse_map import ParseMap
 
-# Sum of the logits of both eyes from which the eyes of a face are closed.
+# Minimum sum of the logits of both eyes for closed eyes.
 CLOSED_LOGITS = 3.0
 _EYES = (FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE)
 _SIDE = 256  # side of the faces from which windows are cut, in pixels

