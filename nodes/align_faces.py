@@ -29,7 +29,7 @@ class PSFR_AlignFaces(io.ComfyNode):
             "Paste Faces Back returns them to their original positions.",
             inputs=[
                 io.Image.Input("image", tooltip="Images in which the faces were detected, or upscaled copies of them."),
-                FacesSocket.Input("faces", tooltip="From Detect Faces or Select Faces."),
+                FacesSocket.Input("faces", tooltip="Faces from Detect Faces or Select Faces."),
                 io.Int.Input(
                     "crop_size",
                     default=512,

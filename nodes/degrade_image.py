@@ -96,7 +96,7 @@ class PSFR_DegradationOptions(io.ComfyNode):
             description="Probabilities and ranges for Degrade Image. Lengths in pixels refer to an image of 512 pixels and "
             "scale with the image size.",
             inputs=_config_inputs(),
-            outputs=[DegradationSocket.Output(display_name="options", tooltip="For Degrade Image.")],
+            outputs=[DegradationSocket.Output(display_name="options", tooltip="Options for Degrade Image.")],
         )
 
     @classmethod

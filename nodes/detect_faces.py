@@ -121,7 +121,7 @@ class PSFR_SelectFaces(io.ComfyNode):
             category=CATEGORY,
             description="Selects faces of each image. After a run, click faces in the preview to select them.",
             inputs=[
-                FacesSocket.Input("faces", tooltip="From Detect Faces."),
+                FacesSocket.Input("faces", tooltip="Faces from Detect Faces."),
                 order_input(),
                 indices_input(),
                 max_faces_input(),

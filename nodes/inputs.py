@@ -21,17 +21,17 @@ UNCONNECTED = "Without it, the bundled model is used."
 
 
 def generator_input(*, optional: bool = False) -> io.Input:
-    tooltip = _sentences("From Load PSFR-GAN or Load Generator.", UNCONNECTED if optional else "")
+    tooltip = _sentences("Generator from Load PSFR-GAN or Load Generator.", UNCONNECTED if optional else "")
     return GeneratorSocket.Input("generator", optional=optional, tooltip=tooltip)
 
 
 def parser_input(use: str = "", *, optional: bool = False) -> io.Input:
-    tooltip = _sentences("From Load PSFR-GAN or Load Face Parser.", use)
+    tooltip = _sentences("Face parser from Load PSFR-GAN or Load Face Parser.", use)
     return ParserSocket.Input("parser", optional=optional, tooltip=tooltip)
 
 
 def detector_input(*, optional: bool = False) -> io.Input:
-    tooltip = _sentences("From Load PSFR-GAN or Load Face Detector.", UNCONNECTED if optional else "")
+    tooltip = _sentences("Face detector from Load PSFR-GAN or Load Face Detector.", UNCONNECTED if optional else "")
     return DetectorSocket.Input("detector", optional=optional, tooltip=tooltip)
 
 

@@ -70,7 +70,7 @@ class PSFR_ParseMapToMask(io.ComfyNode):
             category=CATEGORY,
             description="Converts selected regions of a parse map to a mask.",
             inputs=[
-                parse_map_input("From Parse Faces."),
+                parse_map_input("Parse map from Parse Faces."),
                 regions_input("face", "Regions to include in the mask."),
             ],
             outputs=[io.Mask.Output(display_name="mask", tooltip="White in the selected regions, black elsewhere.")],
@@ -93,7 +93,7 @@ class PSFR_EditParseMap(io.ComfyNode):
             category=CATEGORY,
             description="Paints a region inside a mask, replaces one region by another, or does both: replaces it inside the mask.",
             inputs=[
-                parse_map_input("From Parse Faces."),
+                parse_map_input("Parse map from Parse Faces."),
                 io.Combo.Input(
                     "region",
                     options=_REGION_CHOICES,

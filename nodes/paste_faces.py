@@ -41,7 +41,7 @@ class PSFR_PasteFacesBack(io.ComfyNode):
             "All other pixels stay bit-identical.",
             inputs=[
                 io.Image.Input("image", tooltip="Images in which the faces were detected, or upscaled copies of them."),
-                FacesSocket.Input("faces", tooltip="From Align Faces."),
+                FacesSocket.Input("faces", tooltip="Faces from Align Faces."),
                 io.Image.Input(
                     "crops",
                     tooltip="Square crops of any size, one per face in the same order. Other nodes may have processed them.",
@@ -51,7 +51,7 @@ class PSFR_PasteFacesBack(io.ComfyNode):
                     "Restricts pasting to the regions of Paste Options. Without it, the whole crop is pasted.",
                     optional=True,
                 ),
-                PasteOptionsSocket.Input("options", optional=True, tooltip="From Paste Options."),
+                PasteOptionsSocket.Input("options", optional=True, tooltip="Options from Paste Options."),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="Images with the pasted faces."),
@@ -127,7 +127,9 @@ class PSFR_PasteOptions(io.ComfyNode):
                 *region_strength_inputs(),
             ],
             outputs=[
-                PasteOptionsSocket.Output(display_name="options", tooltip="For Paste Faces Back or Restore Options.")
+                PasteOptionsSocket.Output(
+                    display_name="options", tooltip="Options for Paste Faces Back or Restore Options."
+                )
             ],
             **supported_fields(search_aliases=["feather", "face blend", "region strength", "eyes only"]),
         )

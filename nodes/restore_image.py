@@ -71,7 +71,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
                 parser_input(UNCONNECTED, optional=True),
                 detector_input(optional=True),
                 face_mask_input(),
-                RestoreOptionsSocket.Input("options", optional=True, tooltip="From Restore Options."),
+                RestoreOptionsSocket.Input("options", optional=True, tooltip="Options from Restore Options."),
             ],
             outputs=[
                 io.Image.Output(display_name="image", tooltip="Images with restored faces."),
@@ -162,7 +162,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 max_faces_input(),
                 color_match_input(),
                 no_face_input(),
-                PasteOptionsSocket.Input("paste", optional=True, tooltip="From Paste Options."),
+                PasteOptionsSocket.Input("paste", optional=True, tooltip="Options from Paste Options."),
                 # Optional, because older workflows do not have them.
                 *search_inputs(optional=True),
                 eyes_input(),
@@ -173,7 +173,9 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 ),
                 max_size_input(),
             ],
-            outputs=[RestoreOptionsSocket.Output(display_name="options", tooltip="For Restore Faces in Image.")],
+            outputs=[
+                RestoreOptionsSocket.Output(display_name="options", tooltip="Options for Restore Faces in Image.")
+            ],
             **supported_fields(search_aliases=["face index", "face order", "face threshold"]),
         )
 

@@ -12,7 +12,7 @@ from ..psfr_core.errors import OptionError
 
 CATEGORY = "face restoration/PSFR-GAN"
 TEST_CATEGORY = f"{CATEGORY}/testing"  # nodes that measure a restoration
-REPORT_TOOLTIP = "Text on the result: the numbers of faces, and why others were left out."
+REPORT_TOOLTIP = "Text report with the numbers of faces, and why others were left out."
 
 E = TypeVar("E", bound=Enum)
 I = TypeVar("I", bound=io.Input)  # noqa: E741

@@ -42,7 +42,7 @@ def load_face_restorer(
 ) -> FaceRestorer:
     """Load a PSFR-GAN generator, or a GFPGAN, RestoreFormer or CodeFormer file; otherwise like ``load_generator``.
 
-    The content tells which it is. ``fidelity`` is an option fidelity of CodeFormer, 0 to 1: 0 invents the most detail, 1 stays closest
+    The content tells which it is. ``fidelity`` is an option of CodeFormer, 0 to 1: 0 invents the most detail, 1 stays closest
     to the input, None is 0.5. Other restorers ignore it with a warning. Raises MissingPackageError without the package that
     builds the network: spandrel, and for CodeFormer spandrel_extra_arches.
     """

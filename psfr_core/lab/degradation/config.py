@@ -84,7 +84,7 @@ class DegradationConfig:
     jpeg_quality: Range = _range((35.0, 90.0), "JPEG quality", low=1, high=100)
     passes: int = _limited(
         1,
-        "number of passes of blur, reduction, noise and JPEG; 2 resembles images that were shared often",
+        "number of passes of blur, reduction, noise and JPEG; 2 simulates images that were shared repeatedly",
         FieldLimits(FieldKind.COUNT, 1, MAX_PASSES),
     )
 
