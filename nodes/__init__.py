@@ -9,11 +9,13 @@ from comfy_api.latest import ComfyExtension, io
 from .align_faces import PSFR_AlignFaces
 from .checked import checked
 from .compare_images import PSFR_CompareImages
+from .convert_faces import PSFR_FacesToMask, PSFR_FacesToSEGS
 from .degrade_image import PSFR_DegradationOptions, PSFR_DegradeImage
 from .detect_faces import PSFR_DetectFaces, PSFR_SelectFaces
 from .error_titles import set_error_titles
 from .example_image import PSFR_LoadExampleImage
 from .load_models import PSFR_LoadFaceDetector, PSFR_LoadFaceParser, PSFR_LoadGenerator, PSFR_LoadModels
+from .locate_faces import PSFR_BoxesToFaces, PSFR_MaskToFaces, PSFR_SEGSToFaces
 from .model_folders import register_model_folders
 from .pack_folder import warn_about_folder_name
 from .paint_parse_map import PSFR_PaintParseMap
@@ -42,6 +44,11 @@ NODES: list[type[io.ComfyNode]] = [
         PSFR_RestoreAlignedFaces,
         PSFR_PasteFacesBack,
         PSFR_PasteOptions,
+        PSFR_FacesToMask,
+        PSFR_MaskToFaces,
+        PSFR_BoxesToFaces,
+        PSFR_FacesToSEGS,
+        PSFR_SEGSToFaces,
         PSFR_DegradeImage,
         PSFR_DegradationOptions,
         PSFR_CompareImages,

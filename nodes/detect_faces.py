@@ -21,6 +21,7 @@ from ..psfr_core.progress import Progress
 from ..psfr_core.restoration.restore_options import NoFace
 from ..psfr_core.restoration.second_opinion import with_second_opinion
 from ..psfr_core.visualize import draw_faces
+from .bounding_boxes import to_bounding_boxes
 from .detected_faces import DetectedFaces
 from .images import blank_image, masks_of_frames, to_frames
 from .inputs import (
@@ -107,7 +108,7 @@ class PSFR_DetectFaces(io.ComfyNode):
         tell_faces(Note.FOUND, _counts(selections), options)
         overlay = _draw(frames, faces, progress)
         shown = overlay[faces.picture_frame : faces.picture_frame + 1]
-        return io.NodeOutput(faces, _bounding_boxes(faces), faces.count, overlay, told_text(), ui=preview(shown))
+        return io.NodeOutput(faces, to_bounding_boxes(faces), faces.count, overlay, told_text(), ui=preview(shown))
 
 
 class PSFR_SelectFaces(io.ComfyNode):
@@ -132,6 +133,9 @@ class PSFR_SelectFaces(io.ComfyNode):
                 FacesSocket.Output(display_name="selected", tooltip="Selected faces, in the chosen order."),
                 FacesSocket.Output(display_name="rest", tooltip="All other faces."),
                 io.Int.Output(display_name="count", tooltip="Total number of selected faces in all images."),
+                BoundingBoxSocket.Output(
+                    display_name="bounding boxes", tooltip="Boxes of the selected faces, in pixels."
+                ),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["pick faces", "filter faces", "face index"]),
@@ -147,7 +151,8 @@ class PSFR_SelectFaces(io.ComfyNode):
         tell_faces(Note.SELECTED, _counts(selections), options)
         kept = {id(face) for found in selected.frames for face in found}
         rest = faces.map(lambda found: [face for face in found if id(face) not in kept])
-        return io.NodeOutput(selected, rest, selected.count, ui=face_picker(faces, options, indices))
+        boxes = to_bounding_boxes(selected)
+        return io.NodeOutput(selected, rest, selected.count, boxes, ui=face_picker(faces, options, indices))
 
 
 def _counts(selections: Sequence[Selection]) -> list[ImageFaces]:
@@ -197,20 +202,3 @@ def _draw(frames: Tensor, faces: DetectedFaces, progress: Callable[[int], Progre
         picture.copy_(draw_faces(to_rgb(frame).clamp(0, 1), found))
         report(1, 1)
     return overlay
-
-
-def _bounding_boxes(faces: DetectedFaces) -> list[list[dict[str, float | str]]]:
-    return [
-        [
-            {
-                "x": face.box.left,
-                "y": face.box.top,
-                "width": face.box.width,
-                "height": face.box.height,
-                "label": "face",
-                "score": face.score,
-            }
-            for face in found
-        ]
-        for found in faces.frames
-    ]

@@ -9,7 +9,9 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..psfr_core.faces.selection import SelectionOptions, select_faces
+from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import to_rgb
+from ..psfr_core.visualize import draw_faces
 from .detected_faces import DetectedFaces
 from .images import to_frames, to_image
 from .notes import Note, tell
@@ -25,6 +27,12 @@ def preview(image: Tensor) -> ui.PreviewImage:
     if shown < len(image):
         tell(Note.PREVIEW_LIMIT, shown=shown, count=len(image))
     return ui.PreviewImage(to_image([to_rgb(frame).clamp(0, 1) for frame in to_frames(image[:shown])]))
+
+
+def preview_faces(faces: DetectedFaces) -> ui.PreviewImage:
+    """Preview the first frame with a face, with boxes, landmarks and face numbers."""
+    found = [face.scaled(faces.size, Size.of(faces.picture)) for face in faces.frames[faces.picture_frame]]
+    return preview(to_image(draw_faces(faces.picture, found)[None]))
 
 
 def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:

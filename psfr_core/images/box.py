@@ -54,6 +54,11 @@ class Box(NamedTuple):
     def center(self) -> tuple[float, float]:
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
+    def contains(self, point: tuple[float, float]) -> bool:
+        """Return whether ``point`` (x, y) lies in this box."""
+        x, y = point
+        return self.left <= x < self.right and self.top <= y < self.bottom
+
     def to_pixels(self, size: Size, margin: int = 0) -> PixelBox:
         """Return the pixels that this box touches, extended by ``margin`` and clipped to an image of ``size``."""
         return PixelBox(

@@ -42,10 +42,11 @@ def lefts(faces: Any) -> list[list[float]]:
 def test_selected_and_rest(
     run: Run, faces: Any, options: dict[str, Any], selected: list[float], rest: list[float]
 ) -> None:
-    found, others, count = run("PSFR_SelectFaces", faces=faces, **options).args
+    found, others, count, boxes = run("PSFR_SelectFaces", faces=faces, **options).args
     assert lefts(found) == [[], selected, []]
     assert lefts(others) == [[], rest, []]
     assert count == len(selected)
+    assert [[box["x"] for box in of_frame] for of_frame in boxes] == [[], selected, []]
 
 
 def test_the_picker_gets_all_faces_by_their_numbers(run: Run, faces: Any) -> None:

@@ -14,6 +14,9 @@ export const NOTE_TEXTS = Object.freeze({
     OUTSIDE_MASK: "Faces left out, outside the mask: {count}.",
     NOT_SELECTED: "Faces left out by the selection: {count}.",
     UNPAINTED_MASK: "The mask is unpainted (0 everywhere), so it does not restrict the search for faces.",
+    NOTHING_PAINTED: "The mask is unpainted (0 everywhere), so no face is searched.",
+    EMPTY_BOXES: "Boxes without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence.",
+    EMPTY_AREAS: "Painted areas without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence.",
     PREVIEW_LIMIT: "The preview shows the first {shown} of {count} images.",
   },
   zh: {
@@ -27,6 +30,9 @@ export const NOTE_TEXTS = Object.freeze({
     OUTSIDE_MASK: "因位于遮罩之外而略过的人脸：{count}。",
     NOT_SELECTED: "未被选择的人脸：{count}。",
     UNPAINTED_MASK: "遮罩未绘制（全为 0），因此不限制人脸搜索范围。",
+    NOTHING_PAINTED: "遮罩未绘制（全为 0），因此不检测任何人脸。",
+    EMPTY_BOXES: "没有人脸的边界框：{count}。位置（图像：x, y, 尺寸）：{places}。请尝试降低置信度。",
+    EMPTY_AREAS: "没有人脸的涂抹区域：{count}。位置（图像：x, y, 尺寸）：{places}。请尝试降低置信度。",
     PREVIEW_LIMIT: "预览显示 {count} 张图像中的前 {shown} 张。",
   },
   ja: {
@@ -40,6 +46,9 @@ export const NOTE_TEXTS = Object.freeze({
     OUTSIDE_MASK: "マスクの外にあるため除外した顔：{count}。",
     NOT_SELECTED: "選択されなかった顔：{count}。",
     UNPAINTED_MASK: "マスクが塗られていない（すべて 0）ため、顔の検索範囲は制限されません。",
+    NOTHING_PAINTED: "マスクが塗られていない（すべて 0）ため、顔を検索しません。",
+    EMPTY_BOXES: "顔が見つからないボックス：{count}。位置（画像：x, y, サイズ）：{places}。信頼度を下げてみてください。",
+    EMPTY_AREAS: "顔が見つからない塗られた範囲：{count}。位置（画像：x, y, サイズ）：{places}。信頼度を下げてみてください。",
     PREVIEW_LIMIT: "プレビューは {count} 枚のうち最初の {shown} 枚を表示しています。",
   },
   ko: {
@@ -53,6 +62,9 @@ export const NOTE_TEXTS = Object.freeze({
     OUTSIDE_MASK: "마스크 밖에 있어 제외한 얼굴: {count}.",
     NOT_SELECTED: "선택되지 않은 얼굴: {count}.",
     UNPAINTED_MASK: "마스크가 칠해지지 않아(모두 0) 얼굴 검색 범위를 제한하지 않습니다.",
+    NOTHING_PAINTED: "마스크가 칠해지지 않아(모두 0) 얼굴을 찾지 않습니다.",
+    EMPTY_BOXES: "얼굴이 없는 박스: {count}. 위치(이미지: x, y, 크기): {places}. 신뢰도를 낮춰 보세요.",
+    EMPTY_AREAS: "얼굴이 없는 칠해진 영역: {count}. 위치(이미지: x, y, 크기): {places}. 신뢰도를 낮춰 보세요.",
     PREVIEW_LIMIT: "미리보기는 이미지 {count}개 중 처음 {shown}개를 보여 줍니다.",
   },
   ru: {
@@ -66,6 +78,9 @@ export const NOTE_TEXTS = Object.freeze({
     OUTSIDE_MASK: "Пропущено лиц вне маски: {count}.",
     NOT_SELECTED: "Не выбрано лиц: {count}.",
     UNPAINTED_MASK: "Маска не закрашена (везде 0), поэтому она не ограничивает поиск лиц.",
+    NOTHING_PAINTED: "Маска не закрашена (везде 0), поэтому лица не ищутся.",
+    EMPTY_BOXES: "Рамок без лица: {count}. Места (изображение: x, y, размер): {places}. Попробуйте уменьшить уверенность.",
+    EMPTY_AREAS: "Закрашенных участков без лица: {count}. Места (изображение: x, y, размер): {places}. Попробуйте уменьшить уверенность.",
     PREVIEW_LIMIT: "Показаны первые изображения: {shown} из {count}.",
   },
   fr: {
@@ -79,6 +94,9 @@ export const NOTE_TEXTS = Object.freeze({
     OUTSIDE_MASK: "Visages écartés, hors du masque : {count}.",
     NOT_SELECTED: "Visages écartés par la sélection : {count}.",
     UNPAINTED_MASK: "Le masque n'est pas peint (0 partout) : il ne limite pas la recherche de visages.",
+    NOTHING_PAINTED: "Le masque n'est pas peint (0 partout) : aucun visage n'est recherché.",
+    EMPTY_BOXES: "Boîtes sans visage : {count}. Emplacements (image : x, y, taille) : {places}. Essayez une confiance plus basse.",
+    EMPTY_AREAS: "Zones peintes sans visage : {count}. Emplacements (image : x, y, taille) : {places}. Essayez une confiance plus basse.",
     PREVIEW_LIMIT: "L'aperçu montre les {shown} premières images sur {count}.",
   },
 });

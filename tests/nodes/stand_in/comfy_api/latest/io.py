@@ -34,9 +34,12 @@ class Input:
 class Output:
     io_type = ""
 
-    def __init__(self, display_name: str | None = None, tooltip: str | None = None) -> None:
+    def __init__(
+        self, display_name: str | None = None, tooltip: str | None = None, is_output_list: bool = False
+    ) -> None:
         self.display_name = display_name
         self.tooltip = tooltip
+        self.is_output_list = is_output_list
 
 
 class _Widget(Input):

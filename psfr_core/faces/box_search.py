@@ -1,0 +1,121 @@
+"""Search for the faces in given places: in the boxes of another detector, or in the painted areas of a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from ..checks import check_float, check_shape, check_type
+from ..images.box import Box, PixelBox, Size
+from .detection_options import DetectionOptions
+from .face import Face, FaceDetector
+from .nms import iou
+from .painted_areas import painted_areas
+from .selection import SelectionOptions, select_faces
+
+PLACE_MIN_SCORE = 0.3  # lower than for whole images: that there is a face is known
+_MARGIN = 1.0  # of the surroundings that are searched with a place, in longer sides of its box
+
+
+@dataclass(frozen=True)
+class FacesInMask:
+    """The faces in the painted areas of a mask, largest first, and the areas without a face."""
+
+    faces: list[Face]
+    empty_areas: list[PixelBox]
+
+
+def find_faces_in_boxes(
+    image: Tensor, boxes: Sequence[Box], detector: FaceDetector, options: DetectionOptions | None = None
+) -> list[Face | None]:
+    """Find the face in each of ``boxes``, in pixels of ``image`` (3, H, W), RGB in [0, 1]; None where there is none.
+
+    A face is in a box if its center is. Each box gets the face that overlaps it most, and no face belongs to two boxes.
+    ``detector`` searches the whole image, and then the surroundings of each box that is still empty, enlarged.
+    ``options`` None lowers the minimum score to ``PLACE_MIN_SCORE``.
+    """
+    check_shape(image, "3 H W", "image")
+    check_float(image, "image")
+    check_type(boxes, Sequence, "boxes")
+    options = options or DetectionOptions(min_score=PLACE_MIN_SCORE)
+    if not boxes:
+        return []
+    found = _assigned(boxes, detector.detect(image[None], options)[0])
+    for index, box in enumerate(boxes):
+        if found[index] is None:
+            taken = [face for face in found if face is not None]
+            nearby = _search_around(image, box, detector, options)
+            (found[index],) = _assigned([box], [face for face in nearby if not _is_any_of(face, taken, options)])
+    return found
+
+
+def find_faces_in_mask(
+    image: Tensor, mask: Tensor, detector: FaceDetector, options: DetectionOptions | None = None
+) -> FacesInMask:
+    """Find all faces of ``image`` (3, H, W), RGB in [0, 1], that are painted in ``mask`` (H, W), as ``select_faces`` decides.
+
+    ``detector`` searches the whole image, and then the surroundings of each painted area that is still empty, enlarged.
+    ``options`` are those of ``find_faces_in_boxes``.
+    """
+    check_shape(image, "3 H W", "image")
+    check_float(image, "image")
+    options = options or DetectionOptions(min_score=PLACE_MIN_SCORE)
+    size, selection = Size.of(image), SelectionOptions()
+    areas = [_in_image(area, Size.of(mask), size) for area in painted_areas(mask)]
+    faces = select_faces(detector.detect(image[None], options)[0], size, selection, mask) if areas else []
+    for area in _without_face(areas, faces):
+        nearby = select_faces(_search_around(image, area, detector, options), size, selection, mask)
+        faces += [face for face in nearby if not _is_any_of(face, faces, options)]
+    empty = [area.to_pixels(size) for area in _without_face(areas, faces)]
+    return FacesInMask(select_faces(faces, size, selection), empty)
+
+
+def _assigned(boxes: Sequence[Box], faces: Sequence[Face]) -> list[Face | None]:
+    """Assign the faces whose centers lie in ``boxes``, those with the highest overlap first."""
+    overlaps = {
+        (index, place): _overlap(box, face.box)
+        for (index, box), (place, face) in product(enumerate(boxes), enumerate(faces))
+        if box.contains(face.box.center)
+    }
+    assigned: list[Face | None] = [None] * len(boxes)
+    used: set[int] = set()
+    for index, place in sorted(overlaps, key=lambda pair: (-overlaps[pair], pair)):
+        if assigned[index] is None and place not in used:
+            assigned[index] = faces[place]
+            used.add(place)
+    return assigned
+
+
+def _search_around(image: Tensor, box: Box, detector: FaceDetector, options: DetectionOptions) -> list[Face]:
+    part = box.to_pixels(Size.of(image), round(_MARGIN * max(box.width, box.height)))
+    if part.is_empty:
+        return []
+    return [_shifted(face, part) for face in detector.detect(part.cut(image)[None], options)[0]]
+
+
+def _shifted(face: Face, part: PixelBox) -> Face:
+    """Convert a face found in ``part`` to pixels of the whole image."""
+    x, y = part.left, part.top
+    box = Box(face.box.left + x, face.box.top + y, face.box.right + x, face.box.bottom + y)
+    return replace(face, box=box, landmarks=face.landmarks + torch.tensor([x, y]))
+
+
+def _is_any_of(face: Face, others: Sequence[Face], options: DetectionOptions) -> bool:
+    return any(_overlap(face.box, other.box) > options.max_overlap for other in others)
+
+
+def _overlap(one: Box, other: Box) -> float:
+    return float(iou(torch.tensor(one), torch.tensor([other])))
+
+
+def _in_image(area: PixelBox, mask_size: Size, image_size: Size) -> Box:
+    across, down = image_size.width / mask_size.width, image_size.height / mask_size.height
+    return Box(area.left * across, area.top * down, area.right * across, area.bottom * down)
+
+
+def _without_face(areas: Sequence[Box], faces: Sequence[Face]) -> list[Box]:
+    return [area for area in areas if not any(_overlap(area, face.box) > 0 for face in faces)]
