@@ -1,4 +1,4 @@
-"""Atomic writes, reads and hashes of files."""
+"""Test atomic writes, reads and hashes of files."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from .option_flags import add_options, options_from_args
 from .plan import check_folder, check_overwrites
 
 _SKIPPED = ("tracks", "encoding")  # have flags of their own
-_SUFFIX_OF_OTHERS = ".mkv"  # for videos whose container cannot be written
+_SUFFIX_OF_OTHERS = ".mkv"  # used for videos whose container cannot be written
 
 
 def add_video_arguments(parser: argparse.ArgumentParser) -> None:

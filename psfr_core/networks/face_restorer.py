@@ -46,5 +46,5 @@ class OtherRestorer(FaceRestorer):
         return 512
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor | None = None) -> Tensor:
-        """See ``FaceRestorer``."""
+        """Restore faces as ``FaceRestorer`` describes."""
         return self.network(lq, **self.settings)[0]

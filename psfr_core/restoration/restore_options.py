@@ -48,8 +48,8 @@ class RestoreOptions:
         low=1,
         high=MAX_BATCH_SIZE,
     )
-    color_match: ColorMatch = option(ColorMatch.LOW_FREQUENCY, "source of the broad colors of a face")
-    no_face: NoFace = option(NoFace.KEEP, "treatment of an image without a face to restore")
+    color_match: ColorMatch = option(ColorMatch.LOW_FREQUENCY, "source of the low-frequency colors of a face")
+    no_face: NoFace = option(NoFace.KEEP, "behavior for images without faces: keep them, or raise an error")
     eyes: Eyes = option(
         Eyes.AS_PARSED, "closed restores all eyes as closed, for closed eyes that the parser takes for open ones"
     )

@@ -18,8 +18,8 @@ from ..restoration.grain import add_grain
 from ..restoration.paste import paste_faces
 from .frame_planes import FramePlanes
 
-_FILTER_RADIUS = 3  # in crop pixels: what a warp reads around the crop
-_FILTER_MARGIN = 4  # in image pixels
+_FILTER_RADIUS = 3  # margin around the crop that a warp reads, crop pixels
+_FILTER_MARGIN = 4  # additional margin, image pixels
 
 
 def cut_face(planes: FramePlanes, face: Face, image_to_crop: Tensor, crop_size: int) -> AlignedFace | None:

@@ -34,8 +34,8 @@ class FacePlan:
     """The faces of all frames of a video; ``faces_in`` returns those of one."""
 
     tracks: Sequence[Track]
-    transforms: Sequence[Tensor]  # for each track (N, 2, 3), from stored frames to the crop of one pixel
-    strengths: Sequence[Tensor]  # for each track (N,)
+    transforms: Sequence[Tensor]  # one (N, 2, 3) per track, from stored frames to the crop of one pixel
+    strengths: Sequence[Tensor]  # one (N,) per track
 
     @classmethod
     def of(cls, found: VideoFaces, smoothing: Smoothing) -> FacePlan:

@@ -10,9 +10,9 @@ from torch import Tensor
 from ..checks import check_finite, check_shape
 
 # Cutoff frequencies in cycles per frame.
-_MIN_CUTOFF = 0.02  # at rest
+_MIN_CUTOFF = 0.02  # cutoff at rest
 _VELOCITY_CUTOFF = 0.03
-# Increase of the cutoff with each pixel per frame. At constant speed the filter lags 1 / (2 pi _SPEED_GAIN) pixels at most.
+# Increase of the cutoff per pixel per frame. At constant speed, the filter lags at most 1 / (2 pi _SPEED_GAIN) pixels.
 _SPEED_GAIN = 0.4
 
 

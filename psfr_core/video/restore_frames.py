@@ -27,7 +27,7 @@ from .pixel_formats import plane_arrays
 if TYPE_CHECKING:
     import av
 
-_MAX_FRAMES = 32  # in memory at once
+_MAX_FRAMES = 32  # maximum number of frames in memory
 
 
 @dataclass(frozen=True, eq=False)

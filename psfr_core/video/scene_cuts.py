@@ -16,7 +16,7 @@ _LEVELS = 8  # histogram bins per color channel
 _LONGEST_FLASH = 2  # frames
 _MIN_CONTRAST = 0.02  # standard deviation of luma below which a frame has no layout
 _SURROUNDINGS = 4  # frames on each side that tell how much the shot moves
-_MIN_RATIO = 2.5  # of a cut's distance to the median distance around it
+_MIN_RATIO = 2.5  # minimum ratio of the distance at a cut to the median distance around it
 
 
 class SceneCutFinder:
@@ -24,7 +24,7 @@ class SceneCutFinder:
 
     def __init__(self) -> None:
         self._recent: list[Tensor] = []  # the last thumbnails, oldest first
-        self._distances: list[float] = []  # of each frame from the frame before it
+        self._distances: list[float] = []  # distance of each frame from the previous frame
         self._repeats: set[tuple[int, int]] = (
             set()
         )  # pairs of similar frames, earlier and later, that are not neighbors

@@ -16,10 +16,10 @@ _REJECTED = 4.0  # residual, in noise deviations, at which a frame stops to coun
 # RMS distance of the smooth landmarks from the found ones, in noise deviations. It is 1.0 on average, and 0.2 more or less by
 # chance. Beyond the first limit, the motion is not a line: the found landmarks count more, and from the second on they alone.
 _TRUST_LIMITS = (1.4, 2.0)
-_OUTLIER = 7.0  # distance of an outlier from where the frames around it lead, in noise deviations
-_OUTLIER_RATIO = 1.3  # of its distance to that of its neighbors: 1.5 without noise
+_OUTLIER = 7.0  # minimum distance of an outlier from the position predicted by its neighbors, in noise deviations
+_OUTLIER_RATIO = 1.3  # minimum ratio of its distance to that of its neighbors; 1.5 without noise
 _FRAMES_AT_ONCE = 1024  # bounds the memory for long tracks
-_MAD_TO_DEVIATION = 1.4826  # of a normal distribution
+_MAD_TO_DEVIATION = 1.4826  # factor for a normal distribution
 
 
 def smooth_landmarks(landmarks: Tensor, is_found: Tensor | None = None) -> Tensor:

@@ -95,7 +95,9 @@ def test_the_parser_is_measured_by_region(tmp_path: Path, parser_file: str) -> N
         assert [row["name"] for row in csv.DictReader(file)] == ["female_11", "female_23", "male_58", "male_59"]
     content = json.loads((tmp_path / "summary.json").read_text())
     assert content["count"] == 4
-    assert content["all_as_one"]["accuracy"] == pytest.approx(content["mean"]["accuracy"])  # of faces of one size
+    assert content["all_as_one"]["accuracy"] == pytest.approx(
+        content["mean"]["accuracy"]
+    )  # equal, because all faces have the same size
     assert (tmp_path / "summary.md").read_text().startswith("| all 4 as one |")
 
 

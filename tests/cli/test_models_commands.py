@@ -23,7 +23,7 @@ from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home folder of a user who has no models."""
+    """Return the home folder of a user without models."""
     folder = tmp_path / "home"
     (folder / "assets").mkdir(parents=True)
     monkeypatch.setattr(Path, "home", staticmethod(lambda: folder))

@@ -30,7 +30,7 @@ from psfr_core.restoration.restore_options import Eyes, RestoreOptions
 
 @pytest.fixture(autouse=True)
 def asked(models: RestorationModels, two_faces: list[Face], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the loaders were called with: they give tiny networks, and a detector that finds two faces."""
+    """Replace the loaders by ones that return tiny networks and a detector of two faces; return their arguments."""
     models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
     arguments: dict[str, Any] = {}
 

@@ -91,7 +91,7 @@ def test_default_threshold_is_strict(network: Any) -> None:
     images = noise(64, 96)
     options = exact_options(threshold(network, images, 40))
     detector = RetinaFaceDetector(network)
-    assert detector.detect(images) == [[]]  # from 0.9 on
+    assert detector.detect(images) == [[]]  # the default threshold is 0.9
     found = detector.detect(images, options)
     assert found[0]
     torch.testing.assert_close(rows(found[0]), rows(RetinaFaceDetector(network, options).detect(images)[0]))

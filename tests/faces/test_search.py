@@ -46,7 +46,9 @@ def image_of(size: tuple[int, int], *centers_and_sides: tuple[int, int, int]) ->
 
 
 def centers(faces: list[Face]) -> Tensor:
-    return torch.tensor([face.box.center for face in faces]) - 0.5  # of pixels, which is where the squares were put
+    return (
+        torch.tensor([face.box.center for face in faces]) - 0.5
+    )  # from pixel borders to pixel centers, where the squares were drawn
 
 
 @pytest.mark.parametrize("size", [(60, 41), (131, 97), (300, 200), (512, 512), (1300, 900), (2600, 700)])

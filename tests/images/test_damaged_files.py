@@ -20,7 +20,7 @@ from psfr_core.images.io import read_image
 from psfr_core.images.png16 import encode_png16
 
 MUTATIONS = 40
-MEGABYTE = 1 << 10  # in the units of ru_maxrss
+MEGABYTE = 1 << 10  # ru_maxrss counts in KiB
 
 
 def encoded(kind: str, mode: str = "RGB", **options: Any) -> bytes:

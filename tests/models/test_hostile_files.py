@@ -108,7 +108,7 @@ def test_a_changed_number_is_reported_with_its_record(tmp_path: Path) -> None:
 
 def test_a_record_marked_as_a_folder_is_damage(tmp_path: Path) -> None:
     content = bytearray(torch_file(TENSORS))
-    entry = content.rindex(b"archive/data/0") - 46  # of the record in the list at the end
+    entry = content.rindex(b"archive/data/0") - 46  # start of the record in the central directory
     content[entry + 38] |= 0x10  # torch.load would take the values from whatever was in memory
     with pytest.raises(CheckpointError, match="a record is marked as a folder"):
         read_file(tmp_path / "x.pth", bytes(content))
@@ -200,7 +200,7 @@ def test_compressed_records_are_refused(tmp_path: Path) -> None:
 def test_a_legacy_file_that_claims_more_than_it_holds_is_damaged(tmp_path: Path) -> None:
     content = torch_file({"w": torch.zeros(7777)}, legacy=True)
     size = b"M" + struct.pack("<H", 7777)
-    assert content.count(size) == 2  # of the storage and of the tensor
+    assert content.count(size) == 2  # one is the storage's, one the tensor's
     (tmp_path / "x.pth").write_bytes(content.replace(size, b"\x8a\x07" + (2**50).to_bytes(7, "little")))
     with pytest.raises(CheckpointError, match=r"x\.pth is damaged or incomplete"):
         read_state_dict(tmp_path / "x.pth")

@@ -27,13 +27,13 @@ CODEFORMER_KEYS = ("position_emb", "quantize.embedding.weight", "ft_layers.0.sel
 
 @pytest.fixture
 def spandrel() -> Any:
-    """The package spandrel; without it, the test is skipped."""
+    """Return the package spandrel; skip the test if it is not installed."""
     return pytest.importorskip("spandrel", reason="needs the package spandrel")
 
 
 @pytest.fixture
 def restoreformer(spandrel: Any) -> StateDict:
-    """The weights of a RestoreFormer with few channels."""
+    """Return the weights of a RestoreFormer with few channels."""
     network = spandrel.architectures.RestoreFormer.RestoreFormer
     sizes = {"ch": 32, "ch_mult": (1, 1, 1, 1, 1, 1), "num_res_blocks": 1}
     return network(n_embed=8, embed_dim=32, z_channels=32, **sizes).state_dict()
@@ -41,7 +41,7 @@ def restoreformer(spandrel: Any) -> StateDict:
 
 @pytest.fixture
 def crops() -> Tensor:
-    """One random face of 512 px."""
+    """Return a random face of 512 px."""
     return torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(5))
 
 

@@ -18,7 +18,7 @@ def title_of(error: type[BaseException]) -> str:
     [
         ("PsfrError", "PSFR-GAN error"),
         ("OptionError", "Invalid option"),
-        ("PositionError", "Invalid input"),  # as its base class
+        ("PositionError", "Invalid input"),  # has the title of its base class
         ("CheckpointError", "Unusable model file"),
         ("ModelNotFoundError", "Missing model"),
         ("ImageTooLargeError", "Unusable image file"),

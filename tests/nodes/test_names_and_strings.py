@@ -24,7 +24,7 @@ _FILE_COMBOS = {"generator", "parser", "detector", "lpips_features", "lpips_head
 _LABELS = {
     "confidence": "confidence (0: automatic)",
     "grey_probability": "gray probability",
-}  # instead of the input's name
+}  # names shown instead of the input names
 
 
 def node_strings(schema: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def steps(run: Run, models: dict[str, Any], image: Tensor, faces: Any) -> tuple[
 def test_one_node_equals_the_steps_and_the_library(
     run: Run, models: dict[str, Any], portrait: Tensor, detected: Any, pack: Any
 ) -> None:
-    options = run("PSFR_RestoreOptions", guard=False).args[0]  # which the steps apply to the crops, not to the mask
+    options = run("PSFR_RestoreOptions", guard=False).args[0]  # the steps apply the guard to the crops, not to the mask
     whole, mask, count, _ = run("PSFR_RestoreFacesInImage", image=portrait, options=options, **models).args
     assert count == 1
     assert torch.equal(whole, steps(run, models, portrait, detected[0])[0])

@@ -139,7 +139,7 @@ def test_faces_are_pasted_at_the_positions_of_their_crops(
     assert inside.sum() > 60 * scale
     found = result.image[:2, rows[inside], columns[inside]] * 200
     restored_pixel = crop_size / restored_size / affine_scale(placed.image_to_crop)
-    tolerance = 0.07 * max(restored_pixel, 0.3)  # a twentieth along each axis
+    tolerance = 0.07 * max(restored_pixel, 0.3)  # one twentieth of a pixel along each axis
     assert torch.allclose(found, torch.stack([columns, rows])[:, inside].float(), atol=tolerance)
 
 

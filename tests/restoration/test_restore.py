@@ -62,7 +62,7 @@ def test_only_the_faces_change(
 
 def test_the_result_contains_faces_maps_and_crops(models: RestorationModels, two_faces: list[Face]) -> None:
     result = restore_image(torch.rand(3, 120, 160), with_faces(models, two_faces))
-    # in the order of the selection: the larger face first
+    # the order is that of the selection: the larger face first
     assert [face.score for face in result.faces] == [0.9, 0.8]
     assert result.parse_maps is not None
     assert result.parse_maps.labels.shape == (2, 64, 64)
@@ -156,7 +156,7 @@ def test_the_color_match_option_is_applied(models: RestorationModels, two_faces:
     crops = torch.stack([face.crop for face in plain.aligned])
     assert torch.equal(plain.restored, enhance_faces(crops, plain.parse_maps, models.generator))
     assert torch.equal(matched.restored, match_colors(plain.restored, crops, ColorMatch.LOW_FREQUENCY))
-    # and they are what is pasted
+    # the restored crops are those that are pasted
     for result in (plain, matched):
         masks = crop_masks(models.crop_size, WHOLE_CROP.paste, result.parse_maps)
         assert torch.equal(result.image, paste_faces(image, result.aligned, result.restored, masks).image)
@@ -173,7 +173,7 @@ def test_closed_eyes_are_restored_as_skin(models: RestorationModels, two_faces: 
     crops = torch.stack([face.crop for face in result.aligned])
     guide = closed if eyes is Eyes.CLOSED else parsed
     assert torch.equal(result.restored, enhance_faces(crops, guide, models.generator))
-    assert result.parse_maps is parsed  # to be edited and restored by again
+    assert result.parse_maps is parsed  # so that users can edit them and restore again
     # What is pasted is where the eyes are, also when they are closed.
     only_eyes = RestoreOptions(eyes=eyes, paste=PasteOptions(regions=RegionGroup.EYES.regions))
     assert restore(only_eyes).mask.amax() > 0.5

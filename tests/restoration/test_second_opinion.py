@@ -18,7 +18,7 @@ from psfr_core.parsing.parse_map import ParseMap
 from psfr_core.restoration import second_opinion
 from psfr_core.restoration.second_opinion import facial_evidence, with_second_opinion
 
-SIDE = 40  # of the faces, pixels
+SIDE = 40  # side of the faces, pixels
 PARSE_NET = ParseNet(ParseNetConfig((4, 4), 1)).eval()
 # Column and row of the score map, score, and whether the parsing network sees a face there.
 PROPOSED = [
@@ -114,5 +114,5 @@ def test_evidence_is_the_fraction_of_nose_and_brows_in_the_middle() -> None:
     labels[0, 40:60, 45:55] = FaceRegion.NOSE
     labels[0, 30:32, 30:40] = FaceRegion.LEFT_BROW
     labels[0, 30:32, 60:70] = FaceRegion.RIGHT_BROW
-    labels[1, :25] = FaceRegion.NOSE  # where no nose is
+    labels[1, :25] = FaceRegion.NOSE  # at a place without a nose
     assert facial_evidence(ParseMap(labels)).tolist() == pytest.approx([240 / 3600, 0])

@@ -16,7 +16,7 @@ FORMATS_WITH_ALPHA = ("yuva420p", "gbrap")
 
 
 def random_frame(pixel_format: str, seed: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Any:
-    """A frame whose samples are blocks of random values that any pixel format can hold."""
+    """Return a frame of blocks of random values that any pixel format can store."""
     frame = av.VideoFrame(*size, pixel_format)
     random = np.random.default_rng(seed)
     bits = frame.format.components[0].bits

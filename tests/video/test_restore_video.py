@@ -38,7 +38,7 @@ def found(models: RestorationModels, two_faces: list[Face]) -> RestorationModels
 
 
 def outside_faces(plane: Any, frame: Any) -> Any:
-    """A mask of the samples of ``plane`` that no face reaches."""
+    """Return a mask of the samples of ``plane`` outside all faces."""
     down, across = (-(-whole // part) for whole, part in zip((frame.height, frame.width), plane.shape, strict=True))
     outside = np.ones(plane.shape, bool)
     rows, columns = FACE_AREA

@@ -10,7 +10,7 @@ from psfr_core.video.scene_cuts import SceneCutFinder, frame_distance
 
 
 def scene(seed: int, width: int = 400) -> Tensor:
-    """A smooth random image (3, 90, ``width``) in colors of its own."""
+    """Return a smooth random image (3, 90, ``width``) with its own colors."""
     random = torch.Generator().manual_seed(seed)
     smooth = gaussian_blur(torch.rand(1, 3, 90, width, generator=random), 8)[0]
     smooth = (smooth - smooth.mean()) / smooth.std() * 0.15

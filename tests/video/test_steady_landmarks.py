@@ -36,7 +36,7 @@ def track_of(landmarks: Tensor, scores: Tensor | None = None) -> Track:
 
 
 def crop_corners(transforms: Tensor) -> Tensor:
-    """Return where the corners of a crop of 512 px lie in the image (N, 4, 2)."""
+    """Return the positions (N, 4, 2) in the image of the corners of a 512 px crop."""
     return torch.stack([transform_points(invert_affine(crop_transform(one, 512)), CORNERS) for one in transforms])
 
 

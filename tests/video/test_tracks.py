@@ -16,7 +16,7 @@ from psfr_core.video.tracks import Track, TrackOptions, track_faces
 
 
 def face(x: float, y: float = 50.0, side: float = 40.0, score: float = 0.9) -> Face:
-    """A face with its center at (x, y)."""
+    """Return a face centered at (x, y)."""
     landmarks = (template_for(64) - 31.5) * side / 32 + torch.tensor([x, y])
     return Face(Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2), landmarks.float(), score)
 

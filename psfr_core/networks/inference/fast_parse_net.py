@@ -1,4 +1,4 @@
-"""The layers of the parsing network, computed in strips of rows, with batch norm folded into the convolutions.
+"""Compute the layers of the parsing network in strips of rows, with batch norm folded into the convolutions.
 
 Only the outputs of blocks are stored at full size; rows around the edges of strips are computed twice. Borders are reflected, as
 in the plain network.

@@ -1,4 +1,4 @@
-"""The blocks of the generator, computed in strips of rows.
+"""Compute the blocks of the generator in strips of rows.
 
 Most intermediate maps of a block are short-lived: the hidden reference, gamma, beta, and the modulated features. In strips, they
 stay in the CPU cache, and only the features themselves are allocated at full size.

@@ -79,7 +79,7 @@ def test_a_report_is_complete_in_its_folder(tmp_path: Path) -> None:
     page = Page((tmp_path / "out/report.html").read_text())
     assert "b" not in page.tags
     assert NASTY in page.text
-    assert page.text.index(NASTY) < page.text.index("a.png")  # what is missing is worst
+    assert page.text.index(NASTY) < page.text.index("a.png")  # missing values count as worst
     assert len(page.images) == 6
     values = [read_image(tmp_path / "out" / path).pixels for path in page.images[:3]]
     assert [tuple(value.shape) for value in values] == [(3, 512, 300)] * 3

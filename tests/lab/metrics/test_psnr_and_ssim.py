@@ -17,7 +17,7 @@ def test_psnr_of_each_image():
     reference = torch.full((3, 3, 8, 8), 0.5)
     images = reference.clone()
     images[0] += 0.1  # mean squared error 0.01
-    images[1, 0] += 0.1  # in one channel of three
+    images[1, 0] += 0.1  # changes one of three channels
     assert psnr(images, reference)[:2].tolist() == pytest.approx([20.0, 24.7712], abs=1e-3)
     assert psnr(images, reference)[2] == torch.inf
 

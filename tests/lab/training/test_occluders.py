@@ -32,5 +32,5 @@ def test_eyes_or_mouth_stay_visible_in_most_faces() -> None:
         hidden = [changed[round(y), round(x)] for x, y in LANDMARKS]
         eyes[seed], mouths[seed] = hidden[0] and hidden[1], hidden[3] and hidden[4]
     assert 0.35 < mouths.mean() < 0.75  # mostly by masks
-    assert 0.05 < eyes.mean() < 0.25  # by sunglasses
+    assert 0.05 < eyes.mean() < 0.25  # sunglasses cover the eyes
     assert (eyes & mouths).mean() < 0.05
