@@ -14,7 +14,15 @@ from ..faces.face import FaceDetector
 from ..models.loader import load_parse_net
 from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..networks.parse_net import ParseNet
-from ..restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET, RestorationModels, load_models
+from ..restoration.restoration_models import (
+    BUNDLED,
+    BUNDLED_GENERATOR,
+    BUNDLED_LARGE_GENERATOR,
+    BUNDLED_PARSE_NET,
+    LARGE_SIDE,
+    RestorationModels,
+    load_models,
+)
 from ..restoration.second_opinion import with_second_opinion
 from .option_flags import add_options, options_from_args
 from .plan import existing_folders
@@ -30,8 +38,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("generator and parser", _NAMES_OR_FILES)
     group.add_argument(
         "--generator",
-        default=BUNDLED_GENERATOR,
-        help=f"generator, or a GFPGAN, RestoreFormer or CodeFormer file; default: {BUNDLED_GENERATOR} (bundled)",
+        default=BUNDLED,
+        help=f"generator, or a GFPGAN, RestoreFormer or CodeFormer file; default: {BUNDLED}, which is {BUNDLED_GENERATOR}, and "
+        f"{BUNDLED_LARGE_GENERATOR} for faces larger than {LARGE_SIDE:g} px",
     )
     group.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
     group.add_argument(

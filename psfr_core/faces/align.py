@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,13 @@ class AlignedFace:
     def crop_to_image(self) -> Tensor:
         """Affine transform (2, 3) from pixels of the crop to pixels of the image."""
         return invert_affine(self.image_to_crop)
+
+
+def crop_side(face: Face) -> float:
+    """Return the side in pixels of the image that the crop of ``face`` covers; raises InputError as ``fit_template`` does."""
+    size = 512
+    (a, b, _), _ = fit_template(face.landmarks, size).tolist()
+    return size / math.hypot(a, b)
 
 
 def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[AlignedFace]:

@@ -25,6 +25,10 @@ class FaceRestorer(nn.Module):
         """Side of the faces it takes and returns, in pixels."""
         raise NotImplementedError
 
+    def for_side(self, side: float) -> FaceRestorer:
+        """Return the restorer of a face whose crop has ``side`` pixels in the image; ``SizedRestorer`` has several."""
+        return self
+
 
 class OtherRestorer(FaceRestorer):
     """GFPGAN, RestoreFormer or CodeFormer.

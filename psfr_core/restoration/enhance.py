@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -22,6 +24,7 @@ def enhance_faces(
     parse_map: ParseMap | None,
     generator: FaceRestorer,
     *,
+    sides: Sequence[float] | None = None,
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -30,21 +33,34 @@ def enhance_faces(
     Crops and maps of other sizes than the generator's are resized, and the result is resized to the size of the crops. One
     forward pass restores ``batch_size`` faces; None chooses it for the device. ``progress`` is called with the number of
     restored faces after each batch, and may raise to stop. ``parse_map`` may be None for a generator that does not use it, such
-    as GFPGAN. Raises InputError for crops and maps that do not match, for crops with values that are not finite and for a
-    generator in training mode, and PsfrError if the output of the generator is not finite.
+    as GFPGAN. ``sides`` are the sides of the crops in pixels of their images (see ``crop_side``; None: those of the crops); a
+    ``SizedRestorer`` selects the restorer of each face by them.
+    Raises InputError for crops and maps that do not match, for crops with values that are not finite and for a generator in
+    training mode, and PsfrError if the output of the generator is not finite.
     Source: paper, section 3.1.
     """
     _check_inputs(crops, parse_map, generator)
     check_batch_size(batch_size)
     batch_size = batch_size or default_batch_size(next(generator.parameters()).device)
-    restored: list[Tensor] = []
-    for start in range(0, len(crops), batch_size):
-        batch = slice(start, start + batch_size)
-        maps = parse_map[batch] if parse_map is not None and generator.uses_parse_map else None
-        restored.append(_enhance_batch(crops[batch], maps, generator))
-        if progress is not None:
-            progress(min(start + batch_size, len(crops)), len(crops))
-    return torch.cat(restored)
+    restored = torch.empty_like(crops, dtype=torch.float32)
+    done = 0
+    for restorer, faces in _by_restorer(generator, [crops.shape[-1]] * len(crops) if sides is None else sides).items():
+        for start in range(0, len(faces), batch_size):
+            batch = faces[start : start + batch_size]
+            maps = ParseMap(parse_map.labels[batch]) if parse_map is not None and restorer.uses_parse_map else None
+            restored[batch] = _enhance_batch(crops[batch], maps, restorer)
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(crops))
+    return restored
+
+
+def _by_restorer(generator: FaceRestorer, sides: Sequence[float]) -> dict[FaceRestorer, list[int]]:
+    """Return the indices of the faces that each restorer of ``generator`` restores."""
+    faces: dict[FaceRestorer, list[int]] = {}
+    for index, side in enumerate(sides):
+        faces.setdefault(generator.for_side(side), []).append(index)
+    return faces
 
 
 def _enhance_batch(crops: Tensor, parse_map: ParseMap | None, generator: FaceRestorer) -> Tensor:

@@ -14,15 +14,19 @@ from ..device import resolve_device
 from ..faces.detection_options import DetectionOptions
 from ..faces.detector import BUNDLED_DETECTOR, load_detector
 from ..faces.face import FaceDetector
-from ..models.loader import load_face_restorer, load_parse_net
+from ..models.loader import load_face_restorer, load_generator, load_parse_net
 from ..models.manifest import ModelKind
 from ..networks.face_restorer import FaceRestorer
 from ..networks.inference.compile import compile_for_inference
 from ..networks.inference.optimize import fastest_dtype, optimized_on
 from ..networks.parse_net import ParseNet
+from ..networks.sized_restorer import SizedRestorer
 
 logger = logging.getLogger(__name__)
 BUNDLED_GENERATOR = "psfrgan-256"
+BUNDLED_LARGE_GENERATOR = "psfrgan-512-small"
+BUNDLED = "bundled"  # both generators
+LARGE_SIDE = 256.0  # crops with more pixels are restored by the large generator
 BUNDLED_PARSE_NET = "parsenet-256"
 
 
@@ -45,7 +49,7 @@ _PRESETS = {
         ModelKind.DETECTOR: BUNDLED_DETECTOR,
     },
     ModelPreset.BUNDLED_512: {
-        ModelKind.GENERATOR: "psfrgan-512-small",
+        ModelKind.GENERATOR: BUNDLED_LARGE_GENERATOR,
         ModelKind.PARSER: BUNDLED_PARSE_NET,
         ModelKind.DETECTOR: BUNDLED_DETECTOR,
     },
@@ -70,9 +74,13 @@ class RestorationModels:
         """Side of the generator's crops in pixels."""
         return self.generator.size
 
+    def crop_size_for(self, sides: Sequence[float]) -> int:
+        """Return the side of the crops that faces with these ``sides`` need (see ``crop_side``), in pixels."""
+        return max((self.generator.for_side(side).size for side in sides), default=self.crop_size)
+
 
 def load_models(
-    generator: str | Path = BUNDLED_GENERATOR,
+    generator: str | Path = BUNDLED,
     parser: str | Path = BUNDLED_PARSE_NET,
     detector: str | Path | None = None,
     *,
@@ -86,6 +94,7 @@ def load_models(
 ) -> RestorationModels:
     """Load the models by their names or paths; the defaults are the bundled models.
 
+    The generator ``bundled`` restores faces larger than 256 px by psfrgan-512-small and others by psfrgan-256.
     ``generator`` may also be a GFPGAN, RestoreFormer or CodeFormer file, and ``fidelity`` is an option of CodeFormer: see
     ``load_face_restorer``. ``detector`` None selects an available RetinaFace, or else the bundled detector. Known models are
     searched in ``folders`` and the default folder; with ``download``, missing ones are downloaded. ``device`` None selects the
@@ -97,7 +106,11 @@ def load_models(
     MissingPackageError for a RetinaFace without facexlib.
     """
     device = resolve_device(device)
-    restorer = load_face_restorer(generator, fidelity=fidelity, folders=folders, download=download)
+    if generator == BUNDLED:
+        small = load_face_restorer(BUNDLED_GENERATOR, fidelity=fidelity)
+        restorer = SizedRestorer(small, load_generator(BUNDLED_LARGE_GENERATOR), LARGE_SIDE)
+    else:
+        restorer = load_face_restorer(generator, fidelity=fidelity, folders=folders, download=download)
     restorer = optimized_on(restorer, device, dtype or fastest_dtype(device, restorer))
     parse_net = load_parse_net(parser, folders=folders, download=download)
     parse_net = optimized_on(parse_net, device, dtype or fastest_dtype(device, parse_net))

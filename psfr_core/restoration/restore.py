@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..checks import check_finite, check_type
 from ..errors import InputError, NoFaceError
-from ..faces.align import AlignedFace, align_faces
-from ..faces.face import Face
+from ..faces.align import AlignedFace, align_faces, crop_side
+from ..faces.face import Face, check_faces
 from ..faces.selection import LeftOut, explain_selection
 from ..images.box import Size
 from ..images.channels import clamped, to_rgb
@@ -76,7 +76,9 @@ def restore_image(
         found = _detected(colors, models, options, progress)
         selection = explain_selection(found, Size.of(image), options.selection, mask)
         faces, left_out = selection.faces, selection.left_out
-    aligned = align_faces(colors, faces, models.crop_size)
+    check_faces(faces)
+    sides = [crop_side(face) for face in faces]
+    aligned = align_faces(colors, faces, models.crop_size_for(sides))
     if not aligned:
         return _unchanged(image, models, options, left_out)
     crops = torch.stack([face.crop for face in aligned]).to(next(models.generator.parameters()).device)
@@ -91,6 +93,7 @@ def restore_image(
         crops,
         options.eyes.applied_to(parse_maps),
         models.generator,
+        sides=sides,
         batch_size=options.batch_size,
         progress=offset_progress(progress, len(crops), steps),
     )

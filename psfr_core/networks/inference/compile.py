@@ -11,6 +11,7 @@ from torch import Tensor
 from ...errors import PsfrError, is_out_of_memory
 from ..face_restorer import FaceRestorer
 from ..parse_net import ParseNet
+from ..sized_restorer import SizedRestorer
 
 logger = logging.getLogger(__name__)
 N = TypeVar("N", FaceRestorer, ParseNet)
@@ -22,6 +23,9 @@ def compile_for_inference(network: N) -> N:
     If compilation fails, for example because no compiler is installed, a warning is logged, and the network runs uncompiled.
     Out-of-memory errors are raised. On a CPU, the optimized networks are faster without compilation.
     """
+    if isinstance(network, SizedRestorer):
+        network.small, network.large = compile_for_inference(network.small), compile_for_inference(network.large)
+        return network
     method = "parse_logits" if isinstance(network, ParseNet) else "forward"  # the method that inference calls
     plain = getattr(network, method)
     compiled = torch.compile(plain, mode="reduce-overhead", dynamic=False)

@@ -14,6 +14,7 @@ from ...errors import OptionError
 from ..face_restorer import FaceRestorer, OtherRestorer
 from ..parse_net import COARSEST_SIZE, ParseNet, ReflectConv, ResidualBlock
 from ..psfr_generator import BASE_SIZE, PsfrGenerator
+from ..sized_restorer import SizedRestorer
 from ..spade import SpadeResBlock
 from .convolution import PackedConv2d, UpsampleConv2d, can_pack
 from .fast_parse_net import FastDownBlock, FastReflectConv, FastResidualBlock, FastUpBlock
@@ -46,6 +47,9 @@ def _arrange(network: N, device: torch.device) -> N:
         return cast(N, _fast_generator(network))
     if device.type == "cpu" and isinstance(network, ParseNet):
         return cast(N, _fast_parse_net(network))
+    if isinstance(network, SizedRestorer):
+        network.small, network.large = _arrange(network.small, device), _arrange(network.large, device)
+        return network
     if isinstance(network, OtherRestorer):
         return network  # GFPGAN has weights with five axes, for which there is no such layout
     return network.to(memory_format=torch.channels_last) if device.type in ("cpu", "cuda") else network
