@@ -14,6 +14,7 @@ from .degrade_image import PSFR_DegradationOptions, PSFR_DegradeImage
 from .detect_faces import PSFR_DetectFaces, PSFR_SelectFaces
 from .error_titles import set_error_titles
 from .example_image import PSFR_LoadExampleImage
+from .load_face_restorer import PSFR_LoadFaceRestorer
 from .load_models import PSFR_LoadFaceDetector, PSFR_LoadFaceParser, PSFR_LoadGenerator, PSFR_LoadModels
 from .locate_faces import PSFR_BoxesToFaces, PSFR_MaskToFaces, PSFR_SEGSToFaces
 from .model_folders import register_model_folders
@@ -31,6 +32,7 @@ NODES: list[type[io.ComfyNode]] = [
         PSFR_LoadGenerator,
         PSFR_LoadFaceParser,
         PSFR_LoadFaceDetector,
+        PSFR_LoadFaceRestorer,
         PSFR_RestoreFacesInImage,
         PSFR_RestoreOptions,
         PSFR_DetectFaces,

@@ -8,22 +8,37 @@ from pathlib import Path
 from torch import nn
 
 from ..psfr_core.models.architectures import DETECTORS, PARSE_NET, PSFR_GENERATOR
-from ..psfr_core.models.loader import load_network
+from ..psfr_core.models.loader import load_network, load_restorer_file
 from ..psfr_core.models.manifest import ModelKind
+from ..psfr_core.models.other_restorers import DEFAULT_FIDELITY
+from ..psfr_core.networks.face_restorer import FaceRestorer, OtherRestorer
 from ..psfr_core.networks.parse_net import ParseNet
-from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.restoration.restoration_models import ModelPreset
 from .model_folders import locate_model
 from .runtime import HostedNetwork, Precision
 
 _DETECTION_BYTES = 2**29  # RetinaFace with ResNet-50 takes two thirds of it for 1920 x 1088 pixels
 _FACE_BYTES_PER_PIXEL = 6 * 64 * 4  # the networks hold about six maps of 64 float32 channels at once
+_OTHER_RESTORER_BYTES = 900_000_000  # for a face of 512 px in float32; RestoreFormer takes the most, 830 MB
 
 
-def host_generator(path: Path, precision: Precision) -> HostedNetwork[PsfrGenerator]:
+def host_generator(path: Path, precision: Precision) -> HostedNetwork[FaceRestorer]:
     """Load a generator; raises CheckpointError for another file."""
     network = load_network(path, (PSFR_GENERATOR,))
     return HostedNetwork.of(network, _face_bytes(network.config.size), precision)
+
+
+def host_restorer(path: Path, precision: Precision, fidelity: float) -> HostedNetwork[FaceRestorer]:
+    """Load a face restorer, with ``fidelity`` if it is CodeFormer; raises CheckpointError for another file.
+
+    Precision ``auto`` of restorers other than PSFR-GAN is float32, because their quality in other types is not measured.
+    """
+    network = load_restorer_file(path, None if fidelity == DEFAULT_FIDELITY else fidelity)
+    if not isinstance(network, OtherRestorer):
+        return HostedNetwork.of(network, _face_bytes(network.size), precision)
+    if precision is Precision.AUTO:
+        precision = Precision.FLOAT32
+    return HostedNetwork.of(network, _OTHER_RESTORER_BYTES, precision)
 
 
 def host_parser(path: Path, precision: Precision) -> HostedNetwork[ParseNet]:
@@ -38,7 +53,7 @@ def host_detector(path: Path) -> HostedNetwork[nn.Module]:
 
 
 @cache
-def bundled_generator() -> HostedNetwork[PsfrGenerator]:
+def bundled_generator() -> HostedNetwork[FaceRestorer]:
     """Return the bundled generator, which is loaded at the first call and shared by all nodes without a connected one."""
     return host_generator(_bundled(ModelKind.GENERATOR), Precision.AUTO)
 

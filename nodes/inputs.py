@@ -21,7 +21,9 @@ UNCONNECTED = "Without it, the bundled model is used."
 
 
 def generator_input(*, optional: bool = False) -> io.Input:
-    tooltip = _sentences("Generator from Load PSFR-GAN or Load Generator.", UNCONNECTED if optional else "")
+    tooltip = _sentences(
+        "Generator from Load PSFR-GAN, Load Generator or Load Face Restorer.", UNCONNECTED if optional else ""
+    )
     return GeneratorSocket.Input("generator", optional=optional, tooltip=tooltip)
 
 

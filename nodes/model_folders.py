@@ -10,7 +10,7 @@ from pathlib import Path
 import folder_paths
 
 from ..psfr_core.errors import DownloadError, ModelNotFoundError
-from ..psfr_core.models.architectures import describe, recognize
+from ..psfr_core.models.architectures import describe, is_other_restorer, recognize
 from ..psfr_core.models.library import ModelLibrary
 from ..psfr_core.models.manifest import MODEL_FILES, ModelFile, ModelKind, known_file, known_model, model_names
 from ..psfr_core.models.tensor_names import read_tensor_names
@@ -56,6 +56,27 @@ def model_choices(kind: ModelKind) -> list[str]:
     files = weight_files(FOLDERS[kind], fits)
     converted = [entry.file_name for entry in MODEL_FILES if entry.converted_name in files and not entry.is_bundled]
     return list(dict.fromkeys([*model_names(kind), *files, *converted]))
+
+
+def restorer_choices() -> list[str]:
+    """Return the options of a combo: the files of other restorers, or the usual name of one if there is none."""
+    return weight_files(FOLDERS[ModelKind.GENERATOR], is_other_restorer) or ["GFPGANv1.4.pth"]
+
+
+def find_restorer(name: str) -> Path | None:
+    """Return the file of a name from ``restorer_choices``; None if there is none."""
+    return find_weight_file(name, FOLDERS[ModelKind.GENERATOR])
+
+
+def locate_restorer(name: str) -> Path:
+    """Return the file as ``find_restorer`` does; ModelNotFoundError, which says where to put it, if there is none."""
+    path = find_restorer(name)
+    if path is None:
+        raise ModelNotFoundError(
+            f"There is no face restorer file {name!r} in {', '.join(_paths(FOLDERS[ModelKind.GENERATOR]))}. "
+            "Put a GFPGAN, RestoreFormer or CodeFormer file there, or select another file in the loader."
+        )
+    return path
 
 
 def weight_files(folders: tuple[str, ...], fits: Callable[[TensorNames], bool]) -> list[str]:
@@ -151,7 +172,7 @@ def _names_in(path: Path | None) -> TensorNames:
 @lru_cache(maxsize=256)
 def _names_of(path: Path, size: int, mtime_ns: int) -> TensorNames:
     names = read_tensor_names(path)
-    if recognize(names) is None:
+    if recognize(names) is None and not is_other_restorer(names):
         content = describe(names) if names else "not a readable weight file"
         logger.info("%s is not offered in the model loaders: it is %s.", path, content)
     return names

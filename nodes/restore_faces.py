@@ -6,8 +6,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..psfr_core.errors import InputError
+from ..psfr_core.networks.face_restorer import FaceRestorer
 from ..psfr_core.networks.parse_net import ParseNet
-from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.parsing.parse_map import ParseMap
 from ..psfr_core.restoration.color_match import ColorMatch, match_colors
 from ..psfr_core.restoration.consistency import contradictions
@@ -37,7 +37,7 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
                 strength_input("Blend strength, 0 to 1. 0 returns the crops unchanged, 1 the restored faces."),
                 color_match_input(),
                 parse_map_input(
-                    "Parse map that guides the restoration, possibly edited. Without it, a parser is required.",
+                    "Parse map that guides the restoration, possibly edited. Without it, a PSFR-GAN generator requires a parser.",
                     optional=True,
                 ),
                 ParserSocket.Input("parser", optional=True, tooltip="Parses the crops if no parse map is connected."),
@@ -56,7 +56,7 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
     def execute(
         cls,
         crops: Tensor,
-        generator: HostedNetwork[PsfrGenerator],
+        generator: HostedNetwork[FaceRestorer],
         strength: float,
         color_match: str,
         parse_map: ParseMap | None = None,
@@ -64,7 +64,9 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
         guard: bool = False,
     ) -> io.NodeOutput:
         faces = to_crops(crops)
-        restored = _restore(faces, parse_map or _parsed(faces, parser), generator)
+        if parse_map is None and generator.network.uses_parse_map:
+            parse_map = _parsed(faces, parser)
+        restored = _restore(faces, parse_map, generator)
         restored = match_colors(restored, faces, parse_enum(ColorMatch, color_match))
         if guard:
             restored = restored.lerp(faces, contradictions(restored, faces))
@@ -78,7 +80,7 @@ def _parsed(faces: Tensor, parser: HostedNetwork[ParseNet] | None) -> ParseMap:
     return parse_crops(faces, parser)
 
 
-def _restore(faces: Tensor, parse_map: ParseMap, generator: HostedNetwork[PsfrGenerator]) -> Tensor:
+def _restore(faces: Tensor, parse_map: ParseMap | None, generator: HostedNetwork[FaceRestorer]) -> Tensor:
     steps = Steps(len(faces))
     with on_device(generator, pictures=len(faces)):
         return with_smaller_batches(

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ..psfr_core.faces.detector import make_detector
 from ..psfr_core.faces.selection import FaceSelection
+from ..psfr_core.networks.face_restorer import FaceRestorer
 from ..psfr_core.networks.parse_net import ParseNet
-from ..psfr_core.networks.psfr_generator import PsfrGenerator
 from ..psfr_core.restoration.color_match import ColorMatch
 from ..psfr_core.restoration.paste_options import PasteOptions
 from ..psfr_core.restoration.restoration_models import RestorationModels
@@ -104,7 +104,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         image: Tensor,
         faces: str,
         strength: float,
-        generator: HostedNetwork[PsfrGenerator] | None = None,
+        generator: HostedNetwork[FaceRestorer] | None = None,
         parser: HostedNetwork[ParseNet] | None = None,
         detector: HostedNetwork[nn.Module] | None = None,
         mask: Tensor | None = None,

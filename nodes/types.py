@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-GeneratorSocket = io.Custom("PSFR_GENERATOR")  # runtime.HostedNetwork of a PsfrGenerator
+GeneratorSocket = io.Custom("PSFR_GENERATOR")  # runtime.HostedNetwork of a FaceRestorer
 ParserSocket = io.Custom("PSFR_FACE_PARSER")  # runtime.HostedNetwork of a ParseNet
 DetectorSocket = io.Custom("PSFR_FACE_DETECTOR")  # runtime.HostedNetwork of a CompactFaceNet or a RetinaFace
 FacesSocket = io.Custom("PSFR_FACES")  # detected_faces.DetectedFaces

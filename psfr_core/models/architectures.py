@@ -124,6 +124,11 @@ def recognize(keys: Collection[str]) -> Architecture[nn.Module] | None:
     return next((architecture for architecture in ARCHITECTURES if architecture.matches(keys)), None)
 
 
+def is_other_restorer(keys: Collection[str]) -> bool:
+    """Return whether a folded state dict with these ``keys`` is a GFPGAN, RestoreFormer or CodeFormer restorer."""
+    return any(architecture.matches(keys) for architecture in OTHER_RESTORERS)
+
+
 def describe(keys: Collection[str]) -> str:
     """Describe a folded state dict with these ``keys`` for messages."""
     for architecture in (*ARCHITECTURES, *OTHER_RESTORERS):

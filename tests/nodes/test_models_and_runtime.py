@@ -220,6 +220,7 @@ def test_a_loader_runs_again_only_if_its_file_changes(nodes: dict[str, Any], hos
         ("PSFR_LoadGenerator", "generator"),
         ("PSFR_LoadFaceParser", "parser"),
         ("PSFR_LoadFaceDetector", "detector"),
+        ("PSFR_LoadFaceRestorer", "restorer"),
         ("PSFR_CompareImages", "lpips_features"),
         ("PSFR_CompareImages", "lpips_heads"),
     ],
@@ -255,6 +256,7 @@ def test_linked_inputs_do_not_make_a_loader_run_again(nodes: dict[str, Any], hos
         ("PSFR_LoadGenerator", ["generator"]),
         ("PSFR_LoadFaceParser", ["parser"]),
         ("PSFR_LoadFaceDetector", ["detector"]),
+        ("PSFR_LoadFaceRestorer", ["restorer"]),
     ],
 )
 def test_unlisted_names_reach_the_loader(nodes: dict[str, Any], node_id: str, names: list[str]) -> None:

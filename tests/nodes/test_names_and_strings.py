@@ -19,7 +19,15 @@ LOCALES = ROOT / "locales"
 ENGLISH = LOCALES / "en" / "nodeDefs.json"
 TRANSLATIONS = ("fr", "ja", "ko", "ru", "zh")
 NODE_API = Path(__file__).with_name("node_api.json")
-_FILE_COMBOS = {"generator", "parser", "detector", "lpips_features", "lpips_heads", "picture"}  # names of files
+_FILE_COMBOS = {
+    "generator",
+    "restorer",
+    "parser",
+    "detector",
+    "lpips_features",
+    "lpips_heads",
+    "picture",
+}  # names of files
 
 _LABELS = {
     "confidence": "confidence (0: automatic)",
