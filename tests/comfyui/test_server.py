@@ -202,6 +202,24 @@ def test_an_8k_image_is_restored(comfy: Any, ours: Any, base: Prompt) -> None:
     assert text_of(run, "n") == "2"
 
 
+def test_faces_return_from_boxes_segs_and_masks(comfy: Any, ours: Any, base: Prompt) -> None:
+    image = ["i", 0]
+    prompt = base | {
+        "chosen": ours("PSFR_SelectFaces", faces=["d", 0]),
+        "boxes": ours("PSFR_BoxesToFaces", image=image, bounding_boxes=["chosen", 3]),
+        "segs": ours("PSFR_FacesToSEGS", faces=["boxes", 0]),
+        "faces": ours("PSFR_SEGSToFaces", image=image, segs=["segs", 0]),
+        "mask": ours("PSFR_FacesToMask", faces=["faces", 0], scale=0.5),
+        "painted": ours("PSFR_MaskToFaces", image=image, mask=["mask", 0]),
+        "crops": ours("PSFR_AlignFaces", image=image, faces=["painted", 0]),
+        "shown": node("PreviewImage", images=["crops", 0]),
+    }
+    run = comfy.run(prompt)
+    assert run.end == "execution_success"
+    for name in ("boxes", "faces", "painted"):
+        assert [note["text"] for note in run.outputs[name]["psfr_notes"]] == ["Faces found: 1."]
+
+
 def test_no_face_passes_through(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {
         "e": node("EmptyImage", width=320, height=200, batch_size=2, color=8421504),
