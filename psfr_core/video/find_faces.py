@@ -13,9 +13,10 @@ from torch import Tensor
 
 from ..errors import InputError, VideoFileError
 from ..faces.detection_options import DetectionOptions
-from ..faces.face import Face, FaceDetector
+from ..faces.face import FaceDetector
 from ..faces.selection import SelectionOptions, select_faces
 from ..images.box import Size
+from .face_log import FaceLog
 from .orientation import turn_upright
 from .pixel_formats import plane_arrays
 from .read_video import FrameSample, VideoReader
@@ -51,7 +52,7 @@ class VideoFaces:
 
 @dataclass
 class _Findings:
-    faces: list[Sequence[Face]] = field(default_factory=list[Sequence[Face]])
+    faces: FaceLog = field(default_factory=FaceLog)
     repeats: set[int] = field(default_factory=set[int])
     cuts: SceneCutFinder = field(default_factory=SceneCutFinder)
     timestamps: list[int] = field(default_factory=list[int])
@@ -80,7 +81,7 @@ def find_faces(
     if found.upright is None or reader.sample is None:
         raise VideoFileError(f"{reader.path} has no frame that can be decoded.")
     cuts = found.cuts.cuts()
-    tracks = _selected(track_faces(found.faces, cuts, options), cuts, found.upright, selection)
+    tracks = _selected(track_faces(list(found.faces), cuts, options), cuts, found.upright, selection)
     return VideoFaces(
         tracks,
         cuts,
@@ -143,11 +144,11 @@ def _detect(
     last: Tensor | None = None
     for frame in batch:
         if frame is None:
-            found.faces.append(found.faces[-1])
+            found.faces.repeat()
             found.cuts.repeat()
         else:
             last, faces = next(fresh)
-            found.faces.append(faces)
+            found.faces.add(faces)
             found.cuts.add(last)
             found.upright = Size.of(last)
 

@@ -1,0 +1,52 @@
+"""Store the faces of many frames in little memory."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from ..faces.face import Face, check_faces
+from ..images.box import Box
+
+_NUMBERS = 15  # box, landmarks and score of a face
+
+
+class FaceLog:
+    """The faces of successive frames, as plain numbers.
+
+    Small tensors that outlive the large ones of their frames would leave gaps between them that the next frames do not fit in,
+    so that memory would grow with each frame.
+    """
+
+    def __init__(self) -> None:
+        self._values = array("d")
+        self._counts = array("q")
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def add(self, faces: Sequence[Face]) -> None:
+        """Add the faces of the next frame; InputError for faces with invalid numbers."""
+        check_faces(faces)
+        for face in faces:
+            self._values.extend((*face.box, *face.landmarks.flatten().tolist(), face.score))
+        self._counts.append(len(faces))
+
+    def repeat(self) -> None:
+        """Add the faces of the last frame once more."""
+        count = self._counts[-1]
+        self._values.extend(self._values[len(self._values) - count * _NUMBERS :])
+        self._counts.append(count)
+
+    def __iter__(self) -> Iterator[list[Face]]:
+        """Iterate over the faces of each frame."""
+        start = 0
+        for count in self._counts:
+            faces: list[Face] = []
+            for _ in range(count):
+                left, top, right, bottom, *landmarks, score = self._values[start : start + _NUMBERS]
+                faces.append(Face(Box(left, top, right, bottom), torch.tensor(landmarks).view(5, 2), score))
+                start += _NUMBERS
+            yield faces
