@@ -31,7 +31,7 @@ class PSFR_FacesToMask(io.ComfyNode):
                     min=0.1,
                     max=10.0,
                     step=0.05,
-                    tooltip="Size of the shape, in face boxes. 1 draws the box itself, 2 twice its width and height.",
+                    tooltip="Size of the shape relative to the face box. 1 draws the box itself, 2 twice its width and height.",
                 ),
             ],
             outputs=[io.Mask.Output(display_name="mask", tooltip="One mask per image: white inside faces.")],
@@ -63,7 +63,7 @@ class PSFR_FacesToSEGS(io.ComfyNode):
                     min=1.0,
                     max=100.0,
                     step=0.1,
-                    tooltip="Side of the region that a detailer crops, in sides of the face box.",
+                    tooltip="Side of the region that a detailer crops, relative to the side of the face box.",
                 ),
             ],
             outputs=[
@@ -81,7 +81,7 @@ class PSFR_FacesToSEGS(io.ComfyNode):
 
 
 def _faces_input() -> io.Input:
-    return FacesSocket.Input("faces", tooltip="From Detect Faces or Select Faces.")
+    return FacesSocket.Input("faces", tooltip="Faces from Detect Faces or Select Faces.")
 
 
 def _shape_input(default: MaskShape) -> io.Combo.Input:

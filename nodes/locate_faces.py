@@ -70,7 +70,9 @@ class PSFR_SEGSToFaces(io.ComfyNode):
             description="Finds the face in each segment of Impact Pack, with the landmarks that restoration needs.",
             inputs=[
                 _image_input(),
-                SegsSocket.Input("segs", tooltip="From a detector or a filter of Impact Pack, or from Faces to SEGS."),
+                SegsSocket.Input(
+                    "segs", tooltip="Segments from a detector or filter of Impact Pack, or from Faces to SEGS."
+                ),
                 _confidence_input(),
                 detector_input(optional=True),
             ],
@@ -101,7 +103,9 @@ class PSFR_MaskToFaces(io.ComfyNode):
             inputs=[
                 _image_input(),
                 io.Mask.Input(
-                    "mask", tooltip="Paint the center or half of each face. One mask for all images, or one per image."
+                    "mask",
+                    tooltip="Mask in which the center or at least half of each face is painted. One mask for all images, "
+                    "or one per image.",
                 ),
                 _confidence_input(),
                 detector_input(optional=True),
@@ -154,7 +158,7 @@ def _confidence_input() -> io.Float.Input:
 
 def _outputs(tooltip: str) -> list[io.Output]:
     return [
-        FacesSocket.Output(display_name="faces", tooltip=f"{tooltip} For Select Faces and Align Faces."),
+        FacesSocket.Output(display_name="faces", tooltip=f"{tooltip} Use them with Select Faces or Align Faces."),
         io.Int.Output(display_name="count", tooltip="Total number of faces in all images."),
         io.String.Output(display_name="report", tooltip=REPORT_TOOLTIP),
     ]

@@ -36,8 +36,8 @@ class Segs(NamedTuple):
 def to_segs(faces: Sequence[Face], image_size: Size, crop_factor: float, shape: MaskShape) -> Segs:
     """Return one segment for each of ``faces`` that is visible in the image.
 
-    ``crop_factor`` is the side of the crop region in sides of the face box; near the border of the image the region is moved
-    into it. Raise OptionError for a factor below 1.
+    ``crop_factor`` is the side of the crop region relative to that of the face box; near the border of the image, the region
+    is moved into it. Raise OptionError for a factor below 1.
     """
     if not crop_factor >= 1:
         raise OptionError(f"crop_factor must be at least 1, got {crop_factor}.")

@@ -82,7 +82,7 @@ def test_a_small_face_is_found_in_the_enlarged_box() -> None:
     assert found is not None
     assert found.box == small.box
     assert torch.equal(found.landmarks, small.landmarks)
-    assert detector.searched[1] == PixelBox(274, 173, 342, 245)  # one longer side, 24 pixels, around the box
+    assert detector.searched[1] == PixelBox(274, 173, 342, 245)  # the box with a margin of its longer side, 24 pixels
 
 
 def test_the_face_that_overlaps_a_box_most_is_its_face() -> None:

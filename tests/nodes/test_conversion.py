@@ -42,7 +42,7 @@ def planted(pack: Pack, host: object) -> Any:
 
 
 def same_faces(one: Any, other: Any) -> bool:
-    """Whether both have the same faces, to the last bit."""
+    """Return whether both have bit-identical faces."""
     pairs = [
         (first, second)
         for frames in zip(one.frames, other.frames, strict=True)

@@ -12,7 +12,7 @@ from psfr_core.lab.metrics.lpips import load_lpips
 
 
 def random_features(name, pretrained):
-    """torchvision's convolutions of that name, without the cost of filling its large classifier."""
+    """Return torchvision's convolutions of this network without initializing the large classifier."""
     with torch.device("meta"):
         features = getattr(torchvision.models, name)().features
     features.to_empty(device="cpu")
