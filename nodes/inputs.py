@@ -183,6 +183,16 @@ def color_match_input() -> io.Combo.Input:
     )
 
 
+def automatic_strength_input() -> io.Boolean.Input:
+    return io.Boolean.Input(
+        "automatic_strength",
+        default=False,
+        optional=True,
+        tooltip="Lower the strength of each face to what its quality needs. Sharp faces with little noise stay unchanged; soft or "
+        "noisy ones get the full strength.",
+    )
+
+
 def guard_input(default: bool, tooltip: str) -> io.Boolean.Input:
     return io.Boolean.Input("guard", default=default, optional=True, tooltip=tooltip)
 

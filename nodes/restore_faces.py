@@ -9,11 +9,20 @@ from ..psfr_core.errors import InputError
 from ..psfr_core.networks.face_restorer import FaceRestorer
 from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.parsing.parse_map import ParseMap
+from ..psfr_core.restoration.automatic_strength import automatic_strength as strength_of_quality
 from ..psfr_core.restoration.color_match import ColorMatch, match_colors
 from ..psfr_core.restoration.consistency import contradictions
 from ..psfr_core.restoration.enhance import enhance_faces
 from .images import to_crops, to_image
-from .inputs import color_match_input, crops_input, generator_input, guard_input, parse_map_input, strength_input
+from .inputs import (
+    automatic_strength_input,
+    color_match_input,
+    crops_input,
+    generator_input,
+    guard_input,
+    parse_map_input,
+    strength_input,
+)
 from .parse_faces import parse_crops
 from .previews import preview
 from .runtime import HostedNetwork, Steps, on_device, with_smaller_batches
@@ -46,6 +55,7 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
                     "Keep the crop where the result contradicts it, for example where lettering or a spoon became skin or "
                     "teeth. Turn it off with an edited parse map: the guard would undo the edit.",
                 ),
+                automatic_strength_input(),
             ],
             outputs=[io.Image.Output(display_name="crops", tooltip="Restored faces, at the size of the crops.")],
             **shows_preview(),
@@ -62,14 +72,19 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
         parse_map: ParseMap | None = None,
         parser: HostedNetwork[ParseNet] | None = None,
         guard: bool = False,
+        automatic_strength: bool = False,
     ) -> io.NodeOutput:
         faces = to_crops(crops)
         if parse_map is None and generator.network.uses_parse_map:
             parse_map = _parsed(faces, parser)
         restored = _restore(faces, parse_map, generator)
-        restored = match_colors(restored, faces, parse_enum(ColorMatch, color_match))
+        matched = restored = match_colors(restored, faces, parse_enum(ColorMatch, color_match))
         if guard:
-            restored = restored.lerp(faces, contradictions(restored, faces))
+            restored = restored.lerp(faces, contradictions(matched, faces))
+        if automatic_strength:
+            size = generator.network.for_side(faces.shape[-1]).size
+            weight = strength_of_quality(matched, faces, [size] * len(faces))
+            restored = faces.lerp(restored, weight[:, None, None, None])
         mixed = to_image(faces.lerp(restored, strength).clamp(0, 1))
         return io.NodeOutput(mixed, ui=preview(mixed))
 

@@ -21,6 +21,7 @@ from .hosted_models import bundled_detector, bundled_generator, bundled_parser
 from .images import masks_of_frames, to_frames, to_mask
 from .inputs import (
     UNCONNECTED,
+    automatic_strength_input,
     color_match_input,
     confidence_input,
     detection_options,
@@ -172,6 +173,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
                     "or teeth.",
                 ),
                 max_size_input(),
+                automatic_strength_input(),
             ],
             outputs=[
                 RestoreOptionsSocket.Output(display_name="options", tooltip="Options for Restore Faces in Image.")
@@ -195,6 +197,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
         eyes: str = Eyes.AS_PARSED.value,
         guard: bool = True,
         max_size: float = 0.0,
+        automatic_strength: bool = False,
     ) -> io.NodeOutput:
         options = RestoreOptions(
             detection=detection_options(confidence, tiles, turned),
@@ -202,6 +205,7 @@ class PSFR_RestoreOptions(io.ComfyNode):
             no_face=parse_enum(NoFace, no_face),
             eyes=parse_enum(Eyes, eyes),
             guard=guard,
+            automatic_strength=automatic_strength,
             selection=selection_options(order, indices, max_faces, min_size, max_size),
             paste=paste or PasteOptions(),
         )

@@ -9,6 +9,7 @@ from torch import Tensor
 from ..checks import check_float, check_shape
 from ..errors import InputError
 from ..images.filters import gaussian_blur
+from .photo_quality import fine_correlation
 
 # Standard deviations of Gaussians, as fractions of the crop's side.
 _FINEST = 0.006  # finer structure is missing in most photos, and the generator invents it
@@ -85,24 +86,9 @@ def _relative(deviation: Tensor, scale: float) -> Tensor:
 
 
 def _sharpness(results: Tensor, photos: Tensor) -> Tensor:
-    """Return the sharpness (N, 1, 1, 1), 0 to 1, of each photo (N, 3, S, S) at the scale of pixels.
-
-    It is measured by the correlation with the sharp result at the highest frequencies, which blur, enlargement and strong noise
-    of the photo destroy, but moderate noise and JPEG compression do not.
-    """
-    result, photo = _finest_diagonals(results), _finest_diagonals(photos)
-    energies = _total(result.square()) * _total(photo.square())
-    correlation = _total(result * photo) / energies.sqrt().clamp(min=1e-6)
+    """Return from 0 to 1 how far each photo (N, 3, S, S) is sharp to the pixel, (N, 1, 1, 1)."""
+    correlation = fine_correlation(results, photos)[:, None, None, None]
     return ((correlation - _SHARP_FROM) / (_SHARP_FULL - _SHARP_FROM)).clamp(0, 1)
-
-
-def _finest_diagonals(images: Tensor) -> Tensor:
-    """Return the mixed second differences, along x and y, of the mean channel of ``images`` (N, 3, S, S)."""
-    return images.mean(1, keepdim=True).diff(n=2, dim=-1).diff(n=2, dim=-2)
-
-
-def _total(planes: Tensor) -> Tensor:
-    return planes.sum((1, 2, 3), keepdim=True)
 
 
 def _objects(deviation: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from ..images.channels import clamped, to_rgb
 from ..parsing.parse_map import ParseMap
 from ..parsing.parser import parse_faces
 from ..progress import Progress, hold_progress, offset_progress
+from .automatic_strength import automatic_strength
 from .color_match import match_colors
 from .consistency import contradictions
 from .enhance import enhance_faces
@@ -98,19 +99,29 @@ def restore_image(
         progress=offset_progress(progress, len(crops), steps),
     )
     restored = match_colors(restored, crops, options.color_match)
-    masks = blend_masks(restored, crops, parse_maps, options, guard=guarded)
+    sizes = [models.generator.for_side(side).size for side in sides]
+    masks = blend_masks(restored, crops, parse_maps, options, guard=guarded, sizes=sizes)
     pasted = add_grain(image, paste_faces(image, aligned, restored, masks), aligned, options.paste.grain)
     return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored, left_out)
 
 
 def blend_masks(
-    restored: Tensor, crops: Tensor, parse_maps: ParseMap, options: RestoreOptions, *, guard: bool
+    restored: Tensor,
+    crops: Tensor,
+    parse_maps: ParseMap,
+    options: RestoreOptions,
+    *,
+    guard: bool,
+    sizes: Sequence[int] | None = None,
 ) -> Tensor:
     """Return the masks (N, 1, S, S) in [0, 1] that paste ``restored`` (N, 3, S, S), made from ``crops`` (N, 3, S, S).
 
-    They combine the soft regions of the parse maps, the strength, and with ``guard`` the places where the photo should stay.
+    They combine the soft regions of the parse maps, the strength, the automatic strength of each face if the options ask for it,
+    and with ``guard`` the places where the photo should stay. ``sizes`` are the sides at which the faces were restored; None is S.
     """
     masks = options.strength * crop_masks(crops.shape[-1], options.paste, parse_maps)
+    if options.automatic_strength:
+        masks = masks * automatic_strength(restored, crops, sizes)[:, None, None, None]
     return masks * (1 - contradictions(restored, crops)) if guard else masks
 
 

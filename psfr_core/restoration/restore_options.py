@@ -60,6 +60,9 @@ class RestoreOptions:
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
     detection: DetectionOptions | None = None  # None: the detector's own
+    automatic_strength: bool = option(
+        False, "lower the strength of each face to what its quality needs: sharp faces with little noise stay unchanged"
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

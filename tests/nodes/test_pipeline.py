@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from psfr_core.images.io import read_image
+
 Run = Callable[..., Any]
+FACE = Path(__file__).parents[1] / "data" / "faces" / "male_58.jpg"
 
 
 @pytest.fixture
@@ -315,3 +320,19 @@ def test_the_guard_keeps_lettering_over_a_face_in_both_ways(run: Run, models: di
     plain, guarded = (run("PSFR_RestoreAlignedFaces", **given, guard=guard).args[0] for guard in (False, True))
     kept = (guarded == crops).all(-1) & ~(plain == crops).all(-1)
     assert 0.01 < kept.float().mean() < 0.2
+
+
+def test_automatic_strength_returns_sharp_crops_of_any_size_unchanged(run: Run, models: dict[str, Any]) -> None:
+    sharp = read_image(FACE).pixels.movedim(0, -1)[None]
+    large = F.interpolate(sharp.movedim(-1, 1), scale_factor=2, mode="nearest").movedim(
+        1, -1
+    )  # the generator takes 256 px
+    soft = F.interpolate(sharp[:, ::4, ::4].movedim(-1, 1), size=(256, 256), mode="bicubic").movedim(1, -1).clamp(0, 1)
+
+    def restored(crops: Tensor, automatic: bool) -> Tensor:
+        given = {"generator": models["generator"], "parser": models["parser"], "automatic_strength": automatic}
+        return run("PSFR_RestoreAlignedFaces", crops=crops, **given).args[0]
+
+    assert torch.equal(restored(sharp, True), sharp)
+    assert torch.equal(restored(large, True), large)
+    assert torch.equal(restored(soft, True), restored(soft, False))

@@ -145,6 +145,7 @@ def test_restore_options_equal_the_librarys(run: Run, pack: Pack) -> None:
         turned=True,
         eyes="closed",
         max_size=200.0,
+        automatic_strength=True,
     ).args[0]
     selection = {"min_size": 20.0, "max_size": 200.0, "order": "left-right", "indices": (0, 2), "max_faces": 3}
     regions = pack("psfr_core.parsing.labels").parse_regions("eyes")
@@ -153,6 +154,7 @@ def test_restore_options_equal_the_librarys(run: Run, pack: Pack) -> None:
         color_match="none",
         no_face="error",
         eyes="closed",
+        automatic_strength=True,
         detection=pack("psfr_core.faces.detection_options").DetectionOptions(min_score=0.3, tiles=True, turned=True),
         selection=options(pack("psfr_core.faces.selection").SelectionOptions, **selection),
         paste=pack("psfr_core.restoration.paste_options").PasteOptions(feather=0.2, regions=regions),

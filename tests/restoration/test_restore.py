@@ -322,3 +322,16 @@ def test_detection_options_reach_the_detector(models: RestorationModels) -> None
     for options in (RestoreOptions(detection=detection), RestoreOptions()):
         restore_image(torch.rand(3, 64, 64), replace(models, detector=Detector()), options)
     assert asked == [detection, None]
+
+
+def test_the_automatic_strength_of_each_face_multiplies_its_mask(
+    models: RestorationModels, two_faces: list[Face], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, models = torch.rand(3, 120, 160), with_faces(models, two_faces)
+    full = restore_image(image, models, WHOLE_CROP)
+    monkeypatch.setattr("psfr_core.restoration.restore.automatic_strength", lambda *_: torch.tensor([0.0, 0.5]))
+    half = restore_image(image, models, replace(WHOLE_CROP, automatic_strength=True))
+    first, second = half.faces
+    assert first.score > second.score
+    assert torch.equal(half.image[:, :72, :72], image[:, :72, :72])  # the first face is left alone
+    torch.testing.assert_close(half.mask[:, 35:75, 105:140], 0.5 * full.mask[:, 35:75, 105:140], atol=1e-3, rtol=0)

@@ -1,0 +1,45 @@
+"""Strength of a restoration that follows the quality of the photo, so that sharp faces are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..checks import check_float, check_shape
+from ..errors import InputError
+from ..images.resize import resize_within
+from .photo_quality import fine_correlation, noise_level
+
+# Fitted to clean faces and their degraded versions, with both bundled generators: from about these values on, LPIPS of the result
+# is lower than that of the photo. ``psfr evaluate strength`` measures both for every level of degradation; see docs/evaluation.md.
+_SOFT_FROM, _SOFT_FULL = 0.55, 0.45  # correlation of the finest structure of photo and result
+_NOISY_FROM, _NOISY_FULL = 0.0007, 0.0012  # standard deviation of the noise of the photo minus that of the result
+
+
+def automatic_strength(restored: Tensor, crops: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
+    """Return the strength (N,), from 0 to 1, that suits the quality of ``crops``; ``restored`` are their results.
+
+    Both are (N, 3, S, S), RGB in [0, 1]. ``sizes`` are the sides in pixels at which the faces were restored; None is S. The
+    strength is 0 for faces that are sharp and from which the generator removes no noise, because it softens them, and 1 for
+    faces that are soft or noisy. It falls with the correlation of the finest structure of crop and result, and rises with the
+    noise that the result lacks. Raises InputError for shapes that differ.
+    """
+    check_shape(restored, "N 3 S S", "restored")
+    check_float(restored, "restored")
+    if restored.shape != crops.shape:
+        raise InputError(f"restored {tuple(restored.shape)} and crops {tuple(crops.shape)} must have the same shape.")
+    results, photos = restored.float(), crops.to(restored.device, torch.float32).clamp(0, 1)
+    strengths = results.new_zeros(len(results))
+    for index, size in enumerate([results.shape[-1]] * len(results) if sizes is None else sizes):
+        result, photo = (resize_within(faces[index : index + 1], size) for faces in (results, photos))
+        soft = _rise(fine_correlation(result, photo), _SOFT_FROM, _SOFT_FULL)
+        noisy = _rise(noise_level(photo) - noise_level(result), _NOISY_FROM, _NOISY_FULL)
+        strengths[index] = torch.maximum(soft, noisy)[0]
+    return strengths
+
+
+def _rise(measure: Tensor, start: float, full: float) -> Tensor:
+    """Return 0 up to ``start``, 1 from ``full`` on, and a straight line between."""
+    return ((measure - start) / (full - start)).clamp(0, 1)
