@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
 
+import torch
+from torch import Tensor
+
+from .errors import is_out_of_memory
 from .options import check_value
 
 MAX_BATCH_SIZE = 4096
@@ -28,3 +32,33 @@ def default_batch_size(device: torch.device) -> int:
 def check_batch_size(batch_size: int | None) -> None:
     """Raise OptionError unless ``batch_size`` is from 1 to ``MAX_BATCH_SIZE``, or None for the default."""
     check_value("batch_size", batch_size, int | None, low=1, high=MAX_BATCH_SIZE)
+
+
+def in_batches(
+    work: Callable[[slice], Tensor],
+    count: int,
+    batch_size: int,
+    *,
+    halve: bool,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """Return the joined results of ``work`` for ``count`` items, ``batch_size`` at a time.
+
+    With ``halve``, a batch that does not fit into memory is done again in halves; one item that does not fit raises the error.
+    ``progress`` is called with the numbers of finished and of all items after each batch.
+    """
+    parts: list[Tensor] = []
+    start = 0
+    while start < count:
+        stop = min(start + batch_size, count)
+        try:
+            parts.append(work(slice(start, stop)))
+        except Exception as error:
+            if not halve or stop - start == 1 or not is_out_of_memory(error):
+                raise
+            batch_size = (stop - start) // 2
+            continue
+        start = stop
+        if progress is not None:
+            progress(stop, count)
+    return torch.cat(parts)

@@ -73,13 +73,14 @@ def describe(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {error}"
 
 
-# Phrases of CUDA and MPS, CUDA libraries, the CPU, memory-mapped files, and the CPU on Windows.
+# Phrases of CUDA and MPS, CUDA libraries, the CPU, memory-mapped files, the CPU on Windows, and MPS for a single large tensor.
 _OUT_OF_MEMORY = (
     "out of memory",
     "alloc_failed",
     "can't allocate memory",
     "cannot allocate memory",
     "not enough memory",
+    "invalid buffer size",
 )
 
 

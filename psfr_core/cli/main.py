@@ -33,6 +33,7 @@ COMMANDS = {
     "ablate": "train generators that each lack one idea of the paper, and compare them",
     "evaluate": "compute quality metrics of restored images and models",
     "benchmark": "measure speed and memory on this machine",
+    "doctor": "check what works on this machine, and write a report for an issue",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..batch_size import check_batch_size, default_batch_size
+from ..batch_size import check_batch_size, default_batch_size, in_batches
 from ..checks import check_evaluating, check_finite, check_float, check_output, check_shape, check_type
 from ..images.resize import interpolate
 from ..networks.inference.autocast import without_autocast
@@ -27,7 +27,7 @@ def parse_faces(
     Args:
         crops: (B, 3, S, S), RGB in [0, 1].
         parse_net: parsing network in evaluation mode.
-        batch_size: number of crops per forward pass; None chooses it for the device.
+        batch_size: number of crops per forward pass; None chooses it for the device, and halves it if memory runs out.
         progress: called with the number of parsed faces after each batch; may raise to stop.
 
     Returns:
@@ -44,17 +44,16 @@ def parse_faces(
     check_type(parse_net, ParseNet, "parse_net")
     check_evaluating(parse_net, "parser")
     weight = next(parse_net.parameters())
-    batch_size = batch_size or default_batch_size(weight.device)
-    labels: list[Tensor] = []
+
+    def labels(batch: slice) -> Tensor:
+        parse_logits = region_scores(crops[batch], parse_net)
+        check_output(parse_logits, "parser", weight.dtype)
+        return with_closed_eyes(crops[batch], ParseMap.from_logits(parse_logits)).labels
+
+    size = batch_size or default_batch_size(weight.device)
     with torch.no_grad(), without_autocast(weight.device):
-        for start in range(0, len(crops), batch_size):
-            parse_logits = region_scores(crops[start : start + batch_size], parse_net)
-            check_output(parse_logits, "parser", weight.dtype)
-            parsed = ParseMap.from_logits(parse_logits)
-            labels.append(with_closed_eyes(crops[start : start + batch_size], parsed).labels)
-            if progress is not None:
-                progress(min(start + batch_size, len(crops)), len(crops))
-    return ParseMap(torch.cat(labels).to(crops.device))
+        parsed = in_batches(labels, len(crops), size, halve=batch_size is None, progress=progress)
+    return ParseMap(parsed.to(crops.device))
 
 
 def region_scores(crops: Tensor, parse_net: ParseNet) -> Tensor:

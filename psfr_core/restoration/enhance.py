@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from ..batch_size import check_batch_size, default_batch_size
+from ..batch_size import check_batch_size, default_batch_size, in_batches
 from ..checks import check_evaluating, check_finite, check_float, check_output, check_shape, check_type
 from ..errors import InputError
 from ..images.box import Size
@@ -15,7 +16,7 @@ from ..images.resize import resize
 from ..networks.face_restorer import FaceRestorer
 from ..networks.inference.autocast import without_autocast
 from ..parsing.parse_map import ParseMap
-from ..progress import Progress
+from ..progress import Progress, offset_progress
 
 
 @torch.no_grad()
@@ -31,27 +32,24 @@ def enhance_faces(
     """Restore aligned ``crops`` (B, 3, S, S), RGB in [0, 1], with their parse map; return faces of that shape, float32 in [0, 1].
 
     Crops and maps of other sizes than the generator's are resized, and the result is resized to the size of the crops. One
-    forward pass restores ``batch_size`` faces; None chooses it for the device. ``progress`` is called with the number of
-    restored faces after each batch, and may raise to stop. ``parse_map`` may be None for a generator that does not use it, such
-    as GFPGAN. ``sides`` are the sides of the crops in pixels of their images (see ``crop_side``; None: those of the crops); a
-    ``SizedRestorer`` selects the restorer of each face by them.
+    forward pass restores ``batch_size`` faces; None chooses it for the device, and halves it if memory runs out. ``progress``
+    is called with the number of restored faces after each batch, and may raise to stop. ``parse_map`` may be None for a
+    generator that does not use it, such as GFPGAN. ``sides`` are the sides of the crops in pixels of their images (see
+    ``crop_side``; None: those of the crops); a ``SizedRestorer`` selects the restorer of each face by them.
     Raises InputError for crops and maps that do not match, for crops with values that are not finite and for a generator in
     training mode, and PsfrError if the output of the generator is not finite.
     Source: paper, section 3.1.
     """
     _check_inputs(crops, parse_map, generator)
     check_batch_size(batch_size)
-    batch_size = batch_size or default_batch_size(next(generator.parameters()).device)
+    size = batch_size or default_batch_size(next(generator.parameters()).device)
     restored = torch.empty_like(crops, dtype=torch.float32)
     done = 0
     for restorer, faces in _by_restorer(generator, [crops.shape[-1]] * len(crops) if sides is None else sides).items():
-        for start in range(0, len(faces), batch_size):
-            batch = faces[start : start + batch_size]
-            maps = ParseMap(parse_map.labels[batch]) if parse_map is not None and restorer.uses_parse_map else None
-            restored[batch] = _enhance_batch(crops[batch], maps, restorer)
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(crops))
+        work = partial(_enhance_selected, crops, parse_map, restorer, faces)
+        of_all = offset_progress(progress, done, len(crops))
+        restored[faces] = in_batches(work, len(faces), size, halve=batch_size is None, progress=of_all)
+        done += len(faces)
     return restored
 
 
@@ -61,6 +59,15 @@ def _by_restorer(generator: FaceRestorer, sides: Sequence[float]) -> dict[FaceRe
     for index, side in enumerate(sides):
         faces.setdefault(generator.for_side(side), []).append(index)
     return faces
+
+
+def _enhance_selected(
+    crops: Tensor, parse_map: ParseMap | None, restorer: FaceRestorer, faces: list[int], batch: slice
+) -> Tensor:
+    """Restore the ``batch`` of the indices ``faces``."""
+    chosen = faces[batch]
+    maps = ParseMap(parse_map.labels[chosen]) if parse_map is not None and restorer.uses_parse_map else None
+    return _enhance_batch(crops[chosen], maps, restorer)
 
 
 def _enhance_batch(crops: Tensor, parse_map: ParseMap | None, generator: FaceRestorer) -> Tensor:

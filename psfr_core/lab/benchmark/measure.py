@@ -97,6 +97,8 @@ def _wait() -> None:
         torch.cuda.synchronize()
     elif torch.backends.mps.is_available():
         torch.mps.synchronize()
+    elif torch.xpu.is_available():
+        torch.xpu.synchronize()
 
 
 def _bytes(network: nn.Module) -> int:
