@@ -13,7 +13,7 @@ from ..psfr_core.models.manifest import ModelKind
 from ..psfr_core.models.other_restorers import DEFAULT_FIDELITY
 from ..psfr_core.networks.face_restorer import FaceRestorer, OtherRestorer
 from ..psfr_core.networks.parse_net import ParseNet
-from ..psfr_core.restoration.restoration_models import ModelPreset
+from ..psfr_core.restoration.restoration_models import ModelPreset, load_bundled_restorer
 from .model_folders import locate_model
 from .runtime import HostedNetwork, Precision
 
@@ -24,8 +24,8 @@ _OTHER_RESTORER_BYTES = 900_000_000  # for a face of 512 px in float32; RestoreF
 
 def host_generator(path: Path, precision: Precision) -> HostedNetwork[FaceRestorer]:
     """Load a generator; raises CheckpointError for another file."""
-    network = load_network(path, (PSFR_GENERATOR,))
-    return HostedNetwork.of(network, _face_bytes(network.config.size), precision)
+    network: FaceRestorer = load_network(path, (PSFR_GENERATOR,))
+    return HostedNetwork.of(network, _face_bytes(network.size), precision)
 
 
 def host_restorer(path: Path, precision: Precision, fidelity: float) -> HostedNetwork[FaceRestorer]:
@@ -52,26 +52,32 @@ def host_detector(path: Path) -> HostedNetwork[nn.Module]:
     return HostedNetwork.of(load_network(path, DETECTORS), _DETECTION_BYTES, Precision.FLOAT32)
 
 
+def host_bundled_generators(precision: Precision) -> HostedNetwork[FaceRestorer]:
+    """Load both bundled generators, for small and for large faces."""
+    network: FaceRestorer = load_bundled_restorer()
+    return HostedNetwork.of(network, _face_bytes(network.size), precision)
+
+
 @cache
-def bundled_generator() -> HostedNetwork[FaceRestorer]:
-    """Return the bundled generator, which is loaded at the first call and shared by all nodes without a connected one."""
-    return host_generator(_bundled(ModelKind.GENERATOR), Precision.AUTO)
+def bundled_generators() -> HostedNetwork[FaceRestorer]:
+    """Return both bundled generators, which are loaded at the first call and shared by all nodes without a connected one."""
+    return host_bundled_generators(Precision.AUTO)
 
 
 @cache
 def bundled_parser() -> HostedNetwork[ParseNet]:
-    """Return the bundled face parser, shared like the generator."""
+    """Return the bundled face parser, shared like the generators."""
     return host_parser(_bundled(ModelKind.PARSER), Precision.AUTO)
 
 
 @cache
 def bundled_detector() -> HostedNetwork[nn.Module]:
-    """Return the bundled face detector, shared like the generator."""
+    """Return the bundled face detector, shared like the generators."""
     return host_detector(_bundled(ModelKind.DETECTOR))
 
 
 def _bundled(kind: ModelKind) -> Path:
-    return locate_model(ModelPreset.BUNDLED_256.model_of(kind), kind, may_download=False)
+    return locate_model(ModelPreset.BUNDLED.model_of(kind), kind, may_download=False)
 
 
 def _face_bytes(side: int) -> int:

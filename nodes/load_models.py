@@ -12,8 +12,8 @@ from typing import TypeVar
 from comfy_api.latest import io
 
 from ..psfr_core.models.manifest import ModelKind
-from ..psfr_core.restoration.restoration_models import ModelPreset
-from .hosted_models import host_detector, host_generator, host_parser
+from ..psfr_core.restoration.restoration_models import BUNDLED, ModelPreset
+from .hosted_models import host_bundled_generators, host_detector, host_generator, host_parser
 from .model_folders import find_model, fingerprint, locate_model, locate_models, model_choices
 from .runtime import Precision
 from .schema import CATEGORY, parse_enum, supported_fields
@@ -39,7 +39,7 @@ class PSFR_LoadModels(io.ComfyNode):
                 io.Combo.Input(
                     "preset",
                     options=[*(preset.value for preset in ModelPreset), CUSTOM],
-                    default=ModelPreset.BUNDLED_256.value,
+                    default=ModelPreset.BUNDLED.value,
                     tooltip="Set of models: bundled (small; 256 px, or 512 px for larger faces), published (512 px, sharper, "
                     "files required), or custom (selected below).",
                 ),
@@ -78,10 +78,14 @@ class PSFR_LoadModels(io.ComfyNode):
     def execute(
         cls, preset: str, generator: str, parser: str, detector: str, precision: str, download: bool
     ) -> io.NodeOutput:
-        paths = locate_models(_named(preset, generator, parser, detector), may_download=download)
+        names = _named(preset, generator, parser, detector)
+        has_both = names[ModelKind.GENERATOR] == BUNDLED
+        if has_both:
+            del names[ModelKind.GENERATOR]
+        paths = locate_models(names, may_download=download)
         compute = parse_enum(Precision, precision)
         return io.NodeOutput(
-            host_generator(paths[ModelKind.GENERATOR], compute),
+            host_bundled_generators(compute) if has_both else host_generator(paths[ModelKind.GENERATOR], compute),
             host_parser(paths[ModelKind.PARSER], compute),
             host_detector(paths[ModelKind.DETECTOR]),
         )

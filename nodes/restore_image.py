@@ -17,7 +17,7 @@ from ..psfr_core.restoration.restoration_models import RestorationModels
 from ..psfr_core.restoration.restore import RestorationResult, restore_image
 from ..psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions
 from .detect_faces import check_face_count
-from .hosted_models import bundled_detector, bundled_generator, bundled_parser
+from .hosted_models import bundled_detector, bundled_generators, bundled_parser
 from .images import masks_of_frames, to_frames, to_mask
 from .inputs import (
     UNCONNECTED,
@@ -111,7 +111,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         mask: Tensor | None = None,
         options: RestoreOptions | None = None,
     ) -> io.NodeOutput:
-        generator = generator or bundled_generator()
+        generator = generator or bundled_generators()
         parser = parser or bundled_parser()
         detector = detector or bundled_detector()
         options = options or RestoreOptions()

@@ -33,6 +33,7 @@ BUNDLED_PARSE_NET = "parsenet-256"
 class ModelPreset(str, Enum):
     """Set of known models that belong together."""
 
+    BUNDLED = "bundled"
     BUNDLED_256 = "bundled 256"
     BUNDLED_512 = "bundled 512"
     PUBLISHED_512 = "published 512"
@@ -43,6 +44,11 @@ class ModelPreset(str, Enum):
 
 
 _PRESETS = {
+    ModelPreset.BUNDLED: {
+        ModelKind.GENERATOR: BUNDLED,
+        ModelKind.PARSER: BUNDLED_PARSE_NET,
+        ModelKind.DETECTOR: BUNDLED_DETECTOR,
+    },
     ModelPreset.BUNDLED_256: {
         ModelKind.GENERATOR: BUNDLED_GENERATOR,
         ModelKind.PARSER: BUNDLED_PARSE_NET,
@@ -79,6 +85,12 @@ class RestorationModels:
         return max((self.generator.for_side(side).size for side in sides), default=self.crop_size)
 
 
+def load_bundled_restorer() -> SizedRestorer:
+    """Load both bundled generators, in eval mode, float32, on the CPU."""
+    generators = load_generator(BUNDLED_GENERATOR), load_generator(BUNDLED_LARGE_GENERATOR)
+    return SizedRestorer(*generators, LARGE_SIDE).eval()
+
+
 def load_models(
     generator: str | Path = BUNDLED,
     parser: str | Path = BUNDLED_PARSE_NET,
@@ -107,8 +119,9 @@ def load_models(
     """
     device = resolve_device(device)
     if generator == BUNDLED:
-        small = load_face_restorer(BUNDLED_GENERATOR, fidelity=fidelity)
-        restorer = SizedRestorer(small, load_generator(BUNDLED_LARGE_GENERATOR), LARGE_SIDE)
+        restorer = load_bundled_restorer()
+        if fidelity is not None:
+            logger.warning("fidelity has no effect on the bundled generators: only CodeFormer has it.")
     else:
         restorer = load_face_restorer(generator, fidelity=fidelity, folders=folders, download=download)
     restorer = optimized_on(restorer, device, dtype or fastest_dtype(device, restorer))

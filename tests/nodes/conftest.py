@@ -74,7 +74,9 @@ def run(nodes: dict[str, Any]) -> Callable[..., Any]:
 @pytest.fixture
 def models(run: Callable[..., Any]) -> dict[str, Any]:
     """Return the bundled models as inputs of other nodes."""
-    return dict(zip(("generator", "parser", "detector"), run("PSFR_LoadModels").args, strict=True))
+    return dict(
+        zip(("generator", "parser", "detector"), run("PSFR_LoadModels", preset="bundled 256").args, strict=True)
+    )
 
 
 @pytest.fixture

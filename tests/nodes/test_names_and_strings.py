@@ -50,7 +50,10 @@ def node_strings(schema: Any) -> dict[str, Any]:
 
 def _input_strings(socket: Any) -> dict[str, Any]:
     assert socket.display_name is None, "some versions of ComfyUI would not translate it"
-    strings: dict[str, Any] = {"name": _LABELS.get(socket.id, socket.id.replace("_", " ")), "tooltip": socket.tooltip}
+    name = _LABELS.get(socket.id, socket.id.replace("_", " "))
+    if socket.id == "confidence" and socket.default == 0:
+        name += " (0: automatic)"
+    strings: dict[str, Any] = {"name": name, "tooltip": socket.tooltip}
     if socket.io_type == "COMBO" and socket.id not in _FILE_COMBOS:
         strings["options"] = {option: option.replace("_", " ") for option in socket.options}
     return strings

@@ -40,21 +40,48 @@ def test_one_node_equals_the_steps_and_the_library(
     restoration = pack("psfr_core.restoration.restoration_models")
     core = pack("psfr_core")
     library = core.restore_image(
-        portrait[0].movedim(-1, 0), restoration.load_models(detector="compact-face"), core.RestoreOptions(guard=False)
+        portrait[0].movedim(-1, 0),
+        restoration.load_models("psfrgan-256", detector="compact-face"),
+        core.RestoreOptions(guard=False),
     )
     assert torch.equal(whole[0].movedim(-1, 0), library.image)
     assert torch.equal(mask, library.mask)
     assert (whole - portrait).abs().max() > 0.1
 
 
-def test_one_node_needs_no_loader(run: Run, models: dict[str, Any], portrait: Tensor, pack: Any) -> None:
+def test_one_node_needs_no_loader(run: Run, portrait: Tensor, pack: Any) -> None:
     """Test that the bundled models are used where none is connected, and loaded once."""
+    names = ("generator", "parser", "detector")
+    models = dict(zip(names, run("PSFR_LoadModels").args, strict=True))
     expected = run("PSFR_RestoreFacesInImage", image=portrait, **models).args[0]
     assert torch.equal(run("PSFR_RestoreFacesInImage", image=portrait).args[0], expected)
     assert torch.equal(run("PSFR_RestoreFacesInImage", image=portrait, parser=models["parser"]).args[0], expected)
     hosted = pack("nodes.hosted_models")
-    assert hosted.bundled_generator() is hosted.bundled_generator()
-    assert hosted.bundled_generator().patcher.load_device == models["generator"].patcher.load_device
+    assert hosted.bundled_generators() is hosted.bundled_generators()
+
+
+def test_the_generator_is_selected_by_the_size_of_the_face(run: Run, portrait: Tensor, pack: Any) -> None:
+    by_preset = {
+        preset: dict(zip(("generator", "parser", "detector"), run("PSFR_LoadModels", preset=preset).args, strict=True))
+        for preset in ("bundled", "bundled 256", "bundled 512")
+    }
+
+    def restored(preset: str, image: Tensor) -> Tensor:
+        return run("PSFR_RestoreFacesInImage", image=image, **by_preset[preset]).args[0]
+
+    small = portrait[:, ::2, ::2]  # the crop of the face has half the side
+    assert torch.equal(restored("bundled", small), restored("bundled 256", small))
+    assert torch.equal(restored("bundled", portrait), restored("bundled 512", portrait))
+    crops = torch.rand(1, 256, 256, 3)
+    given = {
+        "crops": crops,
+        "parse_map": run("PSFR_ParseFaces", crops=crops, parser=by_preset["bundled"]["parser"]).args[0],
+    }
+    by_crop = {
+        preset: run("PSFR_RestoreAlignedFaces", generator=models["generator"], **given).args[0]
+        for preset, models in by_preset.items()
+    }
+    assert torch.equal(by_crop["bundled"], by_crop["bundled 256"])
 
 
 def test_faces_are_pasted_into_their_own_frames(
