@@ -37,12 +37,7 @@ def parse_faces(
         InputError: the crops have another shape or contain NaN or infinity, or the network is in training mode.
         PsfrError: the output of the network is not finite.
     """
-    check_shape(crops, "B 3 S S", "crops")
-    check_float(crops, "crops")
-    check_finite(crops, "crops")
-    check_batch_size(batch_size)
-    check_type(parse_net, ParseNet, "parse_net")
-    check_evaluating(parse_net, "parser")
+    _check_inputs(crops, parse_net, batch_size)
     weight = next(parse_net.parameters())
 
     def labels(batch: slice) -> Tensor:
@@ -54,6 +49,33 @@ def parse_faces(
     with torch.no_grad(), without_autocast(weight.device):
         parsed = in_batches(labels, len(crops), size, halve=batch_size is None, progress=progress)
     return ParseMap(parsed.to(crops.device))
+
+
+@torch.no_grad()
+def parse_probabilities(crops: Tensor, parse_net: ParseNet, batch_size: int | None = None) -> Tensor:
+    """Return the probabilities (B, 19, S, S) of the regions in ``crops`` (B, 3, S, S), float32 on the network's device.
+
+    Their argmax gives the labels of ``parse_faces`` before ``with_closed_eyes``. Parameters and errors are those of
+    ``parse_faces``.
+    """
+    _check_inputs(crops, parse_net, batch_size)
+    weight = next(parse_net.parameters())
+    probabilities: list[Tensor] = []
+    with without_autocast(weight.device):
+        for batch in crops.split(batch_size or default_batch_size(weight.device)):
+            scores = region_scores(batch, parse_net)
+            check_output(scores, "parser", weight.dtype)
+            probabilities.append(scores.softmax(dim=1))
+    return torch.cat(probabilities)
+
+
+def _check_inputs(crops: Tensor, parse_net: ParseNet, batch_size: int | None) -> None:
+    check_shape(crops, "B 3 S S", "crops")
+    check_float(crops, "crops")
+    check_finite(crops, "crops")
+    check_batch_size(batch_size)
+    check_type(parse_net, ParseNet, "parse_net")
+    check_evaluating(parse_net, "parser")
 
 
 def region_scores(crops: Tensor, parse_net: ParseNet) -> Tensor:

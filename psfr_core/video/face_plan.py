@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ..faces.face import Face
 from ..images.box import Size
-from ..images.similarity import compose_affines
+from ..images.similarity import affine_scale, compose_affines
 from .find_faces import VideoFaces
 from .orientation import upright_affine
 from .steady_alignment import Smoothing, align_track, crop_transform
@@ -21,12 +22,16 @@ FADE_FRAMES = 4  # a face appears and disappears over so many frames
 
 
 class PlannedFace(NamedTuple):
-    """A face of one frame: its track, its place in the stored frame, and from 0 to 1 how far it is faded in."""
+    """A face of one frame: its track, its place in the stored frame, and from 0 to 1 how far it is faded in.
+
+    ``side`` is that of its crop in pixels of the frame, the median over the track: one restorer serves the whole track.
+    """
 
     track: int
     face: Face
     image_to_crop: Tensor
     strength: float
+    side: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +41,7 @@ class FacePlan:
     tracks: Sequence[Track]
     transforms: Sequence[Tensor]  # one (N, 2, 3) per track, from stored frames to the crop of one pixel
     strengths: Sequence[Tensor]  # one (N,) per track
+    sides: Sequence[float]  # one per track
 
     @classmethod
     def of(cls, found: VideoFaces, smoothing: Smoothing) -> FacePlan:
@@ -47,7 +53,8 @@ class FacePlan:
             for track in found.tracks
         ]
         borders = {0, *found.cuts, found.frame_count}
-        return cls(found.tracks, transforms, [_strengths(track, borders) for track in found.tracks])
+        strengths = [_strengths(track, borders) for track in found.tracks]
+        return cls(found.tracks, transforms, strengths, [_median_side(of_track) for of_track in transforms])
 
     def faces_in(self, frame: int, crop_size: int) -> list[PlannedFace]:
         """Return the faces of the frame with this index, in the order of the tracks."""
@@ -57,6 +64,7 @@ class FacePlan:
                 track.face(frame),
                 crop_transform(self.transforms[index][frame - track.start], crop_size),
                 float(self.strengths[index][frame - track.start]),
+                self.sides[index],
             )
             for index, track in enumerate(self.tracks)
             if frame in track.frames
@@ -69,3 +77,8 @@ def _strengths(track: Track, borders: set[int]) -> Tensor:
     rise = torch.ones(len(track)).double() if track.frames.start in borders else position.clamp(max=1)
     fall = torch.ones(len(track)).double() if track.frames.stop in borders else position.flip(0).clamp(max=1)
     return torch.minimum(rise, fall)
+
+
+def _median_side(transforms: Tensor) -> float:
+    """Return the median side of the crops (N, 2, 3) in pixels of the frames."""
+    return median(1 / affine_scale(one) for one in transforms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from ..batch_size import default_batch_size
 from ..faces.align import AlignedFace
-from ..parsing.parser import parse_faces
+from ..parsing.eye_state import with_closed_eyes
+from ..parsing.parse_map import ParseMap
+from ..parsing.parser import parse_probabilities
 from ..restoration.color_match import match_colors
 from ..restoration.enhance import enhance_faces
 from ..restoration.restoration_models import RestorationModels
@@ -23,21 +25,45 @@ from .face_plan import FacePlan
 from .find_faces import VideoFaces
 from .frame_planes import FramePlanes
 from .pixel_formats import plane_arrays
+from .steady_looks import TrackLook, average_look, outline_of, windows
 
 if TYPE_CHECKING:
     import av
 
-_MAX_FRAMES = 32  # maximum number of frames in memory
+_MAX_FRAMES = 32  # in a batch
 
 
 @dataclass(frozen=True, eq=False)
-class _FrameFaces:
-    """A frame with the crops of its faces; ``strengths`` tell how far they are faded in."""
+class _Face:
+    """A face on its way; ``strength`` is how far it is faded in, and ``crop`` (3, S, S) is on the device of the networks.
+
+    ``side`` is that of the crops of its track in pixels of the frame.
+    """
+
+    track: int
+    aligned: AlignedFace
+    strength: float
+    crop: Tensor
+    outline: Tensor
+    side: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """A frame on its way, with what a step has made of each of its faces."""
 
     frame: av.VideoFrame
     is_repeat: bool
-    aligned: list[AlignedFace]
-    strengths: list[float]
+    faces: list[_Face]
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A frame with the result of a step for each of its faces, and the parse maps once they are known."""
+
+    work: _Frame
+    results: list[Tensor]
+    parse_maps: ParseMap | None = None
 
 
 def restore_frames(
@@ -46,70 +72,125 @@ def restore_frames(
     plan: FacePlan,
     models: RestorationModels,
     options: RestoreOptions,
+    steady_frames: int,
 ) -> Iterator[av.VideoFrame]:
     """Yield the ``frames`` with their faces restored, in the same order; a few frames are read ahead.
 
-    A frame that repeats the one before gets the same result, bit by bit.
+    Parse maps and restored faces are averaged over ``steady_frames`` frames before and after, where the face did not change. A
+    frame that repeats the one before gets the same result, bit by bit.
     """
     device = next(models.generator.parameters()).device
     batch_size = options.batch_size or default_batch_size(device)
+    cut = _cut(frames, found, plan, models.crop_size_for(plan.sides), device)
+    parsed = _parsed(cut, models, batch_size)
+    mapped = _mapped(parsed, steady_frames)
+    restored = _enhanced(mapped, models, options, batch_size)
     before: av.VideoFrame | None = None
-    for batch in _batches(_cut(frames, found, plan, models.crop_size), batch_size):
-        restored, masks = _restore(batch, models, options, device)
-        for work, faces, soft in zip(batch, restored, masks, strict=True):
-            if work.aligned:
-                work.frame.make_writable()  # the decoder may still need its own copy
-                paste_into_frame(FramePlanes.of(work.frame), work.aligned, faces, soft, options.paste.grain)
-            elif work.is_repeat and before is not None:
-                work.frame.make_writable()
-                for new, old in zip(plane_arrays(work.frame), plane_arrays(before), strict=True):
-                    np.copyto(new, old)
-            before = work.frame
-            yield work.frame
+    for window in windows(restored, steady_frames):
+        step = window.center
+        frame = step.work.frame
+        if step.parse_maps is not None:
+            steady = torch.stack(_averaged(step, window.neighbors))
+            _paste(step.work, steady, step.parse_maps, options)
+        elif step.work.is_repeat and before is not None:
+            frame.make_writable()
+            for new, old in zip(plane_arrays(frame), plane_arrays(before), strict=True):
+                np.copyto(new, old)
+        before = frame
+        yield frame
 
 
-def _cut(frames: Iterable[av.VideoFrame], found: VideoFaces, plan: FacePlan, crop_size: int) -> Iterator[_FrameFaces]:
+def _cut(
+    frames: Iterable[av.VideoFrame], found: VideoFaces, plan: FacePlan, crop_size: int, device: torch.device
+) -> Iterator[_Frame]:
     index_of = {timestamp: index for index, timestamp in enumerate(found.timestamps)}
     for frame in frames:
         index = index_of.get(int(frame.pts or 0), -1)  # a frame that the first pass did not decode has no faces
         if index in found.repeats:
-            yield _FrameFaces(frame, True, [], [])
+            yield _Frame(frame, True, [])
             continue
         planes = FramePlanes.of(frame)
-        cut = [
-            (aligned, strength)
-            for _, face, image_to_crop, strength in plan.faces_in(index, crop_size)
-            if (aligned := cut_face(planes, face, image_to_crop, crop_size)) is not None
-        ]
-        yield _FrameFaces(frame, False, [aligned for aligned, _ in cut], [strength for _, strength in cut])
+        faces: list[_Face] = []
+        for planned in plan.faces_in(index, crop_size):
+            aligned = cut_face(planes, planned.face, planned.image_to_crop, crop_size)
+            if aligned is not None:
+                crop = aligned.crop.to(device)
+                faces.append(_Face(planned.track, aligned, planned.strength, crop, outline_of(crop), planned.side))
+        yield _Frame(frame, False, faces)
 
 
-def _batches(frames: Iterable[_FrameFaces], face_count: int) -> Iterator[list[_FrameFaces]]:
-    """Group successive frames until they have ``face_count`` faces."""
-    batch: list[_FrameFaces] = []
-    for frame in frames:
-        batch.append(frame)
-        if sum(len(work.aligned) for work in batch) >= face_count or len(batch) == _MAX_FRAMES:
+def _parsed(frames: Iterable[_Frame], models: RestorationModels, batch_size: int) -> Iterator[_Step]:
+    """Yield each frame with the probabilities of the regions (19, S, S) of its faces, float16."""
+    for batch in _batches(((frame, len(frame.faces)) for frame in frames), batch_size):
+        crops = [face.crop for frame in batch for face in frame.faces]
+        results = iter(parse_probabilities(torch.stack(crops), models.parse_net, batch_size).half() if crops else [])
+        for frame in batch:
+            yield _Step(frame, [next(results) for _ in frame.faces])
+
+
+def _mapped(steps: Iterable[_Step], radius: int) -> Iterator[_Step]:
+    """Yield each frame with the parse maps of its averaged probabilities."""
+    for window in windows(steps, radius):
+        work = window.center.work
+        if not work.faces:
+            yield _Step(work, [])
+            continue
+        labels = torch.stack([mean.argmax(0) for mean in _averaged(window.center, window.neighbors)])
+        crops = torch.stack([face.crop for face in work.faces])
+        yield _Step(work, [], with_closed_eyes(crops, ParseMap(labels.to(torch.uint8))))
+
+
+def _enhanced(
+    steps: Iterable[_Step], models: RestorationModels, options: RestoreOptions, batch_size: int
+) -> Iterator[_Step]:
+    """Yield each frame with its restored faces (3, S, S)."""
+    for batch in _batches(((step, len(step.work.faces)) for step in steps), batch_size):
+        crops = [face.crop for step in batch for face in step.work.faces]
+        maps = [step.parse_maps.labels for step in batch if step.parse_maps is not None]
+        results: Iterator[Tensor] = iter(())
+        if crops:
+            parse_map = options.eyes.applied_to(ParseMap(torch.cat(maps)))
+            sides = [face.side for step in batch for face in step.work.faces]
+            results = iter(
+                enhance_faces(torch.stack(crops), parse_map, models.generator, sides=sides, batch_size=batch_size)
+            )
+        for step in batch:
+            yield _Step(step.work, [next(results) for _ in step.work.faces], step.parse_maps)
+
+
+def _averaged(step: _Step, neighbors: Iterable[_Step]) -> list[Tensor]:
+    around = [look for other in neighbors for look in _looks(other)]
+    return [average_look(look, around) for look in _looks(step)]
+
+
+def _looks(step: _Step) -> list[TrackLook]:
+    pairs = zip(step.work.faces, step.results, strict=True)
+    return [TrackLook(face.track, face.outline, result) for face, result in pairs]
+
+
+def _paste(work: _Frame, restored: Tensor, parse_maps: ParseMap, options: RestoreOptions) -> None:
+    crops = torch.stack([face.crop for face in work.faces])
+    matched = match_colors(restored, crops, options.color_match)
+    masks = blend_masks(matched, crops, parse_maps, options, guard=options.guard)
+    strengths = torch.tensor([face.strength for face in work.faces], device=masks.device)
+    work.frame.make_writable()  # the decoder may still need its own copy
+    aligned = [face.aligned for face in work.faces]
+    planes = FramePlanes.of(work.frame)
+    paste_into_frame(planes, aligned, matched, masks * strengths[:, None, None, None], options.paste.grain)
+
+
+S = TypeVar("S")
+
+
+def _batches(items: Iterable[tuple[S, int]], face_count: int) -> Iterator[list[S]]:
+    """Group successive items, which come with their numbers of faces, until they have ``face_count`` faces."""
+    batch: list[S] = []
+    count = 0
+    for item, faces in items:
+        batch.append(item)
+        count += faces
+        if count >= face_count or len(batch) == _MAX_FRAMES:
             yield batch
-            batch = []
+            batch, count = [], 0
     if batch:
         yield batch
-
-
-def _restore(
-    batch: list[_FrameFaces], models: RestorationModels, options: RestoreOptions, device: torch.device
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Return for each frame its restored crops (N, 3, S, S) and their masks (N, 1, S, S)."""
-    counts = [len(work.aligned) for work in batch]
-    crops = [aligned.crop for work in batch for aligned in work.aligned]
-    if not crops:
-        return [torch.empty(0)] * len(batch), [torch.empty(0)] * len(batch)
-    crops = torch.stack(crops).to(device)
-    parse_maps = parse_faces(crops, models.parse_net, options.batch_size)
-    restored = enhance_faces(
-        crops, options.eyes.applied_to(parse_maps), models.generator, batch_size=options.batch_size
-    )
-    restored = match_colors(restored, crops, options.color_match)
-    masks = blend_masks(restored, crops, parse_maps, options, guard=options.guard)
-    strengths = torch.tensor([strength for work in batch for strength in work.strengths], device=device)
-    return list(restored.split(counts)), list((masks * strengths[:, None, None, None]).split(counts))

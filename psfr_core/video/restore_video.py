@@ -67,7 +67,8 @@ def restore_video(
         copied = copyable_streams(reader, target)
         with open_writer(target, reader, found.sample, video.encoding, copied) as writer:
             frames = reader.frames(copied, writer.copy)
-            restored = restore_frames(frames, found, FacePlan.of(found, video.smoothing), models, options)
+            plan = FacePlan.of(found, video.smoothing)
+            restored = restore_frames(frames, found, plan, models, options, video.steady_frames)
             for done, frame in enumerate(restored, start=1):
                 writer.write(frame)
                 if progress is not None:

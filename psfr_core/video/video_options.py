@@ -28,6 +28,12 @@ class VideoOptions:
     """Treatment of frames as one moving image, and encoding."""
 
     smoothing: Smoothing = option(Smoothing.TWO_SIDED, "smoothing of the alignment of faces over time")
+    steady_frames: int = option(
+        3,
+        "frames before and after over which parse map and result are averaged where the face did not change; 0: none",
+        low=0,
+        high=30,
+    )
     tracks: TrackOptions = field(default_factory=TrackOptions)
     encoding: EncodingOptions = field(default_factory=EncodingOptions)
 

@@ -387,3 +387,26 @@ def test_without_pyav_the_message_says_what_to_install(
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with pytest.raises(MissingPackageError, match="pip install av"):
         restore_video(tmp_path / "a.mp4", tmp_path / "b.mp4", models)
+
+
+def flicker(clips: ModuleType, frames: list[Any]) -> float:
+    """Mean change of the luma of the faces' middles from frame to frame, in levels."""
+    luma = np.stack([clips.planes(frame)[0][24:60, 24:60] for frame in frames]).astype(float)
+    return float(np.abs(np.diff(luma, axis=0)).mean())
+
+
+def test_what_the_networks_make_of_noise_does_not_flicker(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels
+) -> None:
+    frames = [clips.random_frame("yuv444p", 0) for _ in range(10)]
+    for index, frame in enumerate(frames):
+        for plane in frame.planes:
+            samples = clips.plane_of(plane, 8)
+            samples += np.random.default_rng(index).integers(0, 9, samples.shape, dtype=np.uint8)
+    source = clips.write_clip(tmp_path / "a.mkv", frames)
+    results: list[float] = []
+    for steady_frames in (0, 3):
+        options = VideoOptions(steady_frames=steady_frames, encoding=EncodingOptions(lossless=True))
+        restore_video(source, tmp_path / "b.mkv", found, WHOLE_CROP, options)
+        results.append(flicker(clips, clips.decoded(tmp_path / "b.mkv")))
+    assert results[1] < 0.5 * results[0]
