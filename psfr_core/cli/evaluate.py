@@ -18,6 +18,7 @@ from ..lab.evaluation.spec import (
     ImagesSpec,
     ParserSpec,
     ProtocolName,
+    StrengthSpec,
 )
 from ..lab.evaluation.tables import table_files
 from ..restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (ImagesSpec, "results of any method, compared with references of the same names", _add_images),
         (GeneratorSpec, "quality of the generator on clean faces that are degraded with fixed seeds", _add_generator),
         (ParserSpec, "mean IoU of the parsing network on degraded faces with known labels", _add_parser),
+        (StrengthSpec, "LPIPS of the automatic strength at many levels of degradation", _add_strength),
         (DetectorSpec, "faces and landmarks of a detector, compared with a reference detector", _add_detector),
     ):
         command = subjects.add_parser(spec.kind, help=text, description=f"Measure: {text}.", allow_abbrev=False)
@@ -88,6 +90,16 @@ def _add_parser(command: argparse.ArgumentParser) -> None:
     _add_device(command)
     _add_faces(command)
     command.add_argument("--labels", type=Path, required=True, help="folder of label PNGs of the same names")
+
+
+def _add_strength(command: argparse.ArgumentParser) -> None:
+    _add_device(command)
+    command.add_argument("--faces", type=Path, required=True, help="folder of clean aligned faces")
+    command.add_argument("--seed", type=int, default=0, help="seed of the first face; default: 0")
+    command.add_argument("--features", type=Path, required=True, help="weights of AlexNet or VGG-16, for LPIPS")
+    command.add_argument("--heads", type=Path, required=True, help="LPIPS v0.1 heads for --features")
+    for name, default in (("generator", BUNDLED_GENERATOR), ("parser", BUNDLED_PARSE_NET)):
+        command.add_argument(f"--{name}", default=default, help=f"name or file; default: {default}, bundled")
 
 
 def _add_detector(command: argparse.ArgumentParser) -> None:
@@ -153,6 +165,9 @@ def spec_from_args(args: argparse.Namespace) -> EvaluationSpec:
             download=args.download,
             max_pixels=args.max_pixels,
         )
+    if args.subject == StrengthSpec.kind:
+        names = ("faces", "features", "heads", "generator", "parser", "seed", "max_pixels")
+        return StrengthSpec(**{name: getattr(args, name) for name in names})
     faces: dict[str, Any] = {
         "faces": args.faces,
         "parser": args.parser,

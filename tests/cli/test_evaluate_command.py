@@ -312,3 +312,23 @@ def test_missing_packages_are_named_before_measuring(
     monkeypatch.setitem(sys.modules, module, None)
     assert main(["evaluate", "images", results, references, "--device", "cpu", *option]) == 1
     assert capsys.readouterr().err.count(words) == 1
+
+
+def test_the_automatic_strength_is_measured_at_every_level(
+    tmp_path: Path, generator_file: str, parser_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = folder_of(tmp_path / "faces", {"a.png": 0.3, "b.png": 0.6}, side=64)
+    models = ["--generator", generator_file, "--parser", parser_file, *lpips_files(tmp_path)]
+    assert main(["evaluate", "strength", "--faces", faces, *models, "--out", str(tmp_path / "out")]) == 0
+    table = capsys.readouterr().out
+    assert table.startswith("| mean of 2 | input | full | automatic | strength | correlation | removed_noise |\n")
+    lines = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in table.splitlines()[2:]}
+    assert float(lines["none"][0]) == 0  # LPIPS of the clean face
+    assert {"JPEG 50", "reduced to 0.5", "blur 2 px", "noise 0.05", "paper"} < lines.keys()
+    with (tmp_path / "out" / "images.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * len(lines)
+    for row in rows:
+        automatic = float(row["automatic"])
+        if float(row["strength"]) in (0, 1):
+            assert automatic == pytest.approx(float(row["full" if float(row["strength"]) else "input"]), abs=1e-5)

@@ -24,6 +24,7 @@ from ...progress import Progress
 from ...restoration.restoration_models import BUNDLED_PARSE_NET
 from ...restoration.second_opinion import with_second_opinion
 from ..degradation.config import load_degradation
+from ..metrics.lpips import load_lpips
 from ..metrics.parsing_iou import ConfusionMatrix
 from .face_matching import match_faces
 from .metrics_spec import MetricsSpec, load_metrics
@@ -32,8 +33,9 @@ from .regions import region_row
 from .report import write_report
 from .scorer import MetricSet, Scorer
 from .sources import DegradedFaces, RestoredFaces, ResultFolder, SampleSource
-from .spec import DetectorSpec, EvaluationSpec, GeneratorSpec, ImagesSpec, ParserSpec, settings_of
+from .spec import DetectorSpec, EvaluationSpec, GeneratorSpec, ImagesSpec, ParserSpec, StrengthSpec, settings_of
 from .stage import Row
+from .strength import strength_rows, strength_table
 from .tables import finite, markdown_table, means_of, shown, write_tables
 
 logger = logging.getLogger(__name__)
@@ -74,6 +76,8 @@ def run(
         return _evaluate_generator(spec, out, target, progress)
     if isinstance(spec, ParserSpec):
         return _evaluate_parser(spec, out, target, progress)
+    if isinstance(spec, StrengthSpec):
+        return _evaluate_strength(spec, out, target, progress)
     return _evaluate_detector(spec, out, target, progress)
 
 
@@ -145,6 +149,24 @@ def _evaluate_parser(spec: ParserSpec, out: Path | None, device: torch.device, p
     total = region_row(sum(matrices.values(), ConfusionMatrix.empty()))
     table = _table(f"all {len(rows)} as one", total)
     return _tabulate(rows, table, {"all_as_one": finite(total), "settings": settings_of(spec)}, out)
+
+
+def _evaluate_strength(
+    spec: StrengthSpec, out: Path | None, device: torch.device, progress: Progress | None
+) -> Evaluation:
+    generator = optimized_on(load_face_restorer(spec.generator), device, torch.float32)
+    parse_net = optimized_on(load_parse_net(spec.parser), device, torch.float32)
+    lpips = load_lpips(spec.features, spec.heads).to(device)
+    faces = DegradedFaces(images_of(spec), generator.size, spec.seed, max_pixels=spec.max_pixels)
+    by_face: dict[str, Mapping[str, Row]] = {}
+
+    def measure(path: Path) -> None:
+        seed = spec.seed + len(by_face)
+        by_face[faces.names[path]] = strength_rows(faces.clean(path), seed, generator, parse_net, lpips)
+
+    _measure_each(faces.names, measure, progress)
+    rows = {f"{name}, {level}": row for name, levels in by_face.items() for level, row in levels.items()}
+    return _tabulate(rows, strength_table(by_face), {"settings": settings_of(spec)}, out)
 
 
 def _evaluate_detector(

@@ -143,12 +143,15 @@ class DegradedFaces:
         self._degradation = degradation or DegradationConfig()
         self._seeds = {path: seed + index for index, path in enumerate(self.names)}
 
-    def pair(self, path: Path) -> DegradedPair:
-        """Return the degraded and clean face of a file, (3, S, S); raise InputError for an image that is not square."""
+    def clean(self, path: Path) -> Tensor:
+        """Return the clean face of a file, (3, S, S); raise InputError for an image that is not square."""
         pixels = to_rgb(read_image(path, max_pixels=self._max_pixels).pixels)
         check_shape(pixels, "3 S S", f"The face {path}")
-        clean = resize(pixels, Size(self._size, self._size)).clamp(0, 1)
-        return degrade(clean, self._degradation, seeded_generator(self._seeds[path]))
+        return resize(pixels, Size(self._size, self._size)).clamp(0, 1)
+
+    def pair(self, path: Path) -> DegradedPair:
+        """Return the degraded and clean face of a file, (3, S, S); raise InputError for an image that is not square."""
+        return degrade(self.clean(path), self._degradation, seeded_generator(self._seeds[path]))
 
 
 class RestoredFaces:

@@ -91,6 +91,26 @@ class ParserSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StrengthSpec:
+    """Clean aligned faces, degraded at every level, on which the automatic strength is compared with no and full restoration.
+
+    ``features`` and ``heads`` are the files of LPIPS. The n-th face is degraded with seed ``seed`` + n.
+    """
+
+    kind: ClassVar[str] = "strength"
+    faces: Path
+    features: Path
+    heads: Path
+    generator: str = BUNDLED_GENERATOR
+    parser: str = BUNDLED_PARSE_NET
+    seed: int = 0
+    max_pixels: int | None = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed, "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DetectorSpec:
     """A detector compared with a reference detector; without a reference, the images are assumed to show no faces.
 
@@ -107,9 +127,9 @@ class DetectorSpec:
     max_pixels: int | None = MAX_PIXELS
 
 
-EvaluationSpec = ImagesSpec | GeneratorSpec | ParserSpec | DetectorSpec
+EvaluationSpec = ImagesSpec | GeneratorSpec | ParserSpec | StrengthSpec | DetectorSpec
 SPECS: Mapping[str, type[EvaluationSpec]] = {
-    spec.kind: spec for spec in (ImagesSpec, GeneratorSpec, ParserSpec, DetectorSpec)
+    spec.kind: spec for spec in (ImagesSpec, GeneratorSpec, ParserSpec, StrengthSpec, DetectorSpec)
 }
 
 
