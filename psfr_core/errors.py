@@ -40,6 +40,10 @@ class DownloadError(PsfrError):
     """Raised when a download fails or has unexpected content."""
 
 
+class ExportError(PsfrError):
+    """Raised when an exported network does not compute what the original computes."""
+
+
 class PublishError(PsfrError):
     """Raised when an upload fails."""
 

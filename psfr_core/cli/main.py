@@ -28,6 +28,7 @@ COMMANDS = {
     "download": "download a known model",
     "convert": "convert a weight file to .safetensors",
     "blend": "interpolate the weights of two networks",
+    "export": "export a network to ONNX, to run it without PyTorch",
     "publish": "upload a converted file to your Hugging Face repository",
     "train": "train the detector, the parsing network or the generator",
     "ablate": "train generators that each lack one idea of the paper, and compare them",

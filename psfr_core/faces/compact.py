@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,14 +29,31 @@ class CompactDetector(NetworkDetector[CompactFaceNet]):
     scale_range = SCALE_RANGE
 
     def propose(self, images: Tensor, min_score: float) -> list[Candidates]:
-        output = CompactFaceNetOutput(*(tensor.float() for tensor in self.network(images)))
-        scores = torch.sigmoid(output.score_logits)
-        is_peak = (scores == F.max_pool2d(scores, 3, stride=1, padding=1)) & (scores >= min_score)
-        all_boxes, all_landmarks = (_weighted_average(values, scores) for values in (output.boxes, output.landmarks))
+        cells = dense_predictions(CompactFaceNetOutput(*(tensor.float() for tensor in self.network(images))))
+        is_found = cells.is_peak & (cells.scores >= min_score)
         return [
-            Candidates(boxes[:, peak].T + _CENTER, landmarks[:, peak].T.unflatten(1, (5, 2)), score[peak])
-            for boxes, landmarks, score, peak in zip(all_boxes, all_landmarks, scores[:, 0], is_peak[:, 0], strict=True)
+            Candidates(boxes[:, found].T, landmarks[:, found].T.unflatten(1, (5, 2)), score[found])
+            for boxes, landmarks, score, found in zip(
+                cells.boxes, cells.landmarks, cells.scores[:, 0], is_found[:, 0], strict=True
+            )
         ]
+
+
+class CellPredictions(NamedTuple):
+    """Predictions of all cells, in the conventions of ``Candidates``."""
+
+    scores: Tensor  # (B, 1, H/4, W/4) in [0, 1]
+    is_peak: Tensor  # (B, 1, H/4, W/4): whether no neighbor has a higher score
+    boxes: Tensor  # (B, 4, H/4, W/4)
+    landmarks: Tensor  # (B, 10, H/4, W/4)
+
+
+def dense_predictions(output: CompactFaceNetOutput) -> CellPredictions:
+    """Return scores, and boxes and landmarks averaged over neighboring cells."""
+    scores = torch.sigmoid(output.score_logits)
+    is_peak = scores == F.max_pool2d(scores, 3, stride=1, padding=1)
+    boxes, landmarks = (_weighted_average(values, scores) for values in (output.boxes, output.landmarks))
+    return CellPredictions(scores, is_peak, boxes + _CENTER, landmarks)
 
 
 def _weighted_average(values: Tensor, scores: Tensor) -> Tensor:

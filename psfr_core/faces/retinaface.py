@@ -29,14 +29,18 @@ class RetinaFaceDetector(NetworkDetector[nn.Module]):
     scale_range = ScaleRange()
 
     def propose(self, images: Tensor, min_score: float) -> list[Candidates]:
-        bgr = images.flip(1) * 255 - images.new_tensor(_MEAN_BGR).view(3, 1, 1)
-        box_offsets, class_scores, landmark_offsets = (tensor.float() for tensor in self.network(bgr))
+        box_offsets, class_scores, landmark_offsets = (tensor.float() for tensor in self.network(network_input(images)))
         anchors = anchors_for(images.shape[-2], images.shape[-1], images.device)
         candidates: list[Candidates] = []
         for boxes, points, scores in zip(box_offsets, landmark_offsets, class_scores[..., 1], strict=True):
             sure = scores >= min_score
-            candidates.append(_decoded(boxes[sure], points[sure], scores[sure], anchors[sure]))
+            candidates.append(Candidates(*decode(boxes[sure], points[sure], anchors[sure]), scores[sure]))
         return candidates
+
+
+def network_input(images: Tensor) -> Tensor:
+    """Convert images (B, 3, H, W), RGB in [0, 1], to the range of the network."""
+    return images.flip(1) * 255 - images.new_tensor(_MEAN_BGR).view(3, 1, 1)
 
 
 def anchors_for(height: int, width: int, device: torch.device) -> Tensor:
@@ -53,10 +57,11 @@ def anchors_for(height: int, width: int, device: torch.device) -> Tensor:
     return torch.cat(levels)[:, [1, 0, 2]]
 
 
-def _decoded(box_offsets: Tensor, landmark_offsets: Tensor, scores: Tensor, anchors: Tensor) -> Candidates:
+def decode(box_offsets: Tensor, landmark_offsets: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return boxes (..., N, 4) and landmarks (..., N, 5, 2), in the conventions of ``Candidates``, of N ``anchors``."""
     centers, sides = anchors[:, :2], anchors[:, 2:]
-    box_centers = centers + _CENTER_UNIT * box_offsets[:, :2] * sides
-    half_sizes = sides * torch.exp(_SIDE_UNIT * box_offsets[:, 2:]) / 2
-    boxes = torch.cat([box_centers - half_sizes, box_centers + half_sizes], dim=1)
-    landmarks = centers[:, None] + _CENTER_UNIT * landmark_offsets.unflatten(1, (5, 2)) * sides[:, None]
-    return Candidates(boxes, landmarks - _CENTER, scores)
+    box_centers = centers + _CENTER_UNIT * box_offsets[..., :2] * sides
+    half_sizes = sides * torch.exp(_SIDE_UNIT * box_offsets[..., 2:]) / 2
+    boxes = torch.cat([box_centers - half_sizes, box_centers + half_sizes], dim=-1)
+    landmarks = centers[:, None] + _CENTER_UNIT * landmark_offsets.unflatten(-1, (5, 2)) * sides[:, None]
+    return boxes, landmarks - _CENTER

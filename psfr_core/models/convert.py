@@ -49,7 +49,7 @@ def read_with_metadata(source: str | Path, *, licence: str | None = None) -> tup
     state_dict = read_state_dict(path)
     architecture = match_architecture(state_dict, ARCHITECTURES, path.name)
     build_network(state_dict, architecture, path.name)
-    known_licence, origin = _provenance(path)
+    known_licence, origin = provenance(path)
     metadata = WeightMetadata(architecture.name, architecture.config(state_dict), licence or known_licence, origin)
     return state_dict, metadata
 
@@ -65,7 +65,8 @@ def to_half(state_dict: StateDict) -> StateDict:
     return halves
 
 
-def _provenance(path: Path) -> tuple[str, str]:
+def provenance(path: Path) -> tuple[str, str]:
+    """Return the license and the source of a weight file."""
     written = read_metadata(path)
     if written is not None:
         return written.licence, written.source

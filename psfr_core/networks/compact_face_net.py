@@ -90,12 +90,17 @@ class CompactFaceNet(nn.Module):
 
     def forward(self, images: Tensor) -> CompactFaceNetOutput:
         """Predict score, box and landmarks of each cell of ``images`` (B, 3, H, W), RGB in [0, 1]."""
-        score_logits, box_raw, landmark_raw = self.predict(images).split((1, 4, 10), dim=1)
-        centers = cell_centers(box_raw.shape[-2], box_raw.shape[-1], box_raw)
-        distances = BOX_UNIT_PX * torch.exp(box_raw.clamp(max=6.0))
-        boxes = torch.cat([centers - distances[:, :2], centers + distances[:, 2:]], dim=1)
-        face_size = distances.sum(dim=1, keepdim=True) / 2
-        return CompactFaceNetOutput(score_logits, boxes, centers.repeat(1, 5, 1, 1) + landmark_raw * face_size)
+        return decode(self.predict(images))
+
+
+def decode(raw: Tensor) -> CompactFaceNetOutput:
+    """Convert the raw values (B, 15, H/4, W/4) of ``CompactFaceNet.predict`` to scores, boxes and landmarks."""
+    score_logits, box_raw, landmark_raw = raw.split((1, 4, 10), dim=1)
+    centers = cell_centers(box_raw.shape[-2], box_raw.shape[-1], box_raw)
+    distances = BOX_UNIT_PX * torch.exp(box_raw.clamp(max=6.0))
+    boxes = torch.cat([centers - distances[:, :2], centers + distances[:, 2:]], dim=1)
+    face_size = distances.sum(dim=1, keepdim=True) / 2
+    return CompactFaceNetOutput(score_logits, boxes, centers.repeat(1, 5, 1, 1) + landmark_raw * face_size)
 
 
 def cell_centers(rows: int, columns: int, like: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ class PsfrGenerator(FaceRestorer):
         _check_inputs(lq, parse_one_hot)
         check_network_input(lq, self, "lq")
         reference = _in_layout_of(self.const_input, torch.cat([lq, parse_one_hot.to(lq.dtype)], dim=1))
-        features = self.const_input.expand(len(lq), -1, -1, -1)
+        features = self.const_input.expand(lq.shape[0], -1, -1, -1)
         for stage in (self.head, *self.body):
             for layer in stage.children():
                 if isinstance(layer, ReferenceLayer):

@@ -1,0 +1,92 @@
+"""Compare an exported network in ONNX Runtime with PyTorch in float32 on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from ..errors import ExportError
+from ..optional_package import import_optional
+from .export_graph import ExportGraph
+
+BATCHES = (1, 3)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest allowed differences between ONNX Runtime and PyTorch in float32."""
+
+    value: float  # between restored faces, and between scores of detectors
+    pixels: float  # between boxes or landmarks of detectors, for each 100 px of their coordinates
+    equal_labels: float  # least fraction
+
+
+LIMITS: Mapping[torch.dtype, Limits] = MappingProxyType(
+    {torch.float32: Limits(1e-4, 0.01, 0.999), torch.float16: Limits(2e-2, 2.0, 0.99)}
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The largest differences of each output; for labels, the fraction of different ones."""
+
+    differences: Mapping[str, float]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} differ by {difference:.1e}" for name, difference in self.differences.items())
+
+
+def reference_outputs(graph: ExportGraph) -> list[tuple[Tensor, ...]]:
+    """Return the outputs of PyTorch for each of ``BATCHES``."""
+    outputs = [graph.module(*graph.example(count)) for count in BATCHES]
+    return [output if isinstance(output, tuple) else (output,) for output in outputs]
+
+
+def compare(content: bytes, graph: ExportGraph, expected: list[tuple[Tensor, ...]], dtype: torch.dtype) -> Comparison:
+    """Run the ONNX file ``content``, and compare with ``expected``; raise ExportError if a limit is exceeded."""
+    runtime = import_optional("onnxruntime", "psfr export", "onnxruntime")
+    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    found_differences: dict[str, list[float]] = {name: [] for name in _compared(graph)}
+    for count, outputs in zip(BATCHES, expected, strict=True):
+        inputs = {name: value.numpy() for name, value in zip(graph.inputs, graph.example(count), strict=True)}
+        found = [torch.from_numpy(values) for values in session.run(list(graph.outputs), inputs)]
+        for name, values, reference in zip(graph.outputs, found, outputs, strict=True):
+            if name in found_differences:
+                found_differences[name].append(_difference(name, values, reference))
+    # Unlike Python's max, PyTorch's keeps NaN.
+    differences = {name: float(torch.tensor(values).max()) for name, values in found_differences.items()}
+    _check(differences, LIMITS[dtype])
+    return Comparison(differences)
+
+
+def _compared(graph: ExportGraph) -> list[str]:
+    """Return the names of the outputs to compare. The logits of a parser have no scale: its labels are compared."""
+    return ["labels"] if "labels" in graph.outputs else list(graph.outputs)
+
+
+def _difference(name: str, found: Tensor, expected: Tensor) -> float:
+    if found.shape != expected.shape:
+        raise ExportError(
+            f"The exported {name} have the shape {tuple(found.shape)} instead of {tuple(expected.shape)}."
+        )
+    if name == "labels":
+        return float((found != expected).float().mean())
+    difference = (found - expected).abs()
+    if name in ("boxes", "landmarks"):
+        difference = difference / (expected.abs() / 100).clamp(min=1)
+    return float(difference.max())
+
+
+def _check(differences: Mapping[str, float], limits: Limits) -> None:
+    allowed = {"labels": 1 - limits.equal_labels, "boxes": limits.pixels, "landmarks": limits.pixels}
+    for name, difference in differences.items():
+        limit = allowed.get(name, limits.value)
+        if not difference <= limit:
+            raise ExportError(
+                f"The exported {name} differ from PyTorch's by {difference:.1e}, more than {limit:.1e}, so nothing was written. "
+                "Export in float32, or update onnx, onnxscript and onnxruntime."
+            )

@@ -1,0 +1,116 @@
+"""ONNX files of the networks."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from .. import __version__
+from ..errors import OptionError
+from ..files import atomic_write
+from ..models.convert import provenance
+from ..models.library import ModelLibrary
+from ..models.loader import load_detector_network, load_face_restorer, load_parse_net
+from ..models.manifest import ModelKind
+from ..networks.face_restorer import FaceRestorer
+from ..networks.inference.optimize import fold_batch_norm
+from ..optional_package import import_optional
+from .comparison import Comparison, compare, reference_outputs
+from .export_graph import ExportGraph, graph_of
+
+OPSET = 20
+DTYPES = (torch.float32, torch.float16)
+SUFFIX = ".onnx"
+
+
+def export_onnx(
+    source: str | Path,
+    kind: ModelKind,
+    target: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    fidelity: float | None = None,
+    folders: Sequence[str | Path] = (),
+    download: bool = False,
+) -> Comparison:
+    """Write the network ``source`` (a model name or a path) to ``target``, and return how its outputs differ from PyTorch's.
+
+    The batch axis is dynamic, and for detectors height and width too. ``dtype`` is the precision of the weights; inputs and
+    outputs are float32 or uint8 in both. ``fidelity`` is an option of CodeFormer that becomes fixed. An existing ``target`` is
+    overwritten; nothing is written unless ONNX Runtime computes the same.
+    Raises MissingPackageError without the packages of the extra ``onnx``, ExportError if the outputs differ, OptionError for
+    another suffix or dtype, and the errors of the loaders.
+    """
+    if target.suffix != SUFFIX:
+        raise OptionError(f"The exported file must end in {SUFFIX}, got {target.name}.")
+    if dtype not in DTYPES:
+        raise OptionError(f"dtype must be {' or '.join(map(str, DTYPES))}, got {dtype}.")
+    network = _load(source, kind, fidelity, folders, download)
+    if isinstance(network, FaceRestorer) and dtype not in network.dtypes:
+        raise OptionError(f"This restorer computes in {' or '.join(map(str, network.dtypes))} only, got {dtype}.")
+    path = ModelLibrary(folders).locate(source, kind)
+    content, comparison = onnx_bytes(network, dtype, _origin(path, kind))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(target, content)
+    return comparison
+
+
+@torch.no_grad()
+def onnx_bytes(network: nn.Module, dtype: torch.dtype, origin: dict[str, str]) -> tuple[bytes, Comparison]:
+    """Return ``network``, which is modified, as an ONNX file, and how its outputs differ; ``origin`` is further metadata."""
+    graph = graph_of(fold_batch_norm(network.eval().requires_grad_(False)))
+    expected = reference_outputs(graph)
+    network.to(dtype)
+    model = _translate(graph)
+    notes = {
+        "psfr": __version__,
+        "precision": str(dtype).removeprefix("torch."),
+        "opset": str(OPSET),
+        **origin,
+        **graph.notes,
+    }
+    del model.metadata_props[:]
+    for key, value in notes.items():
+        model.metadata_props.add(key=key, value=value)
+    content = model.SerializeToString()
+    return content, compare(content, graph, expected, dtype)
+
+
+def _load(
+    source: str | Path, kind: ModelKind, fidelity: float | None, folders: Sequence[str | Path], download: bool
+) -> nn.Module:
+    if kind is ModelKind.GENERATOR:
+        return load_face_restorer(source, fidelity=fidelity, folders=folders, download=download)
+    load = load_parse_net if kind is ModelKind.PARSER else load_detector_network
+    return load(source, folders=folders, download=download)
+
+
+def _translate(graph: ExportGraph) -> Any:
+    """Return the ONNX model of ``graph`` by PyTorch's exporter."""
+    for package in ("onnx", "onnxscript"):
+        import_optional(package, "psfr export", package)
+    logging.getLogger("onnxscript").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about its own outdated calls and repeated names of axes
+        program: Any = torch.onnx.export(
+            graph.module.eval(),
+            graph.example(2),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=list(graph.inputs),
+            output_names=list(graph.outputs),
+            dynamic_shapes=tuple(dict(axes) for axes in graph.inputs.values()),
+            verbose=False,
+        )
+    return program.model_proto
+
+
+def _origin(path: Path, kind: ModelKind) -> dict[str, str]:
+    licence, source = provenance(path)
+    return {"kind": kind.value, "source": source, "license": licence}
