@@ -18,6 +18,7 @@ from ..lab.evaluation.spec import (
     ImagesSpec,
     ParserSpec,
     ProtocolName,
+    RestorersSpec,
     StrengthSpec,
 )
 from ..lab.evaluation.tables import table_files
@@ -29,6 +30,7 @@ from .model_options import FIDELITY_HELP, add_detector_arguments, folders_from_a
 from .option_flags import options_from_args
 from .plan import add_size_limit_argument, check_folder, check_overwrites
 
+_WITH_PAGE = (ImagesSpec, GeneratorSpec, RestorersSpec)
 _PROTOCOL_TEXT = f"""
 --protocol paper measures as the paper does: a fixed seed draws {PAPER.count:,} faces of CelebA-HQ from --faces. They are
 scaled to {PAPER.size} px, and each is degraded by the paper's pipeline with its own fixed seed. The metrics are PSNR, SSIM,
@@ -45,13 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for spec, text, add_subject_arguments in (
         (ImagesSpec, "results of any method, compared with references of the same names", _add_images),
         (GeneratorSpec, "quality of the generator on clean faces that are degraded with fixed seeds", _add_generator),
+        (RestorersSpec, "several restorers on the same degraded faces", _add_restorers),
         (ParserSpec, "mean IoU of the parsing network on degraded faces with known labels", _add_parser),
         (StrengthSpec, "LPIPS of the automatic strength at many levels of degradation", _add_strength),
         (DetectorSpec, "faces and landmarks of a detector, compared with a reference detector", _add_detector),
     ):
         command = subjects.add_parser(spec.kind, help=text, description=f"Measure: {text}.", allow_abbrev=False)
         add_verbose_argument(command)
-        has_page = spec in (ImagesSpec, GeneratorSpec)
+        has_page = spec in _WITH_PAGE
         page = " and an HTML page with the worst, median and best images" if has_page else ""
         command.add_argument("--out", type=Path, help=f"folder for tables (CSV, JSON, Markdown){page}")
         add_size_limit_argument(command)
@@ -83,6 +86,19 @@ def _add_generator(command: argparse.ArgumentParser) -> None:
     command.add_argument("--size", type=int, help="side of the measured faces in pixels; default: the generator's size")
     command.add_argument(
         "--protocol", choices=[name.value for name in ProtocolName], help="evaluation protocol; see below"
+    )
+
+
+def _add_restorers(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "restorers", nargs="+", metavar="RESTORER", help="generators, or files of GFPGAN, RestoreFormer or CodeFormer"
+    )
+    _add_device(command)
+    _add_faces(command)
+    add_metric_arguments(command)
+    command.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
+    command.add_argument(
+        "--size", type=int, help="side of the measured faces in pixels; default: the size of the largest restorer"
     )
 
 
@@ -177,6 +193,14 @@ def spec_from_args(args: argparse.Namespace) -> EvaluationSpec:
     }
     if args.subject == ParserSpec.kind:
         return ParserSpec(**faces, labels=args.labels)
+    if args.subject == RestorersSpec.kind:
+        return RestorersSpec(
+            **faces,
+            restorers=tuple(args.restorers),
+            fidelity=args.fidelity,
+            size=args.size,
+            metrics=metrics_from_args(args),
+        )
     return GeneratorSpec(
         **faces,
         generator=args.generator,
@@ -190,7 +214,7 @@ def spec_from_args(args: argparse.Namespace) -> EvaluationSpec:
 def _check_output(spec: EvaluationSpec, out: Path) -> None:
     """Raise OptionError if the results cannot be written into ``out`` or would overwrite an image."""
     check_folder(out)
-    has_page = isinstance(spec, (ImagesSpec, GeneratorSpec))
+    has_page = isinstance(spec, _WITH_PAGE)
     if has_page:
         check_folder(out / REPORT_FOLDER)
     check_overwrites(report_files(out) if has_page else table_files(out), images_of(spec))

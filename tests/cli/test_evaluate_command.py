@@ -332,3 +332,33 @@ def test_the_automatic_strength_is_measured_at_every_level(
         automatic = float(row["automatic"])
         if float(row["strength"]) in (0, 1):
             assert automatic == pytest.approx(float(row["full" if float(row["strength"]) else "input"]), abs=1e-5)
+
+
+def test_restorers_are_compared_on_the_same_faces(
+    tmp_path: Path, generator_file: str, parser_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    shutil.copy(DATA / "faces" / "male_58.jpg", faces)
+    other = tmp_path / "other.safetensors"
+    save_file(PsfrGenerator(GeneratorConfig((6, 4), 4)).state_dict(), other)
+    arguments = ["--faces", str(faces), "--parser", parser_file, "--device", "cpu", "--out"]
+    assert main(["evaluate", "restorers", generator_file, str(other), *arguments, str(tmp_path / "both")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[2:]] == ["before", "generator", "other"]
+    means = summary(tmp_path / "both")
+    assert main(["evaluate", "generator", "--generator", generator_file, *arguments, str(tmp_path / "one")]) == 0
+    alone = summary(tmp_path / "one")  # at 64 px, the size of the larger one
+    assert means["psnr_before"] == alone["psnr_before"]
+    assert means["psnr_generator"] == pytest.approx(alone["psnr_color_matched"], abs=1e-4)
+    assert means["psnr_other"] != means["psnr_generator"]
+    shown = sorted(path.name for path in (tmp_path / "both" / "report").iterdir())
+    assert shown == ["01_before.jpg", "01_generator.jpg", "01_other.jpg", "01_reference.jpg"]
+
+
+def test_compared_restorers_have_names_of_their_own(
+    tmp_path: Path, generator_file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "restorers", generator_file, generator_file, "--faces", str(tmp_path)]
+    assert main(arguments) == 2
+    assert "must differ and be none of before, reference, got generator, generator" in capsys.readouterr().err

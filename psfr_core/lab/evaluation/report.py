@@ -68,9 +68,11 @@ def chosen_cases(ranked: Sequence[str]) -> dict[CaseGroup, list[str]]:
 
 
 def _face(folder: Path, number: str, name: str, sample: Sample, result: EvaluationResult) -> ShownFace:
-    """Write the images of one face at the first and last stage and its reference."""
+    """Write the images of one face at each stage and its reference."""
     images: list[ShownImage] = []
-    for stage in dict.fromkeys((result.stages[0], result.stages[-1])):  # equal if there is one stage
+    for stage in result.stages:
+        if stage is Stage.GENERATOR:
+            continue  # only its colors differ from those of the next stage
         file = _write(folder, f"{number}_{stage.value}.jpg", sample.images[stage])
         images.append(ShownImage(stage.value, file, _metric_values(result, name, stage)))
     reference = _write(folder, f"{number}_reference.jpg", sample.reference)

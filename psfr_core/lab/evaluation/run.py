@@ -32,8 +32,17 @@ from .protocol import PAPER
 from .regions import region_row
 from .report import write_report
 from .scorer import MetricSet, Scorer
-from .sources import DegradedFaces, RestoredFaces, ResultFolder, SampleSource
-from .spec import DetectorSpec, EvaluationSpec, GeneratorSpec, ImagesSpec, ParserSpec, StrengthSpec, settings_of
+from .sources import ComparedRestorers, DegradedFaces, RestoredFaces, ResultFolder, SampleSource
+from .spec import (
+    DetectorSpec,
+    EvaluationSpec,
+    GeneratorSpec,
+    ImagesSpec,
+    ParserSpec,
+    RestorersSpec,
+    StrengthSpec,
+    settings_of,
+)
 from .stage import Row
 from .strength import strength_rows, strength_table
 from .tables import finite, markdown_table, means_of, shown, write_tables
@@ -74,6 +83,8 @@ def run(
         return _evaluate_images(spec, out, target, progress)
     if isinstance(spec, GeneratorSpec):
         return _evaluate_generator(spec, out, target, progress)
+    if isinstance(spec, RestorersSpec):
+        return _compare_restorers(spec, out, target, progress)
     if isinstance(spec, ParserSpec):
         return _evaluate_parser(spec, out, target, progress)
     if isinstance(spec, StrengthSpec):
@@ -111,7 +122,20 @@ def _evaluate_generator(
     return _score(source, load_metrics(metrics, device), metrics, settings_of(spec), out, progress)
 
 
-def _degraded_faces(spec: GeneratorSpec | ParserSpec, size: int) -> DegradedFaces:
+def _compare_restorers(
+    spec: RestorersSpec, out: Path | None, device: torch.device, progress: Progress | None
+) -> Evaluation:
+    restorers = {
+        name: optimized_on(load_face_restorer(source, fidelity=spec.fidelity), device, torch.float32)
+        for name, source in zip(spec.names, spec.restorers, strict=True)
+    }
+    parse_net = optimized_on(load_parse_net(spec.parser), device, torch.float32)
+    faces = _degraded_faces(spec, spec.size or max(restorer.size for restorer in restorers.values()))
+    source = ComparedRestorers(faces, restorers, parse_net)
+    return _score(source, load_metrics(spec.metrics, device), spec.metrics, settings_of(spec), out, progress)
+
+
+def _degraded_faces(spec: GeneratorSpec | RestorersSpec | ParserSpec, size: int) -> DegradedFaces:
     return DegradedFaces(images_of(spec), size, spec.seed, load_degradation(spec.degradation), spec.max_pixels)
 
 

@@ -172,5 +172,26 @@ class RestoredFaces:
         return Sample(hq, dict(zip(self.stages, (lq, restored, matched), strict=True)))
 
 
+class ComparedRestorers:
+    """Degraded faces and their restorations by several restorers, with matched colors; each restorer is a stage."""
+
+    def __init__(self, faces: DegradedFaces, restorers: Mapping[str, FaceRestorer], parse_net: ParseNet) -> None:
+        self._faces, self._parse_net = faces, parse_net
+        self._restorers = {Stage(name): restorer for name, restorer in restorers.items()}
+        self.stages = (Stage.BEFORE, *self._restorers)
+        self.names = faces.names
+
+    def load(self, path: Path) -> Sample:
+        """Return the sample of a clean face: degraded, and restored by each restorer."""
+        lq, hq = (face[None] for face in self._faces.pair(path))
+        on_device = lq.to(next(self._parse_net.parameters()).device)
+        parse_map = parse_faces(on_device, self._parse_net)
+        images = {Stage.BEFORE: lq}
+        for stage, restorer in self._restorers.items():
+            restored = enhance_faces(on_device, parse_map, restorer).cpu()
+            images[stage] = match_colors(restored, lq, ColorMatch.LOW_FREQUENCY)
+        return Sample(hq, images)
+
+
 def _read(path: Path, max_pixels: int | None) -> Tensor:
     return to_rgb(read_image(path, max_pixels=max_pixels).pixels)[None]

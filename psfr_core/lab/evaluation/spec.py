@@ -12,6 +12,7 @@ from ...checks import check_seed
 from ...errors import OptionError
 from ...faces.detection_options import DetectionOptions
 from ...images.decoding import MAX_PIXELS
+from ...models.manifest import is_model_name
 from ...options import check_value
 from ...restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
 from ..typed_yaml import read_yaml, to_dataclass
@@ -75,6 +76,44 @@ class GeneratorSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RestorersSpec:
+    """Several restorers on the same clean aligned faces, which are degraded as for ``GeneratorSpec``.
+
+    ``restorers`` are names of generators and files of ``load_face_restorer``; ``fidelity`` is that of CodeFormer. ``size``
+    None is the size of the largest restorer. The results are measured with matched colors.
+    """
+
+    kind: ClassVar[str] = "restorers"
+    faces: Path
+    restorers: tuple[str, ...]
+    fidelity: float | None = None
+    parser: str = BUNDLED_PARSE_NET
+    degradation: str = _DEFAULT_DEGRADATION
+    seed: int = 0
+    size: int | None = None
+    metrics: MetricsSpec = MetricsSpec()
+    max_pixels: int | None = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed, "seed")
+        if self.size is not None:
+            check_value("size", self.size, int, low=1, high=MAX_SIDE)
+        if not self.restorers:
+            raise OptionError("A comparison needs at least one restorer.")
+        reserved = ("before", "reference")  # the other images of a face in the tables and on the page
+        if len({*self.names, *reserved}) < len(self.names) + len(reserved):
+            raise OptionError(
+                f"The names of restorers in the tables must differ and be none of {', '.join(reserved)}, "
+                f"got {', '.join(self.names)}. Rename a file."
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the restorers in the tables: those of known models, and file names without suffix."""
+        return tuple(name if is_model_name(name) else Path(name).stem for name in self.restorers)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ParserSpec:
     """Clean faces with label images of the same names; the n-th face is degraded with seed ``seed`` + n."""
 
@@ -127,9 +166,9 @@ class DetectorSpec:
     max_pixels: int | None = MAX_PIXELS
 
 
-EvaluationSpec = ImagesSpec | GeneratorSpec | ParserSpec | StrengthSpec | DetectorSpec
+EvaluationSpec = ImagesSpec | GeneratorSpec | RestorersSpec | ParserSpec | StrengthSpec | DetectorSpec
 SPECS: Mapping[str, type[EvaluationSpec]] = {
-    spec.kind: spec for spec in (ImagesSpec, GeneratorSpec, ParserSpec, StrengthSpec, DetectorSpec)
+    spec.kind: spec for spec in (ImagesSpec, GeneratorSpec, RestorersSpec, ParserSpec, StrengthSpec, DetectorSpec)
 }
 
 
