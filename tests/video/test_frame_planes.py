@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +101,11 @@ def test_full_range_is_used(clips: ModuleType) -> None:
     assert FramePlanes.of(limited).read(PixelBox(0, 0, 32, 32)).min() > 0.995
 
 
+def _samples(plane: Any, dtype: Any) -> Any:
+    """Return the samples of a plane as a writable array; PyAV's types do not declare the buffer protocol."""
+    return np.frombuffer(plane, dtype)
+
+
 @pytest.mark.parametrize(
     "packed", ["nv12", "nv16", "yuyv422", "uyvy422", "rgb24", "bgr24", "rgba", "bgra", "rgb48le", "p010le"]
 )
@@ -108,14 +113,14 @@ def test_packed_formats_become_planar_without_a_loss(packed: str) -> None:
     frame = av.VideoFrame(32, 16, packed)
     random = np.random.default_rng(0)
     for plane in frame.planes:
-        samples = np.frombuffer(cast(Any, plane), np.uint16 if packed == "p010le" else np.uint8)
+        samples = _samples(plane, np.uint16 if packed == "p010le" else np.uint8)
         samples[:] = (
             random.integers(0, 1024, samples.size) * 64 if packed == "p010le" else random.integers(0, 256, samples.size)
         )
     planar = to_planar(frame)
     back = planar.reformat(format=packed)
     for old, new in zip(frame.planes, back.planes, strict=True):
-        before, after = (np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size) for plane in (old, new))
+        before, after = (_samples(plane, np.uint8).reshape(-1, plane.line_size) for plane in (old, new))
         used = min(old.line_size, 32 * frame.format.padded_bits_per_pixel // 8) if len(frame.planes) == 1 else None
         assert np.array_equal(before[:16, :used], after[:16, :used])
 
