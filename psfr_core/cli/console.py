@@ -88,8 +88,7 @@ def configure_logging(verbose: bool) -> None:
     log = logging.getLogger(__name__.split(".")[0])
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
     log.propagate = False
-    if not log.handlers:
-        log.addHandler(logging.StreamHandler())
+    log.handlers = [logging.StreamHandler()]  # to the present stderr
 
 
 @contextmanager
