@@ -1,4 +1,4 @@
-# Targets: demo (default), bench, test, test-comfyui, docs, lint, locales, train-lite, train-paper, ablations, clean.
+# Targets: demo (default), bench, test, test-long, test-comfyui, docs, lint, locales, train-lite, train-paper, ablations, clean.
 # Each target sets up .venv if necessary.
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +20,7 @@ TRAIN = MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 $(BI
 bench: $(VENV)/installed
 	$(BIN)/psfr benchmark --images examples/images/portrait.jpg examples/images/solvay_conference_1927.jpg $(BENCH)
 
-.PHONY: bench demo docs test test-comfyui lint locales train-lite train-paper ablations clean
+.PHONY: bench demo docs test test-long test-comfyui lint locales train-lite train-paper ablations clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -41,7 +41,11 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	node --test tests/web/*.test.mjs
-	$(BIN)/pytest -m "not comfyui"
+	$(BIN)/pytest -m "not comfyui and not long"
+
+# Run the tests that take a minute or more: exports, other restorers, long videos.
+test-long: $(VENV)/installed-dev
+	$(BIN)/pytest -m long
 
 # Test the pack in ComfyUI, over its API and in Chromium. Set COMFYUI_PATH and, if necessary, COMFYUI_PYTHON, COMFYUI_ARGS and CHROMIUM.
 test-comfyui: $(VENV)/installed-dev

@@ -143,7 +143,7 @@ def test_nothing_is_written_if_the_export_fails(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("runtime")
 @pytest.mark.parametrize("dtype", LIMITS)
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_bundled_models_are_within_the_limits(tmp_path: Path, kind: ModelKind, n
     assert (tmp_path / "a.onnx").stat().st_size > 1e6 * dtype.itemsize / 4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("runtime")
 @pytest.mark.parametrize("dtype", LIMITS)
 def test_detectors_take_images_of_other_sizes(runtime: Any, dtype: torch.dtype) -> None:

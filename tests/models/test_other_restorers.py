@@ -84,7 +84,7 @@ def test_building_is_silent_and_leaves_random_numbers_alone(restoreformer: State
     assert {tensor.device.type for tensor in restorer.state_dict().values()} == {"cpu"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_gfpgan_restores_as_published_with_the_noise_of_the_file(spandrel: Any, crops: Tensor) -> None:
     network = spandrel.architectures.GFPGAN.GFPGAN().eval()
     for name, parameter in network.named_parameters():
@@ -97,7 +97,7 @@ def test_gfpgan_restores_as_published_with_the_noise_of_the_file(spandrel: Any, 
     torch.testing.assert_close(restored, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_codeformer_restores_as_published_with_its_fidelity(crops: Tensor) -> None:
     extra: Any = pytest.importorskip("spandrel_extra_arches", reason="needs the package spandrel_extra_arches")
     network = extra.architectures.CodeFormer.CodeFormer().eval()

@@ -76,7 +76,7 @@ def test_the_loader_runs_again_for_another_file(nodes: dict[str, Any], host: Hos
     assert node.fingerprint_inputs(restorer=None) == ""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_crops_are_restored_without_parse_map_or_parser(run: Run, restoreformer: Any, pack: Any) -> None:
     restorer = run("PSFR_LoadFaceRestorer", restorer="r.safetensors").args[0]
     assert next(restorer.network.parameters()).dtype == torch.float32
@@ -87,7 +87,7 @@ def test_crops_are_restored_without_parse_map_or_parser(run: Run, restoreformer:
     torch.testing.assert_close(restored.movedim(-1, 1), expected, atol=1e-3, rtol=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_faces_in_an_image_are_restored(
     run: Run, restoreformer: Any, portrait: Tensor, host: Host, caplog: pytest.LogCaptureFixture
 ) -> None:

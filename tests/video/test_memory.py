@@ -43,7 +43,7 @@ def peak_memory(source: Path, target: Path, count: int) -> int:
     return peak
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_2000_frames_need_as_much_memory_as_200(clips: ModuleType, tmp_path: Path) -> None:
     frames = [clips.random_frame("yuv420p", seed, (320, 240)) for seed in range(20)]
     peaks = []

@@ -84,6 +84,6 @@ def test_an_unusable_device_is_reported(capsys: pytest.CaptureFixture[str]) -> N
     assert "The device hpu cannot be used here" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_checks_pass_here() -> None:
     assert [check for check in examination.examine(CPU) if check.outcome is Outcome.FAILED] == []
