@@ -305,7 +305,7 @@ def test_auto_precision_on_a_cpu_is_the_fastest(
 ) -> None:
     monkeypatch.setattr(host("comfy.model_management"), "FORCE_FP32", forced, raising=False)
     generator, parser, _ = run("PSFR_LoadModels", precision="auto").args
-    assert generator.network.const_input.dtype == expected
+    assert generator.network.small.const_input.dtype == generator.network.large.const_input.dtype == expected
     assert next(parser.network.parameters()).dtype == expected
 
 
@@ -326,7 +326,7 @@ def test_networks_get_the_chosen_precision(
     if prefers:
         monkeypatch.setattr(host("comfy.model_management"), prefers, lambda device: True)
     generator, parser, detector = run("PSFR_LoadModels", precision=precision).args
-    assert generator.network.const_input.dtype == expected
+    assert generator.network.small.const_input.dtype == generator.network.large.const_input.dtype == expected
     assert next(parser.network.parameters()).dtype == expected
     assert next(detector.network.parameters()).dtype == torch.float32
 
