@@ -50,7 +50,7 @@ def node_strings(schema: Any) -> dict[str, Any]:
 
 def _input_strings(socket: Any) -> dict[str, Any]:
     assert socket.display_name is None, "some versions of ComfyUI would not translate it"
-    name: str = _LABELS.get(socket.id, socket.id.replace("_", " "))
+    name = str(_LABELS.get(socket.id) or socket.id.replace("_", " "))
     if socket.id == "confidence" and socket.default == 0:
         name += " (0: automatic)"
     strings: dict[str, Any] = {"name": name, "tooltip": socket.tooltip}
