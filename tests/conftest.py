@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -41,6 +42,16 @@ def load_helper(name: str) -> ModuleType:
     """Load a helper module of this folder."""
     path = Path(__file__).parent / name
     return load_file(path.stem, path)
+
+
+@pytest.fixture(autouse=True)
+def _default_logging() -> Iterator[None]:
+    """Restore the logging of the library, which commands configure."""
+    log = logging.getLogger("psfr_core")
+    level, propagate, handlers = log.level, log.propagate, log.handlers
+    yield
+    log.setLevel(level)
+    log.propagate, log.handlers = propagate, handlers
 
 
 @pytest.fixture(scope="session")

@@ -117,16 +117,14 @@ def folder_of(folder: Path, values: dict[str, float], side: int = 32) -> str:
     return str(folder)
 
 
-def test_inputs_are_measured_as_well(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_inputs_are_measured_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = folder_of(tmp_path / "results", {"a.png": 0.4, "b.png": 0.45})
     references = folder_of(tmp_path / "references", {"a.png": 0.5, "b.png": 0.5, "c.png": 0.5})
     inputs = folder_of(tmp_path / "inputs", {"a.png": 0.2, "b.png": 0.2})
     arguments = ["evaluate", "images", results, references, "--inputs", inputs, "--device", "cpu"]
     assert main([*arguments, "--out", str(tmp_path / "out"), "--rank-by", "ssim"]) == 0
     printed = capsys.readouterr()
-    assert "1 references have no result and are left out, such as c.png" in caplog.text
+    assert "1 references have no result and are left out, such as c.png" in printed.err
     assert (tmp_path / "out/summary.md").read_text() == printed.out
     means = summary(tmp_path / "out")
     assert means["psnr"] - means["psnr_before"] == pytest.approx((20 + 26.02) / 2 - 10.46, abs=0.4)
