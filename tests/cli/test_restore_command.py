@@ -325,7 +325,7 @@ def test_models_are_those_asked_for(
 ) -> None:
     picture(tmp_path / "a.png")
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]) == 0
-    usual = {"generator": "psfrgan-256", "parser": "parsenet-256", "detector": None, "folders": [], "device": None}
+    usual = {"generator": "bundled", "parser": "parsenet-256", "detector": None, "folders": [], "device": None}
     usual |= {"detection": DetectionOptions(), "dtype": None, "compile_networks": False, "download": False}
     usual |= {"fidelity": None}
     assert asked == usual | arguments
