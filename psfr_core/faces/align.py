@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from ..checks import check_finite, check_float, check_shape
 from ..errors import InputError
 from ..images.box import Size
-from ..images.similarity import fit_similarity_robustly, invert_affine
+from ..images.similarity import affine_scale, fit_similarity_robustly, invert_affine
 from ..images.warp import output_box, warp_affine
 from .face import Face, check_faces
 from .template import check_crop_size, template_for
@@ -38,8 +37,7 @@ class AlignedFace:
 def crop_side(face: Face) -> float:
     """Return the side in pixels of the image that the crop of ``face`` covers; raises InputError as ``fit_template`` does."""
     size = 512
-    (a, b, _), _ = fit_template(face.landmarks, size).tolist()
-    return size / math.hypot(a, b)
+    return size / affine_scale(fit_template(face.landmarks, size))
 
 
 def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[AlignedFace]:
@@ -62,13 +60,13 @@ def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[Al
 
 def _align(image: Tensor, face: Face, crop_size: int) -> AlignedFace:
     image_to_crop = fit_template(face.landmarks, crop_size)
-    crop_side = Size(crop_size, crop_size)
-    if output_box(invert_affine(image_to_crop), crop_side).to_pixels(Size.of(image)).is_empty:
+    size = Size(crop_size, crop_size)
+    if output_box(invert_affine(image_to_crop), size).to_pixels(Size.of(image)).is_empty:
         raise InputError(
             f"The face with landmarks {face.landmarks.tolist()} lies outside the image of {image.shape[-1]} x "
             f"{image.shape[-2]} pixels. Give landmarks in pixels of the image that is aligned."
         )
-    crop = warp_affine(image, image_to_crop, crop_side).clamp_(0, 1)  # interpolation overshoots at sharp edges
+    crop = warp_affine(image, image_to_crop, size).clamp_(0, 1)  # interpolation overshoots at sharp edges
     return AlignedFace(face, crop, image_to_crop)
 
 

@@ -78,30 +78,26 @@ RETINAFACE_MOBILE = Architecture(
 DETECTORS: tuple[Architecture[nn.Module], ...] = (COMPACT_FACE_NET, RETINAFACE_RESNET50, RETINAFACE_MOBILE)
 ARCHITECTURES: tuple[Architecture[nn.Module], ...] = (PSFR_GENERATOR, PARSE_NET, *DETECTORS)
 
+
 # Face restorers of other authors: they are loaded, but not converted, blended or published.
-GFPGAN = Architecture(
-    name="gfpgan",
-    kind=ModelKind.GENERATOR,
-    title="a GFPGAN restorer",
-    required_keys=frozenset({"toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight"}),
-    config=lambda _: {},
-    build=lambda tensors: build_with_spandrel("GFPGAN", tensors),
+def _other_restorer(name: str, *required_keys: str) -> Architecture[nn.Module]:
+    """Return the architecture that spandrel calls ``name``."""
+    return Architecture(
+        name=name.lower(),
+        kind=ModelKind.GENERATOR,
+        title=f"a {name} restorer",
+        required_keys=frozenset(required_keys),
+        config=lambda _: {},
+        build=lambda tensors: build_with_spandrel(name, tensors),
+    )
+
+
+GFPGAN = _other_restorer("GFPGAN", "toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight")
+RESTOREFORMER = _other_restorer(
+    "RestoreFormer", "quantize.embedding.weight", "encoder.conv_in.weight", "decoder.conv_out.weight"
 )
-RESTOREFORMER = Architecture(
-    name="restoreformer",
-    kind=ModelKind.GENERATOR,
-    title="a RestoreFormer restorer",
-    required_keys=frozenset({"quantize.embedding.weight", "encoder.conv_in.weight", "decoder.conv_out.weight"}),
-    config=lambda _: {},
-    build=lambda tensors: build_with_spandrel("RestoreFormer", tensors),
-)
-CODEFORMER = Architecture(
-    name="codeformer",
-    kind=ModelKind.GENERATOR,
-    title="a CodeFormer restorer",
-    required_keys=frozenset({"position_emb", "quantize.embedding.weight", "ft_layers.0.self_attn.in_proj_weight"}),
-    config=lambda _: {},
-    build=lambda tensors: build_with_spandrel("CodeFormer", tensors),
+CODEFORMER = _other_restorer(
+    "CodeFormer", "position_emb", "quantize.embedding.weight", "ft_layers.0.self_attn.in_proj_weight"
 )
 OTHER_RESTORERS: tuple[Architecture[nn.Module], ...] = (GFPGAN, RESTOREFORMER, CODEFORMER)
 

@@ -22,9 +22,8 @@ def build_with_spandrel(architecture: str, state_dict: Mapping[str, Tensor]) -> 
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")  # used by spandrel_extra_arches
-        warnings.filterwarnings(
-            "ignore", message=".*meta parameter"
-        )  # on the device meta, the caller assigns the weights
+        # On the device meta, the caller assigns the weights.
+        warnings.filterwarnings("ignore", message=".*meta parameter")
         found = _registry(architecture)[architecture].architecture
         try:
             return found.load(dict(state_dict)).model

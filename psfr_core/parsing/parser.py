@@ -60,13 +60,15 @@ def parse_probabilities(crops: Tensor, parse_net: ParseNet, batch_size: int | No
     """
     _check_inputs(crops, parse_net, batch_size)
     weight = next(parse_net.parameters())
-    probabilities: list[Tensor] = []
+
+    def probabilities(batch: slice) -> Tensor:
+        scores = region_scores(crops[batch], parse_net)
+        check_output(scores, "parser", weight.dtype)
+        return scores.softmax(dim=1)
+
+    size = batch_size or default_batch_size(weight.device)
     with without_autocast(weight.device):
-        for batch in crops.split(batch_size or default_batch_size(weight.device)):
-            scores = region_scores(batch, parse_net)
-            check_output(scores, "parser", weight.dtype)
-            probabilities.append(scores.softmax(dim=1))
-    return torch.cat(probabilities)
+        return in_batches(probabilities, len(crops), size, halve=batch_size is None)
 
 
 def _check_inputs(crops: Tensor, parse_net: ParseNet, batch_size: int | None) -> None:

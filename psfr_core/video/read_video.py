@@ -97,7 +97,7 @@ class VideoReader:
 
     @property
     def estimated_frames(self) -> int:
-        """Number of frames, as far as the file tells; 0 if it does not."""
+        """Number of frames according to the file; 0 if the file does not state it."""
         if self.stream.frames:
             return self.stream.frames
         if self.stream.duration:

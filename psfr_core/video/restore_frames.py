@@ -35,7 +35,7 @@ _MAX_FRAMES = 32  # in a batch
 
 @dataclass(frozen=True, eq=False)
 class _Face:
-    """A face on its way; ``strength`` is how far it is faded in, and ``crop`` (3, S, S) is on the device of the networks.
+    """A face of a frame; ``strength`` is its fade-in from 0 to 1, and ``crop`` (3, S, S) is on the device of the networks.
 
     ``side`` is that of the crops of its track in pixels of the frame.
     """
@@ -50,7 +50,7 @@ class _Face:
 
 @dataclass(frozen=True, eq=False)
 class _Frame:
-    """A frame on its way, with what a step has made of each of its faces."""
+    """A frame with its faces."""
 
     frame: av.VideoFrame
     is_repeat: bool

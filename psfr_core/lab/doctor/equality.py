@@ -30,7 +30,7 @@ MAX_SCORE_DIFFERENCE = 0.01
 
 @dataclass(frozen=True)
 class Limit:
-    """The least PSNR of restored faces in dB, and the least fraction of equal labels."""
+    """The minimum PSNR of restored faces in dB, and the minimum fraction of equal labels."""
 
     psnr: float
     equal_labels: float
