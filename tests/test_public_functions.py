@@ -162,10 +162,10 @@ MISUSE: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: match_colors(CROPS, CROPS, "none"), InputError, "method must be of type ColorMatch, got a str"),  # type: ignore[arg-type]
     (lambda: match_colors(CROPS.to(torch.float8_e5m2), CROPS, ColorMatch.NONE), InputError, "at least 16 bits"),
     (
-        lambda: psfr_core.load_generator(None),
+        lambda: psfr_core.load_generator(cast(Any, None)),
         InputError,
         "source must be of type str or Path or ModelFile, got a NoneType",
-    ),  # type: ignore[arg-type]
+    ),
     (lambda: psfr_core.load_models(folders="models"), InputError, "folders must be of type list or tuple"),
     (lambda: psfr_core.load_models(dtype="float32"), OptionError, "dtype must be one of torch.float16"),  # type: ignore[arg-type]
     (
