@@ -44,11 +44,7 @@ def search_faces(
     check_evaluating(network, "detector")
     check_shape(images, "B 3 H W", "images")
     check_float(images, "images")
-    low, high = (
-        (float(extreme) for extreme in images.aminmax()) if images.numel() else (0.0, 0.0)
-    )  # NaN if any value is NaN
-    if not (isfinite(low) and isfinite(high)):
-        raise InputError("images must be finite numbers, got NaN or infinity. The previous step has failed.")
+    is_in_range = _is_in_range(images)
     dim = dim_images(images)
     copies = stretched(images[dim]).split(options.batch_size) if dim else ()
     batches = [*images.split(options.batch_size), *copies]
@@ -67,15 +63,23 @@ def search_faces(
     found: list[list[Candidates]] = []
     with without_autocast(like.device):
         for batch in batches:
-            found += _search_batch(
-                _prepared(batch, like, low >= 0 and high <= 1), propose_and_report, options, scale_range
-            )
+            found += _search_batch(_prepared(batch, like, is_in_range), propose_and_report, options, scale_range)
     for index, in_copy in zip(dim, found[len(images) :], strict=True):
         found[index] += in_copy
     return [
         non_maximum_suppression(Candidates.join(parts), options.max_overlap).to_faces()
         for parts in found[: len(images)]
     ]
+
+
+def _is_in_range(images: Tensor) -> bool:
+    """Return whether all values lie in [0, 1]; raise InputError if any is not finite."""
+    if not images.numel():
+        return True
+    low, high = (float(extreme) for extreme in images.aminmax())  # NaN if any value is NaN
+    if not (isfinite(low) and isfinite(high)):
+        raise InputError("images must be finite numbers, got NaN or infinity. The previous step has failed.")
+    return low >= 0 and high <= 1
 
 
 def _prepared(images: Tensor, like: Tensor, is_in_range: bool) -> Tensor:

@@ -12,7 +12,7 @@ from ..checks import check_finite, check_type
 from ..errors import InputError, NoFaceError
 from ..faces.align import AlignedFace, align_faces, crop_side
 from ..faces.face import Face, check_faces
-from ..faces.selection import LeftOut, explain_selection
+from ..faces.selection import LeftOut, Selection, explain_selection
 from ..images.box import Size
 from ..images.channels import clamped, to_rgb
 from ..parsing.parse_map import ParseMap
@@ -72,20 +72,14 @@ def restore_image(
     check_type(options, RestoreOptions, "options")
     _check_given(mask, faces, parse_maps)
     colors = _finite_colors(image)
-    left_out: Mapping[LeftOut, int] = {}
-    if faces is None:
-        found = _detected(colors, models, options, progress)
-        selection = explain_selection(found, Size.of(image), options.selection, mask)
-        faces, left_out = selection.faces, selection.left_out
-    check_faces(faces)
-    sides = [crop_side(face) for face in faces]
-    aligned = align_faces(colors, faces, models.crop_size_for(sides))
-    if not aligned:
-        return _unchanged(image, models, options, left_out)
+    selection = _selected(colors, models, options, mask, progress) if faces is None else Selection([*faces], {})
+    if not selection.faces:
+        return _unchanged(image, models, options, selection.left_out)
+    sides = [crop_side(face) for face in selection.faces]
+    aligned = align_faces(colors, selection.faces, models.crop_size_for(sides))
     crops = torch.stack([face.crop for face in aligned]).to(next(models.generator.parameters()).device)
     steps = 2 * len(crops)
-    # Edited maps request a face that differs from the photo.
-    guarded = options.guard and parse_maps is None
+    is_guarded = options.guard and parse_maps is None  # edited maps request a face that differs from the photo
     if parse_maps is None:
         parse_maps = parse_faces(
             crops, models.parse_net, options.batch_size, progress=offset_progress(progress, 0, steps)
@@ -100,9 +94,9 @@ def restore_image(
     )
     restored = match_colors(restored, crops, options.color_match)
     sizes = [models.generator.for_side(side).size for side in sides]
-    masks = blend_masks(restored, crops, parse_maps, options, guard=guarded, sizes=sizes)
+    masks = blend_masks(restored, crops, parse_maps, options, guard=is_guarded, sizes=sizes)
     pasted = add_grain(image, paste_faces(image, aligned, restored, masks), aligned, options.paste.grain)
-    return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored, left_out)
+    return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored, selection.left_out)
 
 
 def blend_masks(
@@ -133,6 +127,8 @@ def _finite_colors(image: Tensor) -> Tensor:
 
 def _check_given(mask: Tensor | None, faces: Sequence[Face] | None, parse_maps: ParseMap | None) -> None:
     check_type(parse_maps, ParseMap | None, "parse_maps")
+    if faces is not None:
+        check_faces(faces)
     if faces is None and parse_maps is not None:
         raise InputError("parse_maps belong to faces: give the faces that they were made for as well.")
     if faces is not None and mask is not None:
@@ -150,9 +146,14 @@ def _unchanged(
     return RestorationResult(image.clone(), mask, [], None, no_crops, left_out)
 
 
-def _detected(
-    colors: Tensor, models: RestorationModels, options: RestoreOptions, progress: Progress | None
-) -> Sequence[Face]:
+def _selected(
+    colors: Tensor,
+    models: RestorationModels,
+    options: RestoreOptions,
+    mask: Tensor | None,
+    progress: Progress | None,
+) -> Selection:
+    """Detect faces in ``colors`` (3, H, W), and select those that the options and the mask (H, W) choose."""
     detector = with_second_opinion(models.detector, models.parse_net)
     given = [] if options.detection is None else [options.detection]  # custom detectors may not accept options
     found = detector.detect(colors[None], *given, progress=hold_progress(progress))
@@ -161,7 +162,9 @@ def _detected(
             f"The detector must return one list of faces per image, an empty one where there is none: it returned "
             f"{len(found)} for 1 image."
         )
-    return found[0]
+    selection = explain_selection(found[0], Size.of(colors), options.selection, mask)
+    check_faces(selection.faces)
+    return selection
 
 
 def _no_face(image: Tensor) -> str:
