@@ -3,8 +3,7 @@
     models = psfr_core.load_models()
     result = psfr_core.restore_image(image, models)  # image (C, H, W), float, RGB in [0, 1]
 
-Importing the package reads only code; it uses neither network nor device. PyTorch is imported on the first use of a
-public name.
+Importing the package uses neither the network nor a device. PyTorch is imported on the first use of a public name.
 """
 
 from importlib import import_module

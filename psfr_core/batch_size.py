@@ -14,23 +14,23 @@ MAX_BATCH_SIZE = 4096
 
 _MAX_DEFAULT = 8  # larger batches are not faster
 _DEFAULT_FOR_UNKNOWN_MEMORY = 4
-_BYTES_PER_FACE = 2**30  # an upper bound for one face of 512 px in float32
+_BYTES_PER_FACE = 2**30  # upper bound of the memory for one face of 512 px in float32
 
 
 def default_batch_size(device: torch.device) -> int:
-    """Return the default batch size: 1 on a CPU, and as many faces as fit in the free memory on a GPU, at most 8."""
+    """Return the default batch size: 1 on a CPU, up to 8 on a CUDA GPU depending on free memory, and 4 on other devices."""
     if device.type == "cpu":
         return 1  # larger batches are not faster
     if device.type != "cuda":
         return _DEFAULT_FOR_UNKNOWN_MEMORY
     free, _ = torch.cuda.mem_get_info(device)
-    # Memory in PyTorch's cache is available, too.
+    # Cached memory that PyTorch has reserved but not allocated is available as well.
     free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return min(max(free // _BYTES_PER_FACE, 1), _MAX_DEFAULT)
 
 
 def check_batch_size(batch_size: int | None) -> None:
-    """Raise OptionError unless ``batch_size`` is from 1 to ``MAX_BATCH_SIZE``, or None for the default."""
+    """Raise OptionError unless ``batch_size`` is from 1 to ``MAX_BATCH_SIZE``, or None, which selects the default."""
     check_value("batch_size", batch_size, int | None, low=1, high=MAX_BATCH_SIZE)
 
 
@@ -42,10 +42,10 @@ def in_batches(
     halve: bool,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Return the joined results of ``work`` for ``count`` items, ``batch_size`` at a time.
+    """Call ``work`` with slices of at most ``batch_size`` of ``count`` items, and return the concatenated results.
 
-    With ``halve``, a batch that does not fit into memory is done again in halves; one item that does not fit raises the error.
-    ``progress`` is called with the numbers of finished and of all items after each batch.
+    With ``halve``, a batch that does not fit into memory is repeated with half the batch size, down to a single item. Otherwise,
+    the out-of-memory error is raised. ``progress`` is called after each batch with the number of finished items and ``count``.
     """
     parts: list[Tensor] = []
     start = 0

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from .errors import InputError, OptionError, PsfrError
 
-COMPUTE_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # PyTorch can only store smaller ones
+# PyTorch can store smaller floating point types, but it cannot compute with them.
+COMPUTE_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def check_type(value: object, kind: type | UnionType, name: str) -> None:
@@ -19,7 +20,7 @@ def check_type(value: object, kind: type | UnionType, name: str) -> None:
 
 
 def check_tensor(value: object, name: str) -> None:
-    """Raise InputError unless ``value`` is a dense tensor."""
+    """Raise InputError unless ``value`` is a dense tensor without quantization."""
     if not isinstance(value, Tensor):
         found = _with_article(type(value).__name__)
         raise InputError(f"{name} must be a torch.Tensor, got {found}. Convert NumPy arrays with torch.from_numpy.")
@@ -70,7 +71,7 @@ def check_real(tensor: Tensor, name: str) -> None:
 
 
 def check_pair(images: Tensor, references: Tensor) -> None:
-    """Raise InputError unless both are float batches (B, 3, H, W) of the same shape."""
+    """Raise InputError unless ``images`` and ``references`` are float batches (B, 3, H, W) of the same shape."""
     for tensor, name in ((images, "images"), (references, "references")):
         check_shape(tensor, "B 3 H W", name)
         check_float(tensor, name)
@@ -81,7 +82,7 @@ def check_pair(images: Tensor, references: Tensor) -> None:
 
 
 def check_finite(tensor: Tensor, name: str) -> None:
-    """Raise InputError if ``tensor`` contains NaN or infinity; this synchronizes with its device."""
+    """Raise InputError if ``tensor`` contains NaN or infinity. The check waits for the tensor's device."""
     if not is_finite(tensor):
         raise InputError(f"{name} must be finite, got NaN or infinity. The previous step failed.")
 
@@ -92,11 +93,14 @@ def is_finite(tensor: Tensor) -> bool:
 
 
 def check_output(output: Tensor, network: str, dtype: torch.dtype) -> None:
-    """Raise PsfrError if the ``output`` of ``network`` in ``dtype`` is not finite; this synchronizes with its device."""
+    """Raise PsfrError if ``output``, which ``network`` computed in ``dtype``, is not finite.
+
+    ``network`` is its name in the message. The check waits for the tensor's device.
+    """
     if is_finite(output):
         return
-    exact = dtype in (torch.float32, torch.bfloat16)  # sane weights cannot overflow these types
-    advice = "Its weights are damaged. Load another file" if exact else "Load it in float32 or bfloat16"
+    has_wide_range = dtype in (torch.float32, torch.bfloat16)  # intact weights do not overflow these types
+    advice = "Its weights are damaged. Load another file" if has_wide_range else "Load it in float32 or bfloat16"
     raise PsfrError(f"The {network} returned NaN or infinity in {dtype}. {advice}.")
 
 
@@ -110,7 +114,7 @@ def check_evaluating(network: nn.Module, name: str) -> None:
 
 
 def check_network_input(inputs: Tensor, network: nn.Module, name: str) -> None:
-    """Raise InputError unless ``inputs`` have the dtype and the device of the weights of ``network``.
+    """Raise InputError unless ``inputs`` have the dtype and the device of the weights in ``network``.
 
     Under autocast, any dtype is accepted, because PyTorch converts it.
     """

@@ -69,7 +69,7 @@ class TrainingError(PsfrError):
 
 
 def describe(error: Exception) -> str:
-    """Return a message for ``error``, which names the type of an unexpected error."""
+    """Return a message about ``error``. The message includes the type if the error is unexpected."""
     if is_out_of_memory(error):
         return "not enough memory" + (f": {error}" if str(error) else "")
     if isinstance(error, (PsfrError, OSError)):
@@ -77,7 +77,8 @@ def describe(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {error}"
 
 
-# Phrases of CUDA and MPS, CUDA libraries, the CPU, memory-mapped files, the CPU on Windows, and MPS for a single large tensor.
+# Phrases in the messages of CUDA and MPS, CUDA libraries, the CPU, memory-mapped files, the CPU on Windows, and MPS for a single
+# large tensor, in this order.
 _OUT_OF_MEMORY = (
     "out of memory",
     "alloc_failed",
@@ -89,7 +90,10 @@ _OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether ``error`` is an out-of-memory error; PyTorch has its own type only on some devices."""
+    """Return whether ``error`` is an out-of-memory error.
+
+    The message is examined, because PyTorch raises a special type of error only on some devices.
+    """
     message = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(phrase in message for phrase in _OUT_OF_MEMORY)

@@ -20,11 +20,11 @@ from typing import Any
 from .errors import OptionError
 
 _LEFTOVER = re.compile(r"\.psfr-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-f]{32}\.tmp")
-_LEFTOVER_SECONDS = 3600.0  # longer than writing any file takes
+_LEFTOVER_SECONDS = 3600.0  # writing a file takes less time
 
 
 def expand_user(path: str | Path) -> Path:
-    """Replace a leading ``~`` or ``~user`` by the home folder; raise OptionError for an unknown user."""
+    """Replace a leading ``~`` or ``~user`` by the home folder. Raise OptionError for an unknown user."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -32,14 +32,17 @@ def expand_user(path: str | Path) -> Path:
 
 
 def read_regular_file(path: Path) -> bytes:
-    """Read a file; raise OSError if this fails, and for pipes and devices, which may never end."""
+    """Return the content of a file. Raise OSError if it cannot be read or ``is_special`` returns True."""
     if is_special(path):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     return path.read_bytes()
 
 
 def is_special(path: Path) -> bool:
-    """Return whether ``path`` is a pipe or a device, which may never end; False if it cannot be determined."""
+    """Return whether ``path`` is a special file, such as a pipe or a device, from which reading may never end.
+
+    Returns False if the type cannot be determined.
+    """
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -48,7 +51,7 @@ def is_special(path: Path) -> bool:
 
 
 def read_json(path: Path) -> Any:
-    """Load a JSON file; raise OSError if it cannot be read and ValueError if it is not valid JSON."""
+    """Load a JSON file. Raise OSError if it cannot be read, and ValueError if it is not valid JSON."""
     try:
         return json.loads(read_regular_file(path))
     except RecursionError as error:
@@ -56,13 +59,13 @@ def read_json(path: Path) -> Any:
 
 
 def atomic_write(path: Path, data: bytes | memoryview) -> None:
-    """Write ``data`` to ``path``, whose folder must exist; see ``atomic_path``."""
+    """Write ``data`` to ``path`` through ``atomic_path``. The folder must exist."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 with ``atomic_write``; undecodable bytes of file names are escaped."""
+    """Write ``text`` as UTF-8 with ``atomic_write``. Undecodable bytes in file names are escaped."""
     atomic_write(path, text.encode(errors="backslashreplace"))
 
 
@@ -71,8 +74,8 @@ def atomic_path(path: Path) -> Generator[Path]:
     """Yield a temporary file in the folder of ``path`` that replaces ``path`` if the block ends without an error.
 
     At any time, ``path`` has either its old or the complete new content, even if the disk is full or the program is
-    stopped. After an error, the temporary file is removed, and an OSError names ``path``. Temporary files of killed
-    programs in the folder are removed as well.
+    stopped. After an error, the temporary file is removed, and an OSError names ``path``. Temporary files that killed
+    programs left in the folder are removed as well.
     """
     _remove_leftovers(path.parent)
     temporary = path.with_name(f".psfr-{_host()}-{os.getpid()}-{uuid.uuid4().hex}.tmp")
@@ -86,7 +89,7 @@ def atomic_path(path: Path) -> Generator[Path]:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits; raise OSError if it cannot be read."""
+    """Return the SHA-256 of a file as 64 hexadecimal digits. Raise OSError if it cannot be read."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -96,7 +99,7 @@ def sha256_of(path: Path) -> str:
 
 @cache  # once per folder and process
 def _remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of ended processes of this machine, and old ones of other machines that share the disk."""
+    """Remove temporary files that ended processes of this machine left, and all temporary files older than an hour."""
     with suppress(OSError):
         for entry in os.scandir(folder):
             name = _LEFTOVER.fullmatch(entry.name)
@@ -113,7 +116,7 @@ def _host() -> str:
 
 
 def _is_running(process_id: int) -> bool:
-    """Return whether a process exists; always True on Windows, where ``os.kill`` would end it."""
+    """Return whether a process exists. On Windows, where ``os.kill`` would end the process, always return True."""
     if os.name == "nt":
         return True
     try:

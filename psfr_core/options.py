@@ -1,4 +1,4 @@
-"""Fields of option dataclasses with descriptions and ranges."""
+"""Define and check the fields of option dataclasses, which have descriptions and ranges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .errors import OptionError
 
 T = TypeVar("T")
 
-_MAX_SHOWN = 60  # characters of an invalid value in a message
+_MAX_SHOWN = 60  # maximum number of characters that a message shows of an invalid value
 
 
 def option(default: T, description: str, *, low: float | None = None, high: float | None = None) -> T:
@@ -23,7 +23,7 @@ def option(default: T, description: str, *, low: float | None = None, high: floa
 
 
 def description_of(entry: Field[Any]) -> str:
-    """Return the description of a field; empty unless ``option`` made it."""
+    """Return the description of a field, or an empty text if ``option`` did not create the field."""
     return entry.metadata.get("description", "")
 
 
@@ -38,7 +38,8 @@ def check_options(options: Any) -> None:
 def check_value(name: str, value: object, hint: Any, *, low: float | None = None, high: float | None = None) -> None:
     """Raise OptionError unless ``value`` has the type ``hint`` and its numbers are in [``low``, ``high``].
 
-    ``float`` accepts any finite number and ``int`` any integer, including those of NumPy, but not bools.
+    ``float`` accepts any finite number, and ``int`` any integer, including NumPy numbers. Neither accepts bools. The values in
+    a tuple or frozenset are checked one by one.
     """
     if not _fits(value, hint, low, high):
         needed = " or ".join(_describe_type(kind, low, high) for kind in _union_members(hint))

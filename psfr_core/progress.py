@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Progress = Callable[[int, int], None]
-"""Called with the number of finished items and the total; may raise an exception to stop the operation."""
+"""A callback for the number of finished items and the total. It may raise an exception to stop the operation."""
 
 
 def hold_progress(progress: Progress | None) -> Progress | None:
-    """Return a callback that always reports 0 finished items, for a preparatory step that may be stopped."""
+    """Return a callback that reports 0 finished items, or None if ``progress`` is None.
+
+    A preparatory step calls it so that ``progress`` can stop the step.
+    """
     if progress is None:
         return None
     return lambda _, total: progress(0, total)
 
 
 def offset_progress(progress: Progress | None, before: int, total: int) -> Progress | None:
-    """Return a callback for one of several steps that starts with ``before`` of ``total`` items finished."""
+    """Return a callback for one of several steps, or None if ``progress`` is None.
+
+    The callback adds ``before``, the number of items that earlier steps finished, and reports ``total`` as the total.
+    """
     if progress is None:
         return None
     return lambda done, _: progress(before + done, total)

@@ -37,7 +37,7 @@ def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
 
 
 def difference_image(images: Tensor, references: Tensor, gain: float = 1.0) -> Tensor:
-    """Return ``gain`` times the absolute difference of two batches (B, 3, H, W), clamped to [0, 1]."""
+    """Return ``gain`` times the absolute difference between ``images`` and ``references`` (B, 3, H, W), clamped to [0, 1]."""
     check_pair(images, references)
     return ((images - references).abs() * gain).clamp(0, 1)
 
@@ -75,7 +75,7 @@ def _draw_face(draw: ImageDraw.ImageDraw, face: Face, index: int, size: Size) ->
 def _draw_tag(
     draw: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], height_px: int, color: tuple[int, int, int]
 ) -> None:
-    """Draw a tag above the box with this top left ``corner``, or inside it if there is no space above."""
+    """Draw a tag above the box that has this top left ``corner``, or inside the box if there is no space above it."""
     font = ImageFont.load_default(height_px)
     _, _, width, height = draw.textbbox((0, 0), text, font=font, anchor="lt")
     margin = height_px // 4

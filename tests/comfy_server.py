@@ -1,8 +1,8 @@
 """Run a real ComfyUI with this pack for tests/comfyui and tests/browser.
 
-COMFYUI_PATH is the folder of ComfyUI; without it, these tests are skipped. COMFYUI_PYTHON is the Python interpreter that runs it
-(default: that of the tests). COMFYUI_ARGS are further arguments, such as ``--front-end-root``. Models, inputs and outputs are in a
-temporary folder; the folder of ComfyUI is not changed.
+COMFYUI_PATH is the folder of ComfyUI. If it is not set, these tests are skipped. COMFYUI_PYTHON is the Python interpreter that runs
+ComfyUI; by default, it is the one that runs the tests. COMFYUI_ARGS are further arguments, such as ``--front-end-root``. Models,
+inputs and outputs are in a temporary folder, and the folder of ComfyUI is not changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACK_FOLDER = "psfr-gan"  # without a space, because aiohttp does not serve files below addresses with spaces
+PACK_FOLDER = "psfr-gan"  # has no space, because aiohttp does not serve files below addresses with spaces
 MORE_MODELS = "more models"  # a folder in extra_model_paths.yaml
 _START_SECONDS, _RUN_SECONDS, _POLL_SECONDS = 180, 600, 0.1
 
@@ -44,7 +44,7 @@ class Run:
 
     @property
     def error(self) -> str:
-        """The error message of the node."""
+        """The error message of the node that failed."""
         return next(data["exception_message"] for name, data in self.messages if name == "execution_error")
 
     @property
@@ -72,7 +72,7 @@ class ComfyServer:
         return json.loads(self.get(path))
 
     def post(self, path: str, value: dict[str, Any]) -> Any:
-        """Post ``value`` as JSON and return the response; raise HTTPError if it is rejected."""
+        """Post ``value`` as JSON, and return the response. Raise HTTPError if the server rejects the request."""
         request = urllib.request.Request(  # noqa: S310
             self.address + path, json.dumps(value).encode(), {"Content-Type": "application/json"}
         )
@@ -80,7 +80,7 @@ class ComfyServer:
             return json.loads(response.read() or b"null")
 
     def queue(self, prompt: dict[str, Any]) -> str:
-        """Queue ``prompt`` and return its id; raise AssertionError with the server's message if it is rejected."""
+        """Queue ``prompt``, and return its id. Raise AssertionError with the server's message if it is rejected."""
         try:
             return self.post("/prompt", {"prompt": prompt})["prompt_id"]
         except urllib.error.HTTPError as error:
@@ -101,7 +101,7 @@ class ComfyServer:
 
 @contextmanager
 def running_server(base: Path) -> Generator[ComfyServer]:
-    """Run ComfyUI on a free port with only this pack, and with its folders below ``base``."""
+    """Run ComfyUI on a free port with this pack alone. Its folders for models, inputs and outputs are below ``base``."""
     comfyui = os.environ.get("COMFYUI_PATH")
     if not comfyui:
         pytest.skip("COMFYUI_PATH is not set; it is the ComfyUI folder for these tests (see CONTRIBUTING.md)")

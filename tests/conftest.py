@@ -33,20 +33,20 @@ def load_file(name: str, path: Path) -> ModuleType:
     folder = [str(path.parent)] if path.name == "__init__.py" else None
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=folder)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
-    sys.modules[name] = module  # dataclasses look it up there
+    sys.modules[name] = module  # dataclasses need the module there
     spec.loader.exec_module(module)  # type: ignore[union-attr]
     return module
 
 
 def load_helper(name: str) -> ModuleType:
-    """Load a helper module of this folder."""
+    """Load the helper module ``name``, a path below this folder."""
     path = Path(__file__).parent / name
     return load_file(path.stem, path)
 
 
 @pytest.fixture(autouse=True)
 def _default_logging() -> Iterator[None]:
-    """Restore the logging of the library, which commands configure."""
+    """Restore the library's logging settings, which commands change."""
     log = logging.getLogger("psfr_core")
     level, propagate, handlers = log.level, log.propagate, log.handlers
     yield
@@ -83,7 +83,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Start a real ComfyUI with this pack (tests/comfy_server.py), or skip the test."""
+    """Start a real ComfyUI with this pack (tests/comfy_server.py), or skip the test if COMFYUI_PATH is not set."""
     with load_helper("comfy_server.py").running_server(tmp_path_factory.mktemp("comfyui")) as server:
         yield server
 

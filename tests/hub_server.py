@@ -1,4 +1,4 @@
-"""A local Hugging Face Hub for tests."""
+"""Run a local Hugging Face Hub for tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class HubServer(ThreadingHTTPServer):
         self.failures: list[tuple[int, dict[str, str]]] = []  # status and headers of the next responses
         self.has_versions, self.ignores_versions, self.has_lengths = True, False, True
         self.redirect: str | None = None  # address of the CDN to redirect to
-        self.allowed = threading.Event()  # the second half of every body waits for this
+        self.allowed = threading.Event()  # the second half of every body is sent after this event
         self.allowed.set()
         self.half_sent = threading.Event()
 

@@ -23,7 +23,7 @@ def test_other_devices_have_fixed_defaults() -> None:
 
 
 def doubled(items: torch.Tensor, fits: int, calls: list[int]):
-    """Return work that doubles ``items`` and runs out of memory for more than ``fits`` of them."""
+    """Return a function that doubles a slice of ``items``, and runs out of memory for more than ``fits`` items."""
 
     def work(batch: slice) -> torch.Tensor:
         calls.append(len(items[batch]))

@@ -1,4 +1,4 @@
-"""The comparisons and reports of the benchmark; speed itself is not tested."""
+"""Test the comparisons and reports of the benchmark, but not the measured speed."""
 
 from __future__ import annotations
 
@@ -90,5 +90,5 @@ def test_too_large_images_are_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     arguments = ["benchmark", "detection", "--images", str(tmp_path / "a.png"), "--device", "cpu", "--max-megapixels"]
     assert main([*arguments, "0.001"]) == 1
     assert "--max-megapixels" in capsys.readouterr().err
-    assert main([*arguments, "0.002"]) == 2  # the image is read, but the detector is missing
+    assert main([*arguments, "0.002"]) == 2  # the image is accepted, but the detector is missing
     assert "it needs a RetinaFace as the detector" in capsys.readouterr().err

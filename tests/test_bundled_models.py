@@ -1,4 +1,4 @@
-"""The bundled models and the full pipeline on degraded faces with known ground truth."""
+"""Test the bundled models and the full pipeline on degraded faces with known ground truth."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def models() -> psfr_core.RestorationModels:
 
 
 def photo(name: str) -> tuple[Tensor, Tensor]:
-    """Return a degraded image with a face and padding around it, and the clean image."""
+    """Return a degraded photo of a face with replicated edges, and the clean photo."""
     clean = read_image(DATA / "faces" / f"{name}.jpg").pixels
     clean = F.pad(clean[None], (60, 40, 30, 50), mode="replicate")[0]
     return apply_degradation(clean, DEGRADATION).lq, clean
@@ -65,7 +65,7 @@ def test_bundled_files_match_the_manifest() -> None:
 
 
 def face_psnr(result: psfr_core.RestorationResult, image: Tensor, clean: Tensor) -> float:
-    """Return the PSNR inside the bounding box of the fully pasted area."""
+    """Return the PSNR of ``image`` inside the bounding box of the pixels whose mask in ``result`` exceeds 0.9."""
     inside = (result.mask[0] > 0.9).nonzero()
     (top, left), (bottom, right) = inside.amin(0).tolist(), inside.amax(0).tolist()
     return float(psnr(image[None, :, top:bottom, left:right], clean[None, :, top:bottom, left:right]))
@@ -131,7 +131,7 @@ def test_larger_generator_restores_large_faces_better() -> None:
     for preset in (ModelPreset.BUNDLED_256, ModelPreset.BUNDLED_512):
         names = [preset.model_of(kind) for kind in (ModelKind.GENERATOR, ModelKind.PARSER, ModelKind.DETECTOR)]
         models = psfr_core.load_models(*names, device="cpu")
-        # The guard would keep parts of a photo as good as this one.
+        # The guard would keep parts of such a good photo.
         result = psfr_core.restore_image(degraded, models, psfr_core.RestoreOptions(guard=False))
         found[preset] = face_psnr(result, result.image, clean)
     assert found[ModelPreset.BUNDLED_512] > found[ModelPreset.BUNDLED_256] + 0.4
@@ -157,7 +157,7 @@ def test_parse_maps_match_the_labels(models: psfr_core.RestorationModels) -> Non
 
 
 def with_lids(face: Tensor, eyes: Tensor, skin: Tensor) -> Tensor:
-    """Draw closed lids with dark lashes over the ``eyes`` of ``face`` (3, S, S); masks are (1, S, S)."""
+    """Draw closed lids with dark lashes on ``face`` (3, S, S); ``eyes`` and ``skin`` are masks (1, S, S)."""
 
     def grown(rows: int, columns: int) -> Tensor:
         return F.max_pool2d(eyes[None], (2 * rows + 1, 2 * columns + 1), 1, (rows, columns))[0]
@@ -168,14 +168,14 @@ def with_lids(face: Tensor, eyes: Tensor, skin: Tensor) -> Tensor:
     return face.lerp(color.expand_as(face), grown(2, 1)) * (1 - 0.85 * lashes)
 
 
-def eye_share(parse_map: psfr_core.ParseMap, eyes: Tensor) -> float:
-    """Return the share of the opening ``eyes`` (1, S, S) that the map calls eye."""
+def eye_fraction(parse_map: psfr_core.ParseMap, eyes: Tensor) -> float:
+    """Return the fraction of the mask ``eyes`` (1, S, S) that the map labels as eyes."""
     return float((parse_map.mask(psfr_core.RegionGroup.EYES)[0] * eyes).sum() / eyes.sum())
 
 
 def test_closed_eyes_are_parsed_as_skin_and_open_eyes_as_eyes(models: psfr_core.RestorationModels) -> None:
     slightly = replace(DEGRADATION, blur=None, reduced_side=1 / 3, interpolation=Interpolation.BICUBIC, jpeg_quality=70)
-    shares: dict[str, list[float]] = {"open": [], "closed": []}
+    fractions: dict[str, list[float]] = {"open": [], "closed": []}
     for name in NAMES:
         face = read_image(DATA / "faces" / f"{name}.jpg").pixels
         true = psfr_core.ParseMap.from_png(DATA / "labels" / f"{name}.png")
@@ -183,9 +183,9 @@ def test_closed_eyes_are_parsed_as_skin_and_open_eyes_as_eyes(models: psfr_core.
         lids = with_lids(face, eyes, true.mask(psfr_core.FaceRegion.SKIN)[0])
         for kind, image in (("open", face), ("closed", lids)):
             parsed = psfr_core.parse_faces(apply_degradation(image, slightly).lq[None], models.parse_net)
-            shares[kind].append(eye_share(parsed, eyes))
-    assert min(shares["open"]) > 0.7
-    assert sum(shares["closed"]) / len(NAMES) < 0.1  # the parser alone gives 0.25
+            fractions[kind].append(eye_fraction(parsed, eyes))
+    assert min(fractions["open"]) > 0.7
+    assert sum(fractions["closed"]) / len(NAMES) < 0.1  # the parser alone gives 0.25
 
 
 def test_closed_eyes_stay_closed_in_the_restored_face(models: psfr_core.RestorationModels) -> None:

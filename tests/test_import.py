@@ -1,4 +1,4 @@
-"""Importing the library is cheap and has no side effects."""
+"""Test that importing the library is fast and has no side effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options accept values of their types and ranges, and reject others."""
+"""Options accept values of the right type and range, and reject all others."""
 
 from __future__ import annotations
 

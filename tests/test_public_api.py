@@ -1,4 +1,4 @@
-"""Snapshot of the public names and signatures.
+"""Compare the public names and signatures with a snapshot.
 
 ``make locales`` (``pytest --write-strings``) updates the snapshot.
 """

@@ -1,4 +1,4 @@
-"""Public functions return finite results or raise library errors for arbitrary arguments."""
+"""For any arguments, public functions return finite results or raise errors of the library."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ anything = st.one_of(
 
 
 def arguments(models: RestorationModels, faces: list[Face]) -> dict[Callable[..., Any], dict[str, Any]]:
-    """Return valid arguments of the public functions."""
+    """Return valid arguments for each public function."""
     image = torch.rand(3, 120, 160)
     aligned = psfr_core.align_faces(image, faces, 64)
     return {

@@ -18,7 +18,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def widget_values(node: dict[str, Any]) -> dict[str, Any]:
-    """Return the widget values of a node by input name; raise ValueError for missing or excess values."""
+    """Return the widget values of a node by input name. Raise ValueError for missing or excess values."""
     values = list(node.get("widgets_values", []))
     found: dict[str, Any] = {}
     for socket in node["inputs"]:

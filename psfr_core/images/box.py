@@ -22,7 +22,7 @@ class Size(NamedTuple):
         return Size(image.shape[-1], image.shape[-2])
 
     def has_aspect_of(self, other: Size) -> bool:
-        """Return whether the aspect ratios differ by at most one percent, as they do after rounding to whole pixels."""
+        """Return whether both aspect ratios differ by at most one percent, a tolerance for rounding to whole pixels."""
         return abs(self.width * other.height / (self.height * other.width) - 1) <= _ASPECT_TOLERANCE
 
 
@@ -86,7 +86,7 @@ class PixelBox(NamedTuple):
         return 0 in self.size
 
     def intersection(self, other: PixelBox) -> PixelBox:
-        """Return the pixels in both rectangles; an empty rectangle if they do not overlap."""
+        """Return the rectangle of the pixels in both rectangles, which is empty if they do not overlap."""
         left, top = max(self.left, other.left), max(self.top, other.top)
         return PixelBox(left, top, min(self.right, other.right), min(self.bottom, other.bottom))
 

@@ -10,7 +10,7 @@ from ..checks import check_float, check_shape
 from ..errors import InputError
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow's mode L
-_OPAQUE_ENOUGH = 0.05  # minimum alpha of a visible color; below it, files store rounding errors
+_MIN_VISIBLE_ALPHA = 0.05  # at a lower alpha, files store colors with large rounding errors
 
 
 def check_channels(image: Tensor, name: str = "image") -> None:
@@ -32,35 +32,36 @@ def to_rgb(image: Tensor) -> Tensor:
     """
     colors, alpha = split_alpha(image)
     colors = colors.float()
-    if len(alpha) == 0 or bool((alpha >= _OPAQUE_ENOUGH).all()):
+    if len(alpha) == 0 or bool((alpha >= _MIN_VISIBLE_ALPHA).all()):
         return colors
     return fill_hidden(colors, alpha.float())
 
 
 def clamped(rgb: Tensor) -> Tensor:
-    """Clamp ``rgb`` to [0, 1]; return the same tensor if all values are in range."""
+    """Return ``rgb`` clamped to [0, 1]. If all values are in range, the same tensor is returned."""
     low, high = rgb.aminmax()
     return rgb if low >= 0 and high <= 1 else rgb.clamp(0, 1)
 
 
 def fill_hidden(colors: Tensor, alpha: Tensor) -> Tensor:
-    """Fill ``colors`` (3, H, W) that are hidden by ``alpha`` (1, H, W) smoothly from visible neighbors.
+    """Replace ``colors`` (3, H, W) that are hidden by ``alpha`` (1, H, W) by a smooth fill from their visible neighbors.
 
-    Colors with an alpha of at least 0.05 stay bit-identical; colors with an alpha of 0 are ignored. If no pixel is visible, the
-    result is black. Each level of an image pyramid fills the gaps of the next finer level.
+    Colors with an alpha of at least 0.05 stay bit-identical, and colors with an alpha of 0 are ignored. If no pixel is visible,
+    the result is black. Each level of an image pyramid fills the gaps of the next finer level.
     """
-    weight = (alpha / _OPAQUE_ENOUGH).clamp(0, 1)
+    weight = (alpha / _MIN_VISIBLE_ALPHA).clamp(0, 1)
     known = colors.where(weight > 0, 0)
     levels = [(known, weight)]
     while max(known.shape[-2:]) > 1:
         total = _half(torch.cat([known * weight, weight]))
         weight = total[-1:]
         known = total[:-1] / weight.where(weight > 0, 1)
-        levels.append((known, weight.sign()))  # an average of visible pixels counts fully
+        # An average of visible pixels has full weight, even if some of the averaged pixels are hidden.
+        levels.append((known, weight.sign()))
     filled = known
     for known, weight in reversed(levels[:-1]):
-        wide = F.interpolate(filled[None], known.shape[-2:], mode="bilinear", align_corners=False)[0]
-        filled = torch.lerp(wide, known, weight)
+        enlarged = F.interpolate(filled[None], known.shape[-2:], mode="bilinear", align_corners=False)[0]
+        filled = torch.lerp(enlarged, known, weight)
     return filled
 
 
@@ -69,20 +70,23 @@ def _half(planes: Tensor) -> Tensor:
 
 
 def split_alpha(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Split ``image`` (C, H, W) into RGB colors (3, H, W) and alpha (0 or 1, H, W); the dtype is kept."""
+    """Split ``image`` (C, H, W) into RGB colors (3, H, W) and alpha (0 or 1, H, W) of the same dtype."""
     check_channels(image)
     count = 1 if len(image) < 3 else 3
     return image[:count].expand(3, -1, -1), image[count:]
 
 
 def luma(rgb: Tensor) -> Tensor:
-    """Return the luma (..., 1, H, W) of RGB images (..., 3, H, W), as defined by ITU-R BT.601; the dtype is kept."""
+    """Return the ITU-R BT.601 luma (..., 1, H, W) of RGB images (..., 3, H, W) in their dtype."""
     weights = torch.tensor(_LUMA, dtype=rgb.dtype, device=rgb.device)
     return (rgb * weights[:, None, None]).sum(-3, keepdim=True)
 
 
 def chroma(rgb: Tensor) -> Tensor:
-    """Return red - green and blue - green (..., 2, H, W) of RGB images (..., 3, H, W); exactly 0 for gray pixels."""
+    """Return the differences red - green and blue - green (..., 2, H, W) of RGB images (..., 3, H, W).
+
+    Both are exactly 0 for gray pixels.
+    """
     red, green, blue = rgb.unbind(-3)
     return torch.stack([red - green, blue - green], -3)
 

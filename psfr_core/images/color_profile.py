@@ -1,4 +1,4 @@
-"""ICC color profiles: matching profiles to pixels, and converting CMYK to sRGB."""
+"""Match ICC color profiles to pixels, and convert CMYK to sRGB."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def fitting_profile(profile: object, channels: int) -> bytes | None:
 
 
 def cmyk_to_srgb(path: Path, image: Image.Image, profile: object) -> tuple[Image.Image, bytes | None]:
-    """Convert the CMYK ``image`` of the file ``path`` from its ``profile`` to sRGB; return the image and its new profile.
+    """Convert the CMYK ``image`` from its color ``profile`` to sRGB, and return the result with the sRGB profile.
 
-    Without a usable profile, the conversion is approximate: a warning is logged, and the returned profile is None.
+    Without a usable profile, the conversion is approximate, a warning that names ``path`` is logged, and the returned profile is
+    None.
     """
     if isinstance(profile, bytes) and profile[_COLOR_SPACE] == b"CMYK":
         try:

@@ -56,8 +56,9 @@ def decoding(path: Path) -> Generator[None]:
 def opened(path: Path, content: bytes | None = None, *, max_pixels: int | None = MAX_PIXELS) -> Generator[PillowFile]:
     """Open an image file, or its ``content`` if given, for decoding inside the ``with`` block.
 
-    Only one thread decodes at a time. Raises ImageFileError for damaged content, and ImageTooLargeError for more than
-    ``max_pixels`` pixels (None: no limit) before their memory is allocated.
+    Only one thread decodes at a time. Raises ImageFileError for damaged content and OptionError if ``max_pixels`` is below 1.
+    Raises ImageTooLargeError for an image with more than ``max_pixels`` pixels, before their memory is allocated. None sets no
+    limit.
     """
     if max_pixels is not None and max_pixels < 1:
         raise OptionError(f"max_pixels must be at least 1, or None for no limit, got {max_pixels}.")

@@ -1,4 +1,4 @@
-"""Blur filters; edges are replicated so that borders do not darken."""
+"""Blur images. Edge pixels are replicated, so that borders do not darken."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRUNCATE = 3.5  # radius of a Gaussian in standard deviations; 0.05 % of its we
 def gaussian_kernel(sigma_px: float, radius_px: int | None = None) -> list[float]:
     """Return the weights of a Gaussian of ``sigma_px`` > 0 sampled at whole pixels; their sum is 1.
 
-    The kernel has 2 * ``radius_px`` + 1 weights; None stands for a radius of 3.5 standard deviations.
+    The kernel has 2 * ``radius_px`` + 1 weights. If ``radius_px`` is None, the radius is 3.5 standard deviations.
     """
     radius = max(1, math.ceil(_TRUNCATE * sigma_px)) if radius_px is None else radius_px
     weights = [math.exp(-0.5 * (x / sigma_px) * (x / sigma_px)) for x in range(-radius, radius + 1)]
@@ -26,9 +26,10 @@ def gaussian_kernel(sigma_px: float, radius_px: int | None = None) -> list[float
 
 
 def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
-    """Blur ``image`` (B, C, H, W), float, with a Gaussian of ``sigma_px`` pixels; 0 returns the same tensor.
+    """Blur ``image`` (B, C, H, W), float, with a Gaussian whose standard deviation is ``sigma_px`` pixels.
 
-    Raises OptionError for a negative or infinite sigma, and InputError unless ``image`` is a float batch.
+    If ``sigma_px`` is 0, the same tensor is returned. Raises OptionError for a negative or infinite ``sigma_px``, and InputError
+    unless ``image`` is a float batch.
     """
     if not (math.isfinite(sigma_px) and sigma_px >= 0):
         raise OptionError(f"sigma_px must be a finite number of pixels of at least 0, got {sigma_px}.")
@@ -38,9 +39,9 @@ def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
 
 
 def separable_filter(image: Tensor, weights: Sequence[float]) -> Tensor:
-    """Correlate ``image`` (B, C, H, W), float, with ``weights`` along y and then x; edge pixels are replicated.
+    """Correlate ``image`` (B, C, H, W), float, with ``weights`` along y and then along x.
 
-    With an even number of weights, the result is shifted by half a pixel to the left and up.
+    Edge pixels are replicated. With an even number of weights, the result is shifted by half a pixel to the left and up.
     """
     check_shape(image, "B C H W", "image")
     check_float(image, "image")

@@ -21,11 +21,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FoundImages:
-    """The result of a search.
+    """Result of ``search_images``.
 
     ``images`` maps each image to its path relative to the folder that was searched. ``skipped`` maps unreadable image
     files to the reason. ``failures`` maps inputs without images, and folders that cannot be opened, to a message.
-    ``others`` lists files that are not images. ``unsearched`` lists subfolders that were not searched.
+    ``others`` lists files that are not images. ``unsearched`` lists subfolders that the search did not enter.
     """
 
     images: dict[Path, Path] = field(default_factory=dict[Path, Path])
@@ -56,7 +56,7 @@ def search_images(
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
-    """Return the images that ``search_images`` finds, and log the skipped ones.
+    """Return the images that ``search_images`` finds, and log a warning for each skipped file.
 
     Raises ImageFileError for an input without images.
     """
@@ -77,7 +77,7 @@ class _Kind(Enum):
 
 
 class _Search:
-    """A search in progress; ``count`` is the number of images found so far, including duplicates."""
+    """A search in progress. ``count`` is the number of images found so far, including duplicates."""
 
     def __init__(self, recursive: bool, leave_out: Path | None) -> None:
         self.found = FoundImages()
@@ -135,7 +135,7 @@ class _Search:
                     yield from self._matches(path, rest)
 
     def _folders_below(self, top: Path) -> Iterator[Path]:
-        """Yield ``top`` and its subfolders, each once even if links form a loop."""
+        """Yield ``top`` and its subfolders at all depths, each only once even if links form a loop."""
         entered = {self._left_out}
         waiting = [top]
         while waiting:
@@ -147,7 +147,7 @@ class _Search:
                 waiting += [path for path in reversed(self._children(folder)) if _kind(path) is _Kind.FOLDER]
 
     def _children(self, folder: Path) -> list[Path]:
-        """Return the sorted entries of ``folder``; record a failure and return nothing if it cannot be opened."""
+        """Return the sorted entries of ``folder``. If it cannot be opened, record a failure and return an empty list."""
         try:
             return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
         except OSError as error:
@@ -155,7 +155,7 @@ class _Search:
             return []
 
     def _add_found(self, path: Path, relative: Path) -> None:
-        """Add a file found in a folder or by a pattern if it has the suffix of an image."""
+        """Record ``path``, found in a folder or by a pattern, as an image, a skipped file, another file, or a subfolder."""
         kind = _kind(path)
         if kind is _Kind.FOLDER:
             if not self._recursive and os.path.realpath(path) != self._left_out:
@@ -183,7 +183,7 @@ def _kind(path: Path) -> _Kind:
         mode = path.stat().st_mode
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
-            return _Kind.FILE  # for example without permission; reading it will report the reason
+            return _Kind.FILE  # for example if permission is missing; reading the file will report the reason
         return _Kind.BROKEN_LINK if path.is_symlink() else _Kind.NOTHING
     except ValueError:  # the path contains a null character
         return _Kind.NOTHING

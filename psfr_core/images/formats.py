@@ -1,4 +1,4 @@
-"""Image formats by file suffix: readable, readable with a Pillow plug-in, or unreadable."""
+"""Tell from the suffix of an image file whether it is readable, readable with a Pillow plug-in, or unreadable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-# Keys are Pillow's format names. Formats that do not store photos are omitted, so hostile files reach fewer decoders.
+# Suffixes by Pillow's format names. Formats that do not store photos are omitted, so that hostile files reach fewer decoders.
 _SUFFIXES_OF_FORMAT = {
     "PNG": (".png", ".apng"),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -94,7 +94,7 @@ def is_readable(path: Path) -> bool:
 
 
 def unreadable_reason(path: Path) -> str | None:
-    """Return a message that says why image files with the suffix of ``path`` cannot be read, and what to do.
+    """Return a message that explains why image files with the suffix of ``path`` cannot be read, and what to do.
 
     Returns None for readable suffixes and for files that are not images.
     """
@@ -111,7 +111,7 @@ def unreadable_reason(path: Path) -> str | None:
 
 
 def built_in_formats() -> tuple[str, ...]:
-    """Return Pillow's names of formats that are readable without a plug-in."""
+    """Return Pillow's names of the formats that are readable without a plug-in."""
     Image.init()
     return tuple(name for name in _SUFFIXES_OF_FORMAT if name in Image.OPEN)
 

@@ -1,4 +1,4 @@
-"""The content of an image file."""
+"""Hold the content of an image file."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ..errors import InputError
 from .channels import check_channels
 
 
-@dataclass(frozen=True, eq=False)  # comparing tensors does not give one bool
+@dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class ImageFile:
     """The content of an image file in upright orientation.
 
     Attributes:
         pixels: float32 (C, H, W) in [0, 1]; the channels are gray, gray + alpha, RGB or RGBA.
         bit_depth: 8 or 16 bits per channel.
-        icc_profile: ICC profile of the colors; None stands for sRGB.
-        exif: EXIF data such as date, camera and location, without a thumbnail, the orientation, and storage tags.
+        icc_profile: ICC profile of the colors. None means sRGB.
+        exif: EXIF data such as date, camera and location; orientation, thumbnail and storage tags are omitted.
         xmp: XMP packet.
-        texts: texts by keyword, such as ComfyUI's ``workflow``; the comment of a JPEG file has the keyword ``Comment``.
-        dpi: resolution along x and y in pixels per inch.
+        texts: texts by keyword, such as ComfyUI's ``workflow``. The comment of a JPEG file has the keyword ``Comment``.
+        dpi: resolution along x and y in pixels per inch, or None if unknown.
     """
 
     pixels: Tensor

@@ -10,17 +10,18 @@ from PIL import Image
 
 _END = b"\xff\xd9"
 _START_OF_SCAN = 0xDA
-# Bytes that a decoder reads as image data, repeated after each restart marker at which it may resume.
+# Arbitrary bytes that a decoder reads as image data. They follow each of the eight restart markers, because a decoder that lacks
+# data resumes at the marker that it expects next.
 _FILLER = b"".join(b"\x5a\xc3\x17\x3c\xa5" * 8 + bytes([0xFF, 0xD0 + number]) for number in [*range(8), *range(8)])
 
 
 def with_end_marker(data: bytes) -> bytes | None:
-    """Append the missing end marker to the JPEG file ``data``; return None if image data is missing, too.
+    """Return the JPEG file ``data`` with the missing end marker, or None if image data is missing as well.
 
     A decoder that runs out of data before the end marker silently fills the rest with gray. Therefore, the file is decoded
-    twice, once with filler before the end marker: the pixels are equal only if the filler was not needed.
+    twice, once with filler before the end marker. The pixels are equal only if no image data is missing.
     """
-    body = data.rstrip(b"\xff")  # it may end with the first byte of the marker
+    body = data.rstrip(b"\xff")  # the data may end with the first byte of the marker
     if not _has_all_scans(body):
         return None
     complete = body + _END
@@ -33,7 +34,7 @@ def _decoded(data: bytes) -> bytes | None:
 
 
 def _has_all_scans(data: bytes) -> bool:
-    """Return whether the scans contain all bits of all coefficients of all components."""
+    """Return whether the scans contain every bit of the 64 DCT coefficients for each color component."""
     missing_bits: dict[int, np.ndarray] = {}
     for kind, content in _segments(data):
         if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # frame header

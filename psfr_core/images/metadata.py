@@ -1,4 +1,4 @@
-"""Read the metadata of image files, and prepare it for PNG, JPEG and WebP; losses are logged."""
+"""Read the metadata of image files, and prepare it for PNG, JPEG and WebP. Losses are logged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COMMENT = "Comment"
 _XMP_TAG = 700
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _IPTC_TAG, _IPTC_RESOURCE = 33723, 0x0404
-# TIFF tags that describe how pixels are stored, and other data stored in tags; they do not apply to another file.
+# TIFF tags that describe how pixels are stored, or contain other data such as XMP. They do not apply to another file.
 _STORAGE_TAGS = frozenset(
     {*range(254, 267), 273, *range(277, 282), 284, *range(286, 294), 297, 317, *range(320, 348), 351, *range(400, 436)}
     | {*range(512, 522), *range(529, 533), 559, _XMP_TAG, 32781, *range(32994, 33000), 33421, 33422, _IPTC_TAG}
@@ -34,18 +34,17 @@ _RESOLUTION_TAGS, _RESOLUTION_UNIT_TAG, _INCH, _CENTIMETER = (282, 283), 296, 2,
 _KEYWORDS_OF_OTHER_DATA = frozenset({_XMP_KEYWORD, "Raw profile type exif", "Raw profile type APP1"})
 _XMP_ORIENTATIONS = (rb'\s+tiff:Orientation="[^"]*"', rb"<tiff:Orientation>[^<]*</tiff:Orientation>")
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
-_MAX_SEGMENT_BYTES = 65533  # maximum content of a segment of a JPEG file
+_MAX_SEGMENT_BYTES = 65533  # maximum content of a JPEG segment
 _MAX_DPI = 65535
 
 _log = logging.getLogger(__name__)
 
 
 def read_exif(path: Path, image: PillowFile) -> Image.Exif:
-    """Return the EXIF data, including the orientation; log a warning and return empty data if it is damaged."""
+    """Return the EXIF data, including the orientation. If it is damaged, log a warning and return empty data."""
     try:
-        return Image.Image.getexif(
-            image
-        )  # the override for PNG decodes the pixels, which are absent from ``Png16.metadata``
+        # The method of PNG images would decode the pixels, which ``Png16.metadata`` does not contain.
+        return Image.Image.getexif(image)
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises errors of any type for damaged data
@@ -56,7 +55,10 @@ def read_exif(path: Path, image: PillowFile) -> Image.Exif:
 
 
 def pack_exif(path: Path, exif: Image.Exif) -> bytes | None:
-    """Serialize EXIF data without storage tags and orientation; return None if nothing is left."""
+    """Remove storage tags and orientation from ``exif``, and return the rest as bytes.
+
+    Returns None if nothing is left, or, with a warning, if the data is damaged.
+    """
     try:
         for tag in exif.keys() & (_STORAGE_TAGS | {ORIENTATION_TAG}):
             del exif[tag]
@@ -69,7 +71,7 @@ def pack_exif(path: Path, exif: Image.Exif) -> bytes | None:
 
 
 def read_xmp(path: Path, image: PillowFile, exif: Image.Exif) -> bytes | None:
-    """Return the XMP packet without its orientation, or None."""
+    """Return the XMP packet without its orientation, or None if the file has none."""
     packet = image.info.get("xmp") or image.info.get(_XMP_KEYWORD) or exif.get(_XMP_TAG)
     if isinstance(packet, str):
         packet = packet.encode()
@@ -96,7 +98,7 @@ def read_texts(image: PillowFile) -> dict[str, str]:
 def read_dpi(image: PillowFile, exif: Image.Exif) -> tuple[float, float] | None:
     """Return the resolution along x and y in pixels per inch; None if it is missing or invalid."""
     try:
-        # Pillow invents a resolution for JPEG and TIFF files that have none outside their tags.
+        # In these formats, Pillow reports a default resolution for a file that stores it only in tags or not at all.
         has_own = image.format not in ("JPEG", "MPO", "TIFF", "WEBP") or image.info.get("jfif_unit")
         x, y = (float(value) for value in (image.info["dpi"] if has_own else _resolution_of_tags(exif)))
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
@@ -111,7 +113,7 @@ def _resolution_of_tags(exif: Image.Exif) -> list[float]:
 
 
 def warn_of_lost_metadata(path: Path, image: PillowFile, exif: Image.Exif) -> None:
-    """Log metadata that cannot be read."""
+    """Log a warning if the file has IPTC data, which is not read."""
     photoshop = image.info.get("photoshop")
     if _IPTC_TAG in exif or (isinstance(photoshop, dict) and _IPTC_RESOURCE in photoshop):
         _log.warning("%s has IPTC data, which is lost", path)

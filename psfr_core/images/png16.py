@@ -1,4 +1,4 @@
-"""Read and write PNG files with 16 bits per channel; color needs OpenCV, because Pillow keeps only 8 bits."""
+"""Read and write PNG files with 16 bits per channel. Color needs OpenCV, because Pillow keeps only 8 of its bits."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _END = b"\0\0\0\0IEND\xaeB`\x82"
 _CHANNELS_OF_COLOR_TYPE = {0: 1, 2: 3, 4: 2, 6: 4}  # gray, RGB, gray + alpha, RGBA
 _GRAY_ALPHA16, _RGBA8 = (16, 4), (8, 6)  # bit depth and color type
 _HEADER_BYTES = 33  # including the signature
+# Top row, left column, row step and column step of each pass, without and with interlacing.
 _WHOLE = ((0, 0, 1, 1),)
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
-_BLOCK_BYTES = 1 << 16  # inflates to at most about 1000 times its size
+_BLOCK_BYTES = 1 << 16  # a compressed block, which expands to at most about 1000 times its size
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Png16:
 
 
 def split_png16(data: bytes) -> Png16 | None:
-    """Split the PNG file ``data``; return None for fewer than 16 bits per channel and for other formats.
+    """Split the PNG file ``data``. Return None for files with fewer than 16 bits per channel and for other formats.
 
     Raises ValueError for an invalid PNG header, and for damaged chunks in a file with 16 bits per channel.
     """
@@ -79,7 +80,7 @@ def split_png16(data: bytes) -> Png16 | None:
 
 
 def decode_png16(png: Png16) -> NDArray[np.uint16]:
-    """Decode the pixels (H, W, C); a transparent color becomes an alpha channel.
+    """Decode the pixels (H, W, C). If the file has a transparent color, an alpha channel is added.
 
     Raises the decoder's error for damaged image data, and MissingPackageError for color if OpenCV is not installed.
     """
@@ -103,7 +104,7 @@ def encode_png16(pixels: NDArray[np.uint16], metadata: bytes = b"") -> bytes:
 
 
 def _decode_with_pillow(png: Png16) -> NDArray[np.uint16]:
-    # Pillow keeps 16 bits of gray. Gray + alpha is relabeled as RGBA with 8 bits, whose pixels have as many bytes.
+    # Pillow keeps 16 bits only for gray. Gray + alpha is relabeled as 8-bit RGBA, whose pixels have as many bytes.
     file = png.image if png.channels == 1 else _relabeled(png.image, *_RGBA8)
     with Image.open(BytesIO(file), formats=["PNG"]) as image:
         pixels = np.asarray(image)
@@ -149,7 +150,10 @@ def _relabeled(file: bytes, bit_depth: int, color_type: int) -> bytes:
 
 
 def _header(data: bytes) -> tuple[int, ...]:
-    """Return width, height, bit depth, color type, compression, filter and interlace method."""
+    """Return width, height, bit depth, color type, compression, filter and interlace method.
+
+    Raises ValueError if the header is invalid.
+    """
     if (
         not data.startswith(_HEADER_START)
         or len(data) < _HEADER_BYTES
@@ -164,7 +168,10 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield kind, content and bytes of each chunk between header and end; the end may be missing."""
+    """Yield the type, the content and all bytes of each chunk after the header and before the end chunk.
+
+    The end chunk may be missing. Raises ValueError for a damaged or truncated chunk.
+    """
     offset = _HEADER_BYTES
     while offset < len(data):
         length, kind = int.from_bytes(data[offset : offset + 4], "big"), data[offset + 4 : offset + 8]
@@ -178,7 +185,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
 
 
 def _check_image_data(png: Png16) -> None:
-    """Raise ValueError if image data is missing, because OpenCV would leave pixels uninitialized."""
+    """Raise ValueError if image data is missing. OpenCV would leave the missing pixels uninitialized."""
     inflater, found = zlib.decompressobj(), 0
     for _, content, _ in _chunks(png.image):
         for start in range(0, len(content), _BLOCK_BYTES):

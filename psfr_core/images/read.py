@@ -33,8 +33,9 @@ _log = logging.getLogger(__name__)
 def read_image(path: str | Path, *, max_pixels: int | None = MAX_PIXELS) -> ImageFile:
     """Read the first frame of an image file, rotated upright by its EXIF orientation.
 
-    Palettes and other color spaces are converted to RGB, CMYK with its color profile. Transparent colors become an alpha
-    channel. PNG and gray TIFF files keep 16 bits; losses in other files and a missing JPEG end marker are logged.
+    Palettes and other color spaces are converted to RGB, and CMYK colors are converted with their color profile. Transparent
+    colors become an alpha channel. PNG and gray TIFF files keep 16 bits. Losses in other files and a missing JPEG end marker
+    are logged.
 
     Args:
         path: file in any format of ``formats.READABLE_SUFFIXES`` or of an installed plug-in.
@@ -58,7 +59,7 @@ def read_image(path: str | Path, *, max_pixels: int | None = MAX_PIXELS) -> Imag
 
 
 def _image_file(path: Path, image: PillowFile, pixels: NDArray[Any], profile: object) -> ImageFile:
-    """Combine stored ``pixels`` (H, W, C), rotated upright, with the metadata of ``image``."""
+    """Rotate the stored ``pixels`` (H, W, C) upright, and combine them with the color ``profile`` and other metadata."""
     exif = read_exif(path, image)
     warn_of_lost_metadata(path, image, exif)
     scaled = _scaled(_upright(pixels, exif.get(ORIENTATION_TAG, 1)))
@@ -97,16 +98,16 @@ def _warn_of_lost_pixels(path: Path, image: PillowFile) -> None:
 
 
 def _bits_per_channel(image: PillowFile) -> int:
-    """Return the bits per channel in the file before Pillow reduces them to 8; only TIFF and PPM are supported."""
+    """Return the bits per channel in a TIFF or PPM file before Pillow reduces them, and 8 for other formats."""
     if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(_BITS_PER_SAMPLE_TAG, (8,)))
     if image.format == "PPM" and isinstance(arguments := image.tile[0][3], tuple):
-        return int(arguments[-1]).bit_length()  # the value of white
+        return int(arguments[-1]).bit_length()  # the last argument is the value of white
     return 8
 
 
 def _loaded(path: Path, image: PillowFile, data: bytes) -> PillowFile:
-    """Decode the first frame of ``image``; accept JPEG files that lack only their end marker."""
+    """Decode the first frame of ``image``, whose file is ``data``. Accept JPEG files that lack only their end marker."""
     try:
         image.load()
     except OSError:
@@ -140,7 +141,7 @@ def _pillow_pixels(path: Path, image: PillowFile) -> tuple[NDArray[Any], object]
 
 
 def _upright(pixels: NDArray[Any], orientation: object) -> NDArray[Any]:
-    """Rotate and mirror pixels (H, W, C) by the EXIF orientation 1..8; other values change nothing."""
+    """Rotate and mirror pixels (H, W, C) by the EXIF orientation, 1 to 8. Other values change nothing."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

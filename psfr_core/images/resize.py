@@ -15,8 +15,8 @@ def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize ``image`` (..., C, H, W), float, to ``size`` = (width, height) pixels.
 
     The interpolation is bicubic (Catmull-Rom) with antialiasing, computed in float32 or higher precision. Sharp edges
-    overshoot by a few percent, so clamp the result if it must stay in a range. The dtype is kept. An image that has the
-    size already is returned unchanged.
+    overshoot by a few percent, so clamp the result if it must stay in a range. The dtype is kept. An image that already has
+    this size is returned unchanged.
     """
     width, height = size
     if width < 1 or height < 1:
@@ -40,7 +40,7 @@ def interpolate(images: Tensor, size: tuple[int, int], mode: Literal["bilinear",
 
 
 def resize_within(image: Tensor, longer_side: int) -> Tensor:
-    """Shrink ``image`` to at most ``longer_side`` pixels per side, keeping its aspect ratio; never enlarge it."""
+    """Shrink ``image`` to at most ``longer_side`` pixels per side, and keep its aspect ratio. Smaller images are unchanged."""
     height, width = image.shape[-2:]
     factor = longer_side / max(height, width)
     if factor >= 1:

@@ -1,6 +1,6 @@
-"""Affine transforms as (2, 3) float64 CPU tensors, and similarity transforms fitted to points.
+"""Compute with affine transforms, and fit similarity transforms to points.
 
-Points are (x, y) with the center of the top-left pixel at (0, 0). An affine transform maps (x, y, 1) to (x', y').
+Transforms are float64 CPU tensors (2, 3) that map (x, y, 1) to (x', y'). The center of the top-left pixel is the point (0, 0).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ..errors import InputError
 from .box import Size
 
 _MIN_DEVIATION_PX = 4e-4  # rounding errors must not make exact points outliers
-_MIN_AGREEMENT = 1e-6  # minimum share of the target points' variance that the fit explains
+_MIN_AGREEMENT = 1e-6  # minimum fraction of the target points' variance that the fit explains
 
 
 def fit_similarity(source: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Fit a similarity (2, 3) without reflection from ``source`` (N, 2) to ``target`` (N, 2) by least squares.
 
-    ``weights`` (N,) are those of the squared distances, of any positive sum; None weights all points alike. Raises InputError
-    if points are not finite, if they coincide, or if no similarity exists.
+    ``weights`` (N,) of the squared distances need not have a sum of 1. None gives all points the same weight. Raises InputError
+    if points are not finite, if all source points coincide, or if no similarity fits.
     Source: the two-dimensional case of Umeyama, "Least-squares estimation of transformation parameters" (1991).
     """
     check_shape(source, "N 2", "source points")
@@ -34,16 +34,16 @@ def fit_similarity(source: Tensor, target: Tensor, weights: Tensor | None = None
         source_mean, target_mean = source.mean(0), target.mean(0)
         root = source.new_ones(1)
     else:
-        share = (weights / weights.sum()).cpu().double()
-        source_mean, target_mean = share @ source, share @ target
-        root = share.sqrt()
+        normalized = (weights / weights.sum()).cpu().double()
+        source_mean, target_mean = normalized @ source, normalized @ target
+        root = normalized.sqrt()
     (x, y), (u, v) = (source - source_mean).T * root, (target - target_mean).T * root
     spread = float((x * x + y * y).sum())
     if spread == 0:
         raise InputError(
             f"All source points of a similarity fit lie at {source_mean.tolist()}, but at least two must differ."
         )
-    # As complex numbers: z -> (cosine + i sine) z, including the scale.
+    # In complex numbers, the linear part maps z to (cosine + i sine) z. Both values include the scale.
     cosine, sine = float((x * u + y * v).sum()) / spread, float((x * v - y * u).sum()) / spread
     if (cosine**2 + sine**2) * spread <= _MIN_AGREEMENT * float((u * u + v * v).sum()):
         raise InputError(
@@ -54,25 +54,26 @@ def fit_similarity(source: Tensor, target: Tensor, weights: Tensor | None = None
 
 
 def fit_similarity_robustly(source: Tensor, target: Tensor) -> Tensor:
-    """Fit a similarity like ``fit_similarity``, but ignore outliers such as the nose of a turned head or a misplaced eye.
+    """Fit a similarity as ``fit_similarity`` does to the points that ``similarity_inliers`` selects.
 
-    It is the least squares fit of the points that ``similarity_inliers`` returns.
+    Outliers, such as the nose of a turned head or a misplaced eye, have no effect.
     """
     inliers = similarity_inliers(source, target)
     return fit_similarity(source[inliers], target[inliers])
 
 
 def similarity_inliers(source: Tensor, target: Tensor) -> Tensor:
-    """Return which of the points ``source`` (N, 2) agree on a similarity to ``target`` (N, 2), bool (N,); fewer than three do.
+    """Return a bool mask (N,) of the points in ``source`` (N, 2) that agree on a similarity to ``target`` (N, 2).
 
-    Least median of squares (Rousseeuw, 1984) over the similarities through all pairs of points. OpenCV's
-    ``estimateAffinePartial2D`` with ``LMEDS`` samples the pairs at random instead. Raises the errors of ``fit_similarity``.
+    The similarity with the least median of squared distances (Rousseeuw, 1984) is chosen among those through all pairs of points.
+    OpenCV's ``estimateAffinePartial2D`` with ``LMEDS`` samples pairs at random instead. One or two points always agree. Raises
+    InputError as ``fit_similarity`` does.
     """
-    fit_similarity(source, target)  # it checks the points
+    fit_similarity(source, target)  # checks the points
     count = len(source)
     if count < 3:
         return torch.ones(count, dtype=torch.bool)
-    # As complex numbers, the similarity through two points is w1 + rotation * (z - z1).
+    # In complex numbers, the similarity through two points is w1 + rotation * (z - z1).
     z, w = _complex(source), _complex(target)
     one, other = torch.combinations(torch.arange(count, device="cpu")).T
     differ = (z[one] != z[other]) & (w[one] != w[other])
@@ -81,7 +82,7 @@ def similarity_inliers(source: Tensor, target: Tensor) -> Tensor:
     squares = (w[one, None] + rotation[:, None] * (z - z[one, None]) - w).abs().square()
     medians = squares.sort(dim=1).values[:, count // 2]
     best_median, best = medians.min(dim=0)
-    # Robust standard deviation (Rousseeuw and Leroy, 1987); 99 % of the inliers lie within 2.5 of them.
+    # Robust standard deviation (Rousseeuw and Leroy, 1987). 99 % of the inliers lie within 2.5 standard deviations.
     deviation = max(1.4826 * (1 + 5 / (count - 2)) * math.sqrt(float(best_median)), _MIN_DEVIATION_PX)
     return squares[best] <= (2.5 * deviation) ** 2
 
@@ -91,7 +92,7 @@ def _complex(points: Tensor) -> Tensor:
 
 
 def invert_affine(affine: Tensor) -> Tensor:
-    """Invert ``affine`` (2, 3); raise InputError if it is not invertible."""
+    """Return the inverse of ``affine`` (2, 3). Raise InputError if it is not invertible."""
     check_affine(affine, "affine")
     inverse = torch.linalg.inv(affine[:, :2])
     return torch.cat([inverse, -inverse @ affine[:, 2:]], dim=1)
@@ -104,7 +105,7 @@ def compose_affines(first: Tensor, then: Tensor) -> Tensor:
 
 
 def transform_points(affine: Tensor, points: Tensor) -> Tensor:
-    """Transform ``points`` (N, 2) by ``affine`` (2, 3); the result is float64 on the CPU."""
+    """Transform ``points`` (N, 2) by ``affine`` (2, 3), and return float64 points on the CPU."""
     check_shape(points, "N 2", "points")
     return points.cpu().double() @ affine[:, :2].T + affine[:, 2]
 
@@ -122,7 +123,7 @@ def shift_affine(x: float, y: float) -> Tensor:
 def resize_affine(before: Size, after: Size) -> Tensor:
     """Return the affine transform (2, 3) that resizes an image from size ``before`` to ``after``.
 
-    It aligns the outer borders of the images, half a pixel outside the first and last pixel centers.
+    It aligns the outer edges of both images, which lie half a pixel outside the centers of the first and last pixels.
     """
     x_scale, y_scale = after.width / before.width, after.height / before.height
     x_shift, y_shift = (x_scale - 1) / 2, (y_scale - 1) / 2

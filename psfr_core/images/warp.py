@@ -1,6 +1,6 @@
 """Warp images by affine transforms: sharp when enlarging, antialiased when shrinking.
 
-The run time depends on the size of the output and of the visible part of the source, not on the size of the whole source.
+The run time depends on the size of the output and on the visible part of the source, but not on the size of the whole source.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..errors import InputError, OptionError
 from .box import Box, PixelBox, Size
 from .similarity import affine_scale, check_affine, compose_affines, invert_affine, shift_affine, transform_points
 
-_MIN_SHRINK = 1.01  # below it, the low-pass filter would change values by a few thousandths only
+_MIN_SHRINK = 1.01  # at smaller factors, the low-pass filter would change values by only a few thousandths
 _DENSITY = 1.5  # samples per output pixel at which linear interpolation is sharp enough
 
 
@@ -71,14 +71,14 @@ def _warp(batch: Tensor, affine: Tensor, size: Size) -> Tensor:
     shrink = _shrink(affine, Size.of(batch))
     step, radius = max(1, math.floor(shrink / _DENSITY)), _radius(shrink)
     before, after = radius + step, radius + 3 * step
-    seen = PixelBox(box.left - before, box.top - before, box.right + after, box.bottom + after)
+    needed = PixelBox(box.left - before, box.top - before, box.right + after, box.bottom + after)
     if shrink > 1:
-        patch = _crop_with_edge(batch, seen).float()
+        patch = _crop_with_edge(batch, needed).float()
         patch = _decimate(_decimate(patch, shrink, step, dim=-2), shrink, step, dim=-1)
     else:  # sampling replicates the edge pixels
-        seen = seen.within(Size.of(batch))
-        patch = seen.cut(batch).float()
-    to_patch = shift_affine(-seen.left - radius, -seen.top - radius) / step
+        needed = needed.within(Size.of(batch))
+        patch = needed.cut(batch).float()
+    to_patch = shift_affine(-needed.left - radius, -needed.top - radius) / step
     grid = _sampling_grid(compose_affines(output_to_source, to_patch), size, patch)
     return _sample(patch, grid, "bicubic" if shrink < _DENSITY else "bilinear")
 
@@ -88,7 +88,7 @@ def _shrink(affine: Tensor, source: Size) -> float:
     shrink = 1 / affine_scale(affine)
     if shrink < _MIN_SHRINK:
         return 1.0
-    # Bounded, so that the filter does not outgrow the source; aliasing is invisible in a source shown at 16 pixels.
+    # The limit keeps the filter smaller than the source. Beyond it, the source is so small that aliasing is invisible.
     return min(shrink, max(64.0, max(source) / 16))
 
 
@@ -98,7 +98,7 @@ def _radius(shrink: float) -> int:
 
 
 def _source_box(output_to_source: Tensor, size: Size, source: Size) -> PixelBox:
-    """Return the source pixels that the output shows; the nearest edge pixels if it lies outside the source."""
+    """Return the box of the source pixels that the output shows, or of the nearest edge pixels if it shows none."""
     box = output_box(output_to_source, size).to_pixels(source, margin=1)
     left, top = min(box.left, source.width - 1), min(box.top, source.height - 1)
     return PixelBox(left, top, max(box.right, left + 1), max(box.bottom, top + 1))
@@ -106,9 +106,9 @@ def _source_box(output_to_source: Tensor, size: Size, source: Size) -> PixelBox:
 
 def _crop_with_edge(batch: Tensor, box: PixelBox) -> Tensor:
     """Crop ``box``, replicating edge pixels where it extends beyond the image."""
-    there = box.within(Size.of(batch))
-    missing = (there.left - box.left, box.right - there.right, there.top - box.top, box.bottom - there.bottom)
-    patch = there.cut(batch)
+    inside = box.within(Size.of(batch))
+    missing = (inside.left - box.left, box.right - inside.right, inside.top - box.top, box.bottom - inside.bottom)
+    patch = inside.cut(batch)
     return F.pad(patch, missing, mode="replicate") if any(missing) else patch
 
 
@@ -157,17 +157,16 @@ def _grid_sample(images: Tensor, grid: Tensor, mode: str) -> Tensor:
 
 
 def _sampling_grid(output_to_patch: Tensor, size: Size, patch: Tensor) -> Tensor:
-    """Return the sampling grid (1, H, W, 2) for F.grid_sample, which spans -1 to 1 between the borders of ``patch``."""
+    """Return the sampling grid (1, H, W, 2) for F.grid_sample, in which -1 and 1 are the outer edges of ``patch``."""
     width, height = Size.of(patch)
     to_unit = torch.tensor(
         [[2 / width, 0, 1 / width - 1], [0, 2 / height, 1 / height - 1]], dtype=torch.float64, device="cpu"
     )
     (xx, xy, x0), (yx, yy, y0) = compose_affines(output_to_patch, to_unit).tolist()
-    device = (
-        torch.device("cpu") if patch.device.type == "mps" else patch.device
-    )  # some MPS devices lack complex numbers
+    # Some MPS devices do not support complex numbers.
+    device = torch.device("cpu") if patch.device.type == "mps" else patch.device
     across = torch.arange(size.width, dtype=torch.float32, device=device)
     down = torch.arange(size.height, dtype=torch.float32, device=device)[:, None]
-    # With x and y as one complex number, one pass computes both, interleaved as grid_sample expects.
+    # Complex numbers x + iy compute both coordinates in one pass, interleaved as grid_sample expects.
     grid = torch.view_as_real(across * complex(xx, yx) + (down * complex(xy, yy) + complex(x0, y0)))
     return grid[None].to(patch.device)

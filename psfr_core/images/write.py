@@ -32,7 +32,8 @@ def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -
     """Write ``image`` to a PNG, JPEG or WebP file, depending on the suffix of ``path``; the folder must exist.
 
     Values are clamped to [0, 1] and rounded. PNG keeps 16 bits and all metadata. WebP is lossless with 8 bits. JPEG does
-    not support transparency. Losses of precision and metadata are logged. The file is written atomically.
+    not support transparency. ``jpeg_quality`` is Pillow's, 0 to 100, and applies only to JPEG. Losses of precision and metadata
+    are logged. The file is written atomically.
 
     Raises:
         ImageFileError: the file cannot be written, or the format does not support the image.
@@ -87,9 +88,9 @@ def _to_pillow(pixels: Tensor) -> Image.Image:
 
 
 def _levels(pixels: Tensor, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
-    """Yield ``pixels`` (C, H, W) in blocks of rows (h, W, C) of an unsigned ``dtype`` with white at its maximum.
+    """Yield ``pixels`` (C, H, W) as blocks of rows (h, W, C) in an unsigned ``dtype``, whose maximum is white.
 
-    Blocks need little memory in addition to the image.
+    Converting blocks instead of the whole image saves memory.
     """
     for rows in pixels.detach().split(_BLOCK_ROWS, dim=1):
         levels = rows.float().clamp(0, 1).mul_(np.iinfo(dtype).max).round_()

@@ -1,4 +1,4 @@
-"""Fuzz test: files of every format with flipped bits, truncated, or with parts replaced."""
+"""Read damaged files of every format: with flipped bits, a missing end or replaced parts."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def damaged(data: bytes, seed: int) -> Iterator[bytes]:
 
 
 def with_checksums(data: bytes) -> bytes:
-    """Correct the chunk checksums of a PNG file, so that damage reaches the decoder; return other files unchanged."""
+    """Correct the chunk checksums of a PNG file, so that damage reaches the decoder. Return other files unchanged."""
     if not data.startswith(b"\x89PNG"):
         return data
     offset, parts = 8, [data[:8]]

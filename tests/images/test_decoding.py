@@ -1,4 +1,4 @@
-"""Pixel limit, plug-ins, and decoder errors of any type."""
+"""Test the pixel limit, missing plug-ins, and the conversion of decoder errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images found by files, folders and patterns, and reports on all other entries."""
+"""Test the search for images in files, folders and patterns, and its report on all other entries."""
 
 from __future__ import annotations
 

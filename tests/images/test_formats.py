@@ -1,4 +1,4 @@
-"""Suffixes of image files: readable, readable with a plug-in, and unreadable."""
+"""Test which suffixes of image files are readable, readable with a plug-in, and unreadable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading and writing image files: pixels, orientation, metadata and atomic writes."""
+"""Test reading and writing of image files: pixels, orientation, metadata and atomic writes."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def test_gray_tiff_keeps_16_bits(tmp_path: Path) -> None:
 
 
 def _tiff16(levels: NDArray[np.uint16]) -> bytes:
-    """Encode RGB pixels (H, W, 3) as an uncompressed big-endian TIFF file, which Pillow cannot write."""
+    """Encode RGB pixels (H, W, 3) as an uncompressed big-endian TIFF file with 16 bits, which Pillow cannot write."""
     height, width, _ = levels.shape
     after = 8 + 2 + 9 * 12 + 4
     short, long = 3, 4

@@ -1,4 +1,4 @@
-"""Texts, XMP, comments and resolution are kept if the format supports them; losses are logged."""
+"""Texts, XMP, comments and resolution are kept if the format supports them, and losses are logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PNG files with 16 bits per channel, compared with a direct implementation of the PNG specification."""
+"""Compare PNG files with 16 bits per channel with a direct implementation of the PNG specification."""
 
 from __future__ import annotations
 
@@ -154,11 +154,9 @@ def test_damaged_files_raise() -> None:
             decoded(good[:length])
     with pytest.raises(ValueError, match="header is invalid"):
         decoded(png(pixels, np.zeros(8, int), interlace=2))
-    taller, in_passes = (
-        struct.pack(">II5B", 8, 9, 16, 2, 0, 0, 0),
-        good[16:28] + b"\1",
-    )  # more rows than the file contains
-    for header in (taller, in_passes):
+    # Both headers describe more image data than the file contains.
+    taller, interlaced = struct.pack(">II5B", 8, 9, 16, 2, 0, 0, 0), good[16:28] + b"\1"
+    for header in (taller, interlaced):
         with pytest.raises(ValueError, match="truncated"):
             decoded(with_header(good, header))
     with pytest.raises(ValueError, match="cannot decode"):

@@ -68,7 +68,7 @@ def test_invalid_input_raises() -> None:
 def test_mps_images_are_resized_on_the_cpu(
     monkeypatch: pytest.MonkeyPatch, resized: Callable[[torch.Tensor], torch.Tensor]
 ) -> None:
-    """PyTorch before 2.8 raises NotImplementedError for antialiasing on MPS."""
+    """Check that no antialiasing runs on MPS, for which PyTorch before 2.8 raises NotImplementedError."""
     devices: list[str] = []
     compute = F.interpolate
 
@@ -77,6 +77,6 @@ def test_mps_images_are_resized_on_the_cpu(
         return compute(images, *args, **options)
 
     monkeypatch.setattr(F, "interpolate", watched)
-    with FakeTensorMode():  # tensors without data, on any device
+    with FakeTensorMode():  # creates tensors without data on any device
         assert resized(torch.empty(1, 3, 8, 8, device="mps")).device.type == "mps"
     assert devices == ["cpu"]

@@ -64,7 +64,7 @@ def test_a_checkerboard_shrinks_to_gray(scale: float, angle: float) -> None:
 
 
 def amplitude(cycles_per_pixel: float, scale: float) -> float:
-    """Return the amplitude after warping a sine wave of amplitude 1 and ``cycles_per_pixel`` of the output."""
+    """Warp a sine wave of amplitude 1 that has ``cycles_per_pixel`` in the output, and return its new amplitude."""
     wave = torch.sin(2 * math.pi * cycles_per_pixel * scale * torch.arange(1000.0)).expand(1, 40, 1000)
     affine = torch.tensor([[scale, 0, 0.21], [0, scale, 0.43]], dtype=torch.float64)
     width = int(1000 * scale)
@@ -80,7 +80,7 @@ def test_shrinking_keeps_low_frequencies_and_removes_aliasing(scale: float) -> N
 
 @pytest.mark.parametrize("scale", [1.0, 1.6, 3.0])
 def test_enlarging_keeps_detail(scale: float) -> None:
-    assert amplitude(0.25 / scale, scale) > 0.87  # linear interpolation radiuses 0.82 at most
+    assert amplitude(0.25 / scale, scale) > 0.87  # linear interpolation reaches at most 0.82
 
 
 @pytest.mark.parametrize("scale", [0.4, 1.0, 2.5])
@@ -107,7 +107,7 @@ def test_a_single_pixel_fills_the_output(scale: float) -> None:
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 def test_only_the_visible_part_is_read(scale: float) -> None:
-    # An expanded view of one pixel; a full copy would need 40 GB.
+    # This is an expanded view of one pixel. A full copy would need 40 GB.
     huge = torch.full((1, 1, 1), 0.4).expand(4, 50_000, 50_000)
     warped = warp_affine(huge, similarity_about((30_000, 20_000), scale, 0.3, (16, 16)), Size(32, 32))
     assert torch.allclose(warped, torch.full((4, 32, 32), 0.4))
