@@ -17,7 +17,7 @@ V = TypeVar("V")
 
 
 def read_yaml(path: Path, subject: str) -> Any:
-    """Return the content of a YAML file; raise OptionError, which calls the file ``subject``, if this fails."""
+    """Return the content of a YAML file. Raise OptionError, which calls the file ``subject``, if it cannot be read."""
     try:
         text = read_regular_file(path)
     except (OSError, ValueError) as error:  # ValueError for a null character in the path
@@ -30,7 +30,7 @@ def read_yaml(path: Path, subject: str) -> Any:
 
 
 def parse_yaml(text: str | bytes) -> Any:
-    """Return the value of a YAML text; raise ValueError with a message of one line if it is not valid."""
+    """Return the value of a YAML text. Raise ValueError with a message of one line if the text is not valid."""
     try:
         return yaml.safe_load(text)
     except Exception as error:  # tags such as !!timestamp raise errors of any type
@@ -38,10 +38,10 @@ def parse_yaml(text: str | bytes) -> Any:
 
 
 def to_dataclass(type_: type[V], values: Mapping[str, Any], where: str) -> V:
-    """Return ``values`` as the dataclass ``type_``, checked and converted by pydantic.
+    """Convert ``values`` to the dataclass ``type_``; pydantic checks and converts the fields.
 
-    Raises OptionError, which begins with ``where`` and names all invalid or all unknown fields, and MissingPackageError
-    without pydantic.
+    Raises OptionError if fields are invalid or unknown; its message begins with ``where`` and names them. Raises
+    MissingPackageError if pydantic is not installed.
     """
     pydantic = import_optional("pydantic", "Reading a recipe or specification", "pydantic")
     try:
@@ -61,7 +61,7 @@ def _describe_fault(location: Sequence[str | int], message: str) -> str:
 
 
 def _unknown_fields(values: Mapping[str, Any], result: Any, prefix: str = "") -> list[str]:
-    """Return the dotted names in ``values`` that are not fields of the dataclass ``result``, because pydantic ignores them."""
+    """Return the dotted names in ``values`` that are not fields of the dataclass ``result``; pydantic ignores such names."""
     found: list[str] = []
     for name, value in values.items():
         if name not in {part.name for part in fields(result)}:

@@ -46,14 +46,14 @@ def test_images_are_compared_by_name(tmp_path: Path, capsys: pytest.CaptureFixtu
             write_image(tmp_path / folder / name, ImageFile(clean + offset))
     arguments = ["evaluate", "images", str(tmp_path / "results"), str(tmp_path / "references"), "--out", str(tmp_path)]
     assert main(arguments) == 0
-    # 0.1 is 25 or 26 of 255 levels: 20.0 dB
+    # an error of 0.1 is 25 or 26 of 255 levels, which is 20.0 dB
     assert summary(tmp_path)["psnr"] == pytest.approx(20, abs=0.35)
     with (tmp_path / "images.csv").open() as file:
         assert [row["name"] for row in csv.DictReader(file)] == ["a.png", "b.png"]
     assert "| mean of 2 |" in capsys.readouterr().out
     (tmp_path / "references" / "b.png").unlink()
     assert main(arguments) == 1
-    assert "b.png: it has no reference" in capsys.readouterr().err
+    assert "b.png: the image has no reference" in capsys.readouterr().err
 
 
 def test_the_generator_is_measured_with_fixed_seeds(tmp_path: Path, generator_file: str, parser_file: str) -> None:
@@ -62,7 +62,7 @@ def test_the_generator_is_measured_with_fixed_seeds(tmp_path: Path, generator_fi
     assert main([*arguments, str(tmp_path / "one")]) == 0
     assert main([*arguments, str(tmp_path / "two")]) == 0
     assert summary(tmp_path / "one") == summary(tmp_path / "two")
-    # A random network makes the faces worse.
+    # an untrained network makes the faces worse
     assert summary(tmp_path / "one")["psnr_generator"] < summary(tmp_path / "one")["psnr_before"]
 
 
@@ -95,9 +95,8 @@ def test_the_parser_is_measured_by_region(tmp_path: Path, parser_file: str) -> N
         assert [row["name"] for row in csv.DictReader(file)] == ["female_11", "female_23", "male_58", "male_59"]
     content = json.loads((tmp_path / "summary.json").read_text())
     assert content["count"] == 4
-    assert content["all_as_one"]["accuracy"] == pytest.approx(
-        content["mean"]["accuracy"]
-    )  # equal, because all faces have the same size
+    # equal, because all faces have the same size
+    assert content["all_as_one"]["accuracy"] == pytest.approx(content["mean"]["accuracy"])
     assert (tmp_path / "summary.md").read_text().startswith("| all 4 as one |")
 
 
@@ -249,7 +248,7 @@ def test_invalid_options_are_reported(arguments: list[str], words: str, capsys: 
 
 
 def lpips_files(folder: Path) -> list[str]:
-    """Random weights in the shapes of AlexNet and of its LPIPS heads."""
+    """Save random weights of AlexNet and of its LPIPS heads, and return the flags that select them."""
     save_file(ImageFeatures(Backbone.ALEXNET, ["relu5"]).state_dict(), folder / "alexnet.safetensors")
     channels = (64, 192, 384, 256, 256)
     heads = {f"lin{layer}.model.1.weight": torch.ones(1, count, 1, 1) for layer, count in enumerate(channels)}
@@ -346,17 +345,18 @@ def test_restorers_are_compared_on_the_same_faces(
     assert [line.split()[1] for line in lines[2:]] == ["before", "generator", "other"]
     means = summary(tmp_path / "both")
     assert main(["evaluate", "generator", "--generator", generator_file, *arguments, str(tmp_path / "one")]) == 0
-    alone = summary(tmp_path / "one")  # at 64 px, the size of the larger one
-    assert means["psnr_before"] == alone["psnr_before"]
-    assert means["psnr_generator"] == pytest.approx(alone["psnr_color_matched"], abs=1e-4)
+    single = summary(tmp_path / "one")  # at 64 px, the size of the larger restorer
+    assert means["psnr_before"] == single["psnr_before"]
+    assert means["psnr_generator"] == pytest.approx(single["psnr_color_matched"], abs=1e-4)
     assert means["psnr_other"] != means["psnr_generator"]
     shown = sorted(path.name for path in (tmp_path / "both" / "report").iterdir())
     assert shown == ["01_before.jpg", "01_generator.jpg", "01_other.jpg", "01_reference.jpg"]
 
 
-def test_compared_restorers_have_names_of_their_own(
+def test_compared_restorers_must_have_different_names(
     tmp_path: Path, generator_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["evaluate", "restorers", generator_file, generator_file, "--faces", str(tmp_path)]
     assert main(arguments) == 2
-    assert "must differ and be none of before, reference, got generator, generator" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "must differ from each other and from before, reference, got generator, generator" in printed

@@ -26,12 +26,12 @@ from .equality import drawn_maps, similarity
 from .portrait import drawn_crops, drawn_portrait
 
 BATCH = 8
-TOO_MANY_BYTES = 2**60  # more than any device has
+TOO_MANY_BYTES = 2**60  # more memory than any device has
 _REPEATS = 2
 
 
 def bundled_models(device: torch.device, dtype: torch.dtype, generator: str = BUNDLED_GENERATOR) -> RestorationModels:
-    """Return bundled models on ``device``."""
+    """Load the bundled ``generator``, detector and parsing network onto ``device``; only the detector ignores ``dtype``."""
     return load_models(generator, detector=BUNDLED_DETECTOR, device=device, dtype=dtype)
 
 
@@ -39,11 +39,11 @@ def paste_back(device: torch.device) -> Finding:
     """Restore the drawn portrait, and check that all pixels outside the mask are bit-identical."""
     image = drawn_portrait()
     result = restore_image(image, bundled_models(device, fastest_dtype(device)))
-    return compare_outside(image, result.image, result.mask, len(result.faces))
+    return check_paste(image, result.image, result.mask, len(result.faces))
 
 
-def compare_outside(image: Tensor, pasted: Tensor, mask: Tensor, faces: int) -> Finding:
-    """Compare ``pasted`` with ``image`` where ``mask`` is 0."""
+def check_paste(image: Tensor, pasted: Tensor, mask: Tensor, faces: int) -> Finding:
+    """Check that one face was found, and that ``pasted`` differs from ``image`` only where ``mask`` is not 0."""
     outside = (mask == 0).expand_as(image)
     changed = int((image != pasted)[outside].sum())
     inside = int((image != pasted)[~outside].sum())
@@ -52,7 +52,7 @@ def compare_outside(image: Tensor, pasted: Tensor, mask: Tensor, faces: int) -> 
 
 
 def batches(device: torch.device) -> Finding:
-    """Compare a batch of eight faces with eight single faces."""
+    """Check that a batch of eight faces gives the same labels and restored faces as eight batches of one face."""
     dtype = fastest_dtype(device)
     models = bundled_models(device, dtype)
     crops = drawn_crops(BATCH, models.crop_size)
@@ -66,7 +66,7 @@ def batches(device: torch.device) -> Finding:
 
 
 class MemoryHungryRestorer(FaceRestorer):
-    """A generator that asks its device for more memory than there is, unless the batch has at most ``limit`` faces."""
+    """Generator that runs out of memory for batches of more than ``limit`` faces; ``batches`` lists the sizes of all batches."""
 
     uses_parse_map = False
 
@@ -81,7 +81,7 @@ class MemoryHungryRestorer(FaceRestorer):
         return 64
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor | None = None) -> Tensor:
-        """Return the faces at half contrast."""
+        """Return ``lq`` at half contrast; raise the device's out-of-memory error for more than ``limit`` faces."""
         self.batches.append(lq.shape[0])
         if lq.shape[0] > self.limit:
             torch.empty(TOO_MANY_BYTES, dtype=torch.uint8, device=lq.device)
@@ -89,7 +89,7 @@ class MemoryHungryRestorer(FaceRestorer):
 
 
 def out_of_memory(device: torch.device) -> Finding:
-    """Let the device run out of memory with eight and four faces, and check that two at a time give the right result."""
+    """Check that faces are restored correctly in batches of two after batches of eight and four run out of memory."""
     restorer = MemoryHungryRestorer(limit=2).to(device).eval()
     crops = drawn_crops(BATCH, restorer.size)
     restored = in_batches(
@@ -104,14 +104,14 @@ def out_of_memory(device: torch.device) -> Finding:
 
 
 def compiled(device: torch.device) -> Finding:
-    """Compare the compiled generator with the same network without compilation; CPUs do not use compilation."""
+    """Compare the compiled generator with the uncompiled one. Skip the check on CPUs, which do not use compilation."""
     if device.type == "cpu":
         return Finding(Outcome.SKIPPED, "not used on CPUs, where the networks are faster without it")
     return compare_compiled(optimized_on(load_generator(BUNDLED_GENERATOR), device, fastest_dtype(device)))
 
 
 def compare_compiled(generator: PsfrGenerator) -> Finding:
-    """Compile ``generator`` and compare its result; it fails if it falls back to the plain network."""
+    """Compare ``generator`` before and after compilation. The check fails if the uncompiled network is used instead."""
     dtype = generator.const_input.dtype
     crops, maps = drawn_crops(1, generator.size), drawn_maps(generator.size)
     expected = enhance_faces(crops, maps, generator)
@@ -126,7 +126,7 @@ def compare_compiled(generator: PsfrGenerator) -> Finding:
 
 
 def speed(device: torch.device, dtype: torch.dtype, generator: str) -> Finding:
-    """Note the seconds and the peak memory for parsing and restoring one face, without detection and paste-back."""
+    """Measure the seconds and the peak memory of parsing and restoring one face, without detection and paste-back."""
     models = bundled_models(device, dtype, generator)
     crops = drawn_crops(1, models.crop_size).to(device)
 
@@ -143,7 +143,7 @@ def speed(device: torch.device, dtype: torch.dtype, generator: str) -> Finding:
 
 @contextmanager
 def _warnings_of(logger: logging.Logger) -> Generator[list[str]]:
-    """Yield a list to which the warnings of ``logger`` are added."""
+    """Yield a list that collects the warnings of ``logger`` until the context ends."""
     messages: list[str] = []
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: messages.append(record.getMessage())

@@ -1,4 +1,4 @@
-"""The results of checks."""
+"""Run checks and describe their results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class Outcome(str, Enum):
-    """Result of a check; a note is a fact or a measurement that can be neither right nor wrong."""
+    """Outcome of a check. NOTED marks a fact or a measurement that cannot be right or wrong."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -23,7 +23,7 @@ class Outcome(str, Enum):
 
 
 class Finding(NamedTuple):
-    """The outcome of a check, and the values that led to it or the reason."""
+    """Outcome of a check, with the measured values or the reason as its detail."""
 
     outcome: Outcome
     detail: str
@@ -31,7 +31,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Check:
-    """A finding under the name of its check."""
+    """Name, outcome and detail of a check."""
 
     name: str
     outcome: Outcome
@@ -39,12 +39,12 @@ class Check:
 
 
 def passed_if(condition: bool, detail: str) -> Finding:
-    """Return a finding that passed if ``condition`` is true."""
+    """Return a finding that is passed if ``condition`` is true, and failed otherwise."""
     return Finding(Outcome.PASSED if condition else Outcome.FAILED, detail)
 
 
 def run_check(name: str, examine: Callable[[], Finding]) -> Check:
-    """Return the finding of ``examine``; an error that it raises is a failed check."""
+    """Call ``examine`` and return its finding as a check. An error that ``examine`` raises becomes a failed check."""
     try:
         finding = examine()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""All checks of ``psfr doctor``, one after the other."""
+"""Run the checks of ``psfr doctor`` one after the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .check import Check, Finding, run_check
 
 
 def examine(device: torch.device) -> Iterator[Check]:
-    """Yield the result of each check on ``device`` as soon as it is known; no check stops the others."""
+    """Run all checks on ``device`` and yield each result. A failed check does not stop the others."""
     if device.type == "cuda":
         torch.cuda.set_device(device)  # measurements synchronize the current device
     for name, check in _checks(device):

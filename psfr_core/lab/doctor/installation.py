@@ -1,4 +1,4 @@
-"""Checks of what is installed on this machine."""
+"""Check versions, memory and optional packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ... import __version__
 from ..benchmark.measure import machine
 from .check import Finding, Outcome, passed_if
 
-# Optional packages: the module to import, and what needs it.
+# Optional packages by display name: the module to import, and the feature that needs the package.
 PACKAGES = {
     "facexlib": ("facexlib.detection.retinaface", "RetinaFace detectors"),
     "OpenCV": ("cv2", "16-bit color PNG files"),
@@ -23,16 +23,16 @@ PACKAGES = {
 
 
 def versions(device: torch.device) -> Finding:
-    """Note the hardware and software, without names of users or folders."""
+    """Report hardware and software versions, without the names of users or folders."""
     facts = {"psfr": __version__, **machine(device)}
     facts |= {"CUDA": torch.version.cuda, "ROCm": torch.version.hip}
     return Finding(Outcome.NOTED, ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None))
 
 
 def memory(device: torch.device) -> Finding:
-    """Note the free and the total memory of the device."""
+    """Report the free and total memory of the device; on MPS, report the recommended maximum."""
     if device.type == "cpu":
-        return Finding(Outcome.NOTED, _memory_of_the_machine())
+        return Finding(Outcome.NOTED, _system_memory())
     if device.type == "mps":
         return Finding(Outcome.NOTED, f"{torch.mps.recommended_max_memory() / 1e9:.1f} GB recommended maximum")
     free, total = getattr(torch, device.type).mem_get_info(device)
@@ -40,7 +40,7 @@ def memory(device: torch.device) -> Finding:
 
 
 def package(module: str, purpose: str) -> Finding:
-    """Import an optional package; it fails only if it is installed and cannot be imported."""
+    """Import an optional package. Skip a package that is not installed, and raise the error of a failed import."""
     name = module.partition(".")[0]
     if importlib.util.find_spec(name) is None:
         return Finding(Outcome.SKIPPED, f"not installed; needed for {purpose}")
@@ -49,7 +49,7 @@ def package(module: str, purpose: str) -> Finding:
     return passed_if(True, f"{version} can be imported".strip())
 
 
-def _memory_of_the_machine() -> str:
+def _system_memory() -> str:
     try:
         with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
             kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in file}

@@ -1,4 +1,4 @@
-"""A drawn portrait, which the bundled networks detect, parse and restore. It needs no file."""
+"""Draw a portrait that the bundled networks detect, parse and restore, so that checks need no image file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _LANDMARKS = ((0.427, 0.462), (0.574, 0.464), (0.500, 0.561), (0.438, 0.641), (0
 
 
 class _Ellipse(NamedTuple):
-    """An ellipse with a soft edge; positions and radii are fractions of the side, colors are RGB in [0, 1]."""
+    """Ellipse with a soft edge, which is wider for higher ``softness``.
+
+    Positions and radii are fractions of the image side; colors are RGB in [0, 1].
+    """
 
     x: float
     y: float
@@ -70,7 +73,10 @@ def drawn_portrait(side: int = 512) -> Tensor:
 
 
 def drawn_crops(count: int, side: int) -> Tensor:
-    """Return aligned crops (count, 3, side, side) of the face in light that fades from crop to crop."""
+    """Return aligned crops (count, 3, side, side) of the drawn face, RGB in [0, 1].
+
+    The brightness decreases from 1.0 in the first crop to 0.7 in the last.
+    """
     landmarks = torch.tensor(_LANDMARKS) * 512 - 0.5
     portrait, face = drawn_portrait(512), Face(Box(166, 148, 346, 390), landmarks, 1.0)
     crop = align_faces(portrait, [face], side)[0].crop

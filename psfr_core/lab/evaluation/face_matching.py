@@ -10,7 +10,10 @@ from .stage import Row
 
 
 def match_faces(found: Sequence[Face], expected: Sequence[Face]) -> Row:
-    """Count found, expected, missed and extra faces; ``landmark_error`` is the mean landmark distance of matches."""
+    """Match faces by their landmarks, and count the found, expected, missed and extra ones.
+
+    ``landmark_error`` is the mean landmark distance of the matched faces, or NaN if no face is matched.
+    """
     rest = list(found)
     errors: list[float] = []
     for face in expected:

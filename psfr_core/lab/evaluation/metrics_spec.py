@@ -1,4 +1,4 @@
-"""Specify and load the metrics of an evaluation; the fields of the specification are also flags of the command."""
+"""Specify and load the metrics of an evaluation. The fields of ``MetricsSpec`` are also flags of ``psfr evaluate``."""
 
 from __future__ import annotations
 
@@ -27,19 +27,24 @@ from .scorer import MetricSet
 class MetricsSpec:
     """Metrics in addition to PSNR and SSIM, which are always measured."""
 
-    ms_ssim: bool = option(False, "MS-SSIM, for images of at least 176 px (torchmetrics)")
-    features: Path | None = option(None, "weights of AlexNet or VGG-16, for LPIPS and the Fréchet distance of features")
-    heads: Path | None = option(None, "file of LPIPS v0.1 heads for the network of the features")
-    fid: Path | None = option(None, "Inception weights, for FID (torchmetrics, torch-fidelity)")
+    ms_ssim: bool = option(False, "measure MS-SSIM; needs images of at least 176 px, and torchmetrics")
+    features: Path | None = option(
+        None, "weights file of AlexNet or VGG-16, for LPIPS and the Fréchet distance of its features"
+    )
+    heads: Path | None = option(None, "file of the LPIPS v0.1 heads for the network in features")
+    fid: Path | None = option(None, "file of Inception weights, for FID; needs torchmetrics and torch-fidelity")
     identity: str | None = option(
         None,
-        "identity distance of aligned faces: dlib (dlib-bin, face_recognition_models) or weights of ArcFace (facexlib)",
+        "network for the identity distance of aligned faces: dlib (needs dlib-bin and face_recognition_models), or a weights "
+        "file of ArcFace (needs facexlib)",
     )
-    landmarks: bool = option(False, "mean distance of the five landmarks, divided by the eye distance of the reference")
+    landmarks: bool = option(
+        False, "measure the mean distance of the five landmarks, divided by the eye distance of the reference"
+    )
     detector: str | None = option(None, f"detector for the landmarks; default: {BUNDLED_DETECTOR} (bundled)")
-    niqe: bool = option(False, "NIQE, a no-reference metric (pyiqa)")
+    niqe: bool = option(False, "measure NIQE, a no-reference metric; needs pyiqa")
     rank_by: str | None = option(
-        None, "metric that orders the faces of the report, such as ssim; default: lpips if measured, else psnr"
+        None, "metric that ranks the faces in the report, such as ssim; default: lpips if measured, else psnr"
     )
 
     def __post_init__(self) -> None:
@@ -55,7 +60,7 @@ class MetricsSpec:
 
     @property
     def measured(self) -> list[str]:
-        """Names of the metrics of single images."""
+        """Names of the measured per-image metrics."""
         names = {
             "ms_ssim": self.ms_ssim,
             "lpips": self.features is not None,
@@ -67,12 +72,12 @@ class MetricsSpec:
 
     @property
     def ranking_metric(self) -> str:
-        """Name of the metric that orders the faces of the report."""
+        """Name of the metric that ranks the faces in the report."""
         return self.rank_by or ("lpips" if "lpips" in self.measured else PSNR.name)
 
 
 def load_metrics(spec: MetricsSpec, device: torch.device) -> MetricSet:
-    """Load the metrics of ``spec`` and their networks onto ``device``; raise the errors of their loaders."""
+    """Load the metrics of ``spec`` with their networks on ``device``. Raise the errors of the loaders."""
     metrics: list[Metric] = [PSNR, SSIM]
     pooled: list[PooledFeatures] = []
     if spec.ms_ssim:

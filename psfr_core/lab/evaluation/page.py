@@ -1,4 +1,4 @@
-"""Format the HTML page of an evaluation, with its metrics and some of its faces."""
+"""Format the results of an evaluation as an HTML page with metrics and sample faces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 
 from ..metrics.metric import Metric
 from .result import EvaluationResult
-from .tables import shown
+from .tables import format_value
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -29,7 +29,7 @@ dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 
 
 class CaseGroup(str, Enum):
-    """The groups of faces on the page."""
+    """Groups of faces on the page."""
 
     WORST = "worst"
     MEDIAN = "median"
@@ -38,7 +38,7 @@ class CaseGroup(str, Enum):
 
 @dataclass(frozen=True)
 class ShownImage:
-    """An image, by its path relative to the page, and its metrics by name."""
+    """Image on the page: its title, its path relative to the page, and its metrics by name."""
 
     title: str
     file: str
@@ -47,7 +47,7 @@ class ShownImage:
 
 @dataclass(frozen=True)
 class ShownFace:
-    """The images of one face, shown side by side."""
+    """Images of one face, shown side by side."""
 
     name: str
     images: Sequence[ShownImage]
@@ -59,7 +59,7 @@ def page(
     rank_by: Metric,
     settings: Mapping[str, str],
 ) -> str:
-    """Return the HTML page: settings, summary, and the faces of each group that is not empty."""
+    """Return the HTML page: ``settings``, the summary, and the ``faces`` of each group that is not empty."""
     title = f"Evaluation of {len(result.rows)} images"
     notes = "".join(f"<p>{escape(note)}.</p>" for note in result.notes)
     groups = "".join(
@@ -88,7 +88,7 @@ def _face(face: ShownFace) -> str:
 
 def _figure(image: ShownImage) -> str:
     title = _words(image.title)
-    metrics = _list((_words(name), shown(value)) for name, value in image.metrics.items())
+    metrics = _list((_words(name), format_value(value)) for name, value in image.metrics.items())
     tag = f'<img src="{escape(image.file)}" alt="{title}" loading="lazy">'
     return f"<figure>{tag}<figcaption><strong>{title}</strong>{metrics}</figcaption></figure>"
 

@@ -1,4 +1,4 @@
-"""Evaluation protocols: the number, size and seeds of the faces."""
+"""Define evaluation protocols, which fix the number, size and seeds of the faces."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ...errors import OptionError
 
 @dataclass(frozen=True)
 class EvaluationProtocol:
-    """Random sample of ``count`` faces from a folder, at ``size`` pixels; the n-th is degraded with seed ``seed`` + n.
+    """Protocol that measures a random sample of ``count`` faces, resized to ``size`` pixels.
 
-    The metrics are PSNR, SSIM, MS-SSIM, LPIPS, a Fréchet distance, and FID if the Inception weights are given.
+    The n-th face is degraded with seed ``seed`` + n. The metrics are PSNR, SSIM, MS-SSIM, LPIPS, a Fréchet distance, and
+    FID if its Inception weights are given.
     """
 
     count: int
@@ -23,7 +24,7 @@ class EvaluationProtocol:
     seed: int
 
     def draw(self, faces: Sequence[Path]) -> list[Path]:
-        """Return the faces of the protocol in the order of ``faces``; raise OptionError if there are too few."""
+        """Draw ``count`` of the ``faces`` and return them in their order. Raise OptionError if there are too few."""
         if len(faces) < self.count:
             raise OptionError(
                 f"The protocol measures {self.count:,} faces, but only {len(faces):,} were found. "
@@ -34,5 +35,5 @@ class EvaluationProtocol:
 
 
 # Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021), measures
-# 2,800 faces of CelebA-HQ. It is not known which, nor how they were degraded, so both are drawn with a fixed seed.
+# 2,800 faces of CelebA-HQ. The faces and their degradations are not published, so both are drawn with a fixed seed.
 PAPER = EvaluationProtocol(count=2_800, size=512, seed=0)

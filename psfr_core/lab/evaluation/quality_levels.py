@@ -1,4 +1,4 @@
-"""Versions of a clean face from undamaged to heavily degraded."""
+"""Degrade a clean face to many levels, from undamaged to heavily degraded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ PAPER_LEVEL = "paper"
 
 
 def degraded_versions(face: Tensor, seed: int) -> Mapping[str, DegradedPair]:
-    """Return degraded versions of the clean ``face`` (3, S, S), RGB in [0, 1], by the names of their levels."""
+    """Degrade the clean ``face`` (3, S, S), RGB in [0, 1], at each level, and return the pairs by name of the level.
+
+    Blurs in pixels refer to a side of 512 px.
+    """
     scale = face.shape[-1] / REFERENCE_SIDE
     levels = {
         "none": _level(),

@@ -1,4 +1,4 @@
-"""Metrics of parse maps by region."""
+"""Compute metrics of parse maps by region."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ _PAIRS = (RegionGroup.EYES, RegionGroup.BROWS, RegionGroup.LIPS)
 
 
 def region_row(matrix: ConfusionMatrix) -> Row:
-    """Return accuracy, mean IoU (also with merged pairs: eyes, brows, lips), and the IoU of each region and pair."""
+    """Return the accuracy, the mean IoU, and the IoU of each region.
+
+    The row also has the IoU of the merged pairs (eyes, brows, lips) and the mean IoU with these pairs merged. The IoU of a
+    region that occurs in neither map is NaN and is not averaged.
+    """
     regions = {region.name.lower(): matrix.iou(region) for region in sorted(MEASURED_REGIONS)}
     pairs = {group.value: matrix.iou(*group.regions) for group in _PAIRS}
     in_pairs = {region.name.lower() for group in _PAIRS for region in group.regions}

@@ -1,4 +1,4 @@
-"""Write the report of an evaluation: tables, and a page with the worst, median and best faces."""
+"""Write the report of an evaluation: its tables, and a page with the worst, median and best faces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .sources import Sample
 from .stage import Stage
 from .tables import finite, table_files, write_tables
 
-CASES_EACH = 8
+MAX_FACES_PER_GROUP = 8
 REPORT_FOLDER = "report"
 _PAGE = "report.html"
 _MAX_SIDE = 512  # maximum side of an image on the page, in pixels
@@ -32,10 +32,10 @@ def write_report(
     rank_by: Metric,
     settings: Mapping[str, str],
 ) -> None:
-    """Write tables and page into ``folder``, which is created; ``load`` loads the sample of a name again.
+    """Write the tables and the page into ``folder``, which is created if necessary.
 
-    The faces are ranked by ``rank_by``; ``settings`` are the fields of the specification by name. The page
-    ``report.html`` needs only the JPEG files in the folder ``report`` beside it.
+    ``load`` returns the sample with the given name. ``rank_by`` ranks the faces. ``settings`` are the fields of the
+    specification by name. The page ``report.html`` needs only the JPEG files in the folder ``report`` beside it.
     """
     summary = {"distances": finite(result.distances), "rank_by": rank_by.name, "settings": dict(settings)}
     write_tables(folder, result.rows, summary, result.markdown)
@@ -45,22 +45,22 @@ def write_report(
     for group, names in chosen_cases(result.ranked(rank_by)).items():
         faces[group] = []
         for name in names:
-            number += 1  # numbered, because a name in the table may be an invalid file name
+            number += 1  # files are numbered, because a name in the table may be an invalid file name
             faces[group].append(_face(folder, f"{number:02}", name, load(name), result))
     content = page(result, faces, rank_by, settings)
     write_text(folder / _PAGE, content)
 
 
 def report_files(folder: Path) -> list[Path]:
-    """Return the files that ``write_report`` writes into ``folder``, including the existing images of its page."""
+    """Return the tables and the page that ``write_report`` writes into ``folder``, and the existing images of the page."""
     images = (folder / REPORT_FOLDER).glob("[0-9][0-9]_*.jpg")
     return [*table_files(folder), folder / _PAGE, *images]
 
 
 def chosen_cases(ranked: Sequence[str]) -> dict[CaseGroup, list[str]]:
-    """Return up to 8 worst, median and best names, each once; ``ranked`` starts with the worst."""
+    """Return up to 8 worst, 8 median and 8 best names without repetition; ``ranked`` begins with the worst."""
     count = len(ranked)
-    each = min(CASES_EACH, max(count // 3, 1))
+    each = min(MAX_FACES_PER_GROUP, max(count // 3, 1))
     worst, best = list(ranked[:each]), list(ranked[max(count - each, each) :])
     start = (count - each) // 2
     median = [name for name in ranked[start : start + each] if name not in {*worst, *best}]
@@ -68,11 +68,11 @@ def chosen_cases(ranked: Sequence[str]) -> dict[CaseGroup, list[str]]:
 
 
 def _face(folder: Path, number: str, name: str, sample: Sample, result: EvaluationResult) -> ShownFace:
-    """Write the images of one face at each stage and its reference."""
+    """Write the image of one face at each stage, and its reference."""
     images: list[ShownImage] = []
     for stage in result.stages:
         if stage is Stage.GENERATOR:
-            continue  # only its colors differ from those of the next stage
+            continue  # the image differs from that of the next stage only in its colors
         file = _write(folder, f"{number}_{stage.value}.jpg", sample.images[stage])
         images.append(ShownImage(stage.value, file, _metric_values(result, name, stage)))
     reference = _write(folder, f"{number}_reference.jpg", sample.reference)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from ..metrics.metric import Metric
 from .stage import Row, Stage
-from .tables import markdown_table, means_of, missing_of, shown
+from .tables import format_value, markdown_table, means_of, missing_of
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
     """Metrics of each image by its name (``rows``), and Fréchet distances of the whole set (``distances``).
 
-    ``Stage.column`` gives the column of a metric or distance.
-    ``stages`` has the order of the tables, with the final stage last.
+    ``Stage.column`` names the column of a metric or distance. ``stages`` are in the order of the tables, with the final
+    stage last. ``set_distances`` are the names of the Fréchet distances.
     """
 
     rows: Mapping[str, Row]
@@ -30,7 +30,7 @@ class EvaluationResult:
         """The summary as text: a header with the names of the metrics, and one row per stage."""
         means = means_of(self.rows) | self.distances
         names = [*(metric.name for metric in self.metrics), *self.set_distances]
-        lines = [[stage.value, *(shown(means[stage.column(name)]) for name in names)] for stage in self.stages]
+        lines = [[stage.value, *(format_value(means[stage.column(name)]) for name in names)] for stage in self.stages]
         return [[f"mean of {len(self.rows)}", *names], *lines]
 
     @property
@@ -42,7 +42,7 @@ class EvaluationResult:
             for column, number in missing_of(self.rows).items()
         ]
         remarks = [f"{metric.name}: {metric.note}" for metric in self.metrics if metric.note]
-        bias = "small sets raise it, so compare only sets of this size"
+        bias = "small sets raise the distance, so compare only sets of this size"
         sets = [f"{name}: {count} images against {count} references; {bias}" for name in self.set_distances]
         return [*missing, *remarks, *sets]
 
@@ -52,7 +52,7 @@ class EvaluationResult:
         return markdown_table(*self.table) + "".join(f"\n{note}.\n" for note in self.notes)
 
     def ranked(self, metric: Metric) -> list[str]:
-        """Return the names sorted by ``metric`` at the last stage, worst first; NaN counts as worst."""
+        """Return the names of the images sorted by ``metric`` at the last stage, worst first. NaN counts as worst."""
         column = self.stages[-1].column(metric.name)
         sign = 1 if metric.higher_is_better else -1
 

@@ -1,4 +1,4 @@
-"""Carry out the evaluation that a specification describes."""
+"""Run the evaluation that a specification describes."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ from .spec import (
 )
 from .stage import Row
 from .strength import strength_rows, strength_table
-from .tables import finite, markdown_table, means_of, shown, write_tables
+from .tables import finite, format_value, markdown_table, means_of, write_tables
 
 logger = logging.getLogger(__name__)
 
 
 class EvaluationError(PsfrError):
-    """Raised when images cannot be measured; ``failures`` has the message for each of them."""
+    """Raised if some images cannot be measured. ``failures`` maps each of these images to its error message."""
 
     def __init__(self, failures: Mapping[Path, str], count: int) -> None:
         self.failures = failures
@@ -61,7 +61,7 @@ class EvaluationError(PsfrError):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The metrics of each image by name, and the summary as a Markdown table."""
+    """Metrics of each image by its name, and the summary as a Markdown table."""
 
     rows: Mapping[str, Row]
     markdown: str
@@ -73,10 +73,12 @@ def run(
     device: torch.device | str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure what ``spec`` describes, and write tables and, for images, a report page into the folder ``out``.
+    """Run the evaluation ``spec``, and write its tables into the folder ``out`` if that is given.
 
-    ``progress`` counts the images, and may raise to stop. Raises OptionError for an invalid specification, the errors of
-    loading models, and, after all images have been tried, EvaluationError if some of them cannot be measured.
+    Evaluations of images, a generator or restorers also write a report page. ``progress`` counts the images and may raise
+    an error to stop the evaluation.
+    Raises OptionError for an invalid specification, the errors of loading models, and EvaluationError after the last image
+    if some images could not be measured.
     """
     target = resolve_device(device)
     if isinstance(spec, ImagesSpec):
@@ -93,7 +95,7 @@ def run(
 
 
 def images_of(spec: EvaluationSpec) -> list[Path]:
-    """Return the images to measure; raise ImageFileError if there are none."""
+    """Return the image files that ``spec`` measures. Raise ImageFileError if none are found."""
     if isinstance(spec, DetectorSpec):
         return find_images(spec.inputs)
     return find_images([spec.results if isinstance(spec, ImagesSpec) else spec.faces])
@@ -217,9 +219,9 @@ def _evaluate_detector(
 
 
 def _measure_each(paths: Iterable[Path], measure: Callable[[Path], None], progress: Progress | None) -> None:
-    """Measure all images, and log the errors.
+    """Measure all images and log their errors.
 
-    Raises EvaluationError afterwards if some images failed, because a mean of the others would mislead.
+    Raises EvaluationError at the end if any image failed, because the mean of the others would be misleading.
     """
     paths = list(paths)
     failures: dict[Path, str] = {}
@@ -237,7 +239,7 @@ def _measure_each(paths: Iterable[Path], measure: Callable[[Path], None], progre
 
 
 def _table(title: str, row: Row) -> str:
-    return markdown_table([title, *row], ["", *map(shown, row.values())])
+    return markdown_table([title, *row], ["", *map(format_value, row.values())])
 
 
 def _tabulate(rows: Mapping[str, Row], table: str, summary: Mapping[str, object], out: Path | None) -> Evaluation:

@@ -1,4 +1,4 @@
-"""Measure samples one after the other."""
+"""Measure the samples of an evaluation one at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .stage import Row, Stage
 
 @dataclass(frozen=True, eq=False)
 class MetricSet:
-    """Metrics of single images, and features for Fréchet distances of image sets; all networks are on ``device``."""
+    """Per-image metrics, and features for the Fréchet distances of image sets; all networks are on ``device``."""
 
     device: torch.device
     metrics: Sequence[Metric]
@@ -25,7 +25,7 @@ class MetricSet:
 
 
 class Scorer:
-    """Measure samples one by one; keep only their values and the statistics for Fréchet distances."""
+    """Measure samples one at a time, and keep only their metrics and the statistics for Fréchet distances."""
 
     def __init__(self, metrics: MetricSet, stages: Sequence[Stage]) -> None:
         self._metrics, self._stages = metrics, tuple(stages)
@@ -35,7 +35,7 @@ class Scorer:
 
     @torch.no_grad()
     def add(self, name: str, sample: Sample) -> None:
-        """Measure one sample, whose row in the tables is ``name``."""
+        """Measure one sample and store its metrics in the row ``name``."""
         reference = sample.reference.to(self._metrics.device)
         images = {stage: image.to(self._metrics.device) for stage, image in sample.images.items()}
         measures = {metric.name: metric.against(reference) for metric in self._metrics.metrics}
@@ -43,12 +43,12 @@ class Scorer:
             stage.column(name): measure(image) for stage, image in images.items() for name, measure in measures.items()
         }
         for pooled in self._metrics.pooled:
-            _count(self._references, pooled.name, pooled(reference))
+            _add_features(self._references, pooled.name, pooled(reference))
             for stage, image in images.items():
-                _count(self._images, stage.column(pooled.name), pooled(image))
+                _add_features(self._images, stage.column(pooled.name), pooled(image))
 
     def result(self) -> EvaluationResult:
-        """Return the values of all samples so far; Fréchet distances of a single sample are NaN."""
+        """Return the metrics of all samples so far. Fréchet distances are NaN for fewer than two samples."""
         names = [pooled.name for pooled in self._metrics.pooled]
         distances = {stage.column(name): self._distance(name, stage) for name in names for stage in self._stages}
         return EvaluationResult(self._rows, self._stages, self._metrics.metrics, names, distances)
@@ -59,5 +59,5 @@ class Scorer:
         return frechet_distance(self._images[stage.column(name)], self._references[name])
 
 
-def _count(statistics: dict[str, FeatureStatistics], name: str, features: Tensor) -> None:
+def _add_features(statistics: dict[str, FeatureStatistics], name: str, features: Tensor) -> None:
     statistics.setdefault(name, FeatureStatistics(features.shape[1])).add(features)

@@ -1,4 +1,4 @@
-"""Sources of the images that are measured."""
+"""Load or restore the samples of an evaluation."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ from .stage import Stage
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not give a single bool
 class Sample:
-    """A reference and its image at each stage, all (1, 3, H, W) of equal size, RGB in [0, 1], on the CPU."""
+    """Reference image and the image at each stage, all (1, 3, H, W) of equal size, RGB in [0, 1], on the CPU."""
 
     reference: Tensor
     images: Mapping[Stage, Tensor]
 
 
 class SampleSource(Protocol):
-    """A list of samples; loading one again returns the same images."""
+    """Source of samples. Loading a sample twice returns the same images."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """Stages of every sample, with the final one last."""
+        """Stages of every sample, with the final stage last."""
         ...
 
     @property
     def names(self) -> Mapping[Path, str]:
-        """Files of the samples, with their names in tables."""
+        """Name of each sample in the tables, by its file."""
         ...
 
     def load(self, path: Path) -> Sample:
-        """Load the sample of a file; raise PsfrError if it cannot be measured."""
+        """Load the sample of a file. Raise PsfrError if the sample cannot be measured."""
         ...
 
 
 class ResultFolder:
-    """Results of any method, with references and optionally inputs of the same names.
+    """Results of any method, with references and optional inputs of the same names.
 
-    Suffixes may differ, as long as only one file of a folder has the name.
+    A reference or input may have another suffix than its result if no other file in its folder has the same stem.
     """
 
     def __init__(
@@ -64,9 +64,7 @@ class ResultFolder:
     ) -> None:
         for folder in (results, references, inputs):
             if folder is not None and not folder.is_dir():
-                raise ImageFileError(
-                    f"{folder} is not a folder. Give the folder of the results and that of the references."
-                )
+                raise ImageFileError(f"{folder} is not a folder. Give a folder of results and a folder of references.")
         self._max_pixels = max_pixels
         self._references = _ImagesByName(references, "reference")
         self._inputs = None if inputs is None else _ImagesByName(inputs, "input")
@@ -80,7 +78,10 @@ class ResultFolder:
         return [path.name for path in self._references.paths if path.stem not in done]
 
     def load(self, path: Path) -> Sample:
-        """Load the sample of a result; raise ImageFileError if its reference or input is missing or differs in size."""
+        """Load a result with its reference and input.
+
+        Raises ImageFileError if the reference or input is missing, is ambiguous, or differs in size from the result.
+        """
         reference = self._references.match(path)
         images = {Stage.RESULT: path}
         if self._inputs is not None:
@@ -98,7 +99,7 @@ class ResultFolder:
 
 
 class _ImagesByName:
-    """The images of a folder, looked up by the names of other images."""
+    """Images of a folder that are found by the names of other images."""
 
     def __init__(self, folder: Path, subject: str) -> None:
         self.paths = find_images([folder])
@@ -108,22 +109,22 @@ class _ImagesByName:
             self._by_stem.setdefault(path.stem, []).append(path)
 
     def match(self, result: Path) -> Path:
-        """Return the image with the name of ``result``, or the only one with another suffix."""
+        """Return the image with the name of ``result``, or else the only image with its stem; raise ImageFileError otherwise."""
         candidates = self._by_stem.get(result.stem, [])
         exact = [path for path in candidates if path.name == result.name]
         if not candidates:
             raise ImageFileError(
-                f"it has no {self._subject}: there is no {self._folder / result.stem} with any suffix."
+                f"the image has no {self._subject}: no file {self._folder / result.stem} with any suffix exists."
             )
         if len(candidates) > 1 and not exact:
             raise ImageFileError(
-                f"it has more than one {self._subject}: {' and '.join(map(str, candidates))}. Keep one."
+                f"the image has more than one {self._subject}: {' and '.join(map(str, candidates))}. Keep one."
             )
         return (exact or candidates)[0]
 
 
 class DegradedFaces:
-    """Clean aligned faces at ``size`` pixels and their degraded versions; the n-th uses seed ``seed`` + n."""
+    """Clean aligned faces at ``size`` pixels and their degraded versions. The n-th face is degraded with seed ``seed`` + n."""
 
     def __init__(
         self,
@@ -144,18 +145,18 @@ class DegradedFaces:
         self._seeds = {path: seed + index for index, path in enumerate(self.names)}
 
     def clean(self, path: Path) -> Tensor:
-        """Return the clean face of a file, (3, S, S); raise InputError for an image that is not square."""
+        """Return the clean face of a file (3, S, S), RGB in [0, 1]. Raise InputError if the image is not square."""
         pixels = to_rgb(read_image(path, max_pixels=self._max_pixels).pixels)
         check_shape(pixels, "3 S S", f"The face {path}")
         return resize(pixels, Size(self._size, self._size)).clamp(0, 1)
 
     def pair(self, path: Path) -> DegradedPair:
-        """Return the degraded and clean face of a file, (3, S, S); raise InputError for an image that is not square."""
+        """Return the degraded and the clean face of a file, both (3, S, S). Raise InputError if the image is not square."""
         return degrade(self.clean(path), self._degradation, seeded_generator(self._seeds[path]))
 
 
 class RestoredFaces:
-    """Degraded faces and their restorations by a generator and a parsing network on one device."""
+    """Degraded faces and their restorations. The generator and the parsing network must be on the same device."""
 
     stages = (Stage.BEFORE, Stage.GENERATOR, Stage.COLOR_MATCHED)
 
@@ -164,7 +165,7 @@ class RestoredFaces:
         self.names = faces.names
 
     def load(self, path: Path) -> Sample:
-        """Return the sample of a clean face: degraded, restored, and restored with matched colors."""
+        """Return the sample of a clean face: the degraded face, the restored face, and the latter with matched colors."""
         lq, hq = (face[None] for face in self._faces.pair(path))
         on_device = lq.to(next(self._generator.parameters()).device)
         restored = enhance_faces(on_device, parse_faces(on_device, self._parse_net), self._generator).cpu()
@@ -173,7 +174,7 @@ class RestoredFaces:
 
 
 class ComparedRestorers:
-    """Degraded faces and their restorations by several restorers, with matched colors; each restorer is a stage."""
+    """Degraded faces and their restorations by several restorers, with matched colors. Each restorer is a stage."""
 
     def __init__(self, faces: DegradedFaces, restorers: Mapping[str, FaceRestorer], parse_net: ParseNet) -> None:
         self._faces, self._parse_net = faces, parse_net
@@ -182,7 +183,7 @@ class ComparedRestorers:
         self.names = faces.names
 
     def load(self, path: Path) -> Sample:
-        """Return the sample of a clean face: degraded, and restored by each restorer."""
+        """Return the sample of a clean face: the degraded face, and the face that each restorer returns."""
         lq, hq = (face[None] for face in self._faces.pair(path))
         on_device = lq.to(next(self._parse_net.parameters()).device)
         parse_map = parse_faces(on_device, self._parse_net)

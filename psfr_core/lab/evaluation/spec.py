@@ -1,4 +1,4 @@
-"""Specifications of evaluations: images, models and metrics."""
+"""Define and read the specifications of evaluations."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _DEFAULT_REFERENCE = "retinaface-mobile0.25"
 
 
 class ProtocolName(str, Enum):
-    """Name of an evaluation protocol, which fixes the faces, their size and the seeds."""
+    """Name of an evaluation protocol, which fixes the faces, their size and their seeds."""
 
     PAPER = "paper"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImagesSpec:
-    """Results of any method, compared with references of the same names; optionally also the inputs of the method."""
+    """Comparison of a method's results, and optionally of its inputs, with references of the same names."""
 
     kind: ClassVar[str] = "images"
     results: Path
@@ -43,10 +43,11 @@ class ImagesSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorSpec:
-    """Clean aligned faces that are degraded and restored.
+    """Evaluation of a generator on clean aligned faces, which are degraded and restored.
 
-    The n-th face is degraded with seed ``seed`` + n. ``size`` is the side in pixels; None is the size of the generator.
-    A protocol sets seed, degradation and size itself. ``fidelity`` is an option of CodeFormer: see ``load_face_restorer``.
+    The n-th face is degraded with seed ``seed`` + n. ``size`` is the side of the faces in pixels; if it is None, the size of
+    the generator is used. A protocol sets the seed, degradation and size. ``fidelity`` applies only to CodeFormer: see
+    ``load_face_restorer``.
     """
 
     kind: ClassVar[str] = "generator"
@@ -77,10 +78,10 @@ class GeneratorSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class RestorersSpec:
-    """Several restorers on the same clean aligned faces, which are degraded as for ``GeneratorSpec``.
+    """Comparison of several restorers on the same degraded faces (see ``GeneratorSpec``).
 
-    ``restorers`` are names of generators and files of ``load_face_restorer``; ``fidelity`` is that of CodeFormer. ``size``
-    None is the size of the largest restorer. The results are measured with matched colors.
+    ``restorers`` are generator names or files that ``load_face_restorer`` reads. ``fidelity`` applies only to CodeFormer. If
+    ``size`` is None, the size of the largest restorer is used. Colors are matched before the faces are measured.
     """
 
     kind: ClassVar[str] = "restorers"
@@ -100,22 +101,25 @@ class RestorersSpec:
             check_value("size", self.size, int, low=1, high=MAX_SIDE)
         if not self.restorers:
             raise OptionError("A comparison needs at least one restorer.")
-        reserved = ("before", "reference")  # the other images of a face in the tables and on the page
+        reserved = ("before", "reference")  # names of the other images of a face in the tables and on the page
         if len({*self.names, *reserved}) < len(self.names) + len(reserved):
             raise OptionError(
-                f"The names of restorers in the tables must differ and be none of {', '.join(reserved)}, "
+                f"The names of restorers in the tables must differ from each other and from {', '.join(reserved)}, "
                 f"got {', '.join(self.names)}. Rename a file."
             )
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the restorers in the tables: those of known models, and file names without suffix."""
+        """Names of the restorers in the tables: the names of known models, and the names of files without suffix."""
         return tuple(name if is_model_name(name) else Path(name).stem for name in self.restorers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParserSpec:
-    """Clean faces with label images of the same names; the n-th face is degraded with seed ``seed`` + n."""
+    """Evaluation of a parsing network on degraded faces.
+
+    The PNG label images in ``labels`` have the names of the clean faces. The n-th face is degraded with seed ``seed`` + n.
+    """
 
     kind: ClassVar[str] = "parser"
     faces: Path
@@ -131,9 +135,9 @@ class ParserSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StrengthSpec:
-    """Clean aligned faces, degraded at every level, on which the automatic strength is compared with no and full restoration.
+    """Comparison of the automatic strength with no and full restoration of clean aligned faces at many degradation levels.
 
-    ``features`` and ``heads`` are the files of LPIPS. The n-th face is degraded with seed ``seed`` + n.
+    ``features`` and ``heads`` are the weight files of LPIPS. The n-th face is degraded with seed ``seed`` + n.
     """
 
     kind: ClassVar[str] = "strength"
@@ -151,9 +155,10 @@ class StrengthSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorSpec:
-    """A detector compared with a reference detector; without a reference, the images are assumed to show no faces.
+    """Comparison of a detector with a reference detector.
 
-    ``inputs`` are image files, folders or patterns. ``detector`` is a name or a file; None is the default detector.
+    ``inputs`` are image files, folders or patterns. ``detector`` and ``reference`` are model names or files. If ``detector``
+    is None, the default detector is used. If ``reference`` is None, the images are assumed to show no faces.
     """
 
     kind: ClassVar[str] = "detector"
@@ -173,9 +178,9 @@ SPECS: Mapping[str, type[EvaluationSpec]] = {
 
 
 def read_spec(path: str | Path) -> EvaluationSpec:
-    """Read a specification from a YAML file with ``kind`` and the fields of that kind.
+    """Read a specification from a YAML file. Its field ``kind`` names the type of the evaluation.
 
-    Raises OptionError for a file that is not valid, and MissingPackageError without pydantic.
+    Raises OptionError if the file cannot be read or is not valid, and MissingPackageError if pydantic is not installed.
     """
     values: Any = read_yaml(Path(path), "specification")
     if not isinstance(values, dict) or values.get("kind") not in SPECS:
@@ -185,7 +190,7 @@ def read_spec(path: str | Path) -> EvaluationSpec:
 
 
 def settings_of(spec: EvaluationSpec | MetricsSpec | DetectionOptions, prefix: str = "") -> dict[str, str]:
-    """Return the fields of ``spec`` as text by dotted name, without those that are None."""
+    """Return the fields of ``spec`` as text, by dotted name. Fields that are None are left out."""
     settings: dict[str, str] = {}
     for part in fields(spec):
         value = getattr(spec, part.name)

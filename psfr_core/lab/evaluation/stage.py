@@ -1,4 +1,4 @@
-"""The stages of a restoration at which images are measured."""
+"""Name the stages of a restoration at which images are measured."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 Row = dict[str, float]
-"""Values by column name; NaN where there is nothing to measure."""
+"""Values by column name; NaN if a value could not be measured."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Stage of a restoration at which an image is measured: one of these, or the result of the restorer of this name."""
+    """Stage at which an image is measured: one of the class variables, or the result of the restorer named ``value``."""
 
     value: str
-    BEFORE: ClassVar[Stage]  # degraded, not restored
+    BEFORE: ClassVar[Stage]  # before restoration
     GENERATOR: ClassVar[Stage]
     COLOR_MATCHED: ClassVar[Stage]
     RESULT: ClassVar[Stage]  # restored by any method
 
     def column(self, name: str) -> str:
-        """Return the column of a metric at this stage; results of other methods have no suffix."""
+        """Return the column name of a metric at this stage. Columns of RESULT have no suffix."""
         return name if self is Stage.RESULT else f"{name}_{self.value}"
 
 

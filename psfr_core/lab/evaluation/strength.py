@@ -1,4 +1,4 @@
-"""Compare the automatic strength with no and full restoration at many levels of degradation."""
+"""Compare the automatic strength with no and full restoration at many degradation levels."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from ...restoration.photo_quality import fine_correlation, noise_level
 from ..metrics.lpips import Lpips
 from .quality_levels import degraded_versions
 from .stage import Row
-from .tables import markdown_table, means_of, shown
+from .tables import format_value, markdown_table, means_of
 
 
 @torch.no_grad()
 def strength_rows(
     face: Tensor, seed: int, generator: FaceRestorer, parse_net: ParseNet, lpips: Lpips
 ) -> Mapping[str, Row]:
-    """Return one row for each level of degradation of the clean ``face`` (3, S, S), at the size of the generator.
+    """Return one row for each degradation level of the clean ``face`` (3, S, S), where S is the size of the generator.
 
-    The columns are LPIPS of the photo, of its full and of its automatic restoration, the automatic strength, and the measures
-    that it follows.
+    The columns are the LPIPS of the degraded face, of its full restoration and of its restoration at the automatic strength,
+    followed by that strength and the two measurements that determine it.
     """
     rows: dict[str, Row] = {}
     device = next(generator.parameters()).device
@@ -48,11 +48,14 @@ def strength_rows(
 
 
 def strength_table(rows: Mapping[str, Mapping[str, Row]]) -> str:
-    """Return the means of the ``rows`` of faces by level as a Markdown table with a line for each level."""
+    """Average ``rows`` over the faces, and return a Markdown table with one line per level.
+
+    ``rows`` contains the rows of ``strength_rows`` by face and level.
+    """
     levels = list(next(iter(rows.values())))
     means = {level: means_of({name: of_face[level] for name, of_face in rows.items()}) for level in levels}
     columns = list(next(iter(means.values())))
     return markdown_table(
         [f"mean of {len(rows)}", *columns],
-        *([level, *(shown(mean[column]) for column in columns)] for level, mean in means.items()),
+        *([level, *(format_value(mean[column]) for column in columns)] for level, mean in means.items()),
     )

@@ -16,23 +16,23 @@ from .stage import Row
 
 
 def means_of(rows: Mapping[str, Row]) -> Row:
-    """Return the mean of each column without its NaN values; NaN if there are no others."""
+    """Return the mean of each column without its NaN values, or NaN if all values are NaN."""
     columns = list(next(iter(rows.values())))
     values = torch.tensor([[row[column] for column in columns] for row in rows.values()], dtype=torch.float64)
     return dict(zip(columns, values.nanmean(0).tolist(), strict=True))
 
 
 def missing_of(rows: Mapping[str, Row]) -> dict[str, int]:
-    """Return the number of NaN values of each column that has any."""
+    """Return the number of NaN values in each column that contains NaN."""
     counts = {column: sum(math.isnan(row[column]) for row in rows.values()) for column in next(iter(rows.values()))}
     return {column: count for column, count in counts.items() if count}
 
 
 def write_tables(folder: Path, rows: Mapping[str, Row], summary: Mapping[str, object], markdown: str) -> None:
-    """Write ``images.csv`` with a line for each row, ``summary.json`` and ``summary.md`` into ``folder``, which is created.
+    """Write ``images.csv``, ``summary.json`` and ``summary.md`` into ``folder``, which is created if necessary.
 
-    The JSON has the number of rows, the means, the numbers of missing values, and the entries of ``summary``.
-    NaN is blank in the CSV. Values that are not finite are null in the JSON.
+    The CSV has one line per row, with blanks for NaN. The JSON has the number of rows, the means, the numbers of missing
+    values, and the entries of ``summary``; means that are not finite are null. ``markdown`` is the text of ``summary.md``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     content = {"count": len(rows), "mean": finite(means_of(rows)), "missing": missing_of(rows), **summary}
@@ -58,11 +58,11 @@ def finite(row: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def markdown_table(head: Sequence[str], *rows: Sequence[str]) -> str:
-    """Return a Markdown table with one line for the head and one for each row."""
+    """Return a Markdown table with the header ``head`` and one line per row."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def shown(value: float) -> str:
-    """Format a value for tables and reports."""
+def format_value(value: float) -> str:
+    """Format a value with four decimals, and NaN as "missing"."""
     return "missing" if math.isnan(value) else f"{value:.4f}"

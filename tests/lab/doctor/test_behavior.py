@@ -1,4 +1,4 @@
-"""The checks of the restoration fail where a device or a network misbehaves."""
+"""Test that the checks of the restoration fail if a device or a network misbehaves."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from psfr_core import batch_size
 from psfr_core.lab.doctor import behavior
 from psfr_core.lab.doctor.behavior import (
     batches,
+    check_paste,
     compare_compiled,
-    compare_outside,
     compiled,
     out_of_memory,
     paste_back,
@@ -42,16 +42,16 @@ def test_one_changed_bit_outside_the_face_fails() -> None:
     image, mask = drawn_portrait(64), torch.zeros(1, 64, 64)
     mask[:, 20:40, 20:40] = 0.5
     pasted = torch.where(mask > 0, image + 0.1, image)
-    assert compare_outside(image, pasted, mask, 1).outcome is Outcome.PASSED
-    assert compare_outside(image, pasted, mask, 0).outcome is Outcome.FAILED
-    assert compare_outside(image, image, mask, 1).outcome is Outcome.FAILED
+    assert check_paste(image, pasted, mask, 1).outcome is Outcome.PASSED
+    assert check_paste(image, pasted, mask, 0).outcome is Outcome.FAILED
+    assert check_paste(image, image, mask, 1).outcome is Outcome.FAILED
     pasted[0, 0, 0] = torch.nextafter(image[0, 0, 0], torch.tensor(1.0))
-    assert compare_outside(image, pasted, mask, 1).detail.startswith("1 face found; 1 values changed outside")
+    assert check_paste(image, pasted, mask, 1).detail.startswith("1 face found; 1 values changed outside")
 
 
 @pytest.fixture
 def tiny_models(models: RestorationModels, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the checks use tiny random networks."""
+    """Make the checks use tiny random networks."""
     monkeypatch.setattr(behavior, "bundled_models", lambda *_: models)
     monkeypatch.setattr(behavior, "fastest_dtype", lambda _: torch.float32)
 
@@ -73,7 +73,7 @@ def test_faces_in_the_wrong_order_of_a_batch_fail(monkeypatch: pytest.MonkeyPatc
     assert batches(CPU).outcome is Outcome.FAILED
 
 
-def test_out_of_memory_is_provoked_and_survived() -> None:
+def test_out_of_memory_errors_are_provoked_and_handled() -> None:
     finding = out_of_memory(CPU)
     assert finding.outcome is Outcome.PASSED
     assert finding.detail.startswith("batches of 8, 4, 2, 2, 2, 2 faces")
@@ -85,7 +85,7 @@ def test_an_unknown_out_of_memory_error_is_raised(monkeypatch: pytest.MonkeyPatc
         out_of_memory(CPU)
 
 
-def test_memory_that_does_not_run_out_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_fails_if_memory_does_not_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(behavior, "TOO_MANY_BYTES", 1)
     finding = out_of_memory(CPU)
     assert (finding.outcome, finding.detail[:20]) == (Outcome.FAILED, "batches of 8 faces; ")
@@ -119,7 +119,7 @@ def test_a_wrong_result_of_the_compiler_fails(
 
 
 @pytest.mark.usefixtures("tiny_models")
-def test_speed_is_noted() -> None:
+def test_speed_is_measured() -> None:
     finding = speed(CPU, torch.float32, "any")
     assert finding.outcome is Outcome.NOTED
     seconds, rest = finding.detail.split(" s, ")

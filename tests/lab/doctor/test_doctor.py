@@ -1,4 +1,4 @@
-"""The checks of the installation, the report and the command psfr doctor."""
+"""Test the checks of the installation, the report and the command psfr doctor."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_packages_are_missing_broken_or_imported(tmp_path: Path, monkeypatch: py
     sys.modules.pop("psfr_whole_package")
 
 
-def test_versions_name_torch_and_no_folder() -> None:
+def test_versions_include_torch_but_no_folders() -> None:
     finding = versions(CPU)
     assert finding.outcome is Outcome.NOTED
     assert f"torch {torch.__version__}" in finding.detail
@@ -46,7 +46,7 @@ def test_versions_name_torch_and_no_folder() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="needs Linux")
-def test_memory_of_this_machine_is_noted() -> None:
+def test_system_memory_is_reported() -> None:
     free, total = memory(CPU).detail.split(" GB available of ")
     assert 0 < float(free) < float(total.removesuffix(" GB"))
 

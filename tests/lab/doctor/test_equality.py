@@ -1,4 +1,4 @@
-"""The comparisons of networks fail for wrong weights, and pass for rounding."""
+"""Test that the comparisons of networks fail for wrong weights and pass for rounding errors."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_bundled_detector_is_equal_on_the_cpu() -> None:
 
 
 @pytest.mark.parametrize("dtype", LIMITS)
-def test_the_limit_is_a_psnr(dtype: torch.dtype) -> None:
+def test_the_psnr_limit_separates_passed_from_failed(dtype: torch.dtype) -> None:
     expected = torch.full((1, 3, 8, 8), 0.5)
     error = 10 ** (-LIMITS[dtype].psnr / 20)
     outcomes = [similarity(expected + error * factor, expected, dtype).outcome for factor in (0.95, 1.05)]

@@ -8,7 +8,7 @@ from psfr_core.lab.metrics.parsing_iou import ConfusionMatrix
 from psfr_core.parsing.labels import FaceRegion
 
 
-def test_regions_that_nobody_has_do_not_count() -> None:
+def test_regions_in_neither_map_are_not_averaged() -> None:
     true = torch.full((1, 4, 4), int(FaceRegion.SKIN))
     true[:, :2] = int(FaceRegion.LEFT_EYE)
     predicted = true.clone()

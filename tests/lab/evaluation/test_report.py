@@ -16,7 +16,7 @@ from psfr_core.lab.evaluation.sources import Sample
 from psfr_core.lab.evaluation.stage import Stage
 from psfr_core.lab.metrics.psnr import PSNR
 
-NASTY = '<b>&"|.png'
+UNSAFE_NAME = '<b>&"|.png'
 
 
 class Page(HTMLParser):
@@ -51,12 +51,14 @@ def test_no_face_is_shown_twice(count: int, sizes: tuple[int, int, int]) -> None
 def test_the_median_is_in_the_middle() -> None:
     cases = chosen_cases([f"{number:02}" for number in range(99)])
     assert cases[CaseGroup.WORST] == [f"{number:02}" for number in range(8)]
-    assert cases[CaseGroup.MEDIAN] == [f"{number:02}" for number in range(45, 53)]  # 49 is the median
+    assert cases[CaseGroup.MEDIAN] == [f"{number:02}" for number in range(45, 53)]
     assert cases[CaseGroup.BEST][-1] == "98"
 
 
-def test_a_report_is_complete_in_its_folder(tmp_path: Path) -> None:
-    rows = {name: {"psnr_before": 10.0, "psnr": value} for name, value in (("a.png", 30.0), (NASTY, float("nan")))}
+def test_a_report_has_tables_and_a_page_with_its_images(tmp_path: Path) -> None:
+    rows = {
+        name: {"psnr_before": 10.0, "psnr": value} for name, value in (("a.png", 30.0), (UNSAFE_NAME, float("nan")))
+    }
     distances = {"frechet_x_before": 2.0, "frechet_x": 1.0}
     result = EvaluationResult(rows, (Stage.BEFORE, Stage.RESULT), [PSNR], ["frechet_x"], distances)
     images = {Stage.BEFORE: torch.full((1, 3, 1024, 600), 0.2), Stage.RESULT: torch.full((1, 3, 1024, 600), 0.4)}
@@ -72,14 +74,14 @@ def test_a_report_is_complete_in_its_folder(tmp_path: Path) -> None:
         assert list(csv.reader(file)) == [
             ["name", "psnr_before", "psnr"],
             ["a.png", "10.0", "30.0"],
-            [NASTY, "10.0", ""],
+            [UNSAFE_NAME, "10.0", ""],
         ]
     assert "| result | 30.0000 | 1.0000 |" in (tmp_path / "out/summary.md").read_text()
 
     page = Page((tmp_path / "out/report.html").read_text())
     assert "b" not in page.tags
-    assert NASTY in page.text
-    assert page.text.index(NASTY) < page.text.index("a.png")  # missing values count as worst
+    assert UNSAFE_NAME in page.text
+    assert page.text.index(UNSAFE_NAME) < page.text.index("a.png")  # missing values count as worst
     assert len(page.images) == 6
     values = [read_image(tmp_path / "out" / path).pixels for path in page.images[:3]]
     assert [tuple(value.shape) for value in values] == [(3, 512, 300)] * 3

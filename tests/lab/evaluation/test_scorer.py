@@ -34,7 +34,7 @@ def flat(value: float) -> Tensor:
 
 
 class FaceByBrightness:
-    """A detector whose face lies as many pixels to the right as the image is bright, in hundredths; none in black."""
+    """Detector that finds a face at x = 100 times the mean brightness of the image, and no face in a black image."""
 
     def detect(
         self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
@@ -43,7 +43,7 @@ class FaceByBrightness:
 
 
 class Brightness:
-    """A network for identities that only knows how bright a face is."""
+    """Identity network whose embedding is the brightness of the red channel."""
 
     description = "of brightness"
 
@@ -66,7 +66,7 @@ MODELS = MetricSet(CPU, [PSNR, SSIM, IDENTITY, LANDMARKS], [BrightnessFeature()]
 
 
 def scored(models: MetricSet, values: Sequence[tuple[float, float, float]]) -> Scorer:
-    """Samples of (before, result, reference)."""
+    """Return a scorer that has measured flat samples with these ``values``: before, result and reference."""
     scorer = Scorer(models, (Stage.BEFORE, Stage.RESULT))
     for number, (before, result, reference) in enumerate(values):
         images = {Stage.BEFORE: flat(before), Stage.RESULT: flat(result)}
@@ -74,7 +74,7 @@ def scored(models: MetricSet, values: Sequence[tuple[float, float, float]]) -> S
     return scorer
 
 
-def test_every_figure_of_every_stage() -> None:
+def test_all_metrics_of_all_stages_are_measured() -> None:
     result = scored(MODELS, [(0.3, 0.4, 0.5), (0.3, 0.4, 0.6)]).result()
     row = result.rows["0.png"]
     assert list(row) == [
@@ -85,7 +85,7 @@ def test_every_figure_of_every_stage() -> None:
     assert row["psnr"] == pytest.approx(20, abs=1e-3)
     assert row["identity_distance_before"] == pytest.approx(0.2)
     assert row["landmark_distance"] == pytest.approx(10 / 20)  # eyes of the reference are 20 px apart
-    # The two brightnesses lie 0.1 apart in the references and are equal in the results: mean 0.15 off, variance 0.005 off.
+    # The two references differ by 0.1 and the two results are equal: the means differ by 0.15, the variances by 0.005.
     assert result.distances["frechet_brightness"] == pytest.approx(0.15**2 + 0.005, rel=1e-4)
     assert result.distances["frechet_brightness_before"] == pytest.approx(0.25**2 + 0.005, rel=1e-4)
 
@@ -95,14 +95,14 @@ def test_faces_that_are_not_found_are_counted() -> None:
     result = scored(models, [(0.0, 0.4, 0.5), (0.45, 0.4, 0.5), (0.45, 0.4, 0.0)]).result()
     assert missing_of(result.rows) == {"landmark_distance_before": 2, "landmark_distance": 1}
     assert math.isnan(result.rows["0.png"]["landmark_distance_before"])
-    assert result.table[2][-1] == "0.5000"  # the mean of those that are there
+    assert result.table[2][-1] == "0.5000"  # the mean without missing values
     assert "landmark_distance_before: missing for 2 of 3 images; the mean is over the others." in result.markdown
 
 
-def test_a_set_distance_needs_two_images_and_says_how_many_it_had() -> None:
-    alone = scored(MODELS, [(0.3, 0.4, 0.5)]).result()
-    assert math.isnan(alone.distances["frechet_brightness"])
-    assert alone.table[1][-1] == "missing"
+def test_a_set_distance_needs_two_images_and_reports_their_number() -> None:
+    one = scored(MODELS, [(0.3, 0.4, 0.5)]).result()
+    assert math.isnan(one.distances["frechet_brightness"])
+    assert one.table[1][-1] == "missing"
     two = scored(MODELS, [(0.3, 0.4, 0.5), (0.3, 0.4, 0.6)]).result()
     assert "frechet_brightness: 2 images against 2 references" in two.markdown
     assert "\nidentity_distance: of brightness.\n" in two.markdown
@@ -112,7 +112,7 @@ def test_ranked_by_the_last_stage_worst_first() -> None:
     result = scored(MODELS, [(0.5, 0.4, 0.5), (0.2, 0.45, 0.5), (0.5, 0.0, 0.5)]).result()
     assert result.ranked(PSNR) == ["2.png", "0.png", "1.png"]  # higher is better
     assert result.ranked(IDENTITY) == ["2.png", "0.png", "1.png"]  # lower is better
-    assert result.ranked(LANDMARKS)[0] == "2.png"  # no face is worse than any
+    assert result.ranked(LANDMARKS)[0] == "2.png"  # a missing face counts as worst
 
 
 def test_faces_are_matched_by_their_landmarks() -> None:

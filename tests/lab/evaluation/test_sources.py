@@ -22,13 +22,13 @@ def write(path: Path, value: float, side: int = 16) -> Path:
     return path
 
 
-def test_results_stand_beside_their_reference_and_input(tmp_path: Path) -> None:
+def test_results_are_loaded_with_their_reference_and_input(tmp_path: Path) -> None:
     for folder, value in (("results", 0.4), ("references", 0.6), ("inputs", 0.2)):
         write(tmp_path / folder / "a.png", value)
     write(tmp_path / "references" / "b.png", 0.0)
-    alone = ResultFolder(tmp_path / "results", tmp_path / "references")
-    assert alone.stages == (Stage.RESULT,)
-    assert alone.left_out == ["b.png"]
+    without_inputs = ResultFolder(tmp_path / "results", tmp_path / "references")
+    assert without_inputs.stages == (Stage.RESULT,)
+    assert without_inputs.left_out == ["b.png"]
     source = ResultFolder(tmp_path / "results", tmp_path / "references", tmp_path / "inputs")
     assert source.stages == (Stage.BEFORE, Stage.RESULT)
     (path,) = source.names
@@ -38,7 +38,7 @@ def test_results_stand_beside_their_reference_and_input(tmp_path: Path) -> None:
     assert values == pytest.approx([0.6, 0.2, 0.4], abs=1e-6)
 
 
-def test_the_suffix_may_differ_but_not_be_guessed(tmp_path: Path) -> None:
+def test_the_suffix_may_differ_if_the_file_is_unambiguous(tmp_path: Path) -> None:
     result = write(tmp_path / "results" / "a.png", 0.4)
     write(tmp_path / "references" / "a.jpg", 0.6)
     source = ResultFolder(tmp_path / "results", tmp_path / "references")
@@ -60,7 +60,7 @@ def test_missing_and_unequal_images_are_named(tmp_path: Path) -> None:
         ImageFileError, match=r"a.png has 16 x 16 pixels, but its reference .*a.png has 20 x 20: resize"
     ):
         ResultFolder(tmp_path / "results", tmp_path / "references").load(result)
-    with pytest.raises(ImageFileError, match=r"it has no input: there is no .*inputs.a with any suffix"):
+    with pytest.raises(ImageFileError, match=r"image has no input: no file .*inputs.a with any suffix exists"):
         ResultFolder(tmp_path / "results", tmp_path / "references", tmp_path / "inputs").load(result)
     with pytest.raises(ImageFileError, match="none is not a folder"):
         ResultFolder(tmp_path / "results", tmp_path / "references", tmp_path / "none")
@@ -69,12 +69,12 @@ def test_missing_and_unequal_images_are_named(tmp_path: Path) -> None:
         ResultFolder(tmp_path / "empty", tmp_path / "references")
 
 
-def test_seeds_belong_to_faces(tmp_path: Path) -> None:
+def test_the_seed_depends_only_on_the_index_of_the_face(tmp_path: Path) -> None:
     paths = [write(tmp_path / name, 0.5, side=64) for name in ("a.png", "b.png")]
     faces, later = DegradedFaces(paths, 32, seed=0), DegradedFaces(paths[1:], 32, seed=1)
     second = faces.pair(paths[1])
     assert second.lq.shape == second.hq.shape == (3, 32, 32)
-    assert torch.equal(faces.pair(paths[1]).lq, second.lq)  # whatever was loaded before
+    assert torch.equal(faces.pair(paths[1]).lq, second.lq)
     assert torch.equal(later.pair(paths[1]).lq, second.lq)
 
 
@@ -85,12 +85,12 @@ def test_a_face_that_is_not_square_is_an_error(tmp_path: Path) -> None:
         faces.pair(tmp_path / "a.png")
 
 
-def test_two_faces_never_share_a_row(tmp_path: Path) -> None:
+def test_faces_with_the_same_stem_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="a.png and .*a.jpg would have the same name in the table"):
         DegradedFaces([tmp_path / "a.png", tmp_path / "a.jpg"], 32, 0)
 
 
-def test_restored_faces_have_the_size_that_is_measured(tmp_path: Path) -> None:
+def test_restored_faces_have_the_size_of_the_degraded_faces(tmp_path: Path) -> None:
     path = write(tmp_path / "a.png", 0.5, side=48)
     generator, parse_net = PsfrGenerator(GeneratorConfig((6, 4, 4), 4)), ParseNet(ParseNetConfig((4, 4), 1))
     source = RestoredFaces(DegradedFaces([path], 96, 0), generator.eval(), parse_net.eval())
@@ -99,7 +99,7 @@ def test_restored_faces_have_the_size_that_is_measured(tmp_path: Path) -> None:
     assert {image.shape for image in (sample.reference, *sample.images.values())} == {(1, 3, 96, 96)}
 
 
-def test_each_stage_is_made_of_the_one_before(tmp_path: Path) -> None:
+def test_each_stage_is_computed_from_the_previous_stage(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     write_image(path, ImageFile(torch.rand(3, 64, 64)))
     generator, parse_net = PsfrGenerator(GeneratorConfig((6, 4, 4), 4)), ParseNet(ParseNetConfig((4, 4), 1))
