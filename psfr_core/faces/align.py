@@ -1,4 +1,4 @@
-"""Align the faces of an image: upright crops of one size, as the networks require them."""
+"""Align faces: cut upright crops of one size from an image, as the networks require them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .template import check_crop_size, template_for
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class AlignedFace:
-    """Face aligned to the FFHQ template.
+    """A face aligned to the FFHQ template.
 
     ``crop`` (3, S, S) is float32 RGB in [0, 1]; ``image_to_crop`` (2, 3) maps pixels of the image to pixels of the crop.
     """
@@ -35,18 +35,18 @@ class AlignedFace:
 
 
 def crop_side(face: Face) -> float:
-    """Return the side in pixels of the image that the crop of ``face`` covers; raises InputError as ``fit_template`` does."""
+    """Return the side of the crop of ``face`` in image pixels. Raise InputError as ``fit_template`` does."""
     size = 512
     return size / affine_scale(fit_template(face.landmarks, size))
 
 
 def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[AlignedFace]:
-    """Return one crop (3, ``crop_size``, ``crop_size``), float32 in [0, 1], of ``image`` (3, H, W) for each face, in order.
+    """Align ``faces``, in pixels of ``image`` (3, H, W), to crops with a side of ``crop_size`` pixels, and keep their order.
 
-    A similarity transform maps the face's landmarks to the template; landmarks that disagree with the others are ignored.
-    Reduced crops are antialiased, and edge pixels are replicated beyond the image. The run time depends on the areas of the
-    faces. Raises InputError for landmarks that do not form a face and for crops that lie outside the image or contain NaN,
-    and OptionError for a crop size that is not from 1 to 8192.
+    A similarity transform maps the landmarks of each face to the template. Landmarks that disagree with the others are ignored.
+    Reduced crops are antialiased, edge pixels are replicated beyond the image, and values are clamped to [0, 1]. The run time
+    depends on the areas of the faces. Raises InputError for landmarks that do not form a face and for crops that lie outside the
+    image or contain NaN, and OptionError for a crop size that is not from 1 to 8192.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -64,20 +64,20 @@ def _align(image: Tensor, face: Face, crop_size: int) -> AlignedFace:
     if output_box(invert_affine(image_to_crop), size).to_pixels(Size.of(image)).is_empty:
         raise InputError(
             f"The face with landmarks {face.landmarks.tolist()} lies outside the image of {image.shape[-1]} x "
-            f"{image.shape[-2]} pixels. Give landmarks in pixels of the image that is aligned."
+            f"{image.shape[-2]} pixels. Give landmarks in pixels of this image."
         )
     crop = warp_affine(image, image_to_crop, size).clamp_(0, 1)  # interpolation overshoots at sharp edges
     return AlignedFace(face, crop, image_to_crop)
 
 
 def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
-    """Combine crops (N, 3, S, S) of any size with their transforms, recomputed for the crops' size.
+    """Combine ``faces`` and their ``crops`` (N, 3, S, S), and recompute the transforms for the size of the crops.
 
     The crops may have been processed in any way that does not move the faces in them. Raises InputError unless there is one
     crop for each face.
     """
     if len(crops) != len(faces):
-        raise InputError(f"There are {len(crops)} crops but {len(faces)} faces: each face needs its own.")
+        raise InputError(f"There are {len(crops)} crops but {len(faces)} faces. Each face needs one crop.")
     check_shape(crops, "N 3 S S", "crops")
     return [
         AlignedFace(face, crop, fit_template(face.landmarks, crop.shape[-1]))
@@ -95,6 +95,6 @@ def fit_template(landmarks: Tensor, crop_size: int) -> Tensor:
         return fit_similarity_robustly(landmarks, template_for(crop_size))
     except InputError as error:
         raise InputError(
-            f"The landmarks {landmarks.tolist()} make no face: {error} Needed are left eye, right eye, nose tip, "
-            "left and right mouth corner as x, y in pixels."
+            f"The landmarks {landmarks.tolist()} do not form a face. {error} Give left eye, right eye, nose tip, left and "
+            "right mouth corner as x, y in pixels."
         ) from error

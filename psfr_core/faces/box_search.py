@@ -1,4 +1,4 @@
-"""Search for the faces in given places: in the boxes of another detector, or in the painted areas of a mask."""
+"""Search for faces in given places: in the boxes of another detector, or in the painted areas of a mask."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .nms import iou
 from .painted_areas import painted_areas
 from .selection import SelectionOptions, select_faces
 
-PLACE_MIN_SCORE = 0.3  # lower than for whole images: that there is a face is known
-_MARGIN = 1.0  # of the surroundings that are searched with a place, in longer sides of its box
+PLACE_MIN_SCORE = 0.3  # lower than for whole images, because a given place probably contains a face
+_MARGIN = 1.0  # width of the surroundings that are searched, in longer sides of the box
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class FacesInMask:
 def find_faces_in_boxes(
     image: Tensor, boxes: Sequence[Box], detector: FaceDetector, options: DetectionOptions | None = None
 ) -> list[Face | None]:
-    """Find the face in each of ``boxes``, in pixels of ``image`` (3, H, W), RGB in [0, 1]; None where there is none.
+    """Find one face for each of ``boxes``, in pixels of ``image`` (3, H, W), RGB in [0, 1]. A box without a face gets None.
 
-    A face is in a box if its center is. Each box gets the face that overlaps it most, and no face belongs to two boxes.
-    ``detector`` searches the whole image, and then the surroundings of each box that is still empty, enlarged.
-    ``options`` None lowers the minimum score to ``PLACE_MIN_SCORE``.
+    A face belongs to a box that contains its center. Each box gets the face that overlaps it most, and no face gets two boxes.
+    ``detector`` searches the whole image, and then the enlarged surroundings of each box that is still empty. If ``options`` is
+    None, the minimum score is ``PLACE_MIN_SCORE``.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -49,17 +49,17 @@ def find_faces_in_boxes(
         if found[index] is None:
             taken = [face for face in found if face is not None]
             nearby = _search_around(image, box, detector, options)
-            (found[index],) = _assigned([box], [face for face in nearby if not _is_any_of(face, taken, options)])
+            (found[index],) = _assigned([box], [face for face in nearby if not _is_known(face, taken, options)])
     return found
 
 
 def find_faces_in_mask(
     image: Tensor, mask: Tensor, detector: FaceDetector, options: DetectionOptions | None = None
 ) -> FacesInMask:
-    """Find all faces of ``image`` (3, H, W), RGB in [0, 1], that are painted in ``mask`` (H, W), as ``select_faces`` decides.
+    """Find all faces of ``image`` (3, H, W), RGB in [0, 1], that ``select_faces`` keeps with ``mask`` (H, W).
 
-    ``detector`` searches the whole image, and then the surroundings of each painted area that is still empty, enlarged.
-    ``options`` are those of ``find_faces_in_boxes``.
+    ``detector`` searches the whole image, and then the enlarged surroundings of each painted area that is still empty. If
+    ``options`` is None, the minimum score is ``PLACE_MIN_SCORE``.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -69,13 +69,13 @@ def find_faces_in_mask(
     faces = select_faces(detector.detect(image[None], options)[0], size, selection, mask) if areas else []
     for area in _without_face(areas, faces):
         nearby = select_faces(_search_around(image, area, detector, options), size, selection, mask)
-        faces += [face for face in nearby if not _is_any_of(face, faces, options)]
+        faces += [face for face in nearby if not _is_known(face, faces, options)]
     empty = [area.to_pixels(size) for area in _without_face(areas, faces)]
     return FacesInMask(select_faces(faces, size, selection), empty)
 
 
 def _assigned(boxes: Sequence[Box], faces: Sequence[Face]) -> list[Face | None]:
-    """Assign the faces whose centers lie in ``boxes``, those with the highest overlap first."""
+    """Return a different face, or None, for each of ``boxes``. Faces with the largest overlap are assigned first."""
     overlaps = {
         (index, place): _overlap(box, face.box)
         for (index, box), (place, face) in product(enumerate(boxes), enumerate(faces))
@@ -104,8 +104,8 @@ def _shifted(face: Face, part: PixelBox) -> Face:
     return replace(face, box=box, landmarks=face.landmarks + torch.tensor([x, y]))
 
 
-def _is_any_of(face: Face, others: Sequence[Face], options: DetectionOptions) -> bool:
-    return any(_overlap(face.box, other.box) > options.max_overlap for other in others)
+def _is_known(face: Face, known: Sequence[Face], options: DetectionOptions) -> bool:
+    return any(_overlap(face.box, other.box) > options.max_overlap for other in known)
 
 
 def _overlap(one: Box, other: Box) -> float:

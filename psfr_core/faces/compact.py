@@ -14,16 +14,15 @@ from .proposals import Candidates
 from .pyramid import ScaleRange
 
 DEFAULT_MIN_SCORE = 0.6
-AGREEING_CELLS = 5  # side of the square of cells whose boxes and landmarks are averaged
+AVERAGED_CELLS = 5  # side of the square of cells whose boxes and landmarks are averaged
 SCALE_RANGE = ScaleRange(max_face=160, coarsest_side=128)
 
-_CENTER = (
-    0.5  # the origin of CompactFaceNet's boxes is the center of the top-left pixel; that of candidates, its corner
-)
+# The boxes of CompactFaceNet count from the center of the top-left pixel, and the boxes of candidates from its corner.
+_PIXEL_CENTER = 0.5
 
 
 class CompactDetector(NetworkDetector[CompactFaceNet]):
-    """Detector with a ``CompactFaceNet`` in eval mode; a face is a local maximum of its score map."""
+    """Detector with a ``CompactFaceNet`` in eval mode. The local maxima of its score map are faces."""
 
     default_min_score = DEFAULT_MIN_SCORE
     scale_range = SCALE_RANGE
@@ -49,15 +48,15 @@ class CellPredictions(NamedTuple):
 
 
 def dense_predictions(output: CompactFaceNetOutput) -> CellPredictions:
-    """Return scores, and boxes and landmarks averaged over neighboring cells."""
+    """Return the scores of all cells, and their boxes and landmarks averaged over neighboring cells."""
     scores = torch.sigmoid(output.score_logits)
     is_peak = scores == F.max_pool2d(scores, 3, stride=1, padding=1)
     boxes, landmarks = (_weighted_average(values, scores) for values in (output.boxes, output.landmarks))
-    return CellPredictions(scores, is_peak, boxes + _CENTER, landmarks)
+    return CellPredictions(scores, is_peak, boxes + _PIXEL_CENTER, landmarks)
 
 
 def _weighted_average(values: Tensor, scores: Tensor) -> Tensor:
-    """Average the predictions of neighboring cells, weighted by squared scores, which reduces their noise."""
+    """Average the predictions of neighboring cells, weighted by squared scores, to reduce noise."""
     weights = scores.clamp(min=1e-3).square()
-    total = F.avg_pool2d(values * weights, AGREEING_CELLS, stride=1, padding=AGREEING_CELLS // 2)
-    return total / F.avg_pool2d(weights, AGREEING_CELLS, stride=1, padding=AGREEING_CELLS // 2)
+    total = F.avg_pool2d(values * weights, AVERAGED_CELLS, stride=1, padding=AVERAGED_CELLS // 2)
+    return total / F.avg_pool2d(weights, AVERAGED_CELLS, stride=1, padding=AVERAGED_CELLS // 2)

@@ -1,4 +1,4 @@
-"""Load face detectors by model name or weight file, or the best available one."""
+"""Load a face detector by its model name or from a weight file, or load the best available detector."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ def load_detector(
 ) -> FaceDetector:
     """Load the face detector in ``source``, a model name or a weight file, on ``device``.
 
-    Without ``source``, the best RetinaFace whose file is in ``folders`` or the default folder is loaded if facexlib works,
-    and otherwise the bundled detector; nothing is downloaded in this case. Raises the errors of ``load_detector_network``.
+    Without ``source``, the best RetinaFace whose file is in ``folders`` or the default folder is loaded if facexlib works, and
+    otherwise the bundled detector. Nothing is downloaded in this case. ``options`` are the detector's defaults. Raises OptionError
+    for an unusable device, and the errors of ``load_detector_network``.
     """
     chosen = default_detector(folders) if source is None else source
     network = load_detector_network(chosen, folders=folders, download=download)
@@ -62,6 +63,8 @@ def default_detector(folders: Sequence[str | Path] = ()) -> str:
         if path is not None:
             if facexlib_works():
                 return name
-            logger.warning("%s is not used, because facexlib cannot be imported: %s is.", path, BUNDLED_DETECTOR)
+            logger.warning(
+                "%s is not used, because facexlib cannot be imported. %s is used instead.", path, BUNDLED_DETECTOR
+            )
             break
     return BUNDLED_DETECTOR

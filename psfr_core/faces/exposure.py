@@ -1,27 +1,27 @@
-"""Raise the contrast of dark and pale images, so that faces are found in them."""
+"""Increase the contrast of dark and pale images, so that faces in them are found."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-ENOUGH_CONTRAST = 0.5  # images with a larger span between their quantiles need no copy
+SUFFICIENT_CONTRAST = 0.5  # minimum difference between the quantiles of an image that is searched only once
 DARKEST, BRIGHTEST = 0.01, 0.99  # quantiles of the values that become 0 and 1
 MAX_GAIN = 32.0  # keeps the noise of a black image, one level of 255, below an eighth of the range
 SAMPLES_PER_SIDE = 128
 
 
-def dim_images(images: Tensor) -> list[int]:
-    """Return which of ``images`` (B, 3, H, W), RGB in [0, 1], are dark or pale: their quantiles are less than 0.5 apart.
+def find_low_contrast(images: Tensor) -> list[int]:
+    """Return the indices of dark or pale images in ``images`` (B, 3, H, W), RGB in [0, 1].
 
-    Images of a single color are excluded.
+    The 1 % and 99 % quantiles of such an image differ by less than 0.5. Images with equal quantiles are excluded.
     """
     low, high = _quantiles(images)
-    return torch.nonzero((low < high) & (high - low < ENOUGH_CONTRAST))[:, 0].tolist()
+    return torch.nonzero((low < high) & (high - low < SUFFICIENT_CONTRAST))[:, 0].tolist()
 
 
-def stretched(images: Tensor) -> Tensor:
-    """Return float32 copies of ``images`` (B, 3, H, W) whose 1 % and 99 % quantiles are 0 and 1, at a gain of at most 32."""
+def stretch_contrast(images: Tensor) -> Tensor:
+    """Map the 1 % and 99 % quantiles of each image (B, 3, H, W) to 0 and 1, with a gain of at most 32, in float32."""
     low, high = (level.view(-1, 1, 1, 1) for level in _quantiles(images))
     return ((images.float() - low) / (high - low).clamp(min=1 / MAX_GAIN)).clamp(0, 1)
 

@@ -1,4 +1,4 @@
-"""Detected faces, and the interface of detectors."""
+"""Define detected faces and the interface of detectors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .detection_options import DetectionOptions
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class Face:
-    """One detected face, in pixels of the image it was found in.
+    """A detected face, in pixels of its image.
 
-    ``landmarks`` is a float32 CPU tensor (5, 2) of x, y with the center of the top-left pixel at (0, 0): left eye, right eye,
-    nose tip, left and right mouth corner, left and right as seen in the image. ``score`` lies in [0, 1].
+    ``landmarks`` is a float32 CPU tensor (5, 2) of x, y, where (0, 0) is the center of the top-left pixel. Its rows are left eye,
+    right eye, nose tip, left and right mouth corner, with left and right as seen in the image. ``score`` is in [0, 1].
     """
 
     box: Box
@@ -34,14 +34,14 @@ class Face:
         return float((self.landmarks[1] - self.landmarks[0]).norm())
 
     def scaled(self, old: Size, new: Size) -> Face:
-        """Return the same face in the image resized from ``old`` to ``new``.
+        """Return this face in the pixels of its image resized from ``old`` to ``new``.
 
-        Raises InputError when their aspect ratios differ by more than one percent.
+        Raises InputError if the aspect ratios differ by more than one percent.
         """
         if not old.has_aspect_of(new):
             raise InputError(
                 f"The face was found in an image of {old.width} x {old.height} pixels, but this one has "
-                f"{new.width} x {new.height}: it must be the same image, resized and not cropped."
+                f"{new.width} x {new.height}. Use the same image, which may be resized but not cropped."
             )
         across, down = new.width / old.width, new.height / old.height
         box = Box(self.box.left * across, self.box.top * down, self.box.right * across, self.box.bottom * down)
@@ -70,9 +70,9 @@ class FaceDetector(Protocol):
     def detect(
         self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
     ) -> list[list[Face]]:
-        """Return the faces in each image of a batch (B, 3, H, W), RGB in [0, 1]: one list per image, highest score first.
+        """Return one list of faces per image of a batch (B, 3, H, W), RGB in [0, 1], with the highest score first.
 
-        ``options`` None selects the detector's own. ``progress`` is called with the finished and total passes through the
-        network, and may raise to stop.
+        If ``options`` is None, the detector's own options apply. ``progress`` is called with the finished and total passes
+        through the network, and may raise to stop.
         """
         ...

@@ -1,4 +1,4 @@
-"""Masks of detected faces in their image."""
+"""Draw masks of detected faces."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .face import Face, check_faces
 class MaskShape(str, Enum):
     """Shape of a face in a mask."""
 
-    ELLIPSE = "ellipse"  # that touches the four sides of the box
+    ELLIPSE = "ellipse"  # touches the four sides of the box
     BOX = "box"
 
 
 def faces_mask(faces: Sequence[Face], image_size: Size, shape: MaskShape, scale: float = 1.0) -> Tensor:
-    """Return a mask (H, W) of ``image_size``, float32: 1 inside the ``faces``, 0 elsewhere, with antialiased edges.
+    """Return a float32 mask (H, W) of ``image_size`` that is 1 inside the ``faces``, 0 elsewhere, and antialiased at edges.
 
-    ``scale`` enlarges the boxes of the faces around their centers. Raises InputError for faces whose numbers are not finite,
+    ``scale`` enlarges the boxes of the faces around their centers. Raises InputError for faces whose numbers are not finite, and
     OptionError for a ``scale`` that is not above 0.
     """
     check_faces(faces)
@@ -40,7 +40,7 @@ def faces_mask(faces: Sequence[Face], image_size: Size, shape: MaskShape, scale:
 
 
 def face_mask(face: Face, part: PixelBox, shape: MaskShape, scale: float = 1.0) -> Tensor:
-    """Return the ``part`` of the mask that ``faces_mask`` draws for one face, float32."""
+    """Return the rectangle ``part`` of the float32 mask that ``faces_mask`` draws for one face."""
     check_type(shape, MaskShape, "shape")
     box = scaled_box(face.box, scale)
     columns = torch.arange(part.left, part.right, dtype=torch.float32)
@@ -55,7 +55,7 @@ def face_mask(face: Face, part: PixelBox, shape: MaskShape, scale: float = 1.0) 
 
 
 def scaled_box(box: Box, scale: float) -> Box:
-    """Return ``box`` enlarged ``scale`` times around its center; raise OptionError unless ``scale`` is above 0."""
+    """Return ``box`` enlarged ``scale`` times around its center. Raise OptionError unless ``scale`` is above 0."""
     if not (math.isfinite(scale) and scale > 0):
         raise OptionError(f"scale must be a number above 0, got {scale}. 1 keeps the size of the boxes.")
     (x, y), across, down = box.center, box.width * scale / 2, box.height * scale / 2
@@ -63,5 +63,5 @@ def scaled_box(box: Box, scale: float) -> Box:
 
 
 def _coverage(pixels: Tensor, start: float, end: float) -> Tensor:
-    """Return how much of each of ``pixels`` lies between ``start`` and ``end``, 0 to 1."""
+    """Return the fraction, 0 to 1, of each pixel between ``start`` and ``end``; ``pixels`` are the pixels' lower edges."""
     return (torch.clamp(pixels + 1, max=end) - torch.clamp(pixels, min=start)).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Base class of the detectors that search images with a network."""
+"""Define the base class of detectors that search images with a network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ N = TypeVar("N", bound=nn.Module)
 
 
 class NetworkDetector(ABC, Generic[N]):
-    """Detector with a network in eval mode."""
+    """Detector that searches images with a network in eval mode."""
 
     default_min_score: ClassVar[float]
     scale_range: ClassVar[ScaleRange]
@@ -32,7 +32,7 @@ class NetworkDetector(ABC, Generic[N]):
     def detect(
         self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
     ) -> list[list[Face]]:
-        """Detect faces as ``FaceDetector`` describes; ``options`` None selects those of the detector."""
+        """Detect faces as ``FaceDetector`` describes. If ``options`` is None, those of the constructor apply."""
         options = self.options if options is None else options
         check_type(options, DetectionOptions, "options")
         min_score = self.default_min_score if options.min_score is None else options.min_score
@@ -41,4 +41,4 @@ class NetworkDetector(ABC, Generic[N]):
 
     @abstractmethod
     def propose(self, images: Tensor, min_score: float) -> list[Candidates]:
-        """Return the candidates with at least ``min_score`` in each image; see ``search_faces`` for ``images``."""
+        """Return the candidates in each image whose score is at least ``min_score``; see ``search_faces`` for ``images``."""

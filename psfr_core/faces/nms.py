@@ -1,4 +1,4 @@
-"""Reduce proposals to faces: drop implausible ones, and keep the one with the highest score for each face."""
+"""Reduce proposals to faces: drop implausible proposals, and keep the one with the highest score for each face."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ..images.box import Size
 from .proposals import Candidates
 
 MAX_INSIDE = 0.8  # maximum fraction of a box's area inside a box with a higher score
-MAX_CANDIDATES = 5000  # those with the highest scores; only thresholds near 0 yield more
+MAX_CANDIDATES = 5000  # the highest scores are kept; only thresholds near 0 yield more candidates
 
 
 def non_maximum_suppression(candidates: Candidates, max_overlap: float) -> Candidates:
     """Return the candidates that greedy non-maximum suppression keeps, highest score first.
 
-    A candidate is dropped if its IoU with one of a higher score exceeds ``max_overlap``, or if it lies almost completely inside
-    one, like an eye or a mouth that resembles a face.
+    A candidate is dropped if its IoU with a kept candidate of a higher score exceeds ``max_overlap``. It is also dropped if it lies
+    almost completely inside such a candidate, like an eye or a mouth that resembles a face.
     """
     remaining = candidates.sorted()
     remaining = remaining.select(
@@ -40,7 +40,7 @@ def iou(box: Tensor, boxes: Tensor) -> Tensor:
 
 
 def containment(box: Tensor, boxes: Tensor) -> Tensor:
-    """Return how much of the area of each of ``boxes`` (N, 4) lies inside ``box`` (4,), from 0 to 1."""
+    """Return the fraction (N,) of the area of each of ``boxes`` (N, 4) that lies inside ``box`` (4,)."""
     return _intersections(box, boxes) / _areas(boxes)
 
 

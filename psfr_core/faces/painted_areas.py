@@ -1,4 +1,4 @@
-"""The separate areas of a mask."""
+"""Find the separate areas of a mask."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 from ..checks import check_real, check_shape
 from ..images.box import PixelBox, Size
 
-_SIDE = 256  # side of the grid on which areas are told apart; larger masks are reduced to it
+_SIDE = 256  # maximum side of the grid of cells in which areas are separated
 
 
 def painted_areas(mask: Tensor) -> list[PixelBox]:
-    """Return the boxes of the connected areas in which ``mask`` (H, W) is above 0.5, from the top, then from the left.
+    """Return the boxes of the connected areas in which ``mask`` (H, W) is above 0.5, sorted by top and then by left.
 
-    Diagonal neighbors are connected, and so are areas closer than 1/256 of the longer side.
+    Diagonal neighbors and areas closer than 1/256 of the longer side are connected as well.
     """
     check_shape(mask, "H W", "mask")
     check_real(mask, "mask")
@@ -35,7 +35,7 @@ def painted_areas(mask: Tensor) -> list[PixelBox]:
 
 
 def _connected(grid: Tensor) -> Tensor:
-    """Label (H, W) each cell of ``grid`` with the highest number in its area; the number of other cells is 0."""
+    """Return labels (H, W) with a distinct positive number for each connected area of ``grid``, and 0 elsewhere."""
     labels = torch.arange(1, grid.numel() + 1, dtype=torch.float32, device=grid.device).view_as(grid) * grid
     while True:
         spread = F.max_pool2d(labels[None, None], 3, stride=1, padding=1)[0, 0] * grid

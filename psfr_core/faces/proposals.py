@@ -1,4 +1,4 @@
-"""Proposals of a detection network, before non-maximum suppression."""
+"""Hold the proposals of a detection network before non-maximum suppression."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .face import Face
 class Candidates:
     """The N proposals in one image: boxes (N, 4) left, top, right, bottom; landmarks (N, 5, 2) x, y; scores (N,).
 
-    The origin of boxes is the corner of the top-left pixel, whose own box is 0, 0, 1, 1; the origin of landmarks is its center.
+    The origin of boxes is the corner of the top-left pixel, and the origin of landmarks is its center.
     """
 
     boxes: Tensor
@@ -33,7 +33,7 @@ class Candidates:
         )
 
     def select(self, index: Tensor) -> Candidates:
-        """Return the proposals at ``index``, which holds positions or a mask."""
+        """Return the proposals at ``index``, which contains positions or a mask."""
         return Candidates(self.boxes[index], self.landmarks[index], self.scores[index])
 
     def on_cpu(self) -> Candidates:
@@ -50,14 +50,14 @@ class Candidates:
         return Candidates(boxes, (self.landmarks + 0.5) * factor - 0.5 + offset, self.scores)
 
     def quarter_turned(self, height: float) -> Candidates:
-        """Convert to the image, ``height`` pixels high, rotated clockwise by 90 degrees."""
+        """Rotate the proposals by 90 degrees clockwise together with their image, which is ``height`` pixels high."""
         left, top, right, bottom = self.boxes.unbind(dim=1)
         x, y = self.landmarks.unbind(dim=2)
         boxes = torch.stack([height - bottom, left, height - top, right], dim=1)
         return Candidates(boxes, torch.stack([height - 1 - y, x], dim=2), self.scores)
 
     def sorted(self) -> Candidates:
-        """Sort by descending score; sort equal scores from the top, then from the left."""
+        """Sort by descending score, and sort equal scores by top and then by left."""
         order = torch.arange(len(self.scores), device=self.scores.device)
         for key in (self.boxes[:, 0], self.boxes[:, 1], -self.scores):
             order = order[key[order].argsort(stable=True)]

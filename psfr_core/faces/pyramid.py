@@ -1,8 +1,8 @@
 """Image pyramids and tiles for face detection, and conversion of the results to pixels of the image.
 
-Detection networks recognize faces up to some size; of larger faces they report parts. Therefore, an image is searched at
-several sizes, each half as large as the previous one, and only the smallest may report large faces. This also finds large
-blurred faces, which look like other faces once they are small enough.
+Detection networks recognize faces up to a certain size, and report parts of larger faces. Therefore, an image is searched at
+several sizes, each half as large as the previous one, and only the smallest may report large faces. The search also finds large
+blurred faces, which look like ordinary faces once they are small enough.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ BORDER_PX = 4  # boxes this close to an inner border of a tile may be truncated
 class ScaleRange:
     """Range of face sizes that a network detects well, in pixels of its input; the defaults are RetinaFace's."""
 
-    max_face: float = 400  # longer side of the box, in all levels but the smallest
+    max_face: float = 400  # maximum longer side of a box in all levels except the smallest
     coarsest_side: int = 512  # a level with a longer side than this is followed by one of half its size
 
 
@@ -47,7 +47,10 @@ class PyramidLevel:
         return candidates.mapped(scale, (self.part.left, self.part.top))
 
     def trusts(self, candidates: Candidates, image_size: Size) -> Tensor:
-        """Return a mask (N,) of the candidates, in pixels of this level, within its scale range and not truncated by its border."""
+        """Return a mask (N,) of the ``candidates`` that are not too large and not truncated by an inner border of the level.
+
+        ``candidates`` are in pixels of this level.
+        """
         part, image, boxes = self.part, PixelBox(0, 0, *image_size), candidates.boxes
         low = [-inf if part[side] == image[side] else BORDER_PX for side in (0, 1)]
         high = [inf if part[side] == image[side] else self.size[side - 2] - BORDER_PX for side in (2, 3)]
@@ -58,13 +61,13 @@ class PyramidLevel:
 def level_images(images: Tensor, levels: Sequence[PyramidLevel]) -> Iterator[Tensor]:
     """Yield the images of each of ``levels`` of ``images`` (B, C, H, W), padded right and below to multiples of 32 pixels.
 
-    The padding has the mean color of the level. Replicated border pixels would form large stripes in small levels, in which the
-    network misses faces that touch the border.
+    The padding has the mean color of the level. If border pixels were replicated, they would form large stripes in small levels,
+    and the network would miss faces that touch the border.
     """
     whole = images
     for level in levels:
         if level.part.size == Size.of(images):
-            # downscale the previous level, which is faster than downscaling the images
+            # Downscale the previous level, which is faster than downscaling the images.
             whole = level_image = _shrunk(whole, level.size)
         else:
             level_image = _shrunk(level.part.cut(images), level.size)
@@ -81,7 +84,7 @@ def _padded(level_image: Tensor) -> Tensor:
 
 
 def _shrunk(images: Tensor, size: Size) -> Tensor:
-    """Resize ``images`` to ``size``; halving by averaging takes a fifth of the time of bicubic resizing."""
+    """Resize ``images`` to ``size``. First halve them by averaging, which takes a fifth of the time of bicubic resizing."""
     while min(images.shape[-1] / size.width, images.shape[-2] / size.height) >= 2 and not (
         images.shape[-1] % 2 or images.shape[-2] % 2
     ):
@@ -90,7 +93,7 @@ def _shrunk(images: Tensor, size: Size) -> Tensor:
 
 
 def _halved(images: Tensor) -> Tensor:
-    # Each output pixel is the mean of four. Per channel, PyTorch does not copy the images.
+    # Each output pixel is the mean of four input pixels. With a single channel, PyTorch does not copy the images.
     planes = F.interpolate(images.flatten(0, 1)[:, None], scale_factor=0.5, mode="bilinear")
     return planes.view(*images.shape[:2], *planes.shape[-2:])
 
@@ -109,7 +112,11 @@ def image_pyramid(size: Size, options: DetectionOptions, scale_range: ScaleRange
 
 
 def search_sizes(size: Size, options: DetectionOptions, coarsest_side: int) -> list[Size]:
-    """Return ``size`` enlarged to the shorter side ``min_side``, limited by ``max_side``, then repeatedly halved."""
+    """Return the sizes at which an image of ``size`` is searched, largest first.
+
+    The first size has a shorter side of at least ``min_side``, but a longer side of at most ``max_side``. It is halved until the
+    longer side is at most ``coarsest_side``.
+    """
     scale = min(max(1.0, options.min_side / min(size)), options.max_side / max(size))
     sizes = [_scaled(size, scale)]
     while max(sizes[-1]) > coarsest_side:

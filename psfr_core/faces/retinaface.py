@@ -1,4 +1,4 @@
-"""RetinaFace with facexlib's network.
+"""Detect faces with facexlib's RetinaFace network.
 
 Deng et al., 2020, "RetinaFace: Single-shot Multi-level Face Localization in the Wild".
 """
@@ -16,10 +16,10 @@ DEFAULT_MIN_SCORE = 0.9
 
 _MEAN_BGR = (104.0, 117.0, 123.0)  # mean color of ImageNet from 0 to 255, as in training
 _ANCHOR_SIDES_OF_STRIDE = {8: (16, 32), 16: (64, 128), 32: (256, 512)}  # pixels
-# The origin of the network's coordinates, as of its anchors, is the corner of the top-left pixel; otherwise the landmarks of
-# mirrored images would not agree. facexlib does not correct this, so its landmarks are half a pixel too far right and down.
-_CENTER = 0.5
-_CENTER_UNIT, _SIDE_UNIT = 0.1, 0.2  # the "variances" by which predictions were divided in training
+# The origin of the network's coordinates is the corner of the top-left pixel, because the landmarks of mirrored images agree only
+# with this origin. facexlib does not correct it, so its landmarks are half a pixel too far to the right and down.
+_PIXEL_CENTER = 0.5
+_CENTER_UNIT, _SIDE_UNIT = 0.1, 0.2  # the "variances" by which offsets were divided in training
 
 
 class RetinaFaceDetector(NetworkDetector[nn.Module]):
@@ -33,13 +33,13 @@ class RetinaFaceDetector(NetworkDetector[nn.Module]):
         anchors = anchors_for(images.shape[-2], images.shape[-1], images.device)
         candidates: list[Candidates] = []
         for boxes, points, scores in zip(box_offsets, landmark_offsets, class_scores[..., 1], strict=True):
-            sure = scores >= min_score
-            candidates.append(Candidates(*decode(boxes[sure], points[sure], anchors[sure]), scores[sure]))
+            found = scores >= min_score
+            candidates.append(Candidates(*decode(boxes[found], points[found], anchors[found]), scores[found]))
         return candidates
 
 
 def network_input(images: Tensor) -> Tensor:
-    """Convert images (B, 3, H, W), RGB in [0, 1], to the range of the network."""
+    """Convert images (B, 3, H, W), RGB in [0, 1], to BGR from 0 to 255 minus the mean color."""
     return images.flip(1) * 255 - images.new_tensor(_MEAN_BGR).view(3, 1, 1)
 
 
@@ -58,10 +58,10 @@ def anchors_for(height: int, width: int, device: torch.device) -> Tensor:
 
 
 def decode(box_offsets: Tensor, landmark_offsets: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """Return boxes (..., N, 4) and landmarks (..., N, 5, 2), in the conventions of ``Candidates``, of N ``anchors``."""
+    """Convert the predicted offsets from N ``anchors`` to boxes (..., N, 4) and landmarks (..., N, 5, 2) of ``Candidates``."""
     centers, sides = anchors[:, :2], anchors[:, 2:]
     box_centers = centers + _CENTER_UNIT * box_offsets[..., :2] * sides
     half_sizes = sides * torch.exp(_SIDE_UNIT * box_offsets[..., 2:]) / 2
     boxes = torch.cat([box_centers - half_sizes, box_centers + half_sizes], dim=-1)
     landmarks = centers[:, None] + _CENTER_UNIT * landmark_offsets.unflatten(-1, (5, 2)) * sides[:, None]
-    return boxes, landmarks - _CENTER
+    return boxes, landmarks - _PIXEL_CENTER

@@ -1,4 +1,4 @@
-"""Search images for faces with any network: scales, tiles, rotations, and batches."""
+"""Search images for faces with any network, in batches, at several scales and rotations, and in tiles."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..images.box import Size
 from ..networks.inference.autocast import without_autocast
 from ..progress import Progress
 from .detection_options import DetectionOptions
-from .exposure import dim_images, stretched
+from .exposure import find_low_contrast, stretch_contrast
 from .face import Face
 from .nms import non_maximum_suppression, plausible
 from .proposals import Candidates
 from .pyramid import PyramidLevel, ScaleRange, image_pyramid, level_images
 
 Propose = Callable[[Tensor], list[Candidates]]
-"""Returns the candidates in each image of a batch (B, 3, H, W) whose sides are multiples of 32, in pixels of these images."""
+"""A function that returns the candidates in each image of a batch (B, 3, H, W), whose sides are multiples of 32 pixels."""
 
 
 @torch.no_grad()
@@ -34,19 +34,19 @@ def search_faces(
     *,
     progress: Progress | None = None,
 ) -> list[list[Face]]:
-    """Detect the faces in each image of a batch (B, 3, H, W) of any size, RGB in [0, 1]: highest score first, in pixels.
+    """Return one list of faces per image of a batch (B, 3, H, W), RGB in [0, 1], with the highest score first.
 
     ``propose`` gets the images on the device and in the precision of ``network``, with values clamped to [0, 1]. Dark and pale
-    images are searched twice, unchanged and with raised contrast. ``progress`` is called with the finished and total calls
-    after each call of ``propose``. Raises InputError for other shapes, integers, values that are not finite, or a network in
-    training mode.
+    images are searched twice, unchanged and with increased contrast. After each call of ``propose``, ``progress`` is called with
+    the finished and total numbers of calls. Raises InputError for other shapes, integers, values that are not finite, or a network
+    in training mode.
     """
     check_evaluating(network, "detector")
     check_shape(images, "B 3 H W", "images")
     check_float(images, "images")
     is_in_range = _is_in_range(images)
-    dim = dim_images(images)
-    copies = stretched(images[dim]).split(options.batch_size) if dim else ()
+    low_contrast = find_low_contrast(images)
+    copies = stretch_contrast(images[low_contrast]).split(options.batch_size) if low_contrast else ()
     batches = [*images.split(options.batch_size), *copies]
     levels = image_pyramid(Size.of(images), options, scale_range)
     done, total = 0, len(batches) * len(_quarter_turns(options)) * len(levels)
@@ -64,7 +64,7 @@ def search_faces(
     with without_autocast(like.device):
         for batch in batches:
             found += _search_batch(_prepared(batch, like, is_in_range), propose_and_report, options, scale_range)
-    for index, in_copy in zip(dim, found[len(images) :], strict=True):
+    for index, in_copy in zip(low_contrast, found[len(images) :], strict=True):
         found[index] += in_copy
     return [
         non_maximum_suppression(Candidates.join(parts), options.max_overlap).to_faces()
@@ -73,7 +73,7 @@ def search_faces(
 
 
 def _is_in_range(images: Tensor) -> bool:
-    """Return whether all values lie in [0, 1]; raise InputError if any is not finite."""
+    """Return whether all values are in [0, 1]. Raise InputError if any value is not finite."""
     if not images.numel():
         return True
     low, high = (float(extreme) for extreme in images.aminmax())  # NaN if any value is NaN
@@ -103,16 +103,19 @@ def _search_batch(
         levels = image_pyramid(size, options, scale_range)
         for level, level_image in zip(levels, level_images(turned, levels), strict=True):
             for of_image, candidates in zip(found, propose(level_image), strict=True):
-                of_image.append(_turned_on(_in_image(candidates, level, size, options), size, -quarters % 4))
+                of_image.append(_rotated(_plausible_in_image(candidates, level, size, options), size, -quarters % 4))
     return found
 
 
-def _in_image(candidates: Candidates, level: PyramidLevel, size: Size, options: DetectionOptions) -> Candidates:
+def _plausible_in_image(
+    candidates: Candidates, level: PyramidLevel, size: Size, options: DetectionOptions
+) -> Candidates:
+    """Convert the reliable ``candidates`` of ``level`` to pixels of an image of ``size``, and drop implausible ones."""
     here = candidates.on_cpu()
     return plausible(level.to_image(here.select(level.trusts(here, size))), size, options.min_eye_distance)
 
 
-def _turned_on(candidates: Candidates, size: Size, quarters: int) -> Candidates:
+def _rotated(candidates: Candidates, size: Size, quarters: int) -> Candidates:
     """Rotate the candidates of an image of ``size`` clockwise by ``quarters`` quarter turns."""
     for _ in range(quarters):
         candidates, size = candidates.quarter_turned(size.height), Size(size.height, size.width)

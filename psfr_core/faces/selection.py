@@ -1,4 +1,4 @@
-"""Selection and order of detected faces."""
+"""Select and order detected faces."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ HIGHEST_INDEX = 9999
 ALL_INDICES = "all"
 NO_INDEX = "none"
 
-_PART = re.compile(r"(-?[0-9]+)(?:\s*(-)\s*([0-9]+)?)?")  # a number, a range, or a number and all after it
+_INDEX_RANGE = re.compile(r"(-?[0-9]+)(?:\s*(-)\s*([0-9]+)?)?")  # 1, 1-3, or 1- for 1 and all later indices
 
 
 class FaceOrder(str, Enum):
-    """Order of faces; left, right, top and bottom refer to the centers of the boxes."""
+    """Order of faces. Left, right, top and bottom refer to the centers of the boxes."""
 
     AREA = "area"  # largest box first
     SMALL_FIRST = "small-first"
@@ -91,19 +91,19 @@ class Selection:
 def select_faces(
     faces: Sequence[Face], image_size: Size, options: SelectionOptions, mask: Tensor | None = None
 ) -> list[Face]:
-    """Return the selected faces of one image in the chosen order, as ``explain_selection`` does."""
+    """Return the faces that ``explain_selection`` selects, in the chosen order."""
     return explain_selection(faces, image_size, options, mask).faces
 
 
 def explain_selection(
     faces: Sequence[Face], image_size: Size, options: SelectionOptions, mask: Tensor | None = None
 ) -> Selection:
-    """Select faces of one image, and count those that are left out; the order of ``faces`` does not matter.
+    """Select faces of one image, and count the faces that are left out. The order of ``faces`` has no effect.
 
     With ``mask`` (H, W), a face is kept if the mask exceeds 0.5 at the center or in at least half of the box's part inside the
-    image. A mask of another size and the same aspect ratio is resized. Ties in the chosen order are broken by the highest
-    score, then from the top, then from the left. The result may be empty. Raises InputError for faces whose numbers are not
-    finite.
+    image. A mask of another size and the same aspect ratio is resized. Faces that are equal in the chosen order are sorted by
+    descending score, then by top and left. The result may be empty. Raises InputError for faces whose numbers are not finite, and
+    for masks of another shape or aspect ratio.
     """
     check_faces(faces)
     check_type(image_size, Size, "image_size")
@@ -134,10 +134,10 @@ def _chosen(faces: Sequence[Face], image_size: Size, options: SelectionOptions) 
 
 
 def parse_indices(text: str) -> tuple[int, ...] | None:
-    """Return the indices in a text like ``0, 2, 4-6`` (0, 2, 4, 5, 6), sorted, without duplicates.
+    """Return the sorted indices in a text such as ``0, 2, 4-6``, which stands for 0, 2, 4, 5 and 6.
 
-    ``1-`` stands for 1 and all after it, ``-1`` for the last face, ``-2-`` for the last two. An empty text and ``all`` give
-    None, for all faces, and ``none`` gives no index. Raises OptionError for anything else.
+    ``1-`` stands for 1 and all later indices, ``-1`` for the last face, and ``-2-`` for the last two. An empty text and ``all``
+    return None, which selects all faces, and ``none`` returns no index. Raises OptionError for any other text.
     """
     if text.strip().lower() in ("", ALL_INDICES):
         return None
@@ -147,11 +147,11 @@ def parse_indices(text: str) -> tuple[int, ...] | None:
 
 
 def _parse_part(part: str, text: str) -> range:
-    match = _PART.fullmatch(part.strip())
+    match = _INDEX_RANGE.fullmatch(part.strip())
     if match is None:
         raise OptionError(
             f"'{_shortened(text)}' does not name faces: '{_shortened(part)}' is not a number or range. Write '0,2,4-6', "
-            f"'1-' for 1 and all after it, '-1' for the last face, '{ALL_INDICES}' or '{NO_INDEX}'."
+            f"'1-' for 1 and all later faces, '-1' for the last face, '{ALL_INDICES}' or '{NO_INDEX}'."
         )
     first, dash, last = match.groups()
     low = high = _index(first)
@@ -173,7 +173,7 @@ def _parse_part(part: str, text: str) -> range:
 
 
 def _index(word: str) -> int:
-    """Return the number in ``word``; digits beyond those that matter are dropped, because Python parses at most 4,300."""
+    """Return the number in ``word``, of which only the first five digits are parsed; Python rejects more than 4,300 digits."""
     digits = int(word.lstrip("-0")[: len(str(HIGHEST_INDEX)) + 1] or 0)
     return -digits if word.startswith("-") else digits
 
@@ -202,10 +202,10 @@ def _canonical(face: Face) -> tuple[float, float, float]:
 def _painted(faces: Sequence[Face], mask: Tensor, image_size: Size) -> list[Face]:
     is_painted = _at_size(mask, image_size) > 0.5
     visible = [(face, face.box.to_pixels(image_size)) for face in faces]
-    return [face for face, box in visible if not box.is_empty and _is_chosen(box, is_painted)]
+    return [face for face, box in visible if not box.is_empty and _is_mostly_painted(box, is_painted)]
 
 
-def _is_chosen(box: PixelBox, is_painted: Tensor) -> bool:
+def _is_mostly_painted(box: PixelBox, is_painted: Tensor) -> bool:
     x, y = (box.left + box.right) // 2, (box.top + box.bottom) // 2
     return bool(is_painted[y, x]) or float(box.cut(is_painted).float().mean()) >= 0.5
 
@@ -219,7 +219,7 @@ def _at_size(mask: Tensor, image_size: Size) -> Tensor:
     if not size.has_aspect_of(image_size):
         raise InputError(
             f"The mask must show the whole image of {image_size.width} x {image_size.height} pixels, but its proportions "
-            f"are {size.width} x {size.height}. Give a mask of the image's size, or of the same proportions."
+            f"are {size.width} x {size.height}. Give a mask with the size or the aspect ratio of the image."
         )
     return interpolate(mask[None, None].float(), image_size, "bilinear")[0, 0]
 

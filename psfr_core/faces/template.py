@@ -1,4 +1,4 @@
-"""Positions of the five landmarks of a face in an FFHQ-aligned crop."""
+"""Define the positions of the five landmarks in an FFHQ-aligned crop of a face."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..options import check_value
 MAX_CROP_SIZE = 8192  # pixels; far larger than any network's input, and 0.8 GB per crop
 
 _SIDE = 512
-# Left eye, right eye, nose tip, left and right mouth corner in a crop of 512 px, pixel centers at whole numbers.
+# Left eye, right eye, nose tip, left and right mouth corner in a crop of 512 px, with pixel centers at whole numbers.
 _FFHQ_512 = (
     (192.98138, 239.94708),
     (318.90277, 240.1936),
@@ -20,7 +20,7 @@ _FFHQ_512 = (
 )
 
 FFHQ_TEMPLATE: tuple[tuple[float, float], ...] = tuple(((x + 0.5) / _SIDE, (y + 0.5) / _SIDE) for x, y in _FFHQ_512)
-"""The five landmarks as x, y fractions of the crop's side, 0 and 1 at its outer borders."""
+"""The five landmarks as x, y in fractions of the crop's side; 0 and 1 are its outer edges."""
 
 
 def template_for(crop_size: int) -> Tensor:

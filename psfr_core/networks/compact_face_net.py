@@ -1,7 +1,7 @@
 """The bundled face detector: a small center-point network with five landmarks.
 
-Faces are detected as points, as in CenterNet (Zhou et al., 2019, "Objects as Points"). The local maxima of a score map at stride 4
-are face centers; a box and landmarks are regressed at each cell.
+Faces are detected as points, as in CenterNet (Zhou et al., 2019, "Objects as Points"). The network predicts a score, a box and five
+landmarks for each cell of 4 x 4 pixels. Local maxima of the score are faces.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..options import option
 
 STRIDE = 4  # image pixels per cell
 SIZE_MULTIPLE = 32  # image sides must be multiples of this
-BOX_UNIT_PX = 8.0  # distance from the cell center to a box side for a raw value of 0
+BOX_UNIT_PX = 8.0  # distance from the cell center to a side of the box if the raw value is 0
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CompactFaceNetConfig:
 
 
 class CompactFaceNetOutput(NamedTuple):
-    """Predictions per cell. Boxes are (left, top, right, bottom), landmarks five (x, y) pairs, both in image pixels."""
+    """Predictions per cell. Boxes are (left, top, right, bottom) and landmarks five (x, y) pairs, both in image pixels."""
 
     score_logits: Tensor  # (B, 1, H/4, W/4)
     boxes: Tensor  # (B, 4, H/4, W/4)
@@ -70,7 +70,11 @@ class CompactFaceNet(nn.Module):
         self.head = nn.Sequential(_conv(merged, merged), _head(merged))
 
     def predict(self, images: Tensor) -> Tensor:
-        """Return raw values (B, 15, H/4, W/4): score logit, log box distances, landmark offsets in face sizes."""
+        """Return raw predictions (B, 15, H/4, W/4) for ``images`` (B, 3, H, W), RGB in [0, 1].
+
+        The channels are the score logit, the logarithms of four distances from the cell center to the sides of the box, and the
+        landmark offsets from the cell center in face sizes. ``decode`` converts them.
+        """
         check_shape(images, "B 3 H W", "images")
         check_network_input(images, self, "images")
         if images.shape[2] % SIZE_MULTIPLE or images.shape[3] % SIZE_MULTIPLE:
@@ -89,7 +93,7 @@ class CompactFaceNet(nn.Module):
         return self.head(merged)
 
     def forward(self, images: Tensor) -> CompactFaceNetOutput:
-        """Predict score, box and landmarks of each cell of ``images`` (B, 3, H, W), RGB in [0, 1]."""
+        """Predict the score, box and landmarks of each cell of ``images`` (B, 3, H, W), RGB in [0, 1]."""
         return decode(self.predict(images))
 
 
@@ -120,7 +124,7 @@ def _conv(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Sequent
 def _head(in_channels: int) -> nn.Conv2d:
     head = nn.Conv2d(in_channels, 1 + 4 + 10, 1)
     start = torch.zeros(head.out_channels)
-    start[0] = -4.0  # start with low scores, because faces are rare
+    start[0] = -4.0  # initial scores are low, because faces are rare
     head.bias = nn.Parameter(start)
     return head
 

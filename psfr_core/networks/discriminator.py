@@ -22,7 +22,7 @@ from .spade import LEAKY_SLOPE
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Channels of a discriminator: ``channels[0]`` at full size; each further entry halves the size."""
+    """Channels of a discriminator: ``channels[0]`` is for the full size, and each further entry for half the size before."""
 
     channels: tuple[int, ...] = option((64, 128, 256, 512, 1024), "channels of each layer, at the input size first")
     scales: int = option(3, "number of scales of the image pyramid")
@@ -35,7 +35,7 @@ class DiscriminatorConfig:
 
 
 class DiscriminatorOutput(NamedTuple):
-    """Output at one scale: logits (B, 1, h, w) for the hinge loss, and the feature maps, finest first."""
+    """Output at one scale: the logits ``score`` (B, 1, h, w) for the hinge loss, and the feature maps, finest first."""
 
     score: Tensor
     features: list[Tensor]
@@ -50,7 +50,10 @@ class Discriminator(nn.Module):
         self.D_pool = nn.ModuleList(_PatchDiscriminator(self.config.channels) for _ in range(self.config.scales))
 
     def forward(self, images: Tensor, parse_one_hot: Tensor) -> list[DiscriminatorOutput]:
-        """Return an output per scale, full size first, for ``images`` (B, 3, H, W) in [-1, 1] and maps (B, 19, H, W)."""
+        """Return an output per scale, full size first.
+
+        ``images`` (B, 3, H, W) are RGB in [-1, 1], and ``parse_one_hot`` is (B, 19, H, W).
+        """
         check_shape(images, "B 3 H W", "images")
         conditioned = torch.cat([images, parse_one_hot.to(images.dtype)], dim=1)
         outputs: list[DiscriminatorOutput] = []

@@ -1,4 +1,4 @@
-"""A small network that tells closed eyes from open ones."""
+"""A small network that classifies eyes as closed or open."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from .spade import LEAKY_SLOPE
 
 EYE_WINDOW = (32, 48)  # rows and columns of the input, which shows one eye of a face aligned at 256 x 256 pixels
-_CONTRAST_FLOOR = 0.02  # standard deviation added, so that noise in flat windows is not amplified
+_CONTRAST_FLOOR = 0.02  # added to the standard deviation, so that noise in flat windows is not amplified
 _DROPOUT = 0.3
 
 
 class EyeNet(nn.Module):
-    """Compute one logit per eye; it is positive where the eye is closed. 4,081 parameters."""
+    """Compute one logit per eye, which is positive if the eye is closed. The network has 4,081 parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class EyeNet(nn.Module):
         self.linear = nn.Linear(16 * (rows // 8) * (columns // 8), 1)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Return logits (N,) of gray windows (N, 1, 32, 48) of left eyes, or of mirrored right eyes."""
+        """Return logits (N,) for gray windows (N, 1, 32, 48) that show left eyes or mirrored right eyes."""
         mean = windows.mean(dim=(1, 2, 3), keepdim=True)
         contrast = windows.std(dim=(1, 2, 3), keepdim=True) + _CONTRAST_FLOOR
         features = (windows - mean) / contrast

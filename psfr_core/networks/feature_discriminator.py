@@ -1,6 +1,6 @@
-"""A discriminator on the activations of a frozen network, which needs fewer training steps than one on images.
+"""A discriminator whose input is the activations of a frozen network.
 
-It is not part of the paper.
+It needs fewer training steps than a discriminator of images, and is not part of the paper.
 """
 
 from __future__ import annotations

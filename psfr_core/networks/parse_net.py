@@ -25,7 +25,7 @@ MAX_BLOCKS = 100
 
 @dataclass(frozen=True)
 class ParseNetConfig:
-    """Channels of a parsing network: ``channels[0]`` at full size; each further entry halves the size, down to 32 px."""
+    """Channels of a parsing network: ``channels[0]`` is for the full size. Each further entry halves the size, down to 32 px."""
 
     channels: tuple[int, ...] = field(metadata={"description": "channels of each stage, from the input size to 32 px"})
     residual_blocks: int = option(10, "number of residual blocks at 32 px")
@@ -83,7 +83,7 @@ class ParseNet(nn.Module):
         return self.out_mask_conv(features), self.out_img_conv(features)
 
     def parse_logits(self, lq: Tensor) -> Tensor:
-        """Return only the parse logits (B, 19, H, W); skip the reconstructed face, which only training uses."""
+        """Return the parse logits (B, 19, H, W) without computing the reconstructed face, which only training uses."""
         return self.out_mask_conv(self._features(lq))
 
     def _features(self, lq: Tensor) -> Tensor:

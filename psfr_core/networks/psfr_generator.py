@@ -24,7 +24,7 @@ REFERENCE_CHANNELS = 3 + PARSE_CLASSES  # RGB image and one-hot parse map
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Channels of a generator: ``channels[0]`` at 16 px; each further entry doubles the size.
+    """Channels of a generator: ``channels[0]`` is for 16 px, and each further entry doubles the size.
 
     A ``residual`` generator, which is not part of the paper, predicts only the difference from the low-quality face, so that
     small networks preserve its content.
@@ -57,7 +57,7 @@ PUBLISHED_GENERATOR = GeneratorConfig((1024, 512, 256, 128, 64, 32), 64)
 
 
 class PsfrGenerator(FaceRestorer):
-    """Upsample a constant to a face, modulated at every scale by the low-quality face and its parse map.
+    """Upsample a learned constant to a face, modulated at every scale by the low-quality face and its parse map.
 
     Attribute names match the published state dict.
     """

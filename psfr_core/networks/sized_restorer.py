@@ -1,4 +1,4 @@
-"""Two restorers in one: for small and for large faces."""
+"""Combine two restorers, one for small and one for large faces."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .face_restorer import FaceRestorer
 
 
 class SizedRestorer(FaceRestorer):
-    """Restores faces of more than ``limit`` pixels by ``large``, and others by ``small``.
+    """A pair of restorers: ``large`` for crops with a side of more than ``limit`` image pixels, and ``small`` for others.
 
-    ``for_side`` selects one of them; called itself, it restores faces of its size by ``large``.
+    ``for_side`` selects one of them. ``forward`` always uses ``large``.
     """
 
     def __init__(self, small: FaceRestorer, large: FaceRestorer, limit: float) -> None:
@@ -22,13 +22,13 @@ class SizedRestorer(FaceRestorer):
 
     @property
     def size(self) -> int:
-        """Side of the faces of ``large``, in pixels."""
+        """Side in pixels of the faces that ``large`` takes and returns."""
         return self.large.size
 
     def for_side(self, side: float) -> FaceRestorer:
-        """Return the restorer of a face whose crop has ``side`` pixels in the image."""
+        """Return the restorer for a face whose crop has a side of ``side`` image pixels."""
         return self.large if side > self.limit else self.small
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor | None = None) -> Tensor:
-        """See ``FaceRestorer``."""
+        """Restore faces with ``large``, as ``FaceRestorer`` describes."""
         return self.large(lq, parse_one_hot)

@@ -13,7 +13,7 @@ LEAKY_SLOPE = 0.2
 
 
 class SpadeNorm(nn.Module):
-    """Compute ``gamma * instance_norm(features) + beta``; gamma and beta are predicted per pixel from a reference."""
+    """Compute ``gamma * instance_norm(features) + beta``, where gamma and beta are predicted per pixel from a reference."""
 
     def __init__(self, channels: int, reference_channels: int, hidden_channels: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class SpadeNorm(nn.Module):
 
 def _instance_norm(features: Tensor) -> Tensor:
     if features.device.type == "cpu" and features.is_contiguous(memory_format=torch.channels_last):
-        # PyTorch's instance norm loses this layout and takes three times as long. Batch norm of one image is equal to it.
+        # PyTorch's instance norm loses this layout and takes three times as long. Batch norm of a single image gives equal results.
         normed = [F.batch_norm(face, None, None, training=True) for face in features.split(1)]
         return torch.cat(normed).contiguous(memory_format=torch.channels_last)
     return F.instance_norm(features)

@@ -1,4 +1,4 @@
-"""Spectral normalization with the published parameter names."""
+"""Apply spectral normalization with the published parameter names."""
 
 from __future__ import annotations
 

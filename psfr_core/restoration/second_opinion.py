@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..faces.align import align_faces
 from ..faces.compact import CompactDetector
 from ..faces.detection_options import DetectionOptions
-from ..faces.exposure import MAX_GAIN, dim_images, stretched
+from ..faces.exposure import MAX_GAIN, find_low_contrast, stretch_contrast
 from ..faces.face import Face, FaceDetector
 from ..networks.parse_net import ParseNet
 from ..parsing.labels import FaceRegion, RegionGroup
@@ -68,8 +68,8 @@ class ConfirmedDetector:
         ]
 
     def _confirmed(self, image: Tensor, faces: Sequence[Face], sure: float) -> list[Face]:
-        if dim_images(image[None]):
-            image = stretched(image[None])[0]  # the parsing network does not recognize dark faces either
+        if find_low_contrast(image[None]):
+            image = stretch_contrast(image[None])[0]  # the parsing network does not recognize dark faces either
         crops = {
             index: crop
             for index, face in enumerate(faces)

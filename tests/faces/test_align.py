@@ -37,7 +37,7 @@ def test_a_known_transform_is_recovered(scale: float, angle: float, crop_size: i
 
 
 def test_landmarks_are_mapped_to_the_template() -> None:
-    """Find a dot painted at each landmark at the template's position in the crop, at 0.5 to 3 times the size."""
+    """Paint a dot at each landmark, and find it at the template's position in the crop, at 0.5 to 3 times the size."""
     for scale in (0.5, 1.0, 3.0):
         face = face_at(similarity(scale, 0.4, 150, 60), 128)
         y, x = torch.meshgrid(torch.arange(500.0), torch.arange(500.0), indexing="ij")
@@ -86,15 +86,15 @@ def test_real_landmarks_come_near_the_template() -> None:
     for landmarks in REAL_LANDMARKS:
         points = torch.tensor(landmarks)
         distances = (transform_points(fit_template(points, 512), points) - template_for(512)).norm(dim=1)
-        assert distances.max() < 45  # a nose of a turned head; the eyes are 126 px apart
+        assert distances.max() < 45  # noses of turned heads deviate most; the eyes are 126 px apart
         assert distances.median() < 15
 
 
 @pytest.mark.parametrize(
     ("landmarks", "message"),
     [
-        (torch.full((5, 2), 30.0), "make no face.*must differ"),
-        (torch.full((5, 2), math.nan), "make no face.*NaN or infinite"),
+        (torch.full((5, 2), 30.0), "do not form a face.*must differ"),
+        (torch.full((5, 2), math.nan), "do not form a face.*NaN or infinite"),
         (torch.rand(4, 2), r"landmarks of face 0 must have the shape \(5, 2\), got \(4, 2\)"),
         (template_for(64) + 500, r"lies outside the image of 70 x 60 pixels"),
         (template_for(64) - 500, "lies outside the image"),

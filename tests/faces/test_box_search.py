@@ -1,4 +1,4 @@
-"""Test the search in boxes and masks with a detector whose faces are planted, and with the bundled one."""
+"""Test the search in boxes and masks with a detector whose faces are planted, and with the bundled detector."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from psfr_core.progress import Progress
 
 PORTRAIT = Path(__file__).parents[2] / "examples" / "images" / "portrait.jpg"
 ROWS, COLUMNS = torch.meshgrid(torch.arange(300.0), torch.arange(400.0), indexing="ij")
-IMAGE = torch.stack([COLUMNS, ROWS, torch.zeros(300, 400)])  # each pixel tells its place
+IMAGE = torch.stack([COLUMNS, ROWS, torch.zeros(300, 400)])  # the values of each pixel are its x and y
 
 
 def face(left: float, top: float, side: float, score: float = 0.9) -> Face:
@@ -34,7 +34,7 @@ def found_in(boxes: Sequence[Box], detector: FaceDetector, options: DetectionOpt
 
 
 class PlantedDetector:
-    """Find planted faces of the part of ``IMAGE`` it is given; small ones only where they are a tenth of its longer side."""
+    """Find the planted faces in a part of ``IMAGE``, but only faces as wide as a tenth of the longer side of the part."""
 
     def __init__(self, *faces: Face) -> None:
         self.faces = faces
@@ -71,7 +71,8 @@ def test_each_box_gets_its_face_in_the_order_of_the_boxes() -> None:
     detector = PlantedDetector(one, other)
     boxes = [moved(other.box, 6, -9), Box(0, 0, 30, 30), Box(40, 40, 160, 250)]
     assert found_in(boxes, detector) == [other.box, None, one.box]
-    assert detector.searched == [PixelBox(0, 0, 400, 300), PixelBox(0, 0, 60, 60)]  # the rest of the empty box, once
+    # After the whole image, only the surroundings of the empty box are searched.
+    assert detector.searched == [PixelBox(0, 0, 400, 300), PixelBox(0, 0, 60, 60)]
     assert found_in([], detector) == []
 
 
@@ -99,7 +100,7 @@ def test_two_boxes_do_not_get_the_same_face() -> None:
     assert found_in(boxes, PlantedDetector(one)) == [None, one.box, None]
 
 
-def test_unlikely_faces_count_in_a_box_down_to_the_minimum_score() -> None:
+def test_faces_in_boxes_need_only_a_low_minimum_score() -> None:
     unlikely, unlikelier = face(50, 60, 60, PLACE_MIN_SCORE), face(200, 100, 80, PLACE_MIN_SCORE - 0.01)
     boxes = [unlikely.box, unlikelier.box]
     detector = PlantedDetector(unlikely, unlikelier)
@@ -139,15 +140,14 @@ def detector() -> FaceDetector:
     return load_detector("compact-face")
 
 
-def test_boxes_of_the_bundled_detector_give_its_faces_back(detector: FaceDetector) -> None:
+def test_boxes_from_the_bundled_detector_return_its_faces(detector: FaceDetector) -> None:
     image = read_image(PORTRAIT).pixels
     photo = torch.full((3, 400, 700), 0.5)
     photo[:, 60:360, 40:340] = torch.nn.functional.interpolate(image[None], (300, 300), mode="area")[0]
     photo[:, 100:132, 600:632] = torch.nn.functional.interpolate(image[None], (32, 32), mode="area")[0]
     (one,) = detector.detect(photo[None], DetectionOptions(min_score=PLACE_MIN_SCORE, max_side=128))[0]
-    options = DetectionOptions(
-        min_score=PLACE_MIN_SCORE, max_side=128
-    )  # the small face is too small in the whole image
+    # At a side of 128, the small face is too small to be found in the whole image.
+    options = DetectionOptions(min_score=PLACE_MIN_SCORE, max_side=128)
     boxes = [Box(600, 100, 632, 132), one.box, Box(400, 200, 500, 300)]
     small, same, nothing = find_faces_in_boxes(photo, boxes, detector, options)
     assert same is not None

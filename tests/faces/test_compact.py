@@ -1,4 +1,4 @@
-"""Test the bundled detector with a network with planted outputs, and with a real network."""
+"""Test the bundled detector with a network that has planted outputs, and with a real network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TURNED_RIGHT = torch.tensor([[-2.0, -6], [10, -6], [10, 0], [0, 10], [9, 10]])  
 
 
 class PlantedNet(nn.Module):
-    """Report a face at each red pixel, with its redness as the score; it looks to the side where the image is green."""
+    """Report a face at each red pixel, with the red value as its score. The face looks to the side that is green."""
 
     def __init__(self, box: Tensor = BOX) -> None:
         super().__init__()
@@ -39,9 +39,9 @@ class PlantedNet(nn.Module):
 
 
 def planted(*cells: tuple[int, int, float], looks: int = 2, size: tuple[int, int] = (256, 128)) -> Tensor:
-    """Return an image with faces at ``cells`` (column, row, score)."""
+    """Return an image with faces at ``cells`` (column, row, score), which look ``looks`` columns to the right."""
     image = torch.zeros(3, size[1] // 4, size[0] // 4)
-    image[2, ::2] = 1  # contrast, so that no stretched copy is searched
+    image[2, ::2] = 1  # this contrast prevents the search of a copy with increased contrast
     for column, row, score in cells:
         image[0, row, column] = score
         image[1, row, column + looks] = 1
@@ -73,12 +73,12 @@ def test_overlapping_maxima_and_equal_neighbors_are_one_face() -> None:
     image = planted((10, 12, 0.75), (13, 12, 0.875), (40, 12, 0.75), (41, 12, 0.75))
     (faces,) = detector().detect(image[None])
     assert faces[0].box.center == pytest.approx((54, 50), abs=0.01)
-    assert faces[1].box.center == pytest.approx((164, 50), abs=0.01)  # the mean of what the two cells say
+    assert faces[1].box.center == pytest.approx((164, 50), abs=0.01)  # the mean of both cells
     assert len(faces) == 2
 
 
 def test_a_large_face_without_detail_is_found_in_a_smaller_level() -> None:
-    """Map the 40 px box of the planted network at a quarter of the size to 160 px."""
+    """The planted network reports a box of 40 px at a quarter of the size, which is 160 px in the image."""
     image = planted((7, 7, 0.75), size=(128, 128)).repeat_interleave(4, 1).repeat_interleave(4, 2)
     (faces,) = detector().detect(image[None])
     assert round(max(face.box.width for face in faces)) == 160
@@ -88,8 +88,8 @@ def test_a_large_face_without_detail_is_found_in_a_smaller_level() -> None:
 def test_only_the_smallest_level_reports_faces_of_more_than_160_pixels(
     side: int, widths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Test boxes of 256 and 128 pixels: the planted network reports one box in each level."""
-    monkeypatch.setattr(suppression, "MAX_INSIDE", 2.0)  # one box lies in the other
+    """Count the boxes of two levels, with sides of 256 and 128 pixels, in which the planted network reports one box each."""
+    monkeypatch.setattr(suppression, "MAX_INSIDE", 2.0)  # keep the box inside the other one
     network = PlantedNet(side * torch.tensor([-0.5, -0.5, 0.5, 0.5]))
     image = planted((15, 15, 0.75), size=(128, 128)).repeat_interleave(2, 1).repeat_interleave(2, 2)
     (faces,) = CompactDetector(network.eval(), ANY).detect(image[None])  # type: ignore[arg-type]
@@ -103,7 +103,7 @@ def test_default_threshold() -> None:
 
 @pytest.mark.parametrize("min_eye_distance", [0.0, 11.0, 13.0])
 def test_mirrored_image_has_mirrored_faces(min_eye_distance: float) -> None:
-    """Test also heads turned to the side, whose nose is below one eye: both images keep the face or neither."""
+    """Include heads turned to the side, whose nose is below one eye. The face is kept in both images or in neither."""
     image = planted((10, 12, 0.75), (40, 16, 0.875))
     turned = detector(DetectionOptions(min_score=0.5, min_side=1, min_eye_distance=min_eye_distance))
     (faces,), (mirrored,) = turned.detect(image[None]), turned.detect(image.flip(-1)[None])

@@ -1,4 +1,4 @@
-"""Test which detector is loaded."""
+"""Test which detector ``load_detector`` loads."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_bundled_detector_replaces_a_broken_facexlib(
     assert [default_detector([tmp_path]) for _ in range(2)] == ["compact-face", "compact-face"]
     facexlib_works.cache_clear()
     assert caplog.text.count("libGL.so.1: cannot open") == 1
-    assert f"{path} is not used, because facexlib cannot be imported: compact-face is." in caplog.text
+    assert f"{path} is not used, because facexlib cannot be imported. compact-face is used instead." in caplog.text
 
 
 def test_facexlib_is_not_needed_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Test masks of faces against areas and edges known from geometry."""
+"""Test masks of faces against known areas and edges."""
 
 from __future__ import annotations
 

@@ -56,11 +56,8 @@ def test_a_box_inside_a_face_is_dropped_and_an_overlapping_face_is_kept() -> Non
     kept = non_maximum_suppression(
         candidates(torch.tensor([face, eye, child, around]), torch.tensor([0.9, 0.8, 0.7, 0.6])), 0.4
     )
-    assert kept.boxes.tolist() == [
-        face,
-        child,
-        around,
-    ]  # a box with a higher score does not drop the larger box around it
+    # A box with a higher score does not suppress the larger box around it.
+    assert kept.boxes.tolist() == [face, child, around]
 
 
 def test_equal_scores_are_ordered_by_position() -> None:
@@ -83,7 +80,7 @@ def test_no_candidates_give_no_faces() -> None:
         ((10.0, 10, 40, 40), 0.5, True),
         ((-14.0, 10, 40, 40), 0.5, True),
         ((-50.0, 10, 40, 40), 0.5, False),  # center left of the image
-        ((80.0, 10, 130, 40), 0.5, False),  # center right of it
+        ((80.0, 10, 130, 40), 0.5, False),  # center right of the image
         ((80.0, 10, 80, 40), 0.5, False),
         ((40.0, 10, 10, 40), 0.5, False),
         ((10.0, 10, float("inf"), 40), 0.5, False),
@@ -97,7 +94,7 @@ def test_impossible_boxes_are_dropped(box: tuple[float, ...], score: float, is_k
 
 @pytest.mark.parametrize("is_mirrored", [False, True])
 def test_faces_with_too_small_an_eye_distance_are_dropped(is_mirrored: bool) -> None:
-    """Measure the eye distance of a head turned to the side, whose nose is below one eye, and of its mirror image."""
+    """Use a head turned to the side, whose nose is below one eye, and its mirror image. Their eye distance is 40."""
     turned = torch.tensor([[30.0, 40], [70, 40], [70, 55], [45, 70], [68, 70]])
     if is_mirrored:
         turned = (torch.tensor([99.0, 0]) - turned * torch.tensor([1.0, -1]))[[1, 0, 2, 4, 3]]

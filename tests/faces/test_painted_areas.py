@@ -10,7 +10,7 @@ from psfr_core.faces.painted_areas import painted_areas
 from psfr_core.images.box import PixelBox
 
 
-def test_areas_are_told_apart_and_sorted() -> None:
+def test_areas_are_separated_and_sorted() -> None:
     mask = torch.zeros(100, 120)
     mask[60:80, 5:30] = 1
     mask[10:20, 90:120] = 0.6
@@ -21,7 +21,7 @@ def test_areas_are_told_apart_and_sorted() -> None:
 
 def test_diagonal_neighbors_and_long_strokes_are_one_area() -> None:
     mask = torch.zeros(64, 64)
-    for row in range(0, 64, 4):  # a snake
+    for row in range(0, 64, 4):  # paint a line that winds down the mask
         mask[row] = 1
         mask[row : row + 5, 63 if row % 8 else 0] = 1
     assert painted_areas(mask) == [PixelBox(0, 0, 64, 64)]

@@ -96,7 +96,7 @@ def test_pixel_centers_map_to_pixel_centers() -> None:
     ("box", "is_trusted"),
     [
         ((10.0, 10, 60, 60), True),
-        ((-20.0, 10, 60, 60), True),  # the level's left border is the image's
+        ((-20.0, 10, 60, 60), True),  # the left border of the level is that of the image
         ((10.0, 3, 60, 60), False),
         ((10.0, 4, 60, 96), True),
         ((10.0, 10, 60, 97), False),

@@ -1,4 +1,4 @@
-"""Compare the pre- and post-processing of RetinaFace with facexlib's, on a network with random weights."""
+"""Compare the pre- and post-processing of RetinaFace with facexlib's, with a network that has random weights."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def network() -> Any:
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
-        net(noise(64, 96, batch=4) * 255)  # statistics that fit, so that predictions differ from place to place
+        net(noise(64, 96, batch=4) * 255)  # fit the statistics, so that predictions differ from place to place
         for name, parameter in net.named_parameters():
-            if "Head" in name:  # no equal scores, and no box centered outside the image, which facexlib would keep
+            # Small weights avoid equal scores, and boxes centered outside the image, which facexlib would keep.
+            if "Head" in name:
                 parameter.mul_(0.02)
     return net.eval()
 
@@ -43,7 +44,7 @@ def exact_options(min_score: float) -> DetectionOptions:
 
 
 def threshold(network: Any, images: Tensor, count: int) -> float:
-    """Return a score that ``count`` anchors of the first image reach."""
+    """Return a minimum score that ``count`` anchors of the first image reach."""
     with torch.no_grad():
         bgr = images[:1].flip(1) * 255 - torch.tensor([104.0, 117, 123]).view(3, 1, 1)
         return float(network(bgr)[1][0, :, 1].topk(count).values[-1]) - 1e-6

@@ -46,9 +46,8 @@ def image_of(size: tuple[int, int], *centers_and_sides: tuple[int, int, int]) ->
 
 
 def centers(faces: list[Face]) -> Tensor:
-    return (
-        torch.tensor([face.box.center for face in faces]) - 0.5
-    )  # from pixel borders to pixel centers, where the squares were drawn
+    """Return the centers of the boxes, where (0, 0) is the center of the top-left pixel."""
+    return torch.tensor([face.box.center for face in faces]) - 0.5
 
 
 @pytest.mark.parametrize("size", [(60, 41), (131, 97), (300, 200), (512, 512), (1300, 900), (2600, 700)])
@@ -107,7 +106,7 @@ def test_tiles_find_faces_too_small_for_the_reduced_image() -> None:
 
 
 def test_parts_of_faces_are_not_reported() -> None:
-    """Move a face over the image: tiles that contain a part of it report nothing in addition."""
+    """Move a face over the image. Tiles that contain only a part of it must not report another face."""
     for x in range(150, 1350, 75):
         image = image_of((1500, 600), (x, 290, 121))[None]
         options = DetectionOptions(max_side=512, min_side=64, tiles=True)
@@ -116,7 +115,7 @@ def test_parts_of_faces_are_not_reported() -> None:
 
 
 def test_large_levels_do_not_report_large_faces() -> None:
-    """Imitate networks that find a second, wrong face in a large one: squares above 400 pixels are found twice."""
+    """Imitate networks that find a second, wrong face in a large one. Squares above 400 pixels are found twice."""
 
     def twice_when_large(images: Tensor) -> list[Candidates]:
         found = squares(images)
@@ -134,7 +133,7 @@ def test_large_levels_do_not_report_large_faces() -> None:
 @pytest.mark.parametrize(("right", "down"), [(1, 0), (0, 1), (-1, 0), (0, -1)])
 @pytest.mark.parametrize("side", [300, 1400])
 def test_rotated_faces_are_found_at_their_positions(right: int, down: int, side: int) -> None:
-    """Count a red square as a face only if the green square is to its right."""
+    """Define faces as red squares that have a green square to their right, and find them in all rotations."""
 
     def upright(images: Tensor) -> list[Candidates]:
         found = [one.boxes[:, :2] + one.boxes[:, 2:] for one in squares(images)]

@@ -1,4 +1,4 @@
-"""Test which faces are kept, and their order."""
+"""Test which faces are selected, and in which order."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ def test_the_center_is_half_of_the_width_and_half_of_the_height(size: tuple[int,
 
 @pytest.mark.parametrize("order", list(FaceOrder))
 def test_the_order_of_equal_faces_does_not_depend_on_the_input_order(order: FaceOrder) -> None:
-    twins = [face(str(n), 10 * (n % 2), 20 * (n // 2), 30, 40, 0.5)[1] for n in range(4)]
-    shuffled = [*twins, *FACES.values()]
+    equal_faces = [face(str(n), 10 * (n % 2), 20 * (n // 2), 30, 40, 0.5)[1] for n in range(4)]
+    shuffled = [*equal_faces, *FACES.values()]
     expected = select_faces(shuffled, SIZE, SelectionOptions(order=order))
     for seed in range(10):
         random.Random(seed).shuffle(shuffled)
         assert select_faces(shuffled, SIZE, SelectionOptions(order=order)) == expected
-    by_score = select_faces(twins[::-1], SIZE, SelectionOptions(order=FaceOrder.SCORE))
-    assert by_score == twins
+    by_score = select_faces(equal_faces[::-1], SIZE, SelectionOptions(order=FaceOrder.SCORE))
+    assert by_score == equal_faces
 
 
 def test_no_faces_select_no_faces() -> None:
@@ -123,7 +123,7 @@ def test_a_mask_keeps_faces_that_are_half_painted() -> None:
 
 @pytest.mark.parametrize("part", [0.01, 0.25, 0.45])
 def test_painting_the_center_of_a_face_selects_it(part: float) -> None:
-    """Paint at 300, 120, the center of ``LARGE``, which is 100 pixels wide."""
+    """Paint around (300, 120), the center of ``LARGE``, which is 100 pixels wide."""
     mask = torch.zeros(300, 400)
     radius = max(round(50 * part), 1)
     mask[120 - radius : 120 + radius, 300 - radius : 300 + radius] = 1

@@ -1,4 +1,4 @@
-"""Recreate the weights and inputs for tests/data/official.npz, the outputs of the published network definitions."""
+"""Recreate the weights and inputs with which the published networks computed the outputs in tests/data/official.npz."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def arrays() -> dict[str, np.ndarray]:
 
 
 def expected(name: str) -> Tensor:
-    """Return a golden output."""
+    """Return the golden output ``name``."""
     return torch.from_numpy(arrays()[name])
 
 
 def expected_loss(name: str) -> float:
-    """Return a golden loss value."""
+    """Return the golden loss value ``name``."""
     return json.loads((DATA / "official.json").read_text())["losses"][name]
 
 
 def features(name: str) -> list[Tensor]:
-    """Return five random feature maps, finest first, for the losses; ``name`` is ``x`` or ``y``."""
+    """Return the five random feature maps ``name`` (``x`` or ``y``) for the losses, finest first."""
     shapes = [(2, channels, side, side) for channels, side in ((8, 64), (16, 32), (32, 16), (64, 8), (64, 4))]
     return [
         torch.from_numpy(_random(f"loss/{name}{index}").standard_normal(shape)).float()
@@ -63,14 +63,14 @@ def _weight(network: str, key: str, shape: list[int]) -> np.ndarray:
 
 
 def state_dict(network: str) -> dict[str, Tensor]:
-    """Return weights of ``generator``, ``parsenet`` or ``discriminator`` with published names and spectral norm."""
+    """Return the weights of ``generator``, ``parsenet`` or ``discriminator`` with published names and spectral norm."""
     shapes: dict[str, list[int]] = json.loads((DATA / "official.json").read_text())[network]
     weights = {key: torch.from_numpy(np.asarray(_weight(network, key, shape))) for key, shape in shapes.items()}
     return {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
 
 
 def image(name: str, batch: int, side: int) -> Tensor:
-    """Return random images (batch, 3, side, side) in [-1, 1]."""
+    """Return the random images ``name`` (batch, 3, side, side) in [-1, 1]."""
     random = _random(name)
     low = torch.from_numpy(random.standard_normal((batch, 3, side // 32, side // 32)))
     smooth = F.interpolate(low, (side, side), mode="bilinear", align_corners=False)
@@ -79,7 +79,7 @@ def image(name: str, batch: int, side: int) -> Tensor:
 
 
 def parse_one_hot(name: str, batch: int, side: int) -> Tensor:
-    """Return random one-hot parse maps (batch, 19, side, side)."""
+    """Return the random one-hot parse maps ``name`` (batch, 19, side, side)."""
     labels = torch.from_numpy(_random(name).randint(0, 19, (batch, side // 32, side // 32)))
     labels = labels.repeat_interleave(32, 1).repeat_interleave(32, 2)
     return F.one_hot(labels, 19).permute(0, 3, 1, 2).float()

@@ -1,4 +1,4 @@
-"""Compiled networks equal the plain ones and fall back to them if compilation fails."""
+"""Compiled networks equal the plain networks, and run uncompiled if compilation fails."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from psfr_core.restoration.restore_options import RestoreOptions
 
 
 class Inverted(nn.Module):
-    """Invert faces; like GFPGAN, it returns several values and has a weight with five axes."""
+    """Invert faces. Like GFPGAN, this network returns several values and has a weight with five axes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ def test_faces_are_restored_in_the_range_of_the_network() -> None:
     torch.testing.assert_close(enhance_faces(crops, None, inverted(0.5)), (1.25 - crops).clamp(0, 1))
 
 
-def test_the_whole_pipeline_takes_it(models: RestorationModels, two_faces: list[Face]) -> None:
+def test_other_restorers_run_in_the_whole_pipeline(models: RestorationModels, two_faces: list[Face]) -> None:
     image = torch.rand(3, 120, 160)
     others = RestorationModels(inverted(), models.parse_net, models.detector)
     result = restore_image(image, others, RestoreOptions(guard=False), faces=two_faces)
@@ -46,12 +46,12 @@ def test_the_whole_pipeline_takes_it(models: RestorationModels, two_faces: list[
     assert (result.image - image).abs().max() > 0.1
 
 
-def test_generators_that_need_a_parse_map_say_so(models: RestorationModels) -> None:
+def test_generators_that_need_a_parse_map_raise_without_one(models: RestorationModels) -> None:
     with pytest.raises(InputError, match="parse_map must be of type ParseMap, got a NoneType"):
         enhance_faces(torch.rand(1, 3, 64, 64), None, models.generator)
 
 
-def test_it_computes_in_its_own_precision() -> None:
+def test_other_restorers_compute_in_their_own_precision() -> None:
     assert fastest_dtype("cpu", inverted()) == torch.float32
     crops = torch.rand(1, 3, 512, 512)
     fast = optimize_for_inference(inverted(), "cpu", torch.float32)

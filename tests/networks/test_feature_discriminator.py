@@ -26,7 +26,7 @@ def test_each_layer_is_judged_at_its_own_size() -> None:
     assert not bool(changed[:, 5:].any())
 
 
-def test_noise_and_smooth_images_are_told_apart_after_a_few_steps() -> None:
+def test_noise_and_smooth_images_are_distinguished_after_a_few_steps() -> None:
     torch.manual_seed(0)
     features = ImageFeatures(Backbone.VGG16, ["conv1_2"])
     discriminator = FeatureDiscriminator(features.channels, hidden_channels=8)

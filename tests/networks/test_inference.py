@@ -1,4 +1,4 @@
-"""Optimized networks compared with the plain ones."""
+"""Compare optimized networks with the plain networks."""
 
 from __future__ import annotations
 

@@ -18,10 +18,11 @@ N = TypeVar("N", FaceRestorer, ParseNet)
 
 
 def compile_for_inference(network: N) -> N:
-    """Compile ``network`` in place on its next call, once per input shape, with CUDA graphs if available; return it.
+    """Change ``network`` so that it is compiled on its next call, and return it.
 
-    If compilation fails, for example because no compiler is installed, a warning is logged, and the network runs uncompiled.
-    Out-of-memory errors are raised. On a CPU, the optimized networks are faster without compilation.
+    It is compiled once per input shape, with CUDA graphs if available. If compilation fails, for example because no compiler is
+    installed, a warning is logged, and the network runs uncompiled. Out-of-memory errors are raised. On a CPU, the optimized
+    networks are faster without compilation.
     """
     if isinstance(network, SizedRestorer):
         network.small, network.large = compile_for_inference(network.small), compile_for_inference(network.large)

@@ -1,7 +1,7 @@
-"""Convolutions with weights packed once for the CPU and a fused activation.
+"""Convolution layers whose weights are packed once for the CPU and whose activation is fused.
 
-They use the oneDNN operators that PyTorch's compiler uses on CPUs. If these are missing or do not support a dtype, the standard
-operators compute the same result.
+The layers call the oneDNN operators that PyTorch's compiler uses on CPUs. If these operators are missing or do not support a dtype,
+the standard operators compute the same result.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _PackedLayer(nn.Module):
         self.is_packed, self.leaky = is_packed, leaky
 
     def to_own_dtype(self, features: Tensor) -> Tensor:
-        """Convert ``features`` to the dtype of the weights, because preceding padding may change it under autocast."""
+        """Convert ``features`` to the dtype of the weights. Under autocast, a preceding padding may have changed it."""
         return features.to(self.bias.dtype)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _PackedLayer:
@@ -48,7 +48,7 @@ class _PackedLayer(nn.Module):
 class PackedConv2d(_PackedLayer):
     """A convolution of channels_last features, with a LeakyReLU if ``leaky``.
 
-    The weights are packed for inputs of ``input_size`` (height, width); other sizes are supported, too.
+    The weights are packed for inputs of ``input_size`` (height, width), but other sizes are supported as well.
     """
 
     def __init__(
@@ -88,8 +88,9 @@ class PackedConv2d(_PackedLayer):
 class UpsampleConv2d(_PackedLayer):
     """Nearest-neighbor upsampling by 2 and a 3x3 convolution, fused into a transposed convolution.
 
-    Each of the four output pixels of an input pixel depends on only 2x2 input pixels, with the sums of the weights that coincide
-    there: 2.25 times fewer multiplications. The input has a border of one pixel (``has_border``) or is padded with zeros.
+    Each output pixel depends on only 2x2 input pixels. The weights that apply to the same input pixel are added in advance, which
+    reduces the multiplications by a factor of 2.25. The input is padded with zeros unless it already has a border of one pixel
+    (``has_border``).
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Compute the layers of the parsing network in strips of rows, with batch norm folded into the convolutions.
 
-Only the outputs of blocks are stored at full size; rows around the edges of strips are computed twice. Borders are reflected, as
-in the plain network.
+Only the outputs of blocks are stored at full size. Rows at the edges of strips are computed twice. As in the plain network, images
+are padded by reflection.
 """
 
 from __future__ import annotations
@@ -106,10 +106,10 @@ class FastUpBlock(nn.Module):
         """Write the output of input rows ``start`` to ``stop`` to ``result``."""
         height = features.shape[-2]
         first, last = max(start - 1, 0), min(stop + 1, height)
-        # Reflecting the upsampled image is equal to replicating the edge pixels of the image.
+        # To reflect the upsampled image at its border is the same as to replicate the edge pixels before upsampling.
         padded = _bordered(features, first - 1, last + 1, "replicate")
         residual = self.conv1(padded)
-        above, below = 2 * (start - first), 2 * (last - stop)  # excess rows; conv2 needs one of them
+        above, below = 2 * (start - first), 2 * (last - stop)  # additional rows, of which conv2 needs one at each end
         residual = residual[:, :, max(above - 1, 0) : residual.shape[-2] - max(below - 1, 0)]
         result.copy_(self.shortcut(padded[:, :, start - first : padded.shape[-2] - (last - stop)]))
         self.conv2.add_to(result, F.pad(residual, (1, 1, int(above == 0), int(below == 0)), mode="reflect"))

@@ -20,7 +20,7 @@ _EPS = 1e-5  # default of F.instance_norm
 
 
 class FastSpadeResBlock(ReferenceLayer):
-    """A ``SpadeResBlock`` for inference on channels_last features of about ``side`` pixels; it overwrites its input."""
+    """A ``SpadeResBlock`` for inference on channels_last features of about ``side`` pixels. It overwrites its input."""
 
     def __init__(self, block: SpadeResBlock, side: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class _FastSpadeNorm(nn.Module):
         self.gamma_beta = PackedConv2d(_concatenate(norm.gamma_conv, norm.beta_conv), (rows + 4, side), padding=(0, 1))
 
     def forward(self, features: Tensor, statistics: Statistics, reference: Tensor, start: int, stop: int) -> Tensor:
-        """Return the modulated rows ``start`` - 1 to ``stop`` + 1; rows outside the image are zero."""
+        """Return the modulated rows from ``start`` - 1 to ``stop`` + 1, where rows outside the image are zero."""
         height = features.shape[-2]
         hidden = self.hidden(_rows(reference, start - 3, stop + 3))
         _clear_outside(hidden, start - 2, height)
@@ -74,12 +74,12 @@ Statistics = tuple[Tensor, Tensor]
 
 
 def _statistics(features: Tensor) -> Statistics:
-    # For a single image, batch statistics are instance statistics; this is the fastest operator for them.
+    # Batch statistics of a single image are its instance statistics. This operator is the fastest one that computes them.
     return torch.batch_norm_update_stats(features, None, None, 0.0)
 
 
 def _rows(features: Tensor, start: int, stop: int) -> Tensor:
-    """Return rows ``start`` to ``stop``, with zeros outside the image; a view if all rows are inside."""
+    """Return rows ``start`` to ``stop``, with zeros outside the image. The result is a view if all rows are inside."""
     height = features.shape[-2]
     inside = features[:, :, max(start, 0) : min(stop, height)]
     above, below = max(-start, 0), max(stop - height, 0)
@@ -87,7 +87,7 @@ def _rows(features: Tensor, start: int, stop: int) -> Tensor:
 
 
 def _clear_outside(features: Tensor, start: int, height: int) -> None:
-    """Set rows of ``features`` outside an image of ``height`` to zero; ``start`` is the image row of their first row."""
+    """Set the rows of ``features`` outside an image of ``height`` rows to zero. Their first row is the image row ``start``."""
     features[:, :, : max(-start, 0)].zero_()
     features[:, :, max(height - start, 0) :].zero_()
 

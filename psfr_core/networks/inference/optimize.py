@@ -1,4 +1,4 @@
-"""Optimize networks for inference; the results differ from the plain networks only by rounding."""
+"""Optimize networks for inference. The results differ from the plain networks only by rounding."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ N = TypeVar("N", bound=nn.Module)
 
 
 def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.dtype) -> N:
-    """Optimize ``network`` for inference in ``dtype`` on ``device``; call ``to(device)`` on the result.
+    """Optimize ``network`` for inference in ``dtype`` on ``device``. Call ``to(device)`` on the result.
 
     The argument is modified and must not be used afterwards. The result has the same interface, and its outputs differ only by
     rounding. Batch norm is folded into the convolutions, and weights are stored in channels_last where this is faster. On a CPU,
     generators and parsing networks are rebuilt from CPU-specific layers, so their device and dtype can no longer be changed.
+    Raises OptionError for a dtype that the network or this function does not support.
     """
     check_type(network, nn.Module, "network")
     if dtype not in COMPUTE_DTYPES:
@@ -51,7 +52,7 @@ def _arrange(network: N, device: torch.device) -> N:
         network.small, network.large = _arrange(network.small, device), _arrange(network.large, device)
         return network
     if isinstance(network, OtherRestorer):
-        return network  # GFPGAN has weights with five axes, for which there is no such layout
+        return network  # channels_last does not support GFPGAN's weights, which have five axes
     return network.to(memory_format=torch.channels_last) if device.type in ("cpu", "cuda") else network
 
 
@@ -63,7 +64,7 @@ def optimized_on(network: N, device: torch.device | str, dtype: torch.dtype) -> 
 def fastest_dtype(device: torch.device | str, network: nn.Module | None = None) -> torch.dtype:
     """Return the fastest dtype without visible quality loss: bfloat16 on CPUs that support it, else float32.
 
-    For ``OtherRestorer``, whose quality in other dtypes has not been measured, it is float32.
+    For an ``OtherRestorer``, whose quality in other dtypes has not been measured, float32 is returned.
     """
     if isinstance(network, OtherRestorer):
         return torch.float32
@@ -71,7 +72,7 @@ def fastest_dtype(device: torch.device | str, network: nn.Module | None = None) 
 
 
 def _has_bfloat16_instructions() -> bool:
-    # Emulated bfloat16 is slower than float32. Some versions of PyTorch have no such test; then support is assumed to be missing.
+    # Emulated bfloat16 is slower than float32. If PyTorch lacks these tests, hardware support is assumed to be missing.
     tests = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
     return can_pack(torch.bfloat16) and any(test is not None and test() for test in tests)
 
@@ -93,7 +94,7 @@ def fold_batch_norm(network: N) -> N:
 @torch.no_grad()
 def _fast_generator(generator: PsfrGenerator) -> PsfrGenerator:
     first_conv, first_block = generator.head.children()
-    generator.const_input = _frozen(first_conv(generator.const_input))  # the same for every face
+    generator.const_input = _frozen(first_conv(generator.const_input))  # this result is the same for every face
     generator.head = nn.Sequential(_Copy(), FastSpadeResBlock(cast(SpadeResBlock, first_block), BASE_SIZE))
     side = BASE_SIZE
     for index, stage in enumerate(generator.body):
