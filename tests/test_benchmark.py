@@ -62,8 +62,8 @@ def test_command_writes_markdown_and_json(tmp_path: Path, capsys: pytest.Capture
     [
         (["nothing"], "There is no case nothing. Choose among networks"),
         (["--repeats", "3"], "at least 7, got 3"),
-        (["quality"], "The case quality cannot be measured: it needs images"),
-        (["paste", "detection"], "The case detection cannot be measured: it needs images"),
+        (["quality"], "The case quality cannot be measured: images are needed"),
+        (["paste", "detection"], "The case detection cannot be measured: images are needed"),
     ],
 )
 def test_invalid_arguments_are_reported(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,4 +91,4 @@ def test_too_large_images_are_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main([*arguments, "0.001"]) == 1
     assert "--max-megapixels" in capsys.readouterr().err
     assert main([*arguments, "0.002"]) == 2  # the image is accepted, but the detector is missing
-    assert "it needs a RetinaFace as the detector" in capsys.readouterr().err
+    assert "a RetinaFace detector is needed" in capsys.readouterr().err

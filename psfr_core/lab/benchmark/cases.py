@@ -1,4 +1,4 @@
-"""The benchmark cases by name, and the conditions for measuring them."""
+"""List the benchmark cases by name, and check whether they can be measured."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Case = Callable[[BenchmarkContext], Iterator[Measurement]]
 
 
 def skip_reason(name: str, context: BenchmarkContext) -> str | None:
-    """Return the reason why a case cannot be measured in this context, or None if it can."""
+    """Return the reason why the case ``name`` cannot be measured in ``context``, or None if it can be measured."""
     if name in ("quality", "detection") and not context.images:
-        return "it needs images"
+        return "images are needed"
     if name == "detection" and context.detector is None:
-        return "it needs a RetinaFace as the detector"
+        return "a RetinaFace detector is needed"
     if name == "quality" and context.dtypes[-1] == torch.float32:
         return "nothing is faster than float32 on this device"
     return None

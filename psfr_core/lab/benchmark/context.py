@@ -1,4 +1,4 @@
-"""The device, models and images that all benchmark cases share."""
+"""Hold the device, models and images that all benchmark cases share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from ...networks.psfr_generator import PUBLISHED_GENERATOR, PsfrGenerator
 
 @dataclass(frozen=True)
 class BenchmarkContext:
-    """Values that all cases share; models are names or files, None for random weights; images are (3, H, W), RGB."""
+    """Device, number of runs, models and images that all cases share.
+
+    Models are names or files. If ``generator`` or ``parser`` is None, that network has random weights. ``images`` are
+    (3, H, W), RGB in [0, 1].
+    """
 
     device: torch.device
     repeats: int
@@ -25,15 +29,15 @@ class BenchmarkContext:
     images: tuple[Tensor, ...] = ()
 
     def plain_generator(self) -> PsfrGenerator:
-        """Return the generator as it is loaded, before optimization."""
+        """Load the generator without optimizing it."""
         return PsfrGenerator(PUBLISHED_GENERATOR).eval() if self.generator is None else load_generator(self.generator)
 
     def plain_parse_net(self) -> ParseNet:
-        """Return the parsing network as it is loaded, before optimization."""
+        """Load the parsing network without optimizing it."""
         return ParseNet(PUBLISHED_PARSE_NET).eval() if self.parser is None else load_parse_net(self.parser)
 
     @property
     def dtypes(self) -> list[torch.dtype]:
-        """Return float32 and, if there is one, the faster dtype of the device."""
+        """float32 and, if the device computes faster in another dtype, that dtype."""
         fast = torch.float16 if self.device.type == "cuda" else fastest_dtype(self.device)
         return [torch.float32] if fast == torch.float32 else [torch.float32, fast]

@@ -1,4 +1,4 @@
-"""Benchmark cases of whole images: detection, alignment, paste-back and restoration."""
+"""Measure steps that work on whole images: detection, alignment, paste-back and restoration."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .measure import Measurement, Work, compare, one_thread
 
 @torch.no_grad()
 def paste(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Compare paste-back with facexlib, and measure alignment, on the CPU."""
+    """Compare paste-back on the CPU with facexlib and with copying the image, and alignment with copying the image."""
     yield from _paste(_Scene.of(3840, 2160, 1), context)
     yield from _paste(_Scene.of(2048, 2048, 8), context)
 
@@ -67,16 +67,19 @@ def _paste(scene: _Scene, context: BenchmarkContext) -> Iterator[Measurement]:
 
 
 def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Tensor], masked: bool) -> Work:
-    """Return facexlib's paste of 8-bit BGR images; ``masked`` uses a parse map, whose computation is not measured."""
+    """Return facexlib's paste-back of 8-bit BGR images as a function.
+
+    If ``masked`` is true, facexlib pastes by a parse map. The map is given, so that parsing is not measured.
+    """
     from facexlib.utils.face_restoration_helper import FaceRestoreHelper
 
-    helper = FaceRestoreHelper.__new__(FaceRestoreHelper)  # its own constructor downloads networks
+    helper = FaceRestoreHelper.__new__(FaceRestoreHelper)  # because the constructor downloads networks
     helper.upscale_factor, helper.face_size, helper.use_parse, helper.device = 1, (512, 512), masked, "cpu"
     helper.input_img, helper.save_ext = _bgr(image), "png"
     helper.restored_faces = [_bgr(face) for face in restored]
     logits = torch.zeros(1, PARSE_CLASSES, 512, 512)
     logits[:, 1, 80:-40, 80:-80] = 1
-    setattr(helper, "face_parse", lambda _: [logits])  # noqa: B010 (its type is that of a network)
+    setattr(helper, "face_parse", lambda _: [logits])  # noqa: B010 (face_parse is declared as a network)
     affines = [affine.numpy() for affine in crop_to_image]
 
     def work() -> object:
@@ -88,12 +91,15 @@ def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Ten
 
 @torch.no_grad()
 def detection(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Compare detection in an image of 3840x2160 pixels with facexlib's detection at full size."""
+    """Compare detection in an image of 3840x2160 pixels with facexlib's detection at full size.
+
+    The image is a collage of the images of ``context``. Raises OptionError if the detector is not a RetinaFace.
+    """
     detector = load_detector(context.detector, device=context.device)
     if context.detector is None or not isinstance(detector, RetinaFaceDetector):
         raise OptionError(f"{context.detector} is not a RetinaFace, which the case detection needs.")
     network: Any = load_detector_network(context.detector).to(context.device)
-    network.device, mean = context.device, network.mean_tensor  # to() does not move them
+    network.device, mean = context.device, network.mean_tensor  # to() moves neither of them
     network.mean_tensor = mean.to(context.device)
     canvas = _collage(context.images, 3840, 2160)
     bgr = _bgr(canvas)
@@ -113,7 +119,7 @@ def detection(context: BenchmarkContext) -> Iterator[Measurement]:
 
 
 def restoration(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Measure a restoration with the bundled models, and the first one of a new process."""
+    """Measure a restoration with the bundled models, and the first call in a new process including loading."""
     models = load_models(detector=BUNDLED_DETECTOR, device=context.device)
     portrait = resize(context.images[0][None], (512, 512)) if context.images else torch.rand(1, 3, 512, 512)
     canvas = torch.full((3, 1080, 1920), 0.5)
@@ -137,7 +143,7 @@ def restoration(context: BenchmarkContext) -> Iterator[Measurement]:
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """A smooth image, and faces whose slightly rotated crops of 512 px do not overlap."""
+    """Smooth image with faces whose slightly rotated crops of 512 px do not overlap."""
 
     image: Tensor
     faces: list[Face]
@@ -159,7 +165,7 @@ class _Scene:
 
 
 def _collage(images: Sequence[Tensor], width: int, height: int) -> Tensor:
-    """Return the images side by side on gray, each as large as fits."""
+    """Return an image (3, height, width) of the images side by side on gray, each in a column of equal width."""
     canvas = torch.full((3, height, width), 0.5)
     column = width // len(images)
     for index, image in enumerate(images):

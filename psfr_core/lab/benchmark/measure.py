@@ -24,9 +24,9 @@ _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True)
 class Measurement:
-    """One line of a report. Seconds are medians; ``ratio`` is the median of the ratios of neighboring runs.
+    """One line of a report. None means not measured.
 
-    None means not measured.
+    Seconds are medians. ``ratio`` is the median of baseline seconds divided by seconds, over pairs of successive runs.
     """
 
     name: str
@@ -53,7 +53,7 @@ def compare(name: str, work: Work, baseline_name: str, baseline: Work, repeats: 
 
 
 def timed(work: Work) -> float:
-    """Return the seconds that ``work`` takes, including its work on the device."""
+    """Return the seconds that ``work`` takes, including the work that it starts on the accelerator."""
     _wait()
     start = time.perf_counter()
     work()
@@ -62,7 +62,10 @@ def timed(work: Work) -> float:
 
 
 def peak_megabytes(work: Work, networks: Sequence[nn.Module], device: torch.device) -> float | None:
-    """Return peak memory of ``work`` on ``device`` plus the weights of ``networks``; None if unknown."""
+    """Return the peak memory of ``work`` on ``device`` plus the size of ``networks``, in MB.
+
+    Returns None without calling ``work`` if the memory of the device cannot be measured.
+    """
     weights = sum(_bytes(network) for network in networks)
     if device.type == "cuda":
         before = torch.cuda.memory_allocated()
@@ -72,15 +75,15 @@ def peak_megabytes(work: Work, networks: Sequence[nn.Module], device: torch.devi
     if device.type != "cpu" or not _CLEAR_REFS.exists():
         return None
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # return free memory first, so that its reuse is counted
-    _CLEAR_REFS.write_text("5")  # reset the peak
+    ctypes.CDLL(None).malloc_trim(0)  # return free memory to the system, so that its reuse is counted
+    _CLEAR_REFS.write_text("5")  # reset the recorded peak
     before = _status("VmRSS")
     work()
     return (_status("VmHWM") - before + weights) / 1e6
 
 
 def machine(device: torch.device) -> dict[str, str | int | float]:
-    """Return the hardware and software of this machine."""
+    """Return facts about the hardware and software of this machine by name."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "cpu": _cpu_name(),
@@ -102,7 +105,7 @@ def _wait() -> None:
 
 
 def _bytes(network: nn.Module) -> int:
-    """Return the bytes of all tensors, including the weights that spectral norm stores as attributes."""
+    """Return the size of all tensors in bytes, including the weights that spectral norm stores as attributes."""
     computed = (value for module in network.modules() for value in vars(module).values())
     tensors = [
         *network.parameters(),

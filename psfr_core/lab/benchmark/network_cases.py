@@ -1,4 +1,4 @@
-"""Benchmark cases of the networks: speed, memory, precision, loading and training."""
+"""Measure the networks: speed, memory, precision, loading and training."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ _PLAIN = "published formulation"
 
 @torch.no_grad()
 def networks(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Measure generator, parsing network and both, for one face and for a batch of eight."""
+    """Compare the optimized generator, parsing network and both with their published formulation on one face.
+
+    Also compares the generator on a batch of eight faces with eight single faces.
+    """
     device = context.device
     generator, parse_net = context.plain_generator(), context.plain_parse_net()
     published = PublishedGenerator(generator).to(device)
@@ -79,14 +82,14 @@ def _workloads(
 
 
 def _networks_of(generator: nn.Module, parser: nn.Module) -> dict[str, list[nn.Module]]:
-    """Return the networks that each of ``_workloads`` uses."""
+    """Return the networks that each entry of ``_workloads`` uses."""
     return {"generator": [generator], "parser": [parser], "parser and generator": [generator, parser]}
 
 
 def _batch(
     context: BenchmarkContext, generator: PsfrGenerator, inputs: tuple[Tensor, Tensor, Tensor], dtype: torch.dtype
 ) -> Iterator[Measurement]:
-    """Compare eight faces in batches of the default size with eight single faces."""
+    """Compare the restoration of eight faces in batches of the default size with eight single faces."""
     crops, labels = (inputs[0].float() + 1) / 2, inputs[2].argmax(dim=1).to(torch.uint8)
     one, eight = (
         (lambda: enhance_faces(crops, ParseMap(labels), generator)),
@@ -101,7 +104,10 @@ def _batch(
 
 @torch.no_grad()
 def quality(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Compare the bundled networks in the fastest dtype with float32, on the faces of the images."""
+    """Compare the networks in the fastest dtype with float32, on the faces in the images.
+
+    Raises NoFaceError if the images show no face.
+    """
     fast = context.dtypes[-1]
     generator, parser = context.generator or BUNDLED_GENERATOR, context.parser or BUNDLED_PARSE_NET
     exact, faster = (
@@ -132,7 +138,7 @@ def quality(context: BenchmarkContext) -> Iterator[Measurement]:
 
 
 def loading(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Compare loading the published generator with reading the bytes of its file."""
+    """Compare loading the generator with reading the bytes of its file, and measure loading with optimization."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "generator.safetensors"
         save_file({name: value.contiguous() for name, value in context.plain_generator().state_dict().items()}, path)
@@ -147,22 +153,22 @@ def loading(context: BenchmarkContext) -> Iterator[Measurement]:
             timed(lambda: optimize_for_inference(load_generator(path), context.device, context.dtypes[-1]))
             for _ in range(context.repeats)
         )
-        yield Measurement("load and optimize it", optimized, note=_dtype_name(context.dtypes[-1]))
+        yield Measurement("load and optimize a generator", optimized, note=_dtype_name(context.dtypes[-1]))
 
 
 def training(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Measure four variants of a training step of the bundled generator, and degraded samples per second."""
+    """Measure four variants of a training step of the generator, and the time to degrade a sample."""
     config = load_generator(context.generator or BUNDLED_GENERATOR).config
     lq, one_hot = (tensor.to(context.device) for tensor in _face(config.size))
     yield from training_steps(config, lq, one_hot, context.repeats)
-    with one_thread():  # like a data loader worker
+    with one_thread():  # as in a data loader worker
         for preset in DegradationPreset:
             for side in (256, 512):
                 yield _measure_degradation(preset, resize((lq[0].cpu() + 1) / 2, (side, side)), context.repeats)
 
 
 def _measure_degradation(preset: DegradationPreset, face: Tensor, repeats: int) -> Measurement:
-    """Measure the degradation of 64 samples, because single samples differ much."""
+    """Measure the mean time to degrade a face with 64 seeds, because single degradations differ greatly."""
 
     def work() -> None:
         for seed in range(64):
@@ -174,7 +180,10 @@ def _measure_degradation(preset: DegradationPreset, face: Tensor, repeats: int) 
 
 
 def _face(side: int) -> tuple[Tensor, Tensor]:
-    """Return a smooth image in [-1, 1] and a one-hot map of patches, which cost as much as a face."""
+    """Return a smooth image (1, 3, side, side) in [-1, 1] and a one-hot parse map of random patches.
+
+    The networks need as much time for them as for a real face.
+    """
     torch.manual_seed(0)
     lq = resize(torch.rand(1, 3, side // 16, side // 16), (side, side)).clamp(0, 1) * 2 - 1
     labels = (

@@ -1,4 +1,4 @@
-"""The published formulation of the generator, the baseline of the benchmark."""
+"""Implement the published formulation of the generator, which is the baseline of the benchmark."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from ...networks.spectral_norm import add_spectral_norm
 
 
 class PublishedGenerator(nn.Module):
-    """Copy of a generator with the same output; each call computes spectral norms and resizes the reference per modulation."""
+    """Slower copy of a generator with the same output.
+
+    As published, each call computes the spectral norms, and each modulation resizes the reference.
+    """
 
     def __init__(self, generator: PsfrGenerator) -> None:
         super().__init__()
         self.generator = add_spectral_norm(copy.deepcopy(generator)).eval()
         for conv in self.generator.modules():
             if isinstance(conv, nn.Conv2d):
-                # Spectral norm divides weights by u^T W v; scale v so that this is 1 and the weights stay unchanged.
+                # Spectral norm divides the weights by u^T W v. Scaling v so that this value is 1 keeps the weights unchanged.
                 u, v, weight = (
                     conv.get_buffer("weight_u"),
                     conv.get_buffer("weight_v"),
@@ -30,7 +33,7 @@ class PublishedGenerator(nn.Module):
                 v.div_(torch.dot(u, weight.detach().flatten(1) @ v))
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor) -> Tensor:
-        """Return the output of the generator."""
+        """Return the output of the generator for ``lq`` (B, 3, S, S) in [-1, 1] and ``parse_one_hot`` (B, 19, S, S)."""
         reference = torch.cat([lq, parse_one_hot], dim=1)
         features = self.generator.const_input.repeat(len(lq), 1, 1, 1)
         for stage in (self.generator.head, *self.generator.body):

@@ -13,9 +13,9 @@ from .spec import BenchmarkSpec
 
 
 def measure_cases(spec: BenchmarkSpec, context: BenchmarkContext) -> Iterator[Measurement]:
-    """Yield the measurements of ``spec`` as soon as they are known; ``context`` is that of ``spec`` on the device.
+    """Measure the cases of ``spec`` and yield each measurement. ``context`` is the result of ``spec.context``.
 
-    Cases that cannot be measured are skipped. Raises OptionError if ``spec`` requests one of them by name.
+    Cases that cannot be measured are skipped. Raises OptionError if ``spec`` requests such a case by name.
     """
     skipped = spec.skipped(context)
     if context.device.type == "cuda":

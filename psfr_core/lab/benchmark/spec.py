@@ -1,4 +1,4 @@
-"""The specification of a benchmark: cases, models and images."""
+"""Specify the cases, models and images of a benchmark."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .measure import MIN_REPEATS
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkSpec:
-    """Cases by name, number of runs, models by name or file, and photos with faces.
+    """Specification of a benchmark: names of the cases, number of runs, models by name or file, and photos with faces.
 
-    Without ``cases``, all that can be measured are. Without a generator or parser, that network has random weights in the
-    published shapes.
+    If ``cases`` is empty, all cases that can be measured are measured. If ``generator`` or ``parser`` is None, that network
+    has random weights in the published shapes.
     """
 
     cases: tuple[str, ...] = ()
@@ -41,12 +41,12 @@ class BenchmarkSpec:
             raise OptionError(f"repeats must be at least {MIN_REPEATS}, got {self.repeats}: timings are noisy.")
 
     def context(self, device: torch.device) -> BenchmarkContext:
-        """Read the images and return the context of all cases; raise ImageFileError for an unreadable image."""
+        """Read the images and return the context of all cases. Raise ImageFileError if an image cannot be read."""
         images = tuple(to_rgb(read_image(path, max_pixels=self.max_pixels).pixels) for path in self.images)
         return BenchmarkContext(device, self.repeats, self.generator, self.parser, self.detector, images)
 
     def skipped(self, context: BenchmarkContext) -> Mapping[str, str]:
-        """Return the reasons for the cases that cannot be measured; raise OptionError if one of them was requested."""
+        """Return why cases cannot be measured, by name. Raise OptionError if ``cases`` contains such a case."""
         reasons = {name: skip_reason(name, context) for name in self.cases or CASES}
         skipped = {name: reason for name, reason in reasons.items() if reason is not None}
         for name, reason in skipped.items():

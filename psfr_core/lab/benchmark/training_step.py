@@ -1,4 +1,4 @@
-"""Training steps with different memory formats, precisions and compilation."""
+"""Measure training steps in different memory formats and precisions, with and without compilation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _BATCH = 4
 def training_steps(
     config: GeneratorConfig, lq: torch.Tensor, one_hot: torch.Tensor, repeats: int
 ) -> Iterator[Measurement]:
-    """Compare steps with channels_last, with bfloat16 autocast as well, and with torch.compile as well, with a plain step."""
+    """Compare three variants of a training step with a plain step.
+
+    The first variant uses channels_last, the second adds bfloat16 autocast, and the third adds torch.compile.
+    """
     lq, one_hot = lq.repeat(_BATCH, 1, 1, 1), one_hot.repeat(_BATCH, 1, 1, 1)
     plain = _step(config, lq, one_hot)
     yield compare("channels_last", _step(config, lq, one_hot, is_channels_last=True), "plain step", plain, repeats)

@@ -1,4 +1,4 @@
-"""Probabilities and ranges that degradations are sampled from."""
+"""Configure the probabilities and ranges from which degradations are sampled."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from ...files import read_json
 from ...options import check_value
 
 T = TypeVar("T")
-REFERENCE_SIDE = 512  # shorter side of the image, in pixels, to which ranges in pixels refer
+REFERENCE_SIDE = 512  # ranges in pixels refer to images with this shorter side
 MAX_PASSES = 4
 Range = tuple[float, float]
 
 
 class FieldKind(Enum):
-    """Kind of value that a field of ``DegradationConfig`` has."""
+    """Type of the value of a field of ``DegradationConfig``."""
 
     PROBABILITY = "probability"  # a number from 0 to 1
-    RANGE = "range"  # (low, high), both ends included
+    RANGE = "range"  # (low, high), including both ends
     COUNT = "count"  # an integer
 
 
 @dataclass(frozen=True)
 class FieldLimits:
-    """Kind of a field, and the smallest and largest number in its value."""
+    """Type of a field, and the minimum and maximum of the numbers in its value."""
 
     kind: FieldKind
     low: float
@@ -54,11 +54,11 @@ def _limited(default: T, description: str, limits: FieldLimits) -> T:
 
 @dataclass(frozen=True)
 class DegradationConfig:
-    """Probabilities and ranges that a degradation is sampled from; the defaults are the paper's.
+    """Probabilities and ranges from which a degradation is sampled; the defaults are those of the paper.
 
-    Lengths in pixels refer to an image whose shorter side is 512 pixels, and scale with it. Each of several ``passes`` starts
-    from the reduced image of the previous one, with lengths scaled to its size: the high-order degradation of Wang et al.,
-    Real-ESRGAN (2021).
+    Lengths in pixels refer to an image whose shorter side is 512 pixels, and scale with that side. With several ``passes``,
+    each pass starts from the reduced image of the previous pass, and its lengths are scaled to that image. This is the
+    high-order degradation of Wang et al., Real-ESRGAN (2021).
     Source: Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021).
     """
 
@@ -100,12 +100,15 @@ class DegradationConfig:
                     _check_range(name, value, limits.low, limits.high)
 
     def to_dict(self) -> dict[str, float | list[float]]:
-        """Return the probabilities and ranges by name, as JSON values."""
+        """Return the fields by name as JSON values; ranges become lists."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DegradationConfig:
-        """Return the configuration that ``to_dict`` wrote; missing names keep defaults, unknown ones raise OptionError."""
+        """Return the configuration for the result of ``to_dict``. Missing fields have their defaults.
+
+        Raises OptionError for unknown fields and for values out of range.
+        """
         known = [config_field.name for config_field in fields(cls)]
         unknown = [name for name in values if name not in known]
         if unknown:
@@ -120,7 +123,7 @@ class DegradationPreset(str, Enum):
     """Name of a built-in degradation."""
 
     PAPER = "paper"  # the published degradation, used for all reported metrics
-    HARDER = "harder"  # a second-order degradation, closer to images that were shared and saved many times
+    HARDER = "harder"  # a second-order degradation, similar to images that were shared and saved many times
 
     @property
     def config(self) -> DegradationConfig:
@@ -129,9 +132,10 @@ class DegradationPreset(str, Enum):
 
 
 def load_degradation(source: str) -> DegradationConfig:
-    """Return the preset of this name, or the configuration in the JSON file at this path, as ``to_dict`` returns it.
+    """Return the preset named ``source``, or read the configuration from the JSON file at this path.
 
-    Raises OptionError when ``source`` is neither, or a value is out of range.
+    The file has the format of ``DegradationConfig.to_dict``. Raises OptionError if ``source`` is neither a preset nor a
+    readable file, or if a field is unknown or out of range.
     """
     if source in [preset.value for preset in DegradationPreset]:
         return DegradationPreset(source).config

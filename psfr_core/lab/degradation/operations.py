@@ -1,4 +1,7 @@
-"""Single degradations: functions from an image (3, H, W), RGB in [0, 1], to a new image of the same dtype."""
+"""Degrade an image in single steps.
+
+Each function takes an image (3, H, W), RGB in [0, 1], and returns a new image of the same dtype.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _MAX_EXACT_MEDIAN_PX = 31
 
 
 class Interpolation(str, Enum):
-    """Method of downscaling, named as in ``torch.nn.functional.interpolate``."""
+    """Interpolation method, named as in ``torch.nn.functional.interpolate``."""
 
     NEAREST = "nearest"
     BILINEAR = "bilinear"
@@ -37,21 +40,25 @@ def gray(image: Tensor) -> Tensor:
 
 
 def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
-    """Blur the image with a Gaussian, replicating edge pixels."""
+    """Blur the image with a Gaussian of standard deviation ``sigma_px``. Edge pixels are replicated."""
     return filters.gaussian_blur(image[None], sigma_px)[0]
 
 
 def box_blur(image: Tensor, size_px: float) -> Tensor:
-    """Return the mean over a centered square; a fractional side, at least 1, gives its border pixels fractional weights."""
+    """Return the mean over a centered square of side ``size_px``, at least 1.
+
+    If the side is not an odd integer, the outermost pixels have lower weights.
+    """
     radius = math.ceil((size_px - 1) / 2)
-    covered = [min(size_px / 2 + 0.5 - abs(offset), 1.0) for offset in range(-radius, radius + 1)]
-    return filters.separable_filter(image[None], [share / size_px for share in covered])[0]
+    weights = [min(size_px / 2 + 0.5 - abs(offset), 1.0) for offset in range(-radius, radius + 1)]
+    return filters.separable_filter(image[None], [weight / size_px for weight in weights])[0]
 
 
 def median_blur(image: Tensor, size_px: float) -> Tensor:
-    """Return the median over a square, quantized to 256 levels; the side is the nearest odd number of pixels, at least 3.
+    """Return the median over a square, quantized to 256 levels.
 
-    It is exact up to a side of 31 pixels. Wider medians are computed on a smaller copy of the image. Needs OpenCV.
+    The side is rounded to an odd number of pixels, at least 3. The median is exact up to a side of 31 pixels, and larger
+    medians are computed on a smaller copy of the image. Raises MissingPackageError if OpenCV is not installed.
     """
     side = max(2 * round((size_px - 1) / 2) + 1, 3)
     height, width = image.shape[-2:]
@@ -66,8 +73,8 @@ def median_blur(image: Tensor, size_px: float) -> Tensor:
 def motion_blur(image: Tensor, length_px: float, angle_degrees: float, balance: float) -> Tensor:
     """Blur the image along a line through each pixel.
 
-    The angle runs from the x axis towards the y axis. The weight changes linearly along the line, from ``1 - balance`` at
-    its start to ``balance`` at its end: 0.5 is a uniform motion.
+    The angle is measured from the x axis towards the y axis. The weight changes linearly along the line, from
+    ``1 - balance`` at its start to ``balance`` at its end, so 0.5 is a uniform motion.
     """
     kernel = _motion_kernel(length_px, math.radians(angle_degrees), balance)
     height, width = image.shape[-2:]
@@ -80,7 +87,7 @@ def motion_blur(image: Tensor, length_px: float, angle_degrees: float, balance: 
 
 
 def resize(image: Tensor, size: Size, interpolation: Interpolation) -> Tensor:
-    """Resize the image and clamp it to [0, 1], without antialiasing, as in the published pipeline."""
+    """Resize the image without antialiasing, as in the published pipeline, and clamp it to [0, 1]."""
     smooth = interpolation in (Interpolation.BILINEAR, Interpolation.BICUBIC)
     resized = F.interpolate(
         image[None],
@@ -92,14 +99,14 @@ def resize(image: Tensor, size: Size, interpolation: Interpolation) -> Tensor:
 
 
 def add_noise(image: Tensor, std: float, per_channel: bool, seed: int) -> Tensor:
-    """Add Gaussian noise and clamp the image to [0, 1]; all channels get the same noise unless ``per_channel``."""
+    """Add Gaussian noise and clamp the image to [0, 1]. All channels get the same noise unless ``per_channel`` is true."""
     height, width = image.shape[-2:]
     noise = torch.randn(3 if per_channel else 1, height, width, generator=torch.Generator().manual_seed(seed))
     return (image + std * noise.to(image)).clamp(0, 1)
 
 
 def jpeg(image: Tensor, quality: int) -> Tensor:
-    """Compress the image to JPEG with Pillow's ``quality``, 1 to 100, and decode it."""
+    """Compress the image to JPEG with Pillow's ``quality``, 1 to 100, and return the decoded image."""
     file = io.BytesIO()
     Image.fromarray(_to_levels(image)).save(file, "JPEG", quality=quality)
     return _from_levels(np.array(Image.open(file)), image)
@@ -126,7 +133,10 @@ def _extend(image: Tensor, margin: int) -> Tensor:
 
 
 def _motion_kernel(length_px: float, angle: float, balance: float) -> Tensor:
-    """Return weights (K, K) with sum 1: points along a line, each spread bilinearly over the four nearest pixels."""
+    """Return the weights (K, K) of points along a line; their sum is 1.
+
+    Each point is distributed bilinearly over the four nearest pixels.
+    """
     radius = math.ceil((length_px - 1) / 2)
     position = torch.linspace(-1, 1, 4 * radius + 1)
     weight = 0.5 + (balance - 0.5) * position

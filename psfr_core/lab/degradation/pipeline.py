@@ -1,4 +1,4 @@
-"""The degradation pipeline: sample the parameters of a degradation, and apply it to an image."""
+"""Sample the parameters of a degradation, and apply the degradation to an image."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ T = TypeVar("T")
 
 
 class BlurKind(str, Enum):
-    """Kind of blur, each equally likely; the comments give the meaning of ``Blur.extent_px``."""
+    """Types of blur, which are equally likely."""
 
-    GAUSSIAN = "gaussian"  # standard deviation
-    BOX = "box"  # side
-    MEDIAN = "median"  # side
-    MOTION = "motion"  # length
+    GAUSSIAN = "gaussian"
+    BOX = "box"
+    MEDIAN = "median"
+    MOTION = "motion"
 
 
 @dataclass(frozen=True)
 class Blur:
-    """One blur with its extent in pixels; angle and balance are for motion blur only."""
+    """Blur with its parameters; angle and balance apply only to motion blur.
+
+    ``extent_px`` is the standard deviation of a Gaussian blur, the side of a box or median, or the length of a motion.
+    """
 
     kind: BlurKind
     extent_px: float
@@ -52,7 +55,7 @@ class Blur:
 
 @dataclass(frozen=True)
 class Noise:
-    """Gaussian noise, reproducible by its seed."""
+    """Gaussian noise that ``seed`` makes reproducible; see ``operations.add_noise``."""
 
     std: float
     per_channel: bool
@@ -61,9 +64,10 @@ class Noise:
 
 @dataclass(frozen=True)
 class Degradation:
-    """Sampled parameters of one degradation; applying them is deterministic, and None omits a step.
+    """Sampled parameters of one degradation. Applying them is deterministic, and None omits a step.
 
-    ``then`` is a further degradation of the reduced image; its ``reduced_side`` is also a fraction of the original side.
+    ``then`` is the next degradation, which is applied to the reduced image. Each ``reduced_side`` is a fraction of the
+    original side.
     """
 
     gray: bool
@@ -89,7 +93,7 @@ class Degradation:
 
 
 class DegradedPair(NamedTuple):
-    """A degraded image and its restoration target, both (3, H, W); ``hq`` is gray if ``lq`` is."""
+    """Degraded image and restoration target, both (3, H, W). If ``lq`` is gray, ``hq`` is gray too."""
 
     lq: Tensor
     hq: Tensor
@@ -104,7 +108,8 @@ def degrade(hq: Tensor, config: DegradationConfig, generator: torch.Generator) -
 def apply_degradation(hq: Tensor, degradation: Degradation) -> DegradedPair:
     """Degrade the clean image ``hq`` (3, H, W), RGB in [0, 1], and quantize the result to 256 levels.
 
-    The order is the published one: gray, blur, downscale, noise, JPEG, upscale (bicubic). Both images have the size of ``hq``.
+    The published order of the steps is used: gray, blur, downscale, noise, JPEG, upscale (bicubic). Both images of the pair
+    have the size of ``hq``.
     """
     check_shape(hq, "3 H W", "hq")
     check_float(hq, "hq")
@@ -116,7 +121,7 @@ def apply_degradation(hq: Tensor, degradation: Degradation) -> DegradedPair:
 
 
 def _reduce(image: Tensor, degradation: Degradation, size: Size) -> Tensor:
-    """Apply all passes without the final upscaling; ``size`` is the size of the original image."""
+    """Apply all passes without the final upscaling. ``size`` is the size of the original image."""
     if degradation.blur is not None:
         image = degradation.blur.apply(image)
     image = operations.resize(image, _reduced(size, degradation.reduced_side), degradation.interpolation)
@@ -128,7 +133,10 @@ def _reduce(image: Tensor, degradation: Degradation, size: Size) -> Tensor:
 
 
 def sample_degradation(config: DegradationConfig, side: int, generator: torch.Generator) -> Degradation:
-    """Sample a degradation for an image whose shorter side is ``side`` pixels; ``generator`` must be a CPU generator."""
+    """Sample a degradation for an image whose shorter side is ``side`` pixels.
+
+    Raises InputError if ``generator`` is not a CPU generator.
+    """
     sampler = _Sampler(generator)
     return _sample_pass(config, side, sampler, gray=sampler.happens(config.grey_probability), passes=config.passes)
 
@@ -136,7 +144,7 @@ def sample_degradation(config: DegradationConfig, side: int, generator: torch.Ge
 def _sample_pass(
     config: DegradationConfig, side: int, sampler: _Sampler, *, passes: int, gray: bool = False, reduced: float = 1.0
 ) -> Degradation:
-    """Sample ``passes`` chained degradations; the first gets the image at the fraction ``reduced`` of its original side."""
+    """Sample ``passes`` chained degradations. The first one gets the image at the fraction ``reduced`` of its original side."""
     scale = reduced * side / REFERENCE_SIDE
     blur = _sample_blur(config, scale, sampler) if sampler.happens(config.blur_probability) else None
     reduced = sampler.uniform(config.reduced_side)
@@ -152,12 +160,12 @@ def _sample_pass(
 
 
 class _Sampler:
-    """Sample random values from one CPU generator."""
+    """Sample random values from a CPU generator."""
 
     def __init__(self, generator: torch.Generator) -> None:
         if generator.device.type != "cpu":
             raise InputError(
-                f"Degradations need a CPU generator, so that they are the same on every device; got one on {generator.device}."
+                f"Degradations are sampled from a CPU generator to be equal on all devices; got a generator on {generator.device}."
             )
         self._generator = generator
 

@@ -1,4 +1,4 @@
-"""The Inception features of FID."""
+"""Compute the Inception features for FID."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WEIGHTS = "https://github.com/toshas/torch-fidelity/releases (weights-inception
 
 
 class InceptionFeatures:
-    """The 2,048 pooled features of torch-fidelity's Inception, which torchmetrics' FrechetInceptionDistance uses."""
+    """Network that computes the 2,048 pooled Inception features of torch-fidelity, as used by torchmetrics."""
 
     name = "fid"
 
@@ -34,10 +34,10 @@ class InceptionFeatures:
 
 
 def load_inception(path: str | Path, device: torch.device) -> InceptionFeatures:
-    """Load Inception with the weights in ``path`` onto ``device``, without downloads.
+    """Load Inception with the weights in ``path`` onto ``device``. Nothing is downloaded.
 
-    Raises CheckpointError if the file is missing or has other contents, and MissingPackageError without torchmetrics or
-    torch-fidelity.
+    Raises CheckpointError if the file is missing or has other contents, and MissingPackageError if torchmetrics or
+    torch-fidelity is not installed.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The Fréchet distance between the feature distributions of two image sets."""
+"""Compute the Fréchet distance between the feature distributions of two image sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .image_features import ImageFeatures
 
 
 class PooledFeatures(Protocol):
-    """One feature vector per image; ``name`` is the name of the distance."""
+    """Network that computes one feature vector per image. ``name`` is the name of the Fréchet distance of these features."""
 
     @property
     def name(self) -> str: ...
@@ -64,7 +64,7 @@ class FeatureStatistics:
 
     @property
     def covariance(self) -> Tensor:
-        """The unbiased covariance (C, C); raises InputError for fewer than two images."""
+        """The unbiased covariance (C, C). Raises InputError for fewer than two images."""
         if self.count < 2:
             raise InputError(f"A Fréchet distance needs at least two images on each side, got {self.count}.")
         mean = self.mean
@@ -72,14 +72,15 @@ class FeatureStatistics:
 
 
 def frechet_distance(one: FeatureStatistics, other: FeatureStatistics) -> float:
-    """Return the squared Fréchet distance of two Gaussians with these statistics; 0 if equal, lower is better.
+    """Return the squared Fréchet distance of two Gaussians with these statistics; lower is better, 0 if they are equal.
 
-    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). The estimate is biased upward for small sets, most strongly below one image
-    per channel: report the number of images, and compare only distances of sets of the same size.
+    The distance is |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). It is overestimated for small sets, especially with fewer
+    images than channels. Report the number of images, and compare only distances of sets of the same size.
+    Raises InputError if either set has fewer than two images.
     Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule (2017), equation 6.
     """
     covariance, other_covariance = one.covariance, other.covariance
-    # With R the root of C1, (C1 C2)^(1/2) has the same trace as (R C2 R)^(1/2), which is symmetric and therefore real.
+    # If R is the root of C1, (C1 C2)^(1/2) has the trace of (R C2 R)^(1/2), which is symmetric and therefore real.
     root = _root(covariance)
     roots = torch.linalg.eigvalsh(root @ other_covariance @ root).clamp(min=0).sqrt()
     distance = (one.mean - other.mean).square().sum() + covariance.trace() + other_covariance.trace() - 2 * roots.sum()

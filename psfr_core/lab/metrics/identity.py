@@ -1,4 +1,4 @@
-"""The identity distance of faces, measured by a face recognition network."""
+"""Measure the identity distance of faces with a face recognition network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class IdentityNetwork(Protocol):
 
     @property
     def description(self) -> str:
-        """Names of the distance and the network, for reports."""
+        """Text for reports that names the distance and the network."""
         ...
 
     def embed(self, images: Tensor) -> Tensor:
@@ -34,12 +34,15 @@ class IdentityNetwork(Protocol):
         ...
 
     def distance(self, embeddings: Tensor, others: Tensor) -> Tensor:
-        """Return the distances (B,) of embeddings (B, D), pair by pair (lower is better)."""
+        """Return the distances (B,) between paired embeddings (B, D); lower is better."""
         ...
 
 
 class _Chip(NamedTuple):
-    """Square crop of an FFHQ-aligned face, in fractions of its side, and its size for the network."""
+    """Square crop of an FFHQ-aligned face.
+
+    ``left``, ``top`` and ``side`` are fractions of the face's side. The crop is resized to ``pixels`` for the network.
+    """
 
     left: float
     top: float
@@ -52,21 +55,21 @@ class _Chip(NamedTuple):
         check_float(images, "aligned faces")
         side = images.shape[-1]
         scale = self.pixels / (self.side * side)
-        # Affine maps use pixel centers, but fractions are measured from the border, half a pixel outside the first center.
+        # Fractions are measured from the image edge, half a pixel before the first pixel center; affine maps use centers.
         x, y = ((0.5 - corner * side) * scale - 0.5 for corner in (self.left, self.top))
         affine = torch.tensor([[scale, 0.0, x], [0.0, scale, y]], dtype=torch.float64)
         return warp_affine(images, affine, Size(self.pixels, self.pixels)).clamp(0, 1)
 
 
-# Mean crop of dlib's get_face_chip (padding 0.25) with dlib's own landmarks in 56 FFHQ-aligned photos; each crop is within
-# 0.02 of it. A fixed crop also works for degraded faces in which dlib finds no landmarks.
+# Mean of the crops that dlib's get_face_chip (padding 0.25) gives with dlib's landmarks in 56 FFHQ-aligned photos. Each of
+# these crops is within 0.02 of the mean. A fixed crop also works for degraded faces in which dlib finds no landmarks.
 _DLIB_CHIP = _Chip(0.1576, 0.2691, 0.690, 150)
-# Crop that the similarity transform from the FFHQ template to ArcFace's five-landmark template yields.
+# Crop given by the similarity transform from the FFHQ template to ArcFace's five-landmark template.
 _ARCFACE_CHIP = _Chip(0.1242, 0.1171, 0.7489, 112)
 
 
 class DlibIdentity:
-    """Identity by dlib's face recognition network: Euclidean distance; dlib's threshold for the same person is 0.6."""
+    """Euclidean distance by dlib's face recognition network. dlib's threshold for the same person is 0.6."""
 
     description = "Euclidean distance by dlib; dlib's threshold for the same person is 0.6"
 
@@ -85,7 +88,7 @@ class DlibIdentity:
 
 
 class ArcFaceIdentity:
-    """Identity by ArcFace: one minus the cosine similarity of the embeddings.
+    """One minus the cosine similarity of ArcFace embeddings, from 0 to 2.
 
     Source: Deng et al., ArcFace: Additive Angular Margin Loss for Deep Face Recognition (2019).
     """
@@ -107,17 +110,20 @@ class ArcFaceIdentity:
 
 
 def load_identity(source: str, device: torch.device) -> IdentityNetwork:
-    """Load dlib's network for ``dlib``, otherwise ArcFace (IR-SE-50, facexlib's) from the file ``source``, on ``device``.
+    """Load dlib's network if ``source`` is "dlib", otherwise facexlib's ArcFace (IR-SE-50) from the file ``source``.
 
-    Raises MissingPackageError without the packages, ModelNotFoundError without the file, and CheckpointError for a file with
-    other contents.
+    ``device`` applies to ArcFace only. Raises MissingPackageError if a package is not installed, ModelNotFoundError if the
+    file does not exist, and CheckpointError if a file is missing in a package or has other contents.
     """
     return load_dlib_identity() if source == DLIB else load_arcface(source, device)
 
 
 def load_dlib_identity() -> DlibIdentity:
-    """Load dlib's network with the weights in the package face_recognition_models; it computes on the CPU."""
-    # The package is not imported, because that needs pkg_resources, which setuptools no longer has.
+    """Load dlib's network with the weights in the package face_recognition_models. The network runs on the CPU.
+
+    Raises MissingPackageError if dlib or this package is not installed, and CheckpointError if its weights are missing.
+    """
+    # The package is not imported, because it imports pkg_resources, which setuptools no longer contains.
     found = importlib.util.find_spec("face_recognition_models")
     if found is None or not found.submodule_search_locations:
         raise MissingPackageError(
@@ -132,11 +138,15 @@ def load_dlib_identity() -> DlibIdentity:
 
 
 def load_arcface(path: str | Path, device: torch.device) -> ArcFaceIdentity:
-    """Load ArcFace from a file of facexlib's ``recognition_arcface_ir_se50`` weights (.safetensors, .pth, .pt)."""
+    """Load ArcFace from a file of facexlib's ``recognition_arcface_ir_se50`` weights (.safetensors, .pth, .pt).
+
+    Raises MissingPackageError without facexlib, ModelNotFoundError if there is no such file, and CheckpointError for other
+    contents.
+    """
     path = Path(path)
     weights = read_tensors(path)
     architecture = import_optional("facexlib.recognition.arcface_arch", "ArcFace", "facexlib")
-    with torch.device("meta"):  # random initialization would take time and advance the caller's random generator
+    with torch.device("meta"):  # no random initialization, which takes time and advances the global random generator
         network: nn.Module = architecture.Backbone(num_layers=50, drop_ratio=0.6, mode="ir_se")
     try:
         network.load_state_dict(weights, assign=True)
@@ -152,7 +162,7 @@ def load_arcface(path: str | Path, device: torch.device) -> ArcFaceIdentity:
 
 
 def identity_metric(network: IdentityNetwork) -> Metric:
-    """Return the identity distance of ``network`` as a metric of aligned faces."""
+    """Return the identity distance by ``network`` as a metric of aligned faces."""
 
     def against(reference: Tensor) -> Measure:
         expected = network.embed(reference)

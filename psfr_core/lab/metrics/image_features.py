@@ -1,4 +1,4 @@
-"""Activations of networks trained on ImageNet, for perceptual losses and metrics."""
+"""Compute activations of networks trained on ImageNet, for perceptual losses and metrics."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ...models.state_dict import read_tensors
 
 
 class Backbone(str, Enum):
-    """Supported network."""
+    """Supported networks."""
 
     ALEXNET = "alexnet"
     VGG16 = "vgg16"
     VGG19 = "vgg19"
 
 
-_TORCHVISION_FILES = {  # torch.hub checks the hash in the name
+_TORCHVISION_FILES = {  # torch.hub checks the hash in the file name
     Backbone.ALEXNET: "alexnet-owt-7be5be79.pth",
     Backbone.VGG16: "vgg16-397923af.pth",
     Backbone.VGG19: "vgg19-dcbb9e9d.pth",
@@ -35,11 +35,11 @@ _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ImageFeatures(nn.Module):
-    """Frozen network that returns the activations at chosen layers; gradients flow to the image.
+    """Frozen network that returns the activations at the layers ``taps``. Gradients flow to the image.
 
-    Layers are named ``conv3_4`` before and ``relu3_4`` after the activation (block 3, fourth convolution), and
-    ``pool3``; those of AlexNet are ``conv3``, ``relu3``, ``pool2``. State-dict names are torchvision's, ``features.N``;
-    layers after the last tap are omitted.
+    VGG layers are named by block and convolution: ``conv3_4`` before and ``relu3_4`` after the activation, then ``pool3``.
+    AlexNet layers are named ``conv3``, ``relu3``, ``pool2``. Layers after the last tap are omitted. The state dict has
+    torchvision's names, ``features.N``. Raises OptionError if ``taps`` is empty or contains an unknown layer.
     """
 
     mean: Tensor
@@ -64,9 +64,9 @@ class ImageFeatures(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return the activation (B, C, h, w) at each tap by name, in the order of ``taps``.
+        """Return the activations (B, C, h, w) by name of the tap, in the order of ``taps``.
 
-        ``images`` (B, 3, H, W) are RGB in [0, 1].
+        ``images`` (B, 3, H, W) are RGB in [0, 1], with sides of at least 31 px for AlexNet and 16 px for VGG.
         """
         check_shape(images, "B 3 H W", "images")
         check_network_input(images, self, "images")
@@ -98,15 +98,16 @@ class ImageFeatures(nn.Module):
 def load_image_features(path: str | Path, taps: Sequence[str]) -> ImageFeatures:
     """Load the frozen network from a file of torchvision's weights, with taps at the named layers.
 
-    The file may be .safetensors, .pth or .pt, with or without the classifier; ``path`` may also be a name as in
-    ``read_backbone``. Raises ModelNotFoundError if there is no such file, and CheckpointError for other contents.
+    The file may be .safetensors, .pth or .pt, with or without the classifier. ``path`` may also be the name of a backbone:
+    see ``read_backbone``. Raises ModelNotFoundError if there is no such file, CheckpointError for other contents, and
+    DownloadError if a download fails.
     """
     path = Path(path)
     return build_image_features(path, read_backbone(path), taps)
 
 
 def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequence[str]) -> ImageFeatures:
-    """Build the frozen network with the weights read from ``path``; raise CheckpointError if they do not fit."""
+    """Build the frozen network with the ``weights`` read from ``path``. Raise CheckpointError if they do not fit."""
     network = ImageFeatures(recognize_backbone(path, weights), taps)
     wanted = network.state_dict()
     missing = [name for name in wanted if name not in weights]
@@ -119,10 +120,10 @@ def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequen
 
 
 def read_backbone(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a weight file, or torchvision's weights if ``path`` is the name of a backbone.
+    """Read the tensors of a weights file, or torchvision's weights if ``path`` is the name of a backbone.
 
-    Torchvision's weights are downloaded into PyTorch's cache if they are missing. Raises DownloadError if that fails, and
-    the errors of ``read_tensors``.
+    Torchvision's weights are downloaded into PyTorch's cache unless they are already there. Raises DownloadError if the
+    download fails, and the errors of ``read_tensors``.
     """
     if path.is_file() or str(path) not in [backbone.value for backbone in Backbone]:
         return read_tensors(path)
@@ -136,12 +137,12 @@ def read_backbone(path: Path) -> dict[str, Tensor]:
 
 
 def recognize_backbone(path: Path, weights: Mapping[str, Tensor]) -> Backbone:
-    """Return the network that the weights read from ``path`` belong to; raise CheckpointError if it is none of the three."""
+    """Return the backbone to which the ``weights`` read from ``path`` belong. Raise CheckpointError for other networks."""
     first = weights.get("features.0.weight")
     if first is not None and first.shape == (64, 3, 11, 11):
         return Backbone.ALEXNET
     if first is not None and first.shape == (64, 3, 3, 3):
-        # The fourth convolution of block 3 exists in VGG-19 only: in VGG-16 features.16 is the pooling.
+        # features.16 is the fourth convolution of block 3 in VGG-19, and a pooling layer without weights in VGG-16
         return Backbone.VGG19 if "features.16.weight" in weights else Backbone.VGG16
     keys = ", ".join(list(weights)[:3])
     raise CheckpointError(

@@ -1,4 +1,4 @@
-"""The distance between the landmarks of faces."""
+"""Measure the distance between the landmarks of faces."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ...checks import check_shape
 from ...faces.face import Face, FaceDetector
 from .metric import Measure, Metric
 
-SAME_FACE_DISTANCE = 1.0  # in eye distances: landmarks farther away belong to another face
+SAME_FACE_DISTANCE = 1.0  # in eye distances; landmarks at this distance or farther belong to another face
 _MIN_EYE_DISTANCE_PX = 1.0  # avoids division by zero if the eyes coincide
 
 
 def landmark_distance(landmarks: Tensor, expected: Tensor) -> float:
-    """Return the mean distance of ``landmarks`` (5, 2) from ``expected``, in eye distances of ``expected``; lower is better.
+    """Return the mean distance of ``landmarks`` (5, 2) from ``expected`` (5, 2), divided by the eye distance of ``expected``.
 
-    Both are in pixels of one image; the first two landmarks are the eyes.
+    Both are in pixels of the same image, and the first two landmarks are the eyes. Lower is better.
     """
     check_shape(landmarks, "5 2", "landmarks")
     check_shape(expected, "5 2", "expected landmarks")
@@ -26,7 +26,10 @@ def landmark_distance(landmarks: Tensor, expected: Tensor) -> float:
 
 
 def face_distance(found: Sequence[Face], expected: Sequence[Face]) -> float:
-    """Return the landmark distance of the first expected face from the nearest found face; NaN if either is missing."""
+    """Return the landmark distance between the first expected face and the nearest found face.
+
+    Returns NaN if no face is expected or none is found nearer than ``SAME_FACE_DISTANCE``.
+    """
     if not expected:
         return float("nan")
     distances = [landmark_distance(face.landmarks, expected[0].landmarks) for face in found]
@@ -35,7 +38,10 @@ def face_distance(found: Sequence[Face], expected: Sequence[Face]) -> float:
 
 
 def landmark_metric(detector: FaceDetector) -> Metric:
-    """Return the distance of the landmarks that ``detector`` finds in image and reference; NaN if a face is missing."""
+    """Return a metric: the distance between the landmarks that ``detector`` finds in an image and in its reference.
+
+    The metric is NaN if a face is missing.
+    """
 
     def against(reference: Tensor) -> Measure:
         expected = detector.detect(reference)[0]

@@ -1,4 +1,4 @@
-"""LPIPS, a learned perceptual distance of images."""
+"""Compute LPIPS, a learned perceptual distance between images."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _HEAD_CHANNELS = {Backbone.ALEXNET: (64, 192, 384, 256, 256), Backbone.VGG16: (6
 
 
 class Lpips(nn.Module):
-    """LPIPS v0.1: the weighted distance of unit-length activations; lower is better, 0 for equal images.
+    """LPIPS v0.1: the weighted distance between unit-length activations; lower is better, 0 for equal images.
 
-    ``features`` must tap the layers that LPIPS is defined on, and may tap others. Source: Zhang et al., The Unreasonable
-    Effectiveness of Deep Features as a Perceptual Metric, equation 1.
+    ``features`` must tap the layers of LPIPS and may tap other layers as well.
+    Source: Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (2018), equation 1.
     """
 
     def __init__(self, features: ImageFeatures, heads: Sequence[Tensor]) -> None:
@@ -41,13 +41,13 @@ class Lpips(nn.Module):
         self.heads = nn.ParameterList(nn.Parameter(head, requires_grad=False) for head in heads)
 
     def forward(self, images: Tensor, references: Tensor) -> Tensor:
-        """Return the distances (B,) of image pairs (B, 3, H, W), RGB in [0, 1]; differentiable in both."""
+        """Return the distances (B,) between paired images (B, 3, H, W), RGB in [0, 1]. Both inputs receive gradients."""
         check_pair(images, references)
         with without_autocast(images.device):
             return self.compare(self.features(images), self.features(references))
 
     def compare(self, of_images: Mapping[str, Tensor], of_references: Mapping[str, Tensor]) -> Tensor:
-        """Return the distances (B,) from activations that ``features`` has already computed."""
+        """Return the distances (B,) between activations of images and references that ``features`` has computed."""
         distances: list[Tensor] = []
         for tap, head in zip(_TAPS[self.features.backbone], self.heads, strict=True):
             squared = (_unit_length(of_images[tap]) - _unit_length(of_references[tap])) ** 2
@@ -56,15 +56,15 @@ class Lpips(nn.Module):
 
 
 def lpips_metric(lpips: Lpips) -> Metric:
-    """Return LPIPS as a metric of single images."""
+    """Return ``lpips`` as a per-image metric."""
     return paired_metric("lpips", lpips, higher_is_better=False)
 
 
 def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Sequence[str] = ()) -> Lpips:
     """Load LPIPS from a file of torchvision's AlexNet or VGG-16 and the file of its LPIPS v0.1 heads.
 
-    The features also tap the layers ``more_taps``, for use by other metrics and losses. Raises ModelNotFoundError for a
-    missing file, and CheckpointError for a file with other contents or two files that do not match.
+    The features also tap the layers ``more_taps``, for use by other metrics and losses. Raises ModelNotFoundError if a file
+    does not exist, and CheckpointError if a file has other contents or the two files do not match.
     """
     features_path, heads_path = Path(features_path), Path(heads_path)
     heads = _heads(heads_path)
@@ -84,7 +84,10 @@ def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Seq
 
 
 def _heads(path: Path) -> list[Tensor]:
-    """Return the weights (C,) of each layer's channels, as named in the published files (``lin0.model.1.weight``)."""
+    """Read the channel weights (C,) of each layer from ``path``, where they have the published names.
+
+    Raises CheckpointError if ``lin0.model.1.weight`` to ``lin4.model.1.weight`` are not all in the file.
+    """
     tensors = read_tensors(path)
     names = [f"lin{layer}.model.1.weight" for layer in range(5)]
     missing = [name for name in names if name not in tensors]
@@ -98,6 +101,6 @@ def _heads(path: Path) -> list[Tensor]:
 
 
 def _unit_length(features: Tensor) -> Tensor:
-    # The epsilon is inside the root so that the gradient stays finite where all activations are 0.
-    features = features.float()  # their squares overflow float16
+    features = features.float()  # squares overflow float16
+    # epsilon is inside the root so that the gradient stays finite where all activations are 0
     return features / (features.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()

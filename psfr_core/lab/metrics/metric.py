@@ -1,4 +1,4 @@
-"""The interface of metrics of single images."""
+"""Define the interface of per-image metrics."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from torch import Tensor
 
 Measure = Callable[[Tensor], float]
-"""Returns the value of a metric for an image (1, 3, H, W), RGB in [0, 1]."""
+"""Function that returns the value of a metric for an image (1, 3, H, W), RGB in [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """Metric of single images, with its name in tables and a note for the reader.
+    """Per-image metric, with its name in tables and a note for the reader.
 
-    ``against`` takes the reference image (1, 3, H, W) and returns the measure of images against it; values that depend only
-    on the reference are computed once. A measure returns NaN for an image that cannot be measured.
+    ``against`` takes the reference image (1, 3, H, W) and returns a function that measures images against the reference.
+    Values that depend only on the reference are computed once. An image that cannot be measured has the value NaN.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Metric:
 
 
 def paired_metric(name: str, compare: Callable[[Tensor, Tensor], Tensor], *, higher_is_better: bool) -> Metric:
-    """Return a metric that ``compare`` computes from images and references, both (1, 3, H, W)."""
+    """Return the metric ``name``, which ``compare`` computes from image and reference, both (1, 3, H, W)."""
 
     def against(reference: Tensor) -> Measure:
         return lambda image: float(compare(image, reference))

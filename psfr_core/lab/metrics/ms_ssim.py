@@ -1,4 +1,4 @@
-"""MS-SSIM, the structural similarity of images at five scales."""
+"""Compute MS-SSIM, the structural similarity of images at five scales."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ MIN_SIDE = 176  # the 11-pixel window must fit into the image at the coarsest of
 
 
 def import_ms_ssim() -> ModuleType:
-    """Import the module that computes MS-SSIM; raise MissingPackageError without torchmetrics."""
+    """Import the module that computes MS-SSIM. Raise MissingPackageError if torchmetrics is not installed."""
     return import_optional("torchmetrics.functional.image", "MS-SSIM", "torchmetrics")
 
 
 def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
-    """Return multi-scale structural similarities (B,) with the published weights; at most 1, higher is better.
+    """Return the multi-scale structural similarity (B,) with the published weights; at most 1, higher is better.
 
-    Both are (B, 3, H, W), RGB in [0, 1], of at least 176 x 176 pixels. Computed by torchmetrics; MissingPackageError
-    without it. Source: Wang et al., Multi-scale Structural Similarity for Image Quality Assessment, equation 7.
+    Images and references are (B, 3, H, W), RGB in [0, 1], of at least 176 x 176 pixels. torchmetrics computes the metric.
+    Raises InputError for smaller images, and MissingPackageError if torchmetrics is not installed.
+    Source: Wang et al., Multi-scale Structural Similarity for Image Quality Assessment (2003), equation 7.
     """
     check_pair(images, references)
     if min(Size.of(images)) < MIN_SIDE:
@@ -38,6 +39,6 @@ def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
 
 
 def load_ms_ssim() -> Metric:
-    """Return MS-SSIM; raise MissingPackageError without torchmetrics."""
+    """Return MS-SSIM as a per-image metric. Raise MissingPackageError if torchmetrics is not installed."""
     import_ms_ssim()
     return paired_metric("ms_ssim", ms_ssim, higher_is_better=True)

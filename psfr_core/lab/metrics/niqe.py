@@ -1,4 +1,4 @@
-"""NIQE, a no-reference quality metric."""
+"""Compute NIQE, a no-reference quality metric."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from .metric import Metric
 
 
 class Niqe:
-    """pyiqa's NIQE (lower is better). Source: Mittal et al., Making a Completely Blind Image Quality Analyzer (2013)."""
+    """NIQE as computed by pyiqa; lower is better.
+
+    Source: Mittal et al., Making a Completely Blind Image Quality Analyzer (2013).
+    """
 
     def __init__(self, metric: Any) -> None:
         self._metric = metric
@@ -29,10 +32,13 @@ class Niqe:
 
     @property
     def metric(self) -> Metric:
-        """NIQE as a metric of single images; the reference is ignored."""
+        """NIQE as a per-image metric, which ignores the reference."""
         return Metric("niqe", higher_is_better=False, against=lambda _: lambda image: float(self(image)))
 
 
 def load_niqe(device: torch.device) -> Niqe:
-    """Load NIQE onto ``device``; pyiqa downloads its parameters at first use. Raise MissingPackageError without pyiqa."""
+    """Load NIQE onto ``device``. pyiqa downloads the parameters on first use.
+
+    Raises MissingPackageError if pyiqa is not installed.
+    """
     return Niqe(import_optional("pyiqa", "NIQE", "pyiqa").create_metric("niqe", device=device))

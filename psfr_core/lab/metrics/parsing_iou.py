@@ -1,4 +1,4 @@
-"""Intersection over union of predicted and true parse maps."""
+"""Compute the intersection over union (IoU) of predicted and true parse maps."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ...networks.psfr_generator import PARSE_CLASSES
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not give a single bool
 class ConfusionMatrix:
-    """Pixel counts by true region (row) and predicted region (column): int64 (19, 19) on the CPU.
+    """Number of pixels by true region (row) and predicted region (column), int64 (19, 19) on the CPU.
 
-    Add the matrices of a data set and evaluate the sum: small regions are noisy in single images.
+    Small regions are noisy in single images, so add the matrices of a data set and evaluate the sum.
     """
 
     counts: Tensor
@@ -27,7 +27,7 @@ class ConfusionMatrix:
 
     @classmethod
     def of(cls, predicted: Tensor, true: Tensor) -> ConfusionMatrix:
-        """Count the pixels of label maps (B, H, W), each label from 0 to 18."""
+        """Count the pixels of label maps (B, H, W) with labels from 0 to 18. Raise InputError for other shapes or labels."""
         check_shape(predicted, "B H W", "predicted")
         if predicted.shape != true.shape:
             shapes = f"{tuple(predicted.shape)} and {tuple(true.shape)}"
@@ -42,7 +42,7 @@ class ConfusionMatrix:
 
     @classmethod
     def empty(cls) -> ConfusionMatrix:
-        """Return a matrix of zeros, the start value of a sum."""
+        """Return a matrix of zeros as the start value of a sum."""
         return cls(torch.zeros(PARSE_CLASSES, PARSE_CLASSES, dtype=torch.int64))
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
@@ -54,16 +54,16 @@ class ConfusionMatrix:
         return float(self.counts.diagonal().sum() / self.counts.sum())
 
     def iou(self, *regions: int) -> float:
-        """Return the IoU of one region or of several merged regions, 0 to 1; NaN if neither side has them."""
+        """Return the IoU of one region or of several merged regions, 0 to 1; NaN if no region occurs in either map."""
         merged = torch.tensor(regions)
         both = self.counts[merged][:, merged].sum()
         return float(both / (self.counts[merged].sum() + self.counts[:, merged].sum() - both))
 
 
 def mean_iou(matrix: ConfusionMatrix, regions: Iterable[int]) -> float:
-    """Return the mean intersection over union of ``regions``, 0 to 1; higher is better.
+    """Return the mean IoU of ``regions``, 0 to 1; higher is better.
 
-    Regions that neither side has are skipped. Raises InputError if no region is left.
+    Regions that occur neither in the predictions nor in the true labels are skipped. Raises InputError if none remains.
     """
     values = torch.tensor([matrix.iou(region) for region in regions], dtype=torch.float64)
     mean = float(values.nanmean())

@@ -1,4 +1,4 @@
-"""PSNR, the peak signal-to-noise ratio of images."""
+"""Compute PSNR, the peak signal-to-noise ratio of images."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .metric import paired_metric
 
 
 def psnr(images: Tensor, references: Tensor) -> Tensor:
-    """Return peak signal-to-noise ratios (B,) over all channels, in dB; higher is better, infinite for equal images.
+    """Return the peak signal-to-noise ratio (B,) over all channels in dB; higher is better, infinite for equal images.
 
-    Both are (B, 3, H, W), RGB in [0, 1].
+    Images and references are (B, 3, H, W), RGB in [0, 1].
     """
     check_pair(images, references)
     return -10 * (images - references).square().mean(dim=(1, 2, 3)).log10()

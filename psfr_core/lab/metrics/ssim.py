@@ -1,4 +1,4 @@
-"""SSIM, the structural similarity of images."""
+"""Compute SSIM, the structural similarity of images."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ _C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
 
 
 def ssim(images: Tensor, references: Tensor) -> Tensor:
-    """Return structural similarities (B,) with a Gaussian window of 11 pixels and sigma 1.5; at most 1, higher is better.
+    """Return the structural similarity (B,) of images and references (B, 3, H, W), RGB in [0, 1].
 
-    Both are (B, 3, H, W), RGB in [0, 1], of at least 11 x 11 pixels. They are mirrored at the edges, as in torchmetrics.
-    Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, equation 13.
+    The value is at most 1, and higher is better. The window is a Gaussian of 11 pixels with a sigma of 1.5 pixels. Images are
+    mirrored at the edges, as in torchmetrics. Raises InputError for images smaller than 11 x 11 pixels.
+    Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity (2004), equation 13.
     """
     check_pair(images, references)
     window_px = 2 * _RADIUS_PX + 1
     if min(Size.of(images)) < window_px:
         found = f"{images.shape[-1]} x {images.shape[-2]}"
         raise InputError(f"SSIM needs images of at least {window_px} x {window_px} pixels, got {found}.")
-    # One channel at a time saves memory: about ten maps of the image's size exist at once.
+    # Channels are processed one at a time to save memory, because about ten maps of the image's size exist at once.
     pairs = zip(images.split(1, dim=1), references.split(1, dim=1), strict=True)
     return torch.stack([_channel_ssim(*pair) for pair in pairs]).mean(dim=0)
 
 
 def _channel_ssim(images: Tensor, references: Tensor) -> Tensor:
-    """Return the mean similarity (B,) of images (B, 1, H, W)."""
+    """Return the mean structural similarity (B,) of images (B, 1, H, W)."""
     x, y = (F.pad(channel, 4 * (_RADIUS_PX,), mode="reflect") for channel in (images, references))
     mean_x, mean_y = _local_mean(x), _local_mean(y)
     variance_x = _local_mean(x * x) - mean_x * mean_x
@@ -45,7 +46,7 @@ def _channel_ssim(images: Tensor, references: Tensor) -> Tensor:
 
 
 def _local_mean(values: Tensor) -> Tensor:
-    """Return the windowed mean at all positions where the window fits into the image."""
+    """Return the window's weighted mean at all positions where the window fits into the image."""
     filtered = separable_filter(values, gaussian_kernel(_SIGMA_PX, _RADIUS_PX))
     return filtered[..., _RADIUS_PX:-_RADIUS_PX, _RADIUS_PX:-_RADIUS_PX]
 

@@ -7,7 +7,7 @@ from psfr_core.errors import OptionError
 from psfr_core.lab.degradation.config import DegradationConfig
 
 
-def test_defaults_are_the_published_ones():
+def test_the_defaults_are_the_published_values():
     config = DegradationConfig()
     assert (config.grey_probability, config.blur_probability) == (0.3, 0.5)
     assert (config.noise_probability, config.noise_per_channel_probability, config.jpeg_probability) == (0.2, 0.5, 0.7)

@@ -85,7 +85,7 @@ def test_motion_follows_angle_and_balance():
     column = operations.motion_blur(impulse(), 9.0, angle_degrees=90.0, balance=1.0)[0]
     diagonal = operations.motion_blur(impulse(), 9.0, angle_degrees=45.0, balance=0.5)[0]
     assert torch.allclose(row.T, column, atol=1e-6)
-    # The far end of the line (+x) has the largest weight: a bright pixel spreads to the left.
+    # the end of the line at +x has the largest weight, so a bright pixel spreads to the left
     assert row[7, 3] > 4 * row[7, 10]
     assert diagonal[9, 9] > 0.05
     assert diagonal[5, 9] < 1e-4
@@ -94,7 +94,7 @@ def test_motion_follows_angle_and_balance():
 def test_wide_medians_are_computed_on_a_smaller_image():
     step = torch.zeros(3, 300, 400)
     step[:, :, 150:] = 1
-    step[:, 140:160, 60:70] = 1  # a speck, which a median removes
+    step[:, 140:160, 60:70] = 1  # a small spot that a median removes
     blurred = operations.median_blur(step, 201)
     assert blurred.shape == step.shape
     assert blurred[:, 100:200, :130].max() < 0.02

@@ -95,7 +95,7 @@ def test_any_size_is_kept_quantized_and_the_input_unchanged(height, width):
     assert torch.equal(hq, before)
 
 
-def test_gray_reaches_both_images_and_color_stays_otherwise():
+def test_both_images_are_gray_or_both_have_color():
     hq = smooth_image(32, 32)
     gray_pair = apply_degradation(hq, Degradation(True, None, 0.5, Interpolation.AREA, None, None))
     for image in gray_pair:

@@ -1,4 +1,4 @@
-"""Test degradations of several passes, and the presets."""
+"""Test degradations with several passes, and the presets."""
 
 from __future__ import annotations
 

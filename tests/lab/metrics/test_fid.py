@@ -18,7 +18,7 @@ class BrightnessOfBytes(torch.nn.Module):
 
 
 class StandIn:
-    """torchmetrics' metric without the weights, which are 90 MB."""
+    """Replacement for torchmetrics' metric, whose weights have 90 MB."""
 
     def __init__(self, feature, feature_extractor_weights_path):
         if feature != 2048 or not feature_extractor_weights_path.endswith("good.pth"):

@@ -33,13 +33,13 @@ def test_mean_and_covariance_are_those_of_all_batches():
     torch.testing.assert_close(found.covariance, torch.cov(features.double().T))
 
 
-def test_two_points_a_side_have_the_closed_form_of_one_dimension():
-    # Means 1 and 5, standard deviations sqrt(2) and 3 sqrt(2): (1 - 5)^2 + (1 - 3)^2 * 2
+def test_sets_of_two_points_agree_with_the_closed_form_in_one_dimension():
+    # means 1 and 5, standard deviations sqrt(2) and 3 sqrt(2): (1 - 5)^2 + (1 - 3)^2 * 2
     one, other = statistics(torch.tensor([[0.0], [2.0]])), statistics(torch.tensor([[2.0], [8.0]]))
     assert frechet_distance(one, other) == pytest.approx(16 + 8)
 
 
-@pytest.mark.parametrize("count", [4, 200])  # 4 images of 5 channels have a singular covariance
+@pytest.mark.parametrize("count", [4, 200])  # 4 images with 5 channels have a singular covariance
 def test_agrees_with_the_matrix_square_root(count):
     one, other = statistics(samples(count)), statistics(samples(count, seed=1))
     product = (one.covariance @ other.covariance).numpy()

@@ -23,13 +23,13 @@ has_dlib = all(importlib.util.find_spec(name) for name in ("dlib", "face_recogni
 
 
 def ramps(side):
-    """Red is the x, green the y of a pixel's center, in fractions of the side."""
+    """Return an image whose red and green are the x and y of the pixel centers, as fractions of the side."""
     x = (torch.arange(side) + 0.5) / side
     return torch.stack([x.expand(side, side), x[:, None].expand(side, side), torch.zeros(side, side)])[None]
 
 
 class Recorder:
-    """In place of a network: keeps what it is shown."""
+    """Replacement for dlib's network that records its inputs."""
 
     def __init__(self):
         self.chips = []
@@ -40,14 +40,14 @@ class Recorder:
 
 
 @pytest.mark.parametrize("side", [256, 512])
-def test_dlib_is_shown_the_same_part_of_the_face_at_every_size(side):
+def test_dlib_gets_the_same_part_of_the_face_at_every_size(side):
     recorder = Recorder()
     embedding = DlibIdentity(recorder).embed(ramps(side).expand(2, -1, -1, -1))
     assert embedding.tolist() == [[3, 4], [3, 4]]
     chip = recorder.chips[0]
     assert chip.shape == (150, 150, 3)
     assert chip.dtype == np.uint8
-    # Pixel centers half a pixel inside 0.1576 to 0.8476 across and 0.2691 to 0.9591 down, in 255ths.
+    # the outermost pixel centers are half a pixel inside the crop: 0.1576 to 0.8476 in x, 0.2691 to 0.9591 in y
     half = 0.69 / 150 / 2
     corners = [chip[0, 0, 0], chip[0, -1, 0], chip[0, 0, 1], chip[-1, 0, 1]]
     expected = [0.1576 + half, 0.8476 - half, 0.2691 + half, 0.9591 - half]
@@ -59,8 +59,8 @@ def test_distance_by_dlib_is_euclidean():
     assert identity.distance(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]])).tolist() == [5]
 
 
-@pytest.mark.skipif(not has_dlib, reason="dlib and face_recognition_models come with the extra 'evaluate' only")
-def test_dlib_knows_a_person_again_and_tells_two_apart():
+@pytest.mark.skipif(not has_dlib, reason="dlib and face_recognition_models are installed with the extra 'evaluate'")
+def test_dlib_recognizes_a_person_and_distinguishes_two():
     identity = load_dlib_identity()
     clean = [to_rgb(read_image(path).pixels) for path in sorted(FACES.glob("*.jpg"))]
     degraded = [jpeg(gaussian_blur(face[None], face.shape[-1] / 256)[0], 50) for face in clean]
@@ -86,7 +86,7 @@ def test_says_which_package_is_missing(monkeypatch, tmp_path):
 
 
 class Corners(torch.nn.Module):
-    """In place of ArcFace, which has 170 MB: the values at two corners, times a weight."""
+    """Replacement for ArcFace, whose weights have 170 MB. The embedding is the values at two corners times a weight."""
 
     def __init__(self, num_layers, drop_ratio, mode):
         super().__init__()
@@ -98,7 +98,7 @@ class Corners(torch.nn.Module):
         return torch.stack([images[:, 0, 0, 0], images[:, 1, -1, 0]], dim=1) * self.weight
 
 
-def test_arcface_is_read_from_a_file_and_shown_its_own_crop(monkeypatch, tmp_path):
+def test_arcface_is_read_from_a_file_and_gets_its_own_crop(monkeypatch, tmp_path):
     monkeypatch.setattr(arcface_arch, "Backbone", Corners)
     save_file({"weight": torch.tensor([2.0])}, tmp_path / "arcface.safetensors")
     identity = load_identity(str(tmp_path / "arcface.safetensors"), CPU)

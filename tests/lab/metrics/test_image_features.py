@@ -29,7 +29,7 @@ def images(side=64, seed=0):
         (Backbone.VGG19, [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]),
     ],
 )
-def test_layers_stand_where_torchvision_has_them(backbone, convolutions):
+def test_layers_have_the_indices_of_torchvision(backbone, convolutions):
     with torch.device("meta"):
         state = ImageFeatures(backbone, [DEEPEST[backbone]]).state_dict()
     assert list(state) == [f"features.{n}.{kind}" for n in convolutions for kind in ("weight", "bias")]
@@ -75,7 +75,7 @@ def test_weights_are_frozen_and_the_image_has_a_gradient():
         (Backbone.VGG19, "conv3_4", "conv1_2"),
     ],
 )
-def test_a_file_is_recognised_and_read(tmp_path, backbone, deep, shallow, suffix):
+def test_a_file_is_recognized_and_read(tmp_path, backbone, deep, shallow, suffix):
     network = random_network(backbone, (shallow, deep))
     path = tmp_path / f"weights{suffix}"
     content = {**network.state_dict(), "classifier.0.bias": torch.zeros(3)}
@@ -114,7 +114,7 @@ def test_invalid_files_are_reported(tmp_path):
         load_image_features(tmp_path / "none.pth", ["relu2_1"])
 
 
-def test_the_content_tells_the_format_and_wrappers_are_taken_off(tmp_path):
+def test_the_format_is_recognized_by_content_and_wrappers_are_removed(tmp_path):
     network = random_network(Backbone.VGG16, ("relu1_1",))
     save_file(network.state_dict(), tmp_path / "renamed.pth")
     torch.save({"epoch": 3, "state_dict": network.state_dict()}, tmp_path / "wrapped.pth")
@@ -156,7 +156,7 @@ def test_torchvisions_weights_are_fetched_by_name(monkeypatch):
     assert asked == [("vgg19-dcbb9e9d.pth", {"map_location": "cpu", "check_hash": True, "weights_only": True})]
 
 
-def test_without_a_network_the_file_is_named(monkeypatch):
+def test_a_failed_download_names_the_file(monkeypatch):
     def fail(*_, **__):
         raise OSError("no route to host")
 

@@ -7,9 +7,9 @@ from psfr_core.lab.metrics.landmark_distance import landmark_distance
 FACE = torch.tensor([[10.0, 10], [30, 10], [20, 20], [12, 30], [28, 30]])
 
 
-def test_a_shifted_face_is_as_far_as_it_was_shifted():
+def test_the_distance_of_a_shifted_face_is_its_shift():
     assert landmark_distance(FACE, FACE) == 0
-    # 3 px across and 4 px down are 5 px, a quarter of the 20 px between the eyes
+    # a shift of (3, 4) px has a length of 5 px, a quarter of the 20 px between the eyes
     assert landmark_distance(FACE + torch.tensor([3.0, 4.0]), FACE) == pytest.approx(0.25)
 
 

@@ -25,7 +25,7 @@ def random_features(name, pretrained):
 
 @pytest.fixture
 def reference(monkeypatch):
-    """torchmetrics' own implementation with the published heads, which it ships, on a random backbone."""
+    """Return a function that makes torchmetrics' LPIPS with the published heads and a random backbone."""
     monkeypatch.setattr(torchmetrics_lpips, "_get_tv_model_features", random_features)
     return lambda net: torchmetrics_lpips._LPIPS(pretrained=True, net=net, pnet_rand=True).eval()
 

@@ -23,10 +23,10 @@ def test_iou_of_single_regions():
     assert matrix.iou(0) == pytest.approx(1 / 2)
     assert matrix.iou(13) == pytest.approx(2 / 3)
     assert math.isnan(matrix.iou(7))
-    assert matrix.iou(4, 5) == pytest.approx(1 / 2)  # two pixels called an eye, one of them is: left and right as one
+    assert matrix.iou(4, 5) == pytest.approx(1 / 2)  # both eyes merged: two pixels predicted, one of them correct
     assert matrix.iou(0, 13) == 1
     assert matrix.accuracy == pytest.approx(6 / 8)
-    assert matrix.counts[1, 5] == 1  # true skin, taken for an eye
+    assert matrix.counts[1, 5] == 1  # skin predicted as an eye
     assert matrix.counts[5, 1] == 0
 
 
@@ -45,8 +45,9 @@ def test_sums_over_a_data_set_equal_one_big_image():
     assert torch.equal(whole.counts, parts.counts)
     assert whole.counts.sum() == predicted.numel()
     for region in range(19):
-        hit, said = true == region, predicted == region
-        assert whole.iou(region) == pytest.approx(float((hit & said).sum() / (hit | said).sum()))
+        is_true, is_predicted = true == region, predicted == region
+        expected = float((is_true & is_predicted).sum() / (is_true | is_predicted).sum())
+        assert whole.iou(region) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_ssim_of_equal_flat_and_inverted_images():
     images = random_images()
     assert ssim(images, images).tolist() == pytest.approx([1, 1], abs=1e-5)
     flat = torch.full((1, 3, 16, 16), 0.4)
-    # Without structure only the means count: (2 a b + c) / (a^2 + b^2 + c) with c = 0.01^2.
+    # without structure, SSIM depends only on the means: (2 a b + c) / (a^2 + b^2 + c) with c = 0.01^2
     expected = (2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)
     assert ssim(flat, flat + 0.2).tolist() == pytest.approx([expected], abs=1e-3)
     assert ssim(images, 1 - images).max() < 0
@@ -56,7 +56,7 @@ def test_invalid_images_are_reported(metric, images, references, words):
         metric(images, references)
 
 
-def test_ssim_needs_room_for_its_window():
+def test_ssim_needs_images_as_large_as_its_window():
     with pytest.raises(InputError, match="at least 11 x 11 pixels, got 10 x 10"):
         ssim(random_images(1, 10), random_images(1, 10))
     assert ssim(random_images(1, 11), random_images(1, 11)).tolist() == pytest.approx([1.0], abs=1e-5)
