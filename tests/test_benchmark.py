@@ -10,6 +10,8 @@ import torch
 
 from psfr_core.cli.main import main
 from psfr_core.images.io import ImageFile, write_image
+from psfr_core.lab.benchmark import cases
+from psfr_core.lab.benchmark.context import BenchmarkContext
 from psfr_core.lab.benchmark.measure import compare, peak_megabytes
 from psfr_core.lab.benchmark.published import PublishedGenerator
 from psfr_core.lab.benchmark.training_step import training_steps
@@ -64,9 +66,13 @@ def test_command_writes_markdown_and_json(tmp_path: Path, capsys: pytest.Capture
         (["--repeats", "3"], "at least 7, got 3"),
         (["quality"], "The case quality cannot be measured: images are needed"),
         (["paste", "detection"], "The case detection cannot be measured: images are needed"),
+        (["onnx"], "The case onnx cannot be measured: the packages of the extra onnx are needed"),
     ],
 )
-def test_invalid_arguments_are_reported(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_are_reported(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "find_spec", lambda _: None)
     assert main(["benchmark", *arguments]) == 2
     assert words in capsys.readouterr().err
 
@@ -92,3 +98,13 @@ def test_too_large_images_are_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "--max-megapixels" in capsys.readouterr().err
     assert main([*arguments, "0.002"]) == 2  # the image is accepted, but the detector is missing
     assert "a RetinaFace detector is needed" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_onnx_runtime_is_compared_with_pytorch() -> None:
+    measured = list(cases.CASES["onnx"](BenchmarkContext(torch.device("cpu"), 7)))
+    assert [(found.name, found.baseline) for found in measured] == [
+        ("generator in ONNX Runtime", "PyTorch"),
+        ("parser in ONNX Runtime", "PyTorch"),
+    ]
+    assert all(found.ratio is not None and 0.02 < found.ratio < 50 for found in measured)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 
 import torch
 
@@ -10,6 +11,7 @@ from .context import BenchmarkContext
 from .image_cases import detection, paste, restoration
 from .measure import Measurement
 from .network_cases import loading, networks, quality, training
+from .onnx_cases import onnx
 
 Case = Callable[[BenchmarkContext], Iterator[Measurement]]
 
@@ -20,6 +22,8 @@ def skip_reason(name: str, context: BenchmarkContext) -> str | None:
         return "images are needed"
     if name == "detection" and context.detector is None:
         return "a RetinaFace detector is needed"
+    if name == "onnx" and not all(find_spec(package) for package in ("onnx", "onnxscript", "onnxruntime")):
+        return "the packages of the extra onnx are needed"
     if name == "quality" and context.dtypes[-1] == torch.float32:
         return "nothing is faster than float32 on this device"
     return None
@@ -33,4 +37,5 @@ CASES: dict[str, Case] = {
     "restoration": restoration,
     "loading": loading,
     "training": training,
+    "onnx": onnx,
 }
