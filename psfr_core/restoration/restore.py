@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..checks import check_finite, check_type
-from ..errors import InputError, NoFaceError
-from ..faces.align import AlignedFace, align_faces, crop_side
-from ..faces.face import Face, check_faces
-from ..faces.selection import LeftOut, Selection, explain_selection
-from ..images.box import Size
-from ..images.channels import clamped, to_rgb
+from ..checks import check_type
+from ..errors import InputError
+from ..faces.align import AlignedFace
+from ..faces.face import Face
+from ..faces.selection import LeftOut
 from ..parsing.parse_map import ParseMap
 from ..parsing.parser import parse_faces
-from ..progress import Progress, hold_progress, offset_progress
+from ..progress import Progress, offset_progress
 from .automatic_strength import automatic_strength
 from .color_match import match_colors
 from .consistency import contradictions
@@ -25,9 +23,9 @@ from .enhance import enhance_faces
 from .grain import add_grain
 from .masks import crop_masks
 from .paste import paste_faces
+from .prepare import PreparedImage, prepare_image
 from .restoration_models import RestorationModels
-from .restore_options import NoFace, RestoreOptions
-from .second_opinion import with_second_opinion
+from .restore_options import RestoreOptions
 
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
@@ -68,16 +66,31 @@ def restore_image(
     Raises InputError for an invalid image, including colors that are not finite.
     """
     options = RestoreOptions() if options is None else options
-    check_type(models, RestorationModels, "models")
-    check_type(options, RestoreOptions, "options")
-    _check_given(mask, faces, parse_maps)
-    colors = _finite_colors(image)
-    selection = _selected(colors, models, options, mask, progress) if faces is None else Selection([*faces], {})
-    if not selection.faces:
-        return _unchanged(image, models, options, selection.left_out)
-    sides = [crop_side(face) for face in selection.faces]
-    aligned = align_faces(colors, selection.faces, models.crop_size_for(sides))
-    crops = torch.stack([face.crop for face in aligned]).to(next(models.generator.parameters()).device)
+    check_type(parse_maps, ParseMap | None, "parse_maps")
+    if faces is None and parse_maps is not None:
+        raise InputError("parse_maps belong to faces: give the faces that they were made for as well.")
+    prepared = prepare_image(image, models, options, mask=mask, faces=faces, progress=progress)
+    return restore_prepared([prepared], models, options, parse_maps=parse_maps, progress=progress)[0]
+
+
+@torch.no_grad()
+def restore_prepared(
+    prepared: Sequence[PreparedImage],
+    models: RestorationModels,
+    options: RestoreOptions,
+    *,
+    parse_maps: ParseMap | None = None,
+    progress: Progress | None = None,
+) -> list[RestorationResult]:
+    """Restore the faces of ``prepared`` images, which must have crops of one size; faces of several images share batches.
+
+    ``parse_maps``, one for each face, replaces parsing and turns the option ``guard`` off. ``progress`` counts as in
+    ``restore_image``.
+    """
+    faces = [face for image in prepared for face in image.aligned]
+    if not faces:
+        return [_unchanged(image, models) for image in prepared]
+    crops = torch.stack([face.crop for face in faces]).to(next(models.generator.parameters()).device)
     steps = 2 * len(crops)
     is_guarded = options.guard and parse_maps is None  # edited maps request a face that differs from the photo
     if parse_maps is None:
@@ -88,15 +101,47 @@ def restore_image(
         crops,
         options.eyes.applied_to(parse_maps),
         models.generator,
-        sides=sides,
+        sides=[side for image in prepared for side in image.sides],
         batch_size=options.batch_size,
         progress=offset_progress(progress, len(crops), steps),
     )
+    results: list[RestorationResult] = []
+    start = 0
+    for image in prepared:
+        own = slice(start, start + len(image.aligned))
+        start = own.stop
+        results.append(
+            _pasted(image, crops[own], parse_maps[own], restored[own], models, options, guard=is_guarded)
+            if image.aligned
+            else _unchanged(image, models)
+        )
+    return results
+
+
+def _pasted(
+    prepared: PreparedImage,
+    crops: Tensor,
+    parse_maps: ParseMap,
+    restored: Tensor,
+    models: RestorationModels,
+    options: RestoreOptions,
+    *,
+    guard: bool,
+) -> RestorationResult:
+    """Match the colors of the ``restored`` faces (N, 3, S, S) of one image, and paste them into it."""
     restored = match_colors(restored, crops, options.color_match)
-    sizes = [models.generator.for_side(side).size for side in sides]
-    masks = blend_masks(restored, crops, parse_maps, options, guard=is_guarded, sizes=sizes)
-    pasted = add_grain(image, paste_faces(image, aligned, restored, masks), aligned, options.paste.grain)
-    return RestorationResult(pasted.image, pasted.mask, aligned, parse_maps, restored, selection.left_out)
+    sizes = [models.generator.for_side(side).size for side in prepared.sides]
+    masks = blend_masks(restored, crops, parse_maps, options, guard=guard, sizes=sizes)
+    pasted = paste_faces(prepared.image, prepared.aligned, restored, masks)
+    pasted = add_grain(prepared.image, pasted, prepared.aligned, options.paste.grain)
+    return RestorationResult(pasted.image, pasted.mask, prepared.aligned, parse_maps, restored, prepared.left_out)
+
+
+def _unchanged(prepared: PreparedImage, models: RestorationModels) -> RestorationResult:
+    """Return the result for an image without faces."""
+    mask = torch.zeros_like(prepared.image[:1], dtype=torch.float32)
+    no_crops = mask.new_zeros(0, 3, models.crop_size, models.crop_size)
+    return RestorationResult(prepared.image.clone(), mask, [], None, no_crops, prepared.left_out)
 
 
 def blend_masks(
@@ -117,59 +162,3 @@ def blend_masks(
     if options.automatic_strength:
         masks = masks * automatic_strength(restored, crops, sizes)[:, None, None, None]
     return masks * (1 - contradictions(restored, crops)) if guard else masks
-
-
-def _finite_colors(image: Tensor) -> Tensor:
-    colors = to_rgb(image)
-    check_finite(colors, "image")
-    return clamped(colors)
-
-
-def _check_given(mask: Tensor | None, faces: Sequence[Face] | None, parse_maps: ParseMap | None) -> None:
-    check_type(parse_maps, ParseMap | None, "parse_maps")
-    if faces is not None:
-        check_faces(faces)
-    if faces is None and parse_maps is not None:
-        raise InputError("parse_maps belong to faces: give the faces that they were made for as well.")
-    if faces is not None and mask is not None:
-        raise InputError("mask chooses among detected faces: leave it out when faces are given.")
-
-
-def _unchanged(
-    image: Tensor, models: RestorationModels, options: RestoreOptions, left_out: Mapping[LeftOut, int]
-) -> RestorationResult:
-    """Return the result for an image without faces; raise NoFaceError if the options request it."""
-    if options.no_face is NoFace.ERROR:
-        raise NoFaceError(_no_face(image))
-    mask = torch.zeros_like(image[:1], dtype=torch.float32)
-    no_crops = mask.new_zeros(0, 3, models.crop_size, models.crop_size)
-    return RestorationResult(image.clone(), mask, [], None, no_crops, left_out)
-
-
-def _selected(
-    colors: Tensor,
-    models: RestorationModels,
-    options: RestoreOptions,
-    mask: Tensor | None,
-    progress: Progress | None,
-) -> Selection:
-    """Detect faces in ``colors`` (3, H, W), and select those that the options and the mask (H, W) choose."""
-    detector = with_second_opinion(models.detector, models.parse_net)
-    given = [] if options.detection is None else [options.detection]  # custom detectors may not accept options
-    found = detector.detect(colors[None], *given, progress=hold_progress(progress))
-    if len(found) != 1:
-        raise InputError(
-            f"The detector must return one list of faces per image, an empty one where there is none: it returned "
-            f"{len(found)} for 1 image."
-        )
-    selection = explain_selection(found[0], Size.of(colors), options.selection, mask)
-    check_faces(selection.faces)
-    return selection
-
-
-def _no_face(image: Tensor) -> str:
-    size = Size.of(image)
-    return (
-        f"No face that fits the options was found in the image of {size.width} x {size.height} pixels. Lower the minimum score "
-        "or size, select other faces, or let images without a face pass."
-    )

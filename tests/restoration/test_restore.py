@@ -24,8 +24,9 @@ from psfr_core.restoration.enhance import enhance_faces
 from psfr_core.restoration.masks import crop_masks
 from psfr_core.restoration.paste import paste_faces
 from psfr_core.restoration.paste_options import PasteOptions
+from psfr_core.restoration.prepare import prepare_image
 from psfr_core.restoration.restoration_models import RestorationModels
-from psfr_core.restoration.restore import restore_image
+from psfr_core.restoration.restore import restore_image, restore_prepared
 from psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions
 
 
@@ -173,7 +174,8 @@ def test_closed_eyes_are_restored_as_skin(models: RestorationModels, two_faces: 
     crops = torch.stack([face.crop for face in result.aligned])
     guide = closed if eyes is Eyes.CLOSED else parsed
     assert torch.equal(result.restored, enhance_faces(crops, guide, models.generator))
-    assert result.parse_maps is parsed  # so that users can edit them and restore again
+    assert result.parse_maps is not None
+    assert torch.equal(result.parse_maps.labels, labels)  # so that users can edit them and restore again
     # What is pasted is where the eyes are, also when they are closed.
     only_eyes = RestoreOptions(eyes=eyes, paste=PasteOptions(regions=RegionGroup.EYES.regions))
     assert restore(only_eyes).mask.amax() > 0.5
@@ -335,3 +337,22 @@ def test_the_automatic_strength_of_each_face_multiplies_its_mask(
     assert first.score > second.score
     assert torch.equal(half.image[:, :72, :72], image[:, :72, :72])  # the first face is left alone
     torch.testing.assert_close(half.mask[:, 35:75, 105:140], 0.5 * full.mask[:, 35:75, 105:140], atol=1e-3, rtol=0)
+
+
+def test_faces_of_several_images_in_one_batch_give_the_results_of_single_images(
+    models: RestorationModels, two_faces: list[Face]
+) -> None:
+    images = [torch.rand(3, 120, 160), torch.rand(4, 120, 160), torch.rand(1, 130, 170)]
+    given = [two_faces, [], two_faces[:1]]
+    options = RestoreOptions(batch_size=1)
+    prepared = [prepare_image(image, models, options, faces=faces) for image, faces in zip(images, given, strict=True)]
+    for result, image, faces in zip(restore_prepared(prepared, models, options), images, given, strict=True):
+        alone = restore_image(image, models, options, faces=faces)
+        assert torch.equal(result.image, alone.image)
+        assert torch.equal(result.mask, alone.mask)
+        assert torch.equal(result.restored, alone.restored)
+        assert len(result.faces) == len(faces)
+        assert (result.parse_maps is None) == (not faces)
+    batched = restore_prepared(prepared, models, RestoreOptions(batch_size=3))
+    for result, image, faces in zip(batched, images, given, strict=True):
+        torch.testing.assert_close(result.image, restore_image(image, models, options, faces=faces).image)
