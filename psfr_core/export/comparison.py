@@ -18,11 +18,11 @@ BATCHES = (1, 3)
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest allowed differences between ONNX Runtime and PyTorch in float32."""
+    """Tolerances for ONNX Runtime against PyTorch in float32."""
 
-    value: float  # between restored faces, and between scores of detectors
-    pixels: float  # between boxes or landmarks of detectors, for each 100 px of their coordinates
-    equal_labels: float  # least fraction
+    value: float  # maximum difference between restored faces, and between detection scores
+    pixels: float  # maximum difference in pixels between boxes or landmarks, per 100 px of the coordinate
+    equal_labels: float  # minimum fraction of equal labels
 
 
 LIMITS: Mapping[torch.dtype, Limits] = MappingProxyType(
@@ -32,7 +32,7 @@ LIMITS: Mapping[torch.dtype, Limits] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Comparison:
-    """The largest differences of each output; for labels, the fraction of different ones."""
+    """The maximum difference of each output. For labels, it is the fraction of different labels."""
 
     differences: Mapping[str, float]
 
@@ -41,13 +41,16 @@ class Comparison:
 
 
 def reference_outputs(graph: ExportGraph) -> list[tuple[Tensor, ...]]:
-    """Return the outputs of PyTorch for each of ``BATCHES``."""
+    """Return the outputs of PyTorch for a batch of each size in ``BATCHES``."""
     outputs = [graph.module(*graph.example(count)) for count in BATCHES]
     return [output if isinstance(output, tuple) else (output,) for output in outputs]
 
 
 def compare(content: bytes, graph: ExportGraph, expected: list[tuple[Tensor, ...]], dtype: torch.dtype) -> Comparison:
-    """Run the ONNX file ``content``, and compare with ``expected``; raise ExportError if a limit is exceeded."""
+    """Run the ONNX file ``content``, and compare its outputs with ``expected``. Raise ExportError if a limit is exceeded.
+
+    ``dtype`` is the precision of the exported weights, on which the limits depend.
+    """
     runtime = import_optional("onnxruntime", "psfr export", "onnxruntime")
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
     found_differences: dict[str, list[float]] = {name: [] for name in _compared(graph)}
@@ -64,7 +67,7 @@ def compare(content: bytes, graph: ExportGraph, expected: list[tuple[Tensor, ...
 
 
 def _compared(graph: ExportGraph) -> list[str]:
-    """Return the names of the outputs to compare. The logits of a parser have no scale: its labels are compared."""
+    """Return the names of the outputs to compare. For a parser, only labels are compared, because logits have no scale."""
     return ["labels"] if "labels" in graph.outputs else list(graph.outputs)
 
 

@@ -1,4 +1,4 @@
-"""What is exported of a network: the graph, the names and axes of its inputs and outputs, and its conventions in words."""
+"""Describe a network for export: its graph, the names and axes of its inputs and outputs, and its conventions."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ _DETECTOR_SIDES = (96, 128)  # height and width of the image with which a detect
 _CELL = 32  # sides of images for detectors are multiples of this
 
 Axes = Mapping[int, Any]
-"""Dynamic axes of an input: the axis, and its torch.export dimension."""
+"""Dynamic axes of an input, with the torch.export dimension of each axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class ExportGraph:
-    """A graph to export; ``example`` returns inputs for a batch, and ``notes`` is metadata."""
+    """A graph to export.
+
+    ``inputs`` are the names of the inputs with their dynamic axes, and ``outputs`` the names of the outputs. ``example`` returns
+    inputs for a batch size, and ``notes`` is the metadata of the file.
+    """
 
     module: nn.Module
     inputs: Mapping[str, Axes]
@@ -40,7 +44,7 @@ class ExportGraph:
 
 
 def graph_of(network: nn.Module) -> ExportGraph:
-    """Return the graph of a restorer, a parsing network or a detection network."""
+    """Return the graph for a restorer, a parsing network or a detection network."""
     if isinstance(network, FaceRestorer):
         return _restorer_graph(network)
     return _parser_graph(network) if isinstance(network, ParseNet) else _detector_graph(network)

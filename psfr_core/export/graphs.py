@@ -1,6 +1,6 @@
-"""Networks with their pre- and post-processing, as they are exported.
+"""Combine networks with the pre- and post-processing that is exported with them.
 
-All inputs and outputs are float32 or uint8, also if the network computes in float16. Images are RGB in [0, 1].
+All inputs and outputs are float32 or uint8, even if the network computes in float16. Images are RGB in [0, 1].
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ParserGraph(nn.Module):
         self.network = network
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the region labels (B, S, S), uint8, of ``faces`` (B, 3, S, S), and the scores of all regions (B, 19, S, S)."""
+        """Return the region labels (B, S, S), uint8, and the scores (B, 19, S, S) of all regions, for ``faces`` (B, 3, S, S)."""
         scores = self.network.parse_logits(_to_network_range(faces, self.network)).float()
         return scores.argmax(dim=1).to(torch.uint8), scores
 
@@ -64,9 +64,10 @@ class CompactDetectorGraph(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores (B, N), boxes (B, N, 4) and landmarks (B, N, 5, 2) of N cells of ``images`` (B, 3, H, W).
+        """Return scores (B, N), boxes (B, N, 4) and landmarks (B, N, 5, 2) of the N cells of ``images`` (B, 3, H, W).
 
-        Cells that are not local maxima have the score 0. Decoding is in float32, because float16 has no fractions above 2048.
+        Cells that are not local maxima have the score 0. Coordinates are computed in float32, because float16 cannot represent
+        fractions above 1024.
         """
         raw = self.network.predict(images.to(_dtype_of(self.network))).float()
         cells = dense_predictions(decode(raw))
@@ -83,7 +84,7 @@ class RetinaFaceGraph(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores (B, N), boxes (B, N, 4) and landmarks (B, N, 5, 2) of N anchors of ``images`` (B, 3, H, W)."""
+        """Return scores (B, N), boxes (B, N, 4) and landmarks (B, N, 5, 2) of the N anchors of ``images`` (B, 3, H, W)."""
         inputs = retinaface.network_input(images).to(_dtype_of(self.network))
         box_offsets, class_scores, landmark_offsets = (values.float() for values in self.network(inputs))
         anchors = retinaface.anchors_for(images.shape[-2], images.shape[-1], images.device)

@@ -1,4 +1,4 @@
-"""ONNX files of the networks."""
+"""Export networks to ONNX files."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def export_onnx(
     folders: Sequence[str | Path] = (),
     download: bool = False,
 ) -> Comparison:
-    """Write the network ``source`` (a model name or a path) to ``target``, and return how its outputs differ from PyTorch's.
+    """Write the network ``source`` (a model name or a path) to ``target``, and return the differences from PyTorch's outputs.
 
-    The batch axis is dynamic, and for detectors height and width too. ``dtype`` is the precision of the weights; inputs and
-    outputs are float32 or uint8 in both. ``fidelity`` is an option of CodeFormer that becomes fixed. An existing ``target`` is
-    overwritten; nothing is written unless ONNX Runtime computes the same.
+    The batch axis is dynamic, and for detectors also height and width. ``dtype`` is the precision of the weights; inputs and
+    outputs are always float32 or uint8. ``fidelity`` is an option of CodeFormer, whose value is fixed in the file. An existing
+    ``target`` is overwritten. Nothing is written if the outputs of ONNX Runtime differ from PyTorch's.
     Raises MissingPackageError without the packages of the extra ``onnx``, ExportError if the outputs differ, OptionError for
     another suffix or dtype, and the errors of the loaders.
     """
@@ -63,7 +63,10 @@ def export_onnx(
 
 @torch.no_grad()
 def onnx_bytes(network: nn.Module, dtype: torch.dtype, origin: dict[str, str]) -> tuple[bytes, Comparison]:
-    """Return ``network``, which is modified, as an ONNX file, and how its outputs differ; ``origin`` is further metadata."""
+    """Return the content of an ONNX file for ``network``, and the differences between its outputs and PyTorch's.
+
+    ``network`` is modified. ``origin`` is added to the metadata of the file. Raises ExportError if the outputs differ too much.
+    """
     graph = graph_of(fold_batch_norm(network.eval().requires_grad_(False)))
     expected = reference_outputs(graph)
     network.to(dtype)
@@ -92,12 +95,14 @@ def _load(
 
 
 def _translate(graph: ExportGraph) -> Any:
-    """Return the ONNX model of ``graph`` by PyTorch's exporter."""
+    """Convert ``graph`` to an ONNX model with PyTorch's exporter."""
     for package in ("onnx", "onnxscript"):
         import_optional(package, "psfr export", package)
     logging.getLogger("onnxscript").setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about its own outdated calls and repeated names of axes
+        warnings.simplefilter(
+            "ignore"
+        )  # the exporter warns about its own deprecated calls and about repeated axis names
         program: Any = torch.onnx.export(
             graph.module.eval(),
             graph.example(2),

@@ -17,9 +17,12 @@ class DetectionOptions:
     )
     min_eye_distance: float = option(5.0, "minimum eye distance in pixels; drops profiles and tiny faces", low=0)
     max_overlap: float = option(0.4, "IoU threshold for non-maximum suppression", low=0.01, high=1)
-    max_side: int = option(1920, "longer side to which larger images are reduced, pixels", low=64, high=65536)
+    max_side: int = option(1920, "maximum longer side in pixels; larger images are reduced", low=64, high=65536)
     min_side: int = option(
-        512, "shorter side to which smaller images are enlarged, pixels, limited by max-side", low=1, high=65536
+        512,
+        "minimum shorter side in pixels; smaller images are enlarged as far as max-side allows",
+        low=1,
+        high=65536,
     )
     tiles: bool = option(False, "also search large images in tiles at full size, for tiny faces")
     turned: bool = option(

@@ -52,7 +52,7 @@ class SelectionOptions:
     order: FaceOrder = option(FaceOrder.AREA, "order in which faces are numbered; area: largest first")
     indices: tuple[int, ...] | None = option(
         None,
-        "indices in that order, from 0; -1 is the last face; indices beyond the last face select none",
+        "indices in the chosen order, from 0; -1 is the last face; indices beyond the last face select none",
         low=-HIGHEST_INDEX,
         high=HIGHEST_INDEX,
     )

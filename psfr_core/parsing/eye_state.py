@@ -1,7 +1,7 @@
-"""Find closed eyes that a parser labeled as eyes.
+"""Find closed eyes that a parser labeled as eyes, and relabel them as skin.
 
-Parsers see few closed eyes in training and label parts of the lids as eyes, where a generator then draws open eyes.
-``EyeNet`` looks at both eyes of a face, and the labels of closed ones become skin.
+Parsers see few closed eyes in training, and label parts of the lids as eyes. There, a generator would draw open eyes.
+``EyeNet`` classifies both eyes of a face as open or closed.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from ..networks.eye_net import EYE_WINDOW, EyeNet
 from .labels import FaceRegion, RegionGroup
 from .parse_map import ParseMap
 
-# Minimum sum of the logits of both eyes for closed eyes.
-CLOSED_LOGITS = 3.0
+CLOSED_LOGITS = 3.0  # eyes are closed if the sum of both logits is larger
 _EYES = (FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE)
 _SIDE = 256  # side of the faces from which windows are cut, in pixels
 _MIN_AREA = 6 / _SIDE**2  # fraction of the face; smaller regions are remnants of eyes behind hair
 
 
 class EyeWindows(NamedTuple):
-    """Gray windows of eyes, and whether the parse map has these eyes."""
+    """Gray windows of the left eye and the mirrored right eye, and whether the parse map has labels of these eyes.
 
-    windows: (
-        Tensor  # (B, 2, 32, 48) in [0, 1] on the CPU, the left eye and the mirrored right one; larger with a margin
-    )
-    is_labeled: Tensor  # (B, 2) bool
+    ``windows`` is (B, 2, 32, 48), or larger with a margin, in [0, 1] on the CPU. ``is_labeled`` is bool (B, 2).
+    """
+
+    windows: Tensor
+    is_labeled: Tensor
 
 
 def with_closed_eyes(crops: Tensor, parse_map: ParseMap) -> ParseMap:
-    """Return the maps of the crops (B, 3, S, S), RGB in [0, 1]; if both eyes are closed, their labels become skin.
+    """Return ``parse_map`` with the eyes relabeled as skin for each face whose eyes are both closed.
 
-    An eye without a label counts as undecided, so a single visible eye needs twice the evidence. If one eye is clearly open,
-    both keep their labels.
+    ``crops`` (B, 3, S, S) are the faces, RGB in [0, 1]. An eye without a label counts as undecided, so a single visible eye needs
+    twice the evidence. If one eye is clearly open, both eyes keep their labels.
     """
     if not bool(parse_map.mask(RegionGroup.EYES).any()):
         return parse_map
@@ -54,7 +54,7 @@ def with_closed_eyes(crops: Tensor, parse_map: ParseMap) -> ParseMap:
 
 
 def eye_windows(crops: Tensor, parse_map: ParseMap, margin: int = 0) -> EyeWindows:
-    """Return windows around the centers of the labeled eyes, ``margin`` pixels larger on each side."""
+    """Cut windows around the centers of the labeled eyes, enlarged by ``margin`` pixels on each side, from ``crops``."""
     gray = luma(interpolate(crops.float(), (_SIDE, _SIDE), "bilinear")).clamp(0, 1).cpu()
     maps = torch.stack([parse_map.labels == eye for eye in _EYES], dim=1).float().cpu()
     rows, columns = (size + 2 * margin for size in EYE_WINDOW)
@@ -70,7 +70,10 @@ def eye_windows(crops: Tensor, parse_map: ParseMap, margin: int = 0) -> EyeWindo
 
 
 def _centers(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows and columns (B, 2) of the centers of masks (B, 2, S, S), in pixels of a face of 256; 0 if empty."""
+    """Return the rows and the columns (B, 2) of the centers of ``maps`` (B, 2, S, S), scaled to a side of 256 pixels.
+
+    The center of an empty map is 0.
+    """
     positions = (torch.arange(maps.shape[-1]) + 0.5) * (_SIDE / maps.shape[-1])
     total = maps.sum(dim=(2, 3)).clamp(min=1)
     y, x = (maps.sum(dim=axis) @ positions / total for axis in (3, 2))

@@ -1,4 +1,4 @@
-"""Read and write labels as PNG files."""
+"""Read and write region labels as PNG files."""
 
 from __future__ import annotations
 
@@ -37,11 +37,9 @@ def _opened_png(path: Path) -> Image.Image:
 
 
 def write_label_png(path: Path, labels: Tensor) -> None:
-    """Write labels (H, W), uint8, to an 8-bit gray PNG file.
+    """Write labels (H, W), uint8, atomically to an 8-bit gray PNG file.
 
-    The file is written atomically.
-
-    Raises ImageFileError if the file cannot be written.
+    Raises ImageFileError if the file cannot be written or ``path`` has another suffix.
     """
     if path.suffix.lower() != ".png":
         raise ImageFileError(f"{path}: only PNG files store labels exactly. Use a name that ends with .png.")

@@ -1,4 +1,4 @@
-"""Regions of a face, numbered as in CelebAMask-HQ."""
+"""Define the regions of a face, which are numbered as in CelebAMask-HQ."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import OptionError
 
 
 class FaceRegion(IntEnum):
-    """Region labels of pixels. Left and right are the person's: the left eye is on the right side of the image."""
+    """Region labels of pixels. Left and right are the person's, so the left eye is on the right side of the image."""
 
     BACKGROUND = 0
     SKIN = 1
@@ -36,7 +36,7 @@ class FaceRegion(IntEnum):
 
 
 class RegionGroup(str, Enum):
-    """Group of regions; the values are the names in options."""
+    """Groups of regions. The values are the names that options accept."""
 
     FACE = "face"
     EYES = "eyes"
@@ -66,7 +66,7 @@ Regions: TypeAlias = "FaceRegion | RegionGroup | Iterable[FaceRegion | RegionGro
 
 
 def regions_of(regions: Regions) -> frozenset[FaceRegion]:
-    """Expand a region, a group, or several of them to single regions; raise OptionError for other types."""
+    """Expand a region, a group, or several of both to single regions. Raise OptionError for other types."""
     if isinstance(regions, RegionGroup):
         return regions.regions
     if isinstance(regions, FaceRegion):
@@ -78,13 +78,13 @@ def regions_of(regions: Regions) -> frozenset[FaceRegion]:
     if not all(isinstance(entry, FaceRegion | RegionGroup) for entry in entries):
         found = type(regions).__name__
         raise OptionError(
-            f"Regions must be a FaceRegion, a RegionGroup, or several of them, got {found}. Use parse_regions for names."
+            f"Regions must be a FaceRegion, a RegionGroup, or several of both, got {found}. Use parse_regions for names."
         )
     return frozenset(region for entry in entries for region in regions_of(entry))
 
 
 def parse_regions(text: str) -> frozenset[FaceRegion]:
-    """Parse names of regions and groups, such as ``skin, eyes``; raise OptionError for unknown names."""
+    """Parse names of regions and groups, such as ``skin, eyes``. Raise OptionError for unknown names."""
     return regions_of([_named(re.sub("[- ]+", "_", word.strip().lower())) for word in text.split(",")])
 
 
@@ -127,7 +127,7 @@ def _groups() -> dict[RegionGroup, frozenset[FaceRegion]]:
 
 _GROUPS: Mapping[RegionGroup, frozenset[FaceRegion]] = MappingProxyType(_groups())
 
-# The regions used in metrics: visible in most faces and labeled reliably.
+# Metrics use these regions, because they are visible in most faces and labeled reliably.
 MEASURED_REGIONS = (RegionGroup.FACE.regions - {FaceRegion.GLASSES}) | {FaceRegion.HAIR, FaceRegion.BACKGROUND}
 
 _MIRRORED_PAIRS = (
@@ -141,7 +141,7 @@ MIRRORED_REGION: Mapping[FaceRegion, FaceRegion] = MappingProxyType(
     {region: region for region in FaceRegion} | dict(_MIRRORED_PAIRS) | {right: left for left, right in _MIRRORED_PAIRS}
 )
 
-# RGB from 0 to 255. Adjacent regions differ in hue or brightness; the left one of a pair is lighter.
+# RGB from 0 to 255. Adjacent regions differ in hue or brightness, and the left region of a pair is lighter.
 REGION_COLORS: Mapping[FaceRegion, tuple[int, int, int]] = MappingProxyType(
     {
         FaceRegion.BACKGROUND: (0, 0, 0),

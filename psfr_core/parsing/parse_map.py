@@ -1,4 +1,4 @@
-"""Maps that label each pixel of a face with its region."""
+"""Define parse maps, which label each pixel of a face with its region."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class UnknownColor(str, Enum):
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class ParseMap:
-    """Region labels of a batch of faces: ``labels`` is uint8 (B, H, W) with the numbers of FaceRegion."""
+    """Region labels of a batch of faces: ``labels`` (B, H, W) is uint8 and contains the numbers of FaceRegion."""
 
     labels: Tensor
 
@@ -47,7 +47,7 @@ class ParseMap:
 
     @classmethod
     def from_logits(cls, parse_logits: Tensor) -> ParseMap:
-        """Return the most likely region of each pixel from class scores (B, 19, H, W)."""
+        """Return maps with the region of the highest class score in ``parse_logits`` (B, 19, H, W) for each pixel."""
         check_shape(parse_logits, f"B {_CLASSES} H W", "parse_logits")
         check_float(parse_logits, "parse_logits")
         check_finite(parse_logits, "parse_logits")
@@ -57,7 +57,8 @@ class ParseMap:
     def from_picture(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
         """Read the maps from images (B, 3, H, W), RGB in [0, 1], that ``to_grey`` or ``to_color`` returned.
 
-        Images with only gray levels from 0 to 18 of 255 are read as labels; of the region colors, only black is one of them.
+        Images that contain only gray levels from 0 to 18 of 255 are read as labels. Apart from black, no region color is such a
+        level.
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
@@ -115,11 +116,14 @@ class ParseMap:
         return self.labels.shape[0]
 
     def __iter__(self) -> Iterator[ParseMap]:
-        """Iterate over the maps of single faces, which are batches of one."""
+        """Iterate over the maps of the faces; each is a batch of one."""
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int | slice) -> ParseMap:
-        """Return the map of one face or the maps of a slice, as a batch; raise PositionError if out of range."""
+        """Return the map of one face or the maps of a slice, as a batch.
+
+        Raises PositionError for an index out of range and InputError for other types.
+        """
         try:
             indices = range(len(self))[index]
         except IndexError:
@@ -143,7 +147,7 @@ class ParseMap:
         return (self.labels[:, None] == channels[:, None, None]).float()
 
     def mask(self, regions: Regions) -> Tensor:
-        """Return a mask, float32 (B, 1, H, W), that is 1 in these regions or groups and 0 elsewhere."""
+        """Return a mask, float32 (B, 1, H, W), that is 1 in ``regions`` and 0 elsewhere."""
         chosen = regions_of(regions)
         table = torch.tensor(
             [region in chosen for region in FaceRegion], dtype=torch.float32, device=self.labels.device
@@ -151,7 +155,7 @@ class ParseMap:
         return table[self.labels.long()][:, None]
 
     def to_color(self) -> Tensor:
-        """Return images (B, 3, H, W), RGB in [0, 1], of the regions in their REGION_COLORS."""
+        """Return images (B, 3, H, W), RGB in [0, 1], that show each region in its color of REGION_COLORS."""
         palette = _palette(self.labels.device).float() / 255
         return palette[self.labels.long()].permute(0, 3, 1, 2).contiguous()
 
@@ -160,7 +164,10 @@ class ParseMap:
         return (self.labels.float() / 255)[:, None].repeat(1, 3, 1, 1)
 
     def resized(self, size: Size) -> ParseMap:
-        """Return the map resized by nearest-neighbor interpolation."""
+        """Return the map resized to ``size`` by nearest-neighbor interpolation.
+
+        Raises OptionError for sides that are not from 1 to 32767 pixels.
+        """
         check_type(size, Size, "size")
         for name, pixels in size._asdict().items():
             check_value(name, pixels, int, low=1, high=_MAX_SIDE)
@@ -201,7 +208,7 @@ def _nearest_color(image: Tensor) -> Tensor:
 
 
 def _levels(image: Tensor) -> Tensor:
-    """Convert values to integer levels of 255; levels far outside 0 to 255 are clamped."""
+    """Convert values in [0, 1] to levels from 0 to 255. Levels far out of this range are clamped to -1024 and 3071."""
     return (image.float() * 255).round().clamp(-1024, 3071)
 
 

@@ -21,20 +21,21 @@ def parse_faces(
     """Parse aligned face crops into the 19 regions of FaceRegion.
 
     The crops are resized to the network's size, and its scores are resized back, so that the edges of regions stay smooth.
-    The network runs in its own precision. Where both eyes are closed, their labels become skin (see ``with_closed_eyes``).
+    The network runs in its own precision. If both eyes of a face are closed, their labels become skin (see ``with_closed_eyes``).
     Source: section 3.2 of the paper.
 
     Args:
         crops: (B, 3, S, S), RGB in [0, 1].
         parse_net: parsing network in evaluation mode.
-        batch_size: number of crops per forward pass; None chooses it for the device, and halves it if memory runs out.
-        progress: called with the number of parsed faces after each batch; may raise to stop.
+        batch_size: number of crops per forward pass. None chooses it for the device, and halves it if memory runs out.
+        progress: called with the number of parsed faces and the total after each batch. May raise to stop.
 
     Returns:
         Parse maps of the size and on the device of ``crops``.
 
     Raises:
         InputError: the crops have another shape or contain NaN or infinity, or the network is in training mode.
+        OptionError: ``batch_size`` is not from 1 to 4096.
         PsfrError: the output of the network is not finite.
     """
     _check_inputs(crops, parse_net, batch_size)
@@ -55,7 +56,7 @@ def parse_faces(
 def parse_probabilities(crops: Tensor, parse_net: ParseNet, batch_size: int | None = None) -> Tensor:
     """Return the probabilities (B, 19, S, S) of the regions in ``crops`` (B, 3, S, S), float32 on the network's device.
 
-    Their argmax gives the labels of ``parse_faces`` before ``with_closed_eyes``. Parameters and errors are those of
+    Their argmax gives the labels of ``parse_faces`` before ``with_closed_eyes``. The parameters and errors are the same as for
     ``parse_faces``.
     """
     _check_inputs(crops, parse_net, batch_size)
@@ -81,7 +82,7 @@ def _check_inputs(crops: Tensor, parse_net: ParseNet, batch_size: int | None) ->
 
 
 def region_scores(crops: Tensor, parse_net: ParseNet) -> Tensor:
-    """Return the region scores (B, 19, S, S) of crops (B, 3, S, S), RGB in [0, 1], on the network's device."""
+    """Return the region scores (B, 19, S, S) of ``crops`` (B, 3, S, S), RGB in [0, 1], float32 on the network's device."""
     weight = next(parse_net.parameters())
     inputs = _resized(crops.float().clamp(0, 1), parse_net.config.size) * 2 - 1
     parse_logits = parse_net.parse_logits(inputs.to(weight))

@@ -1,4 +1,4 @@
-"""Brush strokes on parse maps, stored as a short text."""
+"""Draw brush strokes on parse maps, and store the strokes as a short text."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ..errors import OptionError
 from .labels import FaceRegion
 from .parse_map import ParseMap
 
-UNITS = 1000  # strokes are measured in thousandths of the map's side, so they fit a map of any size
-ERASER = "parsed"
+UNITS = 1000  # units per side of the map; with relative lengths, strokes fit a map of any size
+ERASER = "parsed"  # stands for a region in the text of a stroke that erases
 MAX_TEXT_LENGTH = 2_000_000
-_MIN_RADIUS_PX = 0.75  # a dot always covers the pixel under it
+_MIN_RADIUS_PX = 0.75  # any dot of this radius covers the center of a pixel
 _STROKE = re.compile(r"(\d{1,4}) ([a-z_]+) (\d{1,4})((?: -?\d{1,4},-?\d{1,4})+)")
 
 
 @dataclass(frozen=True)
 class Stroke:
-    """One line of a round brush on one face.
+    """One stroke of a round brush on one face.
 
-    Lengths are thousandths of the side of the map, from its top left corner; points may lie outside. ``region`` None erases:
-    it restores the regions below all strokes.
+    ``diameter`` and ``points`` (x, y) are in thousandths of the map's side. Points are relative to the top left corner, and may lie
+    outside the map. A stroke whose ``region`` is None erases other strokes, which restores the regions below them.
     """
 
     face: int
@@ -42,9 +42,9 @@ class Painting:
 
     @classmethod
     def from_text(cls, text: str) -> Painting | None:
-        """Parse a text in the format of ``to_text``; return None for an empty text.
+        """Parse a text in the format of ``to_text``. Return None for an empty text.
 
-        Raises OptionError for any other text, and names the part that is wrong.
+        Raises an OptionError that names the wrong part of any other text.
         """
         if not text.strip():
             return None
@@ -53,15 +53,18 @@ class Painting:
         head, *parts = text.split(";")
         match = re.fullmatch(r"\s*faces (\d{1,4})\s*", head)
         if match is None:
-            raise OptionError(f"strokes must start with the number of faces, as 'faces 1', got {_excerpt(head)}.")
+            raise OptionError(f"strokes must start with the number of faces, such as 'faces 1', got {_excerpt(head)}.")
         return cls(int(match[1]), tuple(_parse_stroke(part.strip()) for part in parts))
 
     def to_text(self) -> str:
-        """Return the text, such as ``faces 1; 0 hair 60 500,120 520,118``: face, region, diameter and points."""
+        """Return a text such as ``faces 1; 0 hair 60 500,120 520,118``.
+
+        It contains the number of faces, and the face, region, diameter and points of each stroke.
+        """
         return "; ".join([f"faces {self.face_count}", *map(_stroke_text, self.strokes)])
 
     def paint(self, parse_map: ParseMap) -> ParseMap:
-        """Return ``parse_map`` with the strokes drawn on it; strokes of faces that it does not have are ignored."""
+        """Return ``parse_map`` with the strokes drawn on it. Strokes of missing faces are ignored."""
         labels = parse_map.labels.clone()
         for stroke in self.strokes:
             if stroke.face < len(labels):
@@ -77,7 +80,8 @@ def _parse_stroke(part: str) -> Stroke:
     match = _STROKE.fullmatch(part)
     if match is None:
         raise OptionError(
-            f"A stroke must be a face, a region, a diameter and points, as '0 hair 60 500,120', got {_excerpt(part)}."
+            "A stroke must consist of a face, a region, a diameter and points, such as '0 hair 60 500,120', "
+            f"got {_excerpt(part)}."
         )
     face, region, diameter, points = match.groups()
     pairs = (point.split(",") for point in points.split())
@@ -100,9 +104,9 @@ def _stroke_text(stroke: Stroke) -> str:
 
 
 def _coverage(stroke: Stroke, height: int, width: int) -> Tensor:
-    """Return a bool mask (H, W), True where the center of a pixel lies under the brush.
+    """Return a bool mask (H, W), which is True if the center of a pixel is under the brush.
 
-    web/js/lib/strokes.js computes the same, in the same order of operations, so that both give equal masks.
+    web/js/lib/strokes.js performs the same operations in the same order, so that both masks are equal.
     """
     covered = torch.zeros(height, width, dtype=torch.bool)
     radius = max(stroke.diameter / 2 / UNITS * width, _MIN_RADIUS_PX)
@@ -114,7 +118,7 @@ def _coverage(stroke: Stroke, height: int, width: int) -> Tensor:
         x = torch.arange(left, right, dtype=torch.float64)[None, :] + 0.5
         dx, dy = x1 - x0, y1 - y0
         length_squared = dx * dx + dy * dy
-        # The nearest point of the segment to each pixel, as a fraction of its length.
+        # The point of the segment nearest to each pixel, as a fraction of the segment's length.
         along = ((x - x0) * dx + (y - y0) * dy) / length_squared if length_squared else torch.zeros(1, 1).double()
         along = along.clamp(0, 1)
         off_x, off_y = x - x0 - along * dx, y - y0 - along * dy
@@ -123,7 +127,7 @@ def _coverage(stroke: Stroke, height: int, width: int) -> Tensor:
 
 
 def _span(start: float, end: float, radius: float, limit: int) -> tuple[int, int]:
-    """Return the range of pixels, first and end, that a segment can reach along one axis."""
+    """Return the first and the end (exclusive) of the pixels that a segment can cover along one axis."""
     first = min(max(int(min(start, end) - radius - 1), 0), limit)
     return first, min(max(int(max(start, end) + radius + 2), first), limit)
 

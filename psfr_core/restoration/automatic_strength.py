@@ -1,4 +1,4 @@
-"""Strength of a restoration that follows the quality of the photo, so that sharp faces are left alone."""
+"""Choose the strength of a restoration by the quality of the photo, so that sharp faces stay unchanged."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from ..errors import InputError
 from ..images.resize import resize_within
 from .photo_quality import fine_correlation, noise_level
 
-# Fitted to clean faces and their degraded versions, with both bundled generators: from about these values on, LPIPS of the result
-# is lower than that of the photo. ``psfr evaluate strength`` measures both for every level of degradation; see docs/evaluation.md.
+# The strength is 0 up to the first value of each pair and 1 from the second value. The values were fitted to clean faces and their
+# degraded versions, with both bundled generators: from about these values, LPIPS of the result is lower than that of the photo.
+# ``psfr evaluate strength`` measures both LPIPS for every level of degradation; see docs/evaluation.md.
 _SOFT_FROM, _SOFT_FULL = 0.55, 0.45  # correlation of the finest structure of photo and result
-_NOISY_FROM, _NOISY_FULL = 0.0007, 0.0012  # standard deviation of the noise of the photo minus that of the result
+_NOISY_FROM, _NOISY_FULL = 0.0007, 0.0012  # standard deviation of the photo's noise minus that of the result
 
 
 def automatic_strength(restored: Tensor, crops: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
-    """Return the strength (N,), from 0 to 1, that suits the quality of ``crops``; ``restored`` are their results.
+    """Return strengths (N,) from 0 to 1 for the quality of ``crops``, which were restored to ``restored``.
 
-    Both are (N, 3, S, S), RGB in [0, 1]. ``sizes`` are the sides in pixels at which the faces were restored; None is S. The
-    strength is 0 for faces that are sharp and from which the generator removes no noise, because it softens them, and 1 for
-    faces that are soft or noisy. It falls with the correlation of the finest structure of crop and result, and rises with the
+    Both are (N, 3, S, S), RGB in [0, 1]. ``sizes`` are the sides in pixels at which the faces were restored; None stands for S.
+    The strength is 1 for soft or noisy faces. It is 0 for sharp faces without removable noise, because a generator would only
+    soften them. The strength decreases with the correlation of the finest structure of crop and result, and increases with the
     noise that the result lacks. Raises InputError for shapes that differ.
     """
     check_shape(restored, "N 3 S S", "restored")
@@ -41,5 +42,5 @@ def automatic_strength(restored: Tensor, crops: Tensor, sizes: Sequence[int] | N
 
 
 def _rise(measure: Tensor, start: float, full: float) -> Tensor:
-    """Return 0 up to ``start``, 1 from ``full`` on, and a straight line between."""
+    """Map ``measure`` linearly, such that ``start`` becomes 0 and ``full`` becomes 1, and clamp the result to [0, 1]."""
     return ((measure - start) / (full - start)).clamp(0, 1)

@@ -21,12 +21,13 @@ from .tone import keep_tone
 BLUR_SIGMA = 0.06  # about the width of an eye; coarser than the detail that a restorer invents
 _DETAIL_ONLY_SIGMA = 0.02  # about the radius of an iris; coarser structure comes from the photo
 _FINE_SIGMA = 0.004  # about one pixel of a 256 px crop
-_DETAIL_SIGMA = 0.016  # the chroma of finer scales is compared
+_DETAIL_SIGMA = 0.016  # chroma finer than this scale is compared
 
-_MAX_SIDE = 512  # pixels; corrections of larger crops are computed at this size to save time
+_MAX_SIDE = 512  # pixels; for larger crops, corrections are computed at this size to save time
 
-# Correlations of the fine chroma of photo and result from which the photo's chroma is used partly, and fully. Fitted on degraded
-# faces: above them, the colors of irises and lips are closer to the clean face in the photo than in the result.
+# If the fine chroma of photo and result has these correlations, the photo's chroma starts to be used, and is used fully. The values
+# were fitted to degraded faces: above them, the colors of irises and lips in the photo are closer to the clean face than those in
+# the result.
 _TRUST_FROM, _TRUST_FULL = 0.7, 0.85
 
 
@@ -39,14 +40,14 @@ class ColorMatch(str, Enum):
 
 
 def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
-    """Return ``restored`` (N, 3, S, S) in [0, 1] with the low-frequency colors of ``crops`` (N, 3, S, S), before restoration.
+    """Return ``restored`` with the colors of ``crops``, the faces before restoration; both are (N, 3, S, S), RGB in [0, 1].
 
-    The low frequencies of the photo replace those of the result, which keeps its fine detail. Degradation hardly changes low
-    frequencies, and generators, in particular small ones, do not preserve them exactly. If the fine chroma of photo and result
-    is correlated, that of the photo is used as well, which preserves the colors of eyes and lips; noise, strong blur and JPEG
-    destroy the correlation. ``DETAIL_ONLY`` replaces all but the highest frequencies, so that folds and shadows are also those of
-    the photo. If a crop has a single tone, such as gray or sepia, the result has this tone with every method. Raises InputError
-    for shapes that differ and for values that are not finite.
+    With ``LOW_FREQUENCY``, the low frequencies of the photo replace those of the result, which keeps its fine detail. Degradation
+    hardly changes low frequencies, but generators, in particular small ones, do not preserve them exactly. If the fine chroma of
+    photo and result is correlated, the photo's fine chroma is used as well, which preserves the colors of eyes and lips. Noise,
+    strong blur and JPEG destroy this correlation. ``DETAIL_ONLY`` replaces all except the highest frequencies, so that folds and
+    shadows also come from the photo. If a crop has a single tone, such as gray or sepia, the result has this tone with every
+    method. Raises InputError for shapes that differ and for values that are not finite.
     """
     for faces, name in ((restored, "restored"), (crops, "crops")):
         check_shape(faces, "N 3 S S", name)
@@ -91,7 +92,10 @@ def _enlarged(correction: Tensor, crops: Tensor) -> Tensor:
 
 
 def _trust(photo: Tensor, result: Tensor) -> Tensor:
-    """Return the reliability (N, 1, 1, 1), from 0 to 1, of the fine chroma of each photo, from both (N, 2, S, S)."""
+    """Return the reliability (N, 1, 1, 1), 0 to 1, of the fine chroma of each ``photo`` (N, 2, S, S).
+
+    It depends on the correlation with the chroma of ``result`` (N, 2, S, S).
+    """
     both = F.avg_pool2d(torch.cat([photo, result], dim=1), 2, ceil_mode=True)  # half the resolution suffices
     photo, result = (both - gaussian_blur(both, _DETAIL_SIGMA * both.shape[-1])).chunk(2, dim=1)
     energies = _total(photo.square()) * _total(result.square())

@@ -1,4 +1,4 @@
-"""Find where a restored face contradicts its photo: lettering, spoons and straps that became eyes, teeth or skin."""
+"""Find where a restored face contradicts its photo, for example where lettering or a spoon became skin or teeth."""
 
 from __future__ import annotations
 
@@ -18,33 +18,37 @@ _COARSEST = 0.031  # the color match takes coarser structure from the photo
 _WINDOW = 0.012  # photo and result are compared in windows of this size
 _SPREAD = 0.012  # joins the parts of an object
 
-# The limit of a deviation is scale * median ** _EXPONENT, with the median over the crop: bad photos provide weaker evidence.
-# The exponent is fitted to the 99 % quantiles of degraded clean faces that no model was trained on. _LOST_SCALE is chosen such that
-# LPIPS of such faces rises by less than 1 %; _ADDED_SCALE, such that most of the objects drawn over sharp faces are kept.
+# The limit of a deviation is scale * median ** _EXPONENT. The median is taken over the crop, because bad photos provide weaker
+# evidence. The exponent was fitted to the 99 % quantiles of degraded clean faces that no model was trained on. _LOST_SCALE was
+# chosen such that LPIPS of these faces increases by less than 1 %. _ADDED_SCALE was chosen such that most objects drawn over sharp
+# faces are kept.
 _LOST_SCALE, _ADDED_SCALE, _EXPONENT = 1.08, 0.4, 0.66
-_MIN_MEDIAN = 1e-3  # avoids a limit of 0 where the result equals the photo
-_SOFTNESS = 0.2  # a deviation counts fully at (1 + _SOFTNESS) * limit
-_LESS_SURE = 0.75  # fraction of the limit that suffices near pixels above the limit
-_REACH = 0.08  # radius of this neighborhood, as a fraction of the crop's side
-_MIN_SHARE, _MAX_SHARE = 0.15, 0.5  # fractions of deviating pixels from which the photo is kept partly, and fully
+_MIN_MEDIAN = 1e-3  # prevents a limit of 0 if the result equals the photo
+_TRANSITION = 0.2  # a deviation counts fully at (1 + _TRANSITION) * limit
+_NEARBY_LIMIT = 0.75  # fraction of the limit that suffices near pixels above the limit
+_NEARBY_RADIUS = 0.08  # radius of this neighborhood, as a fraction of the crop's side
+_MIN_FRACTION, _MAX_FRACTION = (
+    0.15,
+    0.5,
+)  # fractions of deviating pixels at which the photo starts to be kept, and is fully kept
 
-# Result and photo may differ in contrast: structure of one explains structure of the other up to this gain.
+# Result and photo may differ in contrast. Structure of one image explains structure of the other up to this gain.
 _MAX_LOST_GAIN = 1.0  # the result is at least as sharp as the photo
 _MAX_ADDED_GAIN = 1.5
 
-# Correlations of the finest diagonal structure of photo and result from which a photo counts partly, and fully, as sharp.
-# It is above 0.77 for clean faces, below 0.7 for 97 % of faces reduced to a quarter to two thirds of the side, and below 0.56 for
-# all faces under the paper's degradation.
+# A photo counts as partly sharp above the first correlation of its finest diagonal structure with the result, and as fully sharp
+# from the second. The correlation is above 0.77 for clean faces, below 0.7 for 97 % of faces reduced to between a quarter and two
+# thirds of the side, and below 0.56 for all faces under the paper's degradation.
 _SHARP_FROM, _SHARP_FULL = 0.72, 0.82
 
 
 def contradictions(restored: Tensor, crops: Tensor) -> Tensor:
-    """Return masks (N, 1, S, S), 0 to 1, of the pixels where ``restored`` contradicts ``crops``, both (N, 3, S, S).
+    """Return masks (N, 1, S, S), 0 to 1, of the pixels where ``restored`` contradicts ``crops``.
 
-    Both are RGB in [0, 1], after ``match_colors``. Structure of the photo that the result lacks is a contradiction at scales that
-    most photos resolve. Structure that the result adds is a contradiction only in sharp photos, which would show it; in blurred
-    photos, a restorer is expected to add fine structure. The limits depend on the quality of the photo, so that heavily degraded
-    faces are restored completely. Raises InputError for shapes that differ.
+    Both are (N, 3, S, S), RGB in [0, 1], and ``restored`` is the result of ``match_colors``. Structure of the photo that the result
+    lacks is a contradiction at scales that most photos resolve. Structure that the result adds is a contradiction only in sharp
+    photos, which would show it. In blurred photos, a restorer is expected to add fine structure. The limits depend on the quality
+    of the photo, so that heavily degraded faces are restored completely. Raises InputError for shapes that differ.
     """
     check_shape(restored, "N 3 S S", "restored")
     check_float(restored, "restored")
@@ -62,7 +66,7 @@ def contradictions(restored: Tensor, crops: Tensor) -> Tensor:
 
 
 def _structure(images: Tensor, finest: float) -> Tensor:
-    """Return the structure of ``images`` (N, 3, S, S) between the scale ``finest`` and the coarsest one."""
+    """Return the structure of ``images`` (N, 3, S, S) between the scales ``finest`` and ``_COARSEST``."""
     side = images.shape[-1]
     fine = gaussian_blur(images, finest * side)
     return fine - gaussian_blur(fine, _COARSEST * side)
@@ -86,27 +90,27 @@ def _relative(deviation: Tensor, scale: float) -> Tensor:
 
 
 def _sharpness(results: Tensor, photos: Tensor) -> Tensor:
-    """Return from 0 to 1 how far each photo (N, 3, S, S) is sharp to the pixel, (N, 1, 1, 1)."""
+    """Return the sharpness (N, 1, 1, 1) of each photo (N, 3, S, S), where 1 means sharp to the pixel and 0 not sharp."""
     correlation = fine_correlation(results, photos)[:, None, None, None]
     return ((correlation - _SHARP_FROM) / (_SHARP_FULL - _SHARP_FROM)).clamp(0, 1)
 
 
 def _objects(deviation: Tensor) -> Tensor:
-    """Return masks (N, 1, S, S), 0 to 1, of objects to keep; ``deviation`` (N, 1, S, S) is 1 at its limit."""
-    kept, less_sure = _exceeding(deviation, 1.0), _exceeding(deviation, _LESS_SURE)
-    near = _largest_near(kept, round(_REACH * kept.shape[-1]))
-    return torch.maximum(kept, less_sure * near)  # parts of one object deviate to different degrees
+    """Return masks (N, 1, S, S), 0 to 1, of the objects to keep. ``deviation`` (N, 1, S, S) is relative to its limit."""
+    kept, candidates = _exceeding(deviation, 1.0), _exceeding(deviation, _NEARBY_LIMIT)
+    near = _largest_near(kept, round(_NEARBY_RADIUS * kept.shape[-1]))
+    return torch.maximum(kept, candidates * near)  # the parts of one object deviate to different degrees
 
 
 def _exceeding(deviation: Tensor, limit: float) -> Tensor:
-    """Return masks, 0 to 1, where ``deviation`` (N, 1, S, S) exceeds ``limit`` in more than single pixels."""
-    excess = _smooth_step((deviation / limit - 1) / _SOFTNESS)
-    share = gaussian_blur(excess, _SPREAD * excess.shape[-1])
-    return _smooth_step((share - _MIN_SHARE) / (_MAX_SHARE - _MIN_SHARE))
+    """Return masks (N, 1, S, S), 0 to 1, of areas in which ``deviation`` exceeds ``limit`` in many pixels."""
+    excess = _smooth_step((deviation / limit - 1) / _TRANSITION)
+    fraction = gaussian_blur(excess, _SPREAD * excess.shape[-1])
+    return _smooth_step((fraction - _MIN_FRACTION) / (_MAX_FRACTION - _MIN_FRACTION))
 
 
 def _largest_near(planes: Tensor, radius: int) -> Tensor:
-    """Return the largest value within ``radius`` pixels along both axes, one axis after the other."""
+    """Return the maximum of the values within ``radius`` pixels along both axes, for each pixel of ``planes``."""
     columns = F.max_pool2d(planes, (2 * radius + 1, 1), stride=1, padding=(radius, 0))
     return F.max_pool2d(columns, (1, 2 * radius + 1), stride=1, padding=(0, radius))
 

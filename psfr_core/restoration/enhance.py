@@ -29,15 +29,15 @@ def enhance_faces(
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Restore aligned ``crops`` (B, 3, S, S), RGB in [0, 1], with their parse map; return faces of that shape, float32 in [0, 1].
+    """Restore aligned ``crops`` (B, 3, S, S), RGB in [0, 1], with their parse maps. Return float32 faces of the same shape.
 
-    Crops and maps of other sizes than the generator's are resized, and the result is resized to the size of the crops. One
-    forward pass restores ``batch_size`` faces; None chooses it for the device, and halves it if memory runs out. ``progress``
-    is called with the number of restored faces after each batch, and may raise to stop. ``parse_map`` may be None for a
-    generator that does not use it, such as GFPGAN. ``sides`` are the sides of the crops in pixels of their images (see
-    ``crop_side``; None: those of the crops); a ``SizedRestorer`` selects the restorer of each face by them.
+    Crops and maps of other sizes than the generator's are resized, and the result is resized to the size of the crops.
+    ``parse_map`` may be None for a generator that does not use it, such as GFPGAN. ``sides`` are the sides of the crops in pixels
+    of their images (see ``crop_side``), by which a ``SizedRestorer`` selects the restorer of each face; None stands for S. One
+    forward pass restores ``batch_size`` faces; None chooses it for the device, and halves it if memory runs out. ``progress`` is
+    called with the number of restored faces and the total after each batch, and may raise to stop.
     Raises InputError for crops and maps that do not match, for crops with values that are not finite and for a generator in
-    training mode, and PsfrError if the output of the generator is not finite.
+    training mode, OptionError for a ``batch_size`` out of range, and PsfrError if the output of the generator is not finite.
     Source: paper, section 3.1.
     """
     _check_inputs(crops, parse_map, generator)
@@ -47,14 +47,14 @@ def enhance_faces(
     done = 0
     for restorer, faces in _by_restorer(generator, [crops.shape[-1]] * len(crops) if sides is None else sides).items():
         work = partial(_enhance_selected, crops, parse_map, restorer, faces)
-        of_all = offset_progress(progress, done, len(crops))
-        restored[faces] = in_batches(work, len(faces), size, halve=batch_size is None, progress=of_all)
+        total_progress = offset_progress(progress, done, len(crops))
+        restored[faces] = in_batches(work, len(faces), size, halve=batch_size is None, progress=total_progress)
         done += len(faces)
     return restored
 
 
 def _by_restorer(generator: FaceRestorer, sides: Sequence[float]) -> dict[FaceRestorer, list[int]]:
-    """Return the indices of the faces that each restorer of ``generator`` restores."""
+    """Return the indices of the faces for each restorer that ``generator`` selects by ``sides``."""
     faces: dict[FaceRestorer, list[int]] = {}
     for index, side in enumerate(sides):
         faces.setdefault(generator.for_side(side), []).append(index)
@@ -64,7 +64,7 @@ def _by_restorer(generator: FaceRestorer, sides: Sequence[float]) -> dict[FaceRe
 def _enhance_selected(
     crops: Tensor, parse_map: ParseMap | None, restorer: FaceRestorer, faces: list[int], batch: slice
 ) -> Tensor:
-    """Restore the ``batch`` of the indices ``faces``."""
+    """Restore the crops whose indices are ``faces[batch]``."""
     chosen = faces[batch]
     maps = ParseMap(parse_map.labels[chosen]) if parse_map is not None and restorer.uses_parse_map else None
     return _enhance_batch(crops[chosen], maps, restorer)
@@ -95,4 +95,6 @@ def _check_inputs(crops: Tensor, parse_map: ParseMap | None, generator: FaceRest
         return
     check_shape(parse_map.labels, "B S S", "parse map labels")
     if len(parse_map) != len(crops):
-        raise InputError(f"There are {len(crops)} crops but {len(parse_map)} parse maps: each face needs its own.")
+        raise InputError(
+            f"There are {len(crops)} crops but {len(parse_map)} parse maps. Each face needs one parse map."
+        )

@@ -18,23 +18,22 @@ from .paste import PasteResult
 
 _BLOCK = 16  # side in pixels of the blocks in which grain is measured
 _SMALL_BLOCK = 8  # for faces with few blocks of the normal size
-_FEWEST_BLOCKS = 12
-_FLAT = (
-    0.1,
-    0.5,
-)  # quantiles of the blocks' variance; blocks above contain edges or hair, and blocks below are flat by chance
-_CLIPPED = 0.03  # distance from black and white within which grain is clipped
+_MIN_BLOCKS = 12
+# Blocks between these quantiles of the variance are flat. Blocks with more variance contain edges or hair, and blocks with less
+# variance have little grain by chance.
+_FLAT_QUANTILES = (0.1, 0.5)
+_CLIPPING_MARGIN = 0.03  # closer to black or white, grain is clipped
 
 
 @dataclass(frozen=True, eq=False)
 class Grain:
-    """Statistics of grain: the covariance (C, C) of its channels, and the kernel (1, 1, K, K) that correlates white noise."""
+    """Statistics of grain: the covariance (C, C) of its channels, and the kernel (1, 1, K, K) that filters white noise."""
 
     covariance: Tensor
     kernel: Tensor
 
     def draw(self, size: Size, seed: int) -> Tensor:
-        """Return grain (C, H, W) on the CPU; equal seeds give equal grain."""
+        """Return grain (C, H, W) on the CPU. Equal seeds give equal grain."""
         side = self.kernel.shape[-1]
         shape = (len(self.covariance), 1, size.height + side - 1, size.width + side - 1)
         white = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
@@ -44,11 +43,11 @@ class Grain:
 
 
 def add_grain(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace], amount: float) -> PasteResult:
-    """Return ``pasted`` with grain on the replaced pixels like that of ``image`` (C, H, W), the image before pasting.
+    """Return ``pasted`` with the grain of ``image`` (C, H, W), the image before pasting, on the replaced pixels.
 
-    Grain is measured in the flat parts of each face before restoration. An ``amount`` of 1 reproduces it fully, and 0 adds none.
-    The random seed depends only on the photo, so equal inputs give equal results. Pixels with a mask of 0 stay bit-identical.
-    Faces that are too small to measure get no grain.
+    Grain is measured in the flat parts of each face before restoration. An ``amount`` of 1 reproduces the grain fully, and 0 adds
+    none. The random seed depends only on the photo, so equal inputs give equal results. Pixels with a mask of 0 stay
+    bit-identical. Faces that are too small for the measurement get no grain.
     """
     if amount == 0:
         return pasted
@@ -57,17 +56,17 @@ def add_grain(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace]
 
 
 def _grained(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace], amount: float) -> PasteResult:
-    result, rest = pasted.image.clone(), pasted.mask.clone()
+    result, remaining_mask = pasted.image.clone(), pasted.mask.clone()
     for face in aligned:
         box = output_box(face.crop_to_image, Size.of(face.crop)).to_pixels(Size.of(image))
         if not box.is_empty:
-            _add(box, image, pasted, rest, amount, result)
-            box.cut(rest).zero_()  # overlapping faces must not get grain twice
+            _add(box, image, pasted, remaining_mask, amount, result)
+            box.cut(remaining_mask).zero_()  # overlapping faces must not get grain twice
     return PasteResult(result, pasted.mask)
 
 
 def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount: float, result: Tensor) -> None:
-    """Add grain to the pixels of ``box`` in ``result``."""
+    """Add grain to the pixels of ``box`` in ``result`` where ``mask`` is above 0."""
     channels = 1 if len(image) < 3 else 3
     before, after = (box.cut(whole)[:channels].float() for whole in (image, pasted.image))
     mask = box.cut(mask)
@@ -79,27 +78,31 @@ def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount
     grain, missing = measured
     seed = zlib.crc32((before.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes())
     noise = grain.draw(Size.of(before), seed).to(before)
-    # The blended pixels keep (1 - mask) squared of the photo's variance.
+    # Blended pixels keep the fraction (1 - mask) ** 2 of the photo's variance.
     strength = amount * (missing * mask * (2 - mask)).clamp(0, 1).sqrt()
     grainy = torch.minimum((after + strength * noise).maximum(after.clamp(max=0)), after.clamp(min=1))
     box.cut(result)[:channels] = grainy.where(mask > 0, after).to(result.dtype)
 
 
 def _measure(before: Tensor, after: Tensor, mask: Tensor) -> tuple[Grain, Tensor] | None:
-    """Return the grain of ``before`` inside ``mask``, and the fraction of its variance that ``after`` lacks."""
+    """Return the grain of ``before`` inside ``mask``, and the fraction of its variance that ``after`` lacks.
+
+    Returns None if there are too few blocks to measure.
+    """
     for side in (_BLOCK, _SMALL_BLOCK):
         blocks = _blocks(torch.cat([before, after, mask]), side)  # (N, 2 C + 1, side, side)
         photo, result = blocks[:, :-1].chunk(2, dim=1)
         coverage = blocks[:, -1].mean((1, 2))
         brightness = photo.mean((1, 2, 3))
-        usable = (coverage > 0.5 * mask.max()) & (brightness > _CLIPPED) & (brightness < 1 - _CLIPPED)
-        if int(usable.sum()) >= _FEWEST_BLOCKS:
+        is_clipped = (brightness <= _CLIPPING_MARGIN) | (brightness >= 1 - _CLIPPING_MARGIN)
+        usable = (coverage > 0.5 * mask.max()) & ~is_clipped
+        if int(usable.sum()) >= _MIN_BLOCKS:
             break
     else:
         return None
     photo, result, coverage = _without_slope(photo[usable]), _without_slope(result[usable]), coverage[usable]
     variance = photo.square().mean((1, 2, 3))
-    low, high = torch.quantile(variance, torch.tensor(_FLAT, device=variance.device))
+    low, high = torch.quantile(variance, torch.tensor(_FLAT_QUANTILES, device=variance.device))
     flat = (variance >= low) & (variance <= high)
     photo, result, coverage = photo[flat], result[flat], coverage[flat].mean()
     pixels = photo.transpose(0, 1).flatten(1)
@@ -115,7 +118,7 @@ def _blocks(planes: Tensor, side: int) -> Tensor:
 
 
 def _without_slope(blocks: Tensor) -> Tensor:
-    """Return ``blocks`` (N, C, K, K) minus the best-fitting plane of each."""
+    """Subtract the best-fitting plane from each channel of each of ``blocks`` (N, C, K, K)."""
     place = torch.linspace(-1, 1, blocks.shape[-1], device=blocks.device)
     blocks = blocks - blocks.mean((2, 3), keepdim=True)
     across = (blocks * place).mean((2, 3), keepdim=True) / place.square().mean() * place

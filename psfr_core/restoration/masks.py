@@ -1,4 +1,4 @@
-"""Soft masks of the parts of crops that are pasted back into the image."""
+"""Make soft masks of the parts of crops that are pasted back into the image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .paste_options import PasteOptions
 from .region_strengths import RegionStrengths
 
 _SIGMAS_IN_FEATHER = 3
-_INVISIBLE = 1e-3  # largest difference between masks that is not visible
+_MAX_INVISIBLE = 1e-3  # maximum difference between mask values that is invisible in the image
 
 # Parts that may be smaller than the soft edge. Left and right are separate, because their sizes differ in turned heads.
 _SMALL_PARTS = (
@@ -34,16 +34,16 @@ _SMALL_PARTS = (
     {FaceRegion.GLASSES},
     {FaceRegion.EARRING},
 )
-_MIN_PEAK = 0.15  # blurred parts with a lower peak are stray pixels and do not get their full strength
+_MIN_PEAK = 0.15  # blurred parts with a lower peak are stray pixels, and do not reach their full strength
 
 
 def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None) -> Tensor:
-    """Return the paste masks of crops (N, 1, ``crop_size``, ``crop_size``), float32 in [0, 1], one for each parse map.
+    """Return the paste masks (N, 1, ``crop_size``, ``crop_size``), float32 in [0, 1], of crops with N parse maps.
 
     A mask is the product of the blurred strengths of ``options.regions`` and a soft rectangle, which rises from 0 at the crop's
     outer pixels to 1 over ``options.feather``. Parts of the face that are smaller than the soft edge reach their strength in the
-    middle. Without regions, a mask is the rectangle; without a parse map, a single rectangle (1, 1, S, S) is returned. Raises
-    InputError for strengths of regions without a parse map.
+    middle. If ``options.regions`` is None and all strengths are 1, a mask is the rectangle. Without a parse map, a single rectangle
+    is returned. Raises InputError for other strengths without a parse map.
     """
     check_crop_size(crop_size)
     check_type(options, PasteOptions, "options")
@@ -52,7 +52,7 @@ def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None
     full_strength = options.strengths == RegionStrengths()
     if parse_map is None:
         if not full_strength:
-            raise InputError("Strengths of regions need a parse map: give one, or set all strengths to 1.")
+            raise InputError("Strengths of regions need a parse map. Give a parse map, or set all strengths to 1.")
         return rectangle
     rectangle = rectangle.to(parse_map.labels.device)
     if options.regions is None and full_strength:
@@ -69,7 +69,7 @@ def _soft_strengths(crop_size: int, options: PasteOptions, parse_map: ParseMap) 
     planes = resize(planes, (crop_size, crop_size)).clamp(0, 1)
     soft, *masks = gaussian_blur(planes, options.feather * crop_size / _SIGMAS_IN_FEATHER).split(1, dim=1)
     for part, mask in zip(parts, masks, strict=True):
-        # Blurring weakens the middle of the part; add its blurred mask until the middle has full strength.
+        # Blurring weakens the middle of the part. Add its blurred mask such that the middle has full strength.
         peak, place = mask.flatten(1).max(dim=1, keepdim=True)
         missing = strengths[next(iter(part))] - soft.flatten(1).gather(1, place)
         soft = soft + mask * (missing / peak.clamp(min=_MIN_PEAK))[..., None, None]
@@ -77,7 +77,7 @@ def _soft_strengths(crop_size: int, options: PasteOptions, parse_map: ParseMap) 
 
 
 def _distinct_parts(strengths: Sequence[float]) -> list[set[FaceRegion]]:
-    """Return the small parts, split by strength, whose strength differs from that of the skin around them."""
+    """Return the small parts whose strength differs from that of the skin. Parts with several strengths are split."""
     parts: list[set[FaceRegion]] = []
     for part in _SMALL_PARTS:
         for strength in {strengths[region] for region in part} - {strengths[FaceRegion.SKIN]}:
@@ -86,12 +86,12 @@ def _distinct_parts(strengths: Sequence[float]) -> list[set[FaceRegion]]:
 
 
 def snap_mask(mask: Tensor) -> Tensor:
-    """Round values of ``mask`` in [0, 1] that are indistinguishable from 0 or 1 to exactly 0 or 1.
+    """Round the values of ``mask`` in [0, 1] that are within 0.001 of 0 or 1 to exactly 0 or 1.
 
     Pixels at 0 stay bit-identical, and pixels at 1 are replaced completely.
     """
-    above_zero = F.threshold(mask, _INVISIBLE, 0)
-    return -F.threshold(-above_zero, _INVISIBLE - 1, -1)  # thresholds take a fifth of the time of torch.where
+    above_zero = F.threshold(mask, _MAX_INVISIBLE, 0)
+    return -F.threshold(-above_zero, _MAX_INVISIBLE - 1, -1)  # thresholds take a fifth of the time of torch.where
 
 
 def _soft_rectangle(size: int, feather: float) -> Tensor:

@@ -18,12 +18,15 @@ from ..images.similarity import compose_affines, invert_affine, resize_affine, s
 from ..images.warp import output_box, warp_affine
 from .masks import snap_mask
 
-_CLOSEST = 1e-4  # epsilon against division by zero at the crop center, in squared crop sides
+_EPSILON = 1e-4  # prevents division by zero at the crop center, in squared crop sides
 
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class PasteResult:
-    """The pasted ``image``, like the input image, and ``mask`` (1, H, W) float32: the blend weight of each pixel, 0 to 1."""
+    """Result of ``paste_faces``.
+
+    ``image`` has the shape and dtype of the input image. ``mask`` (1, H, W), float32, is the blend weight of each pixel, 0 to 1.
+    """
 
     image: Tensor
     mask: Tensor
@@ -35,13 +38,13 @@ def paste_faces(
 ) -> PasteResult:
     """Paste ``restored`` (N, 3, S, S) through ``masks`` into a copy of ``image`` (C, H, W), at the ``aligned`` faces.
 
-    ``image`` is gray, gray with alpha, RGB, or RGB with alpha, of any float dtype, and may exceed [0, 1]. Alpha is kept, and so
-    are colors hidden by an alpha of 0; a gray image receives the luma of the faces. ``masks`` is (N, 1, S, S), or (1, 1, S, S)
-    for all faces, in [0, 1]; S may differ from the aligned crops'. The computation uses float32. Pixels where the result's mask
-    is 0 stay bit-identical. Where faces overlap, the mask is the maximum, and colors are averaged with weight mask / distance^4
-    to the crop centers, so the order of the faces does not matter. With ``out``, a tensor like the image, the result is written
-    there; ``out`` may be the image itself, and then only the faces' areas take time. Raises InputError for shapes that do not
-    match.
+    ``image`` is gray, gray with alpha, RGB, or RGB with alpha, of any float dtype, and may exceed [0, 1]. Alpha and colors hidden
+    by an alpha of 0 are kept. A gray image receives the luma of the faces. ``masks`` is (N, 1, S, S), or (1, 1, S, S) for all
+    faces, in [0, 1]. S may differ from the side of the aligned crops. The computation uses float32. Pixels where the result's mask
+    is 0 stay bit-identical. Where faces overlap, the mask is the maximum, and colors are averaged with the weight
+    mask / distance^4, with the distance to the crop center, so the order of the faces has no effect. The result is written to
+    ``out``, a tensor like the image, if given. If ``out`` is the image itself, the rest of the image is not copied.
+    Raises InputError for shapes that do not match, and for restored faces or masks that are not finite.
     """
     _check_inputs(image, aligned, restored, masks)
     patches = _patches(image, aligned, restored.to(image.device), masks.to(image.device)) if aligned else []
@@ -49,7 +52,7 @@ def paste_faces(
     mask = _untouched_mask(image)
     for group in _overlapping(patches):
         layers = [_layer(patch, image) for patch in group]
-        # Compute all layers before the first write, because overlapping faces must see the original image.
+        # Compute all layers before the first write, because overlapping faces are blended with the original image.
         blended = [_blend(layer, image, [other for other in layers if other is not layer]) for layer in layers]
         for layer, (color, amount) in zip(layers, blended, strict=True):
             layer.box.cut(pasted)[: len(color)].copy_(color)
@@ -58,7 +61,7 @@ def paste_faces(
 
 
 def _blend(layer: _Layer, image: Tensor, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
-    """Return the pasted color (1 or 3, h, w), in the image's dtype, and mask (1, h, w) of the layer's rectangle."""
+    """Return the pasted color (1 or 3, h, w), in the dtype of the image, and the mask (1, h, w) of the layer's rectangle."""
     color, amount = _mix(layer, others)
     before = layer.box.cut(image)[: len(color)]
     # An infinite pixel must not affect the result where the mask is 1.
@@ -80,7 +83,7 @@ def _filled(out: Tensor, image: Tensor) -> Tensor:
 
 def _untouched_mask(image: Tensor) -> Tensor:
     size = (1, *image.shape[-2:])
-    if image.device.type == "cpu":  # NumPy allocates zeros only on access, and most pixels are never accessed
+    if image.device.type == "cpu":  # NumPy allocates the memory of zeros on access, and most pixels are never accessed
         return torch.from_numpy(np.zeros(size, np.float32))
     return torch.zeros(size, device=image.device)
 
@@ -100,8 +103,8 @@ class _Layer:
 
     @property
     def weight(self) -> Tensor:
-        """Weight of the color relative to that of overlapping faces (1, h, w)."""
-        return self.mask / (self.x.square() + self.y.square() + _CLOSEST).square()
+        """Weight (1, h, w) of the color relative to the colors of overlapping faces."""
+        return self.mask / (self.x.square() + self.y.square() + _EPSILON).square()
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +116,7 @@ class _Bounded:
     high: float
 
     def limit(self, interpolated: Tensor) -> Tensor:
-        """Clamp ``interpolated`` in place to the range of the values, because interpolation overshoots at sharp edges."""
+        """Clamp ``interpolated`` in place to the range of the values. Interpolation overshoots at sharp edges."""
         return interpolated.clamp_(self.low, self.high)
 
 
@@ -136,7 +139,7 @@ class _Patch:
 
 
 def _patches(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor) -> list[_Patch]:
-    """Return the visible faces in a canonical order, so that rounding does not depend on the given order."""
+    """Return the patches inside the image in a canonical order, so that rounding does not depend on the given order."""
     bounded_masks = _bounded(masks, "masks")
     if len(bounded_masks) == 1:
         bounded_masks *= len(aligned)
@@ -149,7 +152,7 @@ def _patches(image: Tensor, aligned: Sequence[AlignedFace], restored: Tensor, ma
 
 
 def _overlapping(patches: Sequence[_Patch]) -> list[list[_Patch]]:
-    """Group patches with overlapping rectangles; different groups share no pixels."""
+    """Group patches with overlapping rectangles, such that different groups share no pixels."""
     groups: list[list[_Patch]] = []
     for patch in patches:
         apart = [group for group in groups if all(patch.box.intersection(other.box).is_empty for other in group)]
@@ -159,11 +162,11 @@ def _overlapping(patches: Sequence[_Patch]) -> list[list[_Patch]]:
 
 
 def _bounded(batch: Tensor, name: str) -> list[_Bounded]:
-    """Return each item of a batch with its minimum and maximum; InputError for values that are not finite."""
-    # aminmax along an axis takes ten times as long
+    """Return each item of ``batch`` with its minimum and maximum. Raise InputError for values that are not finite."""
+    # A single call of aminmax along an axis takes ten times as long.
     extremes = torch.stack([torch.stack(item.aminmax()) for item in batch])
     if not is_finite(extremes):
-        raise InputError(f"{name} holds NaN or infinite values. The step before this one has failed.")
+        raise InputError(f"{name} contains NaN or infinite values. The previous step has failed.")
     return [_Bounded(item, low, high) for item, (low, high) in zip(batch, extremes.tolist(), strict=True)]
 
 
@@ -181,7 +184,7 @@ def _layer(patch: _Patch, image: Tensor) -> _Layer:
 
 
 def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the offset (h, w) of each pixel of ``box`` from the crop's center, in crop sides."""
+    """Return the x and y offsets (h, w) of the pixels of ``box`` from the center of the crop, in crop sides."""
     to_sides = compose_affines(image_to_crop, resize_affine(size, Size(1, 1)))
     (xx, xy, x0), (yx, yy, y0) = to_sides.tolist()
     across = torch.arange(box.left, box.right, dtype=torch.float32, device=device)
@@ -190,23 +193,23 @@ def _place_in_crop(image_to_crop: Tensor, size: Size, box: PixelBox, device: tor
 
 
 def _mix(layer: _Layer, others: Sequence[_Layer]) -> tuple[Tensor, Tensor]:
-    """Return the color (1 or 3, h, w) and mask (1, h, w) of the rectangle of ``layer``, mixed with all overlapping layers."""
+    """Return the color (1 or 3, h, w) and mask (1, h, w) of ``layer``, mixed with all overlapping ``others``."""
     overlaps = [(other, box) for other in others if not (box := layer.box.intersection(other.box)).is_empty]
     if not overlaps:
         return layer.color, layer.mask
     weight, mask = layer.weight, layer.mask.clone()
     total = layer.color * weight
     for other, box in overlaps:
-        here, there = _inside(box, layer.box), _inside(box, other.box)
-        its_weight = there.cut(other.weight)
-        here.cut(total).add_(there.cut(other.color) * its_weight)
-        here.cut(weight).add_(its_weight)
+        here, there = _relative_to(layer.box, box), _relative_to(other.box, box)
+        other_weight = there.cut(other.weight)
+        here.cut(total).add_(there.cut(other.color) * other_weight)
+        here.cut(weight).add_(other_weight)
         here.cut(mask).copy_(torch.maximum(here.cut(mask), there.cut(other.mask)))
     return total / weight.where(weight > 0, 1), mask
 
 
-def _inside(box: PixelBox, frame: PixelBox) -> PixelBox:
-    """Return ``box`` relative to the top left of ``frame``."""
+def _relative_to(frame: PixelBox, box: PixelBox) -> PixelBox:
+    """Return ``box`` with its coordinates relative to the top left corner of ``frame``."""
     return PixelBox(box.left - frame.left, box.top - frame.top, box.right - frame.left, box.bottom - frame.top)
 
 
@@ -227,4 +230,4 @@ def _check_inputs(image: Tensor, aligned: Sequence[AlignedFace], restored: Tenso
     check_shape(masks, f"N 1 {side} {side}", "masks")
     check_float(masks, "masks")
     if len(masks) not in (1, len(aligned)):
-        raise InputError(f"masks holds {len(masks)} masks for {len(aligned)} faces: give one each, or one for all.")
+        raise InputError(f"There are {len(masks)} masks for {len(aligned)} faces. Give one mask, or one for each face.")

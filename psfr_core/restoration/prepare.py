@@ -22,7 +22,7 @@ from .second_opinion import with_second_opinion
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class PreparedImage:
-    """An image with its aligned faces."""
+    """An image with the aligned faces that will be restored."""
 
     image: Tensor  # (C, H, W), unchanged
     aligned: list[AlignedFace]
@@ -39,17 +39,17 @@ def prepare_image(
     faces: Sequence[Face] | None = None,
     progress: Progress | None = None,
 ) -> PreparedImage:
-    """Detect, select and align the faces in ``image``; the arguments are those of ``restore_image``.
+    """Detect, select and align the faces in ``image``. The arguments are those of ``restore_image``.
 
-    The crops have the size of the largest generator that one of the faces needs. Raises InputError for an invalid image, and
-    NoFaceError for an image without faces if the options request it.
+    The crops have the size of the largest generator that any of the faces needs. Raises InputError for an invalid image and for
+    ``mask`` with ``faces``, and NoFaceError for an image without faces if the options request it.
     """
     check_type(models, RestorationModels, "models")
     check_type(options, RestoreOptions, "options")
     if faces is not None:
         check_faces(faces)
         if mask is not None:
-            raise InputError("mask chooses among detected faces: leave it out when faces are given.")
+            raise InputError("mask selects among detected faces. Omit it if faces are given.")
     colors = to_rgb(image)
     check_finite(colors, "image")
     colors = clamped(colors)
@@ -68,14 +68,14 @@ def _selected(
     mask: Tensor | None,
     progress: Progress | None,
 ) -> Selection:
-    """Detect faces in ``colors`` (3, H, W), and select those that the options and the mask (H, W) choose."""
+    """Detect faces in ``colors`` (3, H, W), and select faces by the options and the mask (H, W)."""
     detector = with_second_opinion(models.detector, models.parse_net)
     given = [] if options.detection is None else [options.detection]  # custom detectors may not accept options
     found = detector.detect(colors[None], *given, progress=hold_progress(progress))
     if len(found) != 1:
         raise InputError(
-            f"The detector must return one list of faces per image, an empty one where there is none: it returned "
-            f"{len(found)} for 1 image."
+            f"The detector must return one list of faces per image, which may be empty, but it returned {len(found)} "
+            "for 1 image."
         )
     selection = explain_selection(found[0], Size.of(colors), options.selection, mask)
     check_faces(selection.faces)
@@ -85,5 +85,5 @@ def _selected(
 def _no_face(size: Size) -> str:
     return (
         f"No face that fits the options was found in the image of {size.width} x {size.height} pixels. Lower the minimum score "
-        "or size, select other faces, or let images without a face pass."
+        "or size, select other faces, or keep images without a face unchanged."
     )

@@ -1,4 +1,4 @@
-"""Blend strengths of the parts of a face."""
+"""Define the blend strengths of the parts of a face."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _OTHER = "other"
 
 @dataclass(frozen=True)
 class RegionStrengths:
-    """Blend strength of each part of a face, 0 to 1; 0 keeps the part of the photo.
+    """Blend strength of each part of a face, 0 to 1. A strength of 0 keeps this part of the photo.
 
-    The strength of the whole restoration multiplies them. They have no effect outside the pasted regions.
+    Each strength is multiplied by the strength of the whole restoration, and has no effect outside the pasted regions.
     """
 
     skin: float = option(1.0, "strength of the skin, 0 to 1", low=0, high=1)
@@ -50,7 +50,7 @@ PART_NAMES = tuple(field.name for field in fields(RegionStrengths))
 
 
 def parse_region_strengths(text: str) -> RegionStrengths:
-    """Parse a text such as ``eyes=0.5, hair=0``; omitted parts have strength 1.
+    """Parse a text such as ``eyes=0.5, hair=0``. Omitted parts have the strength 1.
 
     Raises OptionError for unknown parts and for strengths that are not numbers from 0 to 1.
     """
@@ -59,7 +59,7 @@ def parse_region_strengths(text: str) -> RegionStrengths:
         name, _, number = (word.strip().lower() for word in entry.partition("="))
         if name not in PART_NAMES:
             raise OptionError(
-                f"Unknown part of a face '{name}'. Use {', '.join(PART_NAMES)}, each with its strength, as in "
+                f"Unknown part of a face '{name}'. Use {', '.join(PART_NAMES)}, each with a strength, such as "
                 "'eyes=0.5,hair=0'."
             )
         strengths = replace(strengths, **{name: _number(name, number)})

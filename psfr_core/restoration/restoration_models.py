@@ -26,12 +26,12 @@ logger = logging.getLogger(__name__)
 BUNDLED_GENERATOR = "psfrgan-256"
 BUNDLED_LARGE_GENERATOR = "psfrgan-512-small"
 BUNDLED = "bundled"  # both generators
-LARGE_SIDE = 256.0  # crops with more pixels are restored by the large generator
+LARGE_SIDE = 256.0  # crops with a larger side in image pixels are restored by the large generator
 BUNDLED_PARSE_NET = "parsenet-256"
 
 
 class ModelPreset(str, Enum):
-    """Set of known models that belong together."""
+    """Sets of known models that belong together."""
 
     BUNDLED = "bundled"
     BUNDLED_256 = "bundled 256"
@@ -39,7 +39,7 @@ class ModelPreset(str, Enum):
     PUBLISHED_512 = "published 512"
 
     def model_of(self, kind: ModelKind) -> str:
-        """Return the name of the model of this kind."""
+        """Return the name of the preset's model for the task ``kind``."""
         return _PRESETS[self][kind]
 
 
@@ -69,7 +69,7 @@ _PRESETS = {
 
 @dataclass(frozen=True, eq=False)
 class RestorationModels:
-    """Networks for a restoration; they may differ in size, and crops have the size of the generator."""
+    """Networks for a restoration. Their sizes may differ; crops have the size of the generator."""
 
     generator: FaceRestorer
     parse_net: ParseNet
@@ -81,7 +81,7 @@ class RestorationModels:
         return self.generator.size
 
     def crop_size_for(self, sides: Sequence[float]) -> int:
-        """Return the side of the crops that faces with these ``sides`` need (see ``crop_side``), in pixels."""
+        """Return the side in pixels of the crops for faces with these ``sides`` (see ``crop_side``)."""
         return max((self.generator.for_side(side).size for side in sides), default=self.crop_size)
 
 
@@ -106,14 +106,14 @@ def load_models(
 ) -> RestorationModels:
     """Load the models by their names or paths; the defaults are the bundled models.
 
-    The generator ``bundled`` restores faces larger than 256 px by psfrgan-512-small and others by psfrgan-256.
-    ``generator`` may also be a GFPGAN, RestoreFormer or CodeFormer file, and ``fidelity`` is an option of CodeFormer: see
-    ``load_face_restorer``. ``detector`` None selects an available RetinaFace, or else the bundled detector. Known models are
-    searched in ``folders`` and the default folder; with ``download``, missing ones are downloaded. ``device`` None selects the
-    best device. Generator and parser compute in ``dtype`` (None: ``fastest_dtype``), and the detector computes in float32. All
-    networks are optimized for the device and must remain on it: see ``optimize_for_inference``. ``compile_networks`` compiles
-    generator and parser with ``torch.compile``, which takes a minute for the first face and is worthwhile for many faces on a
-    GPU: see ``compile_for_inference``.
+    The generator ``bundled`` restores crops larger than 256 image pixels with psfrgan-512-small and others with psfrgan-256.
+    ``generator`` may also be a GFPGAN, RestoreFormer or CodeFormer file, and ``fidelity`` is an option of CodeFormer (see
+    ``load_face_restorer``). If ``detector`` is None, an available RetinaFace is loaded, or else the bundled detector. Known models
+    are searched in ``folders`` and the default folder. With ``download``, missing models are downloaded. ``device`` None selects
+    the best device. Generator and parser compute in ``dtype`` (None: ``fastest_dtype``), and the detector computes in float32. All
+    networks are optimized for the device and must remain on it (see ``optimize_for_inference``). ``compile_networks`` compiles
+    generator and parser with ``torch.compile``. Compilation takes a minute for the first face, and is worthwhile for many faces on
+    a GPU (see ``compile_for_inference``).
     Raises ModelNotFoundError, CheckpointError, DownloadError, OptionError for a device that cannot be used, and
     MissingPackageError for a RetinaFace without facexlib.
     """
@@ -121,14 +121,14 @@ def load_models(
     if generator == BUNDLED:
         restorer = load_bundled_restorer()
         if fidelity is not None:
-            logger.warning("fidelity has no effect on the bundled generators: only CodeFormer has it.")
+            logger.warning("fidelity has no effect on the bundled generators. Only CodeFormer has this option.")
     else:
         restorer = load_face_restorer(generator, fidelity=fidelity, folders=folders, download=download)
     restorer = optimized_on(restorer, device, dtype or fastest_dtype(device, restorer))
     parse_net = load_parse_net(parser, folders=folders, download=download)
     parse_net = optimized_on(parse_net, device, dtype or fastest_dtype(device, parse_net))
     if compile_networks and device.type == "cpu":
-        logger.warning("torch.compile is not used, because on a CPU the networks are faster without it.")
+        logger.warning("torch.compile is not used, because the networks are faster without it on a CPU.")
     elif compile_networks:
         restorer, parse_net = compile_for_inference(restorer), compile_for_inference(parse_net)
     found = load_detector(detector, options=detection, folders=folders, device=device, download=download)

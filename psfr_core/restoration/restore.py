@@ -30,12 +30,12 @@ from .restore_options import RestoreOptions
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class RestorationResult:
-    """The restored image and its intermediate results; faces, maps and restored crops are in the same order."""
+    """The restored image and its intermediate results. Faces, maps and restored crops are in the same order."""
 
     image: Tensor  # with the shape and dtype of the input image
     mask: Tensor  # (1, H, W) float32: blend weight of each pixel, 0 to 1
     aligned: list[AlignedFace]
-    parse_maps: ParseMap | None  # (N, S, S), as parsed or given, before the option eyes; None without faces
+    parse_maps: ParseMap | None  # (N, S, S), as parsed or given, before ``options.eyes`` is applied; None without faces
     restored: Tensor  # (N, 3, S, S) in [0, 1], after the color match
     left_out: Mapping[LeftOut, int] = field(default_factory=dict)  # number of omitted faces by reason
 
@@ -58,17 +58,18 @@ def restore_image(
 ) -> RestorationResult:
     """Restore the faces in ``image`` (C, H, W), RGB in [0, 1], of any float dtype with C from 1 to 4; the dtype is kept.
 
-    With ``mask`` (H, W), only the faces in it are restored. ``faces`` replaces detection and selection, and ``parse_maps``, one
-    for each face, replaces parsing. To edit a result, pass its faces and its edited maps; the option ``guard`` then has no
-    effect. Pixels where the result's mask is 0 stay bit-identical. An image without faces is returned unchanged, unless the
-    options request a NoFaceError. ``progress`` is called with 0 during detection, and then counts each face twice, after
-    parsing and after restoration; it may raise to stop.
-    Raises InputError for an invalid image, including colors that are not finite.
+    With ``mask`` (H, W), only faces inside the mask are restored. ``faces`` replaces detection and selection, and ``parse_maps``,
+    one for each face, replaces parsing. To edit a result, pass its faces and its edited maps. The option ``guard`` has no effect
+    on given maps. Pixels where the result's mask is 0 stay bit-identical. An image without faces is returned unchanged, unless the
+    options request a NoFaceError. ``progress`` is called with 0 during detection, and then counts each face twice, after parsing
+    and after restoration. It may raise to stop.
+    Raises InputError for an invalid image, including colors that are not finite, for ``parse_maps`` without ``faces``, and for
+    ``mask`` with ``faces``.
     """
     options = RestoreOptions() if options is None else options
     check_type(parse_maps, ParseMap | None, "parse_maps")
     if faces is None and parse_maps is not None:
-        raise InputError("parse_maps belong to faces: give the faces that they were made for as well.")
+        raise InputError("parse_maps need the faces that they were made for. Give these faces as well.")
     prepared = prepare_image(image, models, options, mask=mask, faces=faces, progress=progress)
     return restore_prepared([prepared], models, options, parse_maps=parse_maps, progress=progress)[0]
 
@@ -82,10 +83,10 @@ def restore_prepared(
     parse_maps: ParseMap | None = None,
     progress: Progress | None = None,
 ) -> list[RestorationResult]:
-    """Restore the faces of ``prepared`` images, which must have crops of one size; faces of several images share batches.
+    """Restore the faces of ``prepared`` images, whose crops must have the same size, and return one result per image.
 
-    ``parse_maps``, one for each face, replaces parsing and turns the option ``guard`` off. ``progress`` counts as in
-    ``restore_image``.
+    Faces of several images are restored in common batches. ``parse_maps``, one for each face, replaces parsing and disables the
+    option ``guard``. ``progress`` counts as in ``restore_image``.
     """
     faces = [face for image in prepared for face in image.aligned]
     if not faces:
@@ -128,7 +129,7 @@ def _pasted(
     *,
     guard: bool,
 ) -> RestorationResult:
-    """Match the colors of the ``restored`` faces (N, 3, S, S) of one image, and paste them into it."""
+    """Match the colors of the ``restored`` faces (N, 3, S, S) of one image, and paste the faces into this image."""
     restored = match_colors(restored, crops, options.color_match)
     sizes = [models.generator.for_side(side).size for side in prepared.sides]
     masks = blend_masks(restored, crops, parse_maps, options, guard=guard, sizes=sizes)
@@ -153,10 +154,11 @@ def blend_masks(
     guard: bool,
     sizes: Sequence[int] | None = None,
 ) -> Tensor:
-    """Return the masks (N, 1, S, S) in [0, 1] that paste ``restored`` (N, 3, S, S), made from ``crops`` (N, 3, S, S).
+    """Return the masks (N, 1, S, S) in [0, 1] for pasting ``restored`` (N, 3, S, S), the result for ``crops`` (N, 3, S, S).
 
-    They combine the soft regions of the parse maps, the strength, the automatic strength of each face if the options ask for it,
-    and with ``guard`` the places where the photo should stay. ``sizes`` are the sides at which the faces were restored; None is S.
+    A mask is the product of the soft regions of the parse map, the strength, and the automatic strength if it is enabled. With
+    ``guard``, the mask is reduced where ``restored`` contradicts the photo. ``sizes`` are the sides at which the faces were
+    restored; None stands for S.
     """
     masks = options.strength * crop_masks(crops.shape[-1], options.paste, parse_maps)
     if options.automatic_strength:

@@ -1,4 +1,4 @@
-"""Options of the complete restoration and of its steps."""
+"""Define the options of the complete restoration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .paste_options import PasteOptions
 
 
 class NoFace(str, Enum):
-    """Treatment of an image without a face to restore."""
+    """Behavior for an image without a face to restore."""
 
     KEEP = "keep"  # keep the image unchanged
     ERROR = "error"
@@ -29,7 +29,7 @@ class Eyes(str, Enum):
     CLOSED = "closed"  # relabels eyes as skin, so that the generator draws closed lids
 
     def applied_to(self, parse_map: ParseMap) -> ParseMap:
-        """Return the map with eyes in this state."""
+        """Return ``parse_map`` with the eyes in this state."""
         if self is Eyes.AS_PARSED:
             return parse_map
         return parse_map.replaced(parse_map.mask(RegionGroup.EYES), FaceRegion.SKIN)
@@ -44,24 +44,24 @@ class RestoreOptions:
     )
     batch_size: int | None = option(
         None,
-        "number of faces per batch; none: 1 on a CPU, as many as fit on a GPU",
+        "number of faces per batch; none: 1 on a CPU, up to 8 on a GPU, depending on its memory",
         low=1,
         high=MAX_BATCH_SIZE,
     )
     color_match: ColorMatch = option(ColorMatch.LOW_FREQUENCY, "source of the low-frequency colors of a face")
     no_face: NoFace = option(NoFace.KEEP, "behavior for images without faces: keep them, or raise an error")
     eyes: Eyes = option(
-        Eyes.AS_PARSED, "closed restores all eyes as closed, for closed eyes that the parser takes for open ones"
+        Eyes.AS_PARSED, "state of the eyes; closed restores all eyes as closed, even if the parser labels them as open"
     )
     guard: bool = option(
         True,
-        "keep the photo where the result contradicts it, for example where lettering or a spoon became skin or teeth",
+        "keep the photo where the result contradicts the photo, for example where lettering or a spoon became skin",
     )
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
-    detection: DetectionOptions | None = None  # None: the detector's own
+    detection: DetectionOptions | None = None  # None selects the detector's own options
     automatic_strength: bool = option(
-        False, "lower the strength of each face to what its quality needs: sharp faces with little noise stay unchanged"
+        False, "reduce the strength for faces of good quality; sharp faces with little noise stay unchanged"
     )
 
     def __post_init__(self) -> None:

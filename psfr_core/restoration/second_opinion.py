@@ -1,7 +1,8 @@
 """Verify uncertain faces of the bundled detector with the parsing network.
 
 The detector reports some lanterns, wheels and coins as faces, and gives low scores to faces behind masks, hands and scarves.
-Their parse maps differ: almost every face has a nose or brows at the positions of the template, but hardly any other object.
+Parse maps distinguish faces from objects: a nose or brows appear at the positions of the template in almost every face, but in
+hardly any object.
 """
 
 from __future__ import annotations
@@ -27,26 +28,23 @@ from ..progress import Progress
 LOWEST_SCORE = 0.4  # minimum score of proposals if min_score is not set
 SURE_SCORE = 0.7  # faces with at least this score need no second opinion
 UNSURE_SPAN = 0.1  # scores up to this much above a given min_score are verified
-EVIDENCE_PER_SCORE = 0.15  # fraction of nose and brows that compensates for a score of 1 below SURE_SCORE
-DARK_FACE, LIT_FACE = (
-    0.2,
-    0.6,
-)  # 75 % quantiles of faces that are too dark to parse, and of these faces after brightening
-_MIDDLE = ((0.25, 0.85), (0.2, 0.8))  # rows and columns from brows to chin, in fractions of the crop's side
+EVIDENCE_PER_SCORE = 0.15  # fraction of nose and brows that compensates for a score that is lower by 1
+# Faces whose 75 % quantile is below DARK_FACE are too dark to parse. They are brightened until it is LIT_FACE.
+DARK_FACE, LIT_FACE = 0.2, 0.6
+_MIDDLE = ((0.25, 0.85), (0.2, 0.8))  # rows and columns from brows to chin, as fractions of the crop's side
 
 
 def with_second_opinion(detector: FaceDetector, parse_net: ParseNet) -> FaceDetector:
-    """Return ``detector`` with a second opinion by ``parse_net``; detectors other than the bundled one are returned unchanged."""
+    """Return the bundled ``detector`` with a second opinion by ``parse_net``. Return other detectors unchanged."""
     return ConfirmedDetector(detector, parse_net) if isinstance(detector, CompactDetector) else detector
 
 
 @dataclass(frozen=True, eq=False)
 class ConfirmedDetector:
-    """Detector that lets ``parse_net`` verify the faces of ``detector`` with scores near the threshold.
+    """Detector that lets ``parse_net`` verify the faces of ``detector`` whose scores are near the threshold.
 
-    The option ``second_opinion`` can disable this. If ``min_score`` is not set, faces below the detector's own threshold are
-    also found if their parse maps are convincing. Each face that is found with a higher ``min_score`` is also found with a lower
-    one.
+    The option ``second_opinion`` can disable the verification. If ``min_score`` is not set, faces below the detector's own
+    threshold are also found if their parse maps are convincing. A lower ``min_score`` never loses a face that a higher one finds.
     """
 
     detector: CompactDetector
@@ -55,7 +53,7 @@ class ConfirmedDetector:
     def detect(
         self, images: Tensor, options: DetectionOptions | None = None, *, progress: Progress | None = None
     ) -> list[list[Face]]:
-        """Detect faces as ``FaceDetector`` describes; ``progress`` does not count the few faces that are parsed."""
+        """Detect faces as ``FaceDetector`` describes. ``progress`` does not count the few faces that are parsed."""
         options = options or self.detector.options
         if not options.second_opinion:
             return self.detector.detect(images, options, progress=progress)
@@ -77,7 +75,7 @@ class ConfirmedDetector:
         }
         evidence: dict[int, float] = {}
         if crops:
-            maps = parse_faces(_lit(torch.stack([*crops.values()])), self.parse_net)
+            maps = parse_faces(_brightened(torch.stack([*crops.values()])), self.parse_net)
             evidence = dict(zip(crops, facial_evidence(maps).tolist(), strict=True))
         return [
             face
@@ -87,12 +85,12 @@ class ConfirmedDetector:
 
 
 def facial_evidence(parse_maps: ParseMap) -> Tensor:
-    """Return the fraction (N,) of the middle of each map (N, S, S) that is labeled nose or brow; about 0.08 for a face."""
+    """Return the fraction (N,) of the middle of each map (N, S, S) that is labeled as nose or brow, about 0.08 for a face."""
     return _middle(parse_maps.mask((FaceRegion.NOSE, RegionGroup.BROWS))).mean(dim=(1, 2, 3))
 
 
-def _lit(crops: Tensor) -> Tensor:
-    """Return ``crops`` (N, 3, S, S) with backlit faces brightened, because the parsing network fails on dark faces."""
+def _brightened(crops: Tensor) -> Tensor:
+    """Return ``crops`` (N, 3, S, S) with dark, backlit faces brightened. The parsing network fails on dark faces."""
     level = _middle(crops).flatten(1).quantile(0.75, dim=1).view(-1, 1, 1, 1)
     brightened = (crops * (LIT_FACE / level).clamp(max=MAX_GAIN)).clamp(0, 1)
     return torch.where(level < DARK_FACE, brightened, crops)

@@ -1,4 +1,4 @@
-"""Keep the tone of gray, sepia and blueprint photos, whose chroma is a function of their luma."""
+"""Keep the tone of photos in a single tone, such as gray or sepia, whose chroma is a function of their luma."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from ..images.channels import chroma, from_luma_and_chroma, luma
 
 _LEVELS = 64  # number of luma levels; a photo in a single tone has one chroma at each level
 _LEVEL_BLUR = 1.0  # chroma is averaged over neighboring levels with this standard deviation
-# Maximum deviation of chroma from a function of luma, for values in [0, 1]. Sepia photos saved as JPEG of quality 45 stay below it;
-# color photos of faces exceed twice its value. It decreases with the chroma, so that faded color photos keep their colors.
+# Maximum deviation of chroma from a function of luma, for values in [0, 1]. Sepia photos saved as JPEG of quality 45 deviate less,
+# and color photos of faces deviate more than twice as much. The limit is lower for photos with little chroma, so that faded color
+# photos keep their colors.
 _MAX_DEVIATION = 2.5 / 255
 _MIN_DEVIATION = 0.5 / 255
-_DEVIATION_OF_CHROMA = 0.1
+_DEVIATION_PER_CHROMA = 0.1
 
 
 def keep_tone(restored: Tensor, crops: Tensor) -> Tensor:
-    """Return ``restored`` (N, 3, S, S) in the tone of those ``crops`` (N, 3, S, S) that have a single tone, both in [0, 1].
+    """Return ``restored`` (N, 3, S, S) in the tone of the photos ``crops`` (N, 3, S, S), both in [0, 1].
 
-    Each pixel keeps its luma and gets the chroma that the crop has at this luma. For a gray crop, the channels of the result are
-    bit-identical. For a color crop, the result is ``restored``, unchanged.
+    If a crop has a single tone, each restored pixel keeps its luma and gets the chroma that the crop has at this luma. For a gray
+    crop, the channels of the result are bit-identical. For a color crop, ``restored`` is returned unchanged.
     """
     photo_luma, photo_chroma = F.avg_pool2d(torch.cat([luma(crops), chroma(crops)], dim=1), 2, ceil_mode=True).split(
         [1, 2], dim=1
     )
     curve = _tone_curve(photo_luma, photo_chroma)
     deviation = _rms(photo_chroma - _chroma_at(curve, photo_luma))
-    allowed = (_MIN_DEVIATION + _DEVIATION_OF_CHROMA * _rms(photo_chroma)).clamp(max=_MAX_DEVIATION)
+    allowed = (_MIN_DEVIATION + _DEVIATION_PER_CHROMA * _rms(photo_chroma)).clamp(max=_MAX_DEVIATION)
     in_one_tone = ((1.5 * allowed - deviation) / (0.5 * allowed)).clamp(0, 1)
     brightness = luma(restored)
     toned = from_luma_and_chroma(brightness, _chroma_at(curve, brightness)).clamp(0, 1)
@@ -42,7 +43,7 @@ def _tone_curve(brightness: Tensor, color: Tensor) -> Tensor:
     sums = pixels.new_zeros(len(pixels), 3, _LEVELS).scatter_add_(2, position.expand_as(pixels), pixels)
     level = torch.arange(_LEVELS, device=sums.device)
     distance = (level[:, None] - level).float().abs()
-    # The tails added to the narrow Gaussian matter only at levels far from any pixel.
+    # The added tails of the narrow Gaussian have an effect only at levels far from the level of any pixel.
     weights = torch.exp(-0.5 * (distance / _LEVEL_BLUR).square()) + 1e-6 / (1 + distance.square())
     sums = sums @ weights
     return sums[:, :2] / sums[:, 2:]

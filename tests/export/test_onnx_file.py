@@ -1,4 +1,4 @@
-"""Exported networks compute in ONNX Runtime what they compute in PyTorch."""
+"""Test that exported networks return the same outputs in ONNX Runtime and in PyTorch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from psfr_core.restoration.enhance import enhance_faces
 
 @pytest.fixture
 def runtime() -> Any:
-    """ONNX Runtime; without the packages of the extra onnx, the test is skipped."""
+    """Return the package onnxruntime. Skip the test if the packages of the extra onnx are missing."""
     for package in ("onnx", "onnxscript"):
         pytest.importorskip(package, reason="needs the extra onnx")
     return pytest.importorskip("onnxruntime", reason="needs the extra onnx")
@@ -88,8 +88,8 @@ def test_an_exported_generator_restores_batches_as_in_pytorch(
     assert (main(["export", "generator", str(source), "-o", str(target)]), target.exists()) == (2, True)
 
 
-class Off(nn.Module):
-    """Return the outputs of a graph with an error in the last one."""
+class WithError(nn.Module):
+    """Return the outputs of a graph with ``error`` added to the last output."""
 
     def __init__(self, graph: nn.Module, error: float) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ def test_a_difference_above_the_limit_is_refused(
     monkeypatch: pytest.MonkeyPatch, generator: PsfrGenerator, dtype: torch.dtype, factor: float
 ) -> None:
     graph = graph_of(generator.requires_grad_(False))
-    wrong = Off(graph.module, LIMITS[dtype].value * factor)
+    wrong = WithError(graph.module, LIMITS[dtype].value * factor)
 
     class Session:
         def __init__(self, *_: object, **__: object) -> None: ...

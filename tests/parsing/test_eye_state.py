@@ -1,4 +1,4 @@
-"""The check that turns the labels of closed eyes into skin."""
+"""Test that the labels of closed eyes become skin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEFT, RIGHT, BROW, SKIN = FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE, FaceRegion.
 
 
 def face_map(side: int = 256, *, left: bool = True, right: bool = True) -> ParseMap:
-    """Return a map whose left eye is centered at (x 170, y 110) and the right eye at (x 90, y 120), in 256ths of ``side``."""
+    """Return a map with the left eye at x 170, y 110 and the right eye at x 90, y 120, in 256ths of ``side``."""
     labels = torch.full((1, 256, 256), int(SKIN), dtype=torch.uint8)
     labels[:, 80:90, 150:190] = BROW
     if left:
@@ -28,7 +28,7 @@ def face_map(side: int = 256, *, left: bool = True, right: bool = True) -> Parse
 
 
 def ramp(side: int = 256) -> Tensor:
-    """Return a gray crop (1, 3, S, S) whose level is the column divided by the side."""
+    """Return a gray crop (1, 3, ``side``, ``side``) whose values increase from 0 on the left to 1 on the right."""
     return ((torch.arange(side) + 0.5) / side).expand(1, 3, side, side).clone()
 
 
@@ -88,7 +88,7 @@ def test_a_single_eye_needs_the_evidence_of_two(monkeypatch: pytest.MonkeyPatch,
     assert bool((after == RIGHT).any()) != is_closed
 
 
-def test_each_face_of_a_batch_is_decided_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_face_of_a_batch_is_classified_independently(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eye_state, "_bundled_eye_net", lambda: FixedLogits(5.0, 5.0, -5.0, -5.0))
     maps = ParseMap(face_map().labels.repeat(2, 1, 1))
     after = with_closed_eyes(ramp().repeat(2, 1, 1, 1), maps).labels

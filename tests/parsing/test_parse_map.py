@@ -93,7 +93,7 @@ def test_resized_takes_the_nearest_label():
     assert torch.equal(doubled.labels, parse_map.labels.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2))
     assert torch.equal(doubled.resized(Size(4, 6)).labels, parse_map.labels)
     thirds = ParseMap(torch.arange(9, dtype=torch.uint8).view(1, 1, 9)).resized(Size(3, 1))
-    assert thirds.labels.tolist() == [[[1, 4, 7]]]  # the center pixels
+    assert thirds.labels.tolist() == [[[1, 4, 7]]]  # the middle of every three pixels
     assert parse_map.resized(Size(13, 5)).size == Size(13, 5)
     with pytest.raises(OptionError, match="width must be an integer from 1 to 32767, got 0"):
         parse_map.resized(Size(0, 5))
@@ -201,7 +201,7 @@ def test_from_picture_reads_gray_and_color_images():
     for image in (parse_map.to_grey(), parse_map.to_color()):
         assert image.shape == (2, 3, 9, 7)
         assert torch.equal(ParseMap.from_picture(image).labels, parse_map.labels)
-        stored = (image * 255).clamp(0, 255).to(torch.uint8)  # truncated, like in some image files
+        stored = (image * 255).clamp(0, 255).to(torch.uint8)  # levels are truncated, as some programs write them
         assert torch.equal(ParseMap.from_picture(stored / 255).labels, parse_map.labels)
 
 

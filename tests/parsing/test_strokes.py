@@ -14,7 +14,7 @@ from psfr_core.parsing.labels import FaceRegion
 from psfr_core.parsing.parse_map import ParseMap
 from psfr_core.parsing.strokes import Painting, Stroke
 
-# The browser's painter must give the same maps: tests/web/strokes.test.mjs reads this file too.
+# The painter in the browser must paint the same maps. tests/web/strokes.test.mjs reads the same file.
 SHARED = json.loads((Path(__file__).parents[1] / "data" / "strokes.json").read_text())
 
 
@@ -65,7 +65,7 @@ def test_strokes_cover_earlier_ones_and_the_eraser_restores_the_parsed_map() -> 
     assert (labels[50, 50], labels[50, 58], labels[50, 70]) == (1, 2, 13)
 
 
-def test_strokes_touch_their_face_alone_and_not_the_map_that_was_given() -> None:
+def test_strokes_change_only_their_face_and_not_the_given_map() -> None:
     given_map = skin(faces=3)
     painting = Painting.from_text("faces 3; 1 hair 300 500,500; 7 hat 300 500,500")
     assert painting is not None
@@ -88,7 +88,7 @@ def test_no_text_is_no_painting() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("hello", "must start with the number of faces, as 'faces 1', got 'hello'"),
+        ("hello", "must start with the number of faces, such as 'faces 1', got 'hello'"),
         ("faces", "must start with the number of faces"),
         ("faces 1; 0 hair 60", "got '0 hair 60'"),
         ("faces 1; 0 hair 60 1", "got '0 hair 60 1'"),
@@ -100,7 +100,7 @@ def test_no_text_is_no_painting() -> None:
         ("f" * 2_000_001, "have 2000001 characters; the maximum is 2000000"),
     ],
 )
-def test_other_texts_are_refused_in_words(text: str, words: str) -> None:
+def test_other_texts_are_refused(text: str, words: str) -> None:
     with pytest.raises(OptionError, match=words):
         Painting.from_text(text)
 
@@ -116,6 +116,6 @@ strokes = st.builds(
 
 @settings(deadline=None, max_examples=60)
 @given(st.builds(Painting, st.integers(0, 9999), st.lists(strokes, max_size=4).map(tuple)))
-def test_every_painting_survives_its_text_and_paints(painting: Painting) -> None:
+def test_every_painting_is_restored_from_its_text_and_can_be_painted(painting: Painting) -> None:
     assert Painting.from_text(painting.to_text()) == painting
     assert painting.paint(skin(faces=2, side=16)).size == (16, 16)

@@ -26,7 +26,7 @@ FACES = sorted((Path(__file__).parents[1] / "data" / "faces").glob("*.jpg"))
 
 @pytest.fixture(scope="module")
 def clean() -> Tensor:
-    """Four clean faces of 256 px; the second shows fine texture almost everywhere."""
+    """Return four clean faces of 256 px, of which the second has fine texture almost everywhere."""
     return torch.stack([to_rgb(read_image(path).pixels) for path in FACES])
 
 
@@ -39,7 +39,7 @@ def noisy(faces: Tensor, std: float) -> Tensor:
 
 
 @torch.no_grad()
-def test_the_bundled_generator_leaves_sharp_faces_alone_and_restores_soft_and_noisy_ones(clean: Tensor) -> None:
+def test_the_strength_is_0_for_sharp_faces_and_1_for_soft_and_noisy_faces(clean: Tensor) -> None:
     generator, parse_net = load_generator(BUNDLED_GENERATOR), load_parse_net(BUNDLED_PARSE_NET)
     photos = torch.cat([clean[:2], reduced(clean[2:3], 64), noisy(clean[3:], 0.05)])
     restored = enhance_faces(
@@ -62,13 +62,13 @@ def test_the_strength_rises_with_blur_and_with_the_removed_noise(clean: Tensor) 
         assert ((strengths > 0) & (strengths < 1)).any()
 
 
-def test_noise_that_the_result_keeps_asks_for_no_strength(clean: Tensor) -> None:
+def test_noise_that_the_result_keeps_does_not_raise_the_strength(clean: Tensor) -> None:
     assert automatic_strength(noisy(clean, 0.1), noisy(clean, 0.1)).max() == 0
 
 
 def test_faces_are_measured_at_the_size_they_were_restored_at(clean: Tensor) -> None:
     large = F.interpolate(clean, scale_factor=2, mode="nearest")
-    result = gaussian_blur(resize(clean, (512, 512)), 0.8)  # as a generator for 256 px returns it
+    result = gaussian_blur(resize(clean, (512, 512)), 0.8)  # similar to the result of a generator for 256 px
     assert automatic_strength(result, large).min() > 0.9
     assert automatic_strength(result, large, [256, 512, 512, 256])[[0, 3]].tolist() == [0, 0]
 
@@ -85,7 +85,7 @@ def test_noise_is_measured_in_the_mean_channel() -> None:
     torch.testing.assert_close(noise_level(flat + colored), torch.full((2,), 0.02 / 3**0.5), atol=0.001, rtol=0)
 
 
-def test_edges_hair_and_wrinkles_are_hardly_noise(clean: Tensor) -> None:
+def test_edges_hair_and_wrinkles_hardly_count_as_noise(clean: Tensor) -> None:
     bars = torch.zeros(1, 3, 128, 128)
     bars[..., ::16] = 1
     assert noise_level(bars).item() == 0
@@ -93,7 +93,7 @@ def test_edges_hair_and_wrinkles_are_hardly_noise(clean: Tensor) -> None:
     assert noise_level(clean).max() < noise_level(noisy(clean, 0.03)).min()
 
 
-def test_the_correlation_ignores_contrast_and_knows_flat_images(clean: Tensor) -> None:
+def test_the_correlation_ignores_contrast_and_is_0_for_flat_images(clean: Tensor) -> None:
     torch.testing.assert_close(fine_correlation(clean, 0.5 * clean + 0.1), torch.ones(4), atol=1e-4, rtol=0)
     flat = torch.full_like(clean, 0.5)
     assert fine_correlation(clean, flat).abs().max() < 1e-3

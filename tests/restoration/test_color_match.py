@@ -26,18 +26,18 @@ def test_color_casts_are_removed_and_detail_is_kept() -> None:
 def test_light_from_one_side_is_kept() -> None:
     crops = torch.linspace(0.2, 0.8, 64).expand(1, 3, 64, 64)
     matched = match_colors(torch.full((1, 3, 64, 64), 0.5), crops, ColorMatch.LOW_FREQUENCY)
-    middle = slice(16, 48)  # the blur reaches over the border elsewhere
+    middle = slice(16, 48)  # elsewhere, the blur extends beyond the border
     torch.testing.assert_close(matched[..., middle], crops[..., middle], atol=0.01, rtol=0)
 
 
 @pytest.mark.parametrize(("method", "sigma"), [(ColorMatch.LOW_FREQUENCY, 0.06), (ColorMatch.DETAIL_ONLY, 0.02)])
 @pytest.mark.parametrize("period", [0.1, 0.2, 0.4])
 def test_stripes_are_transferred_by_the_response_of_the_blur(method: ColorMatch, sigma: float, period: float) -> None:
-    """The period and the standard deviation of the Gaussian are fractions of the crop's side."""
+    """Compare stripes with the Gaussian's response; ``period`` and ``sigma`` are fractions of the crop's side."""
     stripes = 0.2 * torch.cos(2 * math.pi / (100 * period) * torch.arange(100.0)).expand(1, 3, 100, 100)
     matched = match_colors(torch.full((1, 3, 100, 100), 0.5), 0.5 + stripes, method)
     response = math.exp(-2 * (math.pi * sigma / period) ** 2)
-    inner = slice(25, 75)  # the blur reaches over the border elsewhere
+    inner = slice(25, 75)  # elsewhere, the blur extends beyond the border
     torch.testing.assert_close((matched - 0.5)[..., inner], response * stripes[..., inner], atol=5e-4, rtol=0)
 
 
@@ -59,7 +59,7 @@ def test_shapes_must_agree() -> None:
 
 
 def colored_spot(color: tuple[float, float, float]) -> torch.Tensor:
-    """Return shaded skin with a spot of the size of an iris (1, 3, 128, 128)."""
+    """Return shaded skin (1, 3, 128, 128) with a spot that is as large as an iris."""
     offset = torch.arange(128.0) - 64
     skin = torch.tensor([0.8, 0.6, 0.5]).view(3, 1, 1) * (1 - 0.2 * torch.cos(offset / 5))
     is_spot = offset[:, None] ** 2 + offset**2 < 5**2
@@ -88,7 +88,7 @@ def test_chroma_noise_of_the_photo_does_not_reach_the_result() -> None:
 
 
 def test_large_crops_get_the_correction_of_their_full_size() -> None:
-    """Compare with the blur at the full size; the correction is computed at a reduced size."""
+    """Compare the correction, which is computed at a reduced size, with the blur at the full size."""
     torch.manual_seed(1)
     crops = F.interpolate(torch.rand(1, 3, 12, 12), (1024, 1024), mode="bicubic").clamp(0.3, 0.7)
     restored = (crops + 0.2 * F.interpolate(torch.rand(1, 3, 24, 24) - 0.5, (1024, 1024), mode="bicubic")).clamp(0, 1)
@@ -96,4 +96,4 @@ def test_large_crops_get_the_correction_of_their_full_size() -> None:
     expected = (restored + gaussian_blur(crops - restored, 0.06 * 1024)).clamp(0, 1)
     difference = luma(matched) - luma(expected)
     assert difference.abs().max() < 2e-3
-    assert (luma(restored) - luma(expected)).abs().max() > 0.02  # there was something to correct
+    assert (luma(restored) - luma(expected)).abs().max() > 0.02  # the correction is not trivial

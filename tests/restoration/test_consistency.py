@@ -13,14 +13,14 @@ SIDE = 128
 
 
 def face(seed: int = 0) -> Tensor:
-    """Return smooth structure as in faces (1, 3, 128, 128)."""
+    """Return an image (1, 3, 128, 128) with smooth structure, as in faces."""
     noise = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
     smooth = gaussian_blur(noise, 2.5)
     return (0.5 + 0.12 * smooth / smooth.std()).clamp(0, 1)
 
 
 def strokes() -> Tensor:
-    """Return a mask (1, 1, 128, 128) of letters: bars 3 pixels wide."""
+    """Return a mask (1, 1, 128, 128) of six bars with a width of 3 pixels, which stand for letters."""
     mask = torch.zeros(1, 1, SIDE, SIDE)
     for left in range(40, 88, 8):
         mask[..., 50:66, left : left + 3] = 1
@@ -28,7 +28,7 @@ def strokes() -> Tensor:
 
 
 def sharp_face_with_spoon() -> tuple[Tensor, Tensor]:
-    """Return a photo (1, 3, 128, 128) with pixel-fine detail around a plain ellipse, and the mask of the ellipse."""
+    """Return a photo (1, 3, 128, 128) with detail as fine as a pixel around a plain ellipse, and the mask of the ellipse."""
     rows, columns = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
     spoon = (((rows - 58) / 8) ** 2 + ((columns - 64) / 20) ** 2 < 1).float()[None, None]
     detail = 0.04 * torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
@@ -36,7 +36,7 @@ def sharp_face_with_spoon() -> tuple[Tensor, Tensor]:
 
 
 def teeth() -> Tensor:
-    """Return teeth (1, 1, 128, 128) to add to the spoon, finer than the detail compared in most photos."""
+    """Return teeth (1, 1, 128, 128) to add to the spoon. They are finer than the detail that most photos resolve."""
     columns = torch.zeros(1, 1, SIDE, SIDE)
     for left in range(50, 78, 4):
         columns[..., 53:63, left : left + 2], columns[..., 53:63, left + 2 : left + 4] = 0.1, -0.1
@@ -93,7 +93,7 @@ def test_sharpening_is_no_contradiction() -> None:
 def test_noisy_photos_are_restored_in_full() -> None:
     clean = face()
     noise = 0.25 * torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
-    noise = gaussian_blur(noise, 1.5)  # as in a photo enlarged from a few pixels
+    noise = gaussian_blur(noise, 1.5)  # coarse noise, as in a photo enlarged from a few pixels
     assert contradictions(clean, (clean + noise * 2).clamp(0, 1)).mean() < 0.01
 
 

@@ -21,14 +21,14 @@ def face_at(left: float, top: float, side: float) -> Face:
 
 
 def grainy(std: float, blur: float = 0.0, channels: int = 3) -> Tensor:
-    """Return a flat image with grain: the same in all channels, plus a third of it in each channel alone."""
+    """Return a flat image with grain shared by all channels, plus independent grain, a third as strong, in each channel."""
     white = torch.randn(1, 1, SIZE, SIZE) + torch.randn(1, channels, SIZE, SIZE) / 3
     grain = gaussian_blur(white, blur)
     return 0.5 + std * (grain / grain.std())[0]
 
 
 def restored(image: Tensor, mask: float = 1.0) -> tuple[PasteResult, list[AlignedFace]]:
-    """Return ``image`` with its middle replaced by a uniform color, and the face at that position."""
+    """Return ``image`` with its middle blended with a uniform color by ``mask``, and a face at this position."""
     smooth, where = image.clone(), torch.zeros(1, SIZE, SIZE)
     where[:, 32:224, 32:224] = mask
     channels = slice(0, 1 if len(image) < 3 else 3)

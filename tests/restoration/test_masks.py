@@ -74,7 +74,7 @@ def test_only_the_chosen_regions_are_pasted() -> None:
     assert float(crop_masks(64, PasteOptions(regions=frozenset({FaceRegion.SKIN})), hair).max()) == 0
 
 
-def test_face_head_and_jewellery_are_pasted_by_default_but_not_the_surroundings() -> None:
+def test_face_ears_hair_and_earrings_are_pasted_by_default() -> None:
     assert sorted(PASTED_REGIONS) == [*range(1, 14), 15]
 
 
@@ -105,7 +105,7 @@ def test_pasting_nothing_is_refused() -> None:
         crop_masks(0, PasteOptions(), None)
 
 
-LEFT, RIGHT, LIPS = (96, 160), (96, 96), (176, 128)  # rows and columns of the middles of eyes and mouth
+LEFT, RIGHT, LIPS = (96, 160), (96, 96), (176, 128)  # row and column of the centers of both eyes and the mouth
 NOTHING = dict.fromkeys(PART_NAMES, 0.0)
 
 
@@ -142,14 +142,14 @@ def test_eyes_alone_reach_their_strength_at_the_middle_of_each() -> None:
         assert float(mask[LEFT]) == pytest.approx(strength, abs=1e-3)
         assert float(mask[RIGHT]) == pytest.approx(strength, abs=1e-3)
         assert float(mask.max()) == pytest.approx(strength, abs=1e-3)
-        assert (mask[96, 160:].diff() <= 1e-6).all()  # a soft edge to the side
+        assert (mask[96, 160:].diff() <= 1e-6).all()  # the mask falls toward the side
         assert float(mask[160:].max()) == float(mask[:70].max()) == 0
     assert float(mask_of(RegionStrengths(**{**NOTHING, "eyes": 1.0})).max()) == 1
     named = crop_masks(256, PasteOptions(regions=RegionGroup.EYES.regions), face_map())[0, 0]
     assert torch.equal(named, mask_of(RegionStrengths(**{**NOTHING, "eyes": 1.0})))
 
 
-def test_eyes_without_strength_are_left_alone_in_a_face_of_full_strength() -> None:
+def test_eyes_without_strength_stay_unchanged_in_a_face_of_full_strength() -> None:
     mask = mask_of(RegionStrengths(eyes=0))
     assert float(mask[LEFT]) == float(mask[RIGHT]) == 0
     assert float(mask[130, 128]) == float(mask[LIPS]) == 1

@@ -23,7 +23,7 @@ WHOLE_CROP = PasteOptions(regions=None)
 
 
 def crop_placed(center: tuple[float, float], scale: float, angle: float, crop_size: int) -> AlignedFace:
-    """Return a face whose crop is centered at ``center`` of the image, with ``scale`` image pixels per crop pixel."""
+    """Return a face whose crop is centered at ``center``, rotated by ``angle``, and has ``scale`` image pixels per pixel."""
     cosine, sine, middle = scale * math.cos(angle), scale * math.sin(angle), (crop_size - 1) / 2
     turn = torch.tensor([[cosine, -sine, center[0]], [sine, cosine, center[1]]], dtype=torch.float64)
     crop_to_image = compose_affines(shift_affine(-middle, -middle), turn)
@@ -122,7 +122,7 @@ def test_aligning_and_pasting_an_unchanged_crop_reproduces_the_image(scale: floa
 def test_faces_are_pasted_at_the_positions_of_their_crops(
     crop_size: int, restored_size: int, scale: float, angle: float
 ) -> None:
-    """Paste a crop of the image's coordinates, and compare them with the pixel positions, at any size."""
+    """Paste a crop whose values are image coordinates, and compare them with the positions of the pixels."""
     scale *= 64 / crop_size
     placed = crop_placed((81.3, 66.8), scale, angle, crop_size)
     y, x = torch.meshgrid(torch.arange(restored_size), torch.arange(restored_size), indexing="ij")
@@ -242,8 +242,8 @@ def test_overlapping_faces_are_weighted_by_the_distance_to_their_centers() -> No
         result = paste_faces(torch.zeros(3, 60, 60), aligned, colors, masks.expand(-1, 1, 32, 32))
         for x in range(27, 34):
             near, far = (x - 20) ** 4, (40 - x) ** 4
-            share = mask_ratio / far / (1 / near + mask_ratio / far)
-            assert float(result.image[0, 30, x]) == pytest.approx(share, abs=0.01)
+            weight = mask_ratio / far / (1 / near + mask_ratio / far)
+            assert float(result.image[0, 30, x]) == pytest.approx(weight, abs=0.01)
         assert float(result.image[0, 30, 20]) < 1e-3
 
 
@@ -297,7 +297,7 @@ def test_only_the_rectangle_around_a_face_is_warped(monkeypatch: pytest.MonkeyPa
         ((3, 9, 9), (1, 3, 16, 8), (1, 1, 16, 8), r"restored must have the shape"),
         ((3, 9, 9), (1, 1, 16, 16), (1, 1, 16, 16), r"restored must have the shape"),
         ((3, 9, 9), (1, 3, 16, 16), (1, 1, 8, 8), r"masks must have the shape \(N, 1, 16, 16\)"),
-        ((3, 9, 9), (1, 3, 16, 16), (3, 1, 16, 16), "masks holds 3 masks for 1 faces"),
+        ((3, 9, 9), (1, 3, 16, 16), (3, 1, 16, 16), "There are 3 masks for 1 faces"),
     ],
 )
 def test_mismatched_shapes_are_named(
@@ -312,5 +312,5 @@ def test_mismatched_shapes_are_named(
 def test_pasted_regions_from_a_text() -> None:
     assert parse_pasted_regions(" All ") is None
     assert parse_pasted_regions("nose") == {FaceRegion.NOSE}
-    with pytest.raises(OptionError, match="Unknown face region 'all'.* Or write all, alone, for the whole crop"):
+    with pytest.raises(OptionError, match="Unknown face region 'all'.* To paste the whole crop, write only 'all'"):
         parse_pasted_regions("all,hair")

@@ -39,7 +39,7 @@ def test_strengths_from_a_text() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("eye=1", "Unknown part of a face 'eye'. Use skin, eyes, .* as in 'eyes=0.5,hair=0'"),
+        ("eye=1", "Unknown part of a face 'eye'. Use skin, eyes, .* such as 'eyes=0.5,hair=0'"),
         ("", "Unknown part of a face ''"),
         ("eyes", "The strength of eyes must be a number from 0 to 1, got ''"),
         ("eyes=full", "The strength of eyes must be a number from 0 to 1, got 'full'"),

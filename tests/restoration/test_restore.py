@@ -31,7 +31,7 @@ from psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions
 
 
 def face_at(left: float, top: float, side: float) -> Face:
-    """Return a face whose aligned crop is the square with this corner and side."""
+    """Return a face whose aligned crop is the square with this top left corner and side."""
     landmarks = (template_for(512) + 0.5) * side / 512 - 0.5 + torch.tensor([left, top])
     return Face(Box(left, top, left + side, top + side), landmarks.float(), 1.0)
 
@@ -49,7 +49,7 @@ def with_faces(models: RestorationModels, faces: list[Face]) -> RestorationModel
 def test_only_the_faces_change(
     models: RestorationModels, two_faces: list[Face], channels: int, dtype: torch.dtype
 ) -> None:
-    image = (torch.rand(channels, 120, 160) * 1.4 - 0.2).to(dtype)  # beyond [0, 1] on purpose
+    image = (torch.rand(channels, 120, 160) * 1.4 - 0.2).to(dtype)  # includes values beyond [0, 1]
     result = restore_image(image, with_faces(models, two_faces), WHOLE_CROP)
     assert (result.image.shape, result.image.dtype) == (image.shape, dtype)
     assert result.mask.shape == (1, 120, 160)
@@ -63,7 +63,7 @@ def test_only_the_faces_change(
 
 def test_the_result_contains_faces_maps_and_crops(models: RestorationModels, two_faces: list[Face]) -> None:
     result = restore_image(torch.rand(3, 120, 160), with_faces(models, two_faces))
-    # the order is that of the selection: the larger face first
+    # The selection puts the larger face first.
     assert [face.score for face in result.faces] == [0.9, 0.8]
     assert result.parse_maps is not None
     assert result.parse_maps.labels.shape == (2, 64, 64)
@@ -94,7 +94,7 @@ def test_nothing_changes_without_faces_or_strength(models: RestorationModels, se
 
 @pytest.mark.parametrize("seed", range(12))
 def test_faces_at_any_position_change_only_their_pixels(models: RestorationModels, seed: int) -> None:
-    """Place faces that are cut off, larger than the image, or overlapping; use inference mode and views, as ComfyUI does."""
+    """Place faces that are cut off, larger than the image, or overlapping. Like ComfyUI, use inference mode and views."""
     image, draw = any_image(seed), random.Random(100 + seed)
     height, width = image.shape[1:]
     sides = [draw.uniform(20, 300) for _ in range(2)]
@@ -157,7 +157,7 @@ def test_the_color_match_option_is_applied(models: RestorationModels, two_faces:
     crops = torch.stack([face.crop for face in plain.aligned])
     assert torch.equal(plain.restored, enhance_faces(crops, plain.parse_maps, models.generator))
     assert torch.equal(matched.restored, match_colors(plain.restored, crops, ColorMatch.LOW_FREQUENCY))
-    # the restored crops are those that are pasted
+    # The restored crops in the result are the pasted crops.
     for result in (plain, matched):
         masks = crop_masks(models.crop_size, WHOLE_CROP.paste, result.parse_maps)
         assert torch.equal(result.image, paste_faces(image, result.aligned, result.restored, masks).image)
@@ -175,8 +175,8 @@ def test_closed_eyes_are_restored_as_skin(models: RestorationModels, two_faces: 
     guide = closed if eyes is Eyes.CLOSED else parsed
     assert torch.equal(result.restored, enhance_faces(crops, guide, models.generator))
     assert result.parse_maps is not None
-    assert torch.equal(result.parse_maps.labels, labels)  # so that users can edit them and restore again
-    # What is pasted is where the eyes are, also when they are closed.
+    assert torch.equal(result.parse_maps.labels, labels)  # users can edit the maps and restore again
+    # The pasted regions are those of the original map, so closed eyes are pasted as well.
     only_eyes = RestoreOptions(eyes=eyes, paste=PasteOptions(regions=RegionGroup.EYES.regions))
     assert restore(only_eyes).mask.amax() > 0.5
 
@@ -247,7 +247,7 @@ def test_a_detector_must_answer_for_each_image(models: RestorationModels, count:
             return [[] for _ in range(count)]
 
     with pytest.raises(InputError, match=f"one list of faces per image, .* it returned {count} for 1 image"):
-        restore_image(torch.rand(3, 64, 64), replace(models, detector=Detector()))  # type: ignore[arg-type]  # an older one
+        restore_image(torch.rand(3, 64, 64), replace(models, detector=Detector()))  # type: ignore[arg-type]
 
 
 def test_invalid_faces_of_a_detector_are_named(models: RestorationModels) -> None:
@@ -257,13 +257,13 @@ def test_invalid_faces_of_a_detector_are_named(models: RestorationModels) -> Non
 
 
 def test_a_mask_does_not_choose_among_given_faces(models: RestorationModels, two_faces: list[Face]) -> None:
-    with pytest.raises(InputError, match="leave it out when faces are given"):
+    with pytest.raises(InputError, match="Omit it if faces are given"):
         restore_image(torch.rand(3, 64, 64), models, faces=two_faces, mask=torch.zeros(64, 64))
 
 
 def test_maps_without_faces_are_refused(models: RestorationModels) -> None:
     parse_maps = ParseMap(torch.zeros(1, 64, 64, dtype=torch.uint8))
-    with pytest.raises(InputError, match="give the faces"):
+    with pytest.raises(InputError, match="Give these faces"):
         restore_image(torch.rand(3, 64, 64), models, parse_maps=parse_maps)
 
 
@@ -299,7 +299,7 @@ def test_progress_may_stop_the_search(models: RestorationModels) -> None:
         raise KeyboardInterrupt(f"{done} of {total}")
 
     models = replace(models, detector=load_detector("compact-face"))
-    with pytest.raises(KeyboardInterrupt, match="0 of 4"):  # 683, 341, 171 and 85 px wide
+    with pytest.raises(KeyboardInterrupt, match="0 of 4"):  # levels with widths of 683, 341, 171 and 85 px
         restore_image(torch.rand(3, 120, 160), models, progress=stop)
 
 
@@ -335,7 +335,7 @@ def test_the_automatic_strength_of_each_face_multiplies_its_mask(
     half = restore_image(image, models, replace(WHOLE_CROP, automatic_strength=True))
     first, second = half.faces
     assert first.score > second.score
-    assert torch.equal(half.image[:, :72, :72], image[:, :72, :72])  # the first face is left alone
+    assert torch.equal(half.image[:, :72, :72], image[:, :72, :72])  # the first face is unchanged
     torch.testing.assert_close(half.mask[:, 35:75, 105:140], 0.5 * full.mask[:, 35:75, 105:140], atol=1e-3, rtol=0)
 
 

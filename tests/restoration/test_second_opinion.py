@@ -20,7 +20,7 @@ from psfr_core.restoration.second_opinion import facial_evidence, with_second_op
 
 SIDE = 40  # side of the faces, pixels
 PARSE_NET = ParseNet(ParseNetConfig((4, 4), 1)).eval()
-# Column and row of the score map, score, and whether the parsing network sees a face there.
+# Column and row in the score map, score, and whether the parsing network labels a nose there.
 PROPOSED = [
     (8, 8, 0.9, False),
     (24, 8, 0.66, True),
@@ -33,7 +33,7 @@ PROPOSED = [
 
 
 class ProposingNet(nn.Module):
-    """Propose the faces above for any image."""
+    """Propose the faces in PROPOSED for any image."""
 
     def forward(self, images: Tensor) -> CompactFaceNetOutput:
         centers = cell_centers(images.shape[2] // 4, images.shape[3] // 4, images)
@@ -48,7 +48,7 @@ class ProposingNet(nn.Module):
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return the numbers of parsed crops; red pixels of the image are noses."""
+    """Return the number of crops in each call of a fake parser, which labels red pixels as noses."""
     counts: list[int] = []
 
     def parse_faces(crops: Tensor, parse_net: ParseNet) -> ParseMap:
@@ -114,5 +114,5 @@ def test_evidence_is_the_fraction_of_nose_and_brows_in_the_middle() -> None:
     labels[0, 40:60, 45:55] = FaceRegion.NOSE
     labels[0, 30:32, 30:40] = FaceRegion.LEFT_BROW
     labels[0, 30:32, 60:70] = FaceRegion.RIGHT_BROW
-    labels[1, :25] = FaceRegion.NOSE  # at a place without a nose
+    labels[1, :25] = FaceRegion.NOSE  # outside the middle of the face
     assert facial_evidence(ParseMap(labels)).tolist() == pytest.approx([240 / 3600, 0])

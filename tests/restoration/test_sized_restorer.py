@@ -1,4 +1,4 @@
-"""Restoration of each face by the generator for its size."""
+"""Test that each face is restored by the generator for its size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from psfr_core.restoration.restore_options import RestoreOptions
 
 
 class Constant(FaceRestorer):
-    """Return faces of one gray level, and count them."""
+    """A restorer that returns faces of one gray level, and counts them."""
 
     uses_parse_map = False
 

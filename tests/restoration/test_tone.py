@@ -11,7 +11,7 @@ from psfr_core.restoration.tone import keep_tone
 
 
 def scene(seed: int, grain: float = 2.0) -> Tensor:
-    """Return a smooth random color image (1, 3, 64, 64) from dark to light."""
+    """Return a smooth random color image (1, 3, 64, 64) with dark and light areas."""
     noise = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
     smooth = gaussian_blur(noise, grain)
     return (0.5 + (smooth - 0.5) * 3).clamp(0, 1)
@@ -52,7 +52,7 @@ def test_a_toned_photo_keeps_its_tone(tone: object) -> None:
 
 def test_color_photos_leave_the_result_unchanged() -> None:
     restored = scene(6)
-    for photo in (scene(7), gray(scene(7)).lerp(scene(7), 0.3)):  # in full color, and faded
+    for photo in (scene(7), gray(scene(7)).lerp(scene(7), 0.3)):  # a color photo and a faded one
         assert torch.equal(keep_tone(restored, photo), restored)
 
 
