@@ -1,4 +1,4 @@
-"""Run the ablation study: train the variants of the generator in the same way, and compare them."""
+"""Run an ablation study: train variants of the generator in the same way, and compare them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TEST_SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class AblationRecipe(GeneratorRecipe):
-    """Training of one of the compared networks."""
+    """Recipe for one of the compared networks."""
 
     kind: ClassVar[str] = "ablation"
     variant: Ablation
@@ -51,9 +51,10 @@ class AblationRecipe(GeneratorRecipe):
 
 @dataclass(frozen=True)
 class AblationStudy:
-    """The recipe of the full network, and the networks and seeds of the comparison.
+    """Recipe of the full network, LPIPS files, and seeds of a comparison of all ablations.
 
-    Metrics are measured on the validation faces of ``full``. Each network is trained once with each of ``seeds``.
+    Each network is trained once with each seed, and measured on the validation faces of ``full``. Raises OptionError if
+    ``full`` has no parser, or uses a discriminator or an LPIPS term.
     """
 
     kind: ClassVar[str] = "ablation study"
@@ -70,7 +71,7 @@ class AblationStudy:
             )
 
     def recipes(self) -> list[AblationRecipe]:
-        """Return the recipe of each network and seed."""
+        """Return the recipes of all combinations of network and seed."""
         full: dict[str, Any] = {part.name: getattr(self.full, part.name) for part in fields(self.full)}
         return [
             replace(
@@ -86,7 +87,7 @@ class AblationStudy:
 def read_study(
     source: str | Path, *, data: Path | None = None, out: Path | None = None, overrides: Sequence[str] = ()
 ) -> AblationStudy:
-    """Read a study from a file, or by its name in the package; arguments and errors are those of ``read_recipes``."""
+    """Read a study by its name in this package or from a file. Arguments and errors are those of ``read_recipes``."""
     (study,) = read_stages(
         source, {AblationStudy.kind: AblationStudy}, data=data, out=out, overrides=overrides
     ).values()
@@ -107,8 +108,8 @@ def run_study(
 ) -> list[StudyRow]:
     """Train the networks that have no result yet, measure all, and write ablations.csv and ablations.md into ``out``.
 
-    Each network has its own run folder in ``out``. ``progress`` counts the steps of each network, and may raise to stop.
-    Raises the errors of ``experiment.run``.
+    Each network has its own run folder in ``out``. ``progress`` counts the steps of each network and may raise an error to
+    stop the study. Raises the errors of ``experiment.run``.
     """
     target = resolve_device(device)
     recipe, size = study.full, study.full.network.size
@@ -125,7 +126,7 @@ def run_study(
         network = _train(variant, samples, loss_networks, test, out, target, progress)
         restored = _restore(network, test, cast("ParseNet", loss_networks.parser))
         rows.append(StudyRow(variant.variant.value, variant.loop.seed, _measure(restored, test.hq, metrics)))
-        logger.info("%s, seed %d: %s", variant.variant.value, variant.loop.seed, _shown(rows[-1].metrics))
+        logger.info("%s, seed %d: %s", variant.variant.value, variant.loop.seed, _format_metrics(rows[-1].metrics))
     _write(out, rows)
     return rows
 
@@ -164,7 +165,7 @@ def _measure(images: Tensor, references: Tensor, models: MetricSet) -> Row:
 
 
 def study_table(rows: Sequence[StudyRow]) -> str:
-    """Return the Markdown table of a study: the mean over the seeds and half of their range, for each network."""
+    """Return a Markdown table with the mean over the seeds and half of the range between seeds, for each network."""
     lines: list[list[str]] = []
     for network in dict.fromkeys(row.network for row in rows):
         values = torch.tensor([list(row.metrics.values()) for row in rows if row.network == network])
@@ -182,5 +183,5 @@ def _write(folder: Path, rows: Sequence[StudyRow]) -> None:
     (folder / "ablations.md").write_text(study_table(rows), encoding="utf-8")
 
 
-def _shown(row: Row) -> str:
+def _format_metrics(row: Row) -> str:
     return ", ".join(f"{name} {value:.3f}" for name, value in row.items())

@@ -1,4 +1,4 @@
-"""Ablations of the generator: variants that each lack one idea of the paper (section 4.3)."""
+"""Define ablations of the generator: variants that each lack one idea of the paper (section 4.3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .generator_losses import GeneratorLossConfig
 
 
 class Ablation(str, Enum):
-    """The full generator and the variants that it is compared with."""
+    """Full generator, and the variants with which it is compared."""
 
     FULL = "full"
     NO_PARSE_MAP = "no parse map"
@@ -27,7 +27,7 @@ class Ablation(str, Enum):
     ENCODER_DECODER = "encoder and decoder"
 
     def network(self, config: GeneratorConfig) -> nn.Module:
-        """Return the network of this variant, with the interface of ``PsfrGenerator`` and about as many parameters."""
+        """Return the network of this variant, with the interface of ``PsfrGenerator`` and a similar number of parameters."""
         match self:
             case Ablation.NO_PARSE_MAP:
                 return _WithoutParseMap(config)
@@ -55,7 +55,7 @@ class _WithoutParseMap(PsfrGenerator):
 
 
 class _CoarseReference(PsfrGenerator):
-    """Generator whose input is reduced to the coarsest scale, so that finer scales get no more detail."""
+    """Generator whose input is reduced to the coarsest scale, so that finer scales get no additional detail."""
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor) -> Tensor:
         return super().forward(*(_reduced_to(BASE_SIZE, images) for images in (lq, parse_one_hot)))
@@ -67,7 +67,10 @@ def _reduced_to(side: int, images: Tensor) -> Tensor:
 
 
 class EncoderDecoder(nn.Module):
-    """A plain encoder-decoder: downsample face and parse map to 16 px, then upsample, without skip connections."""
+    """Encoder-decoder without skip connections.
+
+    It downsamples face and parse map to the resolution of the generator's coarsest stage, and upsamples them again.
+    """
 
     def __init__(self, channels: Sequence[int], blocks: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Multiple processes and mixed precision through Hugging Face accelerate."""
+"""Set up multiple processes and mixed precision with Hugging Face accelerate."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def make_accelerator(config: LoopConfig, device: torch.device) -> Accelerator:
-    """Return the accelerator of this process on ``device``, or on its own GPU in a launch of several processes.
+    """Return the accelerator of this process on ``device``, or on a GPU of its own if several processes were launched.
 
-    Raises MissingPackageError without accelerate, and OptionError for a precision that the device does not support, or a
-    batch size that the processes and accumulation steps do not divide.
+    Raises MissingPackageError if accelerate is not installed. Raises OptionError if the device does not support the
+    precision, or if the batch size is not divisible by the number of processes times the accumulation steps.
     """
     accelerate = import_optional("accelerate", "Training", "accelerate")
     if str(device).startswith("cuda:"):  # accelerate uses the current device
         torch.cuda.set_device(device)
-    # Without a reset, all runs of a process would share the first device.
+    # without a reset, all runs of a process would use the device of the first run
     accelerate.state.AcceleratorState._reset_state(reset_partial_state=True)
     on_cpu = device.type == "cpu"
     if on_cpu and config.mixed_precision is MixedPrecision.FP16:

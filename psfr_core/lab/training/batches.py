@@ -15,10 +15,10 @@ MAX_DEFAULT_WORKERS = 8
 
 @dataclass(frozen=True)
 class ShardedBatchSampler:
-    """Yield the sample indices of one process's batches, in order.
+    """Sampler that yields the sample indices of each batch of one process, in order.
 
-    Step ``s``, counted from 0, takes the samples from ``s * batch_size`` on, for any number of processes and accumulation
-    steps.
+    Step ``s``, counted from 0, uses the samples from ``s * batch_size`` to ``(s + 1) * batch_size - 1``, for any number of
+    processes and accumulation steps.
     """
 
     steps: range
@@ -38,9 +38,10 @@ class ShardedBatchSampler:
 def load_batches(
     samples: Dataset[Any], sampler: ShardedBatchSampler, workers: int | None, device: torch.device
 ) -> Iterator[Any]:
-    """Yield the batches of ``sampler``; the number of workers does not change them, and None chooses it for ``device``.
+    """Yield the batches of ``sampler``. If ``workers`` is None, ``default_workers`` gives the number of workers.
 
-    Forked workers share the memory of ``samples``. Spawned workers share its tensors and get copies of everything else.
+    The number of workers does not change the batches. Forked workers share the memory of ``samples``. Spawned workers share
+    the tensors and get copies of all other data.
     """
     return iter(
         DataLoader(
@@ -48,11 +49,15 @@ def load_batches(
             batch_sampler=sampler,
             num_workers=default_workers(device, sampler.processes) if workers is None else workers,
             pin_memory=device.type == "cuda",
-            generator=torch.Generator(),  # leaves the global random state unchanged
+            generator=torch.Generator(),  # keeps the global random state unchanged
         )
     )
 
 
 def default_workers(device: torch.device, processes: int) -> int:
-    """Return 0 on a CPU, where workers would slow training down; else an equal share of the cores, from 1 to 8."""
+    """Return the default number of sample workers of one process.
+
+    The number is 0 on a CPU, where workers would slow training down, and otherwise the number of cores divided by
+    ``processes``, from 1 to 8.
+    """
     return 0 if device.type == "cpu" else max(min((os.cpu_count() or 1) // processes, MAX_DEFAULT_WORKERS), 1)

@@ -1,4 +1,4 @@
-"""Save and load checkpoints, from which interrupted runs resume."""
+"""Save checkpoints, and load them to resume interrupted runs."""
 
 from __future__ import annotations
 
@@ -27,46 +27,46 @@ class Stateful(Protocol):
 def save_checkpoint(path: Path, step: int, parts: Mapping[str, Stateful]) -> None:
     """Write the state of ``parts`` after ``step`` steps to ``path``, which is replaced atomically.
 
-    Raises TrainingError if it cannot be written; an earlier checkpoint is then kept, and no partial file remains.
+    Raises TrainingError if the file cannot be written. An earlier checkpoint is then kept, and no partial file remains.
     """
     content = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
     try:
         _write(path, content)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as either
-        raise TrainingError(_unwritten(path, step, error, _bytes_of(content))) from error
+        raise TrainingError(_write_failure(path, step, error, _bytes_of(content))) from error
 
 
 def load_checkpoint(path: Path, parts: Mapping[str, Stateful]) -> int:
-    """Restore the state of ``parts`` and return the number of steps done; 0 without a checkpoint.
+    """Load the state of ``parts`` and return the number of finished steps, or return 0 if there is no checkpoint.
 
-    Raises TrainingError when the checkpoint is damaged or belongs to other networks.
+    Raises TrainingError if the checkpoint is damaged, does not fit into memory, or belongs to other networks.
     """
     if not path.exists():
         return 0
     content = _read(path)
     step: int = content.pop("step")
     if set(content) != set(parts):
-        raise TrainingError(_other_run(path, f"it holds {', '.join(content)}; {', '.join(parts)} are needed"))
+        raise TrainingError(_mismatch(path, f"it contains {', '.join(content)}; {', '.join(parts)} are needed"))
     try:
         for name, part in parts.items():
             part.load_state_dict(content[name])
     except (RuntimeError, ValueError, KeyError) as error:
-        raise TrainingError(_other_run(path, str(error).split("\n")[0])) from error
+        raise TrainingError(_mismatch(path, str(error).split("\n")[0])) from error
     return step
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Return the parts of a checkpoint by name, and the number of steps under "step"."""
+    """Return the states of a checkpoint by name of the part, and the number of steps under "step"."""
     try:
         with path.open("rb") as file:
             damage = find_damage(file)
             if damage:
                 raise CheckpointError(damage)
             file.seek(0)
-            # Load to the CPU, because reading Adam's step counters from a GPU would wait for it at every step.
+            # load to the CPU, because Adam would wait for the GPU at every step to read its step counters
             content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         return {**content, "step": int(content["step"])}
-    except Exception as error:  # damaged files raise many types: zip, pickle, KeyError, EOFError
+    except Exception as error:  # damaged files raise zip, pickle, KeyError, EOFError and other errors
         if is_out_of_memory(error):
             raise TrainingError(
                 f"The checkpoint {path} does not fit into the free memory. Close other programs."
@@ -85,23 +85,25 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())  # otherwise the renamed file could be empty after a power failure
 
 
-def _other_run(path: Path, reason: str) -> str:
+def _mismatch(path: Path, reason: str) -> str:
+    """Return the message for a checkpoint of other networks."""
     return f"{path} belongs to a run of other networks ({reason}). Choose another run folder, or delete the checkpoint."
 
 
-def _unwritten(path: Path, step: int, error: OSError | RuntimeError, needed: int) -> str:
+def _write_failure(path: Path, step: int, error: OSError | RuntimeError, needed: int) -> str:
+    """Return the message for a checkpoint of ``needed`` bytes that cannot be written."""
     cause = error.__context__ if isinstance(error.__context__, OSError) else error
     reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
     free = shutil.disk_usage(path.parent).free
     earlier = "The earlier checkpoint was kept. " if path.exists() else ""
     return (
-        f"The checkpoint of step {step} cannot be written to {path} ({reason}): it needs about {needed / 1e6:.1f} MB, "
+        f"The checkpoint of step {step} cannot be written to {path} ({reason}). It needs about {needed / 1e6:.1f} MB, "
         f"and {free / 1e6:.1f} MB are free. {earlier}Free disk space and repeat the command."
     )
 
 
 def _bytes_of(value: Any) -> int:
-    """Return the size in bytes of all tensors in nested containers."""
+    """Return the size of all tensors in nested containers in bytes."""
     if isinstance(value, Tensor):
         return value.numel() * value.element_size()
     if isinstance(value, Mapping):

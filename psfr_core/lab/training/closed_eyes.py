@@ -1,7 +1,7 @@
 """Draw closed and narrowed eyes over open ones, so that a parser learns that lids are skin.
 
-The labels of an eye give its opening, column by column. The skin above the eye is stretched down to where the lids meet,
-like a real lid. Color, shading, make-up and lashes vary widely, to resemble many kinds of closed eyes.
+The opening of an eye is read from its labels, column by column. The skin above the eye is stretched down to the line where
+the lids meet, like a real lid. Color, shading, make-up and lashes vary widely, so that the drawn eyes resemble many real ones.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from torch import Tensor
 from ...parsing.labels import FaceRegion
 
 BOTH_EYES_PROBABILITY = 0.8  # otherwise one eye stays open
-NARROWED_PROBABILITY = 0.25  # narrowed eyes keep their label, except where the lid covers them
-_MIN_EYE_WIDTH = 0.03  # fraction of the image; narrower regions are remnants of eyes behind hair
+NARROWED_PROBABILITY = 0.25  # otherwise the eyes are closed completely
+_MIN_EYE_WIDTH = 0.03  # fraction of the image width; narrower regions are parts of eyes behind hair
 
 
 def close_eyes(image: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return the face with closed or narrowed eyes, and its labels, in which lids are skin.
+    """Return the face with one or both eyes closed or narrowed, and its labels, in which lids are skin.
 
-    ``image`` is (3, S, S) float, RGB in [0, 1], ``labels`` (S, S) uint8 of FaceRegion. Eyes without labels do not change.
+    ``image`` is (3, S, S) float, RGB in [0, 1]. ``labels`` are (S, S) uint8, values of FaceRegion. Eyes without labels and
+    very narrow eyes do not change. Narrowed eyes keep their label where they stay open.
     """
     draws = torch.rand(3, generator=generator).tolist()
     eyes = [FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE]
@@ -32,21 +33,21 @@ def close_eyes(image: Tensor, labels: Tensor, generator: torch.Generator) -> tup
     for eye in eyes:
         opening = _Opening.of(labels == eye)
         if opening is not None:
-            image, labels = _closed(image, labels, opening, style, generator)
+            image, labels = _close_eye(image, labels, opening, style, generator)
     return image, labels
 
 
 class _Style(NamedTuple):
-    """Style of the lids, the same for both eyes; lengths are in heights of the opening unless stated otherwise."""
+    """Style of the lids of both eyes. Lengths are fractions of the opening's height unless stated otherwise."""
 
-    drop: float  # how far the upper lid closes, 1: completely
-    rise: float  # how far the lower lid rises
+    drop: float  # movement of the upper lid; 1 closes the eye completely
+    rise: float  # movement of the lower lid
     bend: float  # downward bend of the line where the lids meet
-    reach: float  # height of the skin around the opening that is stretched
-    lash_edge: float  # height of the edge of the opening, with its lashes, that is stretched too
-    plainness: float  # 0: stretched skin, 1: its mean color
+    reach: float  # height of the stretched skin above and below the opening
+    lash_edge: float  # height of the opening's edge, with its lashes, that is stretched as well
+    plainness: float  # 0: stretched skin, 1: mean color of the skin
     shade: float  # darkening towards crease and lashes
-    crease: float  # opacity
+    crease: float  # opacity of the crease
     crease_height: float  # 0: at the top of the lid, 1: at the lashes
     line: float  # opacity of the lash line
     thickness: float  # thickness of the lash line, in 256ths of the image side
@@ -77,21 +78,21 @@ class _Style(NamedTuple):
 
     @property
     def is_narrowed(self) -> bool:
-        """Return whether a part of the eye stays open."""
+        """Whether a part of the eye stays open."""
         return self.drop < 1
 
 
 class _Opening(NamedTuple):
-    """The outline of an eye as smooth curves: the row for each column of the image, (S,) each."""
+    """Opening of an eye between two smooth curves, with one value for each image column."""
 
-    upper: Tensor
-    lower: Tensor
-    across: Tensor  # -1 at the left corner of the eye, 1 at the right corner
-    height: float  # maximum, in pixels
+    upper: Tensor  # (S,): row of the upper edge
+    lower: Tensor  # (S,): row of the lower edge
+    across: Tensor  # (S,): -1 at the left corner of the eye, 1 at the right corner
+    height: float  # maximum height in pixels
 
     @classmethod
     def of(cls, is_eye: Tensor) -> _Opening | None:
-        """Fit the opening to the mask (S, S) of one eye; return None when the mask is too narrow."""
+        """Fit the opening to the mask (S, S) of one eye. Return None if the mask is too narrow."""
         columns = is_eye.any(dim=0).nonzero()[:, 0]
         side = is_eye.shape[-1]
         if len(columns) < max(4, _MIN_EYE_WIDTH * side):
@@ -101,7 +102,7 @@ class _Opening(NamedTuple):
         last = torch.where(is_eye, rows, -1).amax(dim=0)[columns] + 1
         center, half = (columns[0] + columns[-1]) / 2, (columns[-1] - columns[0] + 1) / 2
         across = (torch.arange(side) - center) / half
-        # The curves are constant beyond the corners, where cubics would diverge.
+        # the curves are constant beyond the corners, where cubic polynomials would diverge
         powers = across.clamp(-1.15, 1.15).double()[:, None] ** torch.arange(4)
         curves = torch.linalg.lstsq(powers[columns], torch.stack([first, last], dim=1).double()).solution
         upper, lower = (powers @ curves).float().T
@@ -110,17 +111,17 @@ class _Opening(NamedTuple):
 
     @property
     def arch(self) -> Tensor:
-        """Return a curve (S,): 1 at the center of the eye, 0 at its corners and beyond."""
+        """Curve (S,) that is 1 at the center of the eye, and 0 at its corners and beyond."""
         return (1 - self.across**2).clamp(min=0)
 
 
 class _Lids(NamedTuple):
-    """Drawn lids as curves: the row for each column of the image, (S,) each."""
+    """Drawn lids as curves with one value for each image column."""
 
-    top: Tensor  # top of the stretched skin of the upper lid
-    line: Tensor  # bottom of the upper lid, with its lashes
-    bottom: Tensor  # bottom of the stretched skin of the lower lid
-    fade: Tensor  # 1 over the eye, 0 beyond the corners
+    top: Tensor  # (S,): top row of the stretched skin of the upper lid
+    line: Tensor  # (S,): bottom row of the upper lid, with its lashes
+    bottom: Tensor  # (S,): bottom row of the stretched skin of the lower lid
+    fade: Tensor  # (S,): 1 over the eye, 0 beyond the corners
     rows: Tensor  # (S, 1): rows of the pixel centers
 
     @classmethod
@@ -136,8 +137,8 @@ class _Lids(NamedTuple):
         return cls(eye.upper - reach, line, eye.lower + 0.5 * reach, fade, rows)
 
     @property
-    def down(self) -> Tensor:
-        """Return the relative height of each pixel on the upper lid, (S, S): 0 at its top, 1 at its lashes."""
+    def depth(self) -> Tensor:
+        """Relative position (S, S) of each pixel on the upper lid: 0 at its top, 1 at its lashes."""
         return (self.rows - self.top) / (self.line - self.top).clamp(min=1e-3)
 
     @property
@@ -149,9 +150,10 @@ class _Lids(NamedTuple):
         return (self.rows >= self.line) & (self.rows < self.bottom)
 
 
-def _closed(
+def _close_eye(
     image: Tensor, labels: Tensor, eye: _Opening, style: _Style, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
+    """Draw the lids of one eye, and return the image and the labels."""
     lids = _Lids.of(eye, style)
     end = lids.line if style.is_narrowed else eye.lower + 1
     is_covered = (lids.rows > eye.upper - 1) & (lids.rows < end) & (eye.across.abs() < 1.1)
@@ -160,7 +162,7 @@ def _closed(
     skin = is_stretched & ~is_covered & (labels == FaceRegion.SKIN)
     if bool(skin.any()):
         color = image[:, skin].mean(dim=1)[:, None, None]
-        drawn = drawn.lerp(color.expand_as(drawn), style.plainness * _soft(is_covered))
+        drawn = drawn.lerp(color.expand_as(drawn), style.plainness * _soften(is_covered))
     drawn = drawn * _shading(lids, style)
     drawn = _with_lashes(drawn, lids.rows - lids.line, eye, style, generator)
     is_eye = (labels == FaceRegion.LEFT_EYE) | (labels == FaceRegion.RIGHT_EYE)
@@ -169,9 +171,9 @@ def _closed(
 
 
 def _source_rows(eye: _Opening, lids: _Lids, style: _Style) -> Tensor:
-    """Return the source row (S, S) of each pixel; it stretches the lids to where they meet."""
+    """Return the row (S, S) from which each pixel is sampled, so that the skin is stretched until the lids meet."""
     inset = style.lash_edge * eye.height * eye.arch.sqrt()
-    upper = lids.top + lids.down * (eye.upper + inset - lids.top)
+    upper = lids.top + lids.depth * (eye.upper + inset - lids.top)
     rows = torch.where(lids.is_upper, upper, lids.rows)
     if not style.is_narrowed:
         up = (lids.bottom - lids.rows) / (lids.bottom - lids.line).clamp(min=1e-3)
@@ -180,27 +182,31 @@ def _source_rows(eye: _Opening, lids: _Lids, style: _Style) -> Tensor:
 
 
 def _resample_columns(image: Tensor, rows: Tensor) -> Tensor:
-    """Resample the image (3, S, S) at ``rows`` (S, S) within each column."""
+    """Sample each column of the image (3, S, S) at the given ``rows`` (S, S)."""
     side = image.shape[-1]
     columns = (torch.arange(side) + 0.5).expand(side, side)
     grid = torch.stack([columns, rows], dim=-1) * 2 / side - 1
     return F.grid_sample(image[None], grid[None], mode="bilinear", padding_mode="border", align_corners=False)[0]
 
 
-def _soft(mask: Tensor) -> Tensor:
+def _soften(mask: Tensor) -> Tensor:
+    """Blur the mask (S, S) over 3 x 3 pixels, and return it as (1, S, S)."""
     return F.avg_pool2d(mask[None, None].float(), 3, stride=1, padding=1)[0]
 
 
 def _shading(lids: _Lids, style: _Style) -> Tensor:
     """Return color factors (3, S, S) for the bulge, the crease and the make-up of the upper lid."""
-    bulge = 1 - style.shade * (2 * lids.down - 1).clamp(-1, 1) ** 2
-    crease = 1 - style.crease * torch.exp(-(((lids.down - style.crease_height) / 0.08) ** 2))
+    bulge = 1 - style.shade * (2 * lids.depth - 1).clamp(-1, 1) ** 2
+    crease = 1 - style.crease * torch.exp(-(((lids.depth - style.crease_height) / 0.08) ** 2))
     factor = (bulge * crease)[None] * style.makeup[:, None, None]
-    return 1 + (factor - 1) * _soft(lids.fade * lids.is_upper * (3 * lids.down).clamp(0, 1))
+    return 1 + (factor - 1) * _soften(lids.fade * lids.is_upper * (3 * lids.depth).clamp(0, 1))
 
 
 def _with_lashes(image: Tensor, below: Tensor, eye: _Opening, style: _Style, generator: torch.Generator) -> Tensor:
-    """Draw the lash line where ``below`` (S, S), the number of rows below the line, is 0, with single lashes under it."""
+    """Draw the lash line and single lashes below it.
+
+    ``below`` (S, S) is the number of rows from the line to each pixel, and negative above the line.
+    """
     unit = image.shape[-1] / 256
     taper = (1.05 - eye.across**2).clamp(0, 1) ** 0.5
     thickness = (style.thickness * unit * (0.4 + 0.6 * taper)).clamp(min=0.3)

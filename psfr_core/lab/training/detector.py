@@ -1,4 +1,4 @@
-"""Training of the bundled face detector on synthetic scenes, with boxes and landmarks labeled by a RetinaFace."""
+"""Train the bundled face detector on synthetic scenes, whose boxes and landmarks come from a RetinaFace."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from ...networks.compact_face_net import BOX_UNIT_PX, STRIDE, CompactFaceNet, ce
 from .scenes import Scene, Scenes
 from .task import TrainingTask
 
-PEAK_SIGMA = 0.07  # width of a face's peak in the score map, as a fraction of the face's size
-MIN_REGRESSION_PEAK = 0.3  # box and landmarks are learned where the score map exceeds this
+PEAK_SIGMA = 0.07  # standard deviation of a face's peak in the score map, as a fraction of the face's size
+MIN_REGRESSION_PEAK = 0.3  # box and landmarks are learned where the score map exceeds this value
 BOX_WEIGHT, LANDMARK_WEIGHT = 1.0, 20.0
 
 
 def make_targets(scene: Scene) -> Tensor:
-    """Return the targets of a scene (16, S/4, S/4): score map, 14 raw box and landmark values, regression weight."""
+    """Return the targets of a scene (16, S/4, S/4).
+
+    The channels are the score map, 14 raw values of box and landmarks (see ``CompactFaceNet``), and the regression weight.
+    """
     side = scene.image.shape[-1] // STRIDE
     x, y = cell_centers(side, side, torch.zeros(()))[0].numpy()
     targets = np.zeros((16, side, side), np.float32)
@@ -28,7 +31,7 @@ def make_targets(scene: Scene) -> Tensor:
         left, top, right, bottom = box
         size = (right - left + bottom - top) / 2
         center_x, center_y = (left + right) / 2, (top + bottom) / 2
-        # The score is exactly 1 in the cell nearest to the center of the face.
+        # the score is exactly 1 in the cell nearest to the center of the face
         column, row = (min(max(round((v - (STRIDE - 1) / 2) / STRIDE), 0), side - 1) for v in (center_x, center_y))
         squared = (x - x[row, column]) ** 2 + (y - y[row, column]) ** 2
         peak = np.exp(-squared / (2 * max(PEAK_SIGMA * size, 0.5 * STRIDE) ** 2))
@@ -42,14 +45,14 @@ def make_targets(scene: Scene) -> Tensor:
 
 
 class SceneSample(NamedTuple):
-    """One scene or batch: ``image`` (..., 3, S, S), RGB in [0, 1], and ``targets`` (..., 16, S/4, S/4)."""
+    """One scene or a batch of scenes: ``image`` (..., 3, S, S), RGB in [0, 1], and ``targets`` (..., 16, S/4, S/4)."""
 
     image: Tensor
     targets: Tensor
 
 
 class SceneSamples(Dataset[SceneSample]):
-    """Scenes with their targets."""
+    """Data set of scenes with their targets."""
 
     def __init__(self, scenes: Scenes) -> None:
         self._scenes = scenes
@@ -60,7 +63,7 @@ class SceneSamples(Dataset[SceneSample]):
 
 
 class DetectorTask(TrainingTask[CompactFaceNet]):
-    """A face detector with its scenes and losses."""
+    """Training of a face detector on scenes; the first ``count`` scenes of ``validation`` are used for validation."""
 
     def __init__(self, network: CompactFaceNet, scenes: Scenes, validation: Scenes, count: int) -> None:
         samples = SceneSamples(validation)
@@ -92,9 +95,10 @@ class DetectorTask(TrainingTask[CompactFaceNet]):
 
 
 def focal_loss(score_logits: Tensor, peaks: Tensor) -> Tensor:
-    """Return the penalty-reduced focal loss per face of score maps (B, 1, h, w).
+    """Return the penalty-reduced focal loss of score maps (B, 1, h, w), divided by the number of faces.
 
-    Source: Law & Deng, 2018, "CornerNet", eq. 1, with alpha = 2 and beta = 4.
+    ``peaks`` are the target score maps, with the value 1 at each face.
+    Source: Law and Deng, CornerNet (2018), equation 1, with alpha = 2 and beta = 4.
     """
     score = score_logits.sigmoid()
     at_faces = -((1 - score) ** 2) * F.logsigmoid(score_logits)

@@ -1,4 +1,4 @@
-"""Describe the environment of a run, which its run folder records beside the recipe."""
+"""Describe the environment of a run, which is recorded in the run folder beside the recipe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def describe_environment(accelerator: Accelerator) -> dict[str, Any]:
-    """Return command, versions, commit and device as JSON values."""
+    """Return the command, host, versions, commit and device of a run as JSON values."""
     device = accelerator.device
     return {
         "begun": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -36,8 +36,8 @@ def describe_environment(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def describe_commit(file: Path) -> dict[str, str | bool | None]:
-    """Return the commit of ``file``, and whether tracked files differ from it; both None if the file is not tracked."""
-    # An installed package may lie inside the checkout of another project, so the file itself must be tracked.
+    """Return the commit of ``file``, and whether tracked files have changed since. Both are None if git does not track it."""
+    # an installed package may lie inside the repository of another project, so the file itself must be tracked
     commit = _git(file, "rev-parse", "HEAD") if _git(file, "ls-files", "--error-unmatch", file.name) else None
     changes = _git(file, "status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "changed": None if commit is None else bool(changes)}

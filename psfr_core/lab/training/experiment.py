@@ -1,4 +1,4 @@
-"""Training runs from recipes: load the data and networks, train, and write the result into a run folder."""
+"""Run recipes: load the data and networks, train, and write the result into a run folder."""
 
 from __future__ import annotations
 
@@ -59,20 +59,21 @@ _ARCHITECTURES: dict[str, Architecture[Any]] = {
     DetectorRecipe.kind: COMPACT_FACE_NET,
     GeneratorRecipe.kind: PSFR_GENERATOR,
 }
-_DETECTOR_FACE_SIZE = 256  # size of the faces that are pasted into scenes, pixels
+_DETECTOR_FACE_SIZE = 256  # side in pixels of the faces from which scenes are made
 
 
 def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, progress: Progress | None = None) -> Path:
-    """Carry out ``recipe`` in the run folder ``out`` and return the path of the resulting weight file.
+    """Run ``recipe`` in the run folder ``out``, and return the path of the resulting weight file.
 
-    An interrupted run resumes from its last checkpoint; a finished run is not repeated. ``device`` None selects the best
-    device. ``progress`` is called with the number of finished steps and of all steps, and may raise to stop.
-    Raises TrainingError when ``out`` holds a run of another recipe or the data are invalid, OptionError for inconsistent
-    values, ModelNotFoundError and CheckpointError for models that cannot be loaded.
+    An interrupted run resumes from its last checkpoint, and a finished run is not repeated. If ``device`` is None, the best
+    device is used. ``progress`` is called with the number of finished steps and the number of all steps, and may raise an
+    error to stop the run.
+    Raises TrainingError if ``out`` contains a run of another recipe or if the data are invalid, OptionError for inconsistent
+    values, and ModelNotFoundError or CheckpointError for models that cannot be loaded.
     """
     result = result_file(recipe, out)
     if result.exists() and is_recorded(out, recipe):
-        logger.info("%s exists already; delete it to repeat the run.", result)
+        logger.info("%s already exists. Delete the file to repeat the run.", result)
         return result
     if isinstance(recipe, BlendRecipe):
         blend_weights(recipe.first, recipe.second, result, amount=recipe.amount, half=True, overwrite=True)
@@ -91,12 +92,12 @@ def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, pro
 
 
 def result_file(recipe: Recipe, out: Path) -> Path:
-    """Return the path of the weight file that a run of ``recipe`` writes into the folder ``out``."""
+    """Return the path of the weight file that a run of ``recipe`` writes into ``out``."""
     return out / f"{recipe.kind}.safetensors"
 
 
 def make_task(recipe: ParserRecipe | DetectorRecipe | GeneratorRecipe, device: torch.device) -> TrainingTask[Any]:
-    """Return the training task of ``recipe``: its network on ``device``, with data and losses."""
+    """Return the training task of ``recipe``, with its network on ``device``, its data and its losses."""
     match recipe:
         case ParserRecipe():
             return _parser_task(recipe, device)
@@ -155,7 +156,7 @@ def _labeled_cut_outs(faces: FaceSet, teacher: str, device: torch.device) -> lis
 def _samples(
     recipe: ParserRecipe | GeneratorRecipe, size: int, closed_eyes: float = 0.0
 ) -> tuple[FaceSamples, FaceSample]:
-    """Return the training samples and the validation samples."""
+    """Return the training samples and the batch of validation samples."""
     data, degradation = recipe.data, load_degradation(recipe.degradation)
     faces = open_face_set(data.faces, data.labels, size)
     validation = open_face_set(data.val_faces, data.val_labels, size)
@@ -167,7 +168,7 @@ def _samples(
 
 
 def load_loss_networks(recipe: GeneratorRecipe, device: torch.device) -> LossNetworks:
-    """Load the loss networks and the parser of the generator to ``device``."""
+    """Load the loss networks of ``recipe`` and the parser of the generator onto ``device``."""
     sources, layers = recipe.loss_networks, recipe.losses.feature_layers
     features = lpips = parser = None
     if sources.features and sources.heads:
@@ -189,7 +190,7 @@ def _discriminator(recipe: GeneratorRecipe, features: ImageFeatures | None) -> D
 
 
 def _frozen_dtype(loop: LoopConfig) -> torch.dtype:
-    """Return the dtype of frozen networks."""
+    """Return the dtype of frozen networks, which is that of mixed precision."""
     reduced = {MixedPrecision.BF16: torch.bfloat16, MixedPrecision.FP16: torch.float16}
     return reduced.get(loop.mixed_precision, torch.float32)
 
@@ -200,7 +201,7 @@ def _copy_weights(source: nn.Module, target: nn.Module) -> None:
     except RuntimeError as error:
         raise OptionError(
             f"The network of start_from ({getattr(source, 'config', type(source).__name__)}) differs from the network to train "
-            f"({target.config}). Set network to the sizes of the former."
+            f"({target.config}). Set network to the sizes of the network of start_from."
         ) from error
 
 

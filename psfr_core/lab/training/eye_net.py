@@ -1,4 +1,4 @@
-"""Train the network that distinguishes closed from open eyes, on drawn lids."""
+"""Train the network that distinguishes closed from open eyes, with drawn lids as closed eyes."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from .face_samples import Faces, FaceSample, shows_lids
 
 JITTER = 4  # maximum shift of a window, in pixels
 NOISE_STD = 0.1  # maximum standard deviation of added noise, as a fraction of the window's contrast
-OPEN_WEIGHT = 3.0  # loss weight of open eyes, which are more common; closing one by mistake is worse than the reverse
+OPEN_WEIGHT = 3.0  # loss weight of open eyes; they are more common, and closing an open eye is the worse error
 BATCH_SIZE = 64
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.05
 _MIN_EYE_AREA = 60 / 256**2  # fraction of the image; smaller eyes are partly hidden
-_SLIGHT = DegradationConfig(
+_SLIGHT_DEGRADATION = DegradationConfig(
     grey_probability=0, blur_probability=0, reduced_side=(0.25, 0.5), noise_probability=0, jpeg_quality=(60, 90)
 )
-_DEGRADATIONS = (None, _SLIGHT, DegradationPreset.PAPER.config, DegradationPreset.PAPER.config)
+_DEGRADATIONS = (None, _SLIGHT_DEGRADATION, DegradationPreset.PAPER.config, DegradationPreset.PAPER.config)
 
 
 def train_eye_net(faces: Faces, parse_net: ParseNet, *, epochs: int = 30, seed: int = 0) -> EyeNet:
-    """Train the network on each face of ``faces`` with open and drawn closed eyes, sharp and degraded.
+    """Train the network on ``faces`` with open eyes and with drawn closed eyes, both sharp and degraded.
 
-    The windows are found with ``parse_net``, as in inference. Training on 1,200 faces takes about 15 minutes on one CPU core.
+    ``parse_net`` locates the eye windows, as in inference. Training on 1,200 faces takes about 15 minutes on one CPU core.
     """
     windows, is_closed = _examples(faces, parse_net, seed)
     generator = seeded_generator(seed)
@@ -58,7 +58,7 @@ def train_eye_net(faces: Faces, parse_net: ParseNet, *, epochs: int = 30, seed: 
 
 
 def _augmented(windows: Tensor, generator: torch.Generator) -> Tensor:
-    """Crop windows that have a margin at one random shift, and add noise; return (N, 1, 32, 48)."""
+    """Crop all windows (N, 40, 56) at the same random shift, add noise, and return them as (N, 1, 32, 48)."""
     rows, columns = EYE_WINDOW
     y, x = torch.randint(2 * JITTER + 1, (2,), generator=generator).tolist()
     shifted = windows[:, None, y : y + rows, x : x + columns]
@@ -67,7 +67,7 @@ def _augmented(windows: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _examples(faces: Faces, parse_net: ParseNet, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the windows (N, 40, 56) of all labeled eyes, and 1 where they are closed, else 0, (N,)."""
+    """Return the windows (N, 40, 56) of all eyes that are open or closed, and their states (N,): 1 is closed, 0 is open."""
     windows: list[Tensor] = []
     is_closed: list[Tensor] = []
     for index in range(len(faces)):
@@ -88,9 +88,9 @@ def _windows(crop: Tensor, parse_net: ParseNet) -> EyeWindows:
 
 
 def _samples(image: Tensor, labels: Tensor, generator: torch.Generator) -> Iterator[tuple[FaceSample, Tensor]]:
-    """Yield the face with open eyes and with drawn lids at each degradation, with the labels of the open face.
+    """Yield the face with open eyes and with drawn lids at each degradation, each with the labels of the open eyes.
 
-    Closed faces whose lids the degradation hides are omitted.
+    Faces with drawn lids are omitted if the degradation hides the lids.
     """
     drawn, closed_labels = close_eyes(image, labels, generator)
     for config in _DEGRADATIONS:
@@ -107,7 +107,10 @@ def _degraded(image: Tensor, config: DegradationConfig | None, generator: torch.
 
 
 def _eye_state(labels: Tensor, before: Tensor) -> Tensor:
-    """Return 1 for each eye that is closed in ``labels``, 0 if it is open, and -1 if it is narrowed or hardly visible, (2,)."""
+    """Return the state (2,) of the left and right eye in ``labels``: 1 is closed, 0 is open, -1 is narrowed or partly hidden.
+
+    ``before`` are the labels before lids were drawn.
+    """
     eyes = torch.tensor([FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE])[:, None, None]
     area, area_before = ((part == eyes).float().mean(dim=(1, 2)) for part in (labels, before))
     is_closed = (area == 0) & (area_before >= _MIN_EYE_AREA)

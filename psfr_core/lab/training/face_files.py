@@ -1,4 +1,4 @@
-"""Faces and label maps on disk: plain folders, and the layouts of FFHQ and CelebAMask-HQ."""
+"""Find and read faces and label maps in plain folders and in the layouts of FFHQ and CelebAMask-HQ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ...parsing.parse_map import ParseMap
 
 logger = logging.getLogger(__name__)
 
-# Names of the masks in CelebAMask-HQ, in the order of FaceRegion after the background; later masks cover earlier ones.
+# Names of the masks in CelebAMask-HQ, in the order of FaceRegion without the background. Later masks cover earlier ones.
 _PARTS = (
     "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear", "mouth", "u_lip", "l_lip",
     "hair", "hat", "ear_r", "neck_l", "neck", "cloth",
@@ -34,29 +34,33 @@ MASK_NAMES = dict(zip(sorted(FaceRegion)[1:], _PARTS, strict=True))
 
 @dataclass(frozen=True)
 class FaceFile:
-    """An aligned face: its image, and its labels as one PNG file or as one mask file per region."""
+    """Files of an aligned face: the image, and the labels as one PNG file or as one mask file per region."""
 
     image: Path
     labels: Path | Mapping[FaceRegion, Path]
 
     def check(self, size: int) -> None:
-        """Raise TrainingError, from the headers alone, for a file that is not a square image or a face below ``size`` pixels."""
+        """Check the files by their headers.
+
+        Raises TrainingError if a file is not a square image, if the face is smaller than ``size`` pixels, or if its masks
+        have different sizes.
+        """
         width = _checked_width(self.image)
         if width < size:
             raise TrainingError(
-                f"{self.image} is {width} pixels wide, but the network is trained at {size} pixels; enlarged faces are blurred. "
-                "Remove it, or train a smaller network."
+                f"{self.image} is {width} pixels wide, but the network is trained at {size} pixels, and enlarged faces are "
+                "blurred. Remove the image, or train a smaller network."
             )
         widths = {_checked_width(path) for path in _files_of(self.labels)}
         if len(widths) > 1:
             raise TrainingError(
-                f"The masks of {self.image} have different sizes: {sorted(widths)} pixels. They must have one size."
+                f"The masks of {self.image} have different sizes: {sorted(widths)} pixels. They must have the same size."
             )
 
     def read(self, size: int) -> tuple[Tensor, Tensor]:
-        """Return the image (3, S, S) and labels (S, S) at S = ``size`` pixels, uint8, of files that pass ``check``.
+        """Return the image (3, S, S) and the labels (S, S) at S = ``size`` pixels, both uint8.
 
-        Raises TrainingError for damaged files and for values that are not labels.
+        The files must have passed ``check``. Raises TrainingError for damaged files and for values that are not labels.
         """
         wanted = Size(size, size)
         try:
@@ -68,10 +72,11 @@ class FaceFile:
 
 
 def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]) -> list[FaceFile]:
-    """Find all images in the folders and their subfolders, with labels from the label folder at the same position in the list.
+    """Find all images in the folders and their subfolders, with their labels. Each image folder has one label folder.
 
-    Labels are PNG files at the same relative path, or with the same file name anywhere in the label folder, or the
-    masks of CelebAMask-HQ. Raises TrainingError when a folder has no images or an image has no labels.
+    The labels of an image are a PNG file at the same relative path, a PNG file of the same name anywhere in the label folder,
+    or masks named as in CelebAMask-HQ. Raises TrainingError if the numbers of folders differ, a folder has no images, an
+    image has no labels or ambiguous ones, or two images have the same labels.
     """
     if len(image_folders) != len(label_folders):
         raise TrainingError(
@@ -80,7 +85,7 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
     files = [
         FaceFile(path, _labels_of(path.relative_to(image_folder), label_folder, known))
         for image_folder, label_folder in zip(image_folders, label_folders, strict=True)
-        for known in [_by_name(label_folder)]
+        for known in [_label_files_by_name(label_folder)]
         for path in _faces_in(image_folder, label_folder)
     ]
     users = Counter(path for file in files for path in _files_of(file.labels))
@@ -96,7 +101,7 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
 def list_images(folder: Path) -> list[Path]:
     """Return the image files in ``folder`` and its subfolders, sorted by path.
 
-    Files of unreadable formats are skipped and logged. Raises TrainingError when there is no image.
+    Images of unreadable formats are skipped and logged. Raises TrainingError if no image is found.
     """
     files = sorted(folder.rglob("*"))
     paths = [path for path in files if is_readable(path)]
@@ -109,7 +114,7 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def _faces_in(folder: Path, label_folder: Path) -> list[Path]:
-    """Return the images of ``folder`` without those in the label folder, which may lie inside it."""
+    """Return the images in ``folder``, except those in the label folder, which may be a subfolder."""
     labels = label_folder.resolve()
     paths = [path for path in list_images(folder) if not path.resolve().is_relative_to(labels)]
     if not paths:
@@ -119,8 +124,8 @@ def _faces_in(folder: Path, label_folder: Path) -> list[Path]:
     return paths
 
 
-def _by_name(label_folder: Path) -> dict[str, list[Path]]:
-    """Return all PNG files of a label folder by file name."""
+def _label_files_by_name(label_folder: Path) -> dict[str, list[Path]]:
+    """Return all PNG files in a label folder and its subfolders by file name."""
     known: dict[str, list[Path]] = {}
     for path in sorted(label_folder.rglob("*.png")):
         known.setdefault(path.name, []).append(path)
@@ -133,16 +138,17 @@ def _labels_of(image: Path, folder: Path, known: Mapping[str, Sequence[Path]]) -
         return same_place
     name = f"{image.stem}.png"
     if name in known:
-        return _only(known[name], image)
+        return _single_file(known[name], image)
     if image.stem.isdecimal():
         masks = {region: f"{int(image.stem):05d}_{part}.png" for region, part in MASK_NAMES.items()}
-        masks = {region: _only(known[name], image) for region, name in masks.items() if name in known}
+        masks = {region: _single_file(known[name], image) for region, name in masks.items() if name in known}
         if masks:
             return masks
     raise TrainingError(f"{image} has no labels: neither {same_place} nor masks named as in CelebAMask-HQ in {folder}.")
 
 
-def _only(paths: Sequence[Path], image: Path) -> Path:
+def _single_file(paths: Sequence[Path], image: Path) -> Path:
+    """Return the only path in ``paths``. Raise TrainingError if there are several."""
     if len(paths) > 1:
         raise TrainingError(
             f"The labels of {image} may be {paths[0]} or {paths[1]}. Move them to the relative path of the image, or rename them."
@@ -162,7 +168,7 @@ def _read_labels(path: Path) -> ParseMap:
 
 
 def _merge_masks(masks: Mapping[FaceRegion, Path]) -> ParseMap:
-    """Merge masks of one size into a parse map."""
+    """Merge masks of equal size into a parse map."""
     read = {region: _read_mask(path) for region, path in masks.items()}
     labels = torch.zeros(next(iter(read.values())).shape, dtype=torch.uint8)
     for region in sorted(read):
@@ -179,7 +185,7 @@ def _read_mask(path: Path) -> Tensor:
 
 
 def _checked_width(path: Path) -> int:
-    """Return the side of a square image in pixels; raise TrainingError for other images."""
+    """Return the side of a square image in pixels. Raise TrainingError if the image is not square or cannot be read."""
     try:
         with opened(path) as image:
             width, height = image.size
@@ -191,5 +197,5 @@ def _checked_width(path: Path) -> int:
 
 
 def unreadable(path: Path, error: Exception) -> TrainingError:
-    """Return the error for a file of a training set that cannot be read."""
+    """Return the TrainingError for a training file that cannot be read because of ``error``."""
     return TrainingError(f"{path} is needed for training and cannot be read: {error}")

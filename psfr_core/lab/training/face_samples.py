@@ -1,4 +1,4 @@
-"""Training samples: clean faces with parse maps, augmented and degraded on the fly."""
+"""Make training samples: load clean faces with labels, and augment and degrade them on access."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from .closed_eyes import close_eyes
 from .face_files import FaceFile, find_face_files
 
 MAX_BYTES_IN_MEMORY = 4 * 2**30
-MIN_VISIBLE_FRACTION = 0.65  # fraction of the lids' difference that must remain; with less, closed eyes look open
+MIN_VISIBLE_FRACTION = 0.65  # fraction of the change by drawn lids that must remain visible after degradation
 
 
 class Faces(Protocol):
-    """Aligned faces with their labels."""
+    """Sequence of aligned faces with their labels."""
 
     def __len__(self) -> int: ...
 
     def face(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return the image (3, S, S) and labels (S, S) of one face, both uint8."""
+        """Return the image (3, S, S) and the labels (S, S) of one face, both uint8."""
         ...
 
 
@@ -51,7 +51,7 @@ class FaceSet:
 
 @dataclass(frozen=True, eq=False)
 class FacesOnDisk:
-    """Aligned faces, each read from disk on access."""
+    """Aligned faces that are read from disk at each access."""
 
     files: Sequence[FaceFile]
     size: int
@@ -64,7 +64,7 @@ class FacesOnDisk:
 
 
 class FaceSample(NamedTuple):
-    """One sample or batch: ``lq`` and ``hq`` (..., 3, S, S), RGB in [0, 1], and ``labels`` (..., S, S) int64."""
+    """One sample or a batch: ``lq`` and ``hq`` (..., 3, S, S), RGB in [0, 1], and ``labels`` (..., S, S)."""
 
     lq: Tensor
     hq: Tensor
@@ -72,16 +72,16 @@ class FaceSample(NamedTuple):
 
 
 def load_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> FaceSet:
-    """Load all faces of the folders at ``size`` pixels into memory; ``find_face_files`` describes the folders.
+    """Load all faces in the folders into memory at ``size`` pixels. See ``find_face_files`` for the folders.
 
-    Raises TrainingError when a folder is empty, a file is unreadable, or a face is too small or has no labels. No face is
-    skipped silently.
+    No face is skipped. Raises TrainingError if a folder is empty, a file is unreadable, or a face is too small or has no
+    labels.
     """
     return _load(_checked(find_face_files(image_folders, label_folders), size), size)
 
 
 def open_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> Faces:
-    """Open the faces like ``load_face_set``, but leave sets of more than 4 GiB on disk.
+    """Load the faces as ``load_face_set`` does, but leave sets of more than 4 GiB on disk.
 
     For sets on disk, only the headers of the files are checked in advance.
     """
@@ -102,10 +102,10 @@ def _load(files: Sequence[FaceFile], size: int) -> FaceSet:
 
 
 class FaceSamples(Dataset[FaceSample]):
-    """An endless, reproducible series of augmented samples: item ``i`` depends on the seed and ``i`` alone.
+    """Endless, reproducible series of augmented samples. Item ``i`` depends only on the seed and ``i``.
 
-    ``closed_eyes`` is the fraction of samples, 0 to 1, whose eyes are drawn closed or narrowed; where the degradation hides
-    the lids, the eyes stay open. Raises OptionError for any other value.
+    ``closed_eyes`` is the fraction of samples, 0 to 1, whose eyes are drawn closed or narrowed. The eyes stay open if the
+    degradation would hide the lids. Raises OptionError if ``closed_eyes`` is out of range.
     """
 
     def __init__(self, faces: Faces, degradation: DegradationConfig, *, seed: int, closed_eyes: float = 0.0) -> None:
@@ -119,9 +119,9 @@ class FaceSamples(Dataset[FaceSample]):
     def __getitem__(self, index: int) -> FaceSample:
         generator = _generator(self._seed, index)
         image, labels = self._faces.face(int(torch.randint(len(self._faces), (), generator=generator)))
-        with torch.autocast("cpu", enabled=False):  # autocast of the training step must not round the samples
+        with torch.autocast("cpu", enabled=False):  # the training step's autocast must not round the samples
             hq = image.float() / 255
-            # Without closed eyes no random number is used here, so that older runs stay reproducible.
+            # without closed eyes, no random number is drawn here, so that older runs stay reproducible
             if self._closed_eyes and float(torch.rand((), generator=generator)) < self._closed_eyes:
                 return self._with_closed_eyes(hq, labels, generator)
             return self._augmented(hq, labels, generator)
@@ -132,7 +132,7 @@ class FaceSamples(Dataset[FaceSample]):
         state = generator.get_state()
         closed = self._augmented(*drawn, generator)
         unchanged = self._augmented(hq, labels, generator.set_state(state))
-        # Most eyes are open, so the parser should label eyes that are too blurred as open.
+        # most eyes are open, so the parser should label eyes as open if they are too blurred
         return closed if shows_lids(closed, unchanged) else unchanged
 
     def _augmented(self, hq: Tensor, labels: Tensor, generator: torch.Generator) -> FaceSample:
@@ -141,7 +141,7 @@ class FaceSamples(Dataset[FaceSample]):
 
 
 def degraded_once(faces: Faces, degradation: DegradationConfig, *, seed: int, count: int) -> FaceSample:
-    """Return the first ``count`` faces as one batch, degraded but not augmented; it depends on the seed alone."""
+    """Return the first ``count`` faces as one batch, degraded but not augmented. The degradations depend only on ``seed``."""
     samples: list[FaceSample] = []
     for index in range(count):
         image, labels = faces.face(index)
@@ -160,14 +160,20 @@ def _degraded(hq: Tensor, labels: Tensor, degradation: DegradationConfig, genera
 
 
 def shows_lids(closed: FaceSample, unchanged: FaceSample) -> bool:
-    """Return whether the drawn lids are still visible after the degradation."""
+    """Return whether the drawn lids of ``closed`` are still visible after degradation.
+
+    ``unchanged`` is the same sample without drawn lids.
+    """
     is_lid = closed.labels != unchanged.labels
     drawn, left = (closed.hq - unchanged.hq).abs(), (closed.lq - unchanged.lq).abs()
     return bool(left[:, is_lid].sum() > MIN_VISIBLE_FRACTION * drawn[:, is_lid].sum())
 
 
 def _jitter(image: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Mirror half of the samples; rotate, scale, shift and recolor all slightly, as imperfect alignment does."""
+    """Rotate, scale and shift a sample slightly, as imperfect alignment does, and vary its color.
+
+    The sample is also mirrored with probability 0.5.
+    """
     rotation, scale, shift_x, shift_y, gain, gamma, tint_r, tint_b = (
         2 * torch.rand(8, generator=generator) - 1
     ).tolist()

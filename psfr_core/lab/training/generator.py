@@ -1,4 +1,4 @@
-"""Training of the generator with pixel, perceptual, semantic-aware style and adversarial losses (paper, section 3.3)."""
+"""Train the generator with pixel, perceptual, semantic-aware style and adversarial losses (paper, section 3.3)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ from .losses import (
 )
 from .task import MAX_PREVIEW_FACES, N, TrainingTask
 
-# The input of a discriminator: images (B, 3, H, W) in [-1, 1], or feature maps by layer.
-_Judged: TypeAlias = Tensor | Mapping[str, Tensor]
+# Images (B, 3, H, W) in [-1, 1], or feature maps by layer.
+_DiscriminatorInput: TypeAlias = Tensor | Mapping[str, Tensor]
 
 
 class GeneratorTask(TrainingTask[N]):
-    """A generator, or another network of the same interface, with its data, loss networks and losses."""
+    """Training of a generator, or of another network with the same interface.
+
+    Raises OptionError if a loss with a positive weight has no loss network.
+    """
 
     def __init__(
         self,
@@ -82,25 +85,25 @@ class GeneratorTask(TrainingTask[N]):
         terms = {"pixel": self._weights.pixel * F.l1_loss(fake.float(), real)}
         if self._weights.psnr:
             terms["psnr"] = self._weights.psnr * psnr_loss(fake.float(), real)
-        judged: tuple[_Judged, _Judged, Tensor] = (fake, real, true_map)
+        inputs: tuple[_DiscriminatorInput, _DiscriminatorInput, Tensor] = (fake, real, true_map)
         if self._needs_features:
             windowed = self._windowed_features(step, fake, real, true_map)
             terms |= self._feature_terms(*windowed)
             if isinstance(self.discriminator, FeatureDiscriminator):
-                judged = windowed
-        adversarial, discriminator = self._adversarial_terms(*judged)
+                inputs = windowed
+        adversarial, discriminator = self._adversarial_terms(*inputs)
         terms |= adversarial
         return {"total": torch.stack([term.float() for term in terms.values()]).sum(), **terms, **discriminator}
 
     def _input_map(self, lq: Tensor, true_map: Tensor) -> Tensor:
         if self._loss_networks.parser is None:
             return true_map
-        # The parser runs in its own dtype. Checking its labels would wait for the GPU.
+        # The parser runs in its own dtype. Labels are not checked, because a check would wait for the GPU.
         with torch.no_grad(), without_autocast(self.device):
             return one_hot(region_scores((lq + 1) / 2, self._loss_networks.parser).argmax(dim=1))
 
     def _window(self, seed: int, side: int) -> tuple[slice, slice]:
-        """Return the rows and columns that the feature network sees, the same for all samples of a step."""
+        """Return the rows and columns of the window that the feature network gets; ``seed`` determines the position."""
         length = min(self._weights.feature_window or side, side)
         generator = torch.Generator().manual_seed(seed)
         top, left = torch.randint(side - length + 1, (2,), generator=generator).tolist()
@@ -109,7 +112,7 @@ class GeneratorTask(TrainingTask[N]):
     def _windowed_features(
         self, step: int, fake: Tensor, real: Tensor, true_map: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
-        """Return the feature maps of fake and real faces in this step's window, by layer, and the parse map of the window."""
+        """Return the feature maps of fake and real faces by layer, and the parse map, all in the window of this step."""
         rows, columns = self._window(step, fake.shape[-1])
         fake, real, true_map = (images[..., rows, columns] for images in (fake, real, true_map))
         features = cast("ImageFeatures", self._loss_networks.features)
@@ -135,15 +138,15 @@ class GeneratorTask(TrainingTask[N]):
         return terms
 
     def _adversarial_terms(
-        self, fake: _Judged, real: _Judged, true_map: Tensor
+        self, fake: _DiscriminatorInput, real: _DiscriminatorInput, true_map: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the generator's adversarial terms, and the discriminator's loss on the same faces.
 
-        Both use the discriminator before its update, so gradient accumulation does not change them.
+        Both are computed before the discriminator is updated, so that gradient accumulation does not change them.
         """
         if self.discriminator is None:
             return {}, {}
-        discriminator = cast("Callable[[_Judged, Tensor], list[DiscriminatorOutput]]", self.discriminator)
+        discriminator = cast("Callable[[_DiscriminatorInput, Tensor], list[DiscriminatorOutput]]", self.discriminator)
         on_real, on_fake = discriminator(real, true_map), discriminator(_detached(fake), true_map)
         pairs = list(zip(on_real, on_fake, strict=True))
         loss = torch.stack([hinge_discriminator_loss(r.score.float(), f.score.float()) for r, f in pairs]).mean()
@@ -171,7 +174,10 @@ class GeneratorTask(TrainingTask[N]):
         return {name: float(torch.stack(values).mean()) for name, values in metrics.items()}
 
     def _feature_distance(self, restored: Tensor, real: Tensor) -> dict[str, Tensor]:
-        """Return LPIPS, or the perceptual loss without LPIPS heads; nothing without a feature network."""
+        """Return LPIPS if its heads are loaded, otherwise the perceptual loss.
+
+        Returns an empty dict if there is no feature network.
+        """
         features, lpips = self._loss_networks.features, self._loss_networks.lpips
         if features is None:
             return {}
@@ -183,7 +189,7 @@ class GeneratorTask(TrainingTask[N]):
 
     @torch.no_grad()
     def preview(self, network: N) -> Tensor:
-        """Return degraded, restored and clean faces side by side, one face per row."""
+        """Return an image with the degraded, restored and clean version of each face in one row."""
         rows: list[Tensor] = []
         for lq, hq, labels in zip(*(part[:MAX_PREVIEW_FACES] for part in self._validation), strict=True):
             restored = self._restore(network, lq, labels)[0].float().cpu()
@@ -201,12 +207,12 @@ def _select(layers: Sequence[str], features: Mapping[str, Tensor]) -> list[Tenso
     return [features[layer] for layer in layers]
 
 
-def _detached(judged: _Judged) -> _Judged:
-    return judged.detach() if isinstance(judged, Tensor) else {name: part.detach() for name, part in judged.items()}
+def _detached(value: _DiscriminatorInput) -> _DiscriminatorInput:
+    return value.detach() if isinstance(value, Tensor) else {name: part.detach() for name, part in value.items()}
 
 
 def one_hot(labels: Tensor) -> Tensor:
-    """Return labels (B, H, W), int64, as a float map (B, 19, H, W) of 0 and 1."""
+    """Convert labels (B, H, W), int64, to a float one-hot map (B, 19, H, W)."""
     return F.one_hot(labels, PARSE_CLASSES).permute(0, 3, 1, 2).float()
 
 

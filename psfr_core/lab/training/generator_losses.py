@@ -1,4 +1,4 @@
-"""Weights of the generator's loss terms, and the networks that compute them."""
+"""Define the weights of the generator's loss terms, and the networks that compute the terms."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from ..metrics.image_features import ImageFeatures
 from ..metrics.lpips import Lpips
 from .losses import PERCEPTUAL_WEIGHTS
 
-UNSTYLED_LAYERS = 2  # number of the finest layers that the published style loss omits
+UNSTYLED_LAYERS = 2  # number of finest layers that the published style loss omits
 
 
 @dataclass(frozen=True)
 class GeneratorLossConfig:
-    """Weights of the terms of the generator's loss, where 0 omits a term, and the discriminator's learning rate.
+    """Weights and settings of the generator's loss, and the learning rate of the discriminator.
 
-    ``style_per_region`` makes the style loss semantic-aware. The terms ``psnr`` and ``lpips`` are not in the paper.
+    A weight of 0 omits a term. ``style_per_region`` makes the style loss semantic-aware. The terms ``psnr`` and ``lpips`` are
+    not in the paper.
     """
 
     pixel: float = option(10.0, "weight of the L1 pixel loss")
@@ -79,14 +80,14 @@ class GeneratorLossConfig:
 
 @dataclass(frozen=True, eq=False)
 class LossNetworks:
-    """Networks that compute the losses or the generator's input; each may be None.
+    """Networks that compute the losses or the generator's input. Any of them may be None.
 
-    ``parser`` computes the input parse map from the low-quality face, as in inference; without it the true map is the input.
-    ``features`` is an ImageNet network that returns the layers of ``feature_layers``, and ``lpips`` is LPIPS on the same
-    network. ``discriminator`` is trained with the generator; the others are frozen.
+    ``parser`` computes the input parse map from the degraded face, as in inference; if it is None, the input is the true map.
+    ``parser`` must be in evaluation mode. ``features`` is an ImageNet network with taps at ``feature_layers``, and ``lpips``
+    is LPIPS on the same network. ``discriminator`` is trained with the generator, and the other networks are frozen.
     """
 
-    parser: ParseNet | None = None  # in evaluation mode
+    parser: ParseNet | None = None
     features: ImageFeatures | None = None
     lpips: Lpips | None = None
     discriminator: Discriminator | FeatureDiscriminator | None = None

@@ -1,4 +1,4 @@
-"""Progressive growing: initialize a generator with the weights of a smaller one."""
+"""Grow a generator progressively: initialize it with the weights of a smaller generator."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ...networks.psfr_generator import PsfrGenerator
 def start_from(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
     """Copy the weights of ``smaller`` into ``network``, which may have more fine stages and wider layers.
 
-    New channels start without effect, so the output of each old stage is unchanged. A new stage starts as an upsampling of the
-    old output by 2. A residual network that starts from a plain one first returns its low-quality input. Raises OptionError
-    when ``smaller`` is larger in any part, or a new stage has fewer than the three channels of an image.
+    New channels have no effect at first, so the outputs of the old stages do not change. A new stage at first upsamples the
+    old output by 2. A residual network that starts from one without residual at first returns its degraded input.
+    Raises OptionError if any part of ``smaller`` is larger, or if a new stage has fewer than the three channels of an image.
     """
     config, smaller_config = network.config, smaller.config
     state, initial = network.state_dict(), smaller.state_dict()
-    for stage in range(len(smaller_config.channels) - 1, len(config.channels) - 1):  # the new stages of the body
+    for stage in range(len(smaller_config.channels) - 1, len(config.channels) - 1):  # new stages of the body
         channels = config.channels[stage + 1]
         initial |= {
             f"body.{stage}.1.weight": initial["img_out.weight"],
@@ -31,8 +31,8 @@ def start_from(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
         }
     if not all(name in state and _is_within(value.shape, state[name].shape) for name, value in initial.items()):
         raise OptionError(
-            f"A generator of {config} cannot start from one of {smaller_config}: its stages must be at least as wide, new stages "
-            "need at least 3 channels, and it must be residual if the smaller one is."
+            f"A generator of {config} cannot start from a generator of {smaller_config}: its stages must be at least as wide, new "
+            "stages need at least 3 channels, and it must be residual if the smaller generator is residual."
         )
     for name, value in initial.items():
         if value.dim() == 4 and name != "const_input":

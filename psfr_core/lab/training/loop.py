@@ -1,4 +1,4 @@
-"""The resumable training loop of all networks, for one or several processes."""
+"""Run the resumable training loop of all networks, in one or several processes."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ def train(
     accelerator: Accelerator | None = None,
     progress: Progress | None = None,
 ) -> N:
-    """Return the averaged network after ``config.steps`` steps; resume from the checkpoint in ``folder`` if there is one.
+    """Train until ``config.steps`` steps are done, and return the network with averaged weights in evaluation mode.
 
-    ``folder`` receives ``log.csv``, ``validation.csv``, ``checkpoint.pt`` and ``tensorboard``. In a launch of several processes
-    each calls this with the same arguments, and all must see the same folder. Raises TrainingError when the checkpoint does
-    not fit or a loss is no longer finite.
+    Training resumes from the checkpoint in ``folder`` if there is one. ``log.csv``, ``validation.csv``, ``checkpoint.pt`` and
+    ``tensorboard`` are written into ``folder``. If several processes are launched, each must call this function with the same
+    arguments and have access to the same folder.
+    Raises TrainingError if the checkpoint does not belong to this training, or if a loss is not finite.
     """
     accelerator = accelerator or make_accelerator(config, task.device)
     is_main = accelerator.is_main_process
@@ -59,7 +60,7 @@ def train(
                 if any(due):
                     trainer.check_finite(step)
                 if due.log:
-                    means = trainer.mean_losses(losses)  # on all processes
+                    means = trainer.mean_losses(losses)  # must run in all processes
                     if is_main:
                         _log(means, step, time.monotonic() - started, trainer.learning_rate, folder, tensorboard)
                 if due.validation and is_main:
@@ -78,7 +79,7 @@ def train(
 
 
 class _Due(NamedTuple):
-    """Whether to write logs, validation metrics and a checkpoint after a step."""
+    """Whether logs, validation metrics and a checkpoint are due after a step."""
 
     log: bool
     validation: bool
@@ -91,7 +92,10 @@ def _due_after(step: int, config: LoopConfig) -> _Due:
 
 
 def _resume(folder: Path, trainer: Trainer[Any], config: LoopConfig) -> int:
-    """Load the checkpoint in ``folder`` and return its step, the same in all processes; 0 without a checkpoint."""
+    """Load the checkpoint in ``folder`` and return its step, or return 0 if there is no checkpoint.
+
+    Raises TrainingError if the processes find different checkpoints, or if the checkpoint is beyond the last step.
+    """
     accelerator = trainer.accelerator
     step = load_checkpoint(folder / CHECKPOINT, trainer.checkpoint_parts())
     steps = cast("Tensor", accelerator.gather(torch.tensor([step], device=accelerator.device))).tolist()
@@ -141,5 +145,5 @@ def _validate(task: TrainingTask[N], network: N, step: int, folder: Path, tensor
 
 def _how_to_resume(folder: Path, saved: int) -> str:
     if not saved:
-        return "There is no checkpoint yet: the same command starts again from step 0."
-    return f"The checkpoint in {folder} is of step {saved}: the same command resumes from there."
+        return "There is no checkpoint yet. The same command starts again from step 0."
+    return f"The checkpoint in {folder} was saved at step {saved}. The same command resumes from this step."

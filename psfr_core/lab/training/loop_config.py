@@ -1,4 +1,4 @@
-"""Configuration of the training loop."""
+"""Configure the training loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...options import check_options, check_value, option
 
 
 class MixedPrecision(str, Enum):
-    """Autocast dtype; weights and their averages remain in float32."""
+    """Autocast dtype. The weights and their averages stay in float32."""
 
     NONE = "none"
     BF16 = "bf16"
@@ -19,7 +19,7 @@ class MixedPrecision(str, Enum):
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Configuration of the loop: Adam with a linear warm-up and a cosine decay to a twentieth of the peak learning rate."""
+    """Configuration of the loop, which uses Adam with a linear warm-up and a cosine decay to 5 % of the peak learning rate."""
 
     steps: int = field(metadata={"description": "number of training steps"})
     batch_size: int = option(8, "samples per step, over all processes", low=1)

@@ -1,4 +1,4 @@
-"""Losses of the generator and the discriminator (paper, section 3.3)."""
+"""Compute the losses of the generator and the discriminator (paper, section 3.3)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from torch import Tensor
 
 from ...networks.inference.autocast import without_autocast
 
-# Weights of the feature layers, finest first. With fewer layers, the last weights are used.
+# Weights of the feature layers, finest first. If there are fewer layers, the last weights are used.
 PERCEPTUAL_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
 
 
 def hinge_discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """Return the hinge loss of a discriminator on scores of real and fake images."""
+    """Return the hinge loss of a discriminator for its scores of real and fake images."""
     # E[max(0, 1 - D(real))] + E[max(0, 1 + D(fake))]
     return F.relu(1 - real_scores).mean() + F.relu(1 + fake_scores).mean()
 
 
 def hinge_generator_loss(fake_scores: Tensor) -> Tensor:
-    """Return the hinge loss of a generator on the discriminator's scores."""
+    """Return the hinge loss of a generator for the discriminator's scores of fake images."""
     # -E[D(fake)]
     return -fake_scores.mean()
 
 
 def feature_matching_loss(fake_features: Sequence[Tensor], real_features: Sequence[Tensor]) -> Tensor:
-    """Return the squared distance of discriminator features, summed over layers."""
+    """Return the mean squared difference of discriminator features, summed over layers. Real features get no gradient."""
     # sum over layers of E[(f(fake) - f(real))^2]
     return _total(F.mse_loss(fake, real.detach()) for fake, real in zip(fake_features, real_features, strict=True))
 
@@ -39,7 +39,7 @@ def psnr_loss(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def perceptual_loss(fake_features: Sequence[Tensor], real_features: Sequence[Tensor]) -> Tensor:
-    """Return the weighted squared distance of ImageNet features, summed over layers."""
+    """Return the weighted mean squared difference of ImageNet features, summed over layers. Real features get no gradient."""
     # sum over layers of w * E[(f(fake) - f(real))^2]
     weights = PERCEPTUAL_WEIGHTS[-len(fake_features) :]
     return _total(
@@ -49,10 +49,10 @@ def perceptual_loss(fake_features: Sequence[Tensor], real_features: Sequence[Ten
 
 
 def region_style_loss(fake_features: Sequence[Tensor], real_features: Sequence[Tensor], one_hot: Tensor) -> Tensor:
-    """Return the semantic-aware style loss: the squared distance of the Gram matrices of each region.
+    """Return the semantic-aware style loss: the mean squared difference of the Gram matrices of the regions.
 
-    Features are (B, C, h, w) with any h and w. ``one_hot`` (B, R, H, W) is the parse map of the clean face, with R = 19, or a
-    single region of ones.
+    The loss is summed over layers, whose features are (B, C, h, w) with any h and w. ``one_hot`` (B, R, H, W) is the parse map
+    of the clean face with R = 19, or a single region of ones.
     """
     # sum over layers of E[(G_r(fake) - G_r(real))^2] over batch, regions r and entries of G
     return _total(
@@ -62,13 +62,13 @@ def region_style_loss(fake_features: Sequence[Tensor], real_features: Sequence[T
 
 
 def _style_distance(fake: Tensor, real: Tensor, masks: Tensor) -> Tensor:
-    """Return the style distance of one layer: features (B, C, P) at P positions, ``masks`` (B, R, P)."""
+    """Return the style loss of one layer. Features are (B, C, P) at P positions, and ``masks`` are (B, R, P)."""
     if fake.dtype == torch.float16:  # sums over an image overflow float16
         with without_autocast(fake.device):
             return _style_distance(fake.float(), real.float(), masks)
     if fake.device.type != "cpu":
         return F.mse_loss(region_grams(fake, masks), region_grams(real, masks))
-    # One region at a time on a CPU, because the matrices of all regions exceed its cache. Absent regions contribute 0.
+    # CPUs compute one region at a time, because the matrices of all regions exceed the cache. Absent regions contribute 0.
     present = masks.any(dim=2).any(dim=0).tolist()
     distances = [
         F.mse_loss(region_grams(fake, mask), region_grams(real, mask))
@@ -83,7 +83,10 @@ def _masks(one_hot: Tensor, features: Tensor) -> Tensor:
 
 
 def region_grams(features: Tensor, masks: Tensor) -> Tensor:
-    """Return Gram matrices (B, R, C, C) of features (B, C, P) inside ``masks`` (B, R, P), divided by C times the area."""
+    """Return the Gram matrices (B, R, C, C) of features (B, C, P) inside ``masks`` (B, R, P).
+
+    Each matrix is divided by C times the area of its mask.
+    """
     channels = features.shape[1]
     weights = masks / (channels * masks.sum(dim=2, keepdim=True) + 1e-8)
     inside = features[:, None] * weights.to(features.dtype)[:, :, None]

@@ -1,4 +1,4 @@
-"""Draw objects over a part of a face, so that a detector learns occluded faces."""
+"""Draw objects over a part of a face, so that a detector learns to find occluded faces."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _MASK_COLORS = ((150, 195, 230), (120, 190, 190), (235, 235, 235), (25, 25, 30),
 
 
 class _FaceFrame:
-    """Map face coordinates to pixels: the origin is midway between the eyes, x runs along them, y down; unit: eye distance."""
+    """Coordinate system of a face. The unit is the eye distance, and the origin is midway between the eyes.
+
+    The x axis points from the left to the right eye as seen in the image, and the y axis points to the mouth.
+    """
 
     def __init__(self, landmarks: np.ndarray) -> None:
         self.unit = float(np.hypot(*(landmarks[1] - landmarks[0])))
@@ -30,10 +33,9 @@ class _FaceFrame:
 
 
 def occlude(image: Image.Image, landmarks: np.ndarray, textures: Sequence[Image.Image], random: Generator) -> None:
-    """Draw over a part of the face in ``image``, an RGBA image with face landmarks (5, 2) in pixels, in place.
+    """Draw a surgical mask, a hand, a scarf, sunglasses or another object over the face in the RGBA ``image``, in place.
 
-    A surgical mask, a hand, a scarf, sunglasses or another object is drawn, with patterns from ``textures``. The alpha
-    channel does not change.
+    ``landmarks`` (5, 2) are in pixels. Patterns come from ``textures``. The alpha channel does not change.
     """
     frame = _FaceFrame(landmarks)
     kinds: tuple[tuple[Callable[..., None], float], ...] = (
@@ -88,7 +90,7 @@ def _draw_hand(colors: Image.Image, frame: _FaceFrame, textures: Sequence[Image.
         draw.line(ends, 255, round(2 * radius))
         (x, y) = ends[0]
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), 255)
-        # Fingers are darker at their sides; the blurred outline brightens the middle.
+        # fingers are brighter in the middle than at their sides, so their brightness follows the blurred shape
         light = np.asarray(shape.filter(ImageFilter.GaussianBlur(radius / 2)), np.float32)[..., None] / 255
         body = Image.fromarray(np.clip(skin * (0.55 + 0.5 * light), 0, 255).astype(np.uint8))
         _cover(colors, shape.filter(ImageFilter.GaussianBlur(1)), body)
@@ -97,7 +99,7 @@ def _draw_hand(colors: Image.Image, frame: _FaceFrame, textures: Sequence[Image.
 def _draw_scarf(colors: Image.Image, frame: _FaceFrame, textures: Sequence[Image.Image], random: Generator) -> None:
     width, top, bottom = random.uniform(0.95, 1.25), random.uniform(0.5, 1.0), random.uniform(1.6, 2.0)
     if random.random() < 0.25:
-        bottom = random.uniform(0.3, 0.8)  # up to the nose
+        bottom = random.uniform(0.3, 0.8)  # the scarf also covers the mouth, up to the nose
     angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
     middle, radius = (bottom - top) / 2, (bottom + top) / 2
     opening = [(width * math.cos(angle), middle + radius * math.sin(angle)) for angle in angles]
@@ -114,7 +116,7 @@ def _draw_sunglasses(
     draw = ImageDraw.Draw(shape)
     for eye in (-0.5, 0.5):
         angles = np.linspace(0, 2 * math.pi, 24, endpoint=False)
-        power = random.uniform(0.4, 1.0)  # from a rounded rectangle to an ellipse
+        power = random.uniform(0.4, 1.0)  # low values give a rounded rectangle, 1 gives an ellipse
         rim = [
             (
                 eye + width * math.copysign(abs(math.cos(angle)) ** power, math.cos(angle)),
@@ -140,7 +142,7 @@ def _draw_object(colors: Image.Image, frame: _FaceFrame, textures: Sequence[Imag
 
 
 def _cloth(size: tuple[int, int], textures: Sequence[Image.Image], random: Generator) -> Image.Image:
-    """Return an image of cloth, plain or with a pattern from one of the textures."""
+    """Return an image of cloth in one color or with a pattern from one of the textures."""
     if random.random() < 0.5:
         color = np.array(_MASK_COLORS[int(random.integers(len(_MASK_COLORS)))]) * random.uniform(0.7, 1.05)
         if random.random() < 0.4:
@@ -153,7 +155,7 @@ def _cloth(size: tuple[int, int], textures: Sequence[Image.Image], random: Gener
 
 
 def _shaded(cloth: Image.Image, random: Generator) -> Image.Image:
-    """Return ``cloth`` with smooth light and shadow, which resemble folds."""
+    """Return ``cloth`` with smooth variations of brightness that resemble folds."""
     light = Image.fromarray(random.uniform(150, 255, (4, 4)).astype(np.uint8)).resize(
         cloth.size, Image.Resampling.BICUBIC
     )
@@ -162,7 +164,7 @@ def _shaded(cloth: Image.Image, random: Generator) -> Image.Image:
 
 
 def _polygon(size: tuple[int, int], outline: Points, random: Generator) -> Image.Image:
-    """Return a mask, white inside ``outline``, with a randomly soft edge."""
+    """Return a mask that is white inside ``outline`` and has an edge of random softness."""
     shape = Image.new("L", size)
     ImageDraw.Draw(shape).polygon(list(outline), 255)
     return shape.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.5)))

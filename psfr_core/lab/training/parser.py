@@ -1,4 +1,4 @@
-"""Train the face parsing network with cross-entropy and Dice on the labels and L1 on the reconstructed face.
+"""Train the face parsing network with cross-entropy and Dice losses on labels, and an L1 loss on the reconstructed face.
 
 The Dice term is not in the paper (section 3.2). It improves small regions when faces are few and heavily degraded.
 """
@@ -24,7 +24,7 @@ from .task import MAX_PREVIEW_FACES, TrainingTask
 
 @dataclass(frozen=True)
 class ParserLossConfig:
-    """Weights of the terms added to the cross-entropy, whose weight is 1; 0 omits a term."""
+    """Weights of the terms that are added to the cross-entropy. A weight of 0 omits a term."""
 
     dice: float = option(1.0, "weight of the Dice loss, which is not in the paper")
     reconstruction: float = option(0.5, "weight of the L1 loss on the reconstructed face")
@@ -35,9 +35,10 @@ class ParserLossConfig:
 
 
 def dice_loss(parse_logits: Tensor, labels: Tensor) -> Tensor:
-    """Return one minus the mean Dice overlap of the present regions; small regions count as much as large ones.
+    """Return one minus the mean Dice overlap of the regions in ``labels``. Small and large regions have equal weight.
 
-    ``parse_logits`` (B, 19, H, W) float, ``labels`` (B, H, W) int64. Source: Milletari et al., 2016, "V-Net", section 3.
+    ``parse_logits`` are (B, 19, H, W) float, ``labels`` (B, H, W) int64.
+    Source: Milletari et al., V-Net (2016), section 3.
     """
     predicted = parse_logits.softmax(dim=1)
     true = F.one_hot(labels, predicted.shape[1]).movedim(-1, 1)
@@ -49,7 +50,7 @@ def dice_loss(parse_logits: Tensor, labels: Tensor) -> Tensor:
 
 
 class ParserTask(TrainingTask[ParseNet]):
-    """A parsing network with its data and losses."""
+    """Training of a parsing network."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class ParserTask(TrainingTask[ParseNet]):
 
     @torch.no_grad()
     def preview(self, network: ParseNet) -> Tensor:
-        """Return degraded faces with their predicted and true parse maps side by side, one face per row."""
+        """Return an image with the degraded face, the predicted parse map and the true parse map of each face in one row."""
         rows: list[Tensor] = []
         for lq, _, labels in zip(*(part[:MAX_PREVIEW_FACES] for part in self._validation), strict=True):
             logits, _ = network(lq[None].to(self.device) * 2 - 1)

@@ -1,6 +1,6 @@
-"""Recipes: values that determine the result of a training run.
+"""Define recipes, which are the values that determine the result of a training run.
 
-Module ``recipe_file`` reads them from files, ``experiment.run`` carries them out, and the run folder keeps a copy.
+Module ``recipe_file`` reads recipes from files, and ``experiment.run`` runs them. Each run folder contains a copy of its recipe.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_DEFAULT_VALIDATION_COUNT = 32
 
 @dataclass(frozen=True)
 class FaceFolders:
-    """Folders of aligned faces and of their labels; ``find_face_files`` describes their layout."""
+    """Folders of aligned faces and of their labels. See ``find_face_files`` for their layout."""
 
     faces: tuple[Path, ...] = option((), "folders of training faces")
     labels: tuple[Path, ...] = option((), "label folders, one for each face folder")
@@ -36,9 +36,9 @@ class FaceFolders:
     )
 
     def validation_samples(self, available: int | None = None) -> int:
-        """Return the number of validation samples; ``available`` is the number of validation faces, None for no limit.
+        """Return the number of validation samples. ``available`` is the number of validation faces; None means no limit.
 
-        Raises OptionError when ``val_count`` is out of range.
+        Raises OptionError if ``val_count`` is less than 1 or greater than ``available``.
         """
         if self.val_count is None:
             return MAX_DEFAULT_VALIDATION_COUNT if available is None else min(MAX_DEFAULT_VALIDATION_COUNT, available)
@@ -51,13 +51,13 @@ class FaceFolders:
 class DiscriminatorInput(str, Enum):
     """Input of the discriminator."""
 
-    IMAGES = "images"  # published
-    FEATURES = "features"  # feature maps of the feature network; learns within hundreds of steps
+    IMAGES = "images"  # as published
+    FEATURES = "features"  # maps of the feature network, from which the discriminator learns within hundreds of steps
 
 
 @dataclass(frozen=True)
 class LossNetworkSources:
-    """Models and files of the loss networks and of the parser; None omits a network."""
+    """Sources of the loss networks and of the parser. None omits the parser, the feature network or the LPIPS heads."""
 
     parser: str | None = option(None, "model that computes the input parse maps, as in inference; null: the true maps")
     features: str | None = option(
@@ -86,7 +86,7 @@ class LossNetworkSources:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """Fields of the recipes of all networks."""
+    """Fields that the recipes of all networks share."""
 
     data: FaceFolders
     loop: LoopConfig
@@ -96,7 +96,7 @@ class TrainingRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class ParserRecipe(TrainingRecipe):
-    """Training of a face parsing network."""
+    """Recipe for training a face parsing network."""
 
     kind: ClassVar[str] = "parser"
     network: ParseNetConfig
@@ -110,7 +110,7 @@ class ParserRecipe(TrainingRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorRecipe(TrainingRecipe):
-    """Training of a face detector."""
+    """Recipe for training a face detector."""
 
     kind: ClassVar[str] = "detector"
     network: CompactFaceNetConfig = field(default_factory=CompactFaceNetConfig)
@@ -121,7 +121,7 @@ class DetectorRecipe(TrainingRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorRecipe(TrainingRecipe):
-    """Training of a PSFR-GAN generator."""
+    """Recipe for training a PSFR-GAN generator."""
 
     kind: ClassVar[str] = "generator"
     network: GeneratorConfig
@@ -137,7 +137,7 @@ class GeneratorRecipe(TrainingRecipe):
 
 @dataclass(frozen=True)
 class BlendRecipe:
-    """Interpolation of the weights of two networks; see ``blend_weights``."""
+    """Recipe for interpolating the weights of two networks with ``blend_weights``."""
 
     kind: ClassVar[str] = "blend"
     first: str = field(metadata={"description": "model or weight file of the first network"})

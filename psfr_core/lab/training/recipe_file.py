@@ -1,8 +1,8 @@
 """Read recipes from YAML files, with overrides, and write them.
 
-A file contains one recipe, or ``stages``, which are recipes by name. A stage with ``like: STAGE`` inherits the values that it
-does not set. ``$data`` and ``$out`` in a string stand for the folders of the data and of the results. Pydantic checks the
-values against the dataclasses and names all wrong fields at once.
+A file contains one recipe, or ``stages``, which are recipes by name. A stage with ``like: STAGE`` inherits all values that it
+does not set from that stage. ``$data`` and ``$out`` in strings are replaced by the folders of the data and the results.
+Pydantic checks the values against the dataclasses and reports all invalid fields at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ def recipe_names() -> list[str]:
 
 
 def find_recipe(source: str | Path) -> Path:
-    """Return the path of a recipe or study; ``source`` is a name in this package or a path. Raise OptionError if not found."""
+    """Return the path of a recipe or study. ``source`` is a name in this package or a path.
+
+    Raises OptionError if there is no such file.
+    """
     named = {path.stem: path for path in FOLDER.rglob(f"*{SUFFIX}")}
     path = named.get(str(source), Path(source))
     if not path.is_file():
@@ -46,10 +49,11 @@ def find_recipe(source: str | Path) -> Path:
 def read_recipes(
     source: str | Path, *, data: Path | None = None, out: Path | None = None, overrides: Sequence[str] = ()
 ) -> dict[str, Recipe]:
-    """Return the recipes in ``source``, a name or a path, by stage, in the order in which they are carried out.
+    """Read the recipes in ``source``, and return them by name of the stage, in the order in which they run.
 
-    ``overrides``, such as ``losses.style=2``, replace values in all stages that have the first of the named fields.
-    Raises OptionError, which names the file, the stage and the field, for an invalid file and for invalid values.
+    ``source`` is a name in this package or a path. ``data`` and ``out`` replace ``$data`` and ``$out``. ``overrides``, such as
+    ``losses.style=2``, replace values in all stages that have the outermost field, here ``losses``.
+    Raises OptionError for an invalid file or invalid values; its message names the file, the stage and the field.
     """
     return read_stages(source, RECIPES, data=data, out=out, overrides=overrides)
 
@@ -62,7 +66,7 @@ def read_stages(
     out: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> dict[str, V]:
-    """Read the stages of ``source`` as dataclasses, selected by kind from ``kinds``; otherwise like ``read_recipes``."""
+    """Read the stages of ``source`` as ``read_recipes`` does, with the dataclasses in ``kinds``, by the field ``kind``."""
     path = find_recipe(source)
     content = _read_stages_or_recipe(path)
     stages: dict[str, Any] = content.get("stages", {path.stem: content})
@@ -87,7 +91,10 @@ def read_stages(
 
 
 def parse_override(text: str) -> dict[str, Any]:
-    """Return ``"losses.style=2"`` as ``{"losses": {"style": 2}}``; the value is read as YAML."""
+    """Convert ``"losses.style=2"`` to ``{"losses": {"style": 2}}``. The value is read as YAML.
+
+    Raises OptionError if ``text`` is not an override.
+    """
     name, equals, value = text.partition("=")
     if not (equals and all(name.split("."))):
         raise OptionError(f"'{text}' is not an override. Write NAME=VALUE, such as losses.style=2.")
@@ -99,13 +106,13 @@ def parse_override(text: str) -> dict[str, Any]:
 
 
 class HasKind(Protocol):
-    """A recipe or a study, which ``to_yaml`` can write."""
+    """Recipe or study that ``to_yaml`` can write."""
 
     kind: ClassVar[str]
 
 
 def to_yaml(recipe: HasKind) -> str:
-    """Return the YAML text of a recipe, with the description of each field; it reads back as the same value."""
+    """Return the YAML text of a recipe, with the description of each field as a comment. Reading it gives the same recipe."""
     return "\n".join([f"kind: {recipe.kind}", *_lines(recipe)]) + "\n"
 
 
@@ -118,25 +125,25 @@ def _lines(value: Any, indent: str = "") -> list[str]:
         if is_dataclass(inner):
             lines += [f"{indent}{part.name}:{remark}", *_lines(inner, indent + "  ")]
         else:
-            lines.append(f"{indent}{part.name}: {json.dumps(_plain(inner))}{remark}")
+            lines.append(f"{indent}{part.name}: {json.dumps(_json_value(inner))}{remark}")
     return lines
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [_plain(part) for part in cast("tuple[Any, ...]", value)]
+        return [_json_value(part) for part in cast("tuple[Any, ...]", value)]
     return value.value if isinstance(value, Enum) else str(value) if isinstance(value, Path) else value
 
 
 def _read_stages_or_recipe(path: Path) -> dict[str, Any]:
     content = read_yaml(path, "recipe")
     if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
-        raise OptionError(f"The recipe {path} must hold fields with values, or stages with fields.")
+        raise OptionError(f"The recipe {path} must contain fields with values, or stages with fields.")
     return cast("dict[str, Any]", content)
 
 
 def _inherited(stages: Mapping[str, Any], name: str, where: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the values of a stage, merged over those of the stage that it inherits from."""
+    """Return the values of a stage, merged over the values of the stage from which it inherits."""
     values = stages.get(name)
     if not isinstance(values, dict) or name in seen:
         raise OptionError(f"{where}: 'like' must name another stage of this file, without a cycle; got {name}.")

@@ -1,4 +1,4 @@
-"""The files of a run folder: recipe.yaml, runs.json, log.csv and validation.csv."""
+"""Write and check the files of a run folder: recipe.yaml, runs.json, log.csv and validation.csv."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .recipe_file import HasKind, to_yaml
 
 CHECKPOINT, RECIPE, RUNS = "checkpoint.pt", "recipe.yaml", "runs.json"
 LOG, VALIDATION = "log.csv", "validation.csv"
-# Settings that may change on resume, because they change neither samples nor weights.
+# Settings that may change on resume, because they affect neither samples nor weights.
 CHANGEABLE_SETTINGS = frozenset(
     {"license"}
     | {
@@ -40,7 +40,7 @@ _MAX_STEP_DIGITS = 18
 def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) -> None:
     """Write recipe.yaml, and append the environment of a started or resumed run to runs.json.
 
-    Raises TrainingError when the folder holds a checkpoint of another recipe or of other data.
+    Raises TrainingError if the folder contains a checkpoint of another recipe or of other data.
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = to_yaml(recipe)
@@ -57,14 +57,15 @@ def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) ->
 
 
 def is_recorded(folder: Path, recipe: HasKind) -> bool:
-    """Return whether the last run in ``folder`` had exactly this recipe."""
+    """Return whether the last run in ``folder`` had the same recipe."""
     return (folder / RECIPE).exists() and _read_recipe(folder / RECIPE) == yaml.safe_load(to_yaml(recipe))
 
 
 def fingerprints(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return a fingerprint of each model, file and folder named in ``settings``: a hash, or the number of files.
+    """Return the fingerprints of all models, files and folders in ``settings``, by dotted name of the setting.
 
-    Raises TrainingError for a file that cannot be read.
+    The fingerprint of a file is its hash, and that of a folder is its number of files. Raises TrainingError if a file cannot
+    be read.
     """
     named = ((name, value) for name, value in _flat(settings) if name.rpartition(".")[2] in SOURCES)
     return {name: found for name, value in named if (found := _fingerprint(value))}
@@ -90,7 +91,7 @@ def _fingerprint(value: Any) -> str | None:
 
 
 def append_row(path: Path, row: Mapping[str, float]) -> None:
-    """Append a row to a CSV file, after a header if the file is new; raise TrainingError when that fails."""
+    """Append a row to a CSV file, which gets a header if it is new. Raise TrainingError if the file cannot be written."""
     new = _is_empty(path)
     try:
         with path.open("a", newline="") as file:
@@ -107,9 +108,9 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
 
 
 def drop_rows_after(path: Path, step: int) -> None:
-    """Remove the rows of steps after ``step``, which a resumed run writes again, and an incomplete last row.
+    """Remove an incomplete last row and all rows after ``step``, which a resumed run writes again.
 
-    Raises TrainingError for a line that does not begin with a step.
+    Raises TrainingError if a line does not begin with the number of a step.
     """
     if _is_empty(path):
         return
@@ -164,14 +165,16 @@ def _check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any])
     old, new = dict(_flat(before)), dict(_flat(now))
     names = [name for name in {**old, **new} if name not in CHANGEABLE_SETTINGS and old.get(name) != new.get(name)]
     if names:
-        changes = "; ".join(f"{name} was {_shown(old.get(name))}, is {_shown(new.get(name))}" for name in names)
+        changes = "; ".join(
+            f"{name} was {_format_setting(old.get(name))}, is {_format_setting(new.get(name))}" for name in names
+        )
         raise TrainingError(
             f"The run in {folder} began with another recipe or other data: {changes}. "
             "Restore the former values, or choose another run folder."
         )
 
 
-def _shown(value: Any) -> str:
+def _format_setting(value: Any) -> str:
     return "not set" if value is None else json.dumps(value)
 
 

@@ -1,4 +1,4 @@
-"""Exclusive use of a run folder, and the record of each run in it."""
+"""Lock a run folder for one process, and record each run in the folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOCK = "running.lock"
 
 @contextmanager
 def recorded_run(folder: Path, recipe: HasKind, accelerator: Accelerator) -> Generator[None]:
-    """Lock ``folder`` and record a run of ``recipe`` in it; of several processes, only the main one does this.
+    """Lock ``folder`` and record a run of ``recipe`` in it. If there are several processes, only the main process does this.
 
     Raises TrainingError as ``locked`` and ``record_run`` do.
     """
@@ -39,9 +39,9 @@ def recorded_run(folder: Path, recipe: HasKind, accelerator: Accelerator) -> Gen
 
 @contextmanager
 def locked(folder: Path) -> Generator[None]:
-    """Lock the run folder, which is created if needed; raise TrainingError when another process has locked it.
+    """Lock the run folder, which is created if necessary. Raise TrainingError if another process has locked the folder.
 
-    The operating system releases the lock when the process ends for any reason.
+    The operating system releases the lock when the process ends for any reason. On disks without locks, a warning is logged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK)
@@ -49,10 +49,10 @@ def locked(folder: Path) -> Generator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise TrainingError(
-            f"Another training is running in {folder}{_owner(folder)}. Wait for it, stop it, or choose another run folder."
+            f"Another training run uses {folder}{_owner(folder)}. Wait until it ends, stop it, or choose another run folder."
         ) from error
     except NotImplementedError:
-        logger.warning("The disk of %s does not support locks: do not start a second training in this folder.", folder)
+        logger.warning("The disk of %s does not support locks. Do not start a second training in this folder.", folder)
     try:
         yield
     finally:
@@ -60,7 +60,7 @@ def locked(folder: Path) -> Generator[None]:
 
 
 def _owner(folder: Path) -> str:
-    """Describe the process that locked the folder, as recorded in runs.json; empty if unknown."""
+    """Describe the process that runs.json records last, or return an empty string if none is recorded."""
     try:
         last = read_json(folder / RUNS)["runs"][-1]
         return f" (process {last['process']} on {last['host']}, since {last['begun']})"

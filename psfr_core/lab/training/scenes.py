@@ -1,4 +1,4 @@
-"""Make synthetic group photos for training a face detector: cut-out faces with landmarks on backgrounds without faces."""
+"""Make synthetic group photos for training a face detector, by pasting cut-out faces onto backgrounds without faces."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from .occluders import occlude
 
 logger = logging.getLogger(__name__)
 
-BACKGROUND_SIDE = 1024  # longer side of the backgrounds in memory, pixels
+BACKGROUND_SIDE = 1024  # maximum side of backgrounds in memory, in pixels
 MIN_FACE_PX = 9.0  # minimum size of a pasted face
-TYPICAL_FACE_PX = (12.0, 180.0)  # detection finds larger faces at coarser levels of the image pyramid
+TYPICAL_FACE_PX = (12.0, 180.0)  # range of face sizes; larger faces are detected in smaller copies of an image
 LEGIBLE_FACE_PX = 10.0  # minimum size at which a face is recognizable
 MAX_FACES, MAX_DISTRACTORS = 20, 8
 OCCLUDED_FRACTION = 0.35  # fraction of faces that are partly occluded
@@ -47,7 +47,7 @@ class CutOut:
 
 
 def make_distractors(faces: FaceSet) -> list[Image.Image]:
-    """Cut pieces with hair, ears, necks and clothes, but without eyes, nose and mouth, as negative examples."""
+    """Cut out image pieces with hair, ears, necks and clothes, but without eyes, nose and mouth, as negative examples."""
     side = faces.images.shape[-1]
     of_face = torch.zeros(len(FaceRegion), dtype=torch.bool)
     of_face[[*(RegionGroup.FACE.regions - {FaceRegion.SKIN})]] = True
@@ -66,7 +66,7 @@ def make_distractors(faces: FaceSet) -> list[Image.Image]:
 
 
 class Scene(NamedTuple):
-    """An image (3, S, S), RGB in [0, 1], with the boxes (N, 4) and landmarks (N, 5, 2) of all its faces, in pixels."""
+    """Image (3, S, S), RGB in [0, 1], with the boxes (N, 4) and landmarks (N, 5, 2) of all its faces in pixels."""
 
     image: Tensor
     boxes: np.ndarray
@@ -74,9 +74,9 @@ class Scene(NamedTuple):
 
 
 def make_cut_outs(faces: FaceSet, found: Sequence[Sequence[Face]]) -> list[CutOut]:
-    """Cut faces out along their parse map; ``found`` holds the detections of each, of which the most central is used.
+    """Cut out each face along its parse map. ``found`` holds the detections in each image; the most central one is used.
 
-    Faces without detections are skipped and logged. Raises TrainingError when no face is left.
+    Images without detections are skipped and logged. Raises TrainingError if no face is left.
     """
     cut_outs: list[CutOut] = []
     for image, labels, candidates in zip(faces.images, faces.labels, found, strict=True):
@@ -94,15 +94,17 @@ def make_cut_outs(faces: FaceSet, found: Sequence[Sequence[Face]]) -> list[CutOu
         )
     if len(cut_outs) < len(faces):
         logger.warning(
-            "%d of %d faces are skipped: the teacher does not find them", len(faces) - len(cut_outs), len(faces)
+            "%d of %d faces are skipped, because the teacher does not find them.",
+            len(faces) - len(cut_outs),
+            len(faces),
         )
     return cut_outs
 
 
 def load_backgrounds(folders: Sequence[Path]) -> list[Image.Image]:
-    """Load all images of the folders, reduced to a longer side of 1024 pixels.
+    """Load all images in the folders, reduced to at most 1024 pixels on the longer side.
 
-    Raises TrainingError for an unreadable image, and for a folder without images.
+    Raises TrainingError if an image cannot be read or a folder has no images.
     """
     images: list[Image.Image] = []
     for folder in folders:
@@ -119,7 +121,7 @@ def load_backgrounds(folders: Sequence[Path]) -> list[Image.Image]:
 
 
 class Scenes:
-    """An endless, reproducible series of scenes: scene ``i`` depends on the seed and ``i`` alone."""
+    """Endless, reproducible series of scenes of ``side`` pixels. Scene ``i`` depends only on the seed and ``i``."""
 
     def __init__(
         self,
@@ -137,7 +139,7 @@ class Scenes:
         self._seed = seed
 
     def __getitem__(self, index: int) -> Scene:
-        with torch.autocast("cpu", enabled=False):  # autocast of the training step must not round the samples
+        with torch.autocast("cpu", enabled=False):  # the training step's autocast must not round the samples
             return self._scene(index)
 
     def _scene(self, index: int) -> Scene:
@@ -187,7 +189,7 @@ class Scenes:
             occlude(image, cut_out.landmarks, self._backgrounds, random)
             cut_out = replace(cut_out, image=image)
         patch, box, landmarks = _posed(cut_out, scale, random)
-        # The center of the face lies inside the scene; its borders may be cut.
+        # the center of the face lies inside the scene, but its edges may lie outside
         left, top = (round(random.uniform(0.05, 0.95) * self._side - middle) for middle in box.center)
         box = Box(box.left + left, box.top + top, box.right + left, box.bottom + top)
         coverage = Image.new("L", canvas.size)
@@ -202,7 +204,7 @@ class Scenes:
 
 
 def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Image, Box, np.ndarray]:
-    """Mirror the cut-out at random, scale, rotate and recolor it; return the image, box and landmarks (5, 2)."""
+    """Scale, rotate and recolor the cut-out, and mirror it with probability 0.5. Return its image, box and landmarks."""
     image, box, landmarks = cut_out.image, cut_out.box, cut_out.landmarks
     side = image.width
     is_mirrored = random.random() < 0.5
@@ -210,7 +212,7 @@ def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Imag
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         landmarks = landmarks[[1, 0, 2, 4, 3]]  # left and right swap
     if random.random() < 0.25:  # keep the photo's background around the face
-        image = image.convert("RGB").convert("RGBA")  # a copy: other scenes need the mask of the cut-out
+        image = image.convert("RGB").convert("RGBA")  # a copy, because other scenes need the mask of the cut-out
     new_side = max(round(side * scale), 4)
     image = image.resize((new_side, new_side), Image.Resampling.BILINEAR)
     image = Image.merge("RGBA", [*_recolored(image, random).split(), image.getchannel("A")])
@@ -219,14 +221,14 @@ def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Imag
 
     affine = _pose(side, new_side, degrees, is_mirrored=is_mirrored)
     landmarks = transform_points(affine, torch.from_numpy(landmarks)).numpy()
-    # Boxes are measured between pixel borders, affine transforms between pixel centers.
+    # box coordinates refer to pixel edges, affine transforms to pixel centers
     x, y = (transform_points(affine, torch.tensor([box.center]) - 0.5)[0] + 0.5).tolist()
     half_width, half_height = box.width * new_side / side / 2, box.height * new_side / side / 2
     return image, Box(x - half_width, y - half_height, x + half_width, y + half_height), landmarks
 
 
 def _pose(side: int, new_side: int, degrees: float, *, is_mirrored: bool) -> Tensor:
-    """Return the affine transform (2, 3) that mirrors, resizes, and rotates an image counterclockwise about its center."""
+    """Return the affine transform (2, 3) that mirrors and resizes an image and rotates it counterclockwise about its center."""
     flip, shift = (-1.0, side - 1.0) if is_mirrored else (1.0, 0.0)
     mirror = torch.tensor([[flip, 0.0, shift], [0.0, 1.0, 0.0]], dtype=torch.float64)
     resized = compose_affines(mirror, resize_affine(Size(side, side), Size(new_side, new_side)))
@@ -258,7 +260,10 @@ def _overlap(box: Box, other: Box) -> bool:
 
 
 def _photographed(canvas: Image.Image, max_reduction: float, random: Generator) -> Tensor:
-    """Degrade the scene like an old or cheap camera, by at most ``max_reduction`` in resolution; return (3, S, S)."""
+    """Degrade the scene like an old or cheap camera, and return it as (3, S, S), RGB in [0, 1].
+
+    The resolution is reduced by at most the factor ``max_reduction``.
+    """
     if random.random() < 0.35:
         side = round(canvas.width / math.exp(random.uniform(0, math.log(max(max_reduction, 1)))))
         canvas = canvas.resize((side, side), Image.Resampling.BOX).resize(canvas.size, Image.Resampling.BICUBIC)
@@ -272,7 +277,7 @@ def _photographed(canvas: Image.Image, max_reduction: float, random: Generator) 
         image = operations.add_noise(
             image, random.uniform(0.0, 0.08), bool(random.random() < 0.5), int(random.integers(2**31))
         )
-    if random.random() < 0.1:  # a dark photo with its contrast raised, as detection does
+    if random.random() < 0.1:  # a dark photo with raised contrast, as detection raises it
         dark = (image * random.uniform(0.04, 0.3) * 255).round()
         image = dark / dark.max().clamp(min=1)
     if random.random() < 0.6:

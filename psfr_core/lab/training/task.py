@@ -1,4 +1,4 @@
-"""Training tasks: a network with its data and losses."""
+"""Define training tasks, which combine a network with its data and losses."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ N = TypeVar("N", bound=nn.Module)
 
 
 class TrainingTask(nn.Module, ABC, Generic[N]):
-    """A network with its samples and losses, as one module that returns the losses.
+    """Network with its samples and losses, as one module that returns the losses.
 
-    A wrapper for several processes or mixed precision then covers the whole computation, including that of a trained
-    discriminator. Only trained networks are submodules; frozen loss networks are not.
+    A wrapper for several processes or mixed precision thus covers the whole computation, including a trained discriminator.
+    Only trained networks are submodules; frozen loss networks are not.
     """
 
     def __init__(self, network: N, samples: Dataset[Any]) -> None:
         super().__init__()
-        # Images and weights must share one memory layout: if they differ, PyTorch's instance norm on a CPU gives wrong
+        # Images and weights must have the same memory layout. Otherwise, PyTorch's instance norm on a CPU computes wrong
         # gradients for a batch of one.
         self.network: N = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.samples = samples
@@ -32,21 +32,21 @@ class TrainingTask(nn.Module, ABC, Generic[N]):
         return next(self.network.parameters()).device
 
     def discriminator_parameters(self) -> list[dict[str, Any]]:
-        """Return the optimizer's parameter groups for the discriminator; empty without one."""
+        """Return the optimizer's parameter groups for the discriminator, or an empty list if there is none."""
         return []
 
     @abstractmethod
     def forward(self, batch: Any, step: int) -> dict[str, Tensor]:
-        """Return the named losses of a batch of ``samples``: ``total``, which is minimized, and its terms.
+        """Return the losses of a batch of ``samples`` by name: ``total``, which is minimized, and its terms.
 
-        ``discriminator``, if present, is minimized in the same step and has gradients for the discriminator alone. Random
-        numbers depend on ``step`` alone.
+        ``discriminator``, if present, is minimized in the same step and has gradients only for the discriminator. Random
+        numbers depend only on ``step``.
         """
 
     @abstractmethod
     def validate(self, network: N) -> dict[str, float]:
-        """Return named metrics of ``network`` on validation data."""
+        """Return the metrics of ``network`` on the validation data by name."""
 
     def preview(self, network: N) -> Tensor | None:
-        """Return an image (3, H, W), RGB in [0, 1], of outputs for validation data, or None if there is none."""
+        """Return an image (3, H, W), RGB in [0, 1], that shows results on validation data, or None."""
         return None

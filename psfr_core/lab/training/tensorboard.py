@@ -18,19 +18,19 @@ FOLDER = "tensorboard"
 
 
 class TensorBoardWriter:
-    """Writer of the curves and images of a run; it does nothing without a ``SummaryWriter``."""
+    """Writer for the curves and images of a run. It does nothing without a ``SummaryWriter``."""
 
     def __init__(self, writer: SummaryWriter | None) -> None:
         self._writer = writer
 
     def add_scalars(self, group: str, step: int, values: Mapping[str, float]) -> None:
-        """Add one point to the curve of each named value."""
+        """Add the value at ``step`` to each curve in ``values``."""
         if self._writer is not None:
             for name, value in values.items():
                 self._writer.add_scalar(f"{group}/{name}", value, step)
 
     def add_image(self, step: int, image: Tensor | None) -> None:
-        """Add a validation image (3, H, W), RGB in [0, 1]; do nothing for None."""
+        """Add a validation image (3, H, W), RGB in [0, 1]. Do nothing if ``image`` is None."""
         if self._writer is not None and image is not None:
             self._writer.add_image("validation", image.float().clamp(0, 1).cpu(), step)
             self._writer.flush()
@@ -38,7 +38,10 @@ class TensorBoardWriter:
 
 @contextmanager
 def open_tensorboard(folder: Path, step: int) -> Generator[TensorBoardWriter]:
-    """Open the TensorBoard log in ``folder`` of a run after ``step`` steps, and drop the entries of later steps."""
+    """Open the TensorBoard log in ``folder``, and remove entries of steps after ``step``.
+
+    If TensorBoard is not installed, yield a writer that does nothing.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -1,4 +1,4 @@
-"""One optimization step: gradients, clipping, Adam, and the moving average of the weights."""
+"""Carry out optimization steps: gradients, clipping, Adam, and the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ FINAL_LEARNING_RATE_FACTOR = 0.05
 
 
 class Trainer(Generic[N]):
-    """A task with its optimizer and the moving average of its weights.
+    """Task with its optimizer and the moving average of its weights.
 
-    Each of several processes has its own trainer; all must call ``update`` and ``mean_losses`` for the same steps.
+    If there are several processes, each has its own trainer, and all must call ``update`` and ``mean_losses`` for the same
+    steps.
     """
 
     def __init__(self, task: TrainingTask[N], config: LoopConfig, accelerator: Accelerator) -> None:
@@ -37,13 +38,13 @@ class Trainer(Generic[N]):
         network_group = {"params": [*task.network.parameters()], "lr": config.learning_rate, "betas": config.betas}
         optimizer = Adam([network_group, *task.discriminator_parameters()])
         self._objective, self._optimizer = accelerator.prepare(task.train(), optimizer)
-        # Batch norm statistics are averaged too. The unit vectors of spectral norm are not, because their mean is shorter.
+        # Batch norm statistics are averaged as well. The vectors of spectral norm are not, because their mean has no unit length.
         self._averaged = AveragedModel(
             task.network,
             multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),
             use_buffers=not has_spectral_norm(task.network),
         )
-        # Reading this flag waits for the GPU, so it is read only before something is written.
+        # reading this flag waits for the GPU, so it is read only before results are written
         self._is_finite = torch.ones((), dtype=torch.bool, device=accelerator.device)
 
     @property
@@ -61,7 +62,7 @@ class Trainer(Generic[N]):
         return parts if scaler is None else {**parts, "scaler": scaler}
 
     def update(self, batches: Iterator[Any], step: int) -> list[dict[str, Tensor]]:
-        """Carry out step ``step``, counted from 1, and return the losses of each accumulated batch."""
+        """Carry out the step number ``step``, counted from 1, and return the losses of each accumulated batch."""
         self._optimizer.param_groups[0]["lr"] = self._config.learning_rate * learning_rate_factor(
             step - 1, self._config
         )
@@ -69,7 +70,7 @@ class Trainer(Generic[N]):
         for _ in range(self._config.accumulation_steps):
             with self.accelerator.accumulate(self._objective):
                 losses.append(self._objective(next(batches), step - 1))
-                loss = _minimized(losses[-1])
+                loss = _objective_loss(losses[-1])
                 self.accelerator.backward(loss)
                 self._is_finite &= loss.detach().isfinite()
                 if self.accelerator.sync_gradients:
@@ -80,7 +81,7 @@ class Trainer(Generic[N]):
         return losses
 
     def check_finite(self, step: int) -> None:
-        """Raise TrainingError when a loss or gradient up to step ``step`` was infinite or not a number."""
+        """Raise TrainingError if a loss or gradient was infinite or NaN at any step up to ``step``."""
         if not bool(self._is_finite):
             raise TrainingError(
                 f"A loss or its gradients are no longer finite, at step {step} or just before: lower the learning rate."
@@ -92,10 +93,10 @@ class Trainer(Generic[N]):
         return {name: float(value) for name, value in self.accelerator.reduce(means, "mean").items()}
 
     def _clip_gradients(self) -> Tensor:
-        """Clip the gradients of the network and return whether they were finite, as a bool tensor."""
+        """Clip the gradients of the network, and return as a bool tensor whether they were finite (always true with a scaler)."""
         parameters = self._task.network.parameters()
         norm = torch.as_tensor(self.accelerator.clip_grad_norm_(parameters, MAX_GRADIENT_NORM))
-        # Gradients may overflow in fp16: the scaler then skips the step and lowers its scale.
+        # if gradients overflow in fp16, the scaler skips the step and lowers its scale
         return norm.isfinite() if self.accelerator.scaler is None else torch.ones_like(norm, dtype=torch.bool)
 
 
@@ -108,5 +109,5 @@ def learning_rate_factor(step: int, config: LoopConfig) -> float:
     return FINAL_LEARNING_RATE_FACTOR + (1 - FINAL_LEARNING_RATE_FACTOR) * cosine
 
 
-def _minimized(losses: Mapping[str, Tensor]) -> Tensor:
+def _objective_loss(losses: Mapping[str, Tensor]) -> Tensor:
     return losses["total"] + losses["discriminator"] if "discriminator" in losses else losses["total"]

@@ -1,4 +1,4 @@
-"""Small recipes, and samples of the test faces."""
+"""Make small recipes, and samples of the test faces."""
 
 from __future__ import annotations
 
@@ -47,6 +47,6 @@ def validation_of(faces: FaceSet, count: int) -> FaceSample:
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file by column."""
+    """Return the rows of a CSV file as dicts by column."""
     with path.open() as file:
         return list(csv.DictReader(file))

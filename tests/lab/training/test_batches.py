@@ -27,15 +27,15 @@ def test_workers_do_not_change_the_batches() -> None:
     faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
     samples = FaceSamples(faces, DegradationConfig(), seed=2)
     drawn = torch.random.get_rng_state()
-    alone, shared = (
+    in_process, in_workers = (
         list(load_batches(samples, ShardedBatchSampler(range(4), 2), workers, torch.device("cpu")))
         for workers in (0, 2)
     )
-    assert len(alone) == len(shared) == 4
-    for one, other in zip(alone, shared, strict=True):
+    assert len(in_process) == len(in_workers) == 4
+    for one, other in zip(in_process, in_workers, strict=True):
         assert isinstance(other, FaceSample)
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    assert torch.equal(alone[1].hq, torch.stack([samples[2].hq, samples[3].hq]))
+    assert torch.equal(in_process[1].hq, torch.stack([samples[2].hq, samples[3].hq]))
     assert torch.equal(torch.random.get_rng_state(), drawn)
 
 

@@ -28,7 +28,7 @@ def value_in(path: Path) -> float:
 
 @contextmanager
 def largest_file(size: int) -> Generator[None]:
-    """Make writes beyond this size fail, as on a full disk."""
+    """Let writes fail as on a full disk if a file becomes larger than ``size`` bytes."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -45,9 +45,7 @@ def test_a_run_without_a_checkpoint_starts_at_step_0(tmp_path: Path) -> None:
 def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, 5, parts(1.0))
-    needed = (
-        r"step 6 cannot be written to .*checkpoint.pt .*: it needs about 0\.6 MB, and \d+\.\d MB are free\. The earlier"
-    )
+    needed = r"step 6 cannot be written to .*checkpoint.pt .*\. It needs about 0\.6 MB, and \d+\.\d MB are free\. The earlier"
     with largest_file(100_000), pytest.raises(TrainingError, match=needed):
         save_checkpoint(path, 6, parts(2.0))
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
@@ -112,5 +110,5 @@ def test_a_checkpoint_of_other_networks_is_rejected(tmp_path: Path) -> None:
     save_checkpoint(path, 5, parts(1.0))
     with pytest.raises(TrainingError, match="belongs to a run of other networks"):
         load_checkpoint(path, parts(0.0, width=8))
-    with pytest.raises(TrainingError, match="it holds task; task, scaler are needed"):
+    with pytest.raises(TrainingError, match="it contains task; task, scaler are needed"):
         load_checkpoint(path, {**parts(0.0), "scaler": nn.Identity()})

@@ -11,11 +11,11 @@ from psfr_core.lab.training.face_samples import FaceSamples, FaceSet
 from psfr_core.parsing.labels import FaceRegion
 
 SKIN_COLOR = torch.tensor([0.8, 0.6, 0.5])[:, None, None]
-EYES = {FaceRegion.RIGHT_EYE: 36, FaceRegion.LEFT_EYE: 92}  # centers: column of each eye, in row 60
+EYES = {FaceRegion.RIGHT_EYE: 36, FaceRegion.LEFT_EYE: 92}  # column of each eye's center; the row is 60
 
 
 def open_eyed_face() -> tuple[Tensor, Tensor]:
-    """Return a face of plain skin and hair with blue ellipses as eyes; skin and lashes have no blue."""
+    """Return an image and labels of a face with skin and hair in one color, and blue ellipses as eyes."""
     rows, columns = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
     labels = torch.where(rows < 16, FaceRegion.HAIR, FaceRegion.SKIN).to(torch.uint8)
     for region, center in EYES.items():
@@ -48,7 +48,7 @@ def test_lids_become_skin_in_the_labels_and_in_the_image() -> None:
         for eye, area in areas.items():
             lids = (labels == eye) & (found != eye)
             assert set(found[lids].tolist()) <= {int(FaceRegion.SKIN)}
-            if area < 1:  # the edge of the opening is stretched with its lashes, so a little blue remains
+            if area < 1:  # a little blue remains, because the edge of the opening is stretched as well
                 assert is_blue(image)[lids].float().mean() < (0.3 if area else 0.15)
                 assert area == 0 or 0.3 < area < 0.75
             else:
@@ -57,7 +57,7 @@ def test_lids_become_skin_in_the_labels_and_in_the_image() -> None:
         far[30:95, 15:113] = False
         assert torch.equal(image[:, far], before[:, far])
         assert 0 <= image.min() <= image.max() <= 1
-    # Winks count for closed and narrowed eyes alike.
+    # winks include both closed and narrowed eyes
     assert kinds["wink"] / 60 == pytest.approx(1 - BOTH_EYES_PROBABILITY, abs=0.12)
     assert kinds["narrow"] / 60 == pytest.approx(NARROWED_PROBABILITY * BOTH_EYES_PROBABILITY, abs=0.12)
 
@@ -71,7 +71,7 @@ def test_drawings_differ_and_are_reproducible() -> None:
 def test_faces_without_eyes_do_not_change() -> None:
     image, labels = open_eyed_face()
     labels[is_eye(labels)] = FaceRegion.GLASSES
-    labels[60, 36:39] = FaceRegion.RIGHT_EYE  # a remnant between hair
+    labels[60, 36:39] = FaceRegion.RIGHT_EYE  # a small part of an eye, as behind hair
     after, found = close_eyes(image, labels, torch.Generator().manual_seed(0))
     assert torch.equal(after, image)
     assert torch.equal(found, labels)
@@ -82,7 +82,7 @@ HEAVY = DegradationConfig(blur_probability=1, gaussian_sigma_px=(30, 30), reduce
 
 
 def mean_eye_area(degradation: DegradationConfig, closed_eyes: float) -> float:
-    """Return the area of the eyes in the labels of samples, as a fraction of the area in the original."""
+    """Return the mean area of the eyes in the labels of 30 samples, as a fraction of their area in the open face."""
     image, labels = open_eyed_face()
     faces = FaceSet((image * 255).to(torch.uint8)[None], labels[None])
     samples = FaceSamples(faces, degradation, seed=0, closed_eyes=closed_eyes)
@@ -91,7 +91,7 @@ def mean_eye_area(degradation: DegradationConfig, closed_eyes: float) -> float:
     )
 
 
-# About a fifth of the eye area of drawn faces stays open: winks, and half of narrowed eyes.
+# About a fifth of the eye area of drawn faces stays open: one eye of a wink, and half of narrowed eyes.
 @pytest.mark.parametrize(("fraction", "area"), [(0.0, 1.0), (0.5, 0.6), (1.0, 0.2)])
 def test_a_fraction_of_the_samples_has_closed_eyes(fraction: float, area: float) -> None:
     assert mean_eye_area(GENTLE, fraction) == pytest.approx(area, abs=0.15)

@@ -37,7 +37,7 @@ def test_trains_a_parser_that_loads(tmp_path: Path) -> None:
         run(small_parser(closed_eyes=1.5), tmp_path / "beyond", CPU)
 
 
-def test_the_run_folder_holds_the_recipe(tmp_path: Path) -> None:
+def test_the_run_folder_contains_the_recipe(tmp_path: Path) -> None:
     recipe = small_parser()
     run(recipe, tmp_path, CPU)
     assert read_recipes(tmp_path / "recipe.yaml") == {"recipe": recipe}
@@ -64,11 +64,11 @@ def test_blends_two_networks(tmp_path: Path) -> None:
 
 
 def test_trains_against_a_discriminator(tmp_path: Path) -> None:
-    judged = small_generator(
+    recipe = small_generator(
         losses=GeneratorLossConfig(style=0),
         loss_networks=LossNetworkSources(discriminator=DiscriminatorConfig((4, 4), 1)),
     )
-    run(judged, tmp_path, CPU)
+    run(recipe, tmp_path, CPU)
     (row,) = csv.DictReader((tmp_path / "log.csv").open())
     assert 0 < float(row["discriminator"]) < 3
 
@@ -84,7 +84,7 @@ def test_the_generator_has_spectral_norm_if_requested(tmp_path: Path, ema_decay:
 
 @pytest.fixture
 def alexnet(tmp_path: Path) -> str:
-    """Return the file of a random feature network."""
+    """Save a random feature network and return its path."""
     torch.manual_seed(0)
     path = tmp_path / "alexnet.safetensors"
     save_file(ImageFeatures(Backbone.ALEXNET, ["relu5"]).state_dict(), path)
@@ -110,8 +110,8 @@ def test_trains_against_a_discriminator_on_features(tmp_path: Path, alexnet: str
     (row,) = csv.DictReader((folder / "validation.csv").open())
     assert float(row["lpips"]) > 0
     trained = torch.load(folder / "checkpoint.pt", weights_only=True)["task"]
-    judged = {key.split(".")[2] for key in trained if key.startswith("discriminator.")}
-    assert judged == {"conv1", "conv2", "conv3"}
+    layers = {key.split(".")[2] for key in trained if key.startswith("discriminator.")}
+    assert layers == {"conv1", "conv2", "conv3"}
     assert not any("features" in key for key in trained)  # frozen networks are not saved
 
 

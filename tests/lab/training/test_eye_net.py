@@ -1,4 +1,4 @@
-"""Training of the network that tells closed eyes from open ones."""
+"""Test the training of the network that distinguishes closed from open eyes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def parse_net() -> ParseNet:
 
 
 def eye_logits(network: EyeNet, image: Tensor, parse_net: ParseNet) -> list[float]:
-    """Return the logits of the eyes in windows that the parser found."""
+    """Return the logits of all eyes that the parser finds."""
     with torch.no_grad():
         parse_map = ParseMap.from_logits(region_scores(image[None], parse_net))
         windows, is_labeled = eye_windows(image[None], parse_map)
@@ -48,7 +48,8 @@ def test_training_separates_drawn_lids_from_open_eyes(faces: FaceSet, parse_net:
     for index in range(len(faces)):
         pixels, labels = faces.face(index)
         image = pixels.float() / 255
-        drawn, found = close_eyes(image, labels, torch.Generator().manual_seed(index))  # the lids of the training
+        # with these seeds, the lids are those of the training
+        drawn, found = close_eyes(image, labels, torch.Generator().manual_seed(index))
         opened += eye_logits(network, image, parse_net)
         if not ((found == FaceRegion.LEFT_EYE) | (found == FaceRegion.RIGHT_EYE)).any():
             closed += eye_logits(network, drawn, parse_net)
@@ -56,7 +57,7 @@ def test_training_separates_drawn_lids_from_open_eyes(faces: FaceSet, parse_net:
     assert max(opened) < min(closed)
 
 
-def test_training_is_reproducible_and_leaves_the_global_generator_alone(faces: FaceSet, parse_net: ParseNet) -> None:
+def test_training_is_reproducible_and_keeps_the_global_random_state(faces: FaceSet, parse_net: ParseNet) -> None:
     first = FaceSet(faces.images[:1], faces.labels[:1])
     state = torch.get_rng_state()
     one, other, third = (train_eye_net(first, parse_net, epochs=8, seed=seed).state_dict() for seed in (3, 3, 4))

@@ -36,7 +36,7 @@ def test_faces_and_labels_are_paired_by_name() -> None:
         image, labels = FaceFile(DATA / "faces" / f"{name}.jpg", DATA / "labels" / f"{name}.png").read(64)
         assert torch.equal(faces.images[index], image)
         assert torch.equal(faces.labels[index], labels)
-    # The center of an aligned face is nose or skin.
+    # the center of an aligned face is skin or nose
     assert set(faces.labels[:, 32, 32].tolist()) <= {1, 2}
 
 
@@ -60,7 +60,7 @@ def test_each_face_is_degraded_once_in_order() -> None:
     batch = degraded_once(faces, DegradationConfig(), seed=1_000, count=3)
     assert torch.equal(batch.hq, faces.images[:3].float() / 255)
     assert torch.equal(batch.labels, faces.labels[:3].long())
-    # Metrics of earlier runs depend on these samples.
+    # these values must not change, because metrics of earlier runs depend on the samples
     assert batch.lq.mean(dim=(1, 2, 3)).tolist() == pytest.approx([0.462174, 0.415616, 0.405591], abs=2e-6)
     fewer = degraded_once(faces, DegradationConfig(), seed=1_000, count=2)
     assert torch.equal(fewer.lq, batch.lq[:2])
@@ -68,7 +68,7 @@ def test_each_face_is_degraded_once_in_order() -> None:
 
 def test_mirrored_faces_swap_left_and_right() -> None:
     labels = torch.zeros(1, 32, 32, dtype=torch.uint8)
-    labels[:, 12:16, 20:24] = FaceRegion.LEFT_EYE  # the person's left, so on the right of the image
+    labels[:, 12:16, 20:24] = FaceRegion.LEFT_EYE  # the person's left eye is on the right of the image
     faces = FaceSet(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), labels)
     samples = FaceSamples(faces, DegradationConfig(), seed=0)
     seen = {FaceRegion.LEFT_EYE: 0, FaceRegion.RIGHT_EYE: 0}
@@ -82,7 +82,7 @@ def test_mirrored_faces_swap_left_and_right() -> None:
 
 
 def test_labels_move_with_the_image() -> None:
-    """Compare labels and colors: hair is red here and skin is green."""
+    """Test that labels and colors agree after augmentation, in a face with red hair and green skin."""
     is_hair = torch.zeros(48, 48, dtype=torch.bool)
     is_hair[6:20, 10:40] = True
     labels = torch.where(is_hair, FaceRegion.HAIR, FaceRegion.SKIN).to(torch.uint8)
@@ -91,7 +91,7 @@ def test_labels_move_with_the_image() -> None:
     samples = FaceSamples(faces, DegradationConfig(grey_probability=0), seed=0)
     for index in range(12):
         _, (red, green, _), found = samples[index]
-        # Pixels of a pure color exclude those at the edges.
+        # pixels at edges have mixed colors and are excluded
         pure_hair, pure_skin = (green == 0) & (red > 0), (red == 0) & (green > 0)
         assert (pure_hair | pure_skin).float().mean() > 0.9
         assert bool((found[pure_hair] == FaceRegion.HAIR).all())
@@ -164,7 +164,8 @@ def test_the_layout_of_ffhq_is_read(tmp_path: Path) -> None:
         folder = tmp_path / "images1024x1024" / f"{name[:2]}000"
         folder.mkdir(parents=True)
         Image.new("RGB", (16, 16)).save(folder / f"{name}.png")
-    labels = tmp_path / "labels"  # as psfr parse writes them: in one folder, with color files beside them
+    # psfr parse writes all labels into one folder, with color files beside them
+    labels = tmp_path / "labels"
     labels.mkdir()
     for value, name in enumerate(("00000", "01001"), start=1):
         Image.fromarray(np.full((16, 16), value, np.uint8)).save(labels / f"{name}.png")
@@ -206,7 +207,7 @@ def test_a_damaged_mask_is_an_error(tmp_path: Path, chunk: bytes, reason: str) -
     images, labels = celebamask(tmp_path, skin=np.ones((16, 16), bool))
     mask = labels / "1" / "02345_skin.png"
     content = bytearray(mask.read_bytes())
-    content[content.index(chunk) - 1] = 0  # the length of the chunk; Pillow then raises ValueError or SyntaxError
+    content[content.index(chunk) - 1] = 0  # a wrong length of the chunk makes Pillow raise ValueError or SyntaxError
     mask.write_bytes(content)
     with pytest.raises(TrainingError, match=rf"02345_skin\.png is needed for training and cannot be read: .*{reason}"):
         load_face_set([images], [labels], 16)
@@ -238,8 +239,7 @@ def test_a_face_smaller_than_the_network_is_an_error(tmp_path: Path) -> None:
         load_face_set([tmp_path / "faces"], [tmp_path / "labels"], 32)
 
 
-def test_faces_are_read_like_all_images(tmp_path: Path) -> None:
-    """Read rotated images, several formats, and 16 bits per channel."""
+def test_rotated_images_several_formats_and_16_bits_are_read(tmp_path: Path) -> None:
     make_pair(tmp_path)
     upright = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).convert("RGB")
     exif = Image.Exif()
@@ -260,7 +260,7 @@ def test_labels_of_one_name_in_two_folders_are_an_error(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / "labels" / folder).mkdir()
         shutil.copy(tmp_path / "labels" / "a.png", tmp_path / "labels" / folder)
-    load(tmp_path)  # labels at the same relative path win
+    load(tmp_path)  # labels at the same relative path have priority
     (tmp_path / "labels" / "a.png").unlink()
     with pytest.raises(TrainingError, match=r"labels of .*a\.png may be .*one.a\.png or .*two.a\.png"):
         load(tmp_path)

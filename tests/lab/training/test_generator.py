@@ -1,4 +1,4 @@
-"""Test the terms of the generator's loss, and which networks get their gradients."""
+"""Test the terms of the generator's loss and their gradients."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ def task_of(
     return GeneratorTask(network, samples(faces), loss_networks, weights, validation_of(faces, 1))
 
 
-def judged(faces: FaceSet, by: str) -> tuple[GeneratorTask[PsfrGenerator], Discriminator | FeatureDiscriminator]:
-    """Return a generator's task and its discriminator."""
+def adversarial_task(
+    faces: FaceSet, by: str
+) -> tuple[GeneratorTask[PsfrGenerator], Discriminator | FeatureDiscriminator]:
+    """Return the task of a generator with a discriminator ``by`` images or features, and this discriminator."""
     if by == ON_IMAGES:
         discriminator, features = Discriminator(DiscriminatorConfig((4, 8), 2)), None
     else:
@@ -65,16 +67,16 @@ def gradients(network: nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("by", [ON_IMAGES, ON_FEATURES])
-def test_the_discriminator_loss_has_gradients_for_the_discriminator_only(faces: FaceSet, by: str) -> None:
-    task, discriminator = judged(faces, by)
+def test_the_discriminator_loss_has_gradients_only_for_the_discriminator(faces: FaceSet, by: str) -> None:
+    task, discriminator = adversarial_task(faces, by)
     task(batch_of(faces), 0)["discriminator"].backward()
     assert gradients(task.network) == []
     assert len(gradients(discriminator)) == len(list(discriminator.parameters()))
 
 
 @pytest.mark.parametrize("by", [ON_IMAGES, ON_FEATURES])
-def test_the_generator_loss_has_gradients_for_the_generator_only(faces: FaceSet, by: str) -> None:
-    task, discriminator = judged(faces, by)
+def test_the_generator_loss_has_gradients_only_for_the_generator(faces: FaceSet, by: str) -> None:
+    task, discriminator = adversarial_task(faces, by)
     losses: Mapping[str, Tensor] = task(batch_of(faces), 0)
     (losses["adversarial"] + losses["feature_matching"]).backward(retain_graph=True)
     assert len(gradients(task.network)) == len(list(task.network.parameters()))
@@ -84,46 +86,46 @@ def test_the_generator_loss_has_gradients_for_the_generator_only(faces: FaceSet,
 
 
 def test_the_discriminator_has_its_own_learning_rate(faces: FaceSet, tmp_path: Path) -> None:
-    task, discriminator = judged(faces, ON_IMAGES)
+    task, discriminator = adversarial_task(faces, ON_IMAGES)
     (group,) = task.discriminator_parameters()
     assert (group["lr"], group["betas"]) == (3e-3, (0.5, 0.999))
-    # Biases are excluded: the last one shifts real and fake scores alike, and has no gradient inside the hinge.
+    # Biases are excluded, because the last one shifts real and fake scores equally and has no gradient inside the hinge.
     weights = [parameter.detach() for parameter in discriminator.parameters() if parameter.dim() > 1]
     before = [weight.clone() for weight in weights]
     train(task, LoopConfig(steps=1, batch_size=2, mixed_precision=MixedPrecision.NONE), tmp_path)
     for old, new in zip(before, weights, strict=True):
-        # The first step of Adam equals the learning rate for any gradient.
+        # the first step of Adam equals the learning rate for any gradient
         assert float((new - old).abs().max()) == pytest.approx(3e-3, rel=1e-3)
 
 
 class BrightIsHair(ParseNet):
-    """A parser that labels bright pixels hair and all others skin."""
+    """Parser that labels bright pixels as hair and all others as skin."""
 
     def parse_logits(self, lq: Tensor) -> Tensor:
         return bright_is_hair((lq + 1) / 2)
 
 
 def bright_is_hair(images: Tensor) -> Tensor:
-    """Return the parse map (B, 19, H, W) of faces in [0, 1]."""
+    """Return the one-hot parse map (B, 19, H, W) of ``images`` in [0, 1], with bright pixels as hair."""
     labels = torch.where(images[:, 0] > 0.5, FaceRegion.HAIR, FaceRegion.SKIN)
     return one_hot(labels, 19).movedim(-1, 1).float()
 
 
-def maps_given(task: GeneratorTask[PsfrGenerator]) -> list[Tensor]:
-    """Return a list that collects the parse maps which the network gets."""
+def collect_parse_maps(task: GeneratorTask[PsfrGenerator]) -> list[Tensor]:
+    """Return a list that collects all parse maps that the network gets."""
     seen: list[Tensor] = []
 
-    def look(_: nn.Module, given: tuple[Tensor, Tensor]) -> None:
-        seen.append(given[1])
+    def record(_: nn.Module, inputs: tuple[Tensor, Tensor]) -> None:
+        seen.append(inputs[1])
 
-    task.network.register_forward_pre_hook(look)
+    task.network.register_forward_pre_hook(record)
     return seen
 
 
 def test_the_generator_gets_the_map_of_the_parser(faces: FaceSet) -> None:
     batch, validation = batch_of(faces), validation_of(faces, 1)
     task = task_of(faces, LossNetworks(parser=BrightIsHair(ParseNetConfig((4,), 0)).eval()))
-    seen = maps_given(task)
+    seen = collect_parse_maps(task)
     task(batch, 0)
     task.validate(task.network)
     for found, lq in zip(seen, (batch.lq, validation.lq), strict=True):
@@ -132,7 +134,7 @@ def test_the_generator_gets_the_map_of_the_parser(faces: FaceSet) -> None:
 
 def test_the_generator_gets_the_true_map_without_a_parser(faces: FaceSet) -> None:
     batch, task = batch_of(faces), task_of(faces, LossNetworks())
-    seen = maps_given(task)
+    seen = collect_parse_maps(task)
     task(batch, 0)
     assert torch.equal(seen[0].argmax(dim=1), batch.labels)
 
@@ -153,7 +155,7 @@ def test_style_is_per_region_or_global(faces: FaceSet, per_region: bool) -> None
     found = task(batch, 0)["style"]
     true_map = one_hot(batch.labels, 19).movedim(-1, 1).float()
     regions = true_map if per_region else torch.ones(2, 1, 32, 32)
-    # The style term leaves out the two finest layers.
+    # the style term omits the two finest layers
     coarse = [features(images)["conv2_1"] for images in ((made[0] + 1) / 2, batch.hq)]
     expected = 7 * region_style_loss(coarse[:1], coarse[1:], regions)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=0)

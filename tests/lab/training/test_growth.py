@@ -15,7 +15,7 @@ def test_a_new_stage_starts_as_an_upsampling_of_the_old_output(new_stages: tuple
     small, large = PsfrGenerator(GeneratorConfig((8, 6), 4)), PsfrGenerator(GeneratorConfig((8, 6, *new_stages), 5))
     edges = torch.ones(3, 3, dtype=torch.bool)
     edges[1, 1] = False
-    # Off-center weights see closer neighbors at the doubled size, so they are set to 0.
+    # off-center weights get other neighbors at the doubled size, so they are set to 0
     small.get_parameter("img_out.weight").data[..., edges] = 0
     start_from(large, small)
     lq, parse_map = torch.rand(2, 3, 128, 128), torch.rand(2, 19, 128, 128)

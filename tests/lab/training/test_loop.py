@@ -63,10 +63,10 @@ def without_seconds(log: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def difference(one: Path, other: Path, tolerance: float = 0.0) -> dict[str, float]:
-    """Return the tensors that differ between two runs' checkpoints, and by how much.
+    """Return the tensors by which the checkpoints of two runs differ, and their maximum differences.
 
-    With a tolerance, biases before an instance norm are left out: they have no effect, and their gradients are rounding errors,
-    which Adam amplifies.
+    With a tolerance, biases before an instance norm are left out. They have no effect, and their gradients are rounding
+    errors, which Adam amplifies.
     """
     found, expected = (dict(tensors_of(torch.load(folder / "checkpoint.pt"))) for folder in (one, other))
     assert found.keys() == expected.keys()
@@ -102,7 +102,7 @@ def test_the_result_is_the_moving_average_of_the_weights(faces: FaceSet, tmp_pat
     averaged = train(task, loop(3, ema_decay=0.75), tmp_path, progress=keep)
     first, second, third = steps
     for name, found in averaged.state_dict().items():
-        # The average starts with the first step's weights; each further step keeps 0.75 of it.
+        # The average is initialized with the weights of the first step, and each later step keeps 0.75 of it.
         expected = 0.75**2 * first[name] + 0.75 * 0.25 * second[name] + 0.25 * third[name]
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
     assert (third["const_input"] - averaged.const_input).abs().max() > 1e-3
@@ -127,7 +127,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
     train(generator_task(faces, weights), loop(6), whole)
     with pytest.raises(KeyboardInterrupt):
         train(generator_task(faces, weights), loop(6), parts, progress=stop_at(5))
-    assert f"Interrupted. The checkpoint in {parts} is of step 4: the same command resumes" in caplog.text
+    assert f"Interrupted. The checkpoint in {parts} was saved at step 4. The same command resumes" in caplog.text
     train(generator_task(faces, weights), loop(6), parts)
     assert difference(whole, parts) == {}
     assert without_seconds(read_rows(parts / "log.csv")) == without_seconds(read_rows(whole / "log.csv"))
@@ -144,7 +144,7 @@ def test_a_run_interrupted_before_its_first_checkpoint_starts_again(
 
 
 def test_gradient_accumulation_does_not_change_the_result(faces: FaceSet, tmp_path: Path) -> None:
-    # Adam moves weights by up to 6e-3 in three steps.
+    # the tolerance is small, because Adam changes weights by up to 6e-3 in three steps
     for parts in (1, 2, 4):
         config = loop(3, batch_size=4, accumulation_steps=parts)
         train(generator_task(faces), config, tmp_path / str(parts))
@@ -165,7 +165,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     )  # fmt: skip
     (tmp_path / "small.yaml").write_text(to_yaml(recipe))
     arguments = ["train", str(tmp_path / "small.yaml"), "--device", "cpu", "--out"]
-    # accelerate launch sets the same variables, but for GPUs only.
+    # accelerate launch sets the same variables, but only for GPUs
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
@@ -181,7 +181,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert [process.returncode for process in processes] == [0, 0], errors
     one, two = (tmp_path / name / "small" for name in ("one", "two"))
     assert json.loads((two / "runs.json").read_text())["runs"][0]["processes"] == 2
-    # Adam moves weights by up to 6e-3 in three steps.
+    # the tolerance is small, because Adam changes weights by up to 6e-3 in three steps
     assert difference(one, two, tolerance=1e-4) == {}
 
 
@@ -225,7 +225,7 @@ def test_tensorboard_shows_curves_and_faces(faces: FaceSet, tmp_path: Path) -> N
     (image,) = board.Images("validation")
     shown = np.array(Image.open(io.BytesIO(image.encoded_image_string)))
     assert image.step == 2
-    assert shown.shape == (2 * 32, 3 * 32 + 2, 3)  # two faces: degraded, restored and clean, with gaps
+    assert shown.shape == (2 * 32, 3 * 32 + 2, 3)  # two rows with a degraded, restored and clean face, and gaps of 1 px
     sample = validation_of(faces, 2)
     lower = torch.from_numpy(shown[32:]).permute(2, 0, 1) / 255
     for found, expected in ((lower[..., :32], sample.lq[1]), (lower[..., -32:], sample.hq[1])):

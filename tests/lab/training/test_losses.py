@@ -17,10 +17,10 @@ from psfr_core.lab.training.losses import (
 )
 
 
-def test_losses_equal_the_published_ones(golden: ModuleType) -> None:
+def test_losses_equal_the_published_losses(golden: ModuleType) -> None:
     fake, real = golden.features("x"), golden.features("y")
     mask = golden.parse_one_hot("loss/mask", 2, 64)
-    no_score = torch.full((1, 1), 1.0)  # as a real score it adds 0
+    no_score = torch.full((1, 1), 1.0)  # a real score of 1 and a fake score of -1 have a loss of 0
     found = {
         "region_style": region_style_loss(fake[2:], real[2:], mask),
         "perceptual": perceptual_loss(fake, real),
@@ -47,7 +47,8 @@ def test_style_ignores_positions_within_a_region() -> None:
 
 def test_the_psnr_term_weights_all_images_equally() -> None:
     real = torch.zeros(2, 3, 4, 4)
-    fake = real + torch.tensor([0.2, 0.02])[:, None, None, None]  # a tenth and a hundredth of the range: 20 and 40 dB
+    # errors of a tenth and a hundredth of the range are 20 and 40 dB
+    fake = real + torch.tensor([0.2, 0.02])[:, None, None, None]
     assert float(psnr_loss(fake, real)) == pytest.approx(-30, abs=0.01)
     fake = real.requires_grad_() + 0.0
     psnr_loss(fake, real.detach()).backward()  # equal images
@@ -55,7 +56,7 @@ def test_the_psnr_term_weights_all_images_equally() -> None:
     assert bool(real.grad.isfinite().all())
 
 
-def test_a_gram_matrix_covers_its_region_only() -> None:
+def test_a_gram_matrix_covers_only_its_region() -> None:
     mask = torch.zeros(1, 1, 16)
     mask[0, 0, 2:6] = 1
     features = torch.rand(1, 3, 16)
@@ -64,7 +65,7 @@ def test_a_gram_matrix_covers_its_region_only() -> None:
     assert region_grams(features, torch.zeros(1, 1, 16)).abs().max() == 0
 
 
-def test_one_region_at_a_time_equals_all_at_once() -> None:
+def test_regions_one_at_a_time_and_at_once_have_equal_losses() -> None:
     fake, real = torch.rand(2, 2, 5, 8, 8).unbind(0)
     one_hot = F.one_hot(torch.randint(0, 18, (2, 8, 8)), 19).permute(0, 3, 1, 2).float()
     of_fake, of_real = (region_grams(features.flatten(2), one_hot.flatten(2)) for features in (fake, real))
@@ -72,7 +73,7 @@ def test_one_region_at_a_time_equals_all_at_once() -> None:
     torch.testing.assert_close(region_style_loss([fake], [real], one_hot), together)
 
 
-def test_absent_regions_have_no_style_distance() -> None:
+def test_absent_regions_contribute_no_style_loss() -> None:
     fake, real = torch.rand(2, 1, 5, 8, 8).unbind(0)
     whole, half = torch.zeros(1, 19, 8, 8), torch.zeros(1, 2, 8, 8)
     whole[:, 3] = half[:, 0] = 1
@@ -87,4 +88,4 @@ def test_sums_over_an_image_do_not_overflow_in_fp16() -> None:
     fake, real = torch.full((1, 2, 64, 64), 8.0), torch.full((1, 2, 64, 64), 4.0)
     with torch.autocast("cpu", torch.float16):
         loss = region_style_loss([fake.half()], [real.half()], one_hot)
-    assert float(loss) == pytest.approx((64 / 2 - 16 / 2) ** 2)  # 64 * 4096 / (2 * 4096) is 32
+    assert float(loss) == pytest.approx((64 / 2 - 16 / 2) ** 2)  # the Gram matrices have the values 32 and 8

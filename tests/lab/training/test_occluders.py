@@ -1,4 +1,4 @@
-"""Test masks, hands and other objects drawn over faces."""
+"""Test the masks, hands and other objects that are drawn over faces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TEXTURE = Image.new("RGB", (64, 64), (40, 200, 60))
 
 
 def occluded(seed: int) -> np.ndarray:
-    """Return a gray, half transparent face with one occluder."""
+    """Return a gray, partly transparent face with one occluder."""
     image = Image.new("RGBA", (128, 128), (120, 120, 120, 77))
     occlude(image, LANDMARKS, [TEXTURE], np.random.default_rng(seed))
     return np.asarray(image)
@@ -31,6 +31,6 @@ def test_eyes_or_mouth_stay_visible_in_most_faces() -> None:
         changed = (occluded(seed)[..., :3] != 120).any(axis=2)
         hidden = [changed[round(y), round(x)] for x, y in LANDMARKS]
         eyes[seed], mouths[seed] = hidden[0] and hidden[1], hidden[3] and hidden[4]
-    assert 0.35 < mouths.mean() < 0.75  # mostly by masks
-    assert 0.05 < eyes.mean() < 0.25  # sunglasses cover the eyes
+    assert 0.35 < mouths.mean() < 0.75  # most of them are covered by masks
+    assert 0.05 < eyes.mean() < 0.25  # most of them are covered by sunglasses
     assert (eyes & mouths).mean() < 0.05

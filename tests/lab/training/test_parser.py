@@ -15,14 +15,14 @@ from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from .recipes import read_rows, samples, small_faces, validation_of
 
 
-def test_dice_counts_small_regions_as_much_as_large_ones() -> None:
+def test_dice_weights_small_and_large_regions_equally() -> None:
     labels = torch.zeros(1, 10, 10, dtype=torch.int64)
     labels[0, 0, 0] = 4  # a single pixel
     right = 20.0 * torch.nn.functional.one_hot(labels, 19).movedim(-1, 1)
     missed = right.clone()
     missed[0, :, 0, 0] = 20.0 * torch.nn.functional.one_hot(torch.tensor(0), 19)
     assert float(dice_loss(right, labels)) == pytest.approx(0, abs=1e-4)
-    # 100 pixels are predicted as background, of which 99 are; the eye is not found.
+    # 100 pixels are predicted as background and 99 of them are background; the eye is not found
     assert float(dice_loss(missed, labels)) == pytest.approx(1 - (2 * 99 / 199 + 0) / 2, abs=1e-3)
 
 

@@ -75,7 +75,7 @@ def test_recipes_of_the_paper_equal_the_published_settings() -> None:
     assert parser.losses == ParserLossConfig(dice=0, reconstruction=1)
     assert (generator.network, generator.spectral_norm) == (PUBLISHED_GENERATOR, True)
     assert generator.loss_networks.discriminator == DiscriminatorConfig()
-    # The default weights are the published ones; the layers are those of VGG-19.
+    # the default weights are the published weights, and the layers are those of VGG-19
     layers = ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4")
     assert generator.losses == GeneratorLossConfig(feature_layers=layers)
 
@@ -114,8 +114,8 @@ def test_invalid_overrides_are_rejected(override: str, words: str) -> None:
     ("content", "words"),
     [
         ("kind: painter", "kind must be one of parser, detector, generator, blend, got 'painter'"),
-        ("[1, 2]", "must hold fields with values"),
-        ("stages: 3", "must hold fields with values"),
+        ("[1, 2]", "must contain fields with values"),
+        ("stages: 3", "must contain fields with values"),
         ("a: [", r"not valid YAML \(while parsing"),
         ("[" * 5000, "not valid YAML"),
         ("stages: {a: {like: b}, b: {like: a}}", "'like' must name another stage of this file, without a cycle"),

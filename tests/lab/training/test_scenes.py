@@ -24,7 +24,7 @@ POINTS = torch.tensor([[24.0, 26], [40, 26], [32, 36], [26, 46], [38, 46]])
 
 @pytest.fixture
 def scenes() -> Scenes:
-    # A bright square on each landmark shows in a scene where its landmarks are.
+    # a bright square on each landmark makes the landmarks visible in a scene
     image = torch.full((3, 64, 64), 90, dtype=torch.uint8)
     for x, y in POINTS.int().tolist():
         image[:, y - 2 : y + 3, x - 2 : x + 3] = 255
@@ -94,7 +94,7 @@ def test_faces_without_detection_are_skipped_and_counted(caplog: pytest.LogCaptu
 def test_distractors_show_no_part_of_the_face() -> None:
     image = torch.zeros(3, 64, 64, dtype=torch.uint8)
     labels = torch.ones(64, 64, dtype=torch.uint8)
-    labels[20:40, 24:44] = 2  # a bright nose
+    labels[20:40, 24:44] = 2  # nose, which is bright in the image
     image[:, 20:40, 24:44] = 255
     pieces = make_distractors(FaceSet(image[None], labels[None]))
     assert [piece.size for piece in pieces] == [(64, 20), (64, 24), (24, 64), (20, 64)]
