@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out the study and print its table."""
+    """Run the study and print its table, or print the study if ``--show`` is given."""
     from ..lab.training.ablation_study import read_study, run_study, study_table
     from ..lab.training.recipe_file import to_yaml
 

@@ -1,4 +1,4 @@
-"""``psfr benchmark``: measure speed and memory, compared with the published formulation and with facexlib."""
+"""``psfr benchmark``: measure speed and memory, and compare them with the published formulation and facexlib."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--repeats",
         type=int,
         default=MIN_REPEATS,
-        help=f"number of alternating runs of each function, at least {MIN_REPEATS}; default: {MIN_REPEATS}",
+        help=f"number of runs of each function, at least {MIN_REPEATS}; default: {MIN_REPEATS}",
     )
     parser.add_argument(
         "--generator", help="name or file of the generator; default: random weights in the published shapes"
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure the cases one after the other, and print each line as soon as it is known."""
+    """Measure the cases, and print each line of the table as soon as it is measured."""
     spec = spec_from_args(args)
     files = [args.out / name for name in ("benchmark.md", "benchmark.json")] if args.out else []
     if args.out:
@@ -86,11 +86,17 @@ def spec_from_args(args: argparse.Namespace) -> BenchmarkSpec:
     )
 
 
-def _cells(of: Measurement) -> list[str]:
-    numbers = (of.ratio, of.seconds, of.baseline_seconds, of.megabytes, of.baseline_megabytes)
+def _cells(measured: Measurement) -> list[str]:
+    numbers = (
+        measured.ratio,
+        measured.seconds,
+        measured.baseline_seconds,
+        measured.megabytes,
+        measured.baseline_megabytes,
+    )
     formats = ("{:.1f}x", "{:.3f}", "{:.3f}", "{:.0f}", "{:.0f}")
-    shown = ["" if number is None else text.format(number) for number, text in zip(numbers, formats, strict=True)]
-    return [of.name, of.baseline, *shown, of.note]
+    texts = ["" if number is None else text.format(number) for number, text in zip(numbers, formats, strict=True)]
+    return [measured.name, measured.baseline, *texts, measured.note]
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -13,18 +13,20 @@ from .plan import check_is_new, check_overwrites
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr blend``."""
-    parser.add_argument("one", metavar="ONE", help="weight file or name of a model")
+    parser.add_argument("one", metavar="ONE", help="name or weight file of a model")
     parser.add_argument(
-        "other", metavar="OTHER", help="weight file or name of a model that was trained from ONE, or vice versa"
+        "other", metavar="OTHER", help="name or weight file of a model that was trained from ONE, or vice versa"
     )
     parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="file to write")
     parser.add_argument("--amount", type=float, default=0.5, help="weight of OTHER, 0 to 1; default: 0.5")
-    parser.add_argument("--half", action="store_true", help="store float16, which halves the size")
+    parser.add_argument(
+        "--half", action="store_true", help="store float16 instead of float32, which halves the file size"
+    )
     parser.add_argument("--force", action="store_true", help="overwrite OUT.safetensors")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file and print its SHA-256 and its path, as sha256sum does."""
+    """Write the file, and print its SHA-256 and path in the format of sha256sum."""
     library, target = ModelLibrary(), expand_user(args.target)
     check_overwrites([target], [library.locate(source) for source in (args.one, args.other)])
     check_is_new(target, force=args.force)

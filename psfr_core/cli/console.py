@@ -1,4 +1,4 @@
-"""Console output, progress bars, logging, and signals."""
+"""Handle console output, progress bars, logging and signals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised when a signal stops the program; ``number`` is the number of the signal."""
+    """Raised when a signal stops the program. ``number`` is the number of the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -28,7 +28,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class _Console(io.TextIOWrapper):
-    """A standard stream that discards its output instead of raising when it can no longer be written."""
+    """Standard stream that discards its output, instead of raising an error, once the output cannot be written."""
 
     def write(self, text: str, /) -> int:
         try:
@@ -44,23 +44,23 @@ class _Console(io.TextIOWrapper):
             self._discard(error)
 
     def _discard(self, error: OSError) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())  # buffered output is discarded, too
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.fileno())  # buffered output is discarded as well
+        os.close(null)
         if not isinstance(error, BrokenPipeError) and self is not sys.stderr:
-            report(f"The output cannot be written ({error.strerror}); processing continues.")
+            report(f"The output cannot be written ({error.strerror}). Processing continues.")
 
 
 def protect_streams() -> None:
-    """Protect the standard streams from unencodable text and from write errors."""
+    """Make the standard streams escape text that they cannot encode, and ignore write errors."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed; otherwise, output of libraries would go to the next opened file
+        if stream is None:  # a closed stream is replaced, because library output would go to the next opened file
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif stream is getattr(sys, f"__{name}__") and type(stream) is io.TextIOWrapper:
             with suppress(OSError):
                 stream.flush()
-            # Keep the original usable for code that holds a reference to it.
+            # the original stream stays usable for code that has a reference to it
             safe = _Console(
                 stream.buffer,
                 stream.encoding,
@@ -78,22 +78,22 @@ def add_verbose_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verbose",
         action="store_true",
-        default=argparse.SUPPRESS,  # a subcommand must not reset the flag of its parent
-        help="show debug messages and the tracebacks of unexpected errors",
+        default=argparse.SUPPRESS,  # because a subcommand must not reset the flag of the main command
+        help="show debug messages, and the tracebacks of unexpected errors",
     )
 
 
 def configure_logging(verbose: bool) -> None:
-    """Log this library to stderr, with debug messages if ``verbose``; other packages are not affected."""
+    """Log messages of this library to stderr, including debug messages if ``verbose`` is true. Other packages are unaffected."""
     log = logging.getLogger(__name__.split(".")[0])
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
     log.propagate = False
-    log.handlers = [logging.StreamHandler()]  # to the present stderr
+    log.handlers = [logging.StreamHandler()]  # a new handler uses the current sys.stderr
 
 
 @contextmanager
 def stop_on_signals() -> Generator[None]:
-    """Raise Stopped for SIGTERM and SIGHUP inside the block, so that unfinished files are removed."""
+    """Raise Stopped for SIGTERM and SIGHUP inside the context, so that unfinished files are removed."""
 
     def stop(number: int, _: FrameType | None) -> None:
         raise Stopped(number)
@@ -104,7 +104,7 @@ def stop_on_signals() -> Generator[None]:
 
 @contextmanager
 def exit_on_interrupt() -> Generator[None]:
-    """Exit at once with code 130 for Ctrl-C inside the block, because imports turn it into other errors."""
+    """Exit immediately with code 130 for Ctrl-C inside the context, because imports convert KeyboardInterrupt to other errors."""
 
     def exit_at_once(_: int, __: FrameType | None) -> None:
         os._exit(128 + signal.SIGINT)
@@ -118,7 +118,7 @@ def _handling(handler: Callable[[int, FrameType | None], None], *names: str) -> 
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has no SIGHUP
     defaults = (signal.SIG_DFL, signal.default_int_handler)
     is_main_thread = threading.current_thread() is threading.main_thread()
-    # Ignored signals, for example under nohup, stay ignored.
+    # signals that are ignored, for example under nohup, stay ignored
     replaced = [number for number in numbers if is_main_thread and signal.getsignal(number) in defaults]
     before = {number: signal.signal(number, handler) for number in replaced}
     try:
@@ -136,7 +136,7 @@ def report(text: str) -> None:
 
 
 def describe_error(error: Exception) -> str:
-    """Return a message with advice for ``error``; log the traceback of an unexpected error at debug level."""
+    """Return the message for ``error`` with advice on options. Log the traceback of an unexpected error at debug level."""
     if isinstance(error, ModelNotFoundError) and error.downloadable:
         return f"{error} Or run: psfr download {error.downloadable}"
     if isinstance(error, ImageTooLargeError):
@@ -149,8 +149,8 @@ def describe_error(error: Exception) -> str:
 
 @contextmanager
 def progress_bar(label: str, unit: str = "it") -> Generator[Callable[[int, int], None]]:
-    """Yield a function that updates a progress bar with the finished and total numbers."""
-    from tqdm import tqdm  # comes with huggingface-hub
+    """Yield a function that sets the finished and total numbers of a progress bar."""
+    from tqdm import tqdm  # a dependency of huggingface-hub
 
     bar = tqdm(desc=label, unit=unit, unit_scale=unit == "B", mininterval=1.0)
 

@@ -13,19 +13,21 @@ from .plan import check_is_new, check_overwrites
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr convert``."""
-    parser.add_argument("source", metavar="IN", help="weight file (.pth, .pt, .safetensors) or name of a model")
+    parser.add_argument("source", metavar="IN", help="name or weight file (.pth, .pt, .safetensors) of a model")
     parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="file to write")
-    parser.add_argument("--half", action="store_true", help="store float16, which halves the size")
+    parser.add_argument(
+        "--half", action="store_true", help="store float16 instead of float32, which halves the file size"
+    )
     parser.add_argument(
         "--licence",
         metavar="TEXT",
-        help="license of the weights, written into the metadata; default: that of a known model, else unknown",
+        help="license of the weights, written into the metadata; default: the license of a known model, else unknown",
     )
     parser.add_argument("--force", action="store_true", help="overwrite OUT.safetensors")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file and print its SHA-256 and its path, as sha256sum does."""
+    """Write the file, and print its SHA-256 and path in the format of sha256sum."""
     target = expand_user(args.target)
     check_overwrites([target], [ModelLibrary().locate(args.source)])
     check_is_new(target, force=args.force)

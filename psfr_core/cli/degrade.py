@@ -30,13 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hq",
         type=Path,
         metavar="DIR",
-        help="folder for the restoration targets: the originals, gray if the degradation removed the color",
+        help="folder for the restoration targets, which are the originals, in gray if the degradation removes the color",
     )
     parser.add_argument(
         "--seed",
         type=int,
         default=0,
-        help="random seed of the first image; the next image gets the next seed; default: 0",
+        help="random seed of the first image; each next image uses the next seed; default: 0",
     )
     parser.add_argument(
         "--degradation",
@@ -45,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{DEGRADATION_HELP}; flags for single ranges override it",
     )
     add_options(parser, DegradationConfig)
-    # The default None distinguishes flags that were not given.
+    # the default None marks flags that are not given
     parser.set_defaults(**{field.name: None for field in fields(DegradationConfig)})
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write a PNG file for each image and print its degradation; return 1 if an image failed."""
+    """Write a PNG file for each image and print its degradation. Return 1 if an image failed, else 0."""
     config = replace(load_degradation(args.degradation), **given_options_from_args(args, DegradationConfig))
     check_seed(args.seed, "--seed")
     if args.hq is not None:
@@ -79,6 +79,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _hq_files(target: Path, output: Path, folder: Path | None) -> list[Path]:
-    """Return the file of the restoration target that belongs to ``target``; empty without --hq."""
+    """Return the file for the restoration target that belongs to ``target``, or an empty list without --hq."""
     place = target.relative_to(output) if output in target.parents else Path(target.name)
     return [] if folder is None else [folder / place]

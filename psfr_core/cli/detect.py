@@ -1,4 +1,4 @@
-"""``psfr detect``: write faces as JSON and images with their boxes."""
+"""``psfr detect``: detect faces, and write JSON files and images with boxes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detect faces in all images; return 1 if an image failed, else 0."""
+    """Detect faces in all images. Return 1 if an image failed, else 0."""
     selection = options_from_args(args, SelectionOptions, skip=_SKIPPED)
     plan = plan_from_args(args, ".png", lambda target: [target, _json(target)], also_read=[args.detector])
     detector = detector_from_args(args)

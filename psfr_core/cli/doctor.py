@@ -1,4 +1,4 @@
-"""``psfr doctor``: check what works on this machine, and write a report to attach to an issue."""
+"""``psfr doctor``: check the installation and the device, and write a report for an issue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run all checks, print each one as soon as it is done, and return 1 if one failed."""
+    """Run all checks and print each result. Return 1 if a check failed, else 0."""
     output = None if args.output is None else expand_user(args.output)
     if output is not None:
         check_folder(output.parent)

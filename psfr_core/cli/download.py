@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Download the model and print where it is."""
+    """Download the model and print its path."""
     entry, folder = model_file(args.name), args.folder or default_model_folder()
     with progress_bar(entry.name, unit="B") as show:
         path = download_model(entry, folder, repo_id=args.repo_id, progress=show)

@@ -32,12 +32,12 @@ from .plan import add_size_limit_argument, check_folder, check_overwrites
 
 _WITH_PAGE = (ImagesSpec, GeneratorSpec, RestorersSpec)
 _PROTOCOL_TEXT = f"""
---protocol paper measures as the paper does: a fixed seed draws {PAPER.count:,} faces of CelebA-HQ from --faces. They are
-scaled to {PAPER.size} px, and each is degraded by the paper's pipeline with its own fixed seed. The metrics are PSNR, SSIM,
-MS-SSIM, LPIPS, the Fréchet distance of --features, and FID if --fid is given. The paper's own faces and degradations are
-not known. With a protocol of this kind, a third party measured PSNR 24.82, SSIM 0.673, LPIPS 0.335 and FID 12.0
-for the published generator (torchmetrics, pytorch-fid). Results on other faces, at other sizes, or on other numbers of
-faces, such as those of the bundled models, are not comparable.
+--protocol paper follows the paper: {PAPER.count:,} faces of CelebA-HQ are drawn from --faces with a fixed seed, scaled to
+{PAPER.size} px, and degraded by the paper's pipeline, each with a fixed seed of its own. The metrics are PSNR, SSIM, MS-SSIM,
+LPIPS, the Fréchet distance of --features, and FID if --fid is given. The faces and degradations of the paper are not
+published. With a similar protocol, a third party measured PSNR 24.82, SSIM 0.673, LPIPS 0.335 and FID 12.0 for the published
+generator (torchmetrics, pytorch-fid). Results for other faces, sizes or numbers of faces are not comparable. This applies to
+the reported results of the bundled models.
 """
 
 
@@ -66,7 +66,7 @@ def _add_images(command: argparse.ArgumentParser) -> None:
     command.add_argument("results", type=Path, help="folder of restored images")
     command.add_argument("references", type=Path, help="folder of clean images of the same names")
     command.add_argument(
-        "--inputs", type=Path, help="folder of the method's input images, of the same names; they are measured as well"
+        "--inputs", type=Path, help="folder of the method's input images of the same names, which are measured as well"
     )
     add_metric_arguments(command)
 
@@ -111,11 +111,20 @@ def _add_parser(command: argparse.ArgumentParser) -> None:
 def _add_strength(command: argparse.ArgumentParser) -> None:
     _add_device(command)
     command.add_argument("--faces", type=Path, required=True, help="folder of clean aligned faces")
-    command.add_argument("--seed", type=int, default=0, help="seed of the first face; default: 0")
-    command.add_argument("--features", type=Path, required=True, help="weights of AlexNet or VGG-16, for LPIPS")
-    command.add_argument("--heads", type=Path, required=True, help="LPIPS v0.1 heads for --features")
+    command.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="random seed of the first face; each next face uses the next seed; default: 0",
+    )
+    command.add_argument("--features", type=Path, required=True, help="weights file of AlexNet or VGG-16, for LPIPS")
+    command.add_argument(
+        "--heads", type=Path, required=True, help="file of the LPIPS v0.1 heads for the network in --features"
+    )
     for name, default in (("generator", BUNDLED_GENERATOR), ("parser", BUNDLED_PARSE_NET)):
-        command.add_argument(f"--{name}", default=default, help=f"name or file; default: {default}, bundled")
+        command.add_argument(
+            f"--{name}", default=default, help=f"name or file of the {name}; default: {default} (bundled)"
+        )
 
 
 def _add_detector(command: argparse.ArgumentParser) -> None:
@@ -124,10 +133,12 @@ def _add_detector(command: argparse.ArgumentParser) -> None:
     expected.add_argument(
         "--reference",
         default="retinaface-mobile0.25",
-        help="name or file of the detector to compare with; default: retinaface-mobile0.25",
+        help="name or file of the reference detector; default: retinaface-mobile0.25",
     )
     expected.add_argument(
-        "--face-free", action="store_true", help="no image shows a face; count all detected faces as false positives"
+        "--face-free",
+        action="store_true",
+        help="assume that no image shows a face, and count all detected faces as extra",
     )
     add_detector_arguments(command)
 
@@ -137,7 +148,7 @@ def _add_device(command: argparse.ArgumentParser) -> None:
 
 
 def _add_faces(command: argparse.ArgumentParser) -> None:
-    """Add the flags of degraded faces, which the generator and the parsing network share."""
+    """Add the flags for degraded faces and the parsing network."""
     command.add_argument("--faces", type=Path, required=True, help="folder of clean aligned faces")
     command.add_argument(
         "--seed", type=int, help="random seed of the first degradation; each next face uses the next seed; default: 0"
@@ -154,7 +165,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print a table, and write tables and a report if ``--out`` is given."""
     spec = spec_from_args(args)
     if args.out:
-        _check_output(spec, args.out)  # before anything is measured
+        _check_output(spec, args.out)
     with progress_bar("measuring", unit="image") as progress:
         evaluation = run_evaluation(spec, args.out, args.device, progress)
     print(evaluation.markdown, end="")
@@ -212,7 +223,7 @@ def spec_from_args(args: argparse.Namespace) -> EvaluationSpec:
 
 
 def _check_output(spec: EvaluationSpec, out: Path) -> None:
-    """Raise OptionError if the results cannot be written into ``out`` or would overwrite an image."""
+    """Raise OptionError if results cannot be written into ``out`` or would overwrite a measured image."""
     check_folder(out)
     has_page = isinstance(spec, _WITH_PAGE)
     if has_page:

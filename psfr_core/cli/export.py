@@ -17,15 +17,17 @@ from .plan import check_folder, check_is_new, check_overwrites, existing_folders
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr export``."""
-    parser.add_argument("kind", choices=[kind.value for kind in ModelKind], help="kind of the model")
-    parser.add_argument("model", metavar="MODEL", help="name listed by 'psfr models', or weight file")
+    parser.add_argument("kind", choices=[kind.value for kind in ModelKind], help="type of the model")
+    parser.add_argument(
+        "model", metavar="MODEL", help="name or weight file of the model; 'psfr models' lists the names"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="file to write")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="format of the file; default: onnx")
     parser.add_argument(
         "--dtype",
         choices=["float32", "float16"],
         default="float32",
-        help="precision of the weights; float16 halves the file; default: float32",
+        help="precision of the weights; float16 halves the file size; default: float32",
     )
     parser.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
     parser.add_argument(
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the file, and print its path and how its outputs differ from PyTorch's."""
+    """Write the file, and print its path and the difference between its outputs and those of PyTorch."""
     target, kind = expand_user(args.output), ModelKind(args.kind)
     folders = existing_folders("--models-folder", args.models_folder)
     if not args.download:

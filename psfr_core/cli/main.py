@@ -1,4 +1,4 @@
-"""The command line ``psfr``."""
+"""Run the command line ``psfr``."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from .console import (
 
 COMMANDS = {
     "restore": "restore the faces in images and videos",
-    "detect": "detect faces; write JSON and images with boxes",
-    "parse": "label the regions of faces; write label and color images",
+    "detect": "detect faces, and write JSON files and images with boxes",
+    "parse": "label the regions of faces, and write label and color images",
     "degrade": "degrade images the way training does",
     "models": "list the known models and their locations",
     "download": "download a known model",
     "convert": "convert a weight file to .safetensors",
     "blend": "interpolate the weights of two networks",
-    "export": "export a network to ONNX, to run it without PyTorch",
+    "export": "export a network to ONNX, so that it runs without PyTorch",
     "publish": "upload a converted file to your Hugging Face repository",
     "train": "train the detector, the parsing network or the generator",
     "ablate": "train generators that each lack one idea of the paper, and compare them",
     "evaluate": "compute quality metrics of restored images and models",
     "benchmark": "measure speed and memory on this machine",
-    "doctor": "check what works on this machine, and write a report for an issue",
+    "doctor": "check the installation and the device, and write a report for an issue",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    The code is 0 for success, 1 for a failure, 2 for invalid arguments, and 128 plus the number of the signal that
-    stopped the command: 130 for Ctrl-C, 143 for SIGTERM.
+    The code is 0 for success, 1 for a failure, and 2 for invalid arguments. If a signal stopped the command, the code is 128
+    plus the number of the signal, such as 130 for Ctrl-C and 143 for SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     protect_streams()
@@ -69,7 +69,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         command_parser = subparsers.add_parser(
             name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.", allow_abbrev=False
         )
-        # Import only the command that runs, because other commands may need packages that are not installed.
+        # only the command that runs is imported, because other commands may need packages that are not installed
         if name in arguments[:1]:
             with exit_on_interrupt():
                 command = importlib.import_module(f"..{name}", __name__)

@@ -1,4 +1,4 @@
-"""Flags that select the metrics of images."""
+"""Define the flags that select the metrics of images."""
 
 from __future__ import annotations
 

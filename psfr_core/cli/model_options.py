@@ -1,4 +1,4 @@
-"""Flags that select models and the device."""
+"""Define the flags that select models and the device."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from .option_flags import add_options, options_from_args
 from .plan import existing_folders
 
 _SKIPPED = ("batch_size",)
-_NAMES_OR_FILES = "names listed by 'psfr models', or weight files"
+_NAMES_OR_FILES = "names or weight files of models; 'psfr models' lists the names"
 FIDELITY_HELP = "fidelity of CodeFormer, 0 to 1: 0 invents the most detail, 1 stays closest to the input; default: 0.5"
 _DTYPES = ("float32", "bfloat16", "float16")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of all three models."""
+    """Add the flags for the generator, the parsing network, the detector and the device."""
     group = parser.add_argument_group("generator and parser", _NAMES_OR_FILES)
     group.add_argument(
         "--generator",
         default=BUNDLED,
-        help=f"generator, or a GFPGAN, RestoreFormer or CodeFormer file; default: {BUNDLED}, which is {BUNDLED_GENERATOR}, and "
-        f"{BUNDLED_LARGE_GENERATOR} for faces larger than {LARGE_SIDE:g} px",
+        help=f"generator, or a GFPGAN, RestoreFormer or CodeFormer file; default: {BUNDLED}, which uses "
+        f"{BUNDLED_LARGE_GENERATOR} for faces larger than {LARGE_SIDE:g} px and {BUNDLED_GENERATOR} for others",
     )
     group.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
     group.add_argument(
@@ -49,19 +49,19 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--dtype",
         choices=_DTYPES,
-        help="precision of generator and parser; default: bfloat16 on CPUs that compute it fast, else float32",
+        help="precision of generator and parser; default: bfloat16 on CPUs with fast bfloat16, else float32",
     )
     group.add_argument(
         "--compile",
         action="store_true",
-        help="compile generator and parser with torch.compile, for many faces on a GPU; the first batch of each size takes "
-        "a minute longer; if compilation fails, a warning is shown",
+        help="compile generator and parser with torch.compile, which is worthwhile for many faces on a GPU; the first batch of "
+        "each size takes about a minute longer; if compilation fails, a warning is shown",
     )
     add_detector_arguments(parser)
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of the detector, the model folders and the device."""
+    """Add the flags for the detector, the model folders and the device."""
     group = parser.add_argument_group("models", _NAMES_OR_FILES)
     group.add_argument(
         "--detector", help=f"face detector; default: an available RetinaFace, else {BUNDLED_DETECTOR} (bundled)"
@@ -75,7 +75,7 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def models_from_args(args: argparse.Namespace) -> RestorationModels:
-    """Load all three models."""
+    """Load the generator, the parsing network and the detector that the flags select."""
     return load_models(
         args.generator,
         args.parser,
@@ -91,7 +91,7 @@ def models_from_args(args: argparse.Namespace) -> RestorationModels:
 
 
 def detector_from_args(args: argparse.Namespace, parse_net: ParseNet | None = None) -> FaceDetector:
-    """Return the detector, with a second opinion by ``parse_net`` or the bundled parsing network."""
+    """Load the detector, with a second opinion by ``parse_net`` or, if that is None, by the bundled parsing network."""
     device = device_from_args(args)
     detector = load_detector(
         args.detector,
@@ -106,10 +106,10 @@ def detector_from_args(args: argparse.Namespace, parse_net: ParseNet | None = No
 
 
 def folders_from_args(args: argparse.Namespace) -> list[Path]:
-    """Return the model folders; raise OptionError if one does not exist."""
+    """Return the model folders. Raise OptionError if a folder does not exist."""
     return existing_folders("--models-folder", args.models_folder)
 
 
 def device_from_args(args: argparse.Namespace) -> torch.device:
-    """Return the requested device, or the best one available."""
+    """Return the requested device, or the best available device if none is requested."""
     return resolve_device(args.device)

@@ -1,4 +1,4 @@
-"""``psfr models``: the known models, and which of them are on this machine."""
+"""``psfr models``: list the known models and their locations on this machine."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="folder to search as well, such as ComfyUI's models; repeatable",
+        help="additional folder to search, such as ComfyUI's models; repeatable",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a block of lines for each model."""
+    """Print the facts about each model, one per line."""
     folders = existing_folders("--folder", args.folder)
     library = ModelLibrary(folders)
     print("\n\n".join(_block(entry, library) for entry in MODEL_FILES))

@@ -1,4 +1,4 @@
-"""Command line flags for the fields of option dataclasses."""
+"""Define command line flags for the fields of option dataclasses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_SIDE = 8192
 
 
 def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterable[str] = (), **defaults: Any) -> None:
-    """Add a group of flags for the fields of the dataclass ``options``; ``defaults`` override its defaults."""
+    """Add a group of flags for the fields of the dataclass ``options``. ``defaults`` replace the defaults of fields."""
     title = re.sub("(?<=[a-z])(?=[A-Z])", " ", options.__name__).lower()  # "detection options"
     group = parser.add_argument_group(title, (options.__doc__ or "").split("\n")[0])
     for field, hint in _fields(options, skip):
@@ -35,20 +35,20 @@ def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterabl
 
 
 def options_from_args(args: argparse.Namespace, options: type[T], *, skip: Iterable[str] = ()) -> T:
-    """Create ``options`` from parsed flags; its checks raise OptionError for values out of range."""
+    """Create ``options`` from parsed flags. Its checks raise OptionError for values out of range."""
     return options(
         **{field.name: _parse_value(getattr(args, field.name), hint) for field, hint in _fields(options, skip)}
     )
 
 
 def given_options_from_args(args: argparse.Namespace, options: type) -> dict[str, Any]:
-    """Return the fields of ``options`` whose flags were given; the defaults of the parser must be None."""
+    """Return the values of the flags that were given, by field of ``options``. The parser's defaults must be None."""
     values = [(field.name, getattr(args, field.name), hint) for field, hint in _fields(options, ())]
     return {name: _parse_value(value, hint) for name, value, hint in values if value is not None}
 
 
 def _fields(options: type, skip: Iterable[str]) -> list[tuple[Field[Any], Any]]:
-    """Return the fields not in ``skip`` with their types; None is removed from unions."""
+    """Return the fields that are not in ``skip``, with their types. None is removed from unions."""
     hints = get_type_hints(options)
     return [(field, _without_none(hints[field.name])) for field in fields(options) if field.name not in skip]
 

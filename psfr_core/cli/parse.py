@@ -1,4 +1,4 @@
-"""``psfr parse``: write the regions of faces as label and color images."""
+"""``psfr parse``: label the regions of faces, and write label and color images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file_arguments(parser, "output folder for label and color images")
     parser.add_argument("--aligned", action="store_true", help="treat each image as one aligned face")
     parser.add_argument(
-        "--size", type=int, help="side of the parse maps in pixels; default: that of the parsing network"
+        "--size", type=int, help="side of the parse maps in pixels; default: the size of the parsing network"
     )
     parser.add_argument(
         "--parser",
@@ -42,10 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Parse the faces of all images; return 1 if an image failed, else 0.
+    """Parse the faces in all images. Return 1 if an image failed, else 0.
 
-    An aligned face is written to NAME.png and NAME_color.png; each face of other images is written to NAME_0.png,
-    NAME_0_crop.png, NAME_0_color.png, and so on.
+    With ``--aligned``, each image gives NAME.png and NAME_color.png. Otherwise, the first face of an image gives NAME_0.png,
+    NAME_0_crop.png and NAME_0_color.png, and the next faces give NAME_1.png and so on.
     """
     if args.size is not None:
         check_value("--size", args.size, int, low=1, high=MAX_SIDE)
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _existing_face_files(targets: Iterable[Path]) -> list[Path]:
-    """Return existing files with the names that faces of these targets may get."""
+    """Return existing files whose names the faces of ``targets`` may get."""
     stems = {target.with_suffix("") for target in targets}
     paths = [path for folder in {stem.parent for stem in stems} if folder.is_dir() for path in folder.iterdir()]
     names = [(path, _FACE_FILE.fullmatch(path.name)) for path in paths]

@@ -1,4 +1,4 @@
-"""Plan the images that a command reads and the files that it writes before computing anything."""
+"""Plan which images a command reads and which files it writes, before the command computes anything."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from ..images.folders import FoundImages, search_images
 from ..images.formats import LOSSLESS_SUFFIXES, WRITABLE_SUFFIXES, is_readable
 from .console import report
 
-OutputFiles = Callable[[Path], Iterable[Path]]  # returns all files that a command writes for a target
+OutputFiles = Callable[[Path], Iterable[Path]]
+"""Function that returns all files that a command writes for a target."""
 _SHOWN_RENAMES = 5
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The target of each image, and the images that are finished already."""
+    """Target of each image, and the images whose results already exist."""
 
     targets: Mapping[Path, Path]
     finished: frozenset[Path]
@@ -32,12 +33,12 @@ class Plan:
 
     @property
     def pending_targets(self) -> dict[Path, Path]:
-        """The targets of unfinished images."""
+        """Targets of the unfinished images."""
         return {source: target for source, target in self.targets.items() if source not in self.finished}
 
     @property
     def skipped(self) -> dict[Path, str]:
-        """The skipped images and the reasons."""
+        """Skipped images and the reasons."""
         finished = {
             source: f"the result {target} exists" for source, target in self.targets.items() if source in self.finished
         }
@@ -45,7 +46,7 @@ class Plan:
 
 
 def add_file_arguments(parser: argparse.ArgumentParser, output: str) -> None:
-    """Add arguments for inputs and output; ``output`` is the help text of ``--output``."""
+    """Add the arguments for inputs and output. ``output`` is the help text of ``--output``."""
     parser.add_argument(
         "inputs", nargs="+", metavar="IN", help="image files, folders, or patterns such as 'photos/*.jpg'"
     )
@@ -53,12 +54,12 @@ def add_file_arguments(parser: argparse.ArgumentParser, output: str) -> None:
     parser.add_argument(
         "--recursive", action="store_true", help="also search subfolders; results keep the folder structure"
     )
-    parser.add_argument("--resume", action="store_true", help="skip images whose results exist already")
+    parser.add_argument("--resume", action="store_true", help="skip images whose results already exist")
     add_size_limit_argument(parser)
 
 
 def add_size_limit_argument(parser: argparse.ArgumentParser) -> None:
-    """Add ``--max-megapixels``, whose value in pixels is ``max_pixels``."""
+    """Add ``--max-megapixels``. Its value is stored in pixels as ``max_pixels``, and 0 as None."""
     parser.add_argument(
         "--max-megapixels",
         dest="max_pixels",
@@ -70,7 +71,7 @@ def add_size_limit_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _pixels(megapixels: str) -> int | None:
-    """Convert megapixels, as text, to pixels; return None for 0."""
+    """Convert a text in megapixels to pixels. Return None for 0."""
     number = float(megapixels)
     if not (isfinite(number) and number >= 0):
         raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {megapixels}")
@@ -84,7 +85,7 @@ def plan_from_args(
     *,
     also_read: Iterable[str | Path | None] = (),
 ) -> Plan:
-    """Return the plan for the arguments of ``add_file_arguments``; see ``plan_outputs``."""
+    """Find the images and plan the outputs for the arguments of ``add_file_arguments``. See ``plan_outputs``."""
     found = search_images(args.inputs, recursive=args.recursive, leave_out=args.output)
     return plan_outputs(found, args.output, suffix, written, resume=args.resume, also_read=also_read)
 
@@ -98,20 +99,21 @@ def plan_outputs(
     resume: bool = False,
     also_read: Iterable[str | Path | None] = (),
 ) -> Plan:
-    """Choose the target of each image in the folder ``output``; for one image, ``output`` may be a file.
+    """Choose the target of each image.
 
-    Targets with equal names get the suffix or the folder of their image in their name, which is reported.
+    If targets would have the same name, the suffix or the folder of their image is added to the name, and the new names are
+    reported.
 
     Args:
         found: images to process.
-        output: folder, or a file if there is one image.
-        suffix: suffix of all targets; by default, lossless suffixes are kept, and others become ``.png``.
+        output: folder, or a file if there is only one image.
+        suffix: suffix of all targets; if None, lossless suffixes are kept and others become ``.png``.
         written: returns all files that the command writes for a target.
-        resume: whether images whose results all exist are finished.
+        resume: whether images whose results all exist count as finished.
         also_read: other files that the command reads.
 
     Raises:
-        ImageFileError: there is no image.
+        ImageFileError: no image was found.
         OptionError: a result would overwrite an input, or ``output`` cannot be written.
     """
     if not found.images:
@@ -130,25 +132,25 @@ def plan_outputs(
 
 
 def check_overwrites(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raise OptionError if an output is a folder or, directly or through links, one of ``inputs``."""
+    """Raise OptionError if an output is a folder, or is the same file as an input, directly or through links."""
     read = {_identity(path) for path in inputs} - {None}
     for path in outputs:
         if path.is_dir():
             raise OptionError(
-                f"{path} is a folder, but a file must be written there. Remove it, or choose another output."
+                f"{path} is a folder, but a file must be written there. Remove the folder, or choose another output."
             )
         if _identity(path) in read:
             raise OptionError(f"{path} is an input and must not be overwritten. Choose another output.")
 
 
 def check_is_new(target: Path, *, force: bool) -> None:
-    """Raise OptionError if ``target`` exists, unless ``force`` is set."""
+    """Raise OptionError if ``target`` exists, unless ``force`` is true."""
     if target.exists() and not force:
-        raise OptionError(f"{target} exists already. Choose another name, or overwrite it with --force.")
+        raise OptionError(f"{target} already exists. Choose another name, or overwrite it with --force.")
 
 
 def check_folder(folder: Path) -> None:
-    """Raise OptionError unless ``folder`` is a writable folder or can be created."""
+    """Raise OptionError if ``folder`` is not a writable folder and cannot be created."""
     nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not nearest.is_dir():
         raise OptionError(f"{nearest} is a file, not a folder. Choose another output folder, or remove the file.")
@@ -157,7 +159,7 @@ def check_folder(folder: Path) -> None:
 
 
 def existing_folders(flag: str, folders: Iterable[str | Path]) -> list[Path]:
-    """Return the folders given with ``flag``; raise OptionError if one does not exist."""
+    """Return the folders given with ``flag``. Raise OptionError if a folder does not exist."""
     found = [expand_user(folder) for folder in folders]
     for folder in found:
         if not folder.is_dir():
@@ -166,7 +168,7 @@ def existing_folders(flag: str, folders: Iterable[str | Path]) -> list[Path]:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of a file, which all links to it share; None if it does not exist."""
+    """Return the device and inode of a file, which are equal for all links to the file, or None if it does not exist."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -177,14 +179,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _distinct_targets(
     images: Mapping[Path, Path], output: Path, suffix: str | None, written: OutputFiles
 ) -> dict[Path, Path]:
-    """Return a target for each image, so that no file is written for two images."""
+    """Return a target for each image, so that no two images write the same file."""
     levels = dict.fromkeys(images, 0)
     while True:
         targets = {
             source: output / relative.parent / f"{_stem(source, levels[source])}{suffix or _lossless(source.suffix)}"
             for source, relative in images.items()
         }
-        # Many file systems are case-insensitive.
+        # names are compared without case, because many file systems are case-insensitive
         names = {source: [str(path).casefold() for path in written(target)] for source, target in targets.items()}
         counts = Counter(name for group in names.values() for name in group)
         duplicate = next((source for source, group in names.items() if len({*group}) < len(group)), None)
@@ -200,9 +202,9 @@ def _distinct_targets(
 
 
 def _stem(source: Path, level: int) -> str:
-    """Return the file name of a target without its suffix; higher levels distinguish more images.
+    """Return the file name of a target without suffix. Higher levels distinguish more images.
 
-    The name depends only on the image, so that ``--resume`` finds the result again.
+    The name depends only on the image and the level, so that ``--resume`` finds the result again.
     """
     kind, folder = source.suffix[1:], source.resolve().parent.name
     digest = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()

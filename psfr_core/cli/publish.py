@@ -13,11 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr publish``."""
     parser.add_argument("file", type=Path, metavar="FILE", help=".safetensors file written by psfr convert")
     parser.add_argument("--repo-id", required=True, metavar="OWNER/NAME", help="repository to upload to")
-    parser.add_argument("--private", action="store_true", help="create a private repository if it does not exist yet")
+    parser.add_argument("--private", action="store_true", help="if the repository does not exist, create a private one")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Upload the file with a model card and print its address."""
+    """Upload the file with a model card, and print the address of the file."""
     try:
         print(publish_weights(args.file, args.repo_id, private=args.private))
     except CheckpointError as error:

@@ -1,4 +1,4 @@
-"""Flags of the commands that carry out a recipe or a study."""
+"""Define the flags of the commands that run a recipe or a study."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags for folders, overrides and the device."""
+    """Add the flags for folders, overrides, the device and ``--show``."""
     parser.add_argument(
         "--out",
         type=Path,

@@ -23,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Carry out the recipes in order, each stage in a run folder of its name, and print the resulting files."""
+    """Run the stages of all recipes in order, each in a run folder of its name, and print the resulting files.
+
+    If ``--show`` is given, print the recipes instead.
+    """
     from ..lab.training.experiment import result_file
     from ..lab.training.experiment import run as run_experiment
     from ..lab.training.recipe_file import read_recipes, to_yaml

@@ -1,4 +1,4 @@
-"""The part of ``psfr restore`` that restores videos."""
+"""Restore videos with ``psfr restore``."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from .console import describe_error, progress_bar, report
 from .option_flags import add_options, options_from_args
 from .plan import check_folder, check_overwrites
 
-_SKIPPED = ("tracks", "encoding")  # have flags of their own
-_SUFFIX_OF_OTHERS = ".mkv"  # used for videos whose container cannot be written
+_SKIPPED = ("tracks", "encoding")  # their fields have separate flags
+_DEFAULT_SUFFIX = ".mkv"  # for videos whose container cannot be written
 
 
 def add_video_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of videos."""
+    """Add the flags for videos."""
     add_options(parser, VideoOptions, skip=_SKIPPED)
     add_options(parser, TrackOptions)
     add_options(parser, EncodingOptions)
 
 
 def video_options_from_args(args: argparse.Namespace) -> VideoOptions:
-    """Return the options of videos."""
+    """Return the video options that the flags select."""
     return replace(
         options_from_args(args, VideoOptions, skip=_SKIPPED),
         tracks=options_from_args(args, TrackOptions),
@@ -42,7 +42,7 @@ def video_options_from_args(args: argparse.Namespace) -> VideoOptions:
 
 
 def find_videos(inputs: Sequence[str]) -> list[Path]:
-    """Return the video files among ``inputs``, with patterns expanded; OptionError if some inputs are something else."""
+    """Return the videos in ``inputs``, with expanded patterns. Raise OptionError if only some inputs are videos."""
     videos = [entry for entry in inputs if is_video(entry)]
     others = [entry for entry in inputs if not is_video(entry)]
     if videos and others:
@@ -55,7 +55,7 @@ def find_videos(inputs: Sequence[str]) -> list[Path]:
 def restore_videos(
     videos: Sequence[Path], args: argparse.Namespace, options: RestoreOptions, models: RestorationModels
 ) -> int:
-    """Restore all videos, report failures, and continue; return 1 if some failed."""
+    """Restore all videos, and continue after failures, which are reported. Return 1 if a video failed, else 0."""
     if args.compare or args.format:
         raise OptionError(
             "--compare and --format are for images. The suffix of the output chooses the format of a video."
@@ -96,18 +96,18 @@ def _targets(videos: Sequence[Path], output: Path) -> dict[Path, Path]:
         check_folder(output.parent)
         return {videos[0]: output}
     if output.suffix and not output.is_dir():
-        check_target(output)  # says which suffixes can be written
+        check_target(output)  # its error lists the suffixes that can be written
     check_folder(output)
     targets = {video: output / _name(video) for video in videos}
     if len({str(target).casefold() for target in targets.values()}) < len(targets):
         raise OptionError(
-            "Some videos have the same name, so their results would too. Restore them into different folders."
+            "Some videos have the same name, so their results would have the same name. Restore them into different folders."
         )
     return targets
 
 
 def _name(video: Path) -> str:
-    return video.name if muxer_of(video) else f"{video.stem}{_SUFFIX_OF_OTHERS}"
+    return video.name if muxer_of(video) else f"{video.stem}{_DEFAULT_SUFFIX}"
 
 
 def _describe(source: Path, target: Path, result: VideoResult) -> str:
@@ -124,7 +124,7 @@ def _progress() -> Generator[VideoProgress]:
 
         def show(step: VideoStep, done: int, total: int) -> None:
             if step not in shown:
-                bars.close()  # the bar of the step before
+                bars.close()  # close the bar of the previous step
                 shown[step] = bars.enter_context(progress_bar(step.value, unit="frame"))
             shown[step](done, total)
 

@@ -68,8 +68,8 @@ def test_networks_trained_on_other_faces_are_rejected(
 def test_invalid_losses_and_devices_are_reported_before_faces_are_read(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nowhere = [*arguments, "--set", "full.data.faces=[nowhere]"]
-    assert main([*nowhere, "--device", "nonsense"]) == 2
+    without_faces = [*arguments, "--set", "full.data.faces=[nowhere]"]
+    assert main([*without_faces, "--device", "nonsense"]) == 2
     assert "The device nonsense cannot be used here" in capsys.readouterr().err
-    assert main([*nowhere, "--set", "full.losses.feature_layers=[conv1, conv2]"]) == 2
+    assert main([*without_faces, "--set", "full.losses.feature_layers=[conv1, conv2]"]) == 2
     assert "got 2: conv1, conv2" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Arbitrary argument texts are accepted or raise an OptionError."""
+"""Test that arbitrary argument texts are accepted or raise OptionError."""
 
 from __future__ import annotations
 

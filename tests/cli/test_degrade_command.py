@@ -39,7 +39,7 @@ def test_output_equals_the_library_and_is_described(tmp_path, capsys):
     assert all("reduced to" in line for line in lines)
 
 
-def test_a_resumed_run_degrades_each_image_as_the_first_run_would_have(tmp_path, capsys):
+def test_a_resumed_run_degrades_each_image_as_the_first_run(tmp_path, capsys):
     for name in "ab":
         write_test_image(tmp_path / "in" / f"{name}.png")
     assert run(tmp_path / "in", "-o", tmp_path / "out") == 0
@@ -99,11 +99,11 @@ def test_invalid_arguments_are_rejected(tmp_path):
     ("given", "expected"),
     [
         ([], DegradationPreset.HARDER.config),
-        (["--passes", "1"], replace(DegradationPreset.HARDER.config, passes=1)),  # the default of the paper too
+        (["--passes", "1"], replace(DegradationPreset.HARDER.config, passes=1)),  # 1 is also the default
         (["--noise-std", "0", "0.02"], replace(DegradationPreset.HARDER.config, noise_std=(0.0, 0.02))),
     ],
 )
-def test_ranges_given_beside_a_preset_replace_its_own(
+def test_given_ranges_replace_those_of_the_preset(
     tmp_path: Path, given: list[str], expected: DegradationConfig
 ) -> None:
     face = next((Path(__file__).parents[1] / "data" / "faces").glob("*.jpg"))

@@ -63,7 +63,7 @@ INTERRUPTED = """
 import os, signal, sys
 from psfr_core.__main__ import run
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # background processes ignore it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # because background processes ignore SIGINT
 
 class Interrupt:
     def find_spec(self, name, *_):
@@ -83,7 +83,7 @@ def test_closed_and_full_streams_do_not_stop_a_command(redirection: str) -> None
     command = f'set -o pipefail; "{sys.executable}" -m psfr_core models {redirection}'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)  # noqa: S603, S607
     assert done.returncode == 0
-    expected = "The output cannot be written (No space left on device); processing continues.\n"
+    expected = "The output cannot be written (No space left on device). Processing continues.\n"
     assert done.stderr == (expected if redirection == "> /dev/full" else "")
 
 
@@ -126,7 +126,7 @@ def test_stopped_commands_remove_unfinished_files(
         return 0
 
     monkeypatch.setattr("psfr_core.cli.models.run", work)
-    # Background processes and nohup ignore some signals.
+    # background processes and nohup ignore some signals
     before = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
     outside = signal.signal(number, before)
     try:

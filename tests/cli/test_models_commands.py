@@ -1,4 +1,4 @@
-"""psfr models, download, convert and publish."""
+"""Test psfr models, download, convert, blend and publish."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the home folder of a user without models."""
+    """Use a new home folder without models, and return it."""
     folder = tmp_path / "home"
     (folder / "assets").mkdir(parents=True)
     monkeypatch.setattr(Path, "home", staticmethod(lambda: folder))
@@ -45,11 +45,11 @@ def call(command: object, *arguments: str) -> int:
     return command.run(parser.parse_args(arguments))  # type: ignore[attr-defined]
 
 
-def test_models_prints_all_that_is_known(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_prints_facts_and_locations(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundled = home / "assets" / "compact_face.safetensors"
     bundled.write_bytes(b"x" * 1_234)
-    of_the_users = tmp_path / "parsenet_256.safetensors"  # a bundled model that is only in a folder of the user's
-    of_the_users.write_bytes(b"x" * 20)
+    user_file = tmp_path / "parsenet_256.safetensors"  # a bundled model that exists only in the user's folder
+    user_file.write_bytes(b"x" * 20)
     mine = tmp_path / "facerestore_models" / "psfrgan_epoch15_net_G.pth"
     mine.parent.mkdir()
     mine.write_bytes(b"x" * 2_000)
@@ -68,7 +68,7 @@ def test_models_prints_all_that_is_known(home: Path, tmp_path: Path, capsys: pyt
         "  found    no",
     ]
     assert blocks["compact-face"][-1] == f"  found    bundled, {bundled} (1,234 bytes)"
-    assert blocks["parsenet-256"][-1] == f"  found    {of_the_users} (20 bytes)"
+    assert blocks["parsenet-256"][-1] == f"  found    {user_file} (20 bytes)"
     assert blocks["psfrgan-512"][-1] == f"  found    {mine} (2,000 bytes)"
 
 
@@ -84,7 +84,7 @@ def test_download_prints_the_path(
     assert (home / ".cache/psfrgan/psfrgan_epoch15_net_G.safetensors").is_file()
 
 
-def test_download_without_a_copy_on_the_hub_takes_the_release(
+def test_download_uses_the_release_if_the_hub_has_no_copy(
     tmp_path: Path, hub: Any, generator_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub.files["/release/psfrgan_epoch15_net_G.pth"] = generator_file.read_bytes()
@@ -112,7 +112,7 @@ def test_convert_prints_hash_and_path(generator_file: Path, tmp_path: Path, caps
     assert target.stat().st_size < 0.8 * full_size
 
 
-def test_weights_are_not_replaced_by_what_is_made_of_them(tmp_path: Path) -> None:
+def test_converted_and_blended_weights_do_not_replace_their_sources(tmp_path: Path) -> None:
     one, link = tmp_path / "g.safetensors", tmp_path / "link.safetensors"
     save_file(PsfrGenerator(GeneratorConfig((6, 4), modulation_channels=2)).state_dict(), one)
     link.symlink_to(one)
@@ -151,7 +151,7 @@ def test_publish_prints_the_address(
 ) -> None:
     uploads: list[str] = []
 
-    class PlayedApi:
+    class FakeApi:
         def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> None: ...
 
         def file_exists(self, repo_id: str, filename: str) -> bool:
@@ -160,7 +160,7 @@ def test_publish_prints_the_address(
         def upload_file(self, *, path_or_fileobj: object, path_in_repo: str, repo_id: str) -> None:
             uploads.append(path_in_repo)
 
-    monkeypatch.setattr(huggingface_hub, "HfApi", PlayedApi)
+    monkeypatch.setattr(huggingface_hub, "HfApi", FakeApi)
     call(convert, str(generator_file), str(tmp_path / "g.safetensors"))
     capsys.readouterr()
     assert call(publish, str(tmp_path / "g.safetensors"), "--repo-id", "me/mine") == 0
@@ -168,13 +168,13 @@ def test_publish_prints_the_address(
     assert uploads == ["g.safetensors", "README.md"]
 
 
-def test_publishing_an_unconverted_file_comes_with_the_command_that_converts_it(generator_file: Path) -> None:
+def test_the_error_for_an_unconverted_file_names_the_convert_command(generator_file: Path) -> None:
     words = rf"^{generator_file.name} is not a converted weight file\. Convert it first\. Run: psfr convert .* OUT\.safetensors$"
     with pytest.raises(CheckpointError, match=words):
         call(publish, str(generator_file), "--repo-id", "me/mine")
 
 
-def test_a_missing_model_comes_with_the_command_that_downloads_it(
+def test_the_error_for_a_missing_model_names_the_download_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["convert", "retinaface-resnet50", str(tmp_path / "x.safetensors")]

@@ -21,7 +21,7 @@ class Options:
 
     steps: int
     name: str = "a"
-    share: float | None = None
+    fraction: float | None = None
     pair: tuple[float, float] = (1.0, 2.0)
     sizes: tuple[int, ...] = (3,)
     fast: bool = False
@@ -44,7 +44,7 @@ def test_values_of_all_types_are_parsed() -> None:
         "4",
         "--name",
         "b",
-        "--share",
+        "--fraction",
         "0.5",
         "--pair",
         "3",

@@ -76,6 +76,6 @@ def test_resume_skips_parsed_images(
     assert main([*arguments, "--device", "cpu"]) == 0
     assert main([*arguments, "--device", "cpu", "--resume"]) == 0
     assert "0 faces parsed" in capsys.readouterr().out
-    (tmp_path / "out" / "a_0.png").unlink()  # it is written last
+    (tmp_path / "out" / "a_0.png").unlink()  # this file is written last
     assert main([*arguments, "--device", "cpu", "--resume"]) == 0
     assert "2 faces parsed" in capsys.readouterr().out

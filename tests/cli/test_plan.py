@@ -78,7 +78,7 @@ def test_images_with_the_same_name_get_distinct_result_names(
     inputs = [write_image(tmp_path / "in" / name) for name in names]
     planned = targets(inputs, tmp_path / "out")
     assert [planned[Path(name)].name for name in inputs] == expected
-    assert {**targets(inputs[::-1], tmp_path / "out")} == planned  # independent of the order
+    assert {**targets(inputs[::-1], tmp_path / "out")} == planned  # the order of the images has no effect
     assert f"{inputs[0]} -> {tmp_path / 'out' / expected[0]}" in capsys.readouterr().err
 
 
@@ -117,7 +117,7 @@ def test_images_with_all_results_are_finished(tmp_path: Path) -> None:
     assert not plan_of(inputs, tmp_path / "out", ".png").finished
 
 
-def test_further_files_are_not_overwritten(tmp_path: Path) -> None:
+def test_other_inputs_are_not_overwritten(tmp_path: Path) -> None:
     a = tmp_path / "x.json"
     Image.new("RGB", (4, 4)).save(a, "PNG")
     with pytest.raises(OptionError, match=r"x\.json is an input and must not be overwritten"):

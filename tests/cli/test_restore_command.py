@@ -29,24 +29,27 @@ from psfr_core.restoration.restore_options import Eyes, RestoreOptions
 
 
 @pytest.fixture(autouse=True)
-def asked(models: RestorationModels, two_faces: list[Face], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Replace the loaders by ones that return tiny networks and a detector of two faces; return their arguments."""
+def load_arguments(models: RestorationModels, two_faces: list[Face], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Replace the loaders by functions that return tiny networks and a detector of two faces.
+
+    Return a dict with the arguments of the last calls.
+    """
     models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
     arguments: dict[str, Any] = {}
 
-    def played(load: Callable[..., Any], loaded: Any) -> Callable[..., Any]:
-        def note(*args: Any, **options: Any) -> Any:
+    def recorded(load: Callable[..., Any], loaded: Any) -> Callable[..., Any]:
+        def record(*args: Any, **options: Any) -> Any:
             arguments.update(inspect.signature(load).bind(*args, **options).arguments)
             return loaded
 
-        return note
+        return record
 
-    monkeypatch.setattr("psfr_core.cli.model_options.load_models", played(load_models, models))
-    monkeypatch.setattr("psfr_core.cli.model_options.load_detector", played(load_detector, models.detector))
+    monkeypatch.setattr("psfr_core.cli.model_options.load_models", recorded(load_models, models))
+    monkeypatch.setattr("psfr_core.cli.model_options.load_detector", recorded(load_detector, models.detector))
     return arguments
 
 
-def picture(path: Path, channels: int = 3, bit_depth: int = 8) -> torch.Tensor:
+def write_random_image(path: Path, channels: int = 3, bit_depth: int = 8) -> torch.Tensor:
     pixels = torch.rand(channels, 120, 160)
     write_image(path, ImageFile(pixels, bit_depth))
     return read_image(path).pixels
@@ -55,7 +58,7 @@ def picture(path: Path, channels: int = 3, bit_depth: int = 8) -> torch.Tensor:
 def test_restores_files_folders_and_patterns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
-    before = {name: picture(folder / name) for name in ("a.png", "b.png", "c.webp")}
+    before = {name: write_random_image(folder / name) for name in ("a.png", "b.png", "c.webp")}
     inputs = [str(folder / "a.png"), str(folder / "b*.png"), str(folder)]
     assert main(["restore", *inputs, "-o", str(tmp_path / "out"), "--compare"]) == 0
     for name, pixels in before.items():
@@ -69,7 +72,7 @@ def test_restores_files_folders_and_patterns(tmp_path: Path, capsys: pytest.Capt
 
 @pytest.mark.parametrize(("channels", "bit_depth"), [(1, 8), (2, 8), (4, 8), (1, 16), (3, 16), (4, 16)])
 def test_depth_and_alpha_are_kept(tmp_path: Path, channels: int, bit_depth: int) -> None:
-    before = picture(tmp_path / "a.png", channels, bit_depth)
+    before = write_random_image(tmp_path / "a.png", channels, bit_depth)
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png")]) == 0
     after = read_image(tmp_path / "b.png")
     assert (after.bit_depth, after.pixels.shape) == (bit_depth, before.shape)
@@ -81,7 +84,7 @@ def test_depth_and_alpha_are_kept(tmp_path: Path, channels: int, bit_depth: int)
 def test_orientation_is_applied_and_the_profile_kept(tmp_path: Path) -> None:
     profile = b"\0" * 16 + b"RGB " + b"\0" * 108
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn right
+    exif[0x0112] = 6  # rotate clockwise by 90 degrees
     pixels = Image.fromarray(np.random.default_rng(0).integers(0, 255, (160, 120, 3), dtype=np.uint8))
     pixels.save(tmp_path / "a.jpg", exif=exif, icc_profile=profile)
     assert main(["restore", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out")]) == 0
@@ -92,7 +95,7 @@ def test_orientation_is_applied_and_the_profile_kept(tmp_path: Path) -> None:
 
 
 def test_a_jpeg_changes_only_where_its_faces_are(tmp_path: Path) -> None:
-    before = picture(tmp_path / "a.jpg")
+    before = write_random_image(tmp_path / "a.jpg")
     assert main(["restore", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out")]) == 0
     after = read_image(tmp_path / "out" / "a.png").pixels
     assert torch.equal(after[:, 100:], before[:, 100:])
@@ -102,8 +105,8 @@ def test_a_jpeg_changes_only_where_its_faces_are(tmp_path: Path) -> None:
 
 
 def test_one_bad_file_does_not_stop_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture(tmp_path / "a.png")
-    (tmp_path / "b.png").write_bytes(b"not a picture")
+    write_random_image(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"not an image")
     assert main(["restore", str(tmp_path), "-o", str(tmp_path / "out")]) == 1
     assert (tmp_path / "out" / "a.png").exists()
     assert not (tmp_path / "out" / "b.png").exists()
@@ -114,7 +117,7 @@ def test_a_path_without_permission_does_not_stop_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("a.png", "b.png"):
-        picture(tmp_path / name)
+        write_random_image(tmp_path / name)
     read = Path.read_bytes
 
     def refuse(path: Path) -> bytes:
@@ -135,7 +138,7 @@ def test_a_path_without_permission_does_not_stop_the_rest(
 def test_the_traceback_of_an_unexpected_error_is_shown_only_on_demand(
     tmp_path: Path, models: RestorationModels, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture(tmp_path / "a.png")
+    write_random_image(tmp_path / "a.png")
 
     def fail(*_: Any, **__: Any) -> None:
         raise TypeError("'NoneType' object is not iterable")
@@ -155,7 +158,7 @@ def test_the_traceback_of_an_unexpected_error_is_shown_only_on_demand(
 def test_a_second_run_does_only_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("in/a.png", "in/x/b.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        picture(tmp_path / name)
+        write_random_image(tmp_path / name)
     arguments = ["restore", str(tmp_path / "in"), "-o", str(tmp_path / "in" / "out"), "--recursive", "--compare"]
     assert main(arguments) == 0
     (tmp_path / "in/out/x/b_compare.png").unlink()
@@ -170,7 +173,7 @@ def test_a_second_run_does_only_what_is_left(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_output_that_the_console_cannot_show_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture(tmp_path / "a.png")
+    write_random_image(tmp_path / "a.png")
     shown = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="cp1252"))
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "фото")]) == 0
@@ -181,14 +184,14 @@ def test_output_that_the_console_cannot_show_is_escaped(tmp_path: Path, monkeypa
 
 
 def test_inputs_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = picture(tmp_path / "a.png")
+    before = write_random_image(tmp_path / "a.png")
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path)]) == 2
     assert "is an input and must not be overwritten" in capsys.readouterr().err
     assert torch.equal(read_image(tmp_path / "a.png").pixels, before)
 
 
 def test_the_comparison_is_before_and_after_and_overwrites_no_input(tmp_path: Path) -> None:
-    before = picture(tmp_path / "a.png")
+    before = write_random_image(tmp_path / "a.png")
     after_path, strip_path = tmp_path / "b.png", tmp_path / "b_compare.png"
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(after_path), "--compare"]) == 0
     strip = read_image(strip_path).pixels
@@ -199,8 +202,8 @@ def test_the_comparison_is_before_and_after_and_overwrites_no_input(tmp_path: Pa
     assert strip_path.read_bytes() == kept
 
 
-def test_strength_indices_and_regions_are_heard(tmp_path: Path) -> None:
-    before = picture(tmp_path / "a.png")
+def test_strength_indices_and_regions_are_applied(tmp_path: Path) -> None:
+    before = write_random_image(tmp_path / "a.png")
 
     def changed(*options: str) -> torch.Tensor:
         main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), *options])
@@ -229,23 +232,23 @@ def test_strength_indices_and_regions_are_heard(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_picture_is_the_librarys(
+def test_the_result_equals_that_of_the_library(
     tmp_path: Path, models: RestorationModels, flags: str, options: RestoreOptions
 ) -> None:
-    before = picture(tmp_path / "a.png")
+    before = write_random_image(tmp_path / "a.png")
 
-    def by_the_library(wanted: RestoreOptions) -> torch.Tensor:
+    def library_result(wanted: RestoreOptions) -> torch.Tensor:
         write_image(tmp_path / "c.png", ImageFile(restore_image(before, models, wanted).image))
         return read_image(tmp_path / "c.png").pixels
 
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), *flags.split()]) == 0
     after = read_image(tmp_path / "b.png").pixels
-    assert torch.equal(after, by_the_library(options))
-    assert not torch.equal(after, by_the_library(RestoreOptions()))
+    assert torch.equal(after, library_result(options))
+    assert not torch.equal(after, library_result(RestoreOptions()))
 
 
 def test_an_image_without_a_face_can_be_an_error(tmp_path: Path, models: RestorationModels) -> None:
-    picture(tmp_path / "a.png")
+    write_random_image(tmp_path / "a.png")
     models.detector.faces.clear()  # type: ignore[attr-defined]
     arguments = ["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png")]
     assert main([*arguments, "--no-face", "error"]) == 1
@@ -256,14 +259,14 @@ def test_an_image_without_a_face_can_be_an_error(tmp_path: Path, models: Restora
 def test_faces_go_through_the_networks_together(
     tmp_path: Path, models: RestorationModels, flags: str, sizes: list[int]
 ) -> None:
-    picture(tmp_path / "a.png")
+    write_random_image(tmp_path / "a.png")
     seen: list[int] = []
     models.generator.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), *flags.split()]) == 0
     assert seen == sizes
 
 
-# The first of the two faces, whose score is 0.9, is the larger one; the second, of 0.8, is nearer to the middle.
+# The first face has the score 0.9 and is larger. The second face has the score 0.8 and is nearer to the center.
 @pytest.mark.parametrize(
     ("flags", "scores"),
     [
@@ -277,7 +280,7 @@ def test_faces_go_through_the_networks_together(
     ],
 )
 def test_faces_are_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str, scores: list[float]) -> None:
-    before = picture(tmp_path / "a.png")
+    before = write_random_image(tmp_path / "a.png")
     arguments = [str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]
     assert main(["detect", *arguments]) == 0
     found = json.loads((tmp_path / "out" / "a.json").read_text())
@@ -299,13 +302,13 @@ def test_faces_are_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str], fl
         ("--turned", DetectionOptions(turned=True)),
     ],
 )
-def test_the_detector_searches_as_it_is_told(
-    tmp_path: Path, asked: dict[str, Any], flags: str, options: DetectionOptions
+def test_the_detector_gets_its_options(
+    tmp_path: Path, load_arguments: dict[str, Any], flags: str, options: DetectionOptions
 ) -> None:
-    picture(tmp_path / "a.png")
+    write_random_image(tmp_path / "a.png")
     for command, name in (("restore", "detection"), ("detect", "options")):
         assert main([command, str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]) == 0
-        assert asked[name] == options
+        assert load_arguments[name] == options
 
 
 @pytest.mark.parametrize(
@@ -320,29 +323,29 @@ def test_the_detector_searches_as_it_is_told(
         ("--generator codeformer.pth --fidelity 0.7", {"generator": "codeformer.pth", "fidelity": 0.7}),
     ],
 )
-def test_models_are_those_asked_for(
-    tmp_path: Path, asked: dict[str, Any], flags: str, arguments: dict[str, Any]
+def test_the_requested_models_are_loaded(
+    tmp_path: Path, load_arguments: dict[str, Any], flags: str, arguments: dict[str, Any]
 ) -> None:
-    picture(tmp_path / "a.png")
+    write_random_image(tmp_path / "a.png")
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]) == 0
-    usual = {"generator": "bundled", "parser": "parsenet-256", "detector": None, "folders": [], "device": None}
-    usual |= {"detection": DetectionOptions(), "dtype": None, "compile_networks": False, "download": False}
-    usual |= {"fidelity": None}
-    assert asked == usual | arguments
+    defaults = {"generator": "bundled", "parser": "parsenet-256", "detector": None, "folders": [], "device": None}
+    defaults |= {"detection": DetectionOptions(), "dtype": None, "compile_networks": False, "download": False}
+    defaults |= {"fidelity": None}
+    assert load_arguments == defaults | arguments
 
 
-def test_the_detector_alone_is_the_one_asked_for(tmp_path: Path, asked: dict[str, Any]) -> None:
-    picture(tmp_path / "a.png")
+def test_detect_loads_the_requested_detector(tmp_path: Path, load_arguments: dict[str, Any]) -> None:
+    write_random_image(tmp_path / "a.png")
     flags = f"--detector d --models-folder {tmp_path} --device cpu --download"
     assert main(["detect", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags.split()]) == 0
     expected = {"source": "d", "folders": [tmp_path], "device": torch.device("cpu"), "download": True}
-    assert asked == expected | {"options": DetectionOptions()}
+    assert load_arguments == expected | {"options": DetectionOptions()}
 
 
-def test_detect_overwrites_no_image_that_is_called_like_its_json(
+def test_detect_does_not_overwrite_an_image_with_the_name_of_its_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture(tmp_path / "x.png")
+    write_random_image(tmp_path / "x.png")
     (tmp_path / "x.png").rename(tmp_path / "x.json")
     before = (tmp_path / "x.json").read_bytes()
     assert main(["detect", str(tmp_path / "x.json"), "-o", str(tmp_path)]) == 2
@@ -350,8 +353,8 @@ def test_detect_overwrites_no_image_that_is_called_like_its_json(
     assert (tmp_path / "x.json").read_bytes() == before
 
 
-def test_detect_writes_json_and_a_picture(tmp_path: Path, two_faces: list[Face]) -> None:
-    picture(tmp_path / "a.jpg")
+def test_detect_writes_json_and_an_image(tmp_path: Path, two_faces: list[Face]) -> None:
+    write_random_image(tmp_path / "a.jpg")
     assert main(["detect", str(tmp_path / "a.jpg"), "-o", str(tmp_path / "out"), "--order", "score"]) == 0
     found = json.loads((tmp_path / "out" / "a.json").read_text())
     assert (found["width"], found["height"]) == (160, 120)

@@ -1,4 +1,4 @@
-"""``psfr restore`` with videos."""
+"""Test ``psfr restore`` with videos."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_bad_video_does_not_stop_the_others(
         ([], "a.mp4", "is an input and must not be overwritten"),
     ],
 )
-def test_mistakes_are_named_before_the_work(
+def test_invalid_arguments_are_reported_before_processing(
     clips: ModuleType,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -40,7 +40,7 @@ def test_stages_are_trained_in_order(recipe: str, tmp_path: Path, capsys: pytest
     assert len((tmp_path / "large" / "log.csv").read_text().splitlines()) == 1 + 1
 
 
-def test_one_stage_is_trained_alone(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_single_stage_can_be_trained(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(recipe, tmp_path, "--set", "loop.steps=1", "--only", "small") == 0
     assert not (tmp_path / "large").exists()
     assert train(recipe, tmp_path, "--only", "middle") == 2
@@ -57,7 +57,7 @@ def test_show_prints_the_recipe_without_training(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grown.yaml"]
 
 
-def test_a_network_is_not_overwritten_by_its_successor(
+def test_the_result_does_not_overwrite_the_initial_weights(
     recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = tmp_path / "small" / "generator.safetensors"
