@@ -20,9 +20,10 @@ from ..lab.evaluation.spec import (
     ProtocolName,
     RestorersSpec,
     StrengthSpec,
+    VideoSpec,
 )
 from ..lab.evaluation.tables import table_files
-from ..restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
+from ..restoration.restoration_models import BUNDLED, BUNDLED_GENERATOR, BUNDLED_PARSE_NET
 from .console import add_verbose_argument, progress_bar
 from .degrade import DEGRADATION_HELP
 from .metric_options import add_metric_arguments, metrics_from_args
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (RestorersSpec, "several restorers on the same degraded faces", _add_restorers),
         (ParserSpec, "mean IoU of the parsing network on degraded faces with known labels", _add_parser),
         (StrengthSpec, "LPIPS of the automatic strength at many levels of degradation", _add_strength),
+        (VideoSpec, "clips of faces restored frame by frame and as one video", _add_video),
         (DetectorSpec, "faces and landmarks of a detector, compared with a reference detector", _add_detector),
     ):
         command = subjects.add_parser(spec.kind, help=text, description=f"Measure: {text}.", allow_abbrev=False)
@@ -109,6 +111,15 @@ def _add_parser(command: argparse.ArgumentParser) -> None:
 
 
 def _add_strength(command: argparse.ArgumentParser) -> None:
+    _add_clean_faces(command, BUNDLED_GENERATOR)
+
+
+def _add_video(command: argparse.ArgumentParser) -> None:
+    _add_clean_faces(command, BUNDLED)
+
+
+def _add_clean_faces(command: argparse.ArgumentParser, generator: str) -> None:
+    """Add the flags of faces that are degraded by the evaluation itself."""
     _add_device(command)
     command.add_argument("--faces", type=Path, required=True, help="folder of clean aligned faces")
     command.add_argument(
@@ -121,7 +132,7 @@ def _add_strength(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--heads", type=Path, required=True, help="file of the LPIPS v0.1 heads for the network in --features"
     )
-    for name, default in (("generator", BUNDLED_GENERATOR), ("parser", BUNDLED_PARSE_NET)):
+    for name, default in (("generator", generator), ("parser", BUNDLED_PARSE_NET)):
         command.add_argument(
             f"--{name}", default=default, help=f"name or file of the {name}; default: {default} (bundled)"
         )
@@ -192,9 +203,10 @@ def spec_from_args(args: argparse.Namespace) -> EvaluationSpec:
             download=args.download,
             max_pixels=args.max_pixels,
         )
-    if args.subject == StrengthSpec.kind:
+    if args.subject in (StrengthSpec.kind, VideoSpec.kind):
         names = ("faces", "features", "heads", "generator", "parser", "seed", "max_pixels")
-        return StrengthSpec(**{name: getattr(args, name) for name in names})
+        spec = StrengthSpec if args.subject == StrengthSpec.kind else VideoSpec
+        return spec(**{name: getattr(args, name) for name in names})
     faces: dict[str, Any] = {
         "faces": args.faces,
         "parser": args.parser,

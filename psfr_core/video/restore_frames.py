@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..batch_size import default_batch_size
-from ..faces.align import AlignedFace
 from ..parsing.eye_state import with_closed_eyes
 from ..parsing.parse_map import ParseMap
 from ..parsing.parser import parse_probabilities
@@ -20,12 +19,15 @@ from ..restoration.enhance import enhance_faces
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore import blend_masks
 from ..restoration.restore_options import RestoreOptions
-from .face_patches import cut_face, paste_into_frame
+from .face_patches import paste_into_frame
 from .face_plan import FacePlan
 from .find_faces import VideoFaces
 from .frame_planes import FramePlanes
 from .pixel_formats import plane_arrays
-from .steady_looks import TrackLook, average_look, outline_of, windows
+from .steady_alignment import Smoothing
+from .steady_crops import CropCutter, SteadyCrop
+from .steady_looks import TrackLook, average_look, windows
+from .video_options import VideoOptions
 
 if TYPE_CHECKING:
     import av
@@ -35,17 +37,16 @@ _MAX_FRAMES = 32  # in a batch
 
 @dataclass(frozen=True, eq=False)
 class _Face:
-    """A face of a frame; ``strength`` is its fade-in from 0 to 1, and ``crop`` (3, S, S) is on the device of the networks.
+    """A face of a frame; ``strength`` is its fade-in from 0 to 1, and ``steady`` the crop averaged over time (3, S, S).
 
     ``side`` is that of the crops of its track in pixels of the frame.
     """
 
     track: int
-    aligned: AlignedFace
+    cut: SteadyCrop
     strength: float
-    crop: Tensor
-    outline: Tensor
     side: float
+    steady: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,26 +73,27 @@ def restore_frames(
     plan: FacePlan,
     models: RestorationModels,
     options: RestoreOptions,
-    steady_frames: int,
+    video: VideoOptions,
 ) -> Iterator[av.VideoFrame]:
     """Yield the ``frames`` with their faces restored, in the same order; a few frames are read ahead.
 
-    Parse maps and restored faces are averaged over ``steady_frames`` frames before and after, where the face did not change. A
-    frame that repeats the one before gets the same result, bit by bit.
+    Crops, parse maps and restored faces are averaged over ``video.steady_frames`` frames before and after, where the face did
+    not change. A frame that repeats the one before gets the same result, bit by bit.
     """
     device = next(models.generator.parameters()).device
     batch_size = options.batch_size or default_batch_size(device)
-    cut = _cut(frames, found, plan, models.crop_size_for(plan.sides), device)
-    parsed = _parsed(cut, models, batch_size)
-    mapped = _mapped(parsed, steady_frames)
+    crop_size = models.crop_size_for(plan.sides)
+    cutter = CropCutter(crop_size, device, registers=video.smoothing is not Smoothing.NONE)
+    denoised = _denoised(_cut(frames, found, plan, crop_size, cutter), video.steady_frames)
+    mapped = _mapped(_parsed(denoised, models, batch_size), video.steady_frames)
     restored = _enhanced(mapped, models, options, batch_size)
     before: av.VideoFrame | None = None
-    for window in windows(restored, steady_frames):
+    for window in windows(restored, video.steady_frames):
         step = window.center
         frame = step.work.frame
         if step.parse_maps is not None:
             steady = torch.stack(_averaged(step, window.neighbors))
-            _paste(step.work, steady, step.parse_maps, options)
+            _paste(step.work, steady, step.parse_maps, models, options)
         elif step.work.is_repeat and before is not None:
             frame.make_writable()
             for new, old in zip(plane_arrays(frame), plane_arrays(before), strict=True):
@@ -101,7 +103,7 @@ def restore_frames(
 
 
 def _cut(
-    frames: Iterable[av.VideoFrame], found: VideoFaces, plan: FacePlan, crop_size: int, device: torch.device
+    frames: Iterable[av.VideoFrame], found: VideoFaces, plan: FacePlan, crop_size: int, cutter: CropCutter
 ) -> Iterator[_Frame]:
     index_of = {timestamp: index for index, timestamp in enumerate(found.timestamps)}
     for frame in frames:
@@ -112,17 +114,26 @@ def _cut(
         planes = FramePlanes.of(frame)
         faces: list[_Face] = []
         for planned in plan.faces_in(index, crop_size):
-            aligned = cut_face(planes, planned.face, planned.image_to_crop, crop_size)
-            if aligned is not None:
-                crop = aligned.crop.to(device)
-                faces.append(_Face(planned.track, aligned, planned.strength, crop, outline_of(crop), planned.side))
+            cut = cutter.cut(planes, planned)
+            if cut is not None:
+                faces.append(_Face(planned.track, cut, planned.strength, planned.side, cut.crop))
         yield _Frame(frame, False, faces)
+
+
+def _denoised(frames: Iterable[_Frame], radius: int) -> Iterator[_Frame]:
+    """Yield the frames with averaged crops."""
+    steps = (_Step(frame, [face.cut.crop for face in frame.faces]) for frame in frames)
+    for window in windows(steps, radius):
+        work = window.center.work
+        averaged = _averaged(window.center, window.neighbors)
+        faces = [replace(face, steady=crop) for face, crop in zip(work.faces, averaged, strict=True)]
+        yield replace(work, faces=faces)
 
 
 def _parsed(frames: Iterable[_Frame], models: RestorationModels, batch_size: int) -> Iterator[_Step]:
     """Yield each frame with the probabilities of the regions (19, S, S) of its faces, float16."""
     for batch in _batches(((frame, len(frame.faces)) for frame in frames), batch_size):
-        crops = [face.crop for frame in batch for face in frame.faces]
+        crops = [face.steady for frame in batch for face in frame.faces]
         results = iter(parse_probabilities(torch.stack(crops), models.parse_net, batch_size).half() if crops else [])
         for frame in batch:
             yield _Step(frame, [next(results) for _ in frame.faces])
@@ -136,7 +147,7 @@ def _mapped(steps: Iterable[_Step], radius: int) -> Iterator[_Step]:
             yield _Step(work, [])
             continue
         labels = torch.stack([mean.argmax(0) for mean in _averaged(window.center, window.neighbors)])
-        crops = torch.stack([face.crop for face in work.faces])
+        crops = torch.stack([face.steady for face in work.faces])
         yield _Step(work, [], with_closed_eyes(crops, ParseMap(labels.to(torch.uint8))))
 
 
@@ -145,7 +156,7 @@ def _enhanced(
 ) -> Iterator[_Step]:
     """Yield each frame with its restored faces (3, S, S)."""
     for batch in _batches(((step, len(step.work.faces)) for step in steps), batch_size):
-        crops = [face.crop for step in batch for face in step.work.faces]
+        crops = [face.steady for step in batch for face in step.work.faces]
         maps = [step.parse_maps.labels for step in batch if step.parse_maps is not None]
         results: Iterator[Tensor] = iter(())
         if crops:
@@ -165,16 +176,19 @@ def _averaged(step: _Step, neighbors: Iterable[_Step]) -> list[Tensor]:
 
 def _looks(step: _Step) -> list[TrackLook]:
     pairs = zip(step.work.faces, step.results, strict=True)
-    return [TrackLook(face.track, face.outline, result) for face, result in pairs]
+    return [TrackLook(face.track, face.cut.outline, result) for face, result in pairs]
 
 
-def _paste(work: _Frame, restored: Tensor, parse_maps: ParseMap, options: RestoreOptions) -> None:
-    crops = torch.stack([face.crop for face in work.faces])
+def _paste(
+    work: _Frame, restored: Tensor, parse_maps: ParseMap, models: RestorationModels, options: RestoreOptions
+) -> None:
+    crops = torch.stack([face.steady for face in work.faces])
     matched = match_colors(restored, crops, options.color_match)
-    masks = blend_masks(matched, crops, parse_maps, options, guard=options.guard)
+    sizes = [models.generator.for_side(face.side).size for face in work.faces]
+    masks = blend_masks(matched, crops, parse_maps, options, guard=options.guard, sizes=sizes)
     strengths = torch.tensor([face.strength for face in work.faces], device=masks.device)
     work.frame.make_writable()  # the decoder may still need its own copy
-    aligned = [face.aligned for face in work.faces]
+    aligned = [face.cut.aligned for face in work.faces]
     planes = FramePlanes.of(work.frame)
     paste_into_frame(planes, aligned, matched, masks * strengths[:, None, None, None], options.paste.grain)
 

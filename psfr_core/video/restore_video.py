@@ -68,7 +68,7 @@ def restore_video(
         with open_writer(target, reader, found.sample, video.encoding, copied) as writer:
             frames = reader.frames(copied, writer.copy)
             plan = FacePlan.of(found, video.smoothing)
-            restored = restore_frames(frames, found, plan, models, options, video.steady_frames)
+            restored = restore_frames(frames, found, plan, models, options, video)
             for done, frame in enumerate(restored, start=1):
                 writer.write(frame)
                 if progress is not None:

@@ -15,9 +15,9 @@ from ..images.filters import gaussian_blur
 
 T = TypeVar("T")
 
-_OUTLINE_SIDE = 64  # crops are compared at this size, so that noise and compression hardly count
-_OUTLINE_BLUR = 1.0  # standard deviation in its pixels
-_CHANGED = 0.05  # RMS difference of colors in [0, 1] from which a place counts as changed
+_OUTLINE_SIDE = 128  # crops are compared at this size, so that noise and compression hardly count
+_OUTLINE_BLUR = 2.0  # standard deviation in its pixels
+_CHANGED = 0.03  # RMS difference of colors in [0, 1] from which a place counts as changed
 
 
 @dataclass(frozen=True, eq=False)

@@ -331,6 +331,29 @@ def test_the_automatic_strength_is_measured_at_every_level(
             assert automatic == pytest.approx(float(row["full" if float(row["strength"]) else "input"]), abs=1e-5)
 
 
+def test_a_video_is_compared_with_single_frames(
+    tmp_path: Path,
+    generator_file: str,
+    parser_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("av")
+    monkeypatch.setattr("psfr_core.lab.evaluation.face_clips.CLIP_FRAMES", 6)
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    shutil.copy(DATA / "faces" / "male_58.jpg", faces)
+    models = ["--generator", generator_file, *lpips_files(tmp_path), "--device", "cpu"]
+    assert main(["evaluate", "video", "--faces", str(faces), *models, "--out", str(tmp_path / "out")]) == 0
+    table = capsys.readouterr().out
+    assert table.startswith("| mean of 1 | temporal_error | lpips | psnr | change_error |\n")
+    lines = {line.split(" | ")[0].strip("| "): line.split(" | ")[1:] for line in table.splitlines()[2:]}
+    assert list(lines) == ["degraded", "frame by frame", "one video"]
+    assert lines["one video"] != lines["frame by frame"] != lines["degraded"]
+    clips = sorted(path.name for path in (tmp_path / "out" / "clips" / "male_58").iterdir())
+    assert clips == ["degraded.mp4", "frame_by_frame.mkv", "one_video.mkv", "truth.mp4"]
+
+
 def test_restorers_are_compared_on_the_same_faces(
     tmp_path: Path, generator_file: str, parser_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,11 +21,12 @@ from ...networks.inference.optimize import fastest_dtype, optimized_on
 from ...parsing.parse_map import ParseMap
 from ...parsing.parser import parse_faces
 from ...progress import Progress
-from ...restoration.restoration_models import BUNDLED_PARSE_NET
+from ...restoration.restoration_models import BUNDLED_PARSE_NET, load_models
 from ...restoration.second_opinion import with_second_opinion
 from ..degradation.config import load_degradation
 from ..metrics.lpips import load_lpips
 from ..metrics.parsing_iou import ConfusionMatrix
+from .face_clips import FACE_SIDE
 from .face_matching import match_faces
 from .metrics_spec import MetricsSpec, load_metrics
 from .protocol import PAPER
@@ -41,11 +42,13 @@ from .spec import (
     ParserSpec,
     RestorersSpec,
     StrengthSpec,
+    VideoSpec,
     settings_of,
 )
 from .stage import Row
-from .strength import strength_rows, strength_table
-from .tables import finite, format_value, markdown_table, means_of, write_tables
+from .strength import strength_rows
+from .tables import finite, format_value, markdown_table, means_of, variant_table, write_tables
+from .video import clip_folder, video_rows
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +94,8 @@ def run(
         return _evaluate_parser(spec, out, target, progress)
     if isinstance(spec, StrengthSpec):
         return _evaluate_strength(spec, out, target, progress)
+    if isinstance(spec, VideoSpec):
+        return _evaluate_video(spec, out, target, progress)
     return _evaluate_detector(spec, out, target, progress)
 
 
@@ -191,8 +196,30 @@ def _evaluate_strength(
         by_face[faces.names[path]] = strength_rows(faces.clean(path), seed, generator, parse_net, lpips)
 
     _measure_each(faces.names, measure, progress)
-    rows = {f"{name}, {level}": row for name, levels in by_face.items() for level, row in levels.items()}
-    return _tabulate(rows, strength_table(by_face), {"settings": settings_of(spec)}, out)
+    return _tabulate_variants(by_face, spec, out)
+
+
+def _evaluate_video(spec: VideoSpec, out: Path | None, device: torch.device, progress: Progress | None) -> Evaluation:
+    models = load_models(spec.generator, spec.parser, device=device, dtype=torch.float32)
+    lpips = load_lpips(spec.features, spec.heads)
+    faces = DegradedFaces(images_of(spec), FACE_SIDE, spec.seed, max_pixels=spec.max_pixels)
+    by_face: dict[str, Mapping[str, Row]] = {}
+
+    def measure(path: Path) -> None:
+        name, seed = faces.names[path], spec.seed + len(by_face)
+        with clip_folder(out, name) as folder:
+            by_face[name] = video_rows(faces.clean(path), seed, models, lpips, folder)
+
+    _measure_each(faces.names, measure, progress)
+    return _tabulate_variants(by_face, spec, out)
+
+
+def _tabulate_variants(
+    by_face: Mapping[str, Mapping[str, Row]], spec: StrengthSpec | VideoSpec, out: Path | None
+) -> Evaluation:
+    """Write the rows of the variants of each face, and show the means of each variant."""
+    rows = {f"{name}, {variant}": row for name, variants in by_face.items() for variant, row in variants.items()}
+    return _tabulate(rows, variant_table(by_face), {"settings": settings_of(spec)}, out)
 
 
 def _evaluate_detector(

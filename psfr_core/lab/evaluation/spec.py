@@ -14,7 +14,7 @@ from ...faces.detection_options import DetectionOptions
 from ...images.decoding import MAX_PIXELS
 from ...models.manifest import is_model_name
 from ...options import check_value
-from ...restoration.restoration_models import BUNDLED_GENERATOR, BUNDLED_PARSE_NET
+from ...restoration.restoration_models import BUNDLED, BUNDLED_GENERATOR, BUNDLED_PARSE_NET
 from ..typed_yaml import read_yaml, to_dataclass
 from .metrics_spec import MetricsSpec
 
@@ -154,6 +154,26 @@ class StrengthSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VideoSpec:
+    """Clips of clean aligned faces, degraded and restored both frame by frame and as one video.
+
+    ``features`` and ``heads`` are the files of LPIPS. The clip of the n-th face has seed ``seed`` + n.
+    """
+
+    kind: ClassVar[str] = "video"
+    faces: Path
+    features: Path
+    heads: Path
+    generator: str = BUNDLED
+    parser: str = BUNDLED_PARSE_NET
+    seed: int = 0
+    max_pixels: int | None = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed, "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DetectorSpec:
     """Comparison of a detector with a reference detector.
 
@@ -171,9 +191,10 @@ class DetectorSpec:
     max_pixels: int | None = MAX_PIXELS
 
 
-EvaluationSpec = ImagesSpec | GeneratorSpec | RestorersSpec | ParserSpec | StrengthSpec | DetectorSpec
+EvaluationSpec = ImagesSpec | GeneratorSpec | RestorersSpec | ParserSpec | StrengthSpec | VideoSpec | DetectorSpec
 SPECS: Mapping[str, type[EvaluationSpec]] = {
-    spec.kind: spec for spec in (ImagesSpec, GeneratorSpec, RestorersSpec, ParserSpec, StrengthSpec, DetectorSpec)
+    spec.kind: spec
+    for spec in (ImagesSpec, GeneratorSpec, RestorersSpec, ParserSpec, StrengthSpec, VideoSpec, DetectorSpec)
 }
 
 

@@ -17,7 +17,6 @@ from ...restoration.photo_quality import fine_correlation, noise_level
 from ..metrics.lpips import Lpips
 from .quality_levels import degraded_versions
 from .stage import Row
-from .tables import format_value, markdown_table, means_of
 
 
 @torch.no_grad()
@@ -45,17 +44,3 @@ def strength_rows(
             "removed_noise": float(noise_level(lq) - noise_level(result)),
         }
     return rows
-
-
-def strength_table(rows: Mapping[str, Mapping[str, Row]]) -> str:
-    """Average ``rows`` over the faces, and return a Markdown table with one line per level.
-
-    ``rows`` contains the rows of ``strength_rows`` by face and level.
-    """
-    levels = list(next(iter(rows.values())))
-    means = {level: means_of({name: of_face[level] for name, of_face in rows.items()}) for level in levels}
-    columns = list(next(iter(means.values())))
-    return markdown_table(
-        [f"mean of {len(rows)}", *columns],
-        *([level, *(format_value(mean[column]) for column in columns)] for level, mean in means.items()),
-    )

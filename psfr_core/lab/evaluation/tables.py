@@ -66,3 +66,14 @@ def markdown_table(head: Sequence[str], *rows: Sequence[str]) -> str:
 def format_value(value: float) -> str:
     """Format a value with four decimals, and NaN as "missing"."""
     return "missing" if math.isnan(value) else f"{value:.4f}"
+
+
+def variant_table(rows: Mapping[str, Mapping[str, Row]]) -> str:
+    """Return a Markdown table of the means over faces, with a line for each variant; ``rows`` are by face and variant."""
+    variants = list(next(iter(rows.values())))
+    means = {variant: means_of({name: of_face[variant] for name, of_face in rows.items()}) for variant in variants}
+    columns = list(next(iter(means.values())))
+    return markdown_table(
+        [f"mean of {len(rows)}", *columns],
+        *([variant, *(format_value(mean[column]) for column in columns)] for variant, mean in means.items()),
+    )

@@ -15,9 +15,9 @@ from ...parsing.eye_state import EyeWindows, eye_windows
 from ...parsing.labels import FaceRegion
 from ...parsing.parse_map import ParseMap
 from ...parsing.parser import region_scores
+from ..degradation.closed_eyes import close_eyes
 from ..degradation.config import DegradationConfig, DegradationPreset
 from ..degradation.pipeline import degrade
-from .closed_eyes import close_eyes
 from .face_samples import Faces, FaceSample, shows_lids
 
 JITTER = 4  # maximum shift of a window, in pixels

@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 from ...checks import seeded_generator
 from ...errors import OptionError
 from ...parsing.parse_map import ParseMap
+from ..degradation.closed_eyes import close_eyes
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import degrade
-from .closed_eyes import close_eyes
 from .face_files import FaceFile, find_face_files
 
 MAX_BYTES_IN_MEMORY = 4 * 2**30

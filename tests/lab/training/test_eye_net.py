@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from psfr_core.lab.training.closed_eyes import close_eyes
+from psfr_core.lab.degradation.closed_eyes import close_eyes
 from psfr_core.lab.training.eye_net import train_eye_net
 from psfr_core.lab.training.face_samples import FaceSet, load_face_set
 from psfr_core.models.loader import load_parse_net

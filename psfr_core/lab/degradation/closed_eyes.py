@@ -1,4 +1,4 @@
-"""Draw closed and narrowed eyes over open ones, so that a parser learns that lids are skin.
+"""Draw closed and narrowed eyes over open ones, for training and for clips with blinks.
 
 The opening of an eye is read from its labels, column by column. The skin above the eye is stretched down to the line where
 the lids meet, like a real lid. Color, shading, make-up and lashes vary widely, so that the drawn eyes resemble many real ones.

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from psfr_core.errors import OptionError
+from psfr_core.lab.degradation.closed_eyes import BOTH_EYES_PROBABILITY, NARROWED_PROBABILITY, close_eyes
 from psfr_core.lab.degradation.config import DegradationConfig
-from psfr_core.lab.training.closed_eyes import BOTH_EYES_PROBABILITY, NARROWED_PROBABILITY, close_eyes
 from psfr_core.lab.training.face_samples import FaceSamples, FaceSet
 from psfr_core.parsing.labels import FaceRegion
 

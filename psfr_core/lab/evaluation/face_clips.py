@@ -1,0 +1,153 @@
+"""Make clips of still faces with known motion, blinks and occlusions, and degrade them like a poor recording."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...checks import check_shape, seeded_generator
+from ...faces.align import AlignedFace
+from ...faces.face import Face
+from ...faces.template import template_for
+from ...images.box import Box, Size
+from ...images.resize import resize
+from ...images.similarity import compose_affines, invert_affine, shift_affine
+from ...parsing.labels import FaceRegion, RegionGroup
+from ...parsing.parse_map import ParseMap
+from ...restoration.masks import crop_masks
+from ...restoration.paste import paste_faces
+from ...restoration.paste_options import PasteOptions
+from ...video.read_video import load_av, open_video
+from ..degradation.closed_eyes import close_eyes
+from ..degradation.operations import Interpolation, quantized
+from ..degradation.pipeline import Blur, BlurKind, Degradation, Noise, apply_degradation
+
+FACE_SIDE = 256
+"""Side in pixels of the faces of which clips are made."""
+
+FRAME_SIZE = Size(384, 320)
+CLIP_FRAMES = 32
+_PART = 8  # frames of each kind of motion: none, panning, rotation, zoom
+_PAN, _ROTATION, _ZOOM = 5.0, math.radians(2.0), 0.015  # per frame
+_BLINKS, _OCCLUSIONS = (3, 4), (6,)  # frames of each part
+_RATE = 25
+_DRAWINGS = 20  # of closed eyes, at most
+_SOFT_BORDER = PasteOptions(regions=None, feather=0.08)
+
+
+@dataclass(frozen=True, eq=False)
+class FaceClip:
+    """A clean clip of a face: frames (3, H, W), RGB in [0, 1], and for each the similarity (2, 3) from the face to the frame.
+
+    ``changes`` are masks (1, S, S) bool of the places where the face differs from most of the frames, by the number of the frame.
+    """
+
+    frames: list[Tensor]
+    motions: list[Tensor]
+    changes: dict[int, Tensor]
+
+
+def make_clip(face: Tensor, labels: Tensor, seed: int) -> FaceClip:
+    """Make a clip of the aligned clean ``face`` (3, S, S), S = FACE_SIDE, with the ``labels`` (S, S) of its regions.
+
+    It rests, pans, turns and approaches in front of a blurred background, and each time blinks and is hidden in part.
+    """
+    check_shape(face, f"3 {FACE_SIDE} {FACE_SIDE}", "face")
+    blink = _with_closed_eyes(face, labels, seed)
+    hidden = _with_object(face, labels)
+    background = resize(resize(face, Size(6, 5)), FRAME_SIZE).clamp(0, 1)
+    frames: list[Tensor] = []
+    motions = [_motion(frame) for frame in range(CLIP_FRAMES)]
+    changes: dict[int, Tensor] = {}
+    for index, motion in enumerate(motions):
+        place = index % _PART
+        shown = blink if place in _BLINKS else hidden if place in _OCCLUSIONS else face
+        if shown is not face:
+            changes[index] = (shown - face).abs().amax(0, keepdim=True) > 0.1
+        frames.append(_pasted(background, shown, motion))
+    return FaceClip(frames, motions, changes)
+
+
+def degraded(frames: Sequence[Tensor], seed: int) -> list[Tensor]:
+    """Return the ``frames`` blurred, reduced to half the size and back, with new noise in each frame."""
+    return [
+        apply_degradation(
+            frame,
+            Degradation(
+                gray=False,
+                blur=Blur(BlurKind.GAUSSIAN, 1.5),
+                reduced_side=0.5,
+                interpolation=Interpolation.BICUBIC,
+                noise=Noise(0.03, per_channel=True, seed=seed * CLIP_FRAMES + index),
+                jpeg_quality=None,
+            ),
+        ).lq
+        for index, frame in enumerate(frames)
+    ]
+
+
+def write_clip(path: Path, frames: Sequence[Tensor], quality: int = 28) -> None:
+    """Write ``frames`` (3, H, W), RGB in [0, 1], as an H.264 file; 28 is a constant rate factor of visible compression."""
+    av = load_av()
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=_RATE, options={"crf": str(quality)})
+        stream.width, stream.height, stream.pix_fmt = *Size.of(frames[0]), "yuv420p"
+        for index, frame in enumerate(frames):
+            pixels = (frame.permute(1, 2, 0) * 255).round().to(torch.uint8).contiguous().numpy()
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            picture.pts, picture.time_base = index, Fraction(1, _RATE)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+
+
+def read_clip(path: Path) -> list[Tensor]:
+    """Return the frames (3, H, W) of a video file, RGB in [0, 1]."""
+    with open_video(path) as reader:
+        pixels = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in reader.frames()]
+    return [frame.permute(2, 0, 1).float() / 255 for frame in pixels]
+
+
+def _motion(frame: int) -> Tensor:
+    """Return the similarity from the face to a frame."""
+    panned, turned, zoomed = (min(max(frame - part * _PART, 0), _PART) for part in (1, 2, 3))
+    angle, scale = turned * _ROTATION, 0.95 * (1 + _ZOOM) ** zoomed
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    turn = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]], dtype=torch.float64)
+    middle = (FACE_SIDE - 1) / 2
+    x = (FRAME_SIZE.width - 1) / 2 + (panned - _PART / 2) * _PAN
+    to_center = compose_affines(shift_affine(-middle, -middle), turn)
+    return compose_affines(to_center, shift_affine(x, (FRAME_SIZE.height - 1) / 2))
+
+
+def _pasted(background: Tensor, face: Tensor, motion: Tensor) -> Tensor:
+    place = Face(Box(0, 0, FACE_SIDE, FACE_SIDE), template_for(FACE_SIDE).float(), 1.0)
+    aligned = AlignedFace(place, face, invert_affine(motion))
+    border = crop_masks(FACE_SIDE, _SOFT_BORDER, None)
+    return quantized(paste_faces(background, [aligned], face[None], border).image)
+
+
+def _with_closed_eyes(face: Tensor, labels: Tensor, seed: int) -> Tensor:
+    """Return ``face`` with both eyes closed; a drawing that leaves a part of an eye open is drawn again."""
+    generator = seeded_generator(seed)
+    drawn = face
+    for _ in range(_DRAWINGS):
+        drawn, drawn_labels = close_eyes(face, labels, generator)
+        if not bool(ParseMap(drawn_labels[None]).mask(RegionGroup.EYES).any()):
+            break
+    return drawn
+
+
+def _with_object(face: Tensor, labels: Tensor) -> Tensor:
+    """Return ``face`` with a plain ellipse in the color of shaded skin over its mouth."""
+    place = torch.linspace(-1, 1, FACE_SIDE)
+    is_object = (place / 0.35).square() + ((place[:, None] - 0.5) / 0.2).square() <= 1
+    skin = face[:, labels == FaceRegion.SKIN]
+    color = 0.6 * skin.mean(1) if skin.shape[1] else face.new_full((3,), 0.4)
+    return torch.where(is_object, color[:, None, None], face)

@@ -1,0 +1,66 @@
+"""Cut faces out of successive frames such that each stays in its place in the crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..faces.align import AlignedFace
+from ..images.box import Size
+from ..images.similarity import compose_affines, invert_affine, resize_affine, shift_affine
+from .face_patches import cut_face
+from .face_plan import PlannedFace
+from .frame_planes import FramePlanes
+from .register_crops import register_crop
+from .steady_looks import outline_of
+
+# Share of the correction of a frame that the next one keeps: crops follow the image at short term, and the landmarks at long term.
+_KEPT = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class SteadyCrop:
+    """An aligned face, its crop (3, S, S) on the device of the networks, and the outline of the crop."""
+
+    aligned: AlignedFace
+    crop: Tensor
+    outline: Tensor
+
+
+class CropCutter:
+    """Cuts the faces of successive frames; with ``registers``, it aligns each crop with the one before.
+
+    Smoothed landmarks place a face within a pixel or two, or within several pixels where its motion changes abruptly. A network
+    draws other detail in each place, so the crops are registered with each other as well.
+    """
+
+    def __init__(self, crop_size: int, device: torch.device, *, registers: bool) -> None:
+        self._size, self._device, self._registers = crop_size, device, registers
+        self._outlines: dict[int, Tensor] = {}  # the last one of each track
+
+    def cut(self, planes: FramePlanes, planned: PlannedFace) -> SteadyCrop | None:
+        """Return the crop of a face in the next frame, or None if it shows nothing of the frame."""
+        cut = self._cut(planes, planned, planned.image_to_crop)
+        if cut is None or not self._registers:
+            return cut
+        before = self._outlines.get(planned.track)
+        if before is not None:
+            correction = self._correction(cut.outline, before)
+            cut = self._cut(planes, planned, compose_affines(planned.image_to_crop, correction)) or cut
+        self._outlines[planned.track] = cut.outline
+        return cut
+
+    def _cut(self, planes: FramePlanes, planned: PlannedFace, image_to_crop: Tensor) -> SteadyCrop | None:
+        aligned = cut_face(planes, planned.face, image_to_crop, self._size)
+        if aligned is None:
+            return None
+        crop = aligned.crop.to(self._device)
+        return SteadyCrop(aligned, crop, outline_of(crop))
+
+    def _correction(self, outline: Tensor, before: Tensor) -> Tensor:
+        """Return the similarity (2, 3) of pixels of the crop that brings ``outline`` to its place in the outline ``before``."""
+        registration = torch.lerp(shift_affine(0, 0), register_crop(outline, before), _KEPT)
+        to_outline = resize_affine(Size(self._size, self._size), Size.of(outline))
+        return compose_affines(compose_affines(to_outline, registration), invert_affine(to_outline))
