@@ -21,7 +21,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Architecture(Generic[N_co]):
-    """Rules that recognize the weights of a network and rebuild it from their shapes."""
+    """Rules that recognize the weights of a network by their names, and build the network from their shapes."""
 
     name: str  # written into converted files
     kind: ModelKind
@@ -79,8 +79,8 @@ DETECTORS: tuple[Architecture[nn.Module], ...] = (COMPACT_FACE_NET, RETINAFACE_R
 ARCHITECTURES: tuple[Architecture[nn.Module], ...] = (PSFR_GENERATOR, PARSE_NET, *DETECTORS)
 
 
-# Face restorers of other authors: they are loaded, but not converted, blended or published.
-def _other_restorer(name: str, *required_keys: str) -> Architecture[nn.Module]:
+# Face restorers of other authors are loaded, but not converted, blended or published.
+def _restorer_architecture(name: str, *required_keys: str) -> Architecture[nn.Module]:
     """Return the architecture that spandrel calls ``name``."""
     return Architecture(
         name=name.lower(),
@@ -92,16 +92,16 @@ def _other_restorer(name: str, *required_keys: str) -> Architecture[nn.Module]:
     )
 
 
-GFPGAN = _other_restorer("GFPGAN", "toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight")
-RESTOREFORMER = _other_restorer(
+GFPGAN = _restorer_architecture("GFPGAN", "toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight")
+RESTOREFORMER = _restorer_architecture(
     "RestoreFormer", "quantize.embedding.weight", "encoder.conv_in.weight", "decoder.conv_out.weight"
 )
-CODEFORMER = _other_restorer(
+CODEFORMER = _restorer_architecture(
     "CodeFormer", "position_emb", "quantize.embedding.weight", "ft_layers.0.self_attn.in_proj_weight"
 )
 OTHER_RESTORERS: tuple[Architecture[nn.Module], ...] = (GFPGAN, RESTOREFORMER, CODEFORMER)
 
-# Weights that users may select by mistake, by the prefix of a key that identifies them.
+# Descriptions of weights that users may select by mistake. Each key is the prefix of a tensor name in these weights.
 FOREIGN_PREFIXES = {
     "D_pool.": "a PSFR-GAN discriminator, which is only for training",
     "stylegan_decoder": "a GFPGAN restorer of a version before 1.3",
@@ -116,7 +116,7 @@ FOREIGN_PREFIXES = {
 
 
 def recognize(keys: Collection[str]) -> Architecture[nn.Module] | None:
-    """Return the architecture of a folded state dict with these ``keys``; None if it is unknown."""
+    """Return the architecture of a folded state dict with these ``keys``, or None if it is unknown."""
     return next((architecture for architecture in ARCHITECTURES if architecture.matches(keys)), None)
 
 
@@ -126,7 +126,7 @@ def is_other_restorer(keys: Collection[str]) -> bool:
 
 
 def describe(keys: Collection[str]) -> str:
-    """Describe a folded state dict with these ``keys`` for messages."""
+    """Return a description for messages of a folded state dict with these ``keys``."""
     for architecture in (*ARCHITECTURES, *OTHER_RESTORERS):
         if architecture.matches(keys):
             return architecture.title

@@ -19,12 +19,12 @@ from .state_dict import read_state_dict
 logger = logging.getLogger(__name__)
 
 
-def take_over(entry: ModelFile, arrived: Path, path: Path, url: str) -> Path:
-    """Rename the file ``arrived``, a checked download of ``entry`` from ``url``, to ``path``; return the model's path.
+def install_download(entry: ModelFile, arrived: Path, path: Path, url: str) -> Path:
+    """Rename the file ``arrived``, a checked download of ``entry`` from ``url``, to ``path``, and return the model's path.
 
-    If no hash is published, the hash of the first download is saved beside the file (see ``hash_pin``), a warning is logged
-    when another file is downloaded, and the file is replaced by its conversion to safetensors. The source and the license are
-    logged. Raises OSError.
+    If no hash is published for the file, the hash of its first download is saved beside it (see ``hash_pin``), and a warning is
+    logged if a later download differs. The file is then replaced by its conversion to safetensors. The source and the license are
+    logged. Raises OSError if the file cannot be renamed.
     """
     digest, size = sha256_of(arrived), arrived.stat().st_size
     arrived.replace(path)
@@ -49,8 +49,8 @@ def _compare_with_pin(path: Path, digest: str, url: str) -> None:
         pin_hash(path, digest, url)
     elif pinned != digest:
         logger.warning(
-            "%s has the SHA-256 %s, but the first download of %s had %s, as %s says. The publisher may have replaced the file. "
-            "It is used all the same; delete the note to accept it without this warning.",
+            "%s has the SHA-256 %s, but the first download of %s had %s, which is stored in %s. The publisher may have replaced "
+            "the file. The new file is used. Delete the stored hash to accept the file without this warning.",
             url,
             digest,
             path.name,
@@ -60,7 +60,10 @@ def _compare_with_pin(path: Path, digest: str, url: str) -> None:
 
 
 def _converted(entry: ModelFile, path: Path, url: str, digest: str) -> Path:
-    """Replace ``path`` by its conversion to safetensors; keep it, with a warning, if that fails."""
+    """Replace ``path`` by its conversion to safetensors, and return the new path.
+
+    If the conversion fails, the file is kept, and a warning is logged.
+    """
     if path.suffix == SUFFIX:
         return path
     target = path.with_suffix(SUFFIX)

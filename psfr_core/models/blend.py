@@ -20,10 +20,11 @@ def blend_weights(
     half: bool = False,
     overwrite: bool = False,
 ) -> str:
-    """Interpolate the weights of ``one`` and ``other`` (names or paths) into ``target``, and return its SHA-256.
+    """Interpolate the weights of ``one`` and ``other`` (names or paths), write them to ``target``, and return its SHA-256.
 
-    ``amount`` is the weight of ``other``, 0 to 1. One of the networks should have been trained from the other. Interpolating a
-    generator with small errors and one with much detail trades errors for detail. ``half`` stores float16.
+    ``amount`` is the weight of ``other``, 0 to 1. One of the networks should have been trained from the other. To trade errors for
+    detail, interpolate a generator with small errors and a generator with much detail. ``half`` stores float16. An existing target
+    is replaced only with ``overwrite``.
     Raises OptionError for networks of different sizes, an amount out of range, and a target that exists or has another suffix.
     Source: Wang et al., ESRGAN (2018), section 3.4, network interpolation.
     """
@@ -34,19 +35,19 @@ def blend_weights(
     (weights, first), (other_weights, second) = (read_with_metadata(source) for source in (one, other))
     if (first.architecture, first.config) != (second.architecture, second.config):
         raise OptionError(
-            f"Only networks of the same sizes can be blended: {one} is {first.architecture} with {first.config}, "
-            f"{other} is {second.architecture} with {second.config}."
+            f"Only networks of the same sizes can be blended, but {one} is {first.architecture} with {first.config}, "
+            f"and {other} is {second.architecture} with {second.config}."
         )
-    blended = _between(weights, other_weights, amount)
-    shares = f"{1 - amount:g} of {first.source} and {amount:g} of {second.source}"
+    blended = _interpolated(weights, other_weights, amount)
+    source = f"{1 - amount:g} of {first.source} and {amount:g} of {second.source}"
     licence = first.licence if first.licence == second.licence else f"{first.licence} and {second.licence}"
-    described = WeightMetadata(first.architecture, first.config, licence, shares)
-    write_weights(target, to_half(blended) if half else blended, described)
+    metadata = WeightMetadata(first.architecture, first.config, licence, source)
+    write_weights(target, to_half(blended) if half else blended, metadata)
     return sha256_of(target)
 
 
-def _between(one: StateDict, other: StateDict, amount: float) -> StateDict:
-    """Interpolate floating-point tensors; keep integers, which count batches, from ``one``."""
+def _interpolated(one: StateDict, other: StateDict, amount: float) -> StateDict:
+    """Interpolate the floating-point tensors. Integers, which count batches, are taken from ``one``."""
     return {
         key: value.float().lerp(other[key].float(), amount) if value.is_floating_point() else value
         for key, value in one.items()

@@ -20,7 +20,7 @@ _KEYS_SHOWN = 3
 def match_architecture(state_dict: StateDict, accepted: Sequence[Architecture[N]], file_name: str) -> Architecture[N]:
     """Return the architecture among ``accepted`` that matches the keys of ``state_dict``.
 
-    Raises CheckpointError, which says what the file contains and what to choose.
+    Raises a CheckpointError that names the content of the file and the possible choices if none matches.
     """
     for architecture in accepted:
         if architecture.matches(state_dict):
@@ -32,14 +32,14 @@ def match_architecture(state_dict: StateDict, accepted: Sequence[Architecture[N]
 
 
 def build_network(state_dict: StateDict, architecture: Architecture[N], file_name: str) -> N:
-    """Build the network with the weights of ``state_dict`` (folded, float32), in eval mode.
+    """Build the network of ``architecture`` with the weights in ``state_dict`` (folded, float32), in eval mode.
 
-    The network uses the tensors without a copy. Raises CheckpointError if they are not exactly those of the network.
+    The network uses the tensors without a copy. Raises CheckpointError unless the names, shapes and types of all tensors fit.
     """
     try:
-        with torch.device("meta"):  # does not allocate or initialize weights that are replaced immediately
+        with torch.device("meta"):  # avoids the allocation of weights that are replaced immediately
             network = architecture.build(state_dict)
-    except (KeyError, IndexError, OptionError, RuntimeError) as error:  # RuntimeError for sizes that overflow
+    except (KeyError, IndexError, OptionError, RuntimeError) as error:  # sizes that overflow raise RuntimeError
         raise CheckpointError(
             f"{file_name} looks like {architecture.title} but is incomplete or altered ({error}). Download it again."
         ) from error
@@ -58,7 +58,7 @@ def _advice(state_dict: StateDict, accepted: Sequence[Architecture[N]]) -> str:
 def _check_tensors(network: nn.Module, state_dict: StateDict, subject: str) -> None:
     expected: dict[str, Tensor] = network.state_dict()
     problems = {
-        # old files have no counters of batch norm, which inference does not need
+        # Old files lack the batch counters of batch norm, which inference does not need.
         "missing": [key for key in expected if key not in state_dict and not key.endswith("num_batches_tracked")],
         "unexpected": [key for key in state_dict if key not in expected],
         "of another shape": [

@@ -1,4 +1,4 @@
-"""Read weight files without running code in them."""
+"""Read weight files without running the code that they may contain."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from .torch_archive import find_damage
 
 
 def read_checkpoint(path: Path) -> object:
-    """Return the content of a weight file without running code in it.
+    """Return the content of a weight file without running code in the file.
 
     The format is recognized from the content, not from the suffix. The checksums of zip archives are verified; other formats
-    have none. Raises ModelNotFoundError, and CheckpointError for anything but a readable weight file.
+    have none. Raises ModelNotFoundError for a missing file, and CheckpointError for a file that is not a readable weight file.
     """
     if not path.is_file():
         raise ModelNotFoundError(f"There is no file {path}. Check the path.")
     try:
-        with path.open("rb") as file, memory_for(path):
+        with path.open("rb") as file, reporting_out_of_memory(path):
             start = file.read(512)
             if _is_safetensors(start):
                 return _read_safetensors(path)
@@ -39,12 +39,12 @@ def read_checkpoint(path: Path) -> object:
         raise CheckpointError(
             f"{path} cannot be read ({error.strerror or error}). Check its permissions and its disk."
         ) from error
-    raise CheckpointError(f"{path.name} {_what_it_is(start)}. Download the weights again, or choose another file.")
+    raise CheckpointError(f"{path.name} {_describe_start(start)}. Download the weights again, or choose another file.")
 
 
 @contextmanager
-def memory_for(path: Path) -> Generator[None]:
-    """Turn out-of-memory errors inside the block, which reads or converts ``path``, into a CheckpointError."""
+def reporting_out_of_memory(path: Path) -> Generator[None]:
+    """Turn out-of-memory errors inside the block, which reads or converts the file ``path``, into a CheckpointError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -57,16 +57,17 @@ def memory_for(path: Path) -> Generator[None]:
 
 
 def _is_safetensors(start: bytes) -> bool:
-    """Return whether a file starts like a .safetensors file: an 8-byte length of at most 100 MB, then a JSON header."""
+    """Return whether a file starts with an 8-byte length of at most 100 MB and a JSON header, like .safetensors files."""
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= 100_000_000
 
 
-def _what_it_is(start: bytes) -> str:
+def _describe_start(start: bytes) -> str:
+    """Return a description of a file that is not a weight file by its first bytes."""
     text = start.lstrip().lower()
     if not start:
         return "is empty (0 bytes)"
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return "is a web page, not a weight file: the download brought an error or login page"
+        return "is a web page, not a weight file: an error or login page was downloaded"
     if text.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, not the weights: run git lfs pull"
     return f"is not a weight file: it begins with {start[:8]!r}"
@@ -87,10 +88,11 @@ def _read_torch(path: Path, file: BinaryIO) -> object:
         raise _damaged(path, damage)
     excess = find_excess(file)
     if excess:
-        raise CheckpointError(f"{path.name} was refused: it {excess}. Choose another file, best a .safetensors file.")
+        raise CheckpointError(f"{path.name} was refused: it {excess}. Choose another file, preferably .safetensors.")
     file.seek(0)
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)  # given a path, torch would decide by its suffix
+        # If torch.load gets a path, it chooses the format by the suffix.
+        return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refusal(path, str(error))) from error
     except Exception as error:  # damaged bytes can make torch raise errors of any type
@@ -102,7 +104,10 @@ def _read_torch(path: Path, file: BinaryIO) -> object:
 
 
 def _can_allocate(size: int) -> bool:
-    """Return whether a file of this ``size`` fits into memory; one that needs more declares larger tensors than it stores."""
+    """Return whether twice the ``size`` of a file fits into memory.
+
+    If loading needs more memory, the file declares larger tensors than it stores, so it is damaged.
+    """
     try:
         torch.empty(2 * size, dtype=torch.uint8)
     except (MemoryError, RuntimeError):
@@ -117,8 +122,8 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
 
 def _refusal(path: Path, reason: str) -> str:
     code = re.search(r"GLOBAL ([\w.]{1,100})", reason)
-    found = f"program code ({code[1]})" if code else "something else than tensors"
+    found = f"program code ({code[1]})" if code else "other objects than tensors"
     return (
-        f"{path.name} was refused: it holds {found} and may be unsafe. Nothing of it was run. "
-        "Choose a file that holds only a state dict, best a .safetensors file."
+        f"{path.name} was refused: it contains {found} and may be unsafe. No code was run. "
+        "Choose a file that contains only a state dict, preferably a .safetensors file."
     )

@@ -29,9 +29,10 @@ def convert_weights(
 ) -> str:
     """Write the weights of ``source`` (a model name or a path) to the .safetensors file ``target``, and return its SHA-256.
 
-    Spectral norm is folded; ``half`` stores float16. The network's configuration, the license and the source go into
-    the metadata. Nothing is written unless the weights load.
-    Raises OptionError for a target that exists or has another suffix.
+    Spectral norm is folded, and ``half`` stores float16. The metadata contains the network's configuration, the license and the
+    source. ``licence`` replaces the known license. An existing target is replaced only with ``overwrite``.
+    Raises OptionError for a target that exists or has another suffix, and CheckpointError for weights that do not load. In both
+    cases, nothing is written.
     """
     target = expand_user(target)
     check_target(target, overwrite=overwrite)
@@ -43,7 +44,7 @@ def convert_weights(
 def read_with_metadata(source: str | Path, *, licence: str | None = None) -> tuple[StateDict, WeightMetadata]:
     """Return the folded weights of ``source`` (a model name or a path) and their metadata.
 
-    Raises CheckpointError if they are not a complete known network.
+    ``licence`` replaces the known license. Raises CheckpointError unless the weights are those of a complete known network.
     """
     path = ModelLibrary().locate(source)
     state_dict = read_state_dict(path)
@@ -55,7 +56,7 @@ def read_with_metadata(source: str | Path, *, licence: str | None = None) -> tup
 
 
 def to_half(state_dict: StateDict) -> StateDict:
-    """Return the tensors with floating-point ones as float16; OptionError if a value does not fit."""
+    """Convert the floating-point tensors to float16. Raise OptionError if a value is too large."""
     halves = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state_dict.items()}
     overflown = [key for key, tensor in halves.items() if not torch.isfinite(tensor).all()]
     if overflown:
@@ -66,7 +67,10 @@ def to_half(state_dict: StateDict) -> StateDict:
 
 
 def provenance(path: Path) -> tuple[str, str]:
-    """Return the license and the source of a weight file."""
+    """Return the license and the source of a weight file, from its metadata or by its name and hash.
+
+    For other files, the license is ``UNKNOWN``, and the source is the file name.
+    """
     written = read_metadata(path)
     if written is not None:
         return written.licence, written.source
@@ -78,7 +82,7 @@ def provenance(path: Path) -> tuple[str, str]:
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """Raise OptionError for a target with another suffix, or one that exists unless ``overwrite`` is set."""
+    """Raise OptionError if ``target`` has another suffix than .safetensors, or exists and ``overwrite`` is not set."""
     if target.suffix != SUFFIX:
         raise OptionError(f"The converted file must end in {SUFFIX}, got {target.name}.")
     if target.exists() and not overwrite:

@@ -1,4 +1,4 @@
-"""Download known models, only on request."""
+"""Download known models. Only explicit requests cause downloads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from ..errors import CheckpointError, DownloadError, PsfrError
 from ..files import expand_user
 from ..progress import Progress
-from .arrival import take_over
+from .arrival import install_download
 from .manifest import ModelFile
 from .model_check import check_model_file
 from .sources import Source, manual_addresses, sources_of
@@ -23,23 +23,24 @@ from .transfer import NotOnServerError, Transfer
 
 logger = logging.getLogger(__name__)
 
-STAGING_FOLDER = ".downloads"  # inside the target folder, so that the finished file can be moved by renaming
+STAGING_FOLDER = ".downloads"  # inside the target folder, so that the finished file can be renamed
 _POLL_SECONDS = 0.2
-_MISSES = 20
+_MAX_RETRIES = 20  # retries if another download removes the folder of the lock
 
 
 def download_model(
     entry: ModelFile, folder: str | Path, *, repo_id: str | None = None, progress: Progress | None = None
 ) -> Path:
-    """Return the path of a known model in ``folder``, downloaded if it is not there yet.
+    """Download a known model into ``folder`` unless the folder already contains it, and return its path.
 
     The source is the known copy on the Hugging Face Hub, if there is one, and otherwise the official release. ``repo_id``
     (``OWNER/NAME``) names another repository on the Hub that contains the file or its converted copy. ``progress`` is called
-    with received and total bytes, and may raise to stop; without it, every tenth is logged. An interrupted download resumes
-    where it stopped. Of concurrent downloads of one model, also in other programs, one runs and the others wait for it.
-    An existing or downloaded file must have the published hash or, if none is published, load as a model of this kind; only then
-    does it get its final name. ``take_over`` describes the following steps. Raises DownloadError, which explains how to download
-    the file manually.
+    with received and total bytes, and may raise to stop. Without ``progress``, every tenth of the download is logged. An
+    interrupted download resumes where it stopped. If several programs or threads download the same model, one downloads it and the
+    others wait.
+    An existing or downloaded file must have the published hash. If no hash is published, it must load as a model for this task. A
+    valid file gets its final name, and ``install_download`` describes the following steps. Raises a DownloadError that explains how
+    to download the file manually.
     """
     folder = expand_user(folder)
     if entry.is_bundled:
@@ -51,9 +52,9 @@ def download_model(
     try:
         _check_online()
         sources = sources_of(entry, repo_id)
-        with _alone(entry, folder, progress):
+        with _exclusive(entry, folder, progress):
             return _present_file(entry, folder) or _fetch(entry, folder, sources, progress)
-    except (PsfrError, OSError, ValueError) as error:  # ValueError: an invalid name of a repository
+    except (PsfrError, OSError, ValueError) as error:  # an invalid repository name raises ValueError
         raise _failure(entry, folder, repo_id, error) from error
 
 
@@ -65,7 +66,7 @@ def _present_file(entry: ModelFile, folder: Path) -> Path | None:
             except CheckpointError as error:
                 raise DownloadError(
                     f"{present} is already there but cannot be used as {entry.name}: {error} "
-                    "Move it away or delete it, then download again."
+                    "Move it away or delete it, and download the model again."
                 ) from error
             return present
     return None
@@ -79,30 +80,30 @@ def _check_online() -> None:
 
 
 @contextlib.contextmanager
-def _alone(entry: ModelFile, folder: Path, progress: Progress) -> Generator[None]:
-    """Allow only one download of ``entry`` into ``folder`` at a time."""
+def _exclusive(entry: ModelFile, folder: Path, progress: Progress) -> Generator[None]:
+    """Hold a lock that allows only one download of ``entry`` into ``folder`` at a time."""
     lock = FileLock(folder / STAGING_FOLDER / f"{entry.name}.lock")
     _acquire(lock, entry, folder, progress)
     try:
         yield
     finally:
         lock.release()
-    # The model exists now, so waiting or new downloads find it before they need the lock.
+    # The model exists now. Waiting and new downloads find it and do not need the lock.
     with contextlib.suppress(OSError):
         Path(lock.lock_file).unlink(missing_ok=True)
         (folder / STAGING_FOLDER).rmdir()  # fails if another model is being downloaded
 
 
 def _acquire(lock: BaseFileLock, entry: ModelFile, folder: Path, progress: Progress) -> None:
-    is_first_try, missed = True, 0
+    is_first_try, retries = True, 0
     while True:
         try:
             (folder / STAGING_FOLDER).mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0 if is_first_try else _POLL_SECONDS)
             return
-        except FileNotFoundError:  # another download ended and removed the folder in between
-            missed += 1
-            if missed > _MISSES:
+        except FileNotFoundError:  # another download has just removed the folder
+            retries += 1
+            if retries > _MAX_RETRIES:
                 raise
         except Timeout:
             if is_first_try:
@@ -120,10 +121,10 @@ def _fetch(entry: ModelFile, folder: Path, sources: list[Source], progress: Prog
             arrived = _receive(entry, source, staging, progress)
         except NotOnServerError as error:
             logger.info("%s: %s", source.url, error)
-        except (PsfrError, OSError, HTTPException, ValueError) as error:  # the last two for invalid addresses
+        except (PsfrError, OSError, HTTPException, ValueError) as error:  # invalid addresses raise the last two types
             raise DownloadError(f"{_reason(error)} ({source.place})") from error
         else:
-            path = take_over(entry, arrived, folder / source.file_name, source.url)
+            path = install_download(entry, arrived, folder / source.file_name, source.url)
             shutil.rmtree(staging, ignore_errors=True)
             return path
     names = " or ".join(dict.fromkeys(source.file_name for source in sources))
@@ -141,7 +142,7 @@ def _receive(entry: ModelFile, source: Source, staging: Path, progress: Progress
         check_model_file(entry, transfer.part, source.file_name)
     except CheckpointError as error:
         transfer.discard()
-        raise DownloadError(f"what arrived was deleted: {error}") from error
+        raise DownloadError(f"the downloaded file was deleted: {error}") from error
     return transfer.part
 
 
@@ -162,7 +163,7 @@ def _failure(entry: ModelFile, folder: Path, repo_id: str | None, error: Excepti
     addresses = " or ".join(manual_addresses(entry, repo_id))
     return DownloadError(
         f"{entry.name} could not be downloaded: {_reason(error)}. "
-        f"By hand: Download {entry.file_name} from {addresses} and put it into {folder}."
+        f"Alternatively, download {entry.file_name} from {addresses} and put it into {folder}."
     )
 
 

@@ -1,6 +1,6 @@
-"""Save the hash of a file's first download, for files whose hash is not published.
+"""Save the hash of the first download of a file whose hash is not published.
 
-It is stored beside the file, in ``NAME.sha256``, which ``sha256sum --check`` reads.
+The hash of ``NAME`` is stored beside the file, in ``NAME.sha256``, in the format of ``sha256sum --check``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def pin_file(path: Path) -> Path:
 
 
 def pinned_hash(path: Path) -> str | None:
-    """Return the SHA-256 saved for the file ``path``, or None if there is none."""
+    """Return the SHA-256 that is saved for the file ``path``, or None if no valid hash is saved."""
     try:
         text = pin_file(path).read_text("utf-8")
     except (OSError, ValueError):
@@ -27,7 +27,7 @@ def pinned_hash(path: Path) -> str | None:
 
 
 def pin_hash(path: Path, sha256: str, url: str) -> None:
-    """Save the SHA-256 of the file ``path`` and the ``url`` that it was downloaded from. Raises OSError."""
+    """Save the SHA-256 of the file ``path`` and its ``url``. Raise OSError if they cannot be written."""
     lines = (
         f"# The SHA-256 of the first download from {url}.",
         "# The publisher states no hash. A warning appears if another file arrives. Delete this note to accept it.",

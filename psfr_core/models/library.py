@@ -27,8 +27,8 @@ def default_model_folder() -> Path:
 class ModelLibrary:
     """Known models and the folders that contain their files.
 
-    Bundled models are in the package. Other models are searched in each of ``folders``, which may include ComfyUI's ``models``,
-    and then in the default folder. ``fetch`` downloads a known model that is missing and returns its path; None forbids
+    Bundled models are in the package. Other models are searched in each of ``folders``, which may include ComfyUI's ``models``
+    folder, and then in the default folder. ``fetch`` downloads a known model that is missing, and returns its path. None forbids
     downloads.
     """
 
@@ -39,11 +39,11 @@ class ModelLibrary:
         check_type(self.folders, list | tuple, "folders")
 
     def locate(self, source: str | Path | ModelFile, kind: ModelKind | None = None) -> Path:
-        """Return the file of ``source``, a known model or its name, or a path.
+        """Return the path of the weight file ``source``, which is a known model, its name, or a path.
 
-        ``kind`` restricts the names. A file with the name of a published one but another hash is used with a warning.
-        Raises ModelNotFoundError when there is no such file, OptionError for a model of another kind, and the errors of
-        ``fetch``. The messages mention no commands or widgets; callers add how their users get a missing model.
+        A known model must have the task ``kind``, if given. A file with the name of a published file but another hash is used
+        with a warning. Raises ModelNotFoundError if the file does not exist, OptionError for a known model with another task, and
+        the errors of ``fetch``. The messages mention no commands or widgets. Callers add how their users get a missing model.
         """
         check_type(source, str | Path | ModelFile, "source")
         if isinstance(source, ModelFile):
@@ -63,7 +63,7 @@ class ModelLibrary:
         raise self._missing(entry)
 
     def find(self, entry: ModelFile) -> Path | None:
-        """Return the file of a known model, under its own name or that of its converted copy; None if there is none."""
+        """Return the path of a known model or of its converted copy, or None if neither exists."""
         if entry.is_bundled and (bundled := assets_folder() / entry.file_name).is_file():
             return bundled
         given = [path / below for path in map(expand_user, self.folders) for below in ("", *entry.folders)]
@@ -76,7 +76,7 @@ class ModelLibrary:
         folders = ", ".join(map(str, [*bundled, *self.folders, default_model_folder()]))
         missing = f"{entry.name} is not on this machine: {entry.file_name} was not found in {folders}."
         if entry.is_bundled:
-            return ModelNotFoundError(f"{missing} It ships with this package: install the package again.")
+            return ModelNotFoundError(f"{missing} It ships with this package, so install the package again.")
         source = " or ".join(entry.addresses)
         return ModelNotFoundError(
             f"{missing} Download it from {source} and put it into one of these folders.", downloadable=entry.name

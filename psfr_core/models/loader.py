@@ -26,9 +26,10 @@ N = TypeVar("N", bound=nn.Module)
 def load_generator(source: str | Path, *, folders: Sequence[str | Path] = (), download: bool = False) -> PsfrGenerator:
     """Load the PSFR-GAN generator in ``source``, in eval mode, float32, on the CPU.
 
-    ``source`` is the name of a known model or a path (.safetensors, .pth, .pt). A known model is searched in the package,
-    in ``folders`` and in the default folder; with ``download``, it is downloaded if missing (see ``download_model``).
-    Raises ModelNotFoundError, DownloadError, or CheckpointError for a file that is damaged or another model.
+    ``source`` is the name of a known model or a path (.safetensors, .pth, .pt). A known model is searched in the package, in
+    ``folders`` and in the default folder. With ``download``, a missing model is downloaded (see ``download_model``).
+    Raises ModelNotFoundError, DownloadError, OptionError for a known model with another task, or CheckpointError for a file that is
+    damaged or contains another network.
     """
     return load_network(_library(folders, download).locate(source, ModelKind.GENERATOR), (PSFR_GENERATOR,))
 
@@ -40,11 +41,12 @@ def load_face_restorer(
     folders: Sequence[str | Path] = (),
     download: bool = False,
 ) -> FaceRestorer:
-    """Load a PSFR-GAN generator, or a GFPGAN, RestoreFormer or CodeFormer file; otherwise like ``load_generator``.
+    """Load a PSFR-GAN generator, GFPGAN, RestoreFormer or CodeFormer; otherwise like ``load_generator``.
 
-    The content tells which it is. ``fidelity`` is an option of CodeFormer, 0 to 1: 0 invents the most detail, 1 stays closest
-    to the input, None is 0.5. Other restorers ignore it with a warning. Raises MissingPackageError without the package that
-    builds the network: spandrel, and for CodeFormer spandrel_extra_arches.
+    The network is recognized from the content of the file. ``fidelity`` is an option of CodeFormer, 0 to 1: 0 invents the most
+    detail, 1 stays closest to the input, and None stands for 0.5. Other restorers ignore it with a warning. Raises
+    MissingPackageError without the package that builds the network, which is spandrel_extra_arches for CodeFormer and spandrel for
+    other restorers.
     """
     return load_restorer_file(_library(folders, download).locate(source, ModelKind.GENERATOR), fidelity)
 
@@ -64,11 +66,10 @@ def load_detector_network(
     return load_network(_library(folders, download).locate(source, ModelKind.DETECTOR), DETECTORS)
 
 
-@torch.inference_mode(
-    False
-)  # ComfyUI moves weights outside inference mode, where tensors created in it cannot be moved
+# ComfyUI moves weights outside inference mode, which fails for tensors that were created in inference mode.
+@torch.inference_mode(False)
 def load_network(path: Path, accepted: Sequence[Architecture[N]]) -> N:
-    """Load the weight file ``path`` as one of the ``accepted`` architectures; raise CheckpointError for any other."""
+    """Load the weight file ``path`` if it has one of the ``accepted`` architectures. Otherwise, raise CheckpointError."""
     state_dict = read_state_dict(path)
     return build_network(state_dict, match_architecture(state_dict, accepted, path.name), path.name)
 

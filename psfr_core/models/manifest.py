@@ -1,4 +1,4 @@
-"""The known model files: their kinds, sources, sizes and hashes."""
+"""List the known model files with their tasks, sources, sizes and hashes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NON_COMMERCIAL = "CC-BY-NC-SA-4.0"
 
 
 def hub_address() -> str:
-    """Return the address of the Hugging Face Hub, or that in HF_ENDPOINT."""
+    """Return the address of the Hugging Face Hub, which HF_ENDPOINT can replace."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
 def hub_file_address(repo_id: str, path: str, revision: str | None = None) -> str:
-    """Return the address of a file in a repository on the Hub."""
+    """Return the address of the file ``path`` in a repository on the Hub. The default revision is ``main``."""
     return f"{hub_address()}/{repo_id}/resolve/{revision or 'main'}/{path}"
 
 
@@ -35,7 +35,7 @@ class ModelKind(str, Enum):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A known weight file; size and hash are those of ``file_name``, not of a converted copy."""
+    """A known weight file. The size and the hash are those of ``file_name``, not of a converted copy."""
 
     name: str
     kind: ModelKind
@@ -48,12 +48,12 @@ class ModelFile:
     revision: str | None = None
     repo_path: str | None = None
     url: str | None = None  # official address; None if the file ships with this package
-    page: str | None = None  # page with the current address
-    folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` that other packs use for it
+    page: str | None = None  # web page that links the file
+    folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` in which packs store the file
 
     @property
     def is_bundled(self) -> bool:
-        """Whether the file ships with this package."""
+        """True if the file ships with this package."""
         return self.url is None
 
     @property
@@ -172,22 +172,22 @@ MODEL_FILES: tuple[ModelFile, ...] = (
 
 
 def model_names(kind: ModelKind | None = None) -> list[str]:
-    """Return the names of all known models, or of those of one kind."""
+    """Return the names of the known models for the task ``kind``, or of all known models."""
     return [entry.name for entry in MODEL_FILES if kind in (None, entry.kind)]
 
 
 def name_choices(kind: ModelKind | None) -> str:
-    """Return a sentence that lists the model names to choose from."""
+    """Return a sentence that lists the names of the models for the task ``kind``, or of all models."""
     return f"Choose one of {', '.join(model_names(kind))}, or the path of a {kind.value if kind else 'weight'} file."
 
 
 def known_model(source: str | PathLike[str]) -> ModelFile | None:
-    """Return the known model called ``source``; None for other names and for paths."""
+    """Return the known model called ``source``, or None for other names and for paths."""
     return next((entry for entry in MODEL_FILES if entry.name == source), None)
 
 
 def known_file(file_name: str) -> ModelFile | None:
-    """Return the known model whose weight file has this name; None if there is none."""
+    """Return the known model whose weight file is called ``file_name``, or None if there is none."""
     return next((entry for entry in MODEL_FILES if entry.file_name == file_name), None)
 
 
@@ -197,7 +197,7 @@ def is_model_name(source: str | PathLike[str]) -> bool:
 
 
 def model_file(name: str) -> ModelFile:
-    """Return the known model called ``name``; ModelNotFoundError if there is none."""
+    """Return the known model called ``name``. Raise ModelNotFoundError if there is none."""
     entry = known_model(name)
     if entry is None:
         raise ModelNotFoundError(f"There is no model called {name!r}. Choose one of: {', '.join(model_names())}.")

@@ -1,4 +1,4 @@
-"""Metadata in the .safetensors files of this project."""
+"""Read and write the .safetensors files of this project, which contain metadata."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class WeightMetadata:
-    """The architecture of the weights, its configuration, and their license and source."""
+    """Name and configuration of the architecture, and license and source of the weights."""
 
     architecture: str
     config: Mapping[str, object]
@@ -27,7 +27,7 @@ class WeightMetadata:
 
 
 def read_metadata(path: Path) -> WeightMetadata | None:
-    """Return the metadata of a .safetensors file written by ``write_weights``; None for other files."""
+    """Return the metadata of a .safetensors file that ``write_weights`` wrote, or None for other files."""
     try:
         with safe_open(path, "pt") as file:
             entries: dict[str, str] = file.metadata() or {}
@@ -39,27 +39,27 @@ def read_metadata(path: Path) -> WeightMetadata | None:
 
 
 def stored_types(path: Path) -> str:
-    """Return the dtypes of the tensors in a .safetensors file by the names of that format, such as ``F16 and I64``."""
+    """Return the dtypes of the tensors in a .safetensors file by their names in this format, such as ``F16 and I64``."""
     with safe_open(path, "pt") as file:
         return " and ".join(sorted({file.get_slice(key).get_dtype() for key in file.keys()}))  # noqa: SIM118
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: WeightMetadata) -> None:
-    """Write a .safetensors file atomically."""
+    """Write ``tensors`` and ``metadata`` atomically to the .safetensors file ``path``, and create its folder if necessary."""
     entries = {
         "architecture": metadata.architecture,
         "config": json.dumps(metadata.config),
         "licence": metadata.licence,
         "source": metadata.source,
     }
-    # contiguous copies, because safetensors rejects tensors that share memory
+    # Contiguous copies are necessary, because safetensors rejects tensors that share memory.
     copies = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, _in_fixed_order(save(copies, entries)))
 
 
 def _in_fixed_order(file: bytes) -> bytes:
-    """Sort the metadata of a .safetensors file, whose order is random in safetensors, so that equal files have equal hashes."""
+    """Sort the metadata of a .safetensors file, so that equal weights have equal hashes. safetensors writes it in random order."""
     end = 8 + int.from_bytes(file[:8], "little")
     header = json.loads(file[8:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))

@@ -1,4 +1,4 @@
-"""Check whether files are the known models that they are used as."""
+"""Check whether weight files are the known models for which they are used."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ logger = logging.getLogger(__name__)
 
 
 def check_model_file(entry: ModelFile, path: Path, name: str) -> None:
-    """Raise CheckpointError unless ``path`` is the model ``entry``; ``name`` is its current or future file name.
+    """Raise CheckpointError unless ``path`` is the model ``entry``. ``name`` is its current or future file name.
 
-    The published file must have its published hash. If no hash is published, and for a converted copy, the weights must load
-    as a network of its kind. Raises MissingPackageError if such a network cannot be built.
+    A published file must have the published hash. If no hash is published, or if ``path`` is a converted copy, the weights must
+    load as a network for the model's task. Raises MissingPackageError if such a network cannot be built.
     """
     if name == entry.file_name and entry.sha256 is not None:
         found = _hash_of(path)
@@ -33,17 +33,17 @@ def check_model_file(entry: ModelFile, path: Path, name: str) -> None:
 
 
 def is_published_file(entry: ModelFile, path: Path) -> bool:
-    """Return whether ``path`` has the published size and hash of ``entry``, as far as these are known."""
+    """Return whether ``path`` has the published size and hash of ``entry``. Unknown sizes and hashes are not compared."""
     if entry.size_bytes not in (None, path.stat().st_size):
         return False
     return entry.sha256 is None or entry.sha256 == _hash_of(path)
 
 
 def warn_if_changed(entry: ModelFile, path: Path) -> None:
-    """Log a warning when ``path`` has the published name of ``entry`` but another hash.
+    """Log a warning if ``path`` has the published name of ``entry`` but another hash.
 
     If no hash is published, the file is compared with the saved hash of its first download. A different hash is not an error,
-    because users save files again in other formats, and loading is strict.
+    because users may save files again in other formats, and loading checks all tensors.
     """
     expected = entry.sha256 or pinned_hash(path)
     if path.name != entry.file_name or expected is None:
@@ -51,8 +51,8 @@ def warn_if_changed(entry: ModelFile, path: Path) -> None:
     found = _hash_of(path)
     if found != expected:
         logger.warning(
-            "%s is not the known file of %s: its SHA-256 is %s, expected %s. It is used all the same; "
-            "if it does not load, delete it and download it again.",
+            "%s is not the known file of %s: its SHA-256 is %s, expected %s. The file is used. If it does not load, delete it "
+            "and download it again.",
             path,
             entry.name,
             found,

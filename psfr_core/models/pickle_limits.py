@@ -1,7 +1,7 @@
-"""Check limits on the pickles in a weight file before loading them.
+"""Check that the pickles in a weight file stay within limits before they are loaded.
 
-``torch.load(weights_only=True)`` runs no code in a file, but a few bytes can make it allocate gigabytes, work for minutes, or
-overflow the stack of the interpreter.
+``torch.load(weights_only=True)`` does not run code in a file. However, a few bytes can make it allocate gigabytes, work for
+minutes, or overflow the stack of the interpreter.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from typing import IO, Any, BinaryIO
 
 MAX_OPCODES = 400_000  # PyTorch writes about 30 per tensor
-MAX_TUPLE_DEPTH = 100  # hashing a tuple recurses in C without a limit
+MAX_TUPLE_DEPTH = 100  # the hash function of tuples recurses in C without a limit
 ALLOCATOR = "bytearray"  # torch.load accepts this call, and bytearray(n) fills n bytes
 _LEGACY_PICKLES = 5  # magic number, protocol, system, content, and the order of the following raw values
 
 
 def find_excess(file: BinaryIO) -> str | None:
-    """Describe the limit that the pickles in ``file`` exceed; None if they exceed none. Moves the position of ``file``.
+    """Return a description of the limit that the pickles in ``file`` exceed, or None if they exceed none.
 
-    ``file`` is an undamaged zip archive of PyTorch, or a file of the legacy format.
+    ``file`` is an undamaged zip archive of PyTorch, or a file of the legacy format. Its position is changed.
     """
     if not zipfile.is_zipfile(file):
         file.seek(0)
@@ -33,16 +33,16 @@ def find_excess(file: BinaryIO) -> str | None:
 
 
 def _find_excess(file: IO[bytes], count: int) -> str | None:
-    """Describe the limit that the next ``count`` pickles of ``file`` exceed together.
+    """Return a description of the limit that the next ``count`` pickles of ``file`` exceed together, or None.
 
-    A pickle that cannot be parsed is left to ``torch.load``, which also rejects it.
+    For a pickle that cannot be parsed, None is returned, because ``torch.load`` rejects it.
     """
-    left = MAX_OPCODES
+    remaining = MAX_OPCODES
     try:
         for _ in range(count):
             for name, argument, depth in _steps(file):
-                left -= 1
-                if left < 0:
+                remaining -= 1
+                if remaining < 0:
                     return "describes more objects than any network here has"
                 if depth > MAX_TUPLE_DEPTH:
                     return f"nests more than {MAX_TUPLE_DEPTH} tuples"
@@ -54,7 +54,7 @@ def _find_excess(file: IO[bytes], count: int) -> str | None:
 
 
 def _steps(file: IO[bytes]) -> Iterator[tuple[str, Any, int]]:
-    """Yield each opcode of a pickle, its argument, and the depth of nested tuples in the value that it leaves on the stack."""
+    """Yield each opcode of a pickle with its argument and the depth of nested tuples in the topmost value on the stack."""
     stack: list[int] = []
     marks: list[int] = []
     memo: dict[Any, int] = {}

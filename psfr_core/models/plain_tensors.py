@@ -16,7 +16,7 @@ MAX_NAME_LENGTH = 300
 def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
     """Raise CheckpointError for too many tensors, and for tensors without values or with invalid names.
 
-    ``shapes`` are those of the tensors in ``file_name``, by key.
+    ``shapes`` are the shapes of the tensors in ``file_name`` by their names.
     """
     if len(shapes) > MAX_TENSORS:
         raise CheckpointError(
@@ -26,7 +26,7 @@ def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
     for key, shape in shapes.items():
         if len(key) > MAX_NAME_LENGTH or not key.isprintable():  # messages show the names
             raise CheckpointError(
-                f"{file_name} holds a tensor called {key[:30]!r}, which is no name of a weight. Choose another file."
+                f"{file_name} holds a tensor called {key[:30]!r}, which is not a valid name. Choose another file."
             )
         if 0 in shape:
             raise CheckpointError(
@@ -35,7 +35,7 @@ def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
 
 
 def check_plain(file_name: str, tensors: Mapping[str, Tensor], file_bytes: int) -> None:
-    """Raise CheckpointError unless all are dense tensors whose values fit into the ``file_bytes`` they were read from.
+    """Raise CheckpointError unless all ``tensors`` are dense, and have at most as many bytes as their file, ``file_bytes``.
 
     A view can repeat a stored value any number of times, and would fill the memory in a computation.
     """

@@ -15,7 +15,7 @@ CARD_NAME = "README.md"
 
 
 class HubApi(Protocol):
-    """Methods of ``huggingface_hub.HfApi`` that are used."""
+    """The methods of ``huggingface_hub.HfApi`` that ``publish_weights`` calls."""
 
     def create_repo(self, repo_id: str, *, private: bool, exist_ok: bool) -> object: ...
 
@@ -25,11 +25,12 @@ class HubApi(Protocol):
 
 
 def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, api: HubApi | None = None) -> str:
-    """Upload a converted weight file with a model card to ``repo_id`` (``OWNER/NAME``) and return its address.
+    """Upload a converted weight file with a model card to the repository ``repo_id`` (``OWNER/NAME``), and return its address.
 
-    The repository is created if it does not exist; ``private`` makes a new one private. An existing model card is kept.
-    Uses ``api``, or the login of ``huggingface_hub``.
-    Raises CheckpointError for a file that ``convert_weights`` has not written, PublishError for a failed upload.
+    If the repository does not exist, it is created, and ``private`` makes it private. An existing model card is kept. The default
+    ``api`` uses the login of ``huggingface_hub``.
+    Raises ModelNotFoundError for a missing file, CheckpointError for a file that ``convert_weights`` has not written, and
+    PublishError for a failed upload.
     """
     path = expand_user(path)
     if not path.is_file():
@@ -44,7 +45,7 @@ def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, ap
         api.upload_file(path_or_fileobj=str(path), path_in_repo=path.name, repo_id=repo_id)
         if not api.file_exists(repo_id, CARD_NAME):
             api.upload_file(path_or_fileobj=card.encode(), path_in_repo=CARD_NAME, repo_id=repo_id)
-    except Exception as error:  # the errors of the Hub client come from several packages and differ between versions
+    except Exception as error:  # the Hub client raises errors of several packages, which differ between versions
         raise PublishError(
             f"{path.name} could not be uploaded to {repo_id}: {error}. "
             "Log in with `hf auth login`, and check that the repository is yours and written OWNER/NAME."

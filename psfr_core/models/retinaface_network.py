@@ -28,14 +28,14 @@ def facexlib_works() -> bool:
 
 
 def build_retinaface(network_name: str) -> nn.Module:
-    """Build facexlib's RetinaFace on the CPU with random weights; ``network_name`` is ``resnet50`` or ``mobile0.25``.
+    """Build facexlib's RetinaFace on the CPU with random weights. ``network_name`` is ``resnet50`` or ``mobile0.25``.
 
-    The state of the random number generator does not change. Raises MissingPackageError without a working facexlib.
+    The state of the random number generator does not change. Raises MissingPackageError if facexlib cannot be imported.
     """
     retinaface_class = _retinaface_class()
     cpu = torch.device("cpu")
     with cpu, torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # facexlib builds its backbone with an argument that torchvision has deprecated
+        # facexlib passes an argument to its backbone that torchvision has deprecated.
         warnings.filterwarnings("ignore", message="(The parameter 'pretrained'|Arguments other than a weight enum)")
         return retinaface_class(network_name=network_name, device=cpu)
 

@@ -12,7 +12,7 @@ from .manifest import ModelFile, hub_address, hub_file_address
 class Source:
     """Address of a model file.
 
-    ``file_name`` is the name of the file in the model folder; ``place`` is the repository or site, for messages.
+    ``file_name`` is the name of the file in the model folder, and ``place`` is the repository or web site in messages.
     """
 
     url: str
@@ -22,7 +22,7 @@ class Source:
 
     @property
     def token(self) -> str | None:
-        """Return the user's token for the Hub; None for other servers, which must not receive it."""
+        """User's token for the Hub. None for other servers, which must not receive the token."""
         from huggingface_hub import get_token
 
         return get_token() if self.is_on_hub else None
@@ -31,8 +31,8 @@ class Source:
 def sources_of(entry: ModelFile, repo_id: str | None = None) -> list[Source]:
     """Return the addresses of ``entry`` in the order in which they are tried.
 
-    These are the addresses of the file and of its converted copy in the Hub's repository ``repo_id`` or, without one, the known
-    copy on the Hub and then the official release. Raises ValueError for an invalid ``repo_id``.
+    With ``repo_id``, they are the addresses of the converted copy and of the file in this repository on the Hub. Otherwise, they
+    are the known copy on the Hub and the official release. Raises ValueError for an invalid ``repo_id``.
     """
     if repo_id is not None:
         return [_on_hub(repo_id, name, None) for name in (entry.converted_name, entry.file_name)]
@@ -42,7 +42,7 @@ def sources_of(entry: ModelFile, repo_id: str | None = None) -> list[Source]:
 
 
 def manual_addresses(entry: ModelFile, repo_id: str | None) -> list[str]:
-    """Return the addresses for manual downloads of ``entry``, those in ``repo_id`` first."""
+    """Return the addresses for manual downloads of ``entry``. Addresses in the repository ``repo_id`` come first."""
     tried = [hub_file_address(repo_id, name) for name in (entry.converted_name, entry.file_name)] if repo_id else []
     return [*tried, *entry.addresses]
 

@@ -9,23 +9,23 @@ from torch import Tensor
 
 from ..checks import is_finite
 from ..errors import CheckpointError
-from .checkpoint_file import memory_for, read_checkpoint
+from .checkpoint_file import read_checkpoint, reporting_out_of_memory
 from .plain_tensors import check_plain
 
 StateDict = dict[str, Tensor]
 
-# Wrappers that training programs save weights in; averaged weights come first, because they restore better.
+# Keys under which training programs save weights. Averaged weights come first, because they restore better.
 WRAPPERS = ("params_ema", "params", "state_dict", "model")
 DATA_PARALLEL_PREFIX = "module."
 
 
 def read_state_dict(path: Path) -> StateDict:
-    """Read the weights in a file as float32 CPU tensors by name, with spectral norm folded; counters remain integers.
+    """Read the weights in a file as float32 CPU tensors by name, with spectral norm folded. Integers are unchanged.
 
-    Code in the file is never run. Raises CheckpointError, which says what the file contains instead.
+    Code in the file is never run. Raises ModelNotFoundError, and CheckpointError for files without valid weights.
     """
     state_dict = read_tensors(path)
-    with memory_for(path):
+    with reporting_out_of_memory(path):
         floats = to_float32(state_dict)
         try:
             folded = fold_spectral_norm(floats)
@@ -42,7 +42,7 @@ def read_state_dict(path: Path) -> StateDict:
 def read_tensors(path: Path) -> StateDict:
     """Read the tensors of the network in a file by name, with their stored dtypes, on the CPU.
 
-    Code in the file is never run. Raises ModelNotFoundError, and CheckpointError if there are no tensors.
+    Code in the file is never run. Raises ModelNotFoundError, and CheckpointError if the file contains no valid tensors.
     """
     checkpoint = read_checkpoint(path)
     tensors = unwrap(checkpoint)
@@ -57,7 +57,7 @@ def read_tensors(path: Path) -> StateDict:
 
 def unwrap(checkpoint: object) -> StateDict:
     """Return the tensors of the network in ``checkpoint`` without the wrappers and prefixes of training programs."""
-    for _ in WRAPPERS:  # maximum nesting; bounded, because a pickle can contain itself
+    for _ in WRAPPERS:  # the nesting depth is limited, because a pickle can contain itself
         if isinstance(checkpoint, Mapping):
             inner = (checkpoint.get(name) for name in WRAPPERS)
             checkpoint = next((value for value in inner if isinstance(value, Mapping)), checkpoint)
@@ -69,7 +69,7 @@ def unwrap(checkpoint: object) -> StateDict:
 
 
 def to_float32(state_dict: StateDict) -> StateDict:
-    """Return the tensors with floating-point ones as float32."""
+    """Detach all tensors, and convert floating-point tensors to float32."""
     tensors = {key: tensor.detach() for key, tensor in state_dict.items()}
     return {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
 
@@ -78,8 +78,8 @@ def fold_spectral_norm(state_dict: StateDict) -> StateDict:
     """Fold every spectral normalization into its weight: ``weight = W / (u^T W v)``.
 
     Supports the names of ``torch.nn.utils.spectral_norm`` (``weight_orig``, ``weight_u``, ``weight_v``) and of
-    ``torch.nn.utils.parametrizations.spectral_norm``; W is flattened from its first axis, as in linear layers and
-    convolutions.
+    ``torch.nn.utils.parametrizations.spectral_norm``. W is flattened to a matrix with one row per output channel, as for linear
+    layers and convolutions. Raises CheckpointError if a vector is missing or does not fit.
     """
     folded = dict(state_dict)
     for key in state_dict:

@@ -14,22 +14,22 @@ from typing import IO, BinaryIO
 from .pickle_limits import MAX_OPCODES
 from .state_dict import DATA_PARALLEL_PREFIX
 
-MAX_DESCRIPTION_BYTES = 1 << 25  # maximum size of the header or pickle, which need about 200 bytes per tensor
-_LEGACY_CONTENT = 3  # follows the pickles of the magic number, the protocol and the system
-_STORAGE_WORDS = frozenset({"storage", "cpu"})  # PyTorch writes these and a number for each tensor
+MAX_DESCRIPTION_BYTES = 1 << 25  # maximum size of the header or pickle, which needs about 200 bytes per tensor
+_LEGACY_CONTENT = 3  # index of the content after the pickles of the magic number, the protocol and the system
+_STORAGE_WORDS = frozenset({"storage", "cpu"})  # PyTorch writes these words and a number for each tensor
 _SPECTRAL_NORM = (".weight_orig", ".parametrizations.weight.original")
 
 
 def read_tensor_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the tensors in ``path``, as ``read_state_dict`` returns them; empty for other files.
+    """Return the names of the tensors in ``path`` as in ``read_state_dict``, or an empty tuple for other or damaged files.
 
-    Only the header of a .safetensors file is read, and only the pickle of a .pth file, without running it. There are further
-    names: the vectors of spectral normalizations, and other texts in that pickle. Damaged files raise no error.
+    Only the header of a .safetensors file or the pickle of a .pth file is read. The pickle is not run. The result can contain
+    further names: vectors of spectral normalizations, and other texts in the pickle.
     """
     try:
         with path.open("rb") as file:
             names = list(_stored_names(file))
-    except Exception:  # damaged bytes make zipfile and pickletools raise many types
+    except Exception:  # damaged bytes can make zipfile and pickletools raise errors of any type
         return ()
     return tuple(dict.fromkeys(map(_folded, names)))
 

@@ -1,18 +1,18 @@
-"""Verify the checksums in files of ``torch.save``, which ``torch.load`` does not verify."""
+"""Verify the checksums in files that ``torch.save`` wrote. ``torch.load`` does not verify them."""
 
 from __future__ import annotations
 
 import zipfile
 from typing import BinaryIO
 
-_DIRECTORY = 0x10  # MS-DOS attribute; PyTorch leaves the memory of such a record uninitialized
+_DIRECTORY = 0x10  # MS-DOS attribute of folders; PyTorch leaves the memory of such a record uninitialized
 
 
 def find_damage(file: BinaryIO) -> str | None:
-    """Describe the damage of a file of ``torch.save``; None if all records of its zip archive match their CRC-32.
+    """Return a description of the damage in a file of ``torch.save``, or None if all records match their CRC-32.
 
-    Records larger than the file are damage too, so that a small file cannot fill the memory. Files of the legacy format, written
-    before PyTorch 1.6, have no checksums; for these, None is returned. Moves the position of ``file``.
+    Records larger than the file count as damage, so that a small file cannot fill the memory. For files of the legacy format, which
+    was used before PyTorch 1.6 and has no checksums, None is returned. The position of ``file`` is changed.
     """
     file.seek(0)
     if file.read(2) != b"PK":

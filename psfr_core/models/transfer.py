@@ -1,4 +1,4 @@
-"""Resumable downloads over HTTP."""
+"""Download files over HTTP, and resume interrupted downloads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..progress import Progress
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 4 << 30  # larger than any supported model
-MAX_WAIT_SECONDS = 30  # a longer wait without progress would look like a hang
+MAX_WAIT_SECONDS = 30  # during a longer wait without progress, the program would seem to hang
 TIMEOUT_SECONDS = 15
 TRIES = 5  # maximum number of successive tries without new data
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
@@ -34,15 +34,15 @@ _NETWORK_ERRORS = (URLError, IncompleteRead, BadStatusLine, ConnectionError, Tim
 
 
 class NotOnServerError(DownloadError):
-    """Raised when the server has no file at an address."""
+    """Raised if the server has no file at an address."""
 
 
 @dataclass(frozen=True)
 class Transfer:
-    """Download of ``url`` into the file ``part``.
+    """A download of ``url`` into the file ``part``.
 
-    ``token`` authorizes requests to the host of ``url``, but not to other hosts after a redirect. ``size`` is the size of the file
-    in bytes, or None if it is not known. ``progress`` is called with received and total bytes, and may raise to stop.
+    ``token`` is sent to the host of ``url``, but not to other hosts after a redirect. ``size`` is the size of the file in bytes, or
+    None if unknown. ``progress`` is called with received and total bytes, and may raise to stop.
     """
 
     url: str
@@ -55,38 +55,39 @@ class Transfer:
         """Download the missing rest of ``part``.
 
         Bytes of an interrupted download are kept if the server still has the same version of the file, which ``version_file``
-        stores. Lost connections and busy servers are tried again. Raises NotOnServerError, OSError if ``part`` cannot be written,
-        and DownloadError for all other failures; without a connection, it is raised at once.
+        stores. If a connection is lost or a server is busy, the download is retried. If the first connection fails, there is no
+        retry. Raises NotOnServerError for a missing file, OSError if ``part`` cannot be written, and DownloadError for all other
+        failures.
         """
         if urlsplit(self.url).scheme not in ("http", "https"):
             raise DownloadError(f"{self.url} does not begin with https:// or http://")
-        fruitless, at_first = 0, self.present
+        failed_tries, initially_present = 0, self.present
         while True:
             before = self.present
             try:
                 return self._receive()
             except _NETWORK_ERRORS as error:
-                fruitless = 0 if self.present > before else fruitless + 1
-                seconds = _seconds_to_wait(error, fruitless)
+                failed_tries = 0 if self.present > before else failed_tries + 1
+                seconds = _seconds_to_wait(error, failed_tries)
                 is_unreachable = isinstance(error, URLError) and not isinstance(error, HTTPError)
-                if fruitless == TRIES or (is_unreachable and self.present == at_first):
-                    raise DownloadError(_in_words(error)) from error
-                logger.warning("%s: %s. Trying again in %.0f s.", self.url, _in_words(error), seconds)
+                if failed_tries == TRIES or (is_unreachable and self.present == initially_present):
+                    raise DownloadError(_description(error)) from error
+                logger.warning("%s: %s. Trying again in %.0f s.", self.url, _description(error), seconds)
                 self._wait(seconds)
 
     def discard(self) -> None:
-        """Delete the partial download."""
+        """Delete the downloaded bytes and the version file."""
         for path in (self.part, self.version_file):
             path.unlink(missing_ok=True)
 
     @property
     def version_file(self) -> Path:
-        """File that stores the version of the server's file that ``part`` belongs to."""
+        """File that stores which version of the server's file ``part`` contains."""
         return self.part.with_name(f"{self.part.name}.version")
 
     @property
     def present(self) -> int:
-        """Number of received bytes."""
+        """Number of bytes in ``part``."""
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _receive(self) -> None:
@@ -107,35 +108,38 @@ class Transfer:
             raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
 
     def _request(self) -> Request:
-        request = Request(self.url, headers={"User-Agent": "psfrgan"})  # noqa: S310  run() has checked the scheme
+        # run() has checked the scheme.
+        request = Request(self.url, headers={"User-Agent": "psfrgan"})  # noqa: S310
         if self.token:
             request.add_unredirected_header("Authorization", f"Bearer {self.token}")
-        version = self._noted_version()
+        version = self._stored_version()
         if version and self.present:
             # Request the last byte again, because a range beyond the end of a complete file would be an error.
             request.add_header("Range", f"bytes={self.present - 1}-")
             request.add_header("If-Range", version)
         return request
 
-    def _noted_version(self) -> str:
-        noted = self.version_file.read_text("latin-1") if self.version_file.exists() else ""
-        return (
-            noted if noted.isascii() and noted.isprintable() else ""
-        )  # a power failure can leave arbitrary bytes there
+    def _stored_version(self) -> str:
+        stored = self.version_file.read_text("latin-1") if self.version_file.exists() else ""
+        # A power failure can leave arbitrary bytes in the file.
+        return stored if stored.isascii() and stored.isprintable() else ""
 
     def _extent(self, response: HTTPResponse) -> tuple[int, int | None]:
-        """Return the offset in the file at which ``response`` starts, and the size of the file if known."""
+        """Return the offset at which ``response`` starts, and the size of the file, or None if unknown.
+
+        Raises ConnectionError, so that the download is retried, if the server sent another part of the file.
+        """
         if response.status != 206:
             length = response.headers.get("Content-Length", "")
             return 0, int(length) if length.isdecimal() else None
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
-        if found and int(found[1]) == self.present - 1 and _version(response.headers) == self._noted_version():
+        if found and int(found[1]) == self.present - 1 and _version(response.headers) == self._stored_version():
             return int(found[1]), int(found[2])
         self.version_file.unlink()  # the next try starts from the beginning
-        raise ConnectionError("the server sent another part of the file than the missing one")
+        raise ConnectionError("the server sent another part of the file than requested")
 
     def _copy(self, response: HTTPResponse, file: IO[bytes], total: int | None) -> int:
-        """Write the body of ``response`` to ``file``; return the position of its end."""
+        """Write the body of ``response`` to ``file``, and return the position of its end in the file."""
         done = file.tell()
         while block := response.read1(_BLOCK_BYTES):
             done += file.write(block)
@@ -154,7 +158,7 @@ class Transfer:
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follow redirects, with the authorization only to the same server, and never from https to another scheme."""
+    """Follow redirects, but never from https to another scheme. The authorization is sent only to the same server."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
@@ -168,32 +172,32 @@ class _Redirects(HTTPRedirectHandler):
 
 
 def _version(headers: Message) -> str:
-    """Return the version of a file for If-Range; empty if the server provides none."""
+    """Return the version of a file for If-Range, or an empty text if the server provides none."""
     tag = headers.get("ETag", "")
     return headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
 
 
-def _seconds_to_wait(error: Exception, fruitless: int) -> float:
-    """Return the seconds to wait before the next try; raise DownloadError if another try is pointless."""
+def _seconds_to_wait(error: Exception, failed_tries: int) -> float:
+    """Return the seconds to wait before the next try. Raise DownloadError if another try would fail as well."""
     if not isinstance(error, HTTPError):
-        return _backoff(fruitless)
+        return _backoff(failed_tries)
     if error.code in (404, 410):
-        raise NotOnServerError(_in_words(error)) from error
+        raise NotOnServerError(_description(error)) from error
     if error.code not in _BUSY:
-        raise DownloadError(_in_words(error)) from error
+        raise DownloadError(_description(error)) from error
     seconds = _retry_after(error.headers.get("Retry-After", ""))
     if seconds is not None and seconds > MAX_WAIT_SECONDS:
-        raise DownloadError(f"{_in_words(error)}: it asks to try again in {seconds:,.0f} seconds") from error
-    return _backoff(fruitless) if seconds is None else seconds
+        raise DownloadError(f"{_description(error)}: it asks to try again in {seconds:,.0f} seconds") from error
+    return _backoff(failed_tries) if seconds is None else seconds
 
 
-def _backoff(fruitless: int) -> float:
-    """Return the seconds to wait after ``fruitless`` successive tries without new data."""
-    return 2.0**fruitless
+def _backoff(failed_tries: int) -> float:
+    """Return the seconds to wait after ``failed_tries`` successive tries without new data."""
+    return 2.0**failed_tries
 
 
 def _retry_after(value: str) -> float | None:
-    """Return the seconds of a Retry-After header, which contains seconds or a date; None for other values."""
+    """Return the seconds until the time in a Retry-After header, which is a number of seconds or a date, or None if invalid."""
     if value.isdecimal():
         return float(value)
     with contextlib.suppress(ValueError, TypeError):
@@ -201,7 +205,7 @@ def _retry_after(value: str) -> float | None:
     return None
 
 
-def _in_words(error: Exception) -> str:
+def _description(error: Exception) -> str:
     if isinstance(error, HTTPError):
         said = error.headers.get("X-Error-Message")  # sent by the Hugging Face Hub
         return f"the server answers {error.code} {error.reason}" + (f" ({said})" if said else "")

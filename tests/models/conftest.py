@@ -23,7 +23,7 @@ PublishAs = Callable[..., ModelFile]
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Create a home folder without models; every test in this folder runs in it."""
+    """Create a home folder without models, which every test in this folder uses."""
     folder = tmp_path / "home"
     (folder / "assets").mkdir(parents=True)
     monkeypatch.setattr(Path, "home", staticmethod(lambda: folder))
@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def publish_as(monkeypatch: pytest.MonkeyPatch) -> PublishAs:
-    """Return a function that makes the given bytes the published file of a model and returns its new manifest entry."""
+    """Return a function that makes given bytes the published file of a model, and returns the new entry of the manifest."""
 
     def change(name: str, content: bytes, **changes: object) -> ModelFile:
         digest = hashlib.sha256(content).hexdigest()
@@ -57,7 +57,7 @@ def parse_net() -> ParseNet:
     """Return a 64 px parsing network with random weights and statistics."""
     torch.manual_seed(2)
     network = ParseNet(ParseNetConfig((5, 9), residual_blocks=2))
-    _randomise_statistics(network)
+    _randomize_statistics(network)
     return network.eval()
 
 
@@ -66,7 +66,7 @@ def compact_face_net() -> CompactFaceNet:
     """Return a small detector with random weights and statistics."""
     torch.manual_seed(3)
     network = CompactFaceNet(CompactFaceNetConfig((4, 6, 8, 10, 12), merged_channels=7))
-    _randomise_statistics(network)
+    _randomize_statistics(network)
     return network.eval()
 
 
@@ -91,14 +91,14 @@ def generate(images: Tensor) -> Callable[[nn.Module], Tensor]:
 
 @pytest.fixture
 def normalized_generator(generator: PsfrGenerator, generate: Callable[[nn.Module], Tensor]) -> PsfrGenerator:
-    """Return a generator with old-style spectral norm, as in the published file, after some power iterations."""
+    """Return a generator with the spectral norm of the published file, after five power iterations."""
     normalized = add_spectral_norm(generator).train()
     for _ in range(5):
         generate(normalized)
     return normalized.eval()
 
 
-def _randomise_statistics(network: nn.Module) -> None:
+def _randomize_statistics(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean = torch.randn(module.num_features)

@@ -46,7 +46,7 @@ def test_weights_are_interpolated(tmp_path: Path) -> None:
         assert torch.equal(value, second[key].half())
 
 
-def test_both_licences_are_kept(tmp_path: Path) -> None:
+def test_both_licenses_are_kept(tmp_path: Path) -> None:
     one = write_generator(tmp_path / "one.safetensors")
     other = write_generator(tmp_path / "other.safetensors", licence="MIT")
     blend_weights(one, other, tmp_path / "blend.safetensors")

@@ -101,7 +101,7 @@ def test_counters_stay_integers_and_retinaface_converts(tmp_path: Path) -> None:
     assert loaded["body.stage1.0.1.num_batches_tracked"].dtype == torch.int64
 
 
-def test_a_second_conversion_keeps_licence_and_source(published: Path, tmp_path: Path) -> None:
+def test_a_second_conversion_keeps_license_and_source(published: Path, tmp_path: Path) -> None:
     convert_weights(published, tmp_path / "a.safetensors")
     convert_weights(tmp_path / "a.safetensors", tmp_path / "b.safetensors", half=True)
     assert read_metadata(tmp_path / "b.safetensors") == read_metadata(tmp_path / "a.safetensors")

@@ -1,4 +1,4 @@
-"""Test downloads of known models from a Hub on loopback."""
+"""Test downloads of known models from a local Hub."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def generator_bytes(generator: PsfrGenerator) -> bytes:
 
 @pytest.fixture
 def mobile(hub: Any, publish_as: Any) -> Any:
-    """Return a known model that is on the Hub and is checked by its hash alone."""
+    """Return a known model that is on the Hub and is checked only by its hash."""
     hub.put("fofr/comfyui", "facedetection/" + MOBILE_FILE, CONTENT, "abc123")
     return publish_as(MOBILE, CONTENT, revision="abc123")
 
@@ -75,7 +75,7 @@ def test_a_file_of_the_user_is_not_overwritten(tmp_path: Path, hub: Any) -> None
 def test_a_wrong_file_is_deleted(tmp_path: Path, hub: Any, mobile: Any) -> None:
     hub.put("fofr/comfyui", "facedetection/" + MOBILE_FILE, CONTENT[::-1], "abc123")
     with pytest.raises(
-        DownloadError, match=rf"what arrived was deleted: .*SHA-256 [0-9a-f]{{64}}, expected {mobile.sha256}"
+        DownloadError, match=rf"the downloaded file was deleted: .*SHA-256 [0-9a-f]{{64}}, expected {mobile.sha256}"
     ):
         download_model(mobile, tmp_path)
     assert not list(tmp_path.rglob("*.part"))
@@ -91,7 +91,7 @@ def test_a_failure_names_file_folder_and_addresses(tmp_path: Path, hub: Any, mob
     assert (
         f"could not be downloaded: the server answers 403 Forbidden (gated) ({hub.address}/fofr/comfyui). " in message
     )
-    assert f"Download {MOBILE_FILE} from {hub.address}/fofr/comfyui/resolve/abc123/" in message
+    assert f"download {MOBILE_FILE} from {hub.address}/fofr/comfyui/resolve/abc123/" in message
     assert all(address in message for address in mobile.addresses)
     assert f"put it into {tmp_path}." in message
 
@@ -103,7 +103,7 @@ def test_an_endpoint_that_does_not_answer_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", address)
-    with pytest.raises(DownloadError, match=r"could not be downloaded: .*/fofr/comfyui\). By hand: ") as failure:
+    with pytest.raises(DownloadError, match=r"could not be downloaded: .*/fofr/comfyui\). Alternatively, ") as failure:
         download_model(model_file(MOBILE), tmp_path)
     assert f" ({address.rstrip('/')}/fofr" in str(failure.value)
     assert "huggingface.co" not in str(failure.value)
@@ -131,7 +131,9 @@ def test_errors_of_the_progress_function_are_raised(tmp_path: Path, mobile: Any)
 
 def test_offline_mode_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Any) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(DownloadError, match=r"(?i)offline.*By hand: Download detection_mobilenet0\.25_Final\.pth"):
+    with pytest.raises(
+        DownloadError, match=r"(?i)offline.*Alternatively, download detection_mobilenet0\.25_Final\.pth"
+    ):
         download_model(model_file(MOBILE), tmp_path)
     assert hub.requests == []
 
@@ -168,9 +170,9 @@ def test_a_model_without_a_known_hash_must_load(
 ) -> None:
     content = not_a_generator(kind, generator_bytes, parse_net)
     hub.put("me/mine", file_name, content)
-    with pytest.raises(DownloadError, match="what arrived was deleted: "):
+    with pytest.raises(DownloadError, match="the downloaded file was deleted: "):
         download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
-    assert not list(tmp_path.rglob(f"{file_name}*"))  # neither the file nor a note of its hash
+    assert not list(tmp_path.rglob(f"{file_name}*"))  # neither the file nor its stored hash
     (tmp_path / file_name).write_bytes(content)
     with pytest.raises(DownloadError, match=r"is already there but cannot be used as psfrgan-512: .*Move it away"):
         download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
@@ -179,7 +181,9 @@ def test_a_model_without_a_known_hash_must_load(
 
 def test_a_repository_without_the_file_is_named(tmp_path: Path, hub: Any) -> None:
     hub.put("me/mine", "other.pth", b"")
-    words = r"there is no psfrgan_epoch15_net_G\.safetensors or psfrgan_epoch15_net_G\.pth in .*/me/mine\. By hand"
+    words = (
+        r"there is no psfrgan_epoch15_net_G\.safetensors or psfrgan_epoch15_net_G\.pth in .*/me/mine\. Alternatively"
+    )
     with pytest.raises(DownloadError, match=words) as failure:
         download_model(model_file("psfrgan-512"), tmp_path, repo_id="me/mine")
     for address in (

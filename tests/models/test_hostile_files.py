@@ -34,7 +34,7 @@ def torch_file(content: object, *, legacy: bool = False) -> bytes:
 
 
 def with_pickle(pickle: bytes) -> bytes:
-    """Return a zip archive of PyTorch with another pickle in it."""
+    """Return a zip archive of PyTorch whose pickle is replaced by ``pickle``."""
     source, target = zipfile.ZipFile(io.BytesIO(torch_file({}))), io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         for name in source.namelist():
@@ -109,7 +109,7 @@ def test_a_changed_number_is_reported_with_its_record(tmp_path: Path) -> None:
 def test_a_record_marked_as_a_folder_is_damage(tmp_path: Path) -> None:
     content = bytearray(torch_file(TENSORS))
     entry = content.rindex(b"archive/data/0") - 46  # start of the record in the central directory
-    content[entry + 38] |= 0x10  # torch.load would take the values from whatever was in memory
+    content[entry + 38] |= 0x10  # torch.load would return uninitialized memory
     with pytest.raises(CheckpointError, match="a record is marked as a folder"):
         read_file(tmp_path / "x.pth", bytes(content))
 
@@ -119,7 +119,7 @@ def test_a_record_marked_as_a_folder_is_damage(tmp_path: Path) -> None:
 def test_names_cannot_flood_or_control_a_terminal(tmp_path: Path, key: str, style: str) -> None:
     tensors = {key: torch.ones(1)}
     with pytest.raises(
-        CheckpointError, match=r"^x\.pth holds a tensor called 'a[^\n\x1b]{,60}, which is no name"
+        CheckpointError, match=r"^x\.pth holds a tensor called 'a[^\n\x1b]{,60}, which is not a valid name"
     ) as error:
         read_file(tmp_path / "x.pth", save(tensors) if style == "safetensors" else torch_file(tensors))
     assert len(str(error.value)) < 200
@@ -200,7 +200,7 @@ def test_compressed_records_are_refused(tmp_path: Path) -> None:
 def test_a_legacy_file_that_claims_more_than_it_holds_is_damaged(tmp_path: Path) -> None:
     content = torch_file({"w": torch.zeros(7777)}, legacy=True)
     size = b"M" + struct.pack("<H", 7777)
-    assert content.count(size) == 2  # one is the storage's, one the tensor's
+    assert content.count(size) == 2  # the sizes of the storage and of the tensor
     (tmp_path / "x.pth").write_bytes(content.replace(size, b"\x8a\x07" + (2**50).to_bytes(7, "little")))
     with pytest.raises(CheckpointError, match=r"x\.pth is damaged or incomplete"):
         read_state_dict(tmp_path / "x.pth")

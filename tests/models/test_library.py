@@ -1,4 +1,4 @@
-"""Find the files of models by their names and paths."""
+"""Test the search for the files of models by name and path."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_model_of_another_kind_is_refused() -> None:
         ("psfrgan", "There is no file psfrgan, and no model of that name. Choose one of psfrgan-256"),
         (Path("nowhere/x.pth"), "There is no file nowhere.x.pth"),
         (".", "is a folder, not a weight file"),
-        ("psfrgan-256", "psfrgan_256.safetensors was not found in .*assets.*install the package again"),
+        ("psfrgan-256", "psfrgan_256.safetensors was not found in .*assets.*, so install the package again"),
         (
             "psfrgan-512",
             "psfrgan-512 is not on this machine.*given.*Download it from .*releases/tag.*into one of these folders",

@@ -101,7 +101,7 @@ def test_a_saved_retinaface_is_loaded(tmp_path: Path, images: Tensor) -> None:
 
 @pytest.mark.facexlib
 @pytest.mark.parametrize("name", ["mobile0.25", "resnet50"])
-def test_building_retinaface_is_silent_and_leaves_random_numbers_alone(name: str) -> None:
+def test_building_retinaface_is_silent_and_does_not_change_random_numbers(name: str) -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)

@@ -44,7 +44,7 @@ def test_bundled_files_have_their_published_hash(entry: ModelFile) -> None:
     path = ASSETS / entry.file_name
     if not path.is_file():
         pytest.skip(f"{entry.file_name} is not in this checkout")
-    assert is_published_file(entry, path), "retrained? put the new size and hash into the manifest"
+    assert is_published_file(entry, path), "after a training, write the new size and hash into the manifest"
 
 
 def test_addresses_of_a_file_on_the_hub() -> None:

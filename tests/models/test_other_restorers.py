@@ -1,4 +1,4 @@
-"""GFPGAN, RestoreFormer and CodeFormer files, with random weights, compared with the networks of spandrel called directly."""
+"""Compare GFPGAN, RestoreFormer and CodeFormer files with random weights with direct calls of spandrel's networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CODEFORMER_KEYS = ("position_emb", "quantize.embedding.weight", "ft_layers.0.sel
 
 @pytest.fixture
 def spandrel() -> Any:
-    """Return the package spandrel; skip the test if it is not installed."""
+    """Return the package spandrel. Skip the test if it is not installed."""
     return pytest.importorskip("spandrel", reason="needs the package spandrel")
 
 
@@ -50,7 +50,7 @@ def keys(*names: str) -> StateDict:
 
 
 def between_zero_and_one(output: Tensor) -> Tensor:
-    """Convert an output of a network, about [-1, 1], as the published programs do."""
+    """Convert the output of a network from about [-1, 1] to [0, 1], as the published programs do."""
     return (output.clamp(-1, 1) + 1) / 2
 
 
@@ -73,7 +73,7 @@ def test_a_parse_map_is_accepted_and_not_used(restoreformer: StateDict, crops: T
     assert torch.equal(restored, enhance_faces(small, None, restorer))
 
 
-def test_building_is_silent_and_leaves_random_numbers_alone(restoreformer: StateDict) -> None:
+def test_building_is_silent_and_does_not_change_random_numbers(restoreformer: StateDict) -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
@@ -89,7 +89,7 @@ def test_gfpgan_restores_as_published_with_the_noise_of_the_file(spandrel: Any, 
     network = spandrel.architectures.GFPGAN.GFPGAN().eval()
     for name, parameter in network.named_parameters():
         if name.endswith(("style_conv1.weight", "conv.weight")) and parameter.numel() == 1:
-            nn.init.constant_(parameter, 0.1)  # the strength of the noise, 0 before training
+            nn.init.constant_(parameter, 0.1)  # the strength of the noise, which is 0 before training
     restorer = build_restorer(network.state_dict(), "GFPGANv1.4.pth")
     restored = enhance_faces(crops, None, restorer)
     with torch.no_grad():
@@ -116,7 +116,7 @@ def test_a_psfr_gan_generator_is_a_face_restorer(tmp_path: Path, generator: Psfr
     assert loaded.size == 64
 
 
-def test_a_fidelity_without_effect_is_said(
+def test_a_fidelity_without_effect_is_logged(
     generator: PsfrGenerator, caplog: pytest.LogCaptureFixture, crops: Tensor
 ) -> None:
     build_restorer(generator.state_dict(), "g.safetensors", 0.7)
@@ -169,6 +169,6 @@ def test_an_unknown_file_needs_no_package(monkeypatch: pytest.MonkeyPatch) -> No
 def test_program_code_in_a_file_is_refused(tmp_path: Path, restoreformer: StateDict) -> None:
     torch.save({"params_ema": restoreformer, "args": OtherRestorer}, tmp_path / "r.pth")
     with pytest.raises(
-        CheckpointError, match=r"it holds program code \(psfr_core\.networks\.face_restorer\.OtherRestorer\)"
+        CheckpointError, match=r"it contains program code \(psfr_core\.networks\.face_restorer\.OtherRestorer\)"
     ):
         load_face_restorer(tmp_path / "r.pth")

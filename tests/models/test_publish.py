@@ -17,7 +17,7 @@ from psfr_core.models.publish import publish_weights
 METADATA = WeightMetadata("psfr_generator", {"channels": [12, 8]}, "CC-BY-NC-SA-4.0", "net_G.pth, https://example.org")
 
 
-class PlayedApi:
+class FakeApi:
     """Imitate ``HfApi`` and record the uploads."""
 
     def __init__(self, card: bytes | None = None, failure: Exception | None = None) -> None:
@@ -48,7 +48,7 @@ def converted(tmp_path: Path) -> Path:
 
 
 def test_the_file_and_a_card_are_uploaded(converted: Path) -> None:
-    api = PlayedApi()
+    api = FakeApi()
     address = publish_weights(converted, "me/mine", private=True, api=api)
     assert address == "https://huggingface.co/me/mine/blob/main/mine.safetensors"
     assert api.repositories == {"me/mine": True}
@@ -61,7 +61,7 @@ def test_the_file_and_a_card_are_uploaded(converted: Path) -> None:
 
 
 def test_an_existing_card_is_kept(converted: Path) -> None:
-    api = PlayedApi(card=b"my words")
+    api = FakeApi(card=b"my words")
     publish_weights(converted, "me/mine", api=api)
     assert api.files["README.md"] == b"my words"
     assert api.repositories == {"me/mine": False}
@@ -90,7 +90,7 @@ def test_detectors_are_loaded_as_detectors(converted: Path, architecture: str) -
 
 def test_only_converted_files_are_published(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(1)}, tmp_path / "x.safetensors")
-    api = PlayedApi()
+    api = FakeApi()
     with pytest.raises(CheckpointError, match=r"^x\.safetensors is not a converted weight file\. Convert it first\.$"):
         publish_weights(tmp_path / "x.safetensors", "me/mine", api=api)
     with pytest.raises(ModelNotFoundError, match="There is no file"):
@@ -100,4 +100,4 @@ def test_only_converted_files_are_published(tmp_path: Path) -> None:
 
 def test_a_failed_upload_is_explained(converted: Path) -> None:
     with pytest.raises(PublishError, match=r"could not be uploaded to me/mine: 401 Unauthorized.*hf auth login"):
-        publish_weights(converted, "me/mine", api=PlayedApi(failure=OSError("401 Unauthorized")))
+        publish_weights(converted, "me/mine", api=FakeApi(failure=OSError("401 Unauthorized")))

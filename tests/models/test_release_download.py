@@ -1,4 +1,4 @@
-"""Test downloads of a model without a published hash from its official release on loopback."""
+"""Test downloads of a model without a published hash from its official release, which a local server imitates."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def saved(network: torch.nn.Module) -> bytes:
 
 @pytest.fixture
 def published(normalized_generator: PsfrGenerator) -> bytes:
-    """Return a file like the published one: a .pth file with spectral normalization."""
+    """Return a .pth file with spectral normalization, like the published file."""
     return saved(normalized_generator)
 
 
 @pytest.fixture
 def entry(hub: Any, published: bytes) -> ModelFile:
-    """Return the published generator, whose release is on loopback."""
+    """Return the published generator with the address of a release on the local server."""
     hub.files[ADDRESS] = published
     return replace(model_file("psfrgan-512"), url=hub.address + ADDRESS, page=f"{hub.address}/psfrgan/releases")
 
@@ -159,7 +159,7 @@ def test_a_web_page_is_refused(tmp_path: Path, hub: Any, entry: ModelFile, has_t
     if has_type:
         hub.failures = [(200, {"Content-Type": "text/html; charset=utf-8", "Content-Length": "0"})]
     with pytest.raises(
-        DownloadError, match=r"web page.*By hand: Download psfrgan_epoch15_net_G\.pth from http.*/releases"
+        DownloadError, match=r"web page.*Alternatively, download psfrgan_epoch15_net_G\.pth from http.*/releases"
     ):
         download_model(entry, tmp_path)
     assert not list(tmp_path.rglob("*.pth*"))
@@ -167,7 +167,7 @@ def test_a_web_page_is_refused(tmp_path: Path, hub: Any, entry: ModelFile, has_t
 
 def test_another_network_is_refused(tmp_path: Path, hub: Any, entry: ModelFile, parse_net: ParseNet) -> None:
     hub.files[ADDRESS] = saved(parse_net)
-    with pytest.raises(DownloadError, match=r"what arrived was deleted: .* is a face parsing network"):
+    with pytest.raises(DownloadError, match=r"the downloaded file was deleted: .* is a face parsing network"):
         download_model(entry, tmp_path)
     assert not list(tmp_path.rglob("*.pth*"))
 
@@ -189,7 +189,8 @@ def test_the_release_replaces_a_copy_missing_on_the_hub(tmp_path: Path, hub: Any
     path = download_model(known, tmp_path)
     assert path.read_bytes() == content
     assert [request[0].split("/")[1] for request in hub.requests] == ["fofr", "facexlib"]
-    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == [path.name]  # a published hash needs no note
+    # The hash of the file is published, so it is not stored.
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == [path.name]
 
 
 def test_a_file_that_cannot_be_converted_is_kept(
@@ -219,7 +220,7 @@ def test_offline_downloads_fail_at_once(
             download_model(entry, tmp_path)
     assert hub.requests == []
     unreachable = replace(entry, url="http://127.0.0.1:9/file.pth")
-    with pytest.raises(DownloadError, match=r"refused.* By hand: Download psfrgan_epoch15_net_G\.pth"):
+    with pytest.raises(DownloadError, match=r"refused.* Alternatively, download psfrgan_epoch15_net_G\.pth"):
         download_model(unreachable, tmp_path)
 
 

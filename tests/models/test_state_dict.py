@@ -1,4 +1,4 @@
-"""Test unwrapping, casting and folding."""
+"""Test the unwrapping, casting and folding of state dicts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_folding_keeps_the_function(
 ) -> None:
     plain_keys = generator.state_dict().keys()
     normalized = normalize(generator).train()
-    generate(normalized)  # power iterations in train mode move u and v away from where they began
+    generate(normalized)  # power iterations in training mode change u and v
     expected = generate(normalized.eval())
     stored = {key: tensor.clone() for key, tensor in normalized.state_dict().items()}
     folded = fold_spectral_norm(stored)

@@ -1,4 +1,4 @@
-"""Recognize weight files by the names of their tensors."""
+"""Test the recognition of weight files by the names of their tensors."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def test_names_are_those_of_the_weights(
 
 
 @pytest.mark.parametrize("form", ["zip", "legacy"])
-def test_spectral_normalization_is_seen_through(tmp_path: Path, form: str, normalized_generator: PsfrGenerator) -> None:
+def test_networks_with_spectral_normalization_are_recognized(
+    tmp_path: Path, form: str, normalized_generator: PsfrGenerator
+) -> None:
     path = tmp_path / "published.pth"
     path.write_bytes(FORMATS[form](dict(normalized_generator.state_dict())))
     assert "head.1.norm_0.conv1.0.weight" not in normalized_generator.state_dict()
@@ -92,7 +94,7 @@ def test_tensors_are_not_loaded(tmp_path: Path, generator: PsfrGenerator, monkey
     assert recognize(read_tensor_names(tmp_path / "g.pth")) is PSFR_GENERATOR
     content = save(tensors)
     header_end = 8 + int.from_bytes(content[:8], "little")
-    (tmp_path / "g.safetensors").write_bytes(content[:header_end])  # the rest is never looked at
+    (tmp_path / "g.safetensors").write_bytes(content[:header_end])  # the rest of the file is not read
     assert recognize(read_tensor_names(tmp_path / "g.safetensors")) is PSFR_GENERATOR
 
 

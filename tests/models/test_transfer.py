@@ -1,4 +1,4 @@
-"""Test downloads that are interrupted, resumed, refused or delayed, with a server on loopback."""
+"""Test downloads that are interrupted, resumed, refused or delayed, with a local server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Start = Callable[..., Transfer]
 
 @pytest.fixture
 def start(hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Return a function that prepares the download of a file of the Hub."""
+    """Return a function that creates a download of a file on the Hub."""
     monkeypatch.setattr(transfer, "_backoff", lambda _: 0.0)
     hub.put("a/b", "file", CONTENT)
     return lambda **options: Transfer(f"{hub.address}/a/b/resolve/main/file", tmp_path / "file.part", **options)
@@ -42,7 +42,7 @@ def stop_after(count: int) -> Callable[[int, int], None]:
 
 
 def stopped(start: Start, count: int = 300_000) -> int:
-    """Stop a download after at least ``count`` bytes, and return the number of bytes it leaves."""
+    """Stop a download after at least ``count`` bytes, and return the number of stored bytes."""
     interrupted = start(progress=stop_after(count))
     with pytest.raises(KeyboardInterrupt):
         interrupted.run()
@@ -227,7 +227,7 @@ def test_the_token_is_sent_only_to_its_host(hub: Any, start: Start) -> None:
     ],
 )
 def test_redirects_do_not_leave_encryption(first: str, then: str, is_followed: bool) -> None:
-    """A file without a published hash could be replaced on its way."""
+    """Without encryption, a file without a published hash could be replaced on its way."""
 
     def redirect() -> str:
         request = transfer._Redirects().redirect_request(Request(first), BytesIO(), 302, "Found", HTTPMessage(), then)  # noqa: S310
