@@ -1,4 +1,4 @@
-# Targets: demo (default), bench, test, test-long, test-comfyui, docs, lint, locales, train-lite, train-paper, ablations, clean.
+# Targets: demo (default), bench, test, test-long, test-comfyui, pictures, docs, lint, locales, train-lite, train-paper, ablations, clean.
 # Each target sets up .venv if necessary.
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +20,7 @@ TRAIN = MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 $(BI
 bench: $(VENV)/installed
 	$(BIN)/psfr benchmark --images examples/images/portrait.jpg examples/images/solvay_conference_1927.jpg $(BENCH)
 
-.PHONY: bench demo docs test test-long test-comfyui lint locales train-lite train-paper ablations clean
+.PHONY: bench demo docs test test-long test-comfyui pictures lint locales train-lite train-paper ablations clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,12 @@ test-long: $(VENV)/installed-dev
 test-comfyui: $(VENV)/installed-dev
 	cd tests/browser && npm install
 	$(BIN)/pytest -m comfyui -rs
+
+# Make the pictures of the examples and the help pages in Chromium. Needs a ComfyUI of version 0.17 or newer; see test-comfyui.
+# PICTURES="05_step_by_step psfr_graph" makes only these.
+pictures: $(VENV)/installed-dev
+	cd tests/browser && npm install
+	$(BIN)/python tests/browser/make_pictures.py $(PICTURES)
 
 $(VENV)/installed-docs: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"

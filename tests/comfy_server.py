@@ -52,6 +52,10 @@ class Run:
         """The type of the error, which is the title of the dialog."""
         return next(data["exception_type"] for name, data in self.messages if name == "execution_error")
 
+    def text(self, node_id: str) -> str:
+        """Return the text that a node shows."""
+        return self.outputs[node_id]["text"][0]
+
     @property
     def cached(self) -> set[str]:
         """The ids of nodes whose results came from the cache."""

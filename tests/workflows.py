@@ -9,6 +9,7 @@ from typing import Any
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
 NOTES = {"Note", "MarkdownNote"}  # nodes that exist only in the frontend
+_WITHOUT_VALUE = {"IMAGECOMPARE"}  # types of widgets that only show
 _CONTROLS = {"fixed", "increment", "decrement", "randomize"}  # values of the widget after a seed
 
 
@@ -22,7 +23,7 @@ def widget_values(node: dict[str, Any]) -> dict[str, Any]:
     values = list(node.get("widgets_values", []))
     found: dict[str, Any] = {}
     for socket in node["inputs"]:
-        if "widget" in socket:
+        if "widget" in socket and socket["type"] not in _WITHOUT_VALUE:
             if not values:
                 raise ValueError(f"{node['type']} has no value for {socket['name']}")
             found[socket["name"]] = values.pop(0)

@@ -35,6 +35,8 @@ export async function openComfy(base, { vue = false, locale = "en" } = {}) {
   });
   const errors = [];
   page.on("pageerror", (error) => errors.push(`${error.message}\n${error.stack}`));
+  // The frontend catches the errors of extensions and logs them.
+  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   await page.goto(base, { waitUntil: "domcontentloaded" });
   await page.waitForFunction(
     () => window.app?.graph && window.app.canvas && Object.keys(LiteGraph.registered_node_types).length > 100,
@@ -65,7 +67,7 @@ export async function run(page) {
     await app.queuePrompt(0, 1);
   });
   await page.waitForFunction(() => window.ends.length || Object.keys(app.lastNodeErrors ?? {}).length, null, {
-    timeout: 180_000,
+    timeout: 600_000,
   });
   await page.waitForTimeout(800); // previews are drawn
   return page.evaluate(() => window.ends[0]?.type ?? JSON.stringify(app.lastNodeErrors));

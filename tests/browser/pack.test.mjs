@@ -10,6 +10,7 @@ const VUE = process.env.NODES_2 === "1";
 const SHOTS = process.env.SHOTS; // a folder for screenshots to look at
 const EXAMPLES = path.join(import.meta.dirname, "..", "..", "examples");
 const NAMES = fs.readdirSync(EXAMPLES).filter((name) => name.endsWith(".json"));
+const NEWER_NODES = ["ImageCompare", "Painter"]; // of ComfyUI, not in all supported versions
 const read = (name) => JSON.parse(fs.readFileSync(path.join(EXAMPLES, name), "utf8"));
 
 let comfy;
@@ -34,10 +35,18 @@ const warnings = () =>
     ...(document.body.innerText.match(/\d+ errors? found|.* is missing/g) ?? []),
   ]);
 
+/** Whether this version of ComfyUI lacks nodes of its own that the workflow has. */
+const lacksNodesOf = (workflow) =>
+  page.evaluate(
+    (types) => types.some((type) => !(type in LiteGraph.registered_node_types)),
+    workflow.nodes.map(({ type }) => type).filter((type) => NEWER_NODES.includes(type)),
+  );
+
 test("every example opens without missing nodes or warnings, and with its values", async (t) => {
   for (const name of NAMES) {
-    await t.test(name, async () => {
+    await t.test(name, async (t) => {
       const workflow = read(name);
+      if (await lacksNodesOf(workflow)) return t.skip("this ComfyUI is too old for it");
       await load(page, workflow);
       const found = await page.evaluate(() =>
         app.graph.serialize().nodes.map(({ id, type, widgets_values }) => ({
@@ -50,7 +59,7 @@ test("every example opens without missing nodes or warnings, and with its values
       for (const { id, type, widgets_values: values } of workflow.nodes) {
         if (type.startsWith("PSFR_")) assert.deepEqual(found.find((node) => node.id === id).values ?? [], values ?? [], type);
       }
-      if (name === "published_512.json") await page.keyboard.press("Escape"); // some frontends offer its files
+      if (name === "14_published_512.json") await page.keyboard.press("Escape"); // some frontends offer its files
       else assert.deepEqual(await warnings(), []);
     });
   }
@@ -61,7 +70,7 @@ test("an example runs and shows what it did", async (t) => {
   const body = JSON.stringify({ unload_models: true, free_memory: true });
   await fetch(`${BASE}/free`, { method: "POST", headers: { "content-type": "application/json" }, body });
   await page.waitForTimeout(1500);
-  await load(page, read("edit_the_parse_map.json"));
+  await load(page, read("06_edit_the_parse_map.json"));
   assert.equal(await run(page), "execution_success");
   if (incapable) {
     assert.equal(await page.evaluate(() => document.querySelectorAll("[data-node-id] img").length), 0);
@@ -74,7 +83,7 @@ test("an example runs and shows what it did", async (t) => {
       return { type: node.type, widths: [...(pictures ?? [])].map((picture) => picture.naturalWidth) };
     });
   }, VUE);
-  await shot("edit_the_parse_map");
+  await shot("06_edit_the_parse_map");
   for (const { type, widths } of shown) assert.ok(widths.length && widths.every((width) => width >= 256), `${type}: ${widths}`);
 });
 
@@ -95,8 +104,7 @@ test("widgets without effect are disabled", async () => {
 
 test("a node shows what happened, in the language of the interface", async (t) => {
   if (incapable) return t.skip(incapable);
-  const workflow = read("restore_in_one_node.json");
-  workflow.nodes.find(({ type }) => type === "PSFR_LoadExampleImage").widgets_values = ["portrait_low_quality.jpg"];
+  const workflow = read("01_restore_in_one_node.json");
   workflow.nodes.find(({ type }) => type === "PSFR_RestoreFacesInImage").widgets_values[1] = VUE ? 0.87 : 0.86; // not cached
   await load(page, workflow);
   assert.equal(await run(page), "execution_success");
@@ -117,7 +125,7 @@ const pressed = () =>
   );
 
 test("the face picker chooses faces, and the choice is saved, shared and sent", async (t) => {
-  await load(page, read("only_the_chosen_faces.json"));
+  await load(page, read("03_only_the_chosen_faces.json"));
   assert.equal(await run(page), "execution_success");
   if (incapable) {
     assert.equal(await page.evaluate(() => document.querySelectorAll(".psfr-picker").length), 0);
@@ -161,7 +169,7 @@ test("the face picker chooses faces, and the choice is saved, shared and sent", 
 
 test("the face picker shows what a link chose, and takes no clicks", async (t) => {
   if (incapable) return t.skip(incapable);
-  await load(page, read("only_the_chosen_faces.json"));
+  await load(page, read("03_only_the_chosen_faces.json"));
   await page.evaluate(() => {
     const text = LiteGraph.createNode("PrimitiveString");
     app.graph.add(text);
@@ -183,7 +191,7 @@ test("the face picker shows what a link chose, and takes no clicks", async (t) =
 });
 
 test("a new Select Faces keeps its size when it shows faces", async (t) => {
-  await load(page, read("only_the_chosen_faces.json"));
+  await load(page, read("03_only_the_chosen_faces.json"));
   const size = await replacePicker();
   assert.equal(await run(page), "execution_success");
   assert.deepEqual(await pickerSize(), size);
@@ -200,6 +208,7 @@ async function replacePicker() {
     const old = app.graph._nodes.find(({ type }) => type === "PSFR_SelectFaces");
     const made = LiteGraph.createNode(old.type);
     app.graph.add(made);
+    made.widgets.find(({ name }) => name === "indices").value = "0"; // one face is restored fast
     const next = old.getOutputNodes(0)[0];
     old.getInputNode(0).connect(0, made, 0);
     made.connect(0, next, next.findInputSlot("faces"));
@@ -237,6 +246,12 @@ test("links of the pack's types have colors, also after a change of the palette"
 const painter = () =>
   page.evaluate(() => app.graph._nodes.find((node) => node.type === "PSFR_PaintParseMap").widgets[0].value);
 
+/** Waits until the painter's map has this color at a place in fractions of its side. */
+async function waitForColor(x, y, color) {
+  for (let tries = 0; tries < 50 && (await colorAt(x, y)) !== color; tries++) await page.waitForTimeout(100);
+  assert.equal(await colorAt(x, y), color);
+}
+
 /** The color of the painter's map at a place in fractions of its side. */
 const colorAt = (x, y) =>
   page.evaluate(
@@ -249,7 +264,7 @@ const colorAt = (x, y) =>
   );
 
 test("the painter paints the parse map, and only what follows runs again", async (t) => {
-  const workflow = read("paint_the_parse_map.json");
+  const workflow = read("07_paint_the_parse_map.json");
   await load(page, workflow);
   assert.equal(await run(page), "execution_success");
   if (incapable) return t.skip(incapable);
@@ -262,7 +277,7 @@ test("the painter paints the parse map, and only what follows runs again", async
   });
   await page.waitForTimeout(800);
   const [forehead, hair] = ["240,190,150", "110,60,150"];
-  assert.equal(await colorAt(0.5, 0.25), forehead);
+  await waitForColor(0.5, 0.25, forehead);
   const canvas = page.locator(".psfr-paint-frame canvas");
   const { x, y, width } = await canvas.boundingBox();
   await page.click(".psfr-painter button[value='hair']");
@@ -271,7 +286,7 @@ test("the painter paints the parse map, and only what follows runs again", async
   await page.mouse.move(x + width * 0.6, y + width * 0.25, { steps: 5 });
   await page.mouse.up();
   assert.match(await painter(), new RegExp(`^${drawn}; 0 hair 60 500,250( \\d+,250)+$`));
-  assert.equal(await colorAt(0.55, 0.25), hair);
+  await waitForColor(0.55, 0.25, hair);
   await shot("painter");
 
   await page.evaluate(() => {
@@ -287,7 +302,7 @@ test("the painter paints the parse map, and only what follows runs again", async
   await page.keyboard.press("Control+z"); // ComfyUI's own undo: makes the nodes anew
   await page.waitForTimeout(800);
   assert.equal(await painter(), drawn);
-  assert.equal(await colorAt(0.55, 0.25), forehead);
+  await waitForColor(0.55, 0.25, forehead);
   await page.keyboard.press("Control+y");
   await page.waitForTimeout(800);
   assert.equal(await painter(), painted);
@@ -314,7 +329,7 @@ test("the painter paints the parse map, and only what follows runs again", async
 
 test("the help panel shows the page of a node with its pictures", async (t) => {
   if (incapable) return t.skip(incapable);
-  await load(page, read("only_the_chosen_faces.json"));
+  await load(page, read("03_only_the_chosen_faces.json"));
   await page.evaluate(() => {
     app.canvas.selectNode(app.graph._nodes.find((node) => node.type === "PSFR_SelectFaces"));
     app.canvas.setDirty(true, true);
@@ -329,7 +344,7 @@ test("the help panel shows the page of a node with its pictures", async (t) => {
 test("the template browser lists the examples with their pictures", async () => {
   await page.evaluate(() => app.extensionManager.command.execute("Comfy.BrowseTemplates"));
   await page.getByRole("dialog").getByText("psfr-gan", { exact: true }).first().click();
-  await page.getByText("only_the_chosen_faces").first().waitFor();
+  await page.getByText("03_only_the_chosen_faces").first().waitFor();
   await page.waitForFunction(() => [...document.images].filter((image) => image.naturalWidth >= 1000).length >= 4);
   await shot("templates");
   await page.keyboard.press("Escape");

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.comfyui
 
 ROOT = Path(__file__).parents[2]
 NODE_API: dict[str, Any] = json.loads((ROOT / "tests" / "nodes" / "node_api.json").read_text(encoding="utf-8"))
+NEWER_NODES = {"ImageCompare", "Painter"}  # of ComfyUI, not in all supported versions
 Prompt = dict[str, dict[str, Any]]
 
 
@@ -22,39 +23,9 @@ def node(class_type: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": class_type, "inputs": inputs}
 
 
-def defaults(comfy: Any, class_type: str) -> dict[str, Any]:
-    """Return the default values of a node's widgets."""
-    required = comfy.get_json(f"/object_info/{class_type}")[class_type]["input"]["required"]
-    return {
-        name: settings[0]["default"]
-        for name, (_, *settings) in required.items()
-        if settings and "default" in settings[0]
-    }
-
-
-@pytest.fixture
-def ours(comfy: Any) -> Any:
-    """Return a function that builds a node of this pack from its defaults and the given inputs."""
-    return lambda class_type, **inputs: node(class_type, **(defaults(comfy, class_type) | inputs))
-
-
-@pytest.fixture
-def base(ours: Any) -> Prompt:
-    """Return a prompt with loaded models (m), a portrait (i) and its faces (d)."""
-    return {
-        "m": ours("PSFR_LoadModels"),
-        "i": ours("PSFR_LoadExampleImage", picture="portrait_low_quality.jpg"),
-        "d": ours("PSFR_DetectFaces", image=["i", 0], detector=["m", 2]),
-    }
-
-
 def whole(ours: Any, image: list[Any], **inputs: Any) -> dict[str, Any]:
     models = {"generator": ["m", 0], "parser": ["m", 1], "detector": ["m", 2]}
     return ours("PSFR_RestoreFacesInImage", image=image, **models, **inputs)
-
-
-def text_of(run: Any, node_id: str) -> str:
-    return run.outputs[node_id]["text"][0]
 
 
 def error_of(comfy: Any, prompt: Prompt) -> str:
@@ -84,11 +55,15 @@ def test_the_pack_is_loaded_and_serves_all_files(comfy: Any) -> None:
 
 def test_examples_run(comfy: Any, workflows: ModuleType, example: str) -> None:
     prompt = workflows.to_prompt(workflows.read(example))
-    if example == "after_diffusion":
+    missing = {entry["class_type"] for entry in prompt.values()} - set(comfy.get_json("/object_info"))
+    if missing:
+        assert missing <= NEWER_NODES
+        pytest.skip(f"this ComfyUI is too old for {', '.join(missing)}")
+    if example == "12_after_diffusion":
         errors = json.loads(error_of(comfy, prompt))["node_errors"].values()
         assert [error["class_type"] for error in errors] == ["CheckpointLoaderSimple"]
         return
-    if example == "published_512":
+    if example == "14_published_512":
         words = "psfrgan-512 is not on this machine: psfrgan_epoch15_net_G.pth was not found in"
         assert words in error_of(comfy, prompt)
         return
@@ -102,7 +77,7 @@ def test_strength_0_keeps_the_image(comfy: Any, ours: Any, base: Prompt) -> None
         "c": ours("PSFR_CompareImages", image=["r", 0], reference=["i", 0]),
         "p": node("PreviewAny", source=["c", 1]),
     }
-    assert text_of(comfy.run(prompt), "p") == "inf"
+    assert comfy.run(prompt).text("p") == "inf"
 
 
 def test_only_changed_nodes_run_again(comfy: Any, ours: Any, base: Prompt) -> None:
@@ -140,7 +115,7 @@ def test_folders_of_extra_model_paths_are_searched(comfy: Any, ours: Any, base: 
         "r": whole(ours, ["i", 0]),
         "n": node("PreviewAny", source=["r", 2]),
     }
-    assert text_of(comfy.run(prompt), "n") == "1"
+    assert comfy.run(prompt).text("n") == "1"
 
 
 def test_unloading_all_models_does_not_change_the_result(comfy: Any, ours: Any, base: Prompt) -> None:
@@ -149,12 +124,12 @@ def test_unloading_all_models_does_not_change_the_result(comfy: Any, ours: Any, 
         "c": ours("PSFR_CompareImages", image=["r", 0], reference=["i", 0]),
         "p": node("PreviewAny", source=["c", 0]),
     }
-    before = text_of(comfy.run(prompt), "p")
+    before = comfy.run(prompt).text("p")
     comfy.post("/free", {"unload_models": True, "free_memory": True})
     time.sleep(1.5)  # the worker looks for it once a second
     run = comfy.run(prompt)
     assert not run.cached
-    assert text_of(run, "p") == before
+    assert run.text("p") == before
     assert "leak" not in comfy.log.read_text(errors="replace")
 
 
@@ -186,7 +161,7 @@ def test_a_batch_of_64_frames_keeps_its_length(comfy: Any, ours: Any, base: Prom
     }
     run = comfy.run(prompt)
     assert run.end == "execution_success"
-    assert text_of(run, "n") == "64"
+    assert run.text("n") == "64"
 
 
 def test_an_8k_image_is_restored(comfy: Any, ours: Any, base: Prompt) -> None:
@@ -199,7 +174,7 @@ def test_an_8k_image_is_restored(comfy: Any, ours: Any, base: Prompt) -> None:
     }
     run = comfy.run(prompt)
     assert run.end == "execution_success", run.messages[-1]
-    assert text_of(run, "n") == "2"
+    assert run.text("n") == "2"
 
 
 def test_faces_return_from_boxes_segs_and_masks(comfy: Any, ours: Any, base: Prompt) -> None:
@@ -233,7 +208,7 @@ def test_no_face_passes_through(comfy: Any, ours: Any, base: Prompt) -> None:
     }
     run = comfy.run(prompt)
     assert run.end == "execution_success", run.messages[-1]
-    assert (text_of(run, "p"), text_of(run, "n")) == ("inf", "0")
+    assert (run.text("p"), run.text("n")) == ("inf", "0")
 
 
 CROPS = {"a": ("PSFR_AlignFaces", {"image": ["i", 0], "faces": ["d", 0], "crop_size": 64})}

@@ -61,7 +61,7 @@ def test_an_example_has_a_note_and_a_thumbnail(workflows: ModuleType, example: s
 
 def test_published_models_have_their_addresses(workflows: ModuleType, pack: Any) -> None:
     """The frontend needs the addresses to offer the downloads."""
-    (loader,) = [node for node in workflows.read("published_512")["nodes"] if node["type"] == "PSFR_LoadModels"]
+    (loader,) = [node for node in workflows.read("14_published_512")["nodes"] if node["type"] == "PSFR_LoadModels"]
     chosen = [workflows.widget_values(loader)[name] for name in ("generator", "parser", "detector")]
     assert [model["name"] for model in loader["properties"]["models"]] == chosen
     for model in loader["properties"]["models"]:

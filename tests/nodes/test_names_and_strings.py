@@ -30,7 +30,6 @@ _FILE_COMBOS = {
 }  # names of files
 
 _LABELS = {
-    "confidence": "confidence (0: automatic)",
     "grey_probability": "gray probability",
 }  # names shown instead of the input names
 

@@ -161,5 +161,5 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   }
 
   after(indices, "callback", refresh);
-  addElement(node, { name: NAME, root, minHeight: MIN_HEIGHT, firstSize: FIRST_SIZE, show, refresh });
+  addElement(node, { name: NAME, root, minHeight: () => MIN_HEIGHT, firstSize: FIRST_SIZE, show, refresh });
 }

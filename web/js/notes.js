@@ -3,7 +3,7 @@
 
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../scripts/app.js";
-import { addElement, element, language, outputsShower } from "./lib/node_element.js";
+import { MARGIN, addElement, element, language, outputsShower } from "./lib/node_element.js";
 import { noteText } from "./lib/note_texts.js";
 
 const NAME = "notes";
@@ -43,5 +43,8 @@ function addNotes(/** @type {any} */ node) {
 
   const minHeight = () => LINE_HEIGHT * root.childElementCount;
   widget = addElement(node, { name: NAME, root, minHeight, show, refresh: update });
+  // With a layout size, the notes would share the free space of the node with its images and other elements.
+  widget.computeLayoutSize = undefined;
+  widget.computeSize = () => [0, minHeight() + 2 * MARGIN];
   update();
 }

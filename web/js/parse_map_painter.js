@@ -342,7 +342,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
   }
 
   after(widget, "callback", refresh);
-  addElement(node, { name: NAME, root, minHeight: MIN_HEIGHT, firstSize: FIRST_SIZE, show, refresh });
+  addElement(node, { name: NAME, root, minHeight: () => MIN_HEIGHT, firstSize: FIRST_SIZE, show, refresh });
 }
 
 /** Hides the text of the strokes: the editor shows them. @param {any} widget */

@@ -20,8 +20,8 @@ const CANVAS_METHODS = Object.freeze({
  * @typedef {object} NodeElement
  * @property {string} name name of the widget
  * @property {HTMLElement} root
- * @property {number} minHeight minimum height of the root in pixels
- * @property {[number, number]} firstSize width of a new node and height of its root
+ * @property {() => number} minHeight returns the minimum height of the root in pixels
+ * @property {[number, number]} [firstSize] width of a new node and height of its root, if they are not the minimum
  * @property {(output: any) => void} show shows the output of a run of the node
  * @property {() => void} refresh called after links or values change
  */
@@ -31,18 +31,18 @@ const elements = new WeakMap();
 
 /** Puts an element on a node, keeps it up to date, and returns its widget. @param {any} node @param {NodeElement} element */
 export function addElement(node, nodeElement) {
-  const { name, root, minHeight, firstSize, show, refresh } = nodeElement;
+  const { name, root, minHeight, firstSize = [0, minHeight()], show, refresh } = nodeElement;
   const widget = node.addDOMWidget(name, `psfr_${name}`, root, {
     serialize: false, // not part of the prompt
     hideOnZoom: false,
     hideInPanel: true, // the side panel would show an empty duplicate
     margin: MARGIN,
-    getMinHeight: () => minHeight + 2 * MARGIN,
+    getMinHeight: () => minHeight() + 2 * MARGIN,
   });
   widget.serialize = false; // nor of the workflow
   node.expandToFitContent();
   // Reserve the space before the first run, because a node that grows after a run would cover its neighbors.
-  node.setSize([Math.max(node.size[0], firstSize[0]), node.size[1] + firstSize[1] - minHeight]);
+  node.setSize([Math.max(node.size[0], firstSize[0]), node.size[1] + firstSize[1] - minHeight()]);
   for (const [on, method] of Object.entries(CANVAS_METHODS)) {
     const forward = (/** @type {MouseEvent} */ event) => isForCanvas(event) && app.canvas[method](event);
     root.addEventListener(on.slice(2), /** @type {EventListener} */ (forward));
