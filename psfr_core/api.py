@@ -1,4 +1,4 @@
-"""The public names of ``psfr_core``, which loads this module on first use."""
+"""List the public names of ``psfr_core``, which loads this module on the first use of a public name."""
 
 from .errors import PsfrError
 from .faces.align import AlignedFace, align_faces

@@ -1,4 +1,4 @@
-"""Batch sizes for inference."""
+"""Choose batch sizes for inference, and compute results in batches."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ def in_batches(
 ) -> Tensor:
     """Call ``work`` with slices of at most ``batch_size`` of ``count`` items, and return the concatenated results.
 
-    With ``halve``, a batch that does not fit into memory is repeated with half the batch size, down to a single item. Otherwise,
-    the out-of-memory error is raised. ``progress`` is called after each batch with the number of finished items and ``count``.
+    With ``halve``, a batch that does not fit into memory is repeated with half the batch size. Without ``halve``, and for a batch
+    of one item, the out-of-memory error is raised. ``progress`` is called after each batch with the number of finished items and
+    ``count``.
     """
     parts: list[Tensor] = []
     start = 0

@@ -1,4 +1,4 @@
-"""Checks of tensors and networks."""
+"""Check tensors and networks."""
 
 from types import UnionType
 from typing import get_args
@@ -88,7 +88,7 @@ def check_finite(tensor: Tensor, name: str) -> None:
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Return whether ``tensor`` contains neither NaN nor infinity, without copying it."""
+    """Return whether ``tensor`` contains neither NaN nor infinity. The tensor is not copied."""
     return tensor.numel() == 0 or bool(torch.stack(tensor.aminmax()).isfinite().all())  # aminmax propagates NaN
 
 

@@ -1,4 +1,4 @@
-"""Exceptions of this library. Their messages say what is wrong, what was found, what is needed, and what to do."""
+"""Define the exceptions of this library. Messages say what is wrong, what was found, what is needed, and what to do."""
 
 
 class PsfrError(Exception):

@@ -59,7 +59,7 @@ def read_json(path: Path) -> Any:
 
 
 def atomic_write(path: Path, data: bytes | memoryview) -> None:
-    """Write ``data`` to ``path`` through ``atomic_path``. The folder must exist."""
+    """Write ``data`` atomically to ``path``, as ``atomic_path`` describes. The folder must exist."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
@@ -123,6 +123,6 @@ def _is_running(process_id: int) -> bool:
         os.kill(process_id, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # it belongs to another user
+    except OSError:  # the process belongs to another user
         return True
     return True

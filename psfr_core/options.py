@@ -73,7 +73,7 @@ def _matches(value: Any, kind: Any, low: float | None, high: float | None) -> bo
 def _is_finite(number: Any) -> bool:
     try:
         return isfinite(number)
-    except OverflowError:  # an int too large for a float
+    except OverflowError:  # the integer is too large for a float
         return False
 
 

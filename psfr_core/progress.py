@@ -1,4 +1,4 @@
-"""Callbacks that report the progress of long operations."""
+"""Define callbacks that report the progress of long operations."""
 
 from __future__ import annotations
 

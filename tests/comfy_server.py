@@ -105,7 +105,7 @@ class ComfyServer:
 
 @contextmanager
 def running_server(base: Path) -> Generator[ComfyServer]:
-    """Run ComfyUI on a free port with this pack alone. Its folders for models, inputs and outputs are below ``base``."""
+    """Run ComfyUI on a free port with only this pack. The folders for models, inputs and outputs are below ``base``."""
     comfyui = os.environ.get("COMFYUI_PATH")
     if not comfyui:
         pytest.skip("COMFYUI_PATH is not set; it is the ComfyUI folder for these tests (see CONTRIBUTING.md)")

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests."""
+"""Define the fixtures that all tests share."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class PlantedFaces:
 
 
 def face_at(left: float, top: float, side: float, score: float = 1.0) -> Face:
-    """Return a face whose aligned crop is the square with this corner and side."""
+    """Return a face whose aligned crop is the square with this top left corner and side."""
     landmarks = (template_for(512) + 0.5) * side / 512 - 0.5 + torch.tensor([left, top])
     box = Box(left + 0.25 * side, top + 0.25 * side, left + 0.75 * side, top + 0.85 * side)
     return Face(box, landmarks.float(), score)

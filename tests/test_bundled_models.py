@@ -48,7 +48,7 @@ def models() -> psfr_core.RestorationModels:
 
 
 def photo(name: str) -> tuple[Tensor, Tensor]:
-    """Return a degraded photo of a face with replicated edges, and the clean photo."""
+    """Return a photo of a face that is padded and then degraded, and the clean padded photo."""
     clean = read_image(DATA / "faces" / f"{name}.jpg").pixels
     clean = F.pad(clean[None], (60, 40, 30, 50), mode="replicate")[0]
     return apply_degradation(clean, DEGRADATION).lq, clean

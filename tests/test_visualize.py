@@ -33,7 +33,7 @@ def test_box_and_tag_are_drawn_and_other_pixels_are_kept():
     rows, columns = box.any(dim=1).nonzero().flatten() + 30, box.any(dim=0).nonzero().flatten()
     assert (rows.min(), rows.max()) == (30, 99)
     assert (columns.min(), columns.max()) == (40, 109)
-    # The tag is above the left corner of the box.
+    # The tag is above the top left corner of the box.
     assert above[29, 40:50].all()
     assert not above[:10].any()
     assert not above[:, :40].any()

@@ -60,7 +60,7 @@ def compare(content: bytes, graph: ExportGraph, expected: list[tuple[Tensor, ...
         for name, values, reference in zip(graph.outputs, found, outputs, strict=True):
             if name in found_differences:
                 found_differences[name].append(_difference(name, values, reference))
-    # Unlike Python's max, PyTorch's keeps NaN.
+    # The maximum of PyTorch returns NaN if any value is NaN, unlike Python's max.
     differences = {name: float(torch.tensor(values).max()) for name, values in found_differences.items()}
     _check(differences, LIMITS[dtype])
     return Comparison(differences)

@@ -43,9 +43,9 @@ def export_onnx(
 
     The batch axis is dynamic, and for detectors also height and width. ``dtype`` is the precision of the weights; inputs and
     outputs are always float32 or uint8. ``fidelity`` is an option of CodeFormer, whose value is fixed in the file. An existing
-    ``target`` is overwritten. Nothing is written if the outputs of ONNX Runtime differ from PyTorch's.
-    Raises MissingPackageError without the packages of the extra ``onnx``, ExportError if the outputs differ, OptionError for
-    another suffix or dtype, and the errors of the loaders.
+    ``target`` is overwritten. Nothing is written if the outputs of ONNX Runtime differ too much from PyTorch's.
+    Raises MissingPackageError without the packages of the extra ``onnx``, ExportError if the outputs differ too much, OptionError
+    for another suffix or dtype, and the errors of the loaders.
     """
     if target.suffix != SUFFIX:
         raise OptionError(f"The exported file must end in {SUFFIX}, got {target.name}.")

@@ -21,7 +21,7 @@ from .template import check_crop_size, template_for
 class AlignedFace:
     """A face aligned to the FFHQ template.
 
-    ``crop`` (3, S, S) is float32 RGB in [0, 1]; ``image_to_crop`` (2, 3) maps pixels of the image to pixels of the crop.
+    ``crop`` (3, S, S) is float32 RGB in [0, 1]. ``image_to_crop`` (2, 3) maps pixels of the image to pixels of the crop.
     """
 
     face: Face
@@ -86,9 +86,9 @@ def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
 
 
 def fit_template(landmarks: Tensor, crop_size: int) -> Tensor:
-    """Return the similarity (2, 3) from image pixels to a crop of ``crop_size`` that maps ``landmarks`` to the template.
+    """Return the similarity (2, 3) that maps ``landmarks`` in image pixels to the template in a crop of ``crop_size``.
 
-    Raises InputError unless ``landmarks`` (5, 2) are distinct finite points in the order of a face.
+    Raises InputError unless ``landmarks`` (5, 2) are distinct finite points in the order of the template.
     """
     check_shape(landmarks, "5 2", "landmarks")
     try:

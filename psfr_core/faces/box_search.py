@@ -34,7 +34,8 @@ def find_faces_in_boxes(
 ) -> list[Face | None]:
     """Find one face for each of ``boxes``, in pixels of ``image`` (3, H, W), RGB in [0, 1]. A box without a face gets None.
 
-    A face belongs to a box that contains its center. Each box gets the face that overlaps it most, and no face gets two boxes.
+    A box can only get a face whose center is inside the box. Each box gets the face with the largest overlap, and no face is
+    returned for two boxes.
     ``detector`` searches the whole image, and then the enlarged surroundings of each box that is still empty. If ``options`` is
     None, the minimum score is ``PLACE_MIN_SCORE``.
     """
@@ -75,7 +76,7 @@ def find_faces_in_mask(
 
 
 def _assigned(boxes: Sequence[Box], faces: Sequence[Face]) -> list[Face | None]:
-    """Return a different face, or None, for each of ``boxes``. Faces with the largest overlap are assigned first."""
+    """Return the face that belongs to each of ``boxes``, or None. Pairs with the largest overlap are assigned first."""
     overlaps = {
         (index, place): _overlap(box, face.box)
         for (index, box), (place, face) in product(enumerate(boxes), enumerate(faces))

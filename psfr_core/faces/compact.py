@@ -1,4 +1,4 @@
-"""The detector bundled with this library."""
+"""Detect faces with the network that is bundled with this library."""
 
 from __future__ import annotations
 

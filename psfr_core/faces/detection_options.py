@@ -1,4 +1,4 @@
-"""Options of every face detector."""
+"""Define the options that all face detectors accept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..options import check_options, option
 
 @dataclass(frozen=True)
 class DetectionOptions:
-    """Thresholds and search sizes of face detection."""
+    """Thresholds and image sizes for face detection."""
 
     min_score: float | None = option(
         None, "minimum score of a face, 0 to 1; none: the detector's default", low=0, high=1

@@ -25,7 +25,7 @@ from .retinaface import RetinaFaceDetector
 logger = logging.getLogger(__name__)
 
 BUNDLED_DETECTOR = "compact-face"
-PREFERRED_DETECTORS = ("retinaface-resnet50", "retinaface-mobile0.25")  # most accurate first; need facexlib
+PREFERRED_DETECTORS = ("retinaface-resnet50", "retinaface-mobile0.25")  # the most accurate first; both need facexlib
 
 
 def load_detector(

@@ -21,7 +21,10 @@ def find_low_contrast(images: Tensor) -> list[int]:
 
 
 def stretch_contrast(images: Tensor) -> Tensor:
-    """Map the 1 % and 99 % quantiles of each image (B, 3, H, W) to 0 and 1, with a gain of at most 32, in float32."""
+    """Return float32 copies of ``images`` (B, 3, H, W) whose 1 % and 99 % quantiles are 0 and 1.
+
+    The gain is at most 32. Values are clamped to [0, 1].
+    """
     low, high = (level.view(-1, 1, 1, 1) for level in _quantiles(images))
     return ((images.float() - low) / (high - low).clamp(min=1 / MAX_GAIN)).clamp(0, 1)
 

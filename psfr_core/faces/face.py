@@ -34,7 +34,7 @@ class Face:
         return float((self.landmarks[1] - self.landmarks[0]).norm())
 
     def scaled(self, old: Size, new: Size) -> Face:
-        """Return this face in the pixels of its image resized from ``old`` to ``new``.
+        """Return this face in pixels of its image after a resize from ``old`` to ``new``.
 
         Raises InputError if the aspect ratios differ by more than one percent.
         """

@@ -63,5 +63,5 @@ def scaled_box(box: Box, scale: float) -> Box:
 
 
 def _coverage(pixels: Tensor, start: float, end: float) -> Tensor:
-    """Return the fraction, 0 to 1, of each pixel between ``start`` and ``end``; ``pixels`` are the pixels' lower edges."""
+    """Return the fraction, 0 to 1, of each pixel that lies between ``start`` and ``end``. ``pixels`` are pixel indices."""
     return (torch.clamp(pixels + 1, max=end) - torch.clamp(pixels, min=start)).clamp(0, 1)

@@ -14,7 +14,7 @@ from .face import Face
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class Candidates:
-    """The N proposals in one image: boxes (N, 4) left, top, right, bottom; landmarks (N, 5, 2) x, y; scores (N,).
+    """The N proposals in one image: boxes (N, 4) as left, top, right, bottom, landmarks (N, 5, 2) as x, y, and scores (N,).
 
     The origin of boxes is the corner of the top-left pixel, and the origin of landmarks is its center.
     """

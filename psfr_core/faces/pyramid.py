@@ -1,4 +1,4 @@
-"""Image pyramids and tiles for face detection, and conversion of the results to pixels of the image.
+"""Make image pyramids and tiles for face detection, and convert the results to pixels of the image.
 
 Detection networks recognize faces up to a certain size, and report parts of larger faces. Therefore, an image is searched at
 several sizes, each half as large as the previous one, and only the smallest may report large faces. The search also finds large
@@ -20,26 +20,26 @@ from ..images.resize import resize
 from .detection_options import DetectionOptions
 from .proposals import Candidates
 
-SIZE_MULTIPLE = 32  # size of the networks' coarsest cells in pixels
-TILE_OVERLAP = 0.25  # fraction of a tile's side
+SIZE_MULTIPLE = 32  # side of the networks' coarsest cells in pixels
+TILE_OVERLAP = 0.25  # minimum overlap of tiles as a fraction of their side
 BORDER_PX = 4  # boxes this close to an inner border of a tile may be truncated
 
 
 @dataclass(frozen=True)
 class ScaleRange:
-    """Range of face sizes that a network detects well, in pixels of its input; the defaults are RetinaFace's."""
+    """Range of face sizes that a network detects well, in pixels of its input. The defaults are for RetinaFace."""
 
     max_face: float = 400  # maximum longer side of a box in all levels except the smallest
-    coarsest_side: int = 512  # a level with a longer side than this is followed by one of half its size
+    coarsest_side: int = 512  # maximum longer side of the smallest level
 
 
 @dataclass(frozen=True)
 class PyramidLevel:
-    """A part of the image, resized to ``size``."""
+    """The rectangle ``part`` of an image, resized to ``size``."""
 
     part: PixelBox
     size: Size
-    max_face: float = inf  # pixels of this level
+    max_face: float = inf  # maximum longer side of a box in pixels of this level
 
     def to_image(self, candidates: Candidates) -> Candidates:
         """Convert candidates of this level to pixels of the whole image."""
@@ -59,7 +59,7 @@ class PyramidLevel:
 
 
 def level_images(images: Tensor, levels: Sequence[PyramidLevel]) -> Iterator[Tensor]:
-    """Yield the images of each of ``levels`` of ``images`` (B, C, H, W), padded right and below to multiples of 32 pixels.
+    """Yield ``images`` (B, C, H, W) at each of ``levels``, padded at the right and the bottom to multiples of 32 pixels.
 
     The padding has the mean color of the level. If border pixels were replicated, they would form large stripes in small levels,
     and the network would miss faces that touch the border.
@@ -99,7 +99,7 @@ def _halved(images: Tensor) -> Tensor:
 
 
 def image_pyramid(size: Size, options: DetectionOptions, scale_range: ScaleRange) -> list[PyramidLevel]:
-    """Return the pyramid levels of the whole image and, if requested, tiles of it at full size."""
+    """Return the pyramid levels of the whole image and, with the option ``tiles``, tiles of the image at full size."""
     whole = PixelBox(0, 0, *size)
     sizes = search_sizes(size, options, scale_range.coarsest_side)
     levels = [
@@ -114,8 +114,8 @@ def image_pyramid(size: Size, options: DetectionOptions, scale_range: ScaleRange
 def search_sizes(size: Size, options: DetectionOptions, coarsest_side: int) -> list[Size]:
     """Return the sizes at which an image of ``size`` is searched, largest first.
 
-    The first size has a shorter side of at least ``min_side``, but a longer side of at most ``max_side``. It is halved until the
-    longer side is at most ``coarsest_side``.
+    The first size has a shorter side of at least ``min_side``, but a longer side of at most ``max_side``. Each following size is
+    half as large, until the longer side is at most ``coarsest_side``.
     """
     scale = min(max(1.0, options.min_side / min(size)), options.max_side / max(size))
     sizes = [_scaled(size, scale)]

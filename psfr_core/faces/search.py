@@ -110,7 +110,7 @@ def _search_batch(
 def _plausible_in_image(
     candidates: Candidates, level: PyramidLevel, size: Size, options: DetectionOptions
 ) -> Candidates:
-    """Convert the reliable ``candidates`` of ``level`` to pixels of an image of ``size``, and drop implausible ones."""
+    """Convert ``candidates`` of ``level`` to pixels of an image of ``size``, without unreliable and implausible candidates."""
     here = candidates.on_cpu()
     return plausible(level.to_image(here.select(level.trusts(here, size))), size, options.min_eye_distance)
 

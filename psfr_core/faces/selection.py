@@ -37,7 +37,7 @@ class FaceOrder(str, Enum):
 
 
 class FaceSelection(str, Enum):
-    """Number of selected faces: all, the largest, or the one closest to the image center."""
+    """Selection of all faces, the largest face, or the face closest to the image center."""
 
     ALL = "all"
     LARGEST = "largest"
@@ -46,7 +46,10 @@ class FaceSelection(str, Enum):
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    """Criteria that select faces: size first, then the other fields in order, each applied to the faces that remain."""
+    """Criteria for the selection of faces.
+
+    The minimum and maximum size are applied first. Then, the other options are applied in their order to the remaining faces.
+    """
 
     min_size: float = option(0.0, "minimum shorter side of the box in pixels", low=0)
     order: FaceOrder = option(FaceOrder.AREA, "order in which faces are numbered; area: largest first")
@@ -82,7 +85,7 @@ class LeftOut(str, Enum):
 
 @dataclass(frozen=True)
 class Selection:
-    """Selected faces of one image in the chosen order, and the number of the other faces by reason."""
+    """Selected faces of one image in the chosen order, and the numbers of other faces by the reason of their exclusion."""
 
     faces: list[Face]
     left_out: Mapping[LeftOut, int]
@@ -173,7 +176,7 @@ def _parse_part(part: str, text: str) -> range:
 
 
 def _index(word: str) -> int:
-    """Return the number in ``word``, of which only the first five digits are parsed; Python rejects more than 4,300 digits."""
+    """Return the number in ``word``. Only the first five digits are parsed, because Python rejects more than 4,300 digits."""
     digits = int(word.lstrip("-0")[: len(str(HIGHEST_INDEX)) + 1] or 0)
     return -digits if word.startswith("-") else digits
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..options import check_value
 
-MAX_CROP_SIZE = 8192  # pixels; far larger than any network's input, and 0.8 GB per crop
+MAX_CROP_SIZE = 8192  # pixels; far larger than the input of any network, but a crop needs only 0.8 GB
 
 _SIDE = 512
 # Left eye, right eye, nose tip, left and right mouth corner in a crop of 512 px, with pixel centers at whole numbers.
@@ -24,7 +24,7 @@ FFHQ_TEMPLATE: tuple[tuple[float, float], ...] = tuple(((x + 0.5) / _SIDE, (y + 
 
 
 def template_for(crop_size: int) -> Tensor:
-    """Return the template (5, 2), float64, in pixels of a crop of ``crop_size``; the top-left pixel's center is (0, 0)."""
+    """Return the template (5, 2), float64, in pixels of a crop of ``crop_size``. (0, 0) is the center of the top-left pixel."""
     check_crop_size(crop_size)
     return torch.tensor(FFHQ_TEMPLATE, dtype=torch.float64, device="cpu") * crop_size - 0.5
 

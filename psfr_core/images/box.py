@@ -1,4 +1,4 @@
-"""Sizes and axis-aligned boxes."""
+"""Define sizes and axis-aligned boxes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Size(NamedTuple):
 
 
 class Box(NamedTuple):
-    """An axis-aligned box in pixels of its image; right and bottom are exclusive."""
+    """An axis-aligned box in pixels of its image. Right and bottom are exclusive."""
 
     left: float
     top: float
@@ -70,7 +70,7 @@ class Box(NamedTuple):
 
 
 class PixelBox(NamedTuple):
-    """A rectangle of whole pixels; right and bottom are exclusive."""
+    """A rectangle of whole pixels. Right and bottom are exclusive."""
 
     left: int
     top: int

@@ -1,4 +1,4 @@
-"""Channels of images: gray, gray + alpha, RGB, and RGBA."""
+"""Convert the channels of images: gray, gray + alpha, RGB, and RGBA."""
 
 from __future__ import annotations
 

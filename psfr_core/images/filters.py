@@ -15,7 +15,7 @@ _TRUNCATE = 3.5  # radius of a Gaussian in standard deviations; 0.05 % of its we
 
 
 def gaussian_kernel(sigma_px: float, radius_px: int | None = None) -> list[float]:
-    """Return the weights of a Gaussian of ``sigma_px`` > 0 sampled at whole pixels; their sum is 1.
+    """Return the weights, with a sum of 1, of a Gaussian with the standard deviation ``sigma_px`` > 0 at whole pixels.
 
     The kernel has 2 * ``radius_px`` + 1 weights. If ``radius_px`` is None, the radius is 3.5 standard deviations.
     """

@@ -40,11 +40,11 @@ def search_images(
 ) -> FoundImages:
     """Find the images in files, folders and patterns like ``*.png``, each image once.
 
-    Folders and patterns are sorted by name and yield only files with a readable suffix; hidden files are ignored. A file
-    given by its own name is accepted with any suffix. ``recursive`` also searches subfolders. The relative path of an
-    image includes its subfolders for recursive searches and for patterns with ``**``; otherwise, it is the file name.
-    An existing path is taken literally, even if it contains brackets. The folder ``leave_out`` is skipped unless it is
-    an input itself. An input that cannot be read or has no images is recorded in the result; the search continues.
+    The images of folders and patterns are sorted by name and have a readable suffix; hidden files are ignored. A file given by
+    its own name is accepted with any suffix. ``recursive`` also searches subfolders. For recursive searches and for patterns
+    with ``**``, the relative path of an image includes its subfolders. Otherwise, it is the file name. An existing path is taken
+    literally, even if it contains brackets. The folder ``leave_out`` is skipped unless it is an input itself. If an input cannot
+    be read or has no images, this is recorded in the result, and the search continues.
     """
     search = _Search(recursive, leave_out)
     for entry in map(Path, inputs):
@@ -183,7 +183,7 @@ def _kind(path: Path) -> _Kind:
         mode = path.stat().st_mode
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
-            return _Kind.FILE  # for example if permission is missing; reading the file will report the reason
+            return _Kind.FILE  # for example without permission; the reader reports the reason later
         return _Kind.BROKEN_LINK if path.is_symlink() else _Kind.NOTHING
     except ValueError:  # the path contains a null character
         return _Kind.NOTHING

@@ -1,4 +1,4 @@
-"""Tell from the suffix of an image file whether it is readable, readable with a Pillow plug-in, or unreadable."""
+"""Determine from the suffix of an image file whether it is readable, readable with a Pillow plug-in, or unreadable."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 _END = b"\xff\xd9"
 _START_OF_SCAN = 0xDA
-# Arbitrary bytes that a decoder reads as image data. They follow each of the eight restart markers, because a decoder that lacks
+# Arbitrary bytes that a decoder reads as image data. They alternate with the eight restart markers, because a decoder that lacks
 # data resumes at the marker that it expects next.
 _FILLER = b"".join(b"\x5a\xc3\x17\x3c\xa5" * 8 + bytes([0xFF, 0xD0 + number]) for number in [*range(8), *range(8)])
 

@@ -57,7 +57,7 @@ def read_exif(path: Path, image: PillowFile) -> Image.Exif:
 def pack_exif(path: Path, exif: Image.Exif) -> bytes | None:
     """Remove storage tags and orientation from ``exif``, and return the rest as bytes.
 
-    Returns None if nothing is left, or, with a warning, if the data is damaged.
+    Returns None if nothing is left. If the data is damaged, logs a warning and returns None.
     """
     try:
         for tag in exif.keys() & (_STORAGE_TAGS | {ORIENTATION_TAG}):
@@ -96,7 +96,7 @@ def read_texts(image: PillowFile) -> dict[str, str]:
 
 
 def read_dpi(image: PillowFile, exif: Image.Exif) -> tuple[float, float] | None:
-    """Return the resolution along x and y in pixels per inch; None if it is missing or invalid."""
+    """Return the resolution along x and y in pixels per inch, or None if it is missing or invalid."""
     try:
         # In these formats, Pillow reports a default resolution for a file that stores it only in tags or not at all.
         has_own = image.format not in ("JPEG", "MPO", "TIFF", "WEBP") or image.info.get("jfif_unit")

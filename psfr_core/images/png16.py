@@ -20,7 +20,7 @@ _HEADER_START = _SIGNATURE + b"\0\0\0\x0dIHDR"
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 _CHANNELS_OF_COLOR_TYPE = {0: 1, 2: 3, 4: 2, 6: 4}  # gray, RGB, gray + alpha, RGBA
 _GRAY_ALPHA16, _RGBA8 = (16, 4), (8, 6)  # bit depth and color type
-_HEADER_BYTES = 33  # including the signature
+_HEADER_BYTES = 33  # length of the header chunk and the signature before it
 # Top row, left column, row step and column step of each pass, without and with interlacing.
 _WHOLE = ((0, 0, 1, 1),)
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))

@@ -14,7 +14,7 @@ from ..checks import check_shape
 from ..errors import InputError
 from .box import Size
 
-_MIN_DEVIATION_PX = 4e-4  # rounding errors must not make exact points outliers
+_MIN_DEVIATION_PX = 4e-4  # prevents rounding errors from making exact points outliers
 _MIN_AGREEMENT = 1e-6  # minimum fraction of the target points' variance that the fit explains
 
 
@@ -65,7 +65,7 @@ def fit_similarity_robustly(source: Tensor, target: Tensor) -> Tensor:
 def similarity_inliers(source: Tensor, target: Tensor) -> Tensor:
     """Return a bool mask (N,) of the points in ``source`` (N, 2) that agree on a similarity to ``target`` (N, 2).
 
-    The similarity with the least median of squared distances (Rousseeuw, 1984) is chosen among those through all pairs of points.
+    Of the similarities through all pairs of points, the one with the least median of squared distances is used (Rousseeuw, 1984).
     OpenCV's ``estimateAffinePartial2D`` with ``LMEDS`` samples pairs at random instead. One or two points always agree. Raises
     InputError as ``fit_similarity`` does.
     """

@@ -1,4 +1,4 @@
-"""Warp images by affine transforms: sharp when enlarging, antialiased when shrinking.
+"""Warp images by affine transforms. Enlarged images are sharp, and reduced images are antialiased.
 
 The run time depends on the size of the output and on the visible part of the source, but not on the size of the whole source.
 """
@@ -24,9 +24,9 @@ _DENSITY = 1.5  # samples per output pixel at which linear interpolation is shar
 def warp_affine(image: Tensor, affine: Tensor, size: Size) -> Tensor:
     """Warp ``image`` by ``affine`` (2, 3), which maps pixels of ``image`` to pixels of the output.
 
-    Edge pixels are replicated outside the image. Enlarging uses cubic interpolation (a = -0.75, like PyTorch and OpenCV);
-    shrinking applies a low-pass filter first. Linear ramps are accurate to a twentieth of a pixel; sharp edges may
-    overshoot by a few percent.
+    Edge pixels are replicated outside the image. Images are enlarged with cubic interpolation (a = -0.75, like PyTorch and
+    OpenCV). To reduce images, a low-pass filter is applied first. Linear ramps are accurate to a twentieth of a pixel, and sharp
+    edges may overshoot by a few percent.
 
     Args:
         image: (B, C, H, W) or (C, H, W), float, any range.
@@ -105,7 +105,7 @@ def _source_box(output_to_source: Tensor, size: Size, source: Size) -> PixelBox:
 
 
 def _crop_with_edge(batch: Tensor, box: PixelBox) -> Tensor:
-    """Crop ``box``, replicating edge pixels where it extends beyond the image."""
+    """Crop ``box`` from ``batch``. Where the box extends beyond the image, edge pixels are replicated."""
     inside = box.within(Size.of(batch))
     missing = (inside.left - box.left, box.right - inside.right, inside.top - box.top, box.bottom - inside.bottom)
     patch = inside.cut(batch)
@@ -136,7 +136,7 @@ def _catmull_rom(x: float) -> float:
 
 
 def _strided(image: Tensor, step: int, start: int, count: int, dim: int) -> Tensor:
-    """Return a view of ``count`` rows (``dim`` -2) or columns (-1) of ``image``, ``step`` apart."""
+    """Return a view of ``count`` rows (``dim`` -2) or columns (``dim`` -1) of ``image`` at a distance of ``step`` pixels."""
     picked = slice(start, start + (count - 1) * step + 1, step)
     return image[..., picked, :] if dim == -2 else image[..., picked]
 

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -> None:
-    """Write ``image`` to a PNG, JPEG or WebP file, depending on the suffix of ``path``; the folder must exist.
+    """Write ``image`` to a PNG, JPEG or WebP file, depending on the suffix of ``path``. The folder must exist.
 
     Values are clamped to [0, 1] and rounded. PNG keeps 16 bits and all metadata. WebP is lossless with 8 bits. JPEG does
     not support transparency. ``jpeg_quality`` is Pillow's, 0 to 100, and applies only to JPEG. Losses of precision and metadata

@@ -126,7 +126,7 @@ def is_other_restorer(keys: Collection[str]) -> bool:
 
 
 def describe(keys: Collection[str]) -> str:
-    """Return a description for messages of a folded state dict with these ``keys``."""
+    """Return a description, for use in messages, of a folded state dict with these ``keys``."""
     for architecture in (*ARCHITECTURES, *OTHER_RESTORERS):
         if architecture.matches(keys):
             return architecture.title

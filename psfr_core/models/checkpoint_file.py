@@ -62,7 +62,7 @@ def _is_safetensors(start: bytes) -> bool:
 
 
 def _describe_start(start: bytes) -> str:
-    """Return a description of a file that is not a weight file by its first bytes."""
+    """Describe a file that is not a weight file. The description is based on its first bytes, ``start``."""
     text = start.lstrip().lower()
     if not start:
         return "is empty (0 bytes)"

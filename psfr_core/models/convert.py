@@ -67,9 +67,10 @@ def to_half(state_dict: StateDict) -> StateDict:
 
 
 def provenance(path: Path) -> tuple[str, str]:
-    """Return the license and the source of a weight file, from its metadata or by its name and hash.
+    """Return the license and the source of a weight file.
 
-    For other files, the license is ``UNKNOWN``, and the source is the file name.
+    They are stored in its metadata, or known if the name and the hash of the file are published. For other files, the license is
+    ``UNKNOWN``, and the source is the file name.
     """
     written = read_metadata(path)
     if written is not None:

@@ -113,7 +113,7 @@ def _acquire(lock: BaseFileLock, entry: ModelFile, folder: Path, progress: Progr
 
 
 def _fetch(entry: ModelFile, folder: Path, sources: list[Source], progress: Progress) -> Path:
-    """Download ``entry`` from the first of ``sources`` that has it, and return its path in ``folder``."""
+    """Download ``entry`` from the first of ``sources`` that has the file, and return its path in ``folder``."""
     staging = folder / STAGING_FOLDER / entry.name
     staging.mkdir(parents=True, exist_ok=True)
     for source in sources:
@@ -133,7 +133,7 @@ def _fetch(entry: ModelFile, folder: Path, sources: list[Source], progress: Prog
 
 
 def _receive(entry: ModelFile, source: Source, staging: Path, progress: Progress) -> Path:
-    """Download the file of ``source`` into ``staging``, check it, and return its path there."""
+    """Download the file of ``source`` into ``staging``, check the file, and return its path."""
     size = entry.size_bytes if source.file_name == entry.file_name else None
     transfer = Transfer(source.url, staging / f"{source.file_name}.part", source.token, size, progress)
     logger.info("Downloading %s", source.url)

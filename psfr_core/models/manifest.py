@@ -44,11 +44,11 @@ class ModelFile:
     description: str
     size_bytes: int | None = None
     sha256: str | None = None
-    repo_id: str | None = None  # on the Hugging Face Hub
+    repo_id: str | None = None  # repository on the Hugging Face Hub
     revision: str | None = None
     repo_path: str | None = None
     url: str | None = None  # official address; None if the file ships with this package
-    page: str | None = None  # web page that links the file
+    page: str | None = None  # web page with a link to the file
     folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` in which packs store the file
 
     @property

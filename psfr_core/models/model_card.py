@@ -14,7 +14,7 @@ HUB_LICENCES = frozenset({"cc-by-nc-sa-4.0", "cc-by-nc-4.0", "cc-by-4.0", "cc0-1
 
 
 def model_card(path: Path, metadata: WeightMetadata) -> str:
-    """Return the model card of a converted weight file, which is Markdown with YAML front matter."""
+    """Return the model card of a converted weight file as Markdown with YAML front matter."""
     licence = metadata.licence.lower() if metadata.licence.lower() in HUB_LICENCES else "other"
     head = [f"license: {licence}", "library_name: psfrgan", "tags: [face-restoration, psfr-gan]"]
     if licence == "other":

@@ -35,7 +35,7 @@ def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
 
 
 def check_plain(file_name: str, tensors: Mapping[str, Tensor], file_bytes: int) -> None:
-    """Raise CheckpointError unless all ``tensors`` are dense, and have at most as many bytes as their file, ``file_bytes``.
+    """Raise CheckpointError unless all ``tensors`` are plain and together have at most ``file_bytes``, the size of their file.
 
     A view can repeat a stored value any number of times, and would fill the memory in a computation.
     """

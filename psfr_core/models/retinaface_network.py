@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 @functools.cache  # called for every detector, but logs only once
 def facexlib_works() -> bool:
-    """Return whether facexlib can be imported; log the reason if it cannot."""
+    """Return whether facexlib can be imported. Log the reason if it cannot be imported."""
     try:
         _retinaface_class()
     except MissingPackageError as error:

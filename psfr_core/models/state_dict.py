@@ -1,4 +1,4 @@
-"""Read weight files as float32 tensors by name: unwrap, cast, and fold spectral normalization."""
+"""Read weight files as float32 tensors by name, without the wrappers and spectral normalization of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundled face detector: a small center-point network with five landmarks.
+"""Define the network of the bundled face detector, which predicts centers, boxes and five landmarks.
 
 Faces are detected as points, as in CenterNet (Zhou et al., 2019, "Objects as Points"). The network predicts a score, a box and five
 landmarks for each cell of 4 x 4 pixels. Local maxima of the score are faces.
@@ -54,7 +54,7 @@ class CompactFaceNetOutput(NamedTuple):
 
 
 class CompactFaceNet(nn.Module):
-    """A residual backbone with a feature pyramid that is merged into one map at stride 4."""
+    """A network with a residual backbone and a feature pyramid that is merged into one map at stride 4."""
 
     def __init__(self, config: CompactFaceNetConfig | None = None) -> None:
         super().__init__()

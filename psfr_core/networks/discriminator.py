@@ -22,7 +22,7 @@ from .spade import LEAKY_SLOPE
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """Channels of a discriminator: ``channels[0]`` is for the full size, and each further entry for half the size before."""
+    """Channels of a discriminator: ``channels[0]`` is for the full size, and each further entry halves the size."""
 
     channels: tuple[int, ...] = option((64, 128, 256, 512, 1024), "channels of each layer, at the input size first")
     scales: int = option(3, "number of scales of the image pyramid")
@@ -80,7 +80,7 @@ class _PatchDiscriminator(nn.Module):
 
 
 class _Conv(nn.Module):
-    """A 3x3 convolution with reflection padding; ``down`` halves the output by average pooling."""
+    """A 3x3 convolution with reflection padding. ``down`` halves the size of the output by average pooling."""
 
     def __init__(self, in_channels: int, out_channels: int, *, down: bool = False, padding: int = 1) -> None:
         super().__init__()

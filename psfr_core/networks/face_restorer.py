@@ -34,7 +34,7 @@ class FaceRestorer(nn.Module):
 
 
 class OtherRestorer(FaceRestorer):
-    """GFPGAN, RestoreFormer or CodeFormer.
+    """A restorer with the network of GFPGAN, RestoreFormer or CodeFormer.
 
     All three were trained on FFHQ-aligned faces of 512 px, RGB in [-1, 1]. They return several values, of which the first are the
     restored faces.

@@ -17,7 +17,7 @@ from .spade import LEAKY_SLOPE
 
 
 class FeatureDiscriminator(nn.Module):
-    """Patch discriminators on the activations of several layers, conditioned on the parse map.
+    """A patch discriminator for the activations of each layer, conditioned on the parse map.
 
     Source: Sauer et al., Projected GANs Converge Faster (NeurIPS 2021), section 3, without feature mixing across layers.
     """

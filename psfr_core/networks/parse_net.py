@@ -1,4 +1,4 @@
-"""The face parsing network of PSFR-GAN (paper, section 3.2), identical to facexlib's ParseNet.
+"""Define the face parsing network of PSFR-GAN (paper, section 3.2), which is identical to facexlib's ParseNet.
 
 Attribute names match the published state dict.
 """
@@ -19,7 +19,7 @@ from .psfr_generator import PARSE_CLASSES
 from .spade import LEAKY_SLOPE
 
 COARSEST_SIZE = 32  # side of the smallest feature map in pixels
-MAX_STAGES = 9  # 8192 px
+MAX_STAGES = 9  # for a side of 8192 px
 MAX_BLOCKS = 100
 
 

@@ -1,4 +1,4 @@
-"""The PSFR-GAN generator (Chen et al., CVPR 2021, section 3.1)."""
+"""Define the PSFR-GAN generator (Chen et al., CVPR 2021, section 3.1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .face_restorer import FaceRestorer
 from .spade import ReferenceLayer, SpadeResBlock
 
 BASE_SIZE = 16  # side of the constant input in pixels
-MAX_STAGES = 10  # 8192 px
+MAX_STAGES = 10  # for a side of 8192 px
 PARSE_CLASSES = 19
 REFERENCE_CHANNELS = 3 + PARSE_CLASSES  # RGB image and one-hot parse map
 
@@ -26,8 +26,8 @@ REFERENCE_CHANNELS = 3 + PARSE_CLASSES  # RGB image and one-hot parse map
 class GeneratorConfig:
     """Channels of a generator: ``channels[0]`` is for 16 px, and each further entry doubles the size.
 
-    A ``residual`` generator, which is not part of the paper, predicts only the difference from the low-quality face, so that
-    small networks preserve its content.
+    A ``residual`` generator, which is not part of the paper, predicts only the difference from the low-quality face. This helps
+    small networks to preserve the content of the face.
     """
 
     channels: tuple[int, ...] = field(metadata={"description": "channels of each stage, from 16 px to the output size"})
@@ -92,8 +92,8 @@ class PsfrGenerator(FaceRestorer):
     def forward(self, lq: Tensor, parse_one_hot: Tensor) -> Tensor:
         """Restore the faces ``lq`` (B, 3, S, S), RGB in [-1, 1], with one-hot parse maps (B, 19, S, S).
 
-        Returns RGB faces of side ``config.size`` in about [-1, 1]. S is normally ``config.size`` as well; other
-        sizes 16 * 2^k are also supported, because the inputs are resized to each scale.
+        Returns RGB faces with a side of ``config.size`` in about [-1, 1]. S is normally ``config.size`` as well. Other sizes
+        16 * 2^k are supported, because the inputs are resized to each scale.
         """
         _check_inputs(lq, parse_one_hot)
         check_network_input(lq, self, "lq")

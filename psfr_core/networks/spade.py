@@ -1,4 +1,4 @@
-"""Spatially adaptive normalization, conditioned on the low-quality face and its parse map (paper, section 3.1).
+"""Define spatially adaptive normalization, conditioned on the low-quality face and its parse map (paper, section 3.1).
 
 Attribute names match the published state dict.
 """
@@ -41,7 +41,7 @@ class ReferenceLayer(nn.Module):
 
 
 class SpadeResBlock(ReferenceLayer):
-    """A residual block of two modulated convolutions; it keeps size and channels."""
+    """A residual block with two modulated convolutions, which keeps the size and the number of channels."""
 
     def __init__(self, channels: int, reference_channels: int, hidden_channels: int) -> None:
         super().__init__()

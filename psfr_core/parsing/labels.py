@@ -66,7 +66,7 @@ Regions: TypeAlias = "FaceRegion | RegionGroup | Iterable[FaceRegion | RegionGro
 
 
 def regions_of(regions: Regions) -> frozenset[FaceRegion]:
-    """Expand a region, a group, or several of both to single regions. Raise OptionError for other types."""
+    """Return the regions in a region, a group, or a collection of both. Raise OptionError for other types."""
     if isinstance(regions, RegionGroup):
         return regions.regions
     if isinstance(regions, FaceRegion):
@@ -136,7 +136,7 @@ _MIRRORED_PAIRS = (
     (FaceRegion.LEFT_EAR, FaceRegion.RIGHT_EAR),
 )
 
-# The region that each region becomes in a mirrored image.
+# Maps each region to the region that it becomes in a mirrored image.
 MIRRORED_REGION: Mapping[FaceRegion, FaceRegion] = MappingProxyType(
     {region: region for region in FaceRegion} | dict(_MIRRORED_PAIRS) | {right: left for left, right in _MIRRORED_PAIRS}
 )

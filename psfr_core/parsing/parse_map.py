@@ -57,8 +57,7 @@ class ParseMap:
     def from_picture(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
         """Read the maps from images (B, 3, H, W), RGB in [0, 1], that ``to_grey`` or ``to_color`` returned.
 
-        Images that contain only gray levels from 0 to 18 of 255 are read as labels. Apart from black, no region color is such a
-        level.
+        Images that contain only gray levels from 0 to 18 of 255 are read as labels. Except for black, no region has such a color.
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
@@ -116,7 +115,7 @@ class ParseMap:
         return self.labels.shape[0]
 
     def __iter__(self) -> Iterator[ParseMap]:
-        """Iterate over the maps of the faces; each is a batch of one."""
+        """Iterate over the maps of single faces. Each map is a batch of one."""
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int | slice) -> ParseMap:

@@ -127,7 +127,7 @@ def _coverage(stroke: Stroke, height: int, width: int) -> Tensor:
 
 
 def _span(start: float, end: float, radius: float, limit: int) -> tuple[int, int]:
-    """Return the first and the end (exclusive) of the pixels that a segment can cover along one axis."""
+    """Return the first pixel and the end (exclusive) of the range that a segment can cover along one axis."""
     first = min(max(int(min(start, end) - radius - 1), 0), limit)
     return first, min(max(int(max(start, end) + radius + 2), first), limit)
 

@@ -25,9 +25,9 @@ _DETAIL_SIGMA = 0.016  # chroma finer than this scale is compared
 
 _MAX_SIDE = 512  # pixels; for larger crops, corrections are computed at this size to save time
 
-# If the fine chroma of photo and result has these correlations, the photo's chroma starts to be used, and is used fully. The values
-# were fitted to degraded faces: above them, the colors of irises and lips in the photo are closer to the clean face than those in
-# the result.
+# The photo's fine chroma is used partly above the first correlation with the fine chroma of the result, and fully from the second.
+# The values were fitted to degraded faces. Above them, the colors of irises and lips in the photo are closer to the clean face than
+# the colors in the result.
 _TRUST_FROM, _TRUST_FULL = 0.7, 0.85
 
 
@@ -40,14 +40,15 @@ class ColorMatch(str, Enum):
 
 
 def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
-    """Return ``restored`` with the colors of ``crops``, the faces before restoration; both are (N, 3, S, S), RGB in [0, 1].
+    """Return ``restored`` with the colors of ``crops``, the faces before restoration.
 
-    With ``LOW_FREQUENCY``, the low frequencies of the photo replace those of the result, which keeps its fine detail. Degradation
-    hardly changes low frequencies, but generators, in particular small ones, do not preserve them exactly. If the fine chroma of
-    photo and result is correlated, the photo's fine chroma is used as well, which preserves the colors of eyes and lips. Noise,
-    strong blur and JPEG destroy this correlation. ``DETAIL_ONLY`` replaces all except the highest frequencies, so that folds and
-    shadows also come from the photo. If a crop has a single tone, such as gray or sepia, the result has this tone with every
-    method. Raises InputError for shapes that differ and for values that are not finite.
+    Both are (N, 3, S, S), RGB in [0, 1]. With ``LOW_FREQUENCY``, the low frequencies of the photo replace those of the result,
+    which keeps its fine detail. Degradation hardly changes low frequencies, but generators, in particular small ones, do not
+    preserve them exactly. If the fine chroma of photo and result is correlated, the photo's fine chroma is used as well, which
+    preserves the colors of eyes and lips. Noise, strong blur and JPEG destroy this correlation. ``DETAIL_ONLY`` replaces all
+    except the highest frequencies, so that folds and shadows also come from the photo. If a crop has a single tone, such as
+    gray or sepia, the result has this tone with every method. Raises InputError for shapes that differ and for values that are
+    not finite.
     """
     for faces, name in ((restored, "restored"), (crops, "crops")):
         check_shape(faces, "N 3 S S", name)

@@ -16,7 +16,7 @@ _FINEST = 0.006  # finer structure is missing in most photos, and the generator 
 _FINEST_SHARP = 0.004  # a sharp photo shows structure down to this scale
 _COARSEST = 0.031  # the color match takes coarser structure from the photo
 _WINDOW = 0.012  # photo and result are compared in windows of this size
-_SPREAD = 0.012  # joins the parts of an object
+_SPREAD = 0.012  # this blur joins the parts of an object
 
 # The limit of a deviation is scale * median ** _EXPONENT. The median is taken over the crop, because bad photos provide weaker
 # evidence. The exponent was fitted to the 99 % quantiles of degraded clean faces that no model was trained on. _LOST_SCALE was
@@ -27,10 +27,8 @@ _MIN_MEDIAN = 1e-3  # prevents a limit of 0 if the result equals the photo
 _TRANSITION = 0.2  # a deviation counts fully at (1 + _TRANSITION) * limit
 _NEARBY_LIMIT = 0.75  # fraction of the limit that suffices near pixels above the limit
 _NEARBY_RADIUS = 0.08  # radius of this neighborhood, as a fraction of the crop's side
-_MIN_FRACTION, _MAX_FRACTION = (
-    0.15,
-    0.5,
-)  # fractions of deviating pixels at which the photo starts to be kept, and is fully kept
+# The photo is kept partly above the first fraction of deviating pixels, and fully from the second.
+_MIN_FRACTION, _MAX_FRACTION = 0.15, 0.5
 
 # Result and photo may differ in contrast. Structure of one image explains structure of the other up to this gain.
 _MAX_LOST_GAIN = 1.0  # the result is at least as sharp as the photo
@@ -73,9 +71,9 @@ def _structure(images: Tensor, finest: float) -> Tensor:
 
 
 def _unexplained(structure: Tensor, other: Tensor, max_gain: float) -> Tensor:
-    """Return the difference between ``structure`` (N, 3, S, S) and ``other`` times a local gain in [0, ``max_gain``].
+    """Return the part of ``structure`` (N, 3, S, S) that ``other``, times a local gain in [0, ``max_gain``], does not explain.
 
-    The result is the root mean square (N, 1, S, S) over the channels and a small window.
+    The result is the root mean square (N, 1, S, S) of the difference over the channels and a small window.
     """
     products = torch.cat([structure * structure, structure * other, other * other]).mean(1, keepdim=True)
     own, both, others = gaussian_blur(products, _WINDOW * structure.shape[-1]).chunk(3)

@@ -22,7 +22,7 @@ _MIN_BLOCKS = 12
 # Blocks between these quantiles of the variance are flat. Blocks with more variance contain edges or hair, and blocks with less
 # variance have little grain by chance.
 _FLAT_QUANTILES = (0.1, 0.5)
-_CLIPPING_MARGIN = 0.03  # closer to black or white, grain is clipped
+_CLIPPING_MARGIN = 0.03  # grain is clipped if the brightness is closer than this to black or white
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ def _without_slope(blocks: Tensor) -> Tensor:
 
 
 def _kernel(blocks: Tensor) -> Tensor:
-    """Return the kernel (1, 1, K, K) of norm 1 whose spectrum is the mean spectrum of ``blocks`` (N, C, K, K)."""
+    """Return the kernel (1, 1, K, K) with norm 1 that has the mean power spectrum of ``blocks`` (N, C, K, K)."""
     window = torch.hann_window(blocks.shape[-1], device=blocks.device)
     power = torch.fft.fft2(blocks * window * window[:, None]).abs().square().mean((0, 1))
     kernel = torch.fft.fftshift(torch.fft.ifft2(power.sqrt()).real)

@@ -61,7 +61,7 @@ def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None
 
 
 def _soft_strengths(crop_size: int, options: PasteOptions, parse_map: ParseMap) -> Tensor:
-    """Return the blurred strength of each pixel (N, 1, ``crop_size``, ``crop_size``)."""
+    """Return the blurred strengths (N, 1, ``crop_size``, ``crop_size``) of the pixels of N crops."""
     strengths = [options.strength_of(region) for region in FaceRegion]
     parts = _distinct_parts(strengths)
     strength = torch.tensor(strengths, device=parse_map.labels.device)[parse_map.labels.long()][:, None]

@@ -42,8 +42,8 @@ def paste_faces(
     by an alpha of 0 are kept. A gray image receives the luma of the faces. ``masks`` is (N, 1, S, S), or (1, 1, S, S) for all
     faces, in [0, 1]. S may differ from the side of the aligned crops. The computation uses float32. Pixels where the result's mask
     is 0 stay bit-identical. Where faces overlap, the mask is the maximum, and colors are averaged with the weight
-    mask / distance^4, with the distance to the crop center, so the order of the faces has no effect. The result is written to
-    ``out``, a tensor like the image, if given. If ``out`` is the image itself, the rest of the image is not copied.
+    mask / distance^4, where the distance is measured to the crop center. Therefore, the order of the faces has no effect. If
+    ``out``, a tensor like the image, is given, the result is written to it. ``out`` may be the image itself.
     Raises InputError for shapes that do not match, and for restored faces or masks that are not finite.
     """
     _check_inputs(image, aligned, restored, masks)
@@ -90,9 +90,9 @@ def _untouched_mask(image: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class _Layer:
-    """One restored face inside its rectangle of the image: color (1 or 3, h, w) and mask (1, h, w).
+    """One restored face, warped to the rectangle ``box`` of the image, as color (1 or 3, h, w) and mask (1, h, w).
 
-    ``x`` and ``y`` (h, w) are the distances from the crop's center along its axes, in crop sides.
+    ``x`` and ``y`` (h, w) are the offsets of the pixels from the center of the crop, in crop sides.
     """
 
     box: PixelBox
@@ -122,7 +122,7 @@ class _Bounded:
 
 @dataclass(frozen=True, eq=False)
 class _Patch:
-    """One restored face (3, S, S), its mask (1, S, S), and its place in the image."""
+    """One restored face (3, S, S), its mask (1, S, S), and its bounding box and transform in the image."""
 
     box: PixelBox
     image_to_restored: Tensor
@@ -131,7 +131,7 @@ class _Patch:
 
     @classmethod
     def of(cls, face: AlignedFace, restored: _Bounded, mask: _Bounded, image_size: Size) -> _Patch:
-        """Return the patch that replaces ``face`` in an image of ``image_size``; its box may be empty."""
+        """Return the patch that replaces ``face`` in an image of ``image_size``. The box of the patch may be empty."""
         size = Size.of(restored.values)
         image_to_restored = compose_affines(face.image_to_crop, resize_affine(Size.of(face.crop), size))
         box = output_box(invert_affine(image_to_restored), size).to_pixels(image_size)

@@ -9,7 +9,7 @@ from ..options import check_options, option
 from ..parsing.labels import FaceRegion, parse_regions
 from .region_strengths import RegionStrengths
 
-# Hats, necks and clothes are not pasted, because they extend beyond the crop and would be visibly restored only in part.
+# Hats, necks and clothes are not pasted, because they extend beyond the crop, and a partial restoration would be visible.
 PASTED_REGION_NAMES = "face,ears,hair,earring"
 PASTED_REGIONS = parse_regions(PASTED_REGION_NAMES)
 

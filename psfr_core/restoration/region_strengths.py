@@ -24,7 +24,7 @@ _OTHER = "other"
 
 @dataclass(frozen=True)
 class RegionStrengths:
-    """Blend strength of each part of a face, 0 to 1. A strength of 0 keeps this part of the photo.
+    """Blend strength of each part of a face, 0 to 1. A strength of 0 keeps the part as it is in the photo.
 
     Each strength is multiplied by the strength of the whole restoration, and has no effect outside the pasted regions.
     """

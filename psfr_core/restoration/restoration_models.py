@@ -69,7 +69,7 @@ _PRESETS = {
 
 @dataclass(frozen=True, eq=False)
 class RestorationModels:
-    """Networks for a restoration. Their sizes may differ; crops have the size of the generator."""
+    """The networks for a restoration. Their input sizes may differ."""
 
     generator: FaceRestorer
     parse_net: ParseNet
@@ -77,7 +77,7 @@ class RestorationModels:
 
     @property
     def crop_size(self) -> int:
-        """Side of the generator's crops in pixels."""
+        """Side in pixels of the crops that the generator restores."""
         return self.generator.size
 
     def crop_size_for(self, sides: Sequence[float]) -> int:
@@ -104,7 +104,7 @@ def load_models(
     download: bool = False,
     fidelity: float | None = None,
 ) -> RestorationModels:
-    """Load the models by their names or paths; the defaults are the bundled models.
+    """Load the models by their names or paths. By default, the bundled models are loaded.
 
     The generator ``bundled`` restores crops larger than 256 image pixels with psfrgan-512-small and others with psfrgan-256.
     ``generator`` may also be a GFPGAN, RestoreFormer or CodeFormer file, and ``fidelity`` is an option of CodeFormer (see
@@ -114,8 +114,8 @@ def load_models(
     networks are optimized for the device and must remain on it (see ``optimize_for_inference``). ``compile_networks`` compiles
     generator and parser with ``torch.compile``. Compilation takes a minute for the first face, and is worthwhile for many faces on
     a GPU (see ``compile_for_inference``).
-    Raises ModelNotFoundError, CheckpointError, DownloadError, OptionError for a device that cannot be used, and
-    MissingPackageError for a RetinaFace without facexlib.
+    Raises ModelNotFoundError, CheckpointError and DownloadError as the loaders do, OptionError for a device that cannot be used,
+    and MissingPackageError for a RetinaFace without facexlib.
     """
     device = resolve_device(device)
     if generator == BUNDLED:

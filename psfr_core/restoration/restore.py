@@ -56,7 +56,7 @@ def restore_image(
     parse_maps: ParseMap | None = None,
     progress: Progress | None = None,
 ) -> RestorationResult:
-    """Restore the faces in ``image`` (C, H, W), RGB in [0, 1], of any float dtype with C from 1 to 4; the dtype is kept.
+    """Restore the faces in ``image`` (C, H, W), RGB in [0, 1], of any float dtype with C from 1 to 4, and keep the dtype.
 
     With ``mask`` (H, W), only faces inside the mask are restored. ``faces`` replaces detection and selection, and ``parse_maps``,
     one for each face, replaces parsing. To edit a result, pass its faces and its edited maps. The option ``guard`` has no effect

@@ -37,7 +37,7 @@ class Eyes(str, Enum):
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """Options for restoring faces and pasting them back."""
+    """Options of ``restore_image``: detection, selection, restoration and pasting of faces."""
 
     strength: float = option(
         1.0, "blend strength, 0 to 1; 0 keeps the image unchanged, 1 replaces the faces", low=0, high=1

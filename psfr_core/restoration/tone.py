@@ -1,4 +1,4 @@
-"""Keep the tone of photos in a single tone, such as gray or sepia, whose chroma is a function of their luma."""
+"""Keep the tone of gray, sepia and other photos whose chroma is a function of their luma."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def keep_tone(restored: Tensor, crops: Tensor) -> Tensor:
 
 
 def _tone_curve(brightness: Tensor, color: Tensor) -> Tensor:
-    """Return the mean chroma (N, 2, levels) at each level of luma, extrapolated to levels without pixels."""
+    """Return the mean chroma (N, 2, levels) at each level of luma. For levels without pixels, it is extrapolated."""
     position = (brightness.clamp(0, 1) * (_LEVELS - 1)).round().long().flatten(2)
     pixels = torch.cat([color, torch.ones_like(brightness)], dim=1).flatten(2)
     sums = pixels.new_zeros(len(pixels), 3, _LEVELS).scatter_add_(2, position.expand_as(pixels), pixels)

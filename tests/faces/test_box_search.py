@@ -29,7 +29,7 @@ def face(left: float, top: float, side: float, score: float = 0.9) -> Face:
 
 
 def found_in(boxes: Sequence[Box], detector: FaceDetector, options: DetectionOptions | None = None) -> list[Box | None]:
-    """Return the boxes of the faces found in ``boxes``."""
+    """Return the box of the face that is found for each of ``boxes``, or None."""
     return [one and one.box for one in find_faces_in_boxes(IMAGE, boxes, detector, options)]
 
 

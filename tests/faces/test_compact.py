@@ -78,7 +78,7 @@ def test_overlapping_maxima_and_equal_neighbors_are_one_face() -> None:
 
 
 def test_a_large_face_without_detail_is_found_in_a_smaller_level() -> None:
-    """The planted network reports a box of 40 px at a quarter of the size, which is 160 px in the image."""
+    """Find a box of 160 px, because the planted network reports 40 px at a quarter of the size."""
     image = planted((7, 7, 0.75), size=(128, 128)).repeat_interleave(4, 1).repeat_interleave(4, 2)
     (faces,) = detector().detect(image[None])
     assert round(max(face.box.width for face in faces)) == 160
@@ -88,7 +88,7 @@ def test_a_large_face_without_detail_is_found_in_a_smaller_level() -> None:
 def test_only_the_smallest_level_reports_faces_of_more_than_160_pixels(
     side: int, widths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Count the boxes of two levels, with sides of 256 and 128 pixels, in which the planted network reports one box each."""
+    """Search two levels with sides of 256 and 128 pixels. The planted network reports one box in each level."""
     monkeypatch.setattr(suppression, "MAX_INSIDE", 2.0)  # keep the box inside the other one
     network = PlantedNet(side * torch.tensor([-0.5, -0.5, 0.5, 0.5]))
     image = planted((15, 15, 0.75), size=(128, 128)).repeat_interleave(2, 1).repeat_interleave(2, 2)

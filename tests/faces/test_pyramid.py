@@ -84,7 +84,7 @@ def test_smaller_levels_show_the_same_positions(width: int) -> None:
 
 
 def test_pixel_centers_map_to_pixel_centers() -> None:
-    """Map the centers of the first and last pixels of a part to those of a level of twice its size."""
+    """Map points of a level that is twice as large as its part of the image to that part."""
     level = PyramidLevel(PixelBox(100, 40, 110, 60), Size(20, 40))
     points = torch.tensor([[[0.5, 0.5], [18.5, 38.5], [0, 0], [-0.5, -0.5], [19.5, 39.5]]])
     mapped = level.to_image(Candidates(torch.tensor([[0.0, 4, 20, 40]]), points, torch.ones(1)))

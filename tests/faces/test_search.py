@@ -21,7 +21,7 @@ FACE_POINTS = torch.tensor([[-0.25, -0.2], [0.25, -0.2], [0.0, 0.0], [-0.2, 0.25
 
 
 def squares(images: Tensor, smallest: float = 4.0) -> list[Candidates]:
-    """Return a candidate for each channel with a square, with subpixel accuracy from its centroid and area."""
+    """Return a candidate for the square in each channel, with a position and size from its centroid and area."""
     assert images.shape[-1] % 32 == images.shape[-2] % 32 == 0
     return [
         Candidates.join([_square(channel, index, smallest) for index, channel in enumerate(image)]) for image in images

@@ -227,7 +227,7 @@ def test_the_token_is_sent_only_to_its_host(hub: Any, start: Start) -> None:
     ],
 )
 def test_redirects_do_not_leave_encryption(first: str, then: str, is_followed: bool) -> None:
-    """Without encryption, a file without a published hash could be replaced on its way."""
+    """Refuse redirects without encryption, because a file without a published hash could be replaced on its way."""
 
     def redirect() -> str:
         request = transfer._Redirects().redirect_request(Request(first), BytesIO(), 302, "Found", HTTPMessage(), then)  # noqa: S310

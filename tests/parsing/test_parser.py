@@ -54,7 +54,7 @@ def test_inputs_of_the_network_are_scaled_to_minus_one_to_one():
 
 
 def test_network_in_training_mode_raises_and_is_not_changed():
-    """A temporary change of the mode would affect other threads that use the network."""
+    """Do not even change the mode temporarily, because other threads may be using the network."""
     net = ParseNet(ParseNetConfig((8, 8), residual_blocks=1)).eval()
     net.body.train()
     with pytest.raises(InputError, match=r"The parser is in training mode. Call eval\(\) first"):

@@ -44,7 +44,7 @@ def teeth() -> Tensor:
 
 
 def spurious_detail(seed: int) -> Tensor:
-    """Return the small changes (1, 3, 128, 128) that a restorer makes everywhere, finer than the photo."""
+    """Return small random changes (1, 3, 128, 128), as a restorer makes everywhere."""
     return 0.01 * torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
 
 

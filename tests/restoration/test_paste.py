@@ -23,7 +23,7 @@ WHOLE_CROP = PasteOptions(regions=None)
 
 
 def crop_placed(center: tuple[float, float], scale: float, angle: float, crop_size: int) -> AlignedFace:
-    """Return a face whose crop is centered at ``center``, rotated by ``angle``, and has ``scale`` image pixels per pixel."""
+    """Return a face whose crop has this center in the image, ``scale`` image pixels per crop pixel, and this ``angle``."""
     cosine, sine, middle = scale * math.cos(angle), scale * math.sin(angle), (crop_size - 1) / 2
     turn = torch.tensor([[cosine, -sine, center[0]], [sine, cosine, center[1]]], dtype=torch.float64)
     crop_to_image = compose_affines(shift_affine(-middle, -middle), turn)

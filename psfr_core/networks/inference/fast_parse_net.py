@@ -52,7 +52,7 @@ class FastResidualBlock(nn.Module):
 
 
 class FastDownBlock(nn.Module):
-    """A ``ResidualBlock`` that halves features of about ``side`` pixels."""
+    """A ``ResidualBlock`` that halves the size of features of about ``side`` pixels."""
 
     def __init__(self, block: ResidualBlock, side: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class FastDownBlock(nn.Module):
 
 
 class FastUpBlock(nn.Module):
-    """A ``ResidualBlock`` that doubles features of about ``side`` pixels."""
+    """A ``ResidualBlock`` that doubles the size of features of about ``side`` pixels."""
 
     def __init__(self, block: ResidualBlock, side: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class FastUpBlock(nn.Module):
         """Write the output of input rows ``start`` to ``stop`` to ``result``."""
         height = features.shape[-2]
         first, last = max(start - 1, 0), min(stop + 1, height)
-        # To reflect the upsampled image at its border is the same as to replicate the edge pixels before upsampling.
+        # Reflection padding of the upsampled image is equal to replication padding before upsampling.
         padded = _bordered(features, first - 1, last + 1, "replicate")
         residual = self.conv1(padded)
         above, below = 2 * (start - first), 2 * (last - stop)  # additional rows, of which conv2 needs one at each end

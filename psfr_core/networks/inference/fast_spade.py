@@ -87,7 +87,7 @@ def _rows(features: Tensor, start: int, stop: int) -> Tensor:
 
 
 def _clear_outside(features: Tensor, start: int, height: int) -> None:
-    """Set the rows of ``features`` outside an image of ``height`` rows to zero. Their first row is the image row ``start``."""
+    """Set the rows of ``features`` outside the image to zero. The first row is row ``start`` of an image of ``height`` rows."""
     features[:, :, : max(-start, 0)].zero_()
     features[:, :, max(height - start, 0) :].zero_()
 

@@ -78,7 +78,7 @@ def _has_bfloat16_instructions() -> bool:
 
 
 def fold_batch_norm(network: N) -> N:
-    """Fold each batch norm after a convolution into that convolution in place, and return ``network``."""
+    """Fold each batch norm after a convolution into the convolution in place, and return ``network``."""
     for module in network.modules():
         children = list(module.named_children())
         for (name, conv), (norm_name, norm) in pairwise(children):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-_STRIP_BYTES = 1 << 23  # size of a strip of the map with the most channels; 2 MiB and 32 MiB are slower
+_STRIP_BYTES = 1 << 23  # maximum size of a strip of a feature map; 2 MiB and 32 MiB are slower
 
 
 def rows_of_strips(channels: int, side: int, dtype: torch.dtype) -> int:
