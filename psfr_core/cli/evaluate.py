@@ -37,8 +37,8 @@ _PROTOCOL_TEXT = f"""
 {PAPER.size} px, and degraded by the paper's pipeline, each with a fixed seed of its own. The metrics are PSNR, SSIM, MS-SSIM,
 LPIPS, the Fréchet distance of --features, and FID if --fid is given. The faces and degradations of the paper are not
 published. With a similar protocol, a third party measured PSNR 24.82, SSIM 0.673, LPIPS 0.335 and FID 12.0 for the published
-generator (torchmetrics, pytorch-fid). Results for other faces, sizes or numbers of faces are not comparable. This applies to
-the reported results of the bundled models.
+generator (torchmetrics, pytorch-fid). Results for other faces, sizes or numbers of faces, such as those reported for the
+bundled models, are not comparable.
 """
 
 

@@ -16,12 +16,12 @@ from torch import Tensor
 
 ROOT = Path(__file__).parents[2]
 STAND_IN = Path(__file__).parent / "stand_in"
-PACK = "/custom_nodes/psfr pack"  # ComfyUI takes the path as the name
+PACK = "/custom_nodes/psfr pack"  # ComfyUI uses the path as the module name
 
 
 @pytest.fixture(scope="session")
 def pack(load_module: Callable[[str, Path], ModuleType]) -> Iterator[Callable[[str], ModuleType]]:
-    """Return a function that returns a module of the pack: ``pack("nodes.runtime")``, ``pack("psfr_core.errors")``."""
+    """Return a function that imports a module of the pack, such as ``pack("nodes.runtime")`` or ``pack("psfr_core.errors")``."""
     before = dict(sys.modules)
     for name in ("folder_paths", "comfy", "comfy_api"):
         path = STAND_IN / name
@@ -38,7 +38,10 @@ def pack(load_module: Callable[[str, Path], ModuleType]) -> Iterator[Callable[[s
 def host(
     pack: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], ModuleType]:
-    """Create a fresh ComfyUI with empty model folders; ``host("comfy.utils")`` returns a module of it."""
+    """Reset the stand-in for ComfyUI to empty model folders.
+
+    Return a function that returns one of its modules, such as ``host("comfy.utils")``.
+    """
     folder_paths: Any = sys.modules["folder_paths"]
     management: Any = sys.modules["comfy.model_management"]
     monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
@@ -59,7 +62,10 @@ def nodes(host: object) -> dict[str, Any]:
 
 @pytest.fixture
 def run(nodes: dict[str, Any]) -> Callable[..., Any]:
-    """Return a function that runs a node: ``run("PSFR_AlignFaces", image=..., faces=...)``; omitted inputs have their defaults."""
+    """Return a function that runs a node, such as ``run("PSFR_AlignFaces", image=..., faces=...)``.
+
+    Omitted inputs have their defaults.
+    """
 
     def execute(node_id: str, **given: Any) -> Any:
         schema = nodes[node_id].define_schema()

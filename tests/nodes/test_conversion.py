@@ -17,7 +17,7 @@ Pack = Callable[[str], Any]
 
 @pytest.fixture
 def batch(portrait: Tensor) -> Tensor:
-    """Three frames: the portrait, nothing, and a small portrait at the lower right."""
+    """Return three frames: the portrait, a gray frame, and a small portrait at the lower right."""
     small = torch.full_like(portrait, 0.5)
     small[:, 120:248, 120:248] = F.avg_pool2d(portrait.movedim(-1, 1), 2).movedim(1, -1)
     return torch.cat([portrait, torch.full_like(portrait, 0.5), small])
@@ -25,14 +25,14 @@ def batch(portrait: Tensor) -> Tensor:
 
 @pytest.fixture
 def faces(run: Run, batch: Tensor) -> Any:
-    """The faces of ``batch``, as found with a low confidence in the whole frames."""
+    """Return the faces that are detected in ``batch`` with a low confidence threshold."""
     detector = run("PSFR_LoadFaceDetector").args[0]
     return run("PSFR_DetectFaces", image=batch, detector=detector, confidence=0.3).args[0]
 
 
 @pytest.fixture
 def planted(pack: Pack, host: object) -> Any:
-    """Faces in two frames of 60 x 40 pixels, one of them partly beyond the image."""
+    """Return two faces in the first of two frames of 60 x 40 pixels. The second face is partly outside the image."""
     face, box = pack("psfr_core.faces.face").Face, pack("psfr_core.images.box").Box
     found = [
         face(box(10.0, 8.0, 20.0, 20.0), torch.zeros(5, 2), 0.9),
@@ -42,7 +42,7 @@ def planted(pack: Pack, host: object) -> Any:
 
 
 def same_faces(one: Any, other: Any) -> bool:
-    """Return whether both have bit-identical faces."""
+    """Return whether both contain faces and all faces are bit-identical."""
     pairs = [
         (first, second)
         for frames in zip(one.frames, other.frames, strict=True)
@@ -63,7 +63,7 @@ def test_faces_become_a_mask(run: Run, planted: Any) -> None:
     assert float(ellipses[0, :, :40].sum()) == pytest.approx(math.pi * 2.5 * 3, rel=0.03)
 
 
-def test_boxes_give_the_same_faces_back(run: Run, batch: Tensor, faces: Any) -> None:
+def test_boxes_are_converted_back_to_the_same_faces(run: Run, batch: Tensor, faces: Any) -> None:
     boxes = run("PSFR_SelectFaces", faces=faces).args[3]
     assert [len(found) for found in boxes] == [1, 0, 1]
     back, count, report = run("PSFR_BoxesToFaces", image=batch, bounding_boxes=boxes).args
@@ -78,7 +78,7 @@ def test_select_faces_gives_the_boxes_of_the_selected_faces(run: Run, planted: A
 
 
 @pytest.mark.parametrize("form", ["box", "list", "lists"])
-def test_boxes_come_in_the_three_forms_of_comfyui(run: Run, portrait: Tensor, pack: Pack, form: str) -> None:
+def test_boxes_are_accepted_in_the_three_forms_of_comfyui(run: Run, portrait: Tensor, pack: Pack, form: str) -> None:
     box = {"x": 60, "y": 60, "width": 140, "height": 150}
     forms: dict[str, Any] = {"box": box, "list": [box], "lists": [[box], [box]]}
     found, count = run("PSFR_BoxesToFaces", image=portrait.repeat(2, 1, 1, 1), bounding_boxes=forms[form]).args[:2]
@@ -89,13 +89,13 @@ def test_boxes_come_in_the_three_forms_of_comfyui(run: Run, portrait: Tensor, pa
     assert parse([[], [box]], 2) == [[], [(60, 60, 200, 210)]]
 
 
-def test_boxes_without_a_face_are_told(run: Run, batch: Tensor) -> None:
+def test_boxes_without_a_face_are_reported(run: Run, batch: Tensor) -> None:
     corner = {"x": 2, "y": 3, "width": 20, "height": 24.4}
     _, count, report = run("PSFR_BoxesToFaces", image=batch, bounding_boxes=[corner] * 2).args
     assert count == 0
     places = "1: 2, 3, 20 x 24; 1: 2, 3, 20 x 24; 2: 2, 3, 20 x 24; 2: 2, 3, 20 x 24; 3: 2, 3, 20 x 24; ..."
-    told = f"Boxes without a face: 6. Places (image: x, y, size): {places}. Try a lower confidence."
-    assert report == f"Faces found: 0.\n{told}"
+    missed = f"Boxes without a face: 6. Places (image: x, y, size): {places}. Try a lower confidence."
+    assert report == f"Faces found: 0.\n{missed}"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_boxes_without_a_face_are_told(run: Run, batch: Tensor) -> None:
         ([[(1, 2, 3, 4)]], "needs the numbers"),
     ],
 )
-def test_other_boxes_are_refused(run: Run, pack: Pack, boxes: Any, words: str) -> None:
+def test_invalid_boxes_are_rejected(run: Run, pack: Pack, boxes: Any, words: str) -> None:
     with pytest.raises(pack("psfr_core.errors").InputError, match=words):
         run("PSFR_BoxesToFaces", image=torch.rand(2, 64, 64, 3), bounding_boxes=boxes)
 
@@ -137,7 +137,7 @@ def test_faces_become_segs_inside_the_image(run: Run, planted: Any) -> None:
     first, second = segs[0][1]
     assert segs[1][1] == []
     assert (first.bbox, first.crop_region) == ((10, 8, 20, 20), (5, 2, 25, 26))
-    assert (second.bbox, second.crop_region) == ((50, 30, 60, 40), (40, 20, 60, 40))  # moved into the image
+    assert (second.bbox, second.crop_region) == ((50, 30, 60, 40), (40, 20, 60, 40))  # clipped and moved into the image
     assert (first.label, first.confidence, first.cropped_image, first.control_net_wrapper) == ("face", 0.9, None, None)
     assert first.cropped_mask.shape == (24, 20)
     assert first.cropped_mask.sum() == 120
@@ -167,7 +167,7 @@ def test_crop_regions_contain_their_boxes(run: Run, pack: Pack, host: object, cr
         assert seg.cropped_mask.shape == (lower - upper, last - first)
 
 
-def test_segs_give_the_same_faces_back(run: Run, batch: Tensor, faces: Any) -> None:
+def test_segs_are_converted_back_to_the_same_faces(run: Run, batch: Tensor, faces: Any) -> None:
     (segs,) = run("PSFR_FacesToSEGS", faces=faces).args
     for index in range(3):
         back, count = run("PSFR_SEGSToFaces", image=batch[index : index + 1], segs=segs[index]).args[:2]
@@ -197,6 +197,6 @@ def test_segs_of_another_size_are_scaled(pack: Pack) -> None:
         (((0, 0), [OtherSeg((1, 2, 3, 4))]), "an image of 0 x 0 pixels"),
     ],
 )
-def test_other_segs_are_refused(pack: Pack, segs: Any, words: str) -> None:
+def test_invalid_segs_are_rejected(pack: Pack, segs: Any, words: str) -> None:
     with pytest.raises(pack("psfr_core.errors").InputError, match=words):
         pack("nodes.segs").boxes_of_segs(segs, pack("psfr_core.images.box").Size(200, 100))

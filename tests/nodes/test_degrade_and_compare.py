@@ -13,7 +13,7 @@ from torch import Tensor
 Run = Callable[..., Any]
 
 
-def test_degradation_equals_the_librarys_with_one_seed_per_frame(run: Run, portrait: Tensor, pack: Any) -> None:
+def test_degradation_equals_the_library_with_one_seed_per_frame(run: Run, portrait: Tensor, pack: Any) -> None:
     batch = portrait.repeat(2, 1, 1, 1)
     degraded, target, description = run("PSFR_DegradeImage", image=batch, seed=7).args
     pipeline, config = pack("psfr_core.lab.degradation.pipeline"), pack("psfr_core.lab.degradation.config")
@@ -33,7 +33,7 @@ def test_alpha_and_size_are_kept(run: Run) -> None:
     assert torch.equal(target[..., 3], image[..., 3])
 
 
-def test_degradation_options_default_to_the_papers(run: Run, pack: Any) -> None:
+def test_degradation_options_default_to_those_of_the_paper(run: Run, pack: Any) -> None:
     config = pack("psfr_core.lab.degradation.config").DegradationConfig
     assert run("PSFR_DegradationOptions").args[0] == config()
     changed = run("PSFR_DegradationOptions", jpeg_quality_low=10.0, grey_probability=1.0, passes=2).args[0]
@@ -109,10 +109,10 @@ def test_only_examples_in_the_folder_are_loaded(run: Run, pack: Any) -> None:
 def test_without_the_examples_only_the_example_node_fails(
     nodes: dict[str, Any], run: Run, pack: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    usual = nodes["PSFR_LoadExampleImage"].define_schema().inputs[0].default
+    default = nodes["PSFR_LoadExampleImage"].define_schema().inputs[0].default
     monkeypatch.setattr(pack("nodes.example_image"), "_FOLDER", tmp_path)
     picture = nodes["PSFR_LoadExampleImage"].define_schema().inputs[0]
-    assert (picture.options, picture.default) == ([usual], usual)
+    assert (picture.options, picture.default) == ([default], default)
     with pytest.raises(
         pack("psfr_core.errors").ImageFileError, match="missing from .*Reinstall the pack, or use Load Image"
     ):

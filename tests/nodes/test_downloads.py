@@ -1,4 +1,4 @@
-"""Test downloads of the nodes, with a Hub on loopback."""
+"""Test the downloads of the nodes with a Hugging Face Hub on the loopback interface."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTENT = b"the published weights" * 50_000
 
 @pytest.fixture
 def entry(pack: Any, hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a known model that is on the Hub."""
+    """Put a known model on the Hub, and return its entry in the manifest."""
     manifest = pack("psfr_core.models.manifest")
     known = manifest.model_file(NAME)
     digest = hashlib.sha256(CONTENT).hexdigest()
@@ -43,7 +43,10 @@ def test_a_download_shows_progress_and_goes_to_the_folder_of_other_packs(
     class Shown(list[tuple[int, int]]):
         def append(self, item: tuple[int, int]) -> None:
             super().append(item)
-            if item == (len(CONTENT) // 2, len(CONTENT)):  # the half that was sent is seen before the rest arrives
+            if item == (
+                len(CONTENT) // 2,
+                len(CONTENT),
+            ):  # the progress of the first half is shown before the rest is sent
                 hub.allowed.set()
 
     monkeypatch.setattr(host("comfy.utils"), "shown", shown := Shown())
@@ -55,7 +58,7 @@ def test_a_download_shows_progress_and_goes_to_the_folder_of_other_packs(
     assert [file.name for file in path.parent.iterdir()] == [FILE]
 
 
-def test_cancel_stops_a_download_at_once_and_the_next_run_resumes_it(
+def test_cancel_stops_a_download_immediately_and_the_next_run_resumes_it(
     pack: Any, host: Host, hub: Any, entry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.allowed.clear()  # the server stalls after the first half
@@ -98,7 +101,7 @@ def test_nothing_is_downloaded_without_permission(pack: Any, host: Host, hub: An
 
 @pytest.fixture
 def release(pack: Any, hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return the published generator as a small network in a release on loopback."""
+    """Put a small network as the published generator into a release on loopback, and return its entry in the manifest."""
     network = pack("psfr_core.networks.psfr_generator")
     torch.save(network.PsfrGenerator(network.GeneratorConfig((6, 4), 2)).state_dict(), file := io.BytesIO())
     hub.files["/release/psfrgan_epoch15_net_G.pth"] = file.getvalue()
@@ -122,17 +125,17 @@ def test_the_switch_fetches_the_published_generator_from_its_release(
     assert sorted(file.name for file in folder.iterdir()) == expected
     published, copy = release.file_name, expected[1]
     assert {published, copy} <= set(model_choices(pack("psfr_core.models.manifest").ModelKind.GENERATOR))
-    again = run("PSFR_LoadGenerator", generator=published).args[0]  # the name in saved workflows
+    again = run("PSFR_LoadGenerator", generator=published).args[0]  # saved workflows contain this name
     assert again.network.config.size == 32
     assert f"from {release.url} are in {folder / expected[1]}. License: CC-BY-NC-SA-4.0." in caplog.text
     run("PSFR_LoadGenerator", generator="psfrgan-512", download=True)
     assert len(hub.requests) == 1
 
 
-def test_offline_the_published_preset_fails_at_once(
+def test_the_published_preset_fails_immediately_without_a_network(
     pack: Any, run: Any, monkeypatch: pytest.MonkeyPatch, release: Any, hub: Any
 ) -> None:
-    """Try only the first model, and only once, because each attempt can wait for a network that does not answer."""
+    """Test that only the first model is tried, and only once, because each attempt can wait for a network timeout."""
     tried: list[str] = []
     transfer = pack("psfr_core.models.transfer")
 
@@ -149,4 +152,4 @@ def test_offline_the_published_preset_fails_at_once(
     assert "psfrgan-512 could not be downloaded: Network is unreachable" in generator
     assert "parsenet-512 is not on this machine" in parser
     assert "retinaface-resnet50 is not on this machine" in detector
-    assert "switch on" not in str(missing.value)  # it is on
+    assert "switch on" not in str(missing.value)  # 'download' is already on

@@ -1,4 +1,4 @@
-"""Test every example workflow against the schemas of the nodes."""
+"""Test the example workflows against the schemas of the nodes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_an_example_fits_the_schemas(workflows: ModuleType, schemas: dict[str, A
             assert value in to_fetch or is_valid(inputs[name], value), (node["type"], name, value)
     for _, origin, slot, target, place, kind in workflow["links"]:
         assert by_id[origin]["outputs"][slot]["type"] == kind
-        # ComfyUI's Preview Any takes everything
+        # ComfyUI's Preview Any accepts all types
         assert by_id[target]["inputs"][place]["type"] in (kind, "*")
 
 
@@ -60,7 +60,7 @@ def test_an_example_has_a_note_and_a_thumbnail(workflows: ModuleType, example: s
 
 
 def test_published_models_have_their_addresses(workflows: ModuleType, pack: Any) -> None:
-    """The frontend needs the addresses to offer the downloads."""
+    """Test the addresses that the frontend needs to offer downloads."""
     (loader,) = [node for node in workflows.read("14_published_512")["nodes"] if node["type"] == "PSFR_LoadModels"]
     chosen = [workflows.widget_values(loader)[name] for name in ("generator", "parser", "detector")]
     assert [model["name"] for model in loader["properties"]["models"]] == chosen

@@ -1,4 +1,4 @@
-"""GFPGAN, RestoreFormer and CodeFormer files in the nodes."""
+"""Test the nodes with GFPGAN, RestoreFormer and CodeFormer files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def put(host: Host, name: str, tensors: dict[str, Tensor]) -> Path:
 
 @pytest.fixture
 def restoreformer(host: Host) -> Any:
-    """RestoreFormer with few channels and random weights, as spandrel's descriptor, and as the file r.safetensors."""
+    """Save a small RestoreFormer with random weights as r.safetensors, and return spandrel's descriptor of it."""
     spandrel: Any = pytest.importorskip("spandrel", reason="needs the package spandrel")
     sizes = {"ch": 32, "ch_mult": (1, 1, 1, 1, 1, 1), "num_res_blocks": 1}
     network = spandrel.architectures.RestoreFormer.RestoreFormer(n_embed=8, embed_dim=32, z_channels=32, **sizes)
@@ -40,7 +40,7 @@ def offered(nodes: dict[str, Any]) -> list[str]:
 
 
 def test_only_face_restorers_are_offered(nodes: dict[str, Any], host: Host, caplog: pytest.LogCaptureFixture) -> None:
-    assert offered(nodes) == ["GFPGANv1.4.pth"]  # the usual name, so that the message says where to put it
+    assert offered(nodes) == ["GFPGANv1.4.pth"]  # a common name, so that the error says where to put the file
     caplog.set_level(logging.INFO)
     put(host, "facerestore_models/face.safetensors", GFPGAN)
     put(host, "psfrgan/upscaler.safetensors", UPSCALER)
@@ -51,7 +51,7 @@ def test_only_face_restorers_are_offered(nodes: dict[str, Any], host: Host, capl
     assert "face.safetensors" not in generators
 
 
-def test_a_missing_file_is_an_error_in_words(run: Run, pack: Any) -> None:
+def test_a_missing_file_is_an_error_with_advice(run: Run, pack: Any) -> None:
     with pytest.raises(
         pack("psfr_core.errors").ModelNotFoundError,
         match=r"There is no face restorer file 'GFPGANv1\.4\.pth' in .*psfrgan, .*facerestore_models\. Put a GFPGAN",
@@ -59,7 +59,7 @@ def test_a_missing_file_is_an_error_in_words(run: Run, pack: Any) -> None:
         run("PSFR_LoadFaceRestorer")
 
 
-def test_another_file_is_named(run: Run, host: Host, pack: Any) -> None:
+def test_the_error_for_another_model_names_its_type(run: Run, host: Host, pack: Any) -> None:
     put(host, "psfrgan/upscaler.safetensors", UPSCALER)
     with pytest.raises(
         pack("psfr_core.errors").CheckpointError, match=r"is an ESRGAN upscaler, but .* a CodeFormer restorer is needed"

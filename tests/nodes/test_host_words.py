@@ -1,4 +1,4 @@
-"""Check the words that ComfyUI shows around this pack: titles of errors, and the warning about the name of its folder."""
+"""Test the titles of errors in ComfyUI, and the warning about the name of the pack's folder."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def title_of(error: type[BaseException]) -> str:
     [
         ("PsfrError", "PSFR-GAN error"),
         ("OptionError", "Invalid option"),
-        ("PositionError", "Invalid input"),  # has the title of its base class
+        ("PositionError", "Invalid input"),  # inherits the title of its base class
         ("CheckpointError", "Unusable model file"),
         ("ModelNotFoundError", "Missing model"),
         ("ImageTooLargeError", "Unusable image file"),
         ("TrainingError", "PSFR-GAN error"),
     ],
 )
-def test_errors_have_titles_in_words(pack: Any, nodes: object, name: str, title: str) -> None:
+def test_errors_have_readable_titles(pack: Any, nodes: object, name: str, title: str) -> None:
     assert title_of(getattr(pack("psfr_core.errors"), name)) == title
 
 
-def test_errors_of_modules_have_titles_too(pack: Any, nodes: object) -> None:
+def test_errors_defined_in_other_modules_have_titles(pack: Any, nodes: object) -> None:
     assert title_of(pack("psfr_core.models.transfer").NotOnServerError) == "Download failed"
 
 
@@ -53,13 +53,13 @@ def test_an_installed_library_keeps_its_names(nodes: object) -> None:
         ("psfr gan", "'psfr gan' contains a space."),
     ],
 )
-def test_a_folder_name_that_loses_the_help_pages_is_a_warning(
+def test_a_folder_name_that_hides_the_help_pages_gives_a_warning(
     pack: Any, caplog: pytest.LogCaptureFixture, name: str, words: str
 ) -> None:
     pack("nodes.pack_folder").warn_about_folder_name(Path("/a.b/custom_nodes") / name)
     assert f"The folder name {words} ComfyUI does not show the help pages" in caplog.text
 
 
-def test_other_folder_names_are_no_warning(pack: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_folder_names_give_no_warning(pack: Any, caplog: pytest.LogCaptureFixture) -> None:
     pack("nodes.pack_folder").warn_about_folder_name(Path("/a.b/custom nodes/ComfyUI-PSFR_GAN-main"))
     assert caplog.text == ""

@@ -50,14 +50,14 @@ BAD: dict[str, list[Any]] = {
 
 
 def test_every_input_of_every_node_is_checked(nodes: dict[str, Any], run: Run, pack: Any) -> None:
-    """Run without models and faces, because inputs are checked before they are used."""
+    """Test all inputs without models and faces, because inputs are checked before the node uses them."""
     error = pack("psfr_core.errors").PsfrError
-    usual = {"IMAGE": IMAGE, "MASK": MASK}
+    valid = {"IMAGE": IMAGE, "MASK": MASK}
     tried = 0
     for node_id, node in nodes.items():
         sockets = node.define_schema().inputs
-        given = {socket.id: usual.get(socket.io_type) for socket in sockets if not hasattr(socket, "default")}
-        given |= {socket.id: usual[socket.io_type] for socket in sockets if socket.io_type in usual}
+        given = {socket.id: valid.get(socket.io_type) for socket in sockets if not hasattr(socket, "default")}
+        given |= {socket.id: valid[socket.io_type] for socket in sockets if socket.io_type in valid}
         for socket in sockets:
             for value in BAD.get(socket.io_type, []):
                 if value is None and socket.optional:
@@ -98,8 +98,8 @@ def in_range(image: Tensor) -> bool:
     return float(image.min()) >= 0 and float(image.max()) <= 1
 
 
-def test_crops_do_not_leave_the_range_at_sharp_edges(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
-    """Values must stay in [0, 1], because other packs cast to bytes, where 1.017 becomes nearly black."""
+def test_crops_stay_in_range_at_sharp_edges(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
+    """Test that values stay in [0, 1], because other packs convert them to bytes, where 1.017 becomes nearly black."""
     faces = run("PSFR_DetectFaces", image=portrait, detector=models["detector"]).args[0]
     stripes = (torch.arange(256) % 16 < 8).float()[:, None].expand(1, 256, 256, 3)
     crops = run("PSFR_AlignFaces", image=stripes, faces=faces, crop_size=512).args[0]

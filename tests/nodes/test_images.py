@@ -37,14 +37,14 @@ def test_images_of_any_channels_become_rgb(images: Any) -> None:
 def test_an_unpainted_mask_is_ignored_and_reported(
     images: Any, shape: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Imitate Load Image, which returns zeros of 64 x 64 without alpha, and of the image size for unpainted alpha."""
+    """Test the masks of Load Image: zeros of 64 x 64 without alpha, and zeros of the image size if nothing is painted."""
     caplog.set_level("INFO")
     assert images.masks_of_frames(torch.zeros(shape), 2) == [None, None]
     assert "The mask is unpainted" in caplog.text
     caplog.clear()
-    dab = torch.zeros(shape)
-    dab[..., 3, 5] = 0.1
-    assert [float(mask[3, 5]) for mask in images.masks_of_frames(dab, 2)] == pytest.approx([0.1, 0.1])
+    painted = torch.zeros(shape)
+    painted[..., 3, 5] = 0.1
+    assert [float(mask[3, 5]) for mask in images.masks_of_frames(painted, 2)] == pytest.approx([0.1, 0.1])
     assert images.masks_of_frames(None, 2) == [None, None]
     assert caplog.text == ""
 
@@ -59,11 +59,11 @@ def test_one_mask_or_one_per_frame_is_accepted(images: Any, pack: Any) -> None:
     assert all(torch.equal(mask, one) for mask in images.masks_of_frames(one, 2))
     each = torch.rand(2, 9, 8)
     assert torch.equal(torch.stack(images.masks_of_frames(each, 2)), each)
-    assert torch.equal(torch.stack(images.masks_of_frames(each[:, None], 2)), each)  # (B, 1, H, W), as some packs give
+    assert torch.equal(torch.stack(images.masks_of_frames(each[:, None], 2)), each)  # some packs return (B, 1, H, W)
     with pytest.raises(pack("psfr_core.errors").InputError, match="3 masks where 2 are needed"):
         images.masks_of_frames(torch.rand(3, 9, 8), 2)
 
 
-def test_an_image_of_another_shape_is_named(images: Any, pack: Any) -> None:
+def test_an_image_of_another_shape_is_an_error(images: Any, pack: Any) -> None:
     with pytest.raises(pack("psfr_core.errors").InputError, match=r"image must have the shape \(B, H, W, C\)"):
         images.check_image(torch.rand(4, 4, 3), "image")

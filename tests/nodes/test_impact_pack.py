@@ -1,4 +1,4 @@
-"""Test SEGS against the code of Impact Pack; IMPACT_PACK_PATH is its folder, without which these tests are skipped."""
+"""Test SEGS against the code of Impact Pack in the folder IMPACT_PACK_PATH. The tests are skipped if it is not set."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COMFYUI = {
     *("comfy", "comfy_execution", "comfy_extras", "execution", "folder_paths"),
     *("latent_preview", "node_helpers", "nodes", "server"),
 }
-# Packages that Impact Pack needs for other things than SEGS.
+# Packages that Impact Pack needs for functions other than SEGS.
 _PACKAGES = {"aiohttp", "dill", "matplotlib", "piexif", "sam2", "segment_anything", "skimage", "webcolors", "yaml"}
 _MOCKED = _COMFYUI | {name for name in _PACKAGES if importlib.util.find_spec(name) is None}
 
@@ -61,8 +61,8 @@ def impact(host: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
     monkeypatch.syspath_prepend(str(Path(FOLDER) / "modules"))
     for name in before:
         if name.split(".")[0] in _MOCKED:
-            monkeypatch.delitem(sys.modules, name)  # the stand-in for ComfyUI
-    sys.meta_path.insert(0, mocks)  # before this repository's folder nodes
+            monkeypatch.delitem(sys.modules, name)  # remove the stand-in for ComfyUI
+    sys.meta_path.insert(0, mocks)  # mocks have priority over this repository's folder nodes
     yield lambda name: importlib.import_module(f"impact.{name}")
     sys.meta_path.remove(mocks)
     for name in set(sys.modules) - set(before):
@@ -76,7 +76,7 @@ def photo() -> Tensor:
 
 @pytest.fixture
 def segs(run: Run, pack: Any, photo: Tensor) -> Any:
-    """The SEGS of a face in the middle and of one at the right edge."""
+    """Return the SEGS of two faces, one of them at the right edge of the image."""
     face, box = pack("psfr_core.faces.face").Face, pack("psfr_core.images.box").Box
     found = [
         face(box(30.0, 20.0, 54.0, 50.0), torch.zeros(5, 2), 0.9),

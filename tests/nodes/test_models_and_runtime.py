@@ -23,7 +23,7 @@ ASSETS = Path(__file__).parents[2] / "psfr_core" / "assets"
 
 
 def put(host: Host, name: str, *, source: str = "psfrgan_256.safetensors") -> Path:
-    """Copy a bundled model to this name below ``models``."""
+    """Copy a bundled model to the path ``name`` in the folder ``models``."""
     path = Path(host("folder_paths").models_dir) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ASSETS / source, path)
@@ -72,10 +72,10 @@ def test_files_in_the_folders_are_listed_and_loaded(nodes: dict[str, Any], run: 
     assert hosted.network.config.size == 256
 
 
-def test_a_file_of_another_network_is_not_offered_and_still_says_what_it_is(
+def test_a_file_of_another_network_is_not_offered_but_can_be_identified(
     nodes: dict[str, Any], run: Run, host: Host, pack: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Saved workflows may have selected it."""
+    """Test that the loader names the type of the file, because saved workflows may contain its name."""
     path = Path(host("folder_paths").models_dir) / "facerestore_models" / "GFPGANv1.4.pth"
     path.parent.mkdir()
     torch.save({"params_ema": {"stylegan_decoder.style_mlp.1.weight": torch.ones(2, 2)}}, path)
@@ -93,7 +93,7 @@ def test_a_file_of_another_network_is_not_offered_and_still_says_what_it_is(
         run("PSFR_LoadGenerator", generator="GFPGANv1.4.pth")
 
 
-def test_a_file_is_looked_into_once_until_it_changes(
+def test_a_file_is_inspected_once_until_it_changes(
     nodes: dict[str, Any], host: Host, pack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders, read = pack("nodes.model_folders"), []
@@ -110,15 +110,15 @@ def test_a_file_is_looked_into_once_until_it_changes(
     assert read == [path, path]
 
 
-def test_the_first_folder_decides_which_file_of_a_name_is_offered(nodes: dict[str, Any], host: Host) -> None:
-    """That is the file which loads."""
+def test_only_the_file_in_the_first_folder_is_offered(nodes: dict[str, Any], host: Host) -> None:
+    """Test that a name is offered only if the file that would be loaded fits."""
     put(host, "facerestore_models/x.safetensors")
     assert "x.safetensors" in options(nodes, "PSFR_LoadGenerator", "generator")
     put(host, "psfrgan/x.safetensors", source="parsenet_256.safetensors")
     assert "x.safetensors" not in options(nodes, "PSFR_LoadGenerator", "generator")
 
 
-def test_the_packs_own_folder_is_created(
+def test_the_model_folder_of_the_pack_is_created(
     pack: Any, host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     models = Path(host("folder_paths").models_dir)
@@ -127,7 +127,7 @@ def test_the_packs_own_folder_is_created(
     monkeypatch.setattr(host("folder_paths"), "models_dir", str(tmp_path / "new"))
     host("folder_paths").folder_names_and_paths["psfrgan"] = ([str(elsewhere)], set())
     pack("nodes.model_folders").register_model_folders()
-    assert not (tmp_path / "new").exists()  # extra_model_paths.yaml names one that exists
+    assert not (tmp_path / "new").exists()  # because a folder from extra_model_paths.yaml exists
 
 
 def test_a_folder_that_cannot_be_created_is_named(
@@ -142,7 +142,7 @@ def test_a_folder_that_cannot_be_created_is_named(
     )
 
 
-def test_known_files_are_found_where_other_packs_keep_them(run: Run, host: Host) -> None:
+def test_known_files_are_found_in_the_folders_of_other_packs(run: Run, host: Host) -> None:
     put(host, "facedetection/parsing_parsenet.pth")
     (Path(host("folder_paths").models_dir) / "facedetection" / "parsing_parsenet.pth").unlink()
     path = put(host, "facedetection/parsing_parsenet.safetensors", source="parsenet_256.safetensors")
@@ -151,7 +151,7 @@ def test_known_files_are_found_where_other_packs_keep_them(run: Run, host: Host)
 
 
 @pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/passwd", "psfrgan/../../outside.safetensors"])
-def test_names_outside_the_folders_are_refused(run: Run, host: Host, pack: Any, name: str) -> None:
+def test_names_outside_the_folders_are_rejected(run: Run, host: Host, pack: Any, name: str) -> None:
     put(host, "outside.safetensors")
     with pytest.raises(
         pack("psfr_core.errors").ModelNotFoundError, match=r"There is no generator file .* in .*psfrgan"
@@ -160,11 +160,11 @@ def test_names_outside_the_folders_are_refused(run: Run, host: Host, pack: Any, 
 
 
 def test_file_names_of_known_models_are_accepted(run: Run, host: Host, pack: Any) -> None:
-    """Workflows with downloads offered by the frontend contain file names."""
+    """Test the file names in workflows whose models the frontend offers to download."""
     error = pack("psfr_core.errors").ModelNotFoundError
     with pytest.raises(error, match=r"parsenet-512 is not on this machine: .* Or switch on 'download'"):
         run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth")
-    put(host, "psfrgan/parsing_parsenet.safetensors", source="parsenet_256.safetensors")  # its converted copy
+    put(host, "psfrgan/parsing_parsenet.safetensors", source="parsenet_256.safetensors")  # the converted copy
     assert run("PSFR_LoadFaceParser", parser="parsing_parsenet.pth").args[0].network.config.size == 256
 
 
@@ -172,7 +172,7 @@ def test_the_error_of_a_missing_model_says_how_to_get_it(run: Run, host: Host, p
     error = pack("psfr_core.errors").ModelNotFoundError
     with pytest.raises(error) as missing:
         run("PSFR_LoadModels", preset="published 512")
-    generator, parser, detector = str(missing.value).split("\n\n")  # all of them at once
+    generator, parser, detector = str(missing.value).split("\n\n")  # one paragraph per missing model
     assert re.search(
         r"psfrgan_epoch15_net_G.pth was not found in .*psfrgan.*Download it from .*github.*these folders\. Or switch on 'download'",
         generator,
@@ -226,7 +226,7 @@ def test_a_loader_runs_again_only_if_its_file_changes(nodes: dict[str, Any], hos
     ],
 )
 def test_a_rewritten_file_is_read_again(nodes: dict[str, Any], host: Host, node_id: str, name: str) -> None:
-    """A file after further training has the same size, and a copied file can have the time of another."""
+    """Test that size and time are both checked: trained files can have equal sizes, and copied files equal times."""
     path, node = put(host, "psfrgan/mine.safetensors"), nodes[node_id]
     chosen = {"preset": "custom"} if node_id == "PSFR_LoadModels" else {}
     chosen[name] = "mine.safetensors"
@@ -239,7 +239,7 @@ def test_a_rewritten_file_is_read_again(nodes: dict[str, Any], host: Host, node_
 
 
 def test_linked_inputs_do_not_make_a_loader_run_again(nodes: dict[str, Any], host: Host) -> None:
-    """ComfyUI passes None for linked inputs, and runs a node again if its fingerprint_inputs raises."""
+    """Test fingerprint_inputs with None, which ComfyUI passes for linked inputs. If it raises, the node runs again."""
     put(host, "psfrgan/g.safetensors")
     node, linked = nodes["PSFR_LoadModels"], {"generator": None, "parser": None, "detector": None}
     nothing = node.fingerprint_inputs(preset=None, generator="g.safetensors", parser=None, detector=None)
@@ -260,7 +260,7 @@ def test_linked_inputs_do_not_make_a_loader_run_again(nodes: dict[str, Any], hos
     ],
 )
 def test_unlisted_names_reach_the_loader(nodes: dict[str, Any], node_id: str, names: list[str]) -> None:
-    """ComfyUI does not check inputs that validate_inputs names, and passes no argument for linked inputs."""
+    """Test the arguments of validate_inputs. ComfyUI does not check these inputs, and omits linked inputs in the call."""
     validate = nodes[node_id].validate_inputs
     assert inspect.getfullargspec(validate).args == ["cls", *names]
     assert validate(**dict.fromkeys(names, "parsing_parsenet.pth")) is True
@@ -278,7 +278,7 @@ def test_networks_are_loaded_with_memory_for_their_batches(
     run("PSFR_DetectFaces", image=portrait, detector=models["detector"])
     run("PSFR_ParseFaces", crops=crops, parser=models["parser"])
     assert host("comfy.model_management").loaded == [
-        (list(patchers.values()), 4 * 2**29),  # it may have many faces
+        (list(patchers.values()), 4 * 2**29),  # the image may have many faces
         ([patchers["detector"]], 2**29),
         ([patchers["parser"]], 4 * 256**2 * 6 * 64 * 4),
     ]
@@ -288,7 +288,7 @@ def test_networks_are_loaded_with_memory_for_their_batches(
 def test_networks_that_comfyui_does_not_load_are_moved_and_moved_back(
     models: dict[str, Any], host: Host, pack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Imitate --novram, which loads nothing in advance. The device is meta, which every machine has."""
+    """Test the case of --novram, which loads nothing in advance. The device is meta, because every machine has it."""
     monkeypatch.setattr(host("comfy.model_management"), "load_models_gpu", lambda *_, **__: None)
     generator = models["generator"]
     generator.patcher.load_device = torch.device("meta")
@@ -300,7 +300,7 @@ def test_networks_that_comfyui_does_not_load_are_moved_and_moved_back(
 
 
 @pytest.mark.parametrize(("forced", "expected"), [(False, fastest_dtype("cpu")), (True, torch.float32)])
-def test_auto_precision_on_a_cpu_is_the_fastest(
+def test_auto_precision_on_a_cpu_is_the_fastest_unless_float32_is_forced(
     run: Run, host: Host, monkeypatch: pytest.MonkeyPatch, forced: bool, expected: torch.dtype
 ) -> None:
     monkeypatch.setattr(host("comfy.model_management"), "FORCE_FP32", forced, raising=False)
@@ -333,7 +333,7 @@ def test_networks_get_the_chosen_precision(
 
 def test_bfloat16_restores_nearly_the_same(run: Run, portrait: Tensor) -> None:
     sockets = ("generator", "parser", "detector")
-    exact, rough = (
+    exact, rounded = (
         run(
             "PSFR_RestoreFacesInImage",
             image=portrait,
@@ -341,8 +341,8 @@ def test_bfloat16_restores_nearly_the_same(run: Run, portrait: Tensor) -> None:
         ).args[0]
         for precision in ("float32", "bfloat16")
     )
-    assert rough.dtype == torch.float32
-    assert 0 < (exact - rough).square().mean() < 1e-4  # 40 dB
+    assert rounded.dtype == torch.float32
+    assert 0 < (exact - rounded).square().mean() < 1e-4  # more than 40 dB
 
 
 def test_progress_counts_parsed_and_restored_faces_of_each_frame(
@@ -362,13 +362,13 @@ def test_the_progress_bar_moves_while_one_image_is_searched(
     shown.clear()
     run("PSFR_DetectFaces", image=portrait, detector=models["detector"], turned=True)
     searched, drawn = [done for done, _ in shown if done <= 1000], [done for done, _ in shown if done > 1000]
-    assert len(set(searched)) > 12  # three sizes at least, in four turns
+    assert len(set(searched)) > 12  # at least three sizes and four rotations
     assert (sorted(searched), drawn) == (searched, [2000])
     assert {total for _, total in shown} == {2000}
 
 
 def cancelled_in_call(number: int, network: Any, management: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Record the inputs of ``network``, and cancel during the call with this number, counted from 1."""
+    """Record the inputs of ``network``, and cancel during the call with the given number, counted from 1."""
     calls: list[Any] = []
     forward = network.forward
 
@@ -414,7 +414,7 @@ def test_cancel_stops_every_step_at_the_next_frame(
     host("comfy.model_management").interrupted = True
     with pytest.raises(host("comfy.model_management").InterruptProcessingException):
         run(node_id, image=batch, **inputs)
-    assert shown == []  # Cancel was heard when the first frame was done
+    assert shown == []  # the node stopped before it reported the first frame
 
 
 @pytest.mark.parametrize("face", [1, 2])

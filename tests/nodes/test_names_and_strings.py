@@ -1,6 +1,6 @@
 """Test the names that workflows store and the texts that users read.
 
-``make locales`` (``pytest --write-strings``) checks in what the schemas say: the English texts and the stored names.
+``make locales`` (``pytest --write-strings``) writes the English texts and the stored names from the schemas into files.
 """
 
 from __future__ import annotations
@@ -19,19 +19,10 @@ LOCALES = ROOT / "locales"
 ENGLISH = LOCALES / "en" / "nodeDefs.json"
 TRANSLATIONS = ("fr", "ja", "ko", "ru", "zh")
 NODE_API = Path(__file__).with_name("node_api.json")
-_FILE_COMBOS = {
-    "generator",
-    "restorer",
-    "parser",
-    "detector",
-    "lpips_features",
-    "lpips_heads",
-    "picture",
-}  # names of files
-
-_LABELS = {
-    "grey_probability": "gray probability",
-}  # names shown instead of the input names
+# combos whose values are names of files
+_FILE_COMBOS = {"generator", "restorer", "parser", "detector", "lpips_features", "lpips_heads", "picture"}
+# labels that are shown instead of the input names
+_LABELS = {"grey_probability": "gray probability"}
 
 
 def node_strings(schema: Any) -> dict[str, Any]:
@@ -59,7 +50,7 @@ def _input_strings(socket: Any) -> dict[str, Any]:
 
 
 def node_api(schema: Any) -> dict[str, Any]:
-    """Return what a saved workflow stores of one node: names, types and the values of combos, in their order."""
+    """Return the names, types and combo values that a saved workflow stores for one node, in order."""
     return {
         "inputs": {
             socket.id: socket.options
@@ -78,7 +69,7 @@ def schemas(nodes: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def checked_in(request: pytest.FixtureRequest) -> Callable[[Path, Any], Any]:
-    """Return a function that reads a JSON file; with --write-strings it first writes the found value."""
+    """Return a function that reads a JSON file. With --write-strings, it first writes the found value into the file."""
 
     def read_back(path: Path, found: Any) -> Any:
         if request.config.getoption("--write-strings", default=False):
@@ -93,7 +84,7 @@ def read(language: str, name: str) -> Any:
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
-    """Return all texts of a locale file by their paths."""
+    """Return all texts of a locale file by their nested keys."""
     if isinstance(value, dict):
         return {key: text for name, inner in value.items() for key, text in leaves(inner, (*path, name)).items()}
     return {path: value}
@@ -101,11 +92,11 @@ def leaves(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]
 
 def test_names_that_workflows_store_have_not_changed(schemas: dict[str, Any], checked_in: Any) -> None:
     found = {node_id: node_api(schema) for node_id, schema in schemas.items()}
-    assert found == checked_in(NODE_API, found), "saved workflows would break; if that is meant, run: make locales"
+    assert found == checked_in(NODE_API, found), "saved workflows would break; if this is intended, run: make locales"
 
 
 def test_managers_scanner_finds_every_node(nodes: dict[str, Any]) -> None:
-    """Imitate the scanner: it reads classes with the base io.ComfyNode and a literal id in a call of Schema."""
+    """Find nodes as ComfyUI Manager's scanner does: by the base class io.ComfyNode and a literal id in a call of Schema."""
     found: dict[str, str] = {}
     for path in (ROOT / "nodes").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -146,7 +137,7 @@ def test_every_text_is_translated(language: str, name: str) -> None:
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
 def test_names_that_users_type_are_not_translated(language: str, pack: Any) -> None:
-    """The text inputs accept English names in every language."""
+    """Test that tooltips keep the English names, because text inputs accept only these names."""
     names = pack("psfr_core.parsing.labels").REGION_NAMES
     tooltips = read(language, "nodeDefs.json")
     assert ", ".join(names) in tooltips["PSFR_PasteOptions"]["inputs"]["regions"]["tooltip"]

@@ -1,4 +1,4 @@
-"""What nodes tell about their results."""
+"""Test the notes and reports of nodes about their results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_report_counts_faces_and_names_images_without_one(run: Run, portrait
     assert len(output.ui["images"]) == 4
 
 
-def test_the_report_says_why_faces_are_left_out(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
+def test_the_report_explains_why_faces_are_left_out(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
     options = run("PSFR_RestoreOptions", min_size=200.0).args[0]
     report = run("PSFR_RestoreFacesInImage", image=portrait, options=options).args[3]
     assert report == "Faces left out, smaller than 200 px: 1."
@@ -41,7 +41,7 @@ def test_the_report_says_why_faces_are_left_out(run: Run, models: dict[str, Any]
     ]
 
 
-def test_notes_belong_to_the_node_that_told_them(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
+def test_each_node_has_only_its_own_notes(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
     faces = run("PSFR_DetectFaces", image=portrait, detector=models["detector"]).args[0]
     selected = run("PSFR_SelectFaces", faces=faces, indices="none")
     assert [note["name"] for note in selected.ui["psfr_notes"]] == ["NOT_SELECTED"]
@@ -49,7 +49,7 @@ def test_notes_belong_to_the_node_that_told_them(run: Run, models: dict[str, Any
 
 
 @pytest.mark.parametrize(("count", "side", "shown"), [(17, 8, 16), (16, 8, 16), (5, 2000, 4), (2, 5000, 1)])
-def test_previews_are_of_full_size_and_their_limit_is_told(
+def test_previews_have_full_size_and_their_limit_is_logged(
     pack: Any, count: int, side: int, shown: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO"):

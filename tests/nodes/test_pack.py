@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 STAND_IN = Path(__file__).parent / "stand_in"
 HOST_MODULES = {"comfy", "comfy_api", "folder_paths", "server", "execution", "app"}
 
-# Imports the pack from a folder with a space, as ComfyUI does, among modules of other packs with our modules' names.
+# Program that imports the pack as ComfyUI does, next to modules of other packs that have the same names as ours.
 PROBE = """
 import importlib.util, json, sys, types
 import torch, safetensors.torch
@@ -64,7 +64,7 @@ def test_importing_the_pack_has_no_side_effects(tmp_path: Path) -> None:
     assert found["touched"] == []
     assert not found["path_changed"]
     assert found["replaced"] == []
-    assert found["folders"] == {}  # registered when ComfyUI asks for the nodes
+    assert found["folders"] == {}  # folders are registered later, when ComfyUI requests the nodes
     heavy = {"facexlib", "torchvision", "cv2", "huggingface_hub", "torchmetrics", "numba", "scipy"}
     assert not heavy & set(found["new"])
     assert (ROOT / found["web"] / "docs").is_dir()
@@ -91,7 +91,9 @@ def test_node_files_and_methods_are_short() -> None:
 
 
 def test_the_requirements_equal_the_dependencies_of_the_package() -> None:
-    tomllib = importlib.import_module("tomllib")  # since Python 3.11, which the tests need and the pack does not
+    tomllib = importlib.import_module(
+        "tomllib"
+    )  # new in Python 3.11; the tests need this version, but the pack does not
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
     assert lines == project["dependencies"]
@@ -106,7 +108,10 @@ def test_the_registry_archive_contains_the_needed_files() -> None:
 
 
 def test_the_registry_archive_imports_no_excluded_file() -> None:
-    """The archive excludes code that starts processes or uploads files, which the registry's scanner reports as malware."""
+    """Test that the archive does not need excluded files.
+
+    Code that starts processes or uploads files is excluded, because the registry's scanner reports it as malware.
+    """
     ignored = tuple((ROOT / ".comfyignore").read_text(encoding="utf-8").split())
     for path in (path for folder in ("nodes", "psfr_core") for path in (ROOT / folder).rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()

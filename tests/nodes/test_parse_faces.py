@@ -24,7 +24,7 @@ def test_images_of_a_map_are_read_back(run: Run, models: dict[str, Any], portrai
     assert colors.shape == labels.shape == (1, 256, 256, 3)
     assert set(parse_map.labels.unique().tolist()) >= {0, 1, 2, 4, 5, 13, 17}
     for picture in (colors, labels):
-        saved = (picture * 255).clamp(0, 255).to(torch.uint8) / 255  # as Save Image and Load Image do
+        saved = (picture * 255).clamp(0, 255).to(torch.uint8) / 255  # the rounding of Save Image and Load Image
         assert torch.equal(run("PSFR_ImageToParseMap", image=saved).args[0].labels, parse_map.labels)
 
 
@@ -62,7 +62,7 @@ def test_both_eyes_become_skin(run: Run, parse_map: Any) -> None:
 
 def test_a_mask_of_any_size_is_painted(run: Run, parse_map: Any) -> None:
     mask = torch.zeros(1, 8, 8)
-    mask[:, :, 6:] = 1  # the last column of four
+    mask[:, :, 6:] = 1  # the last of four columns in the parse map
     edited = run("PSFR_EditParseMap", parse_map=parse_map, region="hat", mask=mask).args[0]
     expected = parse_map.labels.clone()
     expected[:, :, 3] = 14
@@ -73,7 +73,7 @@ def test_a_mask_of_any_size_is_painted(run: Run, parse_map: Any) -> None:
     assert torch.equal(both.labels, expected)
 
 
-def test_a_mask_counts_where_it_is_above_one_half(run: Run, parse_map: Any) -> None:
+def test_mask_values_above_one_half_count_as_painted(run: Run, parse_map: Any) -> None:
     mask = torch.tensor([0.0, 0.5, 0.51, 1.0]).expand(1, 4, 4)
     edited = run("PSFR_EditParseMap", parse_map=parse_map, region="hat", mask=mask).args[0]
     expected = parse_map.labels.clone()
@@ -95,7 +95,7 @@ def test_each_face_has_its_own_mask(run: Run, parse_map: Any) -> None:
         ({"region": "chin", "replaces": "hair"}, "Unknown region 'chin'. Choose one of background, skin"),
     ],
 )
-def test_invalid_edits_are_refused(run: Run, parse_map: Any, pack: Any, changes: dict[str, Any], words: str) -> None:
+def test_invalid_edits_are_rejected(run: Run, parse_map: Any, pack: Any, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(pack("psfr_core.errors").OptionError, match=words):
         run("PSFR_EditParseMap", parse_map=parse_map, **changes)
 
@@ -126,7 +126,7 @@ def test_strokes_are_painted_and_the_editor_gets_the_parsed_map(run: Run, parse_
     assert (message["regions"][14], message["colors"][14]) == ("hat", [0, 170, 170])
     assert [file["type"] for file in message["labels"]] == ["temp", "temp"]
     saved = torch.stack([(file.pixels * 255).to(torch.uint8)[..., 0] for file in message["labels"]])
-    assert torch.equal(saved, parse_map.labels)  # without the strokes: the eraser goes back to these
+    assert torch.equal(saved, parse_map.labels)  # labels without strokes, which the eraser restores
     assert torch.equal(torch.stack([file.pixels for file in message["crops"]]), crops)
 
 

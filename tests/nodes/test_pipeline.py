@@ -33,7 +33,8 @@ def steps(run: Run, models: dict[str, Any], image: Tensor, faces: Any) -> tuple[
 def test_one_node_equals_the_steps_and_the_library(
     run: Run, models: dict[str, Any], portrait: Tensor, detected: Any, pack: Any
 ) -> None:
-    options = run("PSFR_RestoreOptions", guard=False).args[0]  # the steps apply the guard to the crops, not to the mask
+    # the guard is off, because the separate steps apply it to the crops instead of the mask
+    options = run("PSFR_RestoreOptions", guard=False).args[0]
     whole, mask, count, _ = run("PSFR_RestoreFacesInImage", image=portrait, options=options, **models).args
     assert count == 1
     assert torch.equal(whole, steps(run, models, portrait, detected[0])[0])
@@ -50,7 +51,7 @@ def test_one_node_equals_the_steps_and_the_library(
 
 
 def test_one_node_needs_no_loader(run: Run, portrait: Tensor, pack: Any) -> None:
-    """Test that the bundled models are used where none is connected, and loaded once."""
+    """Test that the bundled models are used if no models are connected, and that they are loaded once."""
     names = ("generator", "parser", "detector")
     models = dict(zip(names, run("PSFR_LoadModels").args, strict=True))
     expected = run("PSFR_RestoreFacesInImage", image=portrait, **models).args[0]
@@ -93,7 +94,7 @@ def test_faces_are_pasted_into_their_own_frames(
     faces = run("PSFR_DetectFaces", image=batch, detector=models["detector"]).args[0]
     assert [len(found) for found in faces.frames] == [1, 0, 1, 1]
     pasted, _ = steps(run, models, batch, faces)
-    # Several crops at once are resized and blurred in another order of additions than one.
+    # results differ by rounding, because several crops are resized and blurred in another order of additions
     options = run("PSFR_RestoreOptions", guard=False).args[0]
     whole = run("PSFR_RestoreFacesInImage", image=batch, options=options, **models).args[0]
     torch.testing.assert_close(pasted, whole, atol=1e-5, rtol=0)
@@ -104,7 +105,7 @@ def test_faces_are_pasted_into_their_own_frames(
 def test_crops_and_maps_of_earlier_frames_are_freed(
     run: Run, models: dict[str, Any], portrait: Tensor, pack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The crops of a long video would fill the memory of a GPU."""
+    """Test that memory is freed, because the crops of a long video would fill the memory of a GPU."""
     node = pack("nodes.restore_image")
     restore_image = node.restore_image
     results: list[Any] = []
@@ -119,7 +120,7 @@ def test_crops_and_maps_of_earlier_frames_are_freed(
     monkeypatch.setattr(node, "restore_image", watched)
     run("PSFR_RestoreFacesInImage", image=portrait.repeat(4, 1, 1, 1), **models)
     assert len(alive) == 4
-    assert max(alive) <= 2  # the one before goes when the next is there
+    assert max(alive) <= 2  # each result is freed when the next result is returned
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -190,7 +191,7 @@ def test_a_parser_confirms_faces_that_the_detector_is_unsure_of(
 ) -> None:
     masked = portrait.clone()
     masked[:, 138:210, 76:180] = 0.92
-    alone, confirmed, restored = (
+    unconfirmed, confirmed, restored = (
         run(node, image=masked, **given).args[2]
         for node, given in [
             ("PSFR_DetectFaces", {"detector": models["detector"]}),
@@ -198,7 +199,7 @@ def test_a_parser_confirms_faces_that_the_detector_is_unsure_of(
             ("PSFR_RestoreFacesInImage", models),
         ]
     )
-    assert (alone, confirmed, restored) == (0, 1, 1)
+    assert (unconfirmed, confirmed, restored) == (0, 1, 1)
 
 
 def test_no_face_in_a_batch_can_be_an_error(run: Run, models: dict[str, Any], portrait: Tensor, pack: Any) -> None:
@@ -230,7 +231,7 @@ def test_options_reach_the_library(run: Run, models: dict[str, Any], portrait: T
     assert 0.2 * large.sum() < face.sum() < 0.9 * large.sum()
 
 
-def test_paste_options_default_to_the_librarys(run: Run, pack: Any) -> None:
+def test_the_default_options_equal_those_of_the_library(run: Run, pack: Any) -> None:
     assert run("PSFR_PasteOptions").args[0] == pack("psfr_core.restoration.paste_options").PasteOptions()
     options = run("PSFR_RestoreOptions").args[0]
     detection = pack("psfr_core.faces.detection_options").DetectionOptions()
@@ -247,7 +248,7 @@ def test_a_mask_chooses_faces(run: Run, models: dict[str, Any], portrait: Tensor
     assert run("PSFR_RestoreFacesInImage", image=portrait, mask=torch.ones(1, 64, 64), **models).args[2] == 1
 
 
-def test_bounding_boxes_are_comfyuis(detected: Any) -> None:
+def test_bounding_boxes_have_the_format_of_comfyui(detected: Any) -> None:
     faces, boxes, _, overlay, _ = detected
     face = faces.frames[0][0]
     assert boxes == [
@@ -279,11 +280,11 @@ def test_bounding_boxes_are_comfyuis(detected: Any) -> None:
         ("PSFR_AlignFaces", {"image": torch.rand(1, 256, 256, 16)}, "1 to 4 channels, got 16"),
         ("PSFR_PasteFacesBack", {"image": torch.rand(2, 256, 256, 3)}, "belong to 1 images, but got 2 images"),
         ("PSFR_PasteFacesBack", {"image": torch.rand(1, 256, 300, 3)}, "but this one has 300 x 256"),
-        ("PSFR_AlignFaces", {"image": torch.rand(1, 200, 256, 3)}, "same image, resized and not cropped"),
+        ("PSFR_AlignFaces", {"image": torch.rand(1, 200, 256, 3)}, "same image, which may be resized but not cropped"),
         ("PSFR_RestoreAlignedFaces", {}, "needs a parse map. Connect a parse map, or a parser"),
     ],
 )
-def test_what_does_not_belong_together_is_named(
+def test_inputs_that_do_not_match_are_reported(
     run: Run, models: dict[str, Any], portrait: Tensor, detected: Any, pack: Any, node_id: str, changes: Any, words: str
 ) -> None:
     given = {
@@ -297,9 +298,7 @@ def test_what_does_not_belong_together_is_named(
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_a_broken_picture_is_an_error_and_not_a_result(
-    run: Run, models: dict[str, Any], pack: Any, value: float
-) -> None:
+def test_an_image_with_invalid_values_is_an_error(run: Run, models: dict[str, Any], pack: Any, value: float) -> None:
     image = torch.rand(1, 64, 64, 3)
     image[0, 3, 3, 1] = value
     error = pack("psfr_core.errors").InputError
@@ -330,7 +329,7 @@ def test_grain_comes_from_the_photo_in_both_ways(
 def test_the_guard_keeps_lettering_over_a_face_in_both_ways(run: Run, models: dict[str, Any]) -> None:
     clean = run("PSFR_LoadExampleImage", picture="portrait_clean.jpg").args[0][:, ::2, ::2]
     is_letter = torch.zeros(1, 256, 256, dtype=torch.bool)
-    for left in range(80, 180, 12):  # over the eyes, which a generator paints over it
+    for left in range(80, 180, 12):  # letters over the eyes, where a generator would draw eyes over them
         is_letter[:, 108:128, left : left + 3] = True
         is_letter[:, 116:119, left : left + 8] = True
     lettered = torch.where(is_letter[..., None], torch.tensor([1.0, 1.0, 0.2]), clean)
@@ -351,9 +350,8 @@ def test_the_guard_keeps_lettering_over_a_face_in_both_ways(run: Run, models: di
 
 def test_automatic_strength_returns_sharp_crops_of_any_size_unchanged(run: Run, models: dict[str, Any]) -> None:
     sharp = read_image(FACE).pixels.movedim(0, -1)[None]
-    large = F.interpolate(sharp.movedim(-1, 1), scale_factor=2, mode="nearest").movedim(
-        1, -1
-    )  # the generator takes 256 px
+    # larger than the generator's input of 256 px
+    large = F.interpolate(sharp.movedim(-1, 1), scale_factor=2, mode="nearest").movedim(1, -1)
     soft = F.interpolate(sharp[:, ::4, ::4].movedim(-1, 1), size=(256, 256), mode="bicubic").movedim(1, -1).clamp(0, 1)
 
     def restored(crops: Tensor, automatic: bool) -> Tensor:

@@ -13,7 +13,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def faces(pack: Any, host: object) -> Any:
-    """Return three faces in the second of three frames: middle, right (large), left (small)."""
+    """Return three faces in the second of three frames: one in the middle, a large one on the right, a small one on the left."""
     face, box = pack("psfr_core.faces.face").Face, pack("psfr_core.images.box").Box
     found = [
         face(box(40.0, 10.0, 60.0, 30.0), torch.zeros(5, 2), 0.9),
@@ -80,6 +80,6 @@ def test_the_preview_is_the_first_frame_with_a_face_reduced(pack: Any, host: obj
         ({"order": "ZZZ"}, "Unknown choice 'ZZZ'. Choose one of 'area'"),
     ],
 )
-def test_bad_choices_are_named(run: Run, faces: Any, pack: Any, options: dict[str, Any], words: str) -> None:
+def test_invalid_choices_are_reported(run: Run, faces: Any, pack: Any, options: dict[str, Any], words: str) -> None:
     with pytest.raises(pack("psfr_core.errors").OptionError, match=words):
         run("PSFR_SelectFaces", faces=faces, **options)

@@ -1,4 +1,7 @@
-"""Test that widget values reach the library: outputs equal the library's with these options, not with the defaults."""
+"""Test that widget values reach the library.
+
+The outputs of nodes must equal those of the library with the same options, and differ from those with default options.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def small_models(models: dict[str, Any], pack: Pack) -> dict[str, Any]:
 
 @pytest.fixture
 def crowd(portrait: Tensor) -> Tensor:
-    """Return an IMAGE with the largest face on the left, an upside-down face, one in the middle, and tiny ones on the right."""
+    """Return an IMAGE with a large face on the left, an upside-down face, a face in the middle, and tiny faces on the right."""
     image = torch.full((1, 160, 3840, 3), 0.5)
     for left, side in ((100, 160), (1400, 112), (1872, 96), (2200, 32), (2400, 40), (2600, 48), (2800, 56)):
         face = F.interpolate(portrait.movedim(-1, 1), size=(side, side), mode="area").movedim(1, -1)
@@ -50,10 +53,10 @@ def aligned(run: Run, models: dict[str, Any], portrait: Tensor) -> tuple[Any, Te
 
 
 def options(kind: Any, **values: Any) -> Any:
-    """Return library options with these values; enum members are given by their text."""
-    usual = kind()
+    """Return library options of the class ``kind`` with these values. Enum members are given by their text."""
+    defaults = kind()
     return replace(
-        usual, **{name: type(getattr(usual, name))(v) if isinstance(v, str) else v for name, v in values.items()}
+        defaults, **{name: type(getattr(defaults, name))(v) if isinstance(v, str) else v for name, v in values.items()}
     )
 
 
@@ -66,7 +69,7 @@ def options(kind: Any, **values: Any) -> Any:
         ({"min_size": 60.0}, {}, {"min_size": 60.0}),
     ],
 )
-def test_detected_faces_equal_the_librarys(
+def test_detected_faces_equal_those_of_the_library(
     run: Run, models: dict[str, Any], crowd: Tensor, pack: Pack, widgets: Any, detection: Any, selection: Any
 ) -> None:
     load, select = pack("psfr_core.faces.detector"), pack("psfr_core.faces.selection")
@@ -76,7 +79,7 @@ def test_detected_faces_equal_the_librarys(
     size = pack("psfr_core.images.box").Size(3840, 160)
     faces = detector.detect(crowd.movedim(-1, 1).contiguous())[0]
     expected = [face.box for face in select.select_faces(faces, size, options(select.SelectionOptions, **selection))]
-    usual, found = (
+    by_default, found = (
         [
             face.box
             for face in run("PSFR_DetectFaces", image=crowd, detector=models["detector"], **given).args[0].frames[0]
@@ -84,7 +87,7 @@ def test_detected_faces_equal_the_librarys(
         for given in ({}, widgets)
     )
     assert found == expected
-    assert found != usual
+    assert found != by_default
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_detected_faces_equal_the_librarys(
         ({}, {"max_size": 60.0}, {}, {"max_size": 60.0}),
     ],
 )
-def test_a_restored_image_equals_the_librarys(
+def test_a_restored_image_equals_that_of_the_library(
     run: Run,
     small_models: dict[str, Any],
     crowd: Tensor,
@@ -130,7 +133,7 @@ def test_a_restored_image_equals_the_librarys(
     assert not torch.equal(image, run("PSFR_RestoreFacesInImage", image=crowd, **small_models).args[0])
 
 
-def test_restore_options_equal_the_librarys(run: Run, pack: Pack) -> None:
+def test_restore_options_equal_those_of_the_library(run: Run, pack: Pack) -> None:
     settings = run(
         "PSFR_RestoreOptions",
         confidence=0.3,
@@ -163,7 +166,7 @@ def test_restore_options_equal_the_librarys(run: Run, pack: Pack) -> None:
 
 
 @pytest.mark.parametrize("widgets", [{"strength": 0.5}, {"color_match": "none"}])
-def test_restored_crops_equal_the_librarys(
+def test_restored_crops_equal_those_of_the_library(
     run: Run, small_models: dict[str, Any], aligned: tuple[Any, Tensor], pack: Pack, widgets: Any
 ) -> None:
     given: dict[str, Any] = {
@@ -183,7 +186,7 @@ def test_restored_crops_equal_the_librarys(
 
 
 @pytest.mark.parametrize("widgets", [{"strength": 0.5}, {"feather": 0.3}])
-def test_pasted_faces_equal_the_librarys(
+def test_pasted_faces_equal_those_of_the_library(
     run: Run, portrait: Tensor, aligned: tuple[Any, Tensor], pack: Pack, widgets: Any
 ) -> None:
     given: dict[str, Any] = {"image": portrait, "faces": aligned[0], "crops": 1 - aligned[1]}

@@ -1,4 +1,4 @@
-"""Imitate ComfyUI's model folders: a new folder name lists all files, and file names cannot leave the folder."""
+"""Imitate ComfyUI's model folders. A new folder name lists all files, and file names cannot lead outside the folder."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A small stand-in for the part of ``comfy`` that the nodes use."""
+"""Imitate the part of ``comfy`` that the nodes use."""

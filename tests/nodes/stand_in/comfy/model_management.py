@@ -1,4 +1,4 @@
-"""Imitate devices and interrupts; tests change the values."""
+"""Imitate the management of devices and interrupts. Tests change the module variables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OOM_EXCEPTION = torch.cuda.OutOfMemoryError
 
 device = torch.device("cpu")
 interrupted = False
-loaded: list[tuple[list[Any], float]] = []  # the patchers of each call, and the memory asked for
+loaded: list[tuple[list[Any], float]] = []  # patchers and requested memory of each call of load_models_gpu
 
 
 class InterruptProcessingException(Exception):  # noqa: N818

@@ -1,4 +1,4 @@
-"""Imitate the owner of a network."""
+"""Imitate the class that manages the device of a network."""
 
 from __future__ import annotations
 

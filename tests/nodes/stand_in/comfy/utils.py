@@ -1,4 +1,4 @@
-"""Imitate progress bars; ``shown`` records their values."""
+"""Imitate progress bars, and record their values in ``shown``."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ __all__ = ["ComfyExtension", "io", "ui"]
 
 
 class ComfyExtension(ABC):
-    """Base of a pack's extension."""
+    """Base class of a pack's extension."""
 
     @abstractmethod
     async def get_node_list(self) -> list[type[io.ComfyNode]]:

@@ -1,4 +1,4 @@
-"""Imitate schemas: an unknown keyword is a TypeError, as in ComfyUI 0.3.64."""
+"""Imitate node schemas. Unknown keywords raise TypeError, as in ComfyUI 0.3.64."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class _Int(_Number):
 
 
 class SocketType:
-    """One kind of socket, with the classes of its inputs and outputs."""
+    """Type of sockets, with the classes of its inputs and outputs."""
 
     def __init__(self, io_type: str, input_class: type[Any] = Input) -> None:
         self.io_type = io_type
@@ -160,7 +160,7 @@ class Schema:
 
 
 class ComfyNode:
-    """Base of all nodes."""
+    """Base class of all nodes."""
 
     @classmethod
     def define_schema(cls) -> Schema:

@@ -1,4 +1,4 @@
-"""Imitate previews, as tensors instead of files."""
+"""Imitate previews with tensors instead of files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import io
 
 
 class SavedResult(dict[str, str]):
-    """A saved image; the stand-in keeps its pixels."""
+    """Entry of a saved image, with its pixels."""
 
     def __init__(self, filename: str, folder_type: io.FolderType, pixels: Tensor) -> None:
         super().__init__(filename=filename, subfolder="", type=folder_type.value)
