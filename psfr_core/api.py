@@ -22,6 +22,7 @@ from .restoration.region_strengths import RegionStrengths
 from .restoration.restoration_models import RestorationModels, load_models
 from .restoration.restore import RestorationResult, restore_image
 from .restoration.restore_options import RestoreOptions
+from .video.restore_sequence import SequenceResult, restore_sequence
 from .video.restore_video import VideoResult, restore_video
 from .video.video_options import VideoOptions
 
@@ -45,6 +46,7 @@ __all__ = [
     "RestorationResult",
     "RestoreOptions",
     "SelectionOptions",
+    "SequenceResult",
     "Size",
     "VideoOptions",
     "VideoResult",
@@ -61,6 +63,7 @@ __all__ = [
     "parse_faces",
     "paste_faces",
     "restore_image",
+    "restore_sequence",
     "restore_video",
     "select_faces",
 ]

@@ -16,13 +16,13 @@ from ..images.similarity import affine_scale, compose_affines, invert_affine, sh
 from ..images.warp import output_box, warp_affine
 from ..restoration.grain import add_grain
 from ..restoration.paste import paste_faces
-from .frame_planes import FramePlanes
+from .moving_frame import Planes
 
 _FILTER_RADIUS = 3  # margin around the crop that a warp reads, crop pixels
 _FILTER_MARGIN = 4  # additional margin, image pixels
 
 
-def cut_face(planes: FramePlanes, face: Face, image_to_crop: Tensor, crop_size: int) -> AlignedFace | None:
+def cut_face(planes: Planes, face: Face, image_to_crop: Tensor, crop_size: int) -> AlignedFace | None:
     """Return the aligned crop of a face, or None if it shows nothing of the frame."""
     box = _box_in_frame(planes, image_to_crop, crop_size)
     if box.is_empty:
@@ -33,7 +33,7 @@ def cut_face(planes: FramePlanes, face: Face, image_to_crop: Tensor, crop_size: 
 
 
 def paste_into_frame(
-    planes: FramePlanes, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor, grain: float
+    planes: Planes, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor, grain: float
 ) -> None:
     """Paste ``restored`` (N, 3, S, S) through ``masks`` (N, 1, S, S) into the frame, at the ``aligned`` faces.
 
@@ -54,7 +54,7 @@ def paste_into_frame(
         planes.write(box, before, pasted.image, pasted.mask)
 
 
-def _box_in_frame(planes: FramePlanes, image_to_crop: Tensor, crop_size: int) -> PixelBox:
+def _box_in_frame(planes: Planes, image_to_crop: Tensor, crop_size: int) -> PixelBox:
     box = output_box(invert_affine(image_to_crop), Size(crop_size, crop_size))
     if box.to_pixels(planes.size).is_empty:
         return PixelBox(0, 0, 0, 0)

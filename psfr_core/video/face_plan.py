@@ -44,10 +44,13 @@ class FacePlan:
     sides: Sequence[float]  # one per track
 
     @classmethod
-    def of(cls, found: VideoFaces, smoothing: Smoothing) -> FacePlan:
-        """Align the tracks, and fade them in and out where a shot goes on without them."""
-        stored = Size(found.sample.frame.width, found.sample.frame.height)
-        to_upright = upright_affine(found.sample.quarters, stored)
+    def of(cls, found: VideoFaces, smoothing: Smoothing, quarters: int = 0) -> FacePlan:
+        """Align the tracks, and fade them in and out where a shot goes on without them.
+
+        ``quarters`` counterclockwise quarter turns make the stored frames upright.
+        """
+        width, height = found.upright
+        to_upright = upright_affine(quarters, Size(height, width) if quarters % 2 else found.upright)
         transforms = [
             torch.stack([compose_affines(to_upright, one) for one in align_track(track, smoothing)])
             for track in found.tracks

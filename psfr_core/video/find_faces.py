@@ -2,52 +2,35 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError, VideoFileError
+from ..errors import InputError
 from ..faces.detection_options import DetectionOptions
 from ..faces.face import FaceDetector
 from ..faces.selection import SelectionOptions, select_faces
 from ..images.box import Size
 from .face_log import FaceLog
-from .orientation import turn_upright
-from .pixel_formats import plane_arrays
-from .read_video import FrameSample, VideoReader
 from .scene_cuts import SceneCutFinder
 from .tracks import Track, TrackOptions, track_faces
 from .video_options import VideoProgress, VideoStep
-
-if TYPE_CHECKING:
-    import av
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class VideoFaces:
     """The faces of a video. Tracks are in pixels of upright frames of the size ``upright``.
 
-    ``repeats`` are the frames that are equal to the one before, and ``timestamps`` those of all frames.
+    ``repeats`` are the frames that are equal to the one before.
     """
 
     tracks: list[Track]
     cuts: list[int]
     repeats: frozenset[int]
-    timestamps: list[int]
+    frame_count: int
     upright: Size
-    sample: FrameSample
-
-    @property
-    def frame_count(self) -> int:
-        """Number of frames."""
-        return len(self.timestamps)
 
 
 @dataclass
@@ -55,67 +38,35 @@ class _Findings:
     faces: FaceLog = field(default_factory=FaceLog)
     repeats: set[int] = field(default_factory=set[int])
     cuts: SceneCutFinder = field(default_factory=SceneCutFinder)
-    timestamps: list[int] = field(default_factory=list[int])
     upright: Size | None = None
 
 
 def find_faces(
-    reader: VideoReader,
+    frames: Iterable[Tensor | None],
     detector: FaceDetector,
     detection: DetectionOptions | None,
     selection: SelectionOptions,
     options: TrackOptions,
+    *,
     progress: VideoProgress | None = None,
+    estimated_frames: int = 0,
 ) -> VideoFaces:
     """Detect and follow the faces of all frames; the selection is made once for each shot, among its tracks.
 
-    A frame that is equal to the one before has its faces. Raises VideoFileError if there is no frame.
+    ``frames`` are upright colors (3, H, W), RGB in [0, 1], or None for a frame that is equal to the one before; it has the same
+    faces. Raises InputError if there is no frame.
     """
     found = _Findings()
     batch_size = (detection or DetectionOptions()).batch_size
-    total = reader.estimated_frames
-    for batch in _batches(_new_frames(reader, found), batch_size):
+    for batch in _batches(frames, batch_size):
         _detect(batch, detector, detection, found)
         if progress is not None:
-            progress(VideoStep.FIND, len(found.faces), max(total, len(found.faces)))
-    if found.upright is None or reader.sample is None:
-        raise VideoFileError(f"{reader.path} has no frame that can be decoded.")
+            progress(VideoStep.FIND, len(found.faces), max(estimated_frames, len(found.faces)))
+    if found.upright is None:
+        raise InputError("A video needs at least one frame, got none.")
     cuts = found.cuts.cuts()
     tracks = _selected(track_faces(list(found.faces), cuts, options), cuts, found.upright, selection)
-    return VideoFaces(
-        tracks,
-        cuts,
-        frozenset(found.repeats),
-        found.timestamps,
-        found.upright,
-        reader.sample,
-    )
-
-
-def _new_frames(reader: VideoReader, found: _Findings) -> Iterator[Tensor | None]:
-    """Yield the upright colors (3, H, W) of each frame, or None for one that is equal to the frame before."""
-    before: av.VideoFrame | None = None
-    for index, frame in enumerate(reader.frames()):
-        sample = reader.sample or FrameSample.of(frame)
-        if before is None and sample.is_interlaced:
-            _log.warning("%s is interlaced: fields are restored as one image. Deinterlace it first.", reader.path)
-        found.timestamps.append(int(frame.pts or 0))
-        if before is not None and _are_equal(before, frame):
-            found.repeats.add(index)
-            yield None
-        else:
-            yield _colors(frame, sample.quarters)
-        before = frame
-
-
-def _colors(frame: av.VideoFrame, quarters: int) -> Tensor:
-    pixels = torch.from_numpy(frame.to_ndarray(format="rgb24"))
-    return turn_upright(pixels.permute(2, 0, 1).float() / 255, quarters).contiguous()
-
-
-def _are_equal(one: av.VideoFrame, other: av.VideoFrame) -> bool:
-    planes = zip(plane_arrays(one), plane_arrays(other), strict=True)
-    return one.format.name == other.format.name and all(np.array_equal(first, second) for first, second in planes)
+    return VideoFaces(tracks, cuts, frozenset(found.repeats), len(found.faces), found.upright)
 
 
 def _batches(frames: Iterable[Tensor | None], size: int) -> Iterator[list[Tensor | None]]:
@@ -144,6 +95,7 @@ def _detect(
     last: Tensor | None = None
     for frame in batch:
         if frame is None:
+            found.repeats.add(len(found.faces))
             found.faces.repeat()
             found.cuts.repeat()
         else:

@@ -8,15 +8,16 @@ from pathlib import Path
 import torch
 
 from ..checks import check_type
-from ..errors import NoFaceError
+from ..errors import NoFaceError, VideoFileError
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import NoFace, RestoreOptions
 from ..restoration.second_opinion import with_second_opinion
+from .decoded_frames import numbered, upright_colors
 from .face_plan import FacePlan
 from .find_faces import find_faces
 from .read_video import open_video
 from .restore_frames import restore_frames
-from .video_options import VideoOptions, VideoProgress, VideoStep
+from .video_options import VideoOptions, VideoProgress
 from .write_video import copyable_streams, open_writer
 
 
@@ -54,23 +55,31 @@ def restore_video(
     check_type(options, RestoreOptions, "options")
     check_type(video, VideoOptions, "video")
     source, target = Path(source), Path(target)
+    timestamps: list[int] = []
     with open_video(source) as reader:
         copyable_streams(reader, target)  # before hours of work
-        detector = with_second_opinion(models.detector, models.parse_net)
-        found = find_faces(reader, detector, options.detection, options.selection, video.tracks, progress)
+        found = find_faces(
+            upright_colors(reader, timestamps),
+            with_second_opinion(models.detector, models.parse_net),
+            options.detection,
+            options.selection,
+            video.tracks,
+            progress=progress,
+            estimated_frames=reader.estimated_frames,
+        )
+        sample = reader.sample
+    if sample is None:
+        raise VideoFileError(f"{source} has no frame that can be decoded.")
     if not found.tracks and options.no_face is NoFace.ERROR:
         raise NoFaceError(
             f"No face that fits the options was found in {source}. Lower the minimum score, size or share of frames, or let "
             "videos without a face pass."
         )
+    plan = FacePlan.of(found, video.smoothing, sample.quarters)
     with open_video(source) as reader:
         copied = copyable_streams(reader, target)
-        with open_writer(target, reader, found.sample, video.encoding, copied) as writer:
-            frames = reader.frames(copied, writer.copy)
-            plan = FacePlan.of(found, video.smoothing)
-            restored = restore_frames(frames, found, plan, models, options, video)
-            for done, frame in enumerate(restored, start=1):
-                writer.write(frame)
-                if progress is not None:
-                    progress(VideoStep.RESTORE, done, max(found.frame_count, done))
+        with open_writer(target, reader, sample, video.encoding, copied) as writer:
+            frames = numbered(reader.frames(copied, writer.copy), timestamps)
+            for frame in restore_frames(frames, found, plan, models, options, video, progress):
+                writer.write(frame.frame)
     return VideoResult(found.frame_count, len(found.tracks), len(found.cuts) + 1, reader.damage.describe())

@@ -12,7 +12,7 @@ from ..images.box import Size
 from ..images.similarity import compose_affines, invert_affine, resize_affine, shift_affine
 from .face_patches import cut_face
 from .face_plan import PlannedFace
-from .frame_planes import FramePlanes
+from .moving_frame import Planes
 from .register_crops import register_crop
 from .steady_looks import outline_of
 
@@ -40,7 +40,7 @@ class CropCutter:
         self._size, self._device, self._registers = crop_size, device, registers
         self._outlines: dict[int, Tensor] = {}  # the last one of each track
 
-    def cut(self, planes: FramePlanes, planned: PlannedFace) -> SteadyCrop | None:
+    def cut(self, planes: Planes, planned: PlannedFace) -> SteadyCrop | None:
         """Return the crop of a face in the next frame, or None if it shows nothing of the frame."""
         cut = self._cut(planes, planned, planned.image_to_crop)
         if cut is None or not self._registers:
@@ -52,7 +52,7 @@ class CropCutter:
         self._outlines[planned.track] = cut.outline
         return cut
 
-    def _cut(self, planes: FramePlanes, planned: PlannedFace, image_to_crop: Tensor) -> SteadyCrop | None:
+    def _cut(self, planes: Planes, planned: PlannedFace, image_to_crop: Tensor) -> SteadyCrop | None:
         aligned = cut_face(planes, planned.face, image_to_crop, self._size)
         if aligned is None:
             return None

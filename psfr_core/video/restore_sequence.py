@@ -1,0 +1,130 @@
+"""Restore the faces of images that are the frames of one video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..checks import check_finite, check_shape, check_type
+from ..errors import NoFaceError
+from ..faces.selection import SelectionOptions, select_faces
+from ..images.box import PixelBox, Size
+from ..images.channels import clamped, to_rgb
+from ..restoration.restoration_models import RestorationModels
+from ..restoration.restore_options import NoFace, RestoreOptions
+from ..restoration.second_opinion import with_second_opinion
+from .face_plan import FacePlan
+from .find_faces import VideoFaces, find_faces
+from .restore_frames import restore_frames
+from .tracks import Track
+from .video_options import VideoOptions, VideoProgress
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceResult:
+    """The restored images and their masks (B, 1, H, W), blend weights from 0 to 1, and the tracks of the faces."""
+
+    images: Tensor  # with the shape and dtype of the input
+    masks: Tensor
+    tracks: list[Track]
+
+
+@dataclass(eq=False)
+class ImageFrame:
+    """An image (C, H, W) of a sequence and its paste mask (1, H, W); both are changed. See ``MovingFrame`` and ``Planes``."""
+
+    index: int
+    image: Tensor
+    mask: Tensor
+
+    @property
+    def size(self) -> Size:
+        """Size of the image."""
+        return Size.of(self.image)
+
+    def to_read(self) -> ImageFrame:
+        """Return the frame itself."""
+        return self
+
+    def to_write(self) -> ImageFrame:
+        """Return the frame itself."""
+        return self
+
+    def repeat(self, before: ImageFrame) -> None:
+        """Take the colors and the mask of the frame ``before``."""
+        self.image.copy_(before.image)
+        self.mask.copy_(before.mask)
+
+    def fit(self, box: PixelBox) -> PixelBox:
+        """Return the part of ``box`` inside the image."""
+        return box.within(self.size)
+
+    def read(self, box: PixelBox) -> Tensor:
+        """Return the colors (C, h, w) in ``box``, with alpha if the image has it."""
+        return box.cut(self.image).clone()
+
+    def write(self, box: PixelBox, before: Tensor, after: Tensor, mask: Tensor) -> None:
+        """Replace the colors in ``box``, which were ``before``, by ``after`` where ``mask`` (1, h, w) is above 0."""
+        box.cut(self.image).copy_(after.where(mask > 0, before))
+        box.cut(self.mask).copy_(mask)
+
+
+@torch.no_grad()
+def restore_sequence(
+    images: Tensor,
+    models: RestorationModels,
+    options: RestoreOptions | None = None,
+    video: VideoOptions | None = None,
+    *,
+    masks: Sequence[Tensor | None] | None = None,
+    progress: VideoProgress | None = None,
+) -> SequenceResult:
+    """Restore the faces in ``images`` (B, C, H, W), successive frames of a video, RGB in [0, 1], with C from 1 to 4.
+
+    Faces are followed, aligned and averaged over time as in ``restore_video``; the encoding of ``video`` has no effect. With
+    ``masks``, one (H, W) or None for each image, only faces are restored that are in the mask of the middle frame of their track.
+    Pixels where the result's mask is 0 stay bit-identical. ``progress`` may raise to stop.
+    Raises InputError for invalid images, and NoFaceError if the options require a face.
+    """
+    options, video = options or RestoreOptions(), video or VideoOptions()
+    check_type(models, RestorationModels, "models")
+    check_shape(images, "B C H W", "images")
+    check_finite(images, "images")
+    equal = [index > 0 and torch.equal(image, images[index - 1]) for index, image in enumerate(images)]
+    colors = (None if same else clamped(to_rgb(image)) for image, same in zip(images, equal, strict=True))
+    found = find_faces(
+        colors,
+        with_second_opinion(models.detector, models.parse_net),
+        options.detection,
+        options.selection,
+        video.tracks,
+        progress=progress,
+        estimated_frames=len(images),
+    )
+    found = _masked(found, masks)
+    if not found.tracks and options.no_face is NoFace.ERROR:
+        raise NoFaceError(
+            "No face that fits the options was found in the frames. Lower the minimum score, size or share of frames, or let "
+            "sequences without a face pass."
+        )
+    restored = images.clone()
+    pasted = images.new_zeros((len(images), 1, *images.shape[-2:]), dtype=torch.float32)
+    frames = [ImageFrame(index, *pair) for index, pair in enumerate(zip(restored, pasted, strict=True))]
+    for _ in restore_frames(frames, found, FacePlan.of(found, video.smoothing), models, options, video, progress):
+        pass  # the frames are changed in place
+    return SequenceResult(restored, pasted, found.tracks)
+
+
+def _masked(found: VideoFaces, masks: Sequence[Tensor | None] | None) -> VideoFaces:
+    """Return the faces without the tracks outside the masks of their middle frames."""
+    if masks is None:
+        return found
+    kept: list[Track] = []
+    for track in found.tracks:
+        middle = track.frames[len(track) // 2]
+        if select_faces([track.face(middle)], found.upright, SelectionOptions(), masks[middle]):
+            kept.append(track)
+    return replace(found, tracks=kept)
