@@ -100,9 +100,8 @@ def _translate(graph: ExportGraph) -> Any:
         import_optional(package, "psfr export", package)
     logging.getLogger("onnxscript").setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # the exporter warns about its own deprecated calls and about repeated axis names
+        # The exporter warns about its own deprecated calls and about repeated axis names.
+        warnings.simplefilter("ignore")
         program: Any = torch.onnx.export(
             graph.module.eval(),
             graph.example(2),

@@ -46,7 +46,7 @@ class PyramidLevel:
         scale = (self.part.size.width / self.size.width, self.part.size.height / self.size.height)
         return candidates.mapped(scale, (self.part.left, self.part.top))
 
-    def trusts(self, candidates: Candidates, image_size: Size) -> Tensor:
+    def is_reliable(self, candidates: Candidates, image_size: Size) -> Tensor:
         """Return a mask (N,) of the ``candidates`` that are not too large and not truncated by an inner border of the level.
 
         ``candidates`` are in pixels of this level.

@@ -112,7 +112,7 @@ def _plausible_in_image(
 ) -> Candidates:
     """Convert ``candidates`` of ``level`` to pixels of an image of ``size``, without unreliable and implausible candidates."""
     here = candidates.on_cpu()
-    return plausible(level.to_image(here.select(level.trusts(here, size))), size, options.min_eye_distance)
+    return plausible(level.to_image(here.select(level.is_reliable(here, size))), size, options.min_eye_distance)
 
 
 def _rotated(candidates: Candidates, size: Size, quarters: int) -> Candidates:

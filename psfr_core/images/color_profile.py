@@ -32,7 +32,9 @@ def cmyk_to_srgb(path: Path, image: Image.Image, profile: object) -> tuple[Image
             target = ImageCms.ImageCmsProfile(BytesIO(srgb_profile()))
             converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
         except (ImageCms.PyCMSError, OSError) as error:
-            _log.warning("%s has a damaged color profile (%s); its CMYK colors are converted without it", path, error)
+            _log.warning(
+                "%s has a damaged color profile (%s); its CMYK colors are converted without the profile", path, error
+            )
         else:
             if converted is not None:
                 return converted, srgb_profile()

@@ -68,7 +68,7 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     return list(found.images)
 
 
-class _Kind(Enum):
+class _PathType(Enum):
     FILE = "a file"
     FOLDER = "a folder"
     SPECIAL = "not a regular file"
@@ -90,13 +90,13 @@ class _Search:
         self.found.failures[entry] = f"{entry} {reason}."
 
     def add(self, entry: Path) -> None:
-        kind = _kind(entry)
-        if kind is _Kind.FOLDER:
+        path_type = _path_type(entry)
+        if path_type is _PathType.FOLDER:
             self._add_folder(entry)
-        elif kind is _Kind.FILE:
+        elif path_type is _PathType.FILE:
             self._add_image(entry, Path(entry.name))
-        elif kind is not _Kind.NOTHING:
-            self.fail(entry, f"is {kind.value}. Name an image file, a folder or a pattern like 'photos/*.jpg'")
+        elif path_type is not _PathType.NOTHING:
+            self.fail(entry, f"is {path_type.value}. Name an image file, a folder or a pattern like 'photos/*.jpg'")
         else:
             self._add_pattern(entry)
 
@@ -115,7 +115,7 @@ class _Search:
         for path in self._matches(root, parts):
             if "**" not in parts:
                 self._add_found(path, Path(path.name))
-            elif _kind(path) is not _Kind.FOLDER:
+            elif _path_type(path) is not _PathType.FOLDER:
                 self._add_found(path, path.relative_to(root))
 
     def _matches(self, folder: Path, parts: Sequence[str]) -> Iterator[Path]:
@@ -129,7 +129,7 @@ class _Search:
                 yield from self._matches(below, rest or ["*"])
         elif _is_literal(folder / part):
             yield from self._matches(folder / part, rest)
-        elif _kind(folder) is _Kind.FOLDER:
+        elif _path_type(folder) is _PathType.FOLDER:
             for path in self._children(folder):
                 if fnmatch(path.name, part):
                     yield from self._matches(path, rest)
@@ -144,7 +144,7 @@ class _Search:
             if folder is top or real_path not in entered:
                 entered.add(real_path)
                 yield folder
-                waiting += [path for path in reversed(self._children(folder)) if _kind(path) is _Kind.FOLDER]
+                waiting += [path for path in reversed(self._children(folder)) if _path_type(path) is _PathType.FOLDER]
 
     def _children(self, folder: Path) -> list[Path]:
         """Return the sorted entries of ``folder``. If it cannot be opened, record a failure and return an empty list."""
@@ -156,18 +156,18 @@ class _Search:
 
     def _add_found(self, path: Path, relative: Path) -> None:
         """Record ``path``, found in a folder or by a pattern, as an image, a skipped file, another file, or a subfolder."""
-        kind = _kind(path)
-        if kind is _Kind.FOLDER:
+        path_type = _path_type(path)
+        if path_type is _PathType.FOLDER:
             if not self._recursive and os.path.realpath(path) != self._left_out:
                 self.found.unsearched.append(path)
         elif is_readable(path):
-            if kind is _Kind.FILE:
+            if path_type is _PathType.FILE:
                 self._add_image(path, relative)
-            elif kind is not _Kind.NOTHING:
-                self.found.skipped[path] = kind.value
+            elif path_type is not _PathType.NOTHING:
+                self.found.skipped[path] = path_type.value
         elif reason := unreadable_reason(path):
             self.found.skipped[path] = reason
-        elif kind is not _Kind.NOTHING:
+        elif path_type is not _PathType.NOTHING:
             self.found.others.append(path)
 
     def _add_image(self, path: Path, relative: Path) -> None:
@@ -178,19 +178,19 @@ class _Search:
             self.found.images[path] = relative
 
 
-def _kind(path: Path) -> _Kind:
+def _path_type(path: Path) -> _PathType:
     try:
         mode = path.stat().st_mode
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
-            return _Kind.FILE  # for example without permission; the reader reports the reason later
-        return _Kind.BROKEN_LINK if path.is_symlink() else _Kind.NOTHING
+            return _PathType.FILE  # for example without permission; the reader reports the reason later
+        return _PathType.BROKEN_LINK if path.is_symlink() else _PathType.NOTHING
     except ValueError:  # the path contains a null character
-        return _Kind.NOTHING
+        return _PathType.NOTHING
     if stat.S_ISDIR(mode):
-        return _Kind.FOLDER
-    return _Kind.FILE if stat.S_ISREG(mode) else _Kind.SPECIAL
+        return _PathType.FOLDER
+    return _PathType.FILE if stat.S_ISREG(mode) else _PathType.SPECIAL
 
 
 def _is_literal(path: Path) -> bool:
-    return not glob.has_magic(path.name) or _kind(path) is not _Kind.NOTHING
+    return not glob.has_magic(path.name) or _path_type(path) is not _PathType.NOTHING

@@ -49,7 +49,7 @@ def read_exif(path: Path, image: PillowFile) -> Image.Exif:
         raise
     except Exception as error:  # Pillow raises errors of any type for damaged data
         _log.warning(
-            "%s has damaged EXIF data (%s); it is read as upright, rotate it yourself if it is not", path, error
+            "%s has damaged EXIF data (%s). It is read without rotation. Rotate it manually if necessary.", path, error
         )
         return Image.Exif()
 

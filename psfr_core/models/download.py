@@ -15,7 +15,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from ..errors import CheckpointError, DownloadError, PsfrError
 from ..files import expand_user
 from ..progress import Progress
-from .arrival import install_download
+from .installation import install_download
 from .manifest import ModelFile
 from .model_check import check_model_file
 from .sources import Source, manual_addresses, sources_of

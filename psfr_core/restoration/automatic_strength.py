@@ -35,12 +35,12 @@ def automatic_strength(restored: Tensor, crops: Tensor, sizes: Sequence[int] | N
     strengths = results.new_zeros(len(results))
     for index, size in enumerate([results.shape[-1]] * len(results) if sizes is None else sizes):
         result, photo = (resize_within(faces[index : index + 1], size) for faces in (results, photos))
-        soft = _rise(fine_correlation(result, photo), _SOFT_FROM, _SOFT_FULL)
-        noisy = _rise(noise_level(photo) - noise_level(result), _NOISY_FROM, _NOISY_FULL)
+        soft = _linear_step(fine_correlation(result, photo), _SOFT_FROM, _SOFT_FULL)
+        noisy = _linear_step(noise_level(photo) - noise_level(result), _NOISY_FROM, _NOISY_FULL)
         strengths[index] = torch.maximum(soft, noisy)[0]
     return strengths
 
 
-def _rise(measure: Tensor, start: float, full: float) -> Tensor:
+def _linear_step(measure: Tensor, start: float, full: float) -> Tensor:
     """Map ``measure`` linearly, such that ``start`` becomes 0 and ``full`` becomes 1, and clamp the result to [0, 1]."""
     return ((measure - start) / (full - start)).clamp(0, 1)

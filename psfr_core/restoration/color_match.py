@@ -28,7 +28,7 @@ _MAX_SIDE = 512  # pixels; for larger crops, corrections are computed at this si
 # The photo's fine chroma is used partly above the first correlation with the fine chroma of the result, and fully from the second.
 # The values were fitted to degraded faces. Above them, the colors of irises and lips in the photo are closer to the clean face than
 # the colors in the result.
-_TRUST_FROM, _TRUST_FULL = 0.7, 0.85
+_RELIABLE_FROM, _RELIABLE_FULL = 0.7, 0.85
 
 
 class ColorMatch(str, Enum):
@@ -82,9 +82,9 @@ def _match_low_frequencies(restored: Tensor, crops: Tensor) -> Tensor:
     difference = small_crops - small_restored
     broad = gaussian_blur(difference, BLUR_SIGMA * side)
     fine = gaussian_blur(chroma(difference), _FINE_SIGMA * side) - chroma(broad)
-    trusted = _trust(chroma(small_crops), chroma(small_restored)) * fine
+    reliable = _reliability(chroma(small_crops), chroma(small_restored)) * fine
     matched = restored + _enlarged(broad, restored)
-    colors = chroma(matched) + _enlarged(trusted, restored)
+    colors = chroma(matched) + _enlarged(reliable, restored)
     return from_luma_and_chroma(luma(matched), colors).clamp(0, 1)
 
 
@@ -92,7 +92,7 @@ def _enlarged(correction: Tensor, crops: Tensor) -> Tensor:
     return resize(correction, Size.of(crops))
 
 
-def _trust(photo: Tensor, result: Tensor) -> Tensor:
+def _reliability(photo: Tensor, result: Tensor) -> Tensor:
     """Return the reliability (N, 1, 1, 1), 0 to 1, of the fine chroma of each ``photo`` (N, 2, S, S).
 
     It depends on the correlation with the chroma of ``result`` (N, 2, S, S).
@@ -101,7 +101,7 @@ def _trust(photo: Tensor, result: Tensor) -> Tensor:
     photo, result = (both - gaussian_blur(both, _DETAIL_SIGMA * both.shape[-1])).chunk(2, dim=1)
     energies = _total(photo.square()) * _total(result.square())
     correlation = _total(photo * result) / energies.sqrt().clamp(min=1e-6)
-    return ((correlation - _TRUST_FROM) / (_TRUST_FULL - _TRUST_FROM)).clamp(0, 1)
+    return ((correlation - _RELIABLE_FROM) / (_RELIABLE_FULL - _RELIABLE_FROM)).clamp(0, 1)
 
 
 def _total(planes: Tensor) -> Tensor:

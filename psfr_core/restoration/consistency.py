@@ -96,7 +96,7 @@ def _sharpness(results: Tensor, photos: Tensor) -> Tensor:
 def _objects(deviation: Tensor) -> Tensor:
     """Return masks (N, 1, S, S), 0 to 1, of the objects to keep. ``deviation`` (N, 1, S, S) is relative to its limit."""
     kept, candidates = _exceeding(deviation, 1.0), _exceeding(deviation, _NEARBY_LIMIT)
-    near = _largest_near(kept, round(_NEARBY_RADIUS * kept.shape[-1]))
+    near = _maximum_nearby(kept, round(_NEARBY_RADIUS * kept.shape[-1]))
     return torch.maximum(kept, candidates * near)  # the parts of one object deviate to different degrees
 
 
@@ -107,7 +107,7 @@ def _exceeding(deviation: Tensor, limit: float) -> Tensor:
     return _smooth_step((fraction - _MIN_FRACTION) / (_MAX_FRACTION - _MIN_FRACTION))
 
 
-def _largest_near(planes: Tensor, radius: int) -> Tensor:
+def _maximum_nearby(planes: Tensor, radius: int) -> Tensor:
     """Return the maximum of the values within ``radius`` pixels along both axes, for each pixel of ``planes``."""
     columns = F.max_pool2d(planes, (2 * radius + 1, 1), stride=1, padding=(radius, 0))
     return F.max_pool2d(columns, (1, 2 * radius + 1), stride=1, padding=(0, radius))

@@ -93,7 +93,7 @@ def test_pixel_centers_map_to_pixel_centers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("box", "is_trusted"),
+    ("box", "is_reliable"),
     [
         ((10.0, 10, 60, 60), True),
         ((-20.0, 10, 60, 60), True),  # the left border of the level is that of the image
@@ -104,7 +104,7 @@ def test_pixel_centers_map_to_pixel_centers() -> None:
         ((-20.0, 20, 76, 60), False),  # too large
     ],
 )
-def test_boxes_cut_off_at_inner_borders_are_not_trusted(box: tuple[float, ...], is_trusted: bool) -> None:
+def test_boxes_cut_off_at_inner_borders_are_not_trusted(box: tuple[float, ...], is_reliable: bool) -> None:
     level = PyramidLevel(PixelBox(0, 50, 100, 150), Size(100, 100), max_face=95)
     one = Candidates(torch.tensor([box]), torch.zeros(1, 5, 2), torch.ones(1))
-    assert level.trusts(one, Size(300, 300)).tolist() == [is_trusted]
+    assert level.is_reliable(one, Size(300, 300)).tolist() == [is_reliable]

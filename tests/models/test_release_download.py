@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save
 
 from psfr_core.errors import DownloadError
-from psfr_core.models import arrival
+from psfr_core.models import installation
 from psfr_core.models.download import download_model
 from psfr_core.models.hash_pin import pinned_hash
 from psfr_core.models.library import ModelLibrary
@@ -203,7 +203,7 @@ def test_a_file_that_cannot_be_converted_is_kept(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(arrival, "write_weights", fail)
+    monkeypatch.setattr(installation, "write_weights", fail)
     with caplog.at_level(logging.WARNING):
         path = download_model(entry, tmp_path)
     assert path.read_bytes() == published
