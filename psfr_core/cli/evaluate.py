@@ -119,7 +119,7 @@ def _add_video(command: argparse.ArgumentParser) -> None:
 
 
 def _add_clean_faces(command: argparse.ArgumentParser, generator: str) -> None:
-    """Add the flags of faces that are degraded by the evaluation itself."""
+    """Add the flags for clean faces, LPIPS, the generator and the parsing network."""
     _add_device(command)
     command.add_argument("--faces", type=Path, required=True, help="folder of clean aligned faces")
     command.add_argument(

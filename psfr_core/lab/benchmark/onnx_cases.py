@@ -1,4 +1,4 @@
-"""Benchmark case of exported networks: ONNX Runtime against PyTorch on the CPU."""
+"""Compare exported networks in ONNX Runtime with this library's networks in PyTorch, on the CPU."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from .measure import Measurement, compare
 
 @torch.no_grad()
 def onnx(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Compare ONNX Runtime with this library's inference in float32, for one face and the same number of threads."""
+    """Compare ONNX Runtime with this library's networks in float32, for one face and the same number of threads.
+
+    The case uses the bundled generator and parsing network unless ``context`` selects others.
+    """
     networks: dict[str, nn.Module] = {
         "generator": load_generator(context.generator or BUNDLED_GENERATOR),
         "parser": load_parse_net(context.parser or BUNDLED_PARSE_NET),

@@ -217,7 +217,7 @@ def _evaluate_video(spec: VideoSpec, out: Path | None, device: torch.device, pro
 def _tabulate_variants(
     by_face: Mapping[str, Mapping[str, Row]], spec: StrengthSpec | VideoSpec, out: Path | None
 ) -> Evaluation:
-    """Write the rows of the variants of each face, and show the means of each variant."""
+    """Tabulate the means of each variant over the faces, and write the rows of all faces and variants into ``out``."""
     rows = {f"{name}, {variant}": row for name, variants in by_face.items() for variant, row in variants.items()}
     return _tabulate(rows, variant_table(by_face), {"settings": settings_of(spec)}, out)
 

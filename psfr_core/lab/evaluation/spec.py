@@ -155,9 +155,10 @@ class StrengthSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSpec:
-    """Clips of clean aligned faces, degraded and restored both frame by frame and as one video.
+    """Comparison of clips of degraded faces that are restored frame by frame and as one video.
 
-    ``features`` and ``heads`` are the files of LPIPS. The clip of the n-th face has seed ``seed`` + n.
+    The clips are made of clean aligned faces; the n-th clip uses seed ``seed`` + n. ``features`` and ``heads`` are the weight
+    files of LPIPS.
     """
 
     kind: ClassVar[str] = "video"

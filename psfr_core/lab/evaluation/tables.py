@@ -69,7 +69,10 @@ def format_value(value: float) -> str:
 
 
 def variant_table(rows: Mapping[str, Mapping[str, Row]]) -> str:
-    """Return a Markdown table of the means over faces, with a line for each variant; ``rows`` are by face and variant."""
+    """Average ``rows`` over the faces, and return a Markdown table with one line per variant.
+
+    The keys of ``rows`` are the faces and, for each face, the variants.
+    """
     variants = list(next(iter(rows.values())))
     means = {variant: means_of({name: of_face[variant] for name, of_face in rows.items()}) for variant in variants}
     columns = list(next(iter(means.values())))
