@@ -146,7 +146,7 @@ def test_any_argument_gives_a_finite_result_or_a_library_error(
         result = function(**(functions[function] | {name: value}))
     except PsfrError:
         return
-    if (function, name) != (psfr_core.paste_faces, "image"):  # it keeps unreplaced pixels bit-identical
+    if (function, name) != (psfr_core.paste_faces, "image"):  # this function keeps invalid pixels outside the faces
         assert all(bool(tensor.isfinite().all()) for tensor in tensors_in(result))
 
 

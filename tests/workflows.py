@@ -10,7 +10,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
 NOTES = {"Note", "MarkdownNote"}  # nodes that exist only in the frontend
 _WITHOUT_VALUE = {"IMAGECOMPARE"}  # types of widgets that only show
-_CONTROLS = {"fixed", "increment", "decrement", "randomize"}  # values of the widget after a seed
+_CONTROLS = {"fixed", "increment", "decrement", "randomize"}  # values of the widget that follows a seed
 
 
 def read(name: str) -> dict[str, Any]:

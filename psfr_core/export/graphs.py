@@ -17,7 +17,7 @@ from ..networks.psfr_generator import PARSE_CLASSES
 
 
 class RestorerGraph(nn.Module):
-    """A restorer of faces that does not use parse maps."""
+    """Export graph of a face restorer that does not use parse maps."""
 
     def __init__(self, network: FaceRestorer) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class RestorerGraph(nn.Module):
 
 
 class GeneratorGraph(nn.Module):
-    """A generator that uses parse maps."""
+    """Export graph of a generator that uses parse maps."""
 
     def __init__(self, network: FaceRestorer) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class GeneratorGraph(nn.Module):
 
 
 class ParserGraph(nn.Module):
-    """A face parsing network."""
+    """Export graph of a face parsing network."""
 
     def __init__(self, network: ParseNet) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class ParserGraph(nn.Module):
 
 
 class CompactDetectorGraph(nn.Module):
-    """The bundled face detector."""
+    """Export graph of the bundled face detector."""
 
     def __init__(self, network: CompactFaceNet) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class CompactDetectorGraph(nn.Module):
 
 
 class RetinaFaceGraph(nn.Module):
-    """facexlib's RetinaFace."""
+    """Export graph of facexlib's RetinaFace."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -88,7 +88,7 @@ def _shrink(affine: Tensor, source: Size) -> float:
     shrink = 1 / affine_scale(affine)
     if shrink < _MIN_SHRINK:
         return 1.0
-    # The limit keeps the filter smaller than the source. Beyond it, the source is so small that aliasing is invisible.
+    # The limit keeps the filter smaller than the source. An image that is reduced further is so small that aliasing is invisible.
     return min(shrink, max(64.0, max(source) / 16))
 
 

@@ -57,7 +57,7 @@ def reporting_out_of_memory(path: Path) -> Generator[None]:
 
 
 def _is_safetensors(start: bytes) -> bool:
-    """Return whether a file starts with an 8-byte length of at most 100 MB and a JSON header, like .safetensors files."""
+    """Return whether a file starts like a .safetensors file, with an 8-byte length of at most 100 MB and a JSON header."""
     return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= 100_000_000
 
 

@@ -24,7 +24,7 @@ def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
             "Choose another file."
         )
     for key, shape in shapes.items():
-        if len(key) > MAX_NAME_LENGTH or not key.isprintable():  # messages show the names
+        if len(key) > MAX_NAME_LENGTH or not key.isprintable():  # messages contain the names
             raise CheckpointError(
                 f"{file_name} holds a tensor called {key[:30]!r}, which is not a valid name. Choose another file."
             )

@@ -207,7 +207,7 @@ def _retry_after(value: str) -> float | None:
 
 def _description(error: Exception) -> str:
     if isinstance(error, HTTPError):
-        said = error.headers.get("X-Error-Message")  # sent by the Hugging Face Hub
-        return f"the server answers {error.code} {error.reason}" + (f" ({said})" if said else "")
+        detail = error.headers.get("X-Error-Message")  # the Hugging Face Hub sends this header
+        return f"the server answers {error.code} {error.reason}" + (f" ({detail})" if detail else "")
     reason = error.reason if isinstance(error, URLError) else error
     return str(reason) or type(error).__name__

@@ -34,9 +34,9 @@ _RELIABLE_FROM, _RELIABLE_FULL = 0.7, 0.85
 class ColorMatch(str, Enum):
     """Source of the colors of pasted faces."""
 
-    NONE = "none"  # the generator
-    LOW_FREQUENCY = "low-frequency"  # the low frequencies of the photo, and its fine chroma if it is reliable
-    DETAIL_ONLY = "detail-only"  # colors and shading of the photo; only fine detail of the generator
+    NONE = "none"  # all colors come from the generator
+    LOW_FREQUENCY = "low-frequency"  # low frequencies, and fine chroma if reliable, come from the photo
+    DETAIL_ONLY = "detail-only"  # only fine detail comes from the generator
 
 
 def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:

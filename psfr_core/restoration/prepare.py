@@ -24,7 +24,7 @@ from .second_opinion import with_second_opinion
 class PreparedImage:
     """An image with the aligned faces that will be restored."""
 
-    image: Tensor  # (C, H, W), unchanged
+    image: Tensor  # (C, H, W), the unchanged input
     aligned: list[AlignedFace]
     sides: list[float]  # side of each crop in pixels of the image
     left_out: Mapping[LeftOut, int]  # number of omitted faces by reason

@@ -25,7 +25,7 @@ from ..networks.sized_restorer import SizedRestorer
 logger = logging.getLogger(__name__)
 BUNDLED_GENERATOR = "psfrgan-256"
 BUNDLED_LARGE_GENERATOR = "psfrgan-512-small"
-BUNDLED = "bundled"  # both generators
+BUNDLED = "bundled"  # stands for both bundled generators
 LARGE_SIDE = 256.0  # crops with a larger side in image pixels are restored by the large generator
 BUNDLED_PARSE_NET = "parsenet-256"
 

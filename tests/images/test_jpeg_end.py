@@ -51,7 +51,9 @@ def test_missing_image_data_raises_wherever_the_file_ends(tmp_path: Path, kind: 
     data = KINDS[kind]
     first = data.index(b"\xff\xda") + 20
     lengths = {*np.linspace(first, len(data) - 8, 40).astype(int).tolist()}
-    lengths |= {at for at in range(first, len(data) - 8) if data[at] == 0xFF}  # between scans and restart intervals
+    lengths |= {
+        at for at in range(first, len(data) - 8) if data[at] == 0xFF
+    }  # at markers between scans and restart intervals
     assert [length for length in sorted(lengths) if with_end_marker_or_none(data[:length]) is not None] == []
     path = tmp_path / "a.jpg"
     path.write_bytes(data[: len(data) // 2])

@@ -25,7 +25,7 @@ IMAGE = Image.new("RGB", (8, 6), (200, 100, 50))
 def with_texts(path: Path) -> Path:
     texts = PngInfo()
     texts.add_text("parameters", "steps: 20, sampler: Euler a")
-    texts.add_text("workflow", WORKFLOW)  # not Latin-1, so it becomes an iTXt chunk
+    texts.add_text("workflow", WORKFLOW)  # the text is not Latin-1, so it becomes an iTXt chunk
     texts.add_itxt("Title", "Portrait", "en", "Title")
     texts.add_text("Comment", "by hand", zip=True)
     IMAGE.save(path, pnginfo=texts, dpi=(300, 150))

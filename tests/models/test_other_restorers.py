@@ -33,7 +33,7 @@ def spandrel() -> Any:
 
 @pytest.fixture
 def restoreformer(spandrel: Any) -> StateDict:
-    """Return the weights of a RestoreFormer with few channels."""
+    """Return the weights of a RestoreFormer network with few channels."""
     network = spandrel.architectures.RestoreFormer.RestoreFormer
     sizes = {"ch": 32, "ch_mult": (1, 1, 1, 1, 1, 1), "num_res_blocks": 1}
     return network(n_embed=8, embed_dim=32, z_channels=32, **sizes).state_dict()

@@ -116,7 +116,7 @@ def test_hidden_colors_stay_and_do_not_affect_visible_pixels(
 ) -> None:
     image = torch.rand(channels, 120, 160)
     image[-1] = 1
-    image[-1, :, :40] = 0  # through the middle of the larger face
+    image[-1, :, :40] = 0  # the edge of this area runs through the middle of the larger face
     other = image.clone()
     other[:-1, :, :40] = 1 - image[:-1, :, :40]
     results = [restore_image(photo, with_faces(models, two_faces), WHOLE_CROP).image for photo in (image, other)]

@@ -68,7 +68,8 @@ def test_each_face_is_restored_by_the_generator_for_its_size(restorer: SizedRest
     )
     assert restored.mean((1, 2, 3)).tolist() == [0.0, 1.0, 0.0, 1.0, 0.0]
     assert progress == [2, 3, 5]
-    assert enhance_faces(torch.full((1, 3, 48, 48), 0.5), None, restorer).mean() == 1.0  # the side of the crop counts
+    # By default, the side is that of the crop.
+    assert enhance_faces(torch.full((1, 3, 48, 48), 0.5), None, restorer).mean() == 1.0
     assert enhance_faces(torch.full((1, 3, 40, 40), 0.5), None, restorer).mean() == 0.0
 
 
