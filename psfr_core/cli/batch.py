@@ -13,6 +13,15 @@ _LISTED = 20  # maximum number of names in a list
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """The result of one image: the number of faces (None if faces were not counted), or the error."""
+
+    path: Path
+    faces: int | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
 class BatchResult:
     """The face counts of processed images (None if faces were not counted) and the errors of failed images."""
 
@@ -30,42 +39,45 @@ class BatchResult:
         return 1 if self.failures else 0
 
 
-def for_each_image(label: str, paths: Iterable[Path], process: Callable[[Path], int | None]) -> BatchResult:
-    """Call ``process`` for each path, report errors, and continue; ``process`` may return a number of faces.
-
-    KeyboardInterrupt and SystemExit are not caught.
-    """
-    paths = list(paths)
-    faces: dict[Path, int | None] = {}
-    failures: dict[Path, str] = {}
-    with progress_bar(label, unit="image") as show:
-        for done, path in enumerate(paths, start=1):
-            try:
-                faces[path] = process(path)
-            except Exception as error:
-                failures[path] = describe_error(error)
-                report(f"{path}: {failures[path]}")
-            show(done, len(paths))
-    if failures:
-        report(f"{len(failures)} of {len(paths)} images failed; see above.")
-    return BatchResult(faces, failures)
-
-
 def run_plan(label: str, plan: Plan, process: Callable[[Path, Path], int | None]) -> BatchResult:
-    """Call ``process(source, target)`` for each unfinished image of ``plan``, and create the folders of targets.
+    """Call ``process(source, target)`` for each unfinished image of ``plan``, after creating the folder of its target.
+
+    ``process`` may return a number of faces. Its errors are reported, and processing continues. KeyboardInterrupt and SystemExit
+    are not caught.
+    """
+
+    def outcome(source: Path, target: Path) -> Outcome:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            return Outcome(source, process(source, target))
+        except Exception as error:
+            return Outcome(source, error=error)
+
+    return collect(label, plan, (outcome(source, target) for source, target in plan.pending_targets.items()))
+
+
+def collect(label: str, plan: Plan, outcomes: Iterable[Outcome]) -> BatchResult:
+    """Collect the outcomes of the unfinished images of ``plan``, report errors at once, and show the progress.
 
     Inputs that the search could not read count as failed.
     """
-    for message in plan.found.failures.values():
+    failures: dict[Path, str] = dict(plan.found.failures)
+    for message in failures.values():
         report(message)
-
-    def write(source: Path) -> int | None:
-        target = plan.targets[source]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return process(source, target)
-
-    result = for_each_image(label, plan.pending_targets, write)
-    return BatchResult(result.faces, {**plan.found.failures, **result.failures})
+    faces: dict[Path, int | None] = {}
+    failed, count = 0, len(plan.pending_targets)
+    with progress_bar(label, unit="image") as show:
+        for done, outcome in enumerate(outcomes, start=1):
+            if outcome.error is None:
+                faces[outcome.path] = outcome.faces
+            else:
+                failed += 1
+                failures[outcome.path] = describe_error(outcome.error)
+                report(f"{outcome.path}: {failures[outcome.path]}")
+            show(done, count)
+    if failed:
+        report(f"{failed} of {count} images failed; see above.")
+    return BatchResult(faces, failures)
 
 
 def summarize(plan: Plan, result: BatchResult) -> str:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
+from ..bulk.report import open_report
+from ..bulk.restore_files import FileJob, FileResult, restore_files, save_result
 from ..faces.selection import SelectionOptions, parse_indices
+from ..files import expand_user
 from ..images.channels import to_rgb
 from ..images.formats import WRITABLE_SUFFIXES
-from ..images.io import ImageFile, read_image, write_image
+from ..images.io import ImageFile, write_image
 from ..restoration.paste_options import PASTED_REGION_NAMES, PasteOptions, parse_pasted_regions
 from ..restoration.region_strengths import parse_region_strengths
-from ..restoration.restore import restore_image
+from ..restoration.restore import RestorationResult
 from ..restoration.restore_options import RestoreOptions
 from ..visualize import side_by_side
-from .batch import run_plan, summarize
+from .batch import Outcome, collect, summarize
 from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
-from .plan import add_file_arguments, plan_from_args
+from .plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_from_args
 from .video import add_video_arguments, find_videos, restore_videos
 
 _SKIPPED_SELECTION = ("indices",)  # parsed from text
@@ -49,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--region-strengths", help="strengths of single regions, such as 'eyes=0.5,hair=0'; default: 1 for all"
     )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="append a line for each image: file, target, number of faces, seconds and error, in JSON",
+    )
     add_options(parser, RestoreOptions, skip=_SKIPPED_RESTORE)
     add_options(parser, SelectionOptions, skip=_SKIPPED_SELECTION)
     add_options(parser, PasteOptions, skip=_SKIPPED_PASTE)
@@ -67,21 +78,39 @@ def run(args: argparse.Namespace) -> int:
         lambda target: [target, _comparison(target)] if args.compare else [target],
         also_read=[args.generator, args.parser, args.detector],
     )
-    models = models_from_args(args)
-
-    def restore(source: Path, target: Path) -> int:
-        before = read_image(source, max_pixels=args.max_pixels)
-        result = restore_image(before.pixels, models, options)
-        write_image(target, replace(before, pixels=result.image))
-        if args.compare:
-            comparison = side_by_side([to_rgb(before.pixels), to_rgb(result.image)])
-            write_image(_comparison(target), ImageFile(comparison, icc_profile=before.icc_profile))
-        return len(result.faces)
-
-    result = run_plan("restoring", plan, restore)
+    report_file = None if args.report is None else _checked_report(args.report, plan)
+    jobs = [FileJob(source, target) for source, target in plan.pending_targets.items()]
+    models, save = models_from_args(args), _save_comparison if args.compare else save_result
+    with ExitStack() as stack:
+        add = stack.enter_context(open_report(report_file)) if report_file else None
+        results = stack.enter_context(
+            closing(restore_files(jobs, models, options, max_pixels=args.max_pixels, save=save))
+        )
+        result = collect("restoring", plan, _outcomes(results, add))
     print(f"{result.face_count} faces restored in {len(result.faces)} images: {args.output}")
     print(summarize(plan, result), end="")
     return result.exit_code
+
+
+def _checked_report(file: Path, plan: Plan) -> Path:
+    file = expand_user(file)
+    check_folder(file.parent)
+    check_overwrites([file], [*plan.targets, *plan.targets.values()])
+    return file
+
+
+def _outcomes(results: Iterable[FileResult], add_to_report: Callable[[FileResult], None] | None) -> Iterator[Outcome]:
+    for result in results:
+        if add_to_report is not None:
+            add_to_report(result)
+        yield Outcome(result.job.source, result.faces, result.error)
+
+
+def _save_comparison(job: FileJob, before: ImageFile, result: RestorationResult) -> None:
+    """Write the restored image, and the image before and after side by side."""
+    save_result(job, before, result)
+    comparison = side_by_side([to_rgb(before.pixels), to_rgb(result.image)])
+    write_image(_comparison(job.target), ImageFile(comparison, icc_profile=before.icc_profile))
 
 
 def _comparison(target: Path) -> Path:

@@ -56,9 +56,9 @@ def restore_videos(
     videos: Sequence[Path], args: argparse.Namespace, options: RestoreOptions, models: RestorationModels
 ) -> int:
     """Restore all videos, and continue after failures, which are reported. Return 1 if a video failed, else 0."""
-    if args.compare or args.format:
+    if args.compare or args.format or args.report:
         raise OptionError(
-            "--compare and --format are for images. The suffix of the output chooses the format of a video."
+            "--compare, --format and --report are for images. The suffix of the output chooses the format of a video."
         )
     video = video_options_from_args(args)
     targets = _targets(videos, args.output)

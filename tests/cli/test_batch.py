@@ -5,10 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from psfr_core.cli.batch import for_each_image, run_plan, summarize
-from psfr_core.cli.plan import plan_outputs
+from psfr_core.cli.batch import run_plan, summarize
+from psfr_core.cli.plan import Plan, plan_outputs
 from psfr_core.errors import ImageFileError
 from psfr_core.images.folders import search_images
+
+
+def plan_of(folder: Path, *names: str) -> Plan:
+    for name in names:
+        (folder / name).touch()
+    return plan_outputs(search_images([folder]), folder / "out")
 
 
 @pytest.mark.parametrize(
@@ -28,19 +34,19 @@ from psfr_core.images.folders import search_images
     ],
 )
 def test_failures_are_reported_and_processing_continues(
-    capsys: pytest.CaptureFixture[str], error: Exception, words: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception, words: str
 ) -> None:
     done: list[str] = []
 
-    def process(path: Path) -> int:
+    def process(path: Path, _: Path) -> int:
         if path.name == "b.png":
             raise error
         done.append(path.name)
         return 2
 
-    result = for_each_image("testing", map(Path, ("a.png", "b.png", "c.png")), process)
+    result = run_plan("testing", plan_of(tmp_path, "a.png", "b.png", "c.png"), process)
     assert done == ["a.png", "c.png"]
-    assert (result.exit_code, result.face_count, list(result.failures)) == (1, 4, [Path("b.png")])
+    assert (result.exit_code, result.face_count, list(result.failures)) == (1, 4, [tmp_path / "b.png"])
     printed = capsys.readouterr().err
     assert words in printed
     assert "1 of 3 images failed" in printed
@@ -48,12 +54,12 @@ def test_failures_are_reported_and_processing_continues(
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_interrupts_are_raised(stop: type[BaseException]) -> None:
-    def process(_: Path) -> None:
+def test_interrupts_are_raised(tmp_path: Path, stop: type[BaseException]) -> None:
+    def process(_: Path, __: Path) -> None:
         raise stop
 
     with pytest.raises(stop):
-        for_each_image("testing", [Path("a.png")], process)
+        run_plan("testing", plan_of(tmp_path, "a.png"), process)
 
 
 def test_summary_lists_images_that_were_not_processed(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_the_traceback_of_an_unexpected_error_is_shown_only_on_demand(
     def fail(*_: Any, **__: Any) -> None:
         raise TypeError("'NoneType' object is not iterable")
 
-    monkeypatch.setattr("psfr_core.cli.restore.read_image", fail)
+    monkeypatch.setattr("psfr_core.bulk.restore_files.read_image", fail)
     monkeypatch.setattr(logging.getLogger("psfr_core"), "handlers", [])
     arguments = ["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "out")]
     assert main(arguments) == 1
@@ -362,3 +362,20 @@ def test_detect_writes_json_and_an_image(tmp_path: Path, two_faces: list[Face]) 
     assert found["faces"][0]["box"]["left"] == pytest.approx(two_faces[0].box.left, abs=0.01)
     assert np.allclose(found["faces"][1]["landmarks"], two_faces[1].landmarks.numpy(), atol=0.01)
     assert Image.open(tmp_path / "out" / "a.png").size == (160, 120)
+
+
+def test_the_report_has_a_line_for_each_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no image")
+    report = tmp_path / "report.jsonl"
+    arguments = ["restore", str(tmp_path / "*.png"), "-o", str(tmp_path / "out"), "--report", str(report)]
+    assert main(arguments) == 1
+    first, second = map(json.loads, report.read_text().splitlines())
+    assert (first["file"], first["target"]) == (str(tmp_path / "a.png"), str(tmp_path / "out" / "a.png"))
+    assert (first["faces"], first["error"], second["faces"]) == (2, None, None)
+    assert first["seconds"] > 0
+    assert "b.png has none of the readable formats" in second["error"]
+    assert main([*arguments, "--resume"]) == 1  # a.png is finished
+    assert len(report.read_text().splitlines()) == 3
+    assert main([*arguments[:-1], str(tmp_path / "a.png")]) == 2
+    assert "is an input and must not be overwritten" in capsys.readouterr().err

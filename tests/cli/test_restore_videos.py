@@ -68,7 +68,7 @@ def test_a_bad_video_does_not_stop_the_others(
         (["photo.png"], "out", "is a video, but"),
         ([], "out.avi", "videos are written as"),
         (["c.mp4"], "out.mp4", "is one file, but there are 2 videos"),
-        (["--compare"], "out.mp4", "--compare and --format are for images"),
+        (["--compare"], "out.mp4", "--compare, --format and --report are for images"),
         (["--lossless", "--quality", "3"], "out.mp4", "quality has no effect"),
         (["other/a.mp4"], "out", "have the same name"),
         ([], "a.mp4", "is an input and must not be overwritten"),

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import torch
 
+from .bulk_cases import bulk
 from .context import BenchmarkContext
 from .image_cases import detection, paste, restoration
 from .measure import Measurement
@@ -35,6 +36,7 @@ CASES: dict[str, Case] = {
     "paste": paste,
     "detection": detection,
     "restoration": restoration,
+    "bulk": bulk,
     "loading": loading,
     "training": training,
     "onnx": onnx,

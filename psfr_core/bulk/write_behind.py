@@ -1,0 +1,33 @@
+"""Write results in other threads while later ones are computed, with bounded memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def write_behind(tasks: Iterable[tuple[Callable[[], T], float]], *, threads: int, limit: float) -> Generator[T]:
+    """Run tasks in ``threads`` threads, and yield their results in order, each as soon as it and all before it are finished.
+
+    Each task has a weight. No further task is taken while the total weight of unfinished tasks is ``limit`` or more. An exception
+    of a task or of ``tasks`` cancels the tasks that have not started, waits for the others, and is raised.
+    """
+    running: deque[tuple[Future[T], float]] = deque()
+    pool = ThreadPoolExecutor(threads, "psfr write behind")
+    try:
+        for task, weight in tasks:
+            running.append((pool.submit(task), weight))
+            while running and (running[0][0].done() or _weight(running) >= limit):
+                yield running.popleft()[0].result()
+        while running:
+            yield running.popleft()[0].result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _weight(running: Iterable[tuple[Future[T], float]]) -> float:
+    return sum(weight for future, weight in running if not future.done())
