@@ -365,7 +365,7 @@ def test_detect_writes_json_and_an_image(tmp_path: Path, two_faces: list[Face]) 
 
 
 def test_the_report_has_a_line_for_each_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture(tmp_path / "a.png")
+    write_random_image(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no image")
     report = tmp_path / "report.jsonl"
     arguments = ["restore", str(tmp_path / "*.png"), "-o", str(tmp_path / "out"), "--report", str(report)]
