@@ -107,7 +107,7 @@ def _add_restorers(command: argparse.ArgumentParser) -> None:
 def _add_parser(command: argparse.ArgumentParser) -> None:
     _add_device(command)
     _add_faces(command)
-    command.add_argument("--labels", type=Path, required=True, help="folder of label PNGs of the same names")
+    command.add_argument("--labels", type=Path, required=True, help="folder of label images (PNG) of the same names")
 
 
 def _add_strength(command: argparse.ArgumentParser) -> None:
@@ -128,7 +128,7 @@ def _add_clean_faces(command: argparse.ArgumentParser, generator: str) -> None:
         default=0,
         help="random seed of the first face; each next face uses the next seed; default: 0",
     )
-    command.add_argument("--features", type=Path, required=True, help="weights file of AlexNet or VGG-16, for LPIPS")
+    command.add_argument("--features", type=Path, required=True, help="weight file of AlexNet or VGG-16, for LPIPS")
     command.add_argument(
         "--heads", type=Path, required=True, help="file of the LPIPS v0.1 heads for the network in --features"
     )
@@ -155,7 +155,7 @@ def _add_detector(command: argparse.ArgumentParser) -> None:
 
 
 def _add_device(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the fastest available")
+    command.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best available")
 
 
 def _add_faces(command: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Hold the device, models and images that all benchmark cases share."""
+"""Define the device, models and images that all benchmark cases use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...networks.psfr_generator import PUBLISHED_GENERATOR, PsfrGenerator
 
 @dataclass(frozen=True)
 class BenchmarkContext:
-    """Device, number of runs, models and images that all cases share.
+    """Device, number of runs, models and images that all cases use.
 
     Models are names or files. If ``generator`` or ``parser`` is None, that network has random weights. ``images`` are
     (3, H, W), RGB in [0, 1].

@@ -99,7 +99,7 @@ def detection(context: BenchmarkContext) -> Iterator[Measurement]:
     if context.detector is None or not isinstance(detector, RetinaFaceDetector):
         raise OptionError(f"{context.detector} is not a RetinaFace, which the case detection needs.")
     network: Any = load_detector_network(context.detector).to(context.device)
-    network.device, mean = context.device, network.mean_tensor  # to() moves neither of them
+    network.device, mean = context.device, network.mean_tensor  # to() does not move these attributes
     network.mean_tensor = mean.to(context.device)
     canvas = _collage(context.images, 3840, 2160)
     bgr = _bgr(canvas)

@@ -104,7 +104,7 @@ def out_of_memory(device: torch.device) -> Finding:
 
 
 def compiled(device: torch.device) -> Finding:
-    """Compare the compiled generator with the uncompiled one. Skip the check on CPUs, which do not use compilation."""
+    """Compare the compiled with the uncompiled generator. Skip the check on CPUs, which do not use compilation."""
     if device.type == "cpu":
         return Finding(Outcome.SKIPPED, "not used on CPUs, where the networks are faster without it")
     return compare_compiled(optimized_on(load_generator(BUNDLED_GENERATOR), device, fastest_dtype(device)))
@@ -133,7 +133,7 @@ def speed(device: torch.device, dtype: torch.dtype, generator: str) -> Finding:
     def work() -> Tensor:
         return enhance_faces(crops, parse_faces(crops, models.parse_net), models.generator)
 
-    megabytes = peak_megabytes(work, [models.generator, models.parse_net], device)  # also warms up
+    megabytes = peak_megabytes(work, [models.generator, models.parse_net], device)  # this call also warms up
     if megabytes is None:
         work()
     seconds = min(timed(work) for _ in range(_REPEATS))

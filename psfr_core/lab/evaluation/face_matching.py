@@ -10,7 +10,7 @@ from .stage import Row
 
 
 def match_faces(found: Sequence[Face], expected: Sequence[Face]) -> Row:
-    """Match faces by their landmarks, and count the found, expected, missed and extra ones.
+    """Match faces by their landmarks, and count found, expected, missed and extra faces.
 
     ``landmark_error`` is the mean landmark distance of the matched faces, or NaN if no face is matched.
     """

@@ -29,7 +29,7 @@ class MetricsSpec:
 
     ms_ssim: bool = option(False, "measure MS-SSIM; needs images of at least 176 px, and torchmetrics")
     features: Path | None = option(
-        None, "weights file of AlexNet or VGG-16, for LPIPS and the Fréchet distance of its features"
+        None, "weight file of AlexNet or VGG-16, for LPIPS and the Fréchet distance of its features"
     )
     heads: Path | None = option(None, "file of the LPIPS v0.1 heads for the network in features")
     fid: Path | None = option(None, "file of Inception weights, for FID; needs torchmetrics and torch-fidelity")

@@ -120,7 +120,7 @@ def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequen
 
 
 def read_backbone(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a weights file, or torchvision's weights if ``path`` is the name of a backbone.
+    """Read the tensors of a weight file, or torchvision's weights if ``path`` is the name of a backbone.
 
     Torchvision's weights are downloaded into PyTorch's cache unless they are already there. Raises DownloadError if the
     download fails, and the errors of ``read_tensors``.
@@ -132,7 +132,7 @@ def read_backbone(path: Path) -> dict[str, Tensor]:
         return torch.hub.load_state_dict_from_url(address, map_location="cpu", check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
         raise DownloadError(
-            f"The weights of {path} cannot be downloaded from {address}: {error}. Download the file by hand and give its path."
+            f"The weights of {path} cannot be downloaded from {address}: {error}. Download the file manually and give its path."
         ) from error
 
 

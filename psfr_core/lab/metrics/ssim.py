@@ -13,7 +13,7 @@ from ...images.filters import gaussian_kernel, separable_filter
 from .metric import paired_metric
 
 _RADIUS_PX, _SIGMA_PX = 5, 1.5
-_C1, _C2 = 0.01**2, 0.03**2  # for values in [0, 1]
+_C1, _C2 = 0.01**2, 0.03**2  # constants of SSIM for pixel values in [0, 1]
 
 
 def ssim(images: Tensor, references: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def make_accelerator(config: LoopConfig, device: torch.device) -> Accelerator:
     parts = accelerator.num_processes * config.accumulation_steps
     if config.batch_size % parts:
         raise OptionError(
-            f"batch_size {config.batch_size} must be divisible by the number of processes ({accelerator.num_processes}) times "
-            f"the number of accumulation steps ({config.accumulation_steps}), {parts}."
+            f"batch_size {config.batch_size} must be divisible by {parts}, the number of processes "
+            f"({accelerator.num_processes}) times the accumulation steps ({config.accumulation_steps})."
         )
     return accelerator

@@ -80,7 +80,7 @@ def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, pro
         record_run(out, recipe, {})
         return result
     accelerator = make_accelerator(recipe.loop, resolve_device(device))
-    torch.manual_seed(recipe.loop.seed)  # for the initial weights
+    torch.manual_seed(recipe.loop.seed)  # makes the initial weights reproducible
     task = make_task(recipe, accelerator.device)
     with recorded_run(out, recipe, accelerator):
         network = train(task, recipe.loop, out, accelerator=accelerator, progress=progress)

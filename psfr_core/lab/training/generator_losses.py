@@ -39,7 +39,7 @@ class GeneratorLossConfig:
         "layers of the feature network for the perceptual and style losses and a feature discriminator",
     )
     feature_window: int | None = option(
-        None, "side of the random window that the feature network sees, in pixels; null: the whole face"
+        None, "side of the random window that the feature network gets, in pixels; null: the whole face"
     )
     style_per_region: bool = option(
         True, "whether the style loss has one Gram matrix per face region instead of one per face"

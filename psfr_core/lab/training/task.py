@@ -23,7 +23,7 @@ class TrainingTask(nn.Module, ABC, Generic[N]):
     def __init__(self, network: N, samples: Dataset[Any]) -> None:
         super().__init__()
         # Images and weights must have the same memory layout. Otherwise, PyTorch's instance norm on a CPU computes wrong
-        # gradients for a batch of one.
+        # gradients for a batch with a single sample.
         self.network: N = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.samples = samples
 

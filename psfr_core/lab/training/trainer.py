@@ -20,7 +20,7 @@ from .task import N, TrainingTask
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-MAX_GRADIENT_NORM = 10.0  # limits the damage of rare outliers
+MAX_GRADIENT_NORM = 10.0  # limits the effect of rare outliers
 FINAL_LEARNING_RATE_FACTOR = 0.05
 
 
@@ -84,7 +84,7 @@ class Trainer(Generic[N]):
         """Raise TrainingError if a loss or gradient was infinite or NaN at any step up to ``step``."""
         if not bool(self._is_finite):
             raise TrainingError(
-                f"A loss or its gradients are no longer finite, at step {step} or just before: lower the learning rate."
+                f"A loss or its gradients became infinite or NaN at step {step} or shortly before. Lower the learning rate."
             )
 
     def mean_losses(self, losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:

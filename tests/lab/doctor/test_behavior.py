@@ -131,4 +131,4 @@ def test_crops_show_the_drawn_face_in_fading_light() -> None:
     crops = drawn_crops(8, 64)
     assert crops.shape == (8, 3, 64, 64)
     torch.testing.assert_close(crops[7], crops[0] * 0.7)
-    assert crops[0, 0, 32, 32] > crops[0, 2, 32, 32] + 0.2  # skin is red
+    assert crops[0, 0, 32, 32] > crops[0, 2, 32, 32] + 0.2  # skin is reddish

@@ -161,7 +161,7 @@ def test_a_failed_download_names_the_file(monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", fail)
-    with pytest.raises(DownloadError, match=r"models/vgg19-dcbb9e9d\.pth: no route to host.*by hand"):
+    with pytest.raises(DownloadError, match=r"models/vgg19-dcbb9e9d\.pth: no route to host.*manually"):
         load_image_features("vgg19", STYLE_TAPS)
     with pytest.raises(ModelNotFoundError, match="There is no file vgg11"):
         load_image_features("vgg11", STYLE_TAPS)

@@ -89,7 +89,7 @@ def test_the_discriminator_has_its_own_learning_rate(faces: FaceSet, tmp_path: P
     task, discriminator = adversarial_task(faces, ON_IMAGES)
     (group,) = task.discriminator_parameters()
     assert (group["lr"], group["betas"]) == (3e-3, (0.5, 0.999))
-    # Biases are excluded, because the last one shifts real and fake scores equally and has no gradient inside the hinge.
+    # Biases are excluded: the last bias shifts real and fake scores equally, so its gradients cancel inside the hinge.
     weights = [parameter.detach() for parameter in discriminator.parameters() if parameter.dim() > 1]
     before = [weight.clone() for weight in weights]
     train(task, LoopConfig(steps=1, batch_size=2, mixed_precision=MixedPrecision.NONE), tmp_path)

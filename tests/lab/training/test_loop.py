@@ -188,7 +188,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
 def test_indivisible_batch_sizes_are_rejected() -> None:
     with pytest.raises(
         OptionError,
-        match=r"batch_size 8 must be divisible by the number of processes \(1\) times the number of accumulation steps \(3\), 3",
+        match=r"batch_size 8 must be divisible by 3, the number of processes \(1\) times the accumulation steps \(3\)",
     ):
         make_accelerator(LoopConfig(steps=1, batch_size=8, accumulation_steps=3), torch.device("cpu"))
 
@@ -236,7 +236,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(faces: FaceSet, tmp_path: Path)
     task = generator_task(faces)
     weights = task.network.state_dict()
     task.network.load_state_dict({**weights, "img_out.bias": torch.full((3,), torch.inf)})
-    with pytest.raises(TrainingError, match="lower the learning rate"):
+    with pytest.raises(TrainingError, match="Lower the learning rate"):
         train(task, loop(2), tmp_path)
 
 
