@@ -83,7 +83,7 @@ class DlibIdentity:
         return torch.tensor(found, dtype=torch.float64)
 
     def distance(self, embeddings: Tensor, others: Tensor) -> Tensor:
-        """Return the Euclidean distances (B,)."""
+        """Return the Euclidean distances (B,) between paired embeddings (B, 128)."""
         return (embeddings - others).norm(dim=1)
 
 
@@ -105,7 +105,7 @@ class ArcFaceIdentity:
             return self._network(_ARCFACE_CHIP.cut(images) * 2 - 1)
 
     def distance(self, embeddings: Tensor, others: Tensor) -> Tensor:
-        """Return the cosine distances (B,)."""
+        """Return the cosine distances (B,) between paired embeddings (B, 512)."""
         return 1 - torch.cosine_similarity(embeddings, others, dim=1)
 
 

@@ -28,7 +28,7 @@ from .occluders import occlude
 
 logger = logging.getLogger(__name__)
 
-BACKGROUND_SIDE = 1024  # maximum side of backgrounds in memory, in pixels
+BACKGROUND_SIDE = 1024  # maximum side in pixels to which backgrounds are reduced
 MIN_FACE_PX = 9.0  # minimum size of a pasted face
 TYPICAL_FACE_PX = (12.0, 180.0)  # range of face sizes; larger faces are detected in smaller copies of an image
 LEGIBLE_FACE_PX = 10.0  # minimum size at which a face is recognizable

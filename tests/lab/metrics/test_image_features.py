@@ -125,7 +125,7 @@ def test_the_format_is_recognized_by_content_and_wrappers_are_removed(tmp_path):
 
 def test_program_code_in_a_file_is_not_run(tmp_path):
     torch.save(nn.Linear(2, 2), tmp_path / "module.pth")
-    with pytest.raises(CheckpointError, match=r"module\.pth was refused: it holds program code") as error:
+    with pytest.raises(CheckpointError, match=r"module\.pth was refused: it contains program code") as error:
         load_image_features(tmp_path / "module.pth", ["relu2_1"])
     assert "weights_only" not in str(error.value)
 

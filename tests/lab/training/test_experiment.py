@@ -1,4 +1,4 @@
-"""Test runs of recipes from Python."""
+"""Test that recipes can be run from Python."""
 
 from __future__ import annotations
 
