@@ -24,6 +24,7 @@ from .parse_faces import PSFR_EditParseMap, PSFR_ImageToParseMap, PSFR_ParseFace
 from .paste_faces import PSFR_PasteFacesBack, PSFR_PasteOptions
 from .restore_faces import PSFR_RestoreAlignedFaces
 from .restore_image import PSFR_RestoreFacesInImage, PSFR_RestoreOptions
+from .restore_video import PSFR_RestoreFacesInVideo
 
 NODES: list[type[io.ComfyNode]] = [
     checked(node)
@@ -34,6 +35,7 @@ NODES: list[type[io.ComfyNode]] = [
         PSFR_LoadFaceDetector,
         PSFR_LoadFaceRestorer,
         PSFR_RestoreFacesInImage,
+        PSFR_RestoreFacesInVideo,
         PSFR_RestoreOptions,
         PSFR_DetectFaces,
         PSFR_SelectFaces,

@@ -12,6 +12,7 @@ from ..psfr_core.errors import (
     NoFaceError,
     OptionError,
     PsfrError,
+    VideoFileError,
 )
 
 _TITLES: dict[type[PsfrError], str] = {
@@ -23,6 +24,7 @@ _TITLES: dict[type[PsfrError], str] = {
     ModelNotFoundError: "Missing model",
     DownloadError: "Download failed",
     ImageFileError: "Unusable image file",
+    VideoFileError: "Unusable video file",
     MissingPackageError: "Missing Python package",
 }
 

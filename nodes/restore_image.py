@@ -16,9 +16,11 @@ from ..psfr_core.restoration.paste_options import PasteOptions
 from ..psfr_core.restoration.restoration_models import RestorationModels
 from ..psfr_core.restoration.restore import RestorationResult, restore_image
 from ..psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions
+from ..psfr_core.video.restore_sequence import SequenceResult, restore_sequence
+from .batch_options import BatchOptions, Frames
 from .detect_faces import check_face_count
 from .hosted_models import bundled_detector, bundled_generators, bundled_parser
-from .images import masks_of_frames, to_frames, to_mask
+from .images import masks_of_frames, to_frames, to_image, to_mask
 from .inputs import (
     UNCONNECTED,
     automatic_strength_input,
@@ -41,9 +43,9 @@ from .inputs import (
     selection_options,
     strength_input,
 )
-from .notes import ImageFaces, Note, tell_faces, told_text
+from .notes import ImageFaces, Note, tell, tell_faces, told_text
 from .previews import preview
-from .runtime import HostedNetwork, on_device, steps_of_frames, with_smaller_batches
+from .runtime import HostedNetwork, on_device, steps_of_frames, steps_of_passes, with_smaller_batches
 from .schema import CATEGORY, REPORT_TOOLTIP, parse_enum, shows_preview, supported_fields
 from .types import PasteOptionsSocket, RestoreOptionsSocket
 
@@ -119,30 +121,56 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         # Only a batch without any face is an error, so it is checked after the loop.
         restoration = replace(options, strength=strength, selection=selection, no_face=NoFace.KEEP)
         models = RestorationModels(generator.network, parser.network, make_detector(detector.network))
-        restored = image.clone()
-        frames = to_frames(restored)
-        progress = steps_of_frames(len(frames))
-
-        def restore(index: int, frame: Tensor, frame_mask: Tensor | None) -> RestorationResult:
-            report = progress(index)
-            return with_smaller_batches(
-                lambda size: restore_image(
-                    frame, models, replace(restoration, batch_size=size), mask=frame_mask, progress=report
-                )
-            )
-
-        changed: list[Tensor] = []
-        found: list[ImageFaces] = []
         with on_device(generator, parser, detector):
-            for index, (frame, frame_mask) in enumerate(zip(frames, masks_of_frames(mask, len(frames)), strict=True)):
-                result = restore(index, frame, frame_mask)
-                frame.copy_(result.image)
-                changed.append(result.mask)
-                found.append(ImageFaces(len(result.faces), result.left_out))
-        count = sum(image.used for image in found)
+            if isinstance(options, BatchOptions) and options.frames is Frames.VIDEO:
+                result = _as_video(to_frames(image), models, restoration, mask)
+                restored, changed = to_image(result.images), result.masks
+                count = sum(len(track) for track in result.tracks)
+                tell(Note.FOLLOWED, count=len(result.tracks), frames=len(image))
+            else:
+                restored, changed, found = _one_by_one(image, models, restoration, mask)
+                count = sum(image.used for image in found)
+                tell_faces(Note.RESTORED, found, selection)
         check_face_count(count, options.no_face)
-        tell_faces(Note.RESTORED, found, selection)
         return io.NodeOutput(restored, to_mask(changed), count, told_text(), ui=preview(restored))
+
+
+def _one_by_one(
+    image: Tensor, models: RestorationModels, options: RestoreOptions, mask: Tensor | None
+) -> tuple[Tensor, list[Tensor], list[ImageFaces]]:
+    """Restore each image of the IMAGE by itself; return the IMAGE, the paste masks (1, H, W) and the numbers of faces."""
+    restored = image.clone()
+    frames = to_frames(restored)
+    progress = steps_of_frames(len(frames))
+
+    def restore(index: int, frame: Tensor, frame_mask: Tensor | None) -> RestorationResult:
+        report = progress(index)
+        return with_smaller_batches(
+            lambda size: restore_image(
+                frame, models, replace(options, batch_size=size), mask=frame_mask, progress=report
+            )
+        )
+
+    changed: list[Tensor] = []
+    found: list[ImageFaces] = []
+    for index, (frame, frame_mask) in enumerate(zip(frames, masks_of_frames(mask, len(frames)), strict=True)):
+        result = restore(index, frame, frame_mask)
+        frame.copy_(result.image)
+        changed.append(result.mask)
+        found.append(ImageFaces(len(result.faces), result.left_out))
+    return restored, changed, found
+
+
+def _as_video(
+    frames: Tensor, models: RestorationModels, options: RestoreOptions, mask: Tensor | None
+) -> SequenceResult:
+    """Restore ``frames`` (B, C, H, W) as one video."""
+    masks = masks_of_frames(mask, len(frames))
+    return with_smaller_batches(
+        lambda size: restore_sequence(
+            frames, models, replace(options, batch_size=size), masks=masks, progress=steps_of_passes()
+        )
+    )
 
 
 class PSFR_RestoreOptions(io.ComfyNode):
@@ -174,6 +202,14 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 ),
                 max_size_input(),
                 automatic_strength_input(),
+                io.Combo.Input(
+                    "frames_are",
+                    options=Frames,
+                    default=Frames.SINGLE,
+                    optional=True,
+                    tooltip="Relation of the images of a batch. one video follows the faces over successive frames and "
+                    "restores them without flicker.",
+                ),
             ],
             outputs=[
                 RestoreOptionsSocket.Output(display_name="options", tooltip="Options for Restore Faces in Image.")
@@ -198,8 +234,9 @@ class PSFR_RestoreOptions(io.ComfyNode):
         guard: bool = True,
         max_size: float = 0.0,
         automatic_strength: bool = False,
+        frames_are: str = Frames.SINGLE.value,
     ) -> io.NodeOutput:
-        options = RestoreOptions(
+        options = BatchOptions(
             detection=detection_options(confidence, tiles, turned),
             color_match=parse_enum(ColorMatch, color_match),
             no_face=parse_enum(NoFace, no_face),
@@ -208,5 +245,6 @@ class PSFR_RestoreOptions(io.ComfyNode):
             automatic_strength=automatic_strength,
             selection=selection_options(order, indices, max_faces, min_size, max_size),
             paste=paste or PasteOptions(),
+            frames=parse_enum(Frames, frames_are),
         )
         return io.NodeOutput(options)

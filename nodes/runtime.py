@@ -19,6 +19,7 @@ from ..psfr_core.batch_size import default_batch_size
 from ..psfr_core.errors import is_out_of_memory
 from ..psfr_core.networks.inference.optimize import fastest_dtype, optimize_for_inference
 from ..psfr_core.progress import Progress
+from ..psfr_core.video.video_options import VideoProgress, VideoStep
 
 N = TypeVar("N", bound=nn.Module)
 T = TypeVar("T")
@@ -134,6 +135,16 @@ def steps_of_frames(frames: int) -> Callable[[int], Progress]:
         return lambda done, total: steps(index * _THOUSANDTHS + done * _THOUSANDTHS // total, steps.total)
 
     return of_frame
+
+
+def steps_of_passes() -> VideoProgress:
+    """Return the progress callback of both passes over a video, as one bar that counts each frame twice."""
+    steps = Steps(1)
+
+    def progress(step: VideoStep, done: int, total: int) -> None:
+        steps(done if step is VideoStep.FIND else total + done, 2 * total)
+
+    return progress
 
 
 def _is_on(network: nn.Module, device: torch.device) -> bool:

@@ -7,7 +7,7 @@ ParserSocket = io.Custom("PSFR_FACE_PARSER")  # runtime.HostedNetwork of a Parse
 DetectorSocket = io.Custom("PSFR_FACE_DETECTOR")  # runtime.HostedNetwork of a CompactFaceNet or a RetinaFace
 FacesSocket = io.Custom("PSFR_FACES")  # detected_faces.DetectedFaces
 ParseMapSocket = io.Custom("PSFR_PARSE_MAP")  # psfr_core's ParseMap
-RestoreOptionsSocket = io.Custom("PSFR_RESTORE_OPTIONS")  # psfr_core's RestoreOptions
+RestoreOptionsSocket = io.Custom("PSFR_RESTORE_OPTIONS")  # batch_options.BatchOptions
 PasteOptionsSocket = io.Custom("PSFR_PASTE_OPTIONS")  # psfr_core's PasteOptions
 DegradationSocket = io.Custom("PSFR_DEGRADATION")  # psfr_core's DegradationConfig
 

@@ -46,6 +46,7 @@ def host(
     management: Any = sys.modules["comfy.model_management"]
     monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
     monkeypatch.setattr(folder_paths, "folder_names_and_paths", {})
+    monkeypatch.setattr(folder_paths, "temp_dir", str(tmp_path / "temp"))
     monkeypatch.setattr(management, "loaded", [])
     monkeypatch.setattr(management, "interrupted", False)
     monkeypatch.setattr(sys.modules["comfy.utils"], "shown", [])

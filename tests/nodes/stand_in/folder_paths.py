@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 models_dir = ""
+temp_dir = ""
 folder_names_and_paths: dict[str, tuple[list[str], set[str]]] = {}
 
 
@@ -28,3 +29,7 @@ def get_full_path(folder_name: str, filename: str) -> str | None:
     inside = Path("/" + filename).resolve().relative_to("/")
     found = (Path(path) / inside for path in folder_names_and_paths[folder_name][0])
     return next((str(path) for path in found if path.is_file()), None)
+
+
+def get_temp_directory() -> str:
+    return temp_dir

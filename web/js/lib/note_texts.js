@@ -17,6 +17,8 @@ export const NOTE_TEXTS = Object.freeze({
     NOTHING_PAINTED: "The mask is unpainted (0 everywhere), so no face is searched.",
     EMPTY_BOXES: "Boxes without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence.",
     EMPTY_AREAS: "Painted areas without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence.",
+    FOLLOWED: "Faces followed and restored: {count}, in {frames} frames.",
+    DAMAGED: "The video has {damage}; the rest was restored.",
     PREVIEW_LIMIT: "The preview shows the first {shown} of {count} images.",
   },
   zh: {
@@ -33,6 +35,8 @@ export const NOTE_TEXTS = Object.freeze({
     NOTHING_PAINTED: "遮罩未绘制（全为 0），因此不检测任何人脸。",
     EMPTY_BOXES: "没有人脸的边界框：{count}。位置（图像：x, y, 尺寸）：{places}。请尝试降低置信度。",
     EMPTY_AREAS: "没有人脸的涂抹区域：{count}。位置（图像：x, y, 尺寸）：{places}。请尝试降低置信度。",
+    FOLLOWED: "跟踪并修复的人脸：{count}，共 {frames} 帧。",
+    DAMAGED: "视频有损坏：{damage}；其余部分已修复。",
     PREVIEW_LIMIT: "预览显示 {count} 张图像中的前 {shown} 张。",
   },
   ja: {
@@ -49,6 +53,8 @@ export const NOTE_TEXTS = Object.freeze({
     NOTHING_PAINTED: "マスクが塗られていない（すべて 0）ため、顔を検索しません。",
     EMPTY_BOXES: "顔が見つからないボックス：{count}。位置（画像：x, y, サイズ）：{places}。信頼度を下げてみてください。",
     EMPTY_AREAS: "顔が見つからない塗られた範囲：{count}。位置（画像：x, y, サイズ）：{places}。信頼度を下げてみてください。",
+    FOLLOWED: "追跡して修復した顔：{count}（{frames} フレーム）。",
+    DAMAGED: "動画に破損があります：{damage}。残りは修復しました。",
     PREVIEW_LIMIT: "プレビューは {count} 枚のうち最初の {shown} 枚を表示しています。",
   },
   ko: {
@@ -65,6 +71,8 @@ export const NOTE_TEXTS = Object.freeze({
     NOTHING_PAINTED: "마스크가 칠해지지 않아(모두 0) 얼굴을 찾지 않습니다.",
     EMPTY_BOXES: "얼굴이 없는 박스: {count}. 위치(이미지: x, y, 크기): {places}. 신뢰도를 낮춰 보세요.",
     EMPTY_AREAS: "얼굴이 없는 칠해진 영역: {count}. 위치(이미지: x, y, 크기): {places}. 신뢰도를 낮춰 보세요.",
+    FOLLOWED: "추적하여 복원한 얼굴: {count}, 프레임 {frames}개.",
+    DAMAGED: "동영상에 손상이 있습니다: {damage}. 나머지는 복원했습니다.",
     PREVIEW_LIMIT: "미리보기는 이미지 {count}개 중 처음 {shown}개를 보여 줍니다.",
   },
   ru: {
@@ -81,6 +89,8 @@ export const NOTE_TEXTS = Object.freeze({
     NOTHING_PAINTED: "Маска не закрашена (везде 0), поэтому лица не ищутся.",
     EMPTY_BOXES: "Рамок без лица: {count}. Места (изображение: x, y, размер): {places}. Попробуйте уменьшить уверенность.",
     EMPTY_AREAS: "Закрашенных участков без лица: {count}. Места (изображение: x, y, размер): {places}. Попробуйте уменьшить уверенность.",
+    FOLLOWED: "Отслежено и восстановлено лиц: {count}, кадров: {frames}.",
+    DAMAGED: "Видео повреждено: {damage}; остальное восстановлено.",
     PREVIEW_LIMIT: "Показаны первые изображения: {shown} из {count}.",
   },
   fr: {
@@ -97,6 +107,8 @@ export const NOTE_TEXTS = Object.freeze({
     NOTHING_PAINTED: "Le masque n'est pas peint (0 partout) : aucun visage n'est recherché.",
     EMPTY_BOXES: "Boîtes sans visage : {count}. Emplacements (image : x, y, taille) : {places}. Essayez une confiance plus basse.",
     EMPTY_AREAS: "Zones peintes sans visage : {count}. Emplacements (image : x, y, taille) : {places}. Essayez une confiance plus basse.",
+    FOLLOWED: "Visages suivis et restaurés : {count}, sur {frames} images.",
+    DAMAGED: "La vidéo est endommagée : {damage} ; le reste a été restauré.",
     PREVIEW_LIMIT: "L'aperçu montre les {shown} premières images sur {count}.",
   },
 });

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from . import io, ui
+from .input_impl import InputImpl
 
-__all__ = ["ComfyExtension", "io", "ui"]
+__all__ = ["ComfyExtension", "InputImpl", "io", "ui"]
 
 
 class ComfyExtension(ABC):

@@ -114,6 +114,14 @@ class Mask:
         io_type = "MASK"
 
 
+class Video:
+    class Input(Input):
+        io_type = "VIDEO"
+
+    class Output(Output):
+        io_type = "VIDEO"
+
+
 class Combo:
     class Input(_Combo):
         io_type = "COMBO"

@@ -12,8 +12,8 @@ from . import io
 class SavedResult(dict[str, str]):
     """Entry of a saved image, with its pixels."""
 
-    def __init__(self, filename: str, folder_type: io.FolderType, pixels: Tensor) -> None:
-        super().__init__(filename=filename, subfolder="", type=folder_type.value)
+    def __init__(self, filename: str, subfolder: str, type: io.FolderType, pixels: Tensor | None = None) -> None:
+        super().__init__(filename=filename, subfolder=subfolder, type=type.value)
         self.pixels = pixels
 
 
@@ -23,7 +23,7 @@ class ImageSaveHelper:
         images: Tensor, filename_prefix: str, folder_type: io.FolderType, cls: type[Any] | None, compress_level: int = 4
     ) -> list[SavedResult]:
         return [
-            SavedResult(f"{filename_prefix}_{number:05}_.png", folder_type, image)
+            SavedResult(f"{filename_prefix}_{number:05}_.png", "", folder_type, image)
             for number, image in enumerate(images)
         ]
 
@@ -34,3 +34,11 @@ class PreviewImage:
 
     def as_dict(self) -> dict[str, Any]:
         return {"images": self.values, "animated": (False,)}
+
+
+class PreviewVideo:
+    def __init__(self, values: list[SavedResult]) -> None:
+        self.values = values
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"images": self.values, "animated": (True,)}

@@ -1,0 +1,148 @@
+"""The node that restores the faces of a video."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+from comfy_api.latest import InputImpl, io, ui
+from torch import nn
+
+from ..psfr_core.faces.detector import make_detector
+from ..psfr_core.faces.selection import FaceSelection
+from ..psfr_core.networks.face_restorer import FaceRestorer
+from ..psfr_core.networks.parse_net import ParseNet
+from ..psfr_core.restoration.restoration_models import RestorationModels
+from ..psfr_core.restoration.restore_options import RestoreOptions
+from ..psfr_core.video.encoding import EncodingOptions
+from ..psfr_core.video.restore_video import restore_video
+from ..psfr_core.video.video_options import VideoOptions
+from .hosted_models import bundled_detector, bundled_generators, bundled_parser
+from .inputs import UNCONNECTED, detector_input, generator_input, parser_input, strength_input
+from .notes import Note, tell, told_text
+from .runtime import HostedNetwork, on_device, steps_of_passes, with_smaller_batches
+from .schema import CATEGORY, REPORT_TOOLTIP, parse_enum, supported_fields
+from .types import RestoreOptionsSocket
+
+_MAX_DEVIATION = 0.05  # seconds by which the durations of a video and of its file may differ
+
+
+class PSFR_RestoreFacesInVideo(io.ComfyNode):
+    """Restore the faces of a video from file to file."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="PSFR_RestoreFacesInVideo",
+            display_name="Restore Faces in Video (PSFR-GAN)",
+            category=CATEGORY,
+            description="Follows the faces of a video, restores them without flicker, and keeps the sound. Frames are "
+            "streamed through a temporary file, so long videos need no more memory than short ones.",
+            inputs=[
+                io.Video.Input("video", tooltip="Video from Load Video or any node with a VIDEO output."),
+                io.Combo.Input(
+                    "faces",
+                    options=FaceSelection,
+                    default=FaceSelection.ALL,
+                    tooltip="Faces to restore in each shot: all, the largest, or the one closest to the center.",
+                ),
+                strength_input("Blend strength, 0 to 1. 0 keeps the video unchanged, 1 replaces the faces."),
+                io.Int.Input(
+                    "steady_frames",
+                    default=3,
+                    min=0,
+                    max=30,
+                    tooltip="Frames before and after over which a face is averaged where it did not change. Higher values "
+                    "reduce flicker further; 0 restores each frame by itself.",
+                ),
+                io.Int.Input(
+                    "quality",
+                    default=17,
+                    min=0,
+                    max=51,
+                    tooltip="Constant rate factor of the H.264 video. Lower is better and larger; 17 has no visible loss.",
+                ),
+                generator_input(optional=True),
+                parser_input(UNCONNECTED, optional=True),
+                detector_input(optional=True),
+                RestoreOptionsSocket.Input("options", optional=True, tooltip="Options from Restore Options."),
+            ],
+            outputs=[
+                io.Video.Output(display_name="video", tooltip="Video with restored faces and the sound of the input."),
+                io.Int.Output(display_name="face count", tooltip="Number of faces that were followed and restored."),
+                io.String.Output(display_name="report", tooltip=REPORT_TOOLTIP),
+            ],
+            **supported_fields(search_aliases=["video face restore", "face enhance video", "deflicker faces"]),
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        video: Any,
+        faces: str,
+        strength: float,
+        steady_frames: int,
+        quality: int,
+        generator: HostedNetwork[FaceRestorer] | None = None,
+        parser: HostedNetwork[ParseNet] | None = None,
+        detector: HostedNetwork[nn.Module] | None = None,
+        options: RestoreOptions | None = None,
+    ) -> io.NodeOutput:
+        generator = generator or bundled_generators()
+        parser = parser or bundled_parser()
+        detector = detector or bundled_detector()
+        options = options or RestoreOptions()
+        selection = replace(options.selection, selection=parse_enum(FaceSelection, faces))
+        restoration = replace(options, strength=strength, selection=selection)
+        treatment = VideoOptions(steady_frames=steady_frames, encoding=EncodingOptions(quality=quality))
+        models = RestorationModels(generator.network, parser.network, make_detector(detector.network))
+        target = _temporary_file(".mp4")
+        with _file_of(video) as source, on_device(generator, parser, detector):
+            result = with_smaller_batches(
+                lambda size: restore_video(
+                    source,
+                    target,
+                    models,
+                    replace(restoration, batch_size=size),
+                    treatment,
+                    progress=steps_of_passes(),
+                )
+            )
+        tell(Note.FOLLOWED, count=result.face_count, frames=result.frame_count)
+        if result.damage:
+            tell(Note.DAMAGED, damage=result.damage)
+        shown = ui.PreviewVideo([ui.SavedResult(target.name, "", io.FolderType.temp)])
+        return io.NodeOutput(InputImpl.VideoFromFile(str(target)), result.face_count, told_text(), ui=shown)
+
+
+@contextmanager
+def _file_of(video: Any) -> Generator[Path]:
+    """Yield the file of a VIDEO: its own, or a temporary one for a video in memory and for a part of a file."""
+    source = video.get_stream_source()
+    if isinstance(source, str) and _has_duration_of(source, video):
+        yield Path(source)
+        return
+    path = _temporary_file(".mkv")
+    try:
+        video.save_to(str(path))
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _has_duration_of(path: str, video: Any) -> bool:
+    try:
+        return abs(InputImpl.VideoFromFile(path).get_duration() - video.get_duration()) < _MAX_DEVIATION
+    except ValueError:  # a file without a duration is damaged, which the restoration reports
+        return True
+
+
+def _temporary_file(suffix: str) -> Path:
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"psfr_video_{uuid.uuid4().hex}{suffix}"

@@ -1,0 +1,99 @@
+"""Videos and batches of frames in the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+pytest.importorskip("av")
+
+CLIPS = Path(__file__).parents[1] / "video" / "clips.py"
+
+
+@pytest.fixture(scope="session")
+def clips(load_module: Callable[[str, Path], ModuleType]) -> ModuleType:
+    return load_module("clips", CLIPS)
+
+
+@pytest.fixture
+def clip(clips: ModuleType, portrait: Tensor, tmp_path: Path) -> Path:
+    """Write a clip of six frames of the portrait, with noise and sound."""
+    noise = torch.randn(6, 256, 256, 3, generator=torch.Generator().manual_seed(0))
+    pixels = ((portrait + 0.03 * noise).clamp(0, 1) * 255).byte().numpy()
+    frames = [clips.av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p") for frame in pixels]
+    return clips.write_clip(tmp_path / "clip.mp4", frames, codec="libx264", sound="aac")
+
+
+def video_of(host: Callable[[str], ModuleType], source: Any) -> Any:
+    return host("comfy_api.latest").InputImpl.VideoFromFile(source)
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_a_video_is_restored_through_a_temporary_file(
+    run: Callable[..., Any],
+    host: Callable[[str], ModuleType],
+    models: dict[str, Any],
+    clips: ModuleType,
+    clip: Path,
+    tmp_path: Path,
+    in_memory: bool,
+) -> None:
+    source = BytesIO(clip.read_bytes()) if in_memory else str(clip)
+    output = run("PSFR_RestoreFacesInVideo", video=video_of(host, source), **models)
+    video, count, report = output.args
+    restored = Path(video.get_stream_source())
+    assert list((tmp_path / "temp").iterdir()) == [restored]
+    assert (count, report) == (1, "Faces followed and restored: 1, in 6 frames.")
+    assert output.ui["images"] == [{"filename": restored.name, "subfolder": "", "type": "temp"}]
+    assert output.ui["animated"] == (True,)
+    assert len(clips.packets(restored, "audio")) == len(clips.packets(clip, "audio")) > 5
+    before, after = (
+        torch.stack([torch.from_numpy(frame.to_ndarray(format="rgb24")).float() for frame in clips.decoded(path)])
+        for path in (clip, restored)
+    )
+    assert after.shape == (6, 256, 256, 3)
+    face = (slice(None), slice(90, 150), slice(90, 160))
+    assert float(after[face].diff(dim=0).abs().mean()) < 0.6 * float(before[face].diff(dim=0).abs().mean())
+    assert float((after - before)[face].abs().mean()) > 2
+    assert host("comfy.utils").shown[-1] == (12, 12)  # both passes
+
+
+def test_cancel_leaves_no_file(
+    run: Callable[..., Any],
+    host: Callable[[str], ModuleType],
+    models: dict[str, Any],
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    management: Any = host("comfy.model_management")
+    monkeypatch.setattr(management, "interrupted", True)
+    with pytest.raises(management.InterruptProcessingException):
+        run("PSFR_RestoreFacesInVideo", video=video_of(host, str(clip)), **models)
+    assert list((tmp_path / "temp").glob("*")) == []
+
+
+def test_frames_of_one_video_are_restored_together(
+    run: Callable[..., Any], models: dict[str, Any], portrait: Tensor
+) -> None:
+    noise = torch.randn(4, *portrait.shape[1:], generator=torch.Generator().manual_seed(0))
+    frames = (portrait + 0.03 * noise).clamp(0, 1)
+    together = run("PSFR_RestoreOptions", frames_are="one video").args[0]
+    single = run("PSFR_RestoreFacesInImage", image=frames, **models, options=run("PSFR_RestoreOptions").args[0])
+    steady = run("PSFR_RestoreFacesInImage", image=frames, **models, options=together)
+    assert (single.args[2], steady.args[2]) == (4, 4)
+    assert steady.args[3] == "Faces followed and restored: 1, in 4 frames."
+    assert steady.args[0].shape == frames.shape
+    assert steady.args[1].shape == frames.shape[:3]
+    inside = (single.args[1] > 0.9).all(0) & (steady.args[1] > 0.9).all(0)
+    flicker = [float(result.args[0].diff(dim=0)[:, inside].abs().mean()) for result in (single, steady)]
+    assert flicker[1] < 0.6 * flicker[0]
+    outside = steady.args[1] == 0
+    assert torch.equal(steady.args[0][outside], frames[outside])
