@@ -1,4 +1,4 @@
-"""``psfr export``: export a network to ONNX, to run it without PyTorch."""
+"""``psfr export``: export a network to ONNX, so that it runs without PyTorch."""
 
 from __future__ import annotations
 

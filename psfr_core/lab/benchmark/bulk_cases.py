@@ -1,4 +1,4 @@
-"""Benchmark case of many image files: overlapping steps against one file after the other."""
+"""Compare the restoration of many image files in overlapping steps with restoring one file after the other."""
 
 from __future__ import annotations
 
@@ -27,20 +27,23 @@ from .measure import Measurement, compare
 
 _FILES = 12
 _WIDTH, _HEIGHT, _SIDE = 1280, 960, 256
-_GPU_SECONDS = 0.01  # of the stand-in, for each batch
+_GPU_SECONDS = 0.01  # time that the simulated restorer needs for each batch
 
 
 def bulk(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Compare ``restore_files`` with ``restore_image`` in a loop, for JPEG files that become PNG files.
+    """Compare ``restore_files`` with a loop of ``restore_image``, from JPEG to PNG files.
 
-    Stand-ins that wait instead of computing show what remains on a device as fast as a GPU.
+    The second measurement uses simulated models that wait instead of computing. It shows the time of all other work on a
+    device that is as fast as a GPU.
     """
     models = {
         "bundled models": load_models(detector=BUNDLED_DETECTOR, device=context.device),
-        "stand-ins": RestorationModels(_Waiting(), ParseNet(ParseNetConfig((4, 6), 1)).eval(), _Planted()),
+        "simulated models": RestorationModels(
+            _WaitingRestorer(), ParseNet(ParseNetConfig((4, 6), 1)).eval(), _OneFaceDetector()
+        ),
     }
     with tempfile.TemporaryDirectory() as folder:
-        jobs = _written(Path(folder), context)
+        jobs = _write_photos(Path(folder), context)
         for name, restorers in models.items():
             measured = compare(
                 f"{_FILES} files, {name}",
@@ -58,8 +61,8 @@ def _one_after_the_other(jobs: Sequence[FileJob], models: RestorationModels) -> 
         write_image(job.target, replace(before, pixels=restore_image(before.pixels, models).image))
 
 
-def _written(folder: Path, context: BenchmarkContext) -> list[FileJob]:
-    """Write photos with the first image of ``context``, or a smooth image, in the middle."""
+def _write_photos(folder: Path, context: BenchmarkContext) -> list[FileJob]:
+    """Write JPEG files with the first image of ``context``, or else a smooth image, in the middle. Return their jobs."""
     torch.manual_seed(0)
     face = context.images[0][None] if context.images else resize(torch.rand(1, 3, 16, 16), (_SIDE, _SIDE))
     jobs: list[FileJob] = []
@@ -72,16 +75,16 @@ def _written(folder: Path, context: BenchmarkContext) -> list[FileJob]:
     return jobs
 
 
-class _Planted:
-    """A detector that finds one face at a known place."""
+class _OneFaceDetector:
+    """Detector that finds one face at a fixed position in each image."""
 
     def detect(self, images: Tensor, *_: object, **__: object) -> list[list[Face]]:
         landmarks = template_for(_SIDE).float() + torch.tensor([500.0, 300.0])
         return [[Face(Box(540, 340, 720, 520), landmarks, 0.99)] for _ in images]
 
 
-class _Waiting(FaceRestorer):
-    """A restorer that waits as long as a GPU needs for a batch."""
+class _WaitingRestorer(FaceRestorer):
+    """Restorer that waits as long as a GPU needs for a batch, and returns its input."""
 
     def __init__(self) -> None:
         super().__init__()

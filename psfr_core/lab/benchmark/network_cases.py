@@ -36,9 +36,9 @@ _PLAIN = "published formulation"
 
 @torch.no_grad()
 def networks(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Compare the optimized generator, parsing network and both with their published formulation on one face.
+    """Compare the optimized generator, the parsing network and both together with their published formulation.
 
-    Also compares the generator on a batch of eight faces with eight single faces.
+    These measurements are for one face. Another measurement compares the generator on a batch of eight faces with eight single faces.
     """
     device = context.device
     generator, parse_net = context.plain_generator(), context.plain_parse_net()
