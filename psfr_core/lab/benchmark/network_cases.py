@@ -38,7 +38,7 @@ _PLAIN = "published formulation"
 def networks(context: BenchmarkContext) -> Iterator[Measurement]:
     """Compare the optimized generator, the parsing network and both together with their published formulation.
 
-    These measurements are for one face. Another measurement compares the generator on a batch of eight faces with eight single faces.
+    These measurements are for one face. Another measurement compares the generator on eight faces in a batch and one by one.
     """
     device = context.device
     generator, parse_net = context.plain_generator(), context.plain_parse_net()
