@@ -1,4 +1,4 @@
-"""Videos and batches of frames in the nodes."""
+"""Test the nodes with videos and with batches of frames."""
 
 from __future__ import annotations
 
