@@ -235,7 +235,7 @@ def test_the_default_options_equal_those_of_the_library(run: Run, pack: Any) -> 
     assert run("PSFR_PasteOptions").args[0] == pack("psfr_core.restoration.paste_options").PasteOptions()
     options = run("PSFR_RestoreOptions").args[0]
     detection = pack("psfr_core.faces.detection_options").DetectionOptions()
-    assert options == pack("psfr_core.restoration.restore_options").RestoreOptions(detection=detection)
+    assert options == pack("nodes.batch_options").BatchOptions(detection=detection)
 
 
 def test_a_mask_chooses_faces(run: Run, models: dict[str, Any], portrait: Tensor) -> None:

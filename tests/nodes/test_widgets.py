@@ -153,7 +153,7 @@ def test_restore_options_equal_those_of_the_library(run: Run, pack: Pack) -> Non
     selection = {"min_size": 20.0, "max_size": 200.0, "order": "left-right", "indices": (0, 2), "max_faces": 3}
     regions = pack("psfr_core.parsing.labels").parse_regions("eyes")
     restoration = options(
-        pack("psfr_core.restoration.restore_options").RestoreOptions,
+        pack("nodes.batch_options").BatchOptions,
         color_match="none",
         no_face="error",
         eyes="closed",
