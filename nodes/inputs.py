@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from ..psfr_core.faces.detection_options import DetectionOptions
 from ..psfr_core.faces.selection import FaceOrder, SelectionOptions, parse_indices
 from ..psfr_core.options import description_of
-from ..psfr_core.parsing.labels import REGION_NAMES
+from ..psfr_core.parsing.labels import REGION_NAMES, FaceRegion
 from ..psfr_core.restoration.color_match import ColorMatch
 from ..psfr_core.restoration.region_strengths import RegionStrengths
 from ..psfr_core.restoration.restore_options import Eyes, NoFace
@@ -219,6 +219,20 @@ def region_strength_inputs() -> list[io.Input]:
         )
         for part in fields(RegionStrengths)
     ]
+
+
+def more_regions_inputs() -> list[io.Input]:
+    """Return one toggle for each region that is not pasted by default; older workflows do not have them."""
+    return [
+        io.Boolean.Input(name, default=False, optional=True, tooltip=f"Also paste {what}, in addition to regions.")
+        for name, what in {"hat": "hats", "neck": "the neck and necklaces", "cloth": "clothes"}.items()
+    ]
+
+
+def more_regions(hat: bool, neck: bool, cloth: bool) -> frozenset[FaceRegion]:
+    """Return the regions of the toggles that are on."""
+    chosen = {FaceRegion.HAT: hat, FaceRegion.NECK: neck, FaceRegion.NECKLACE: neck, FaceRegion.CLOTH: cloth}
+    return frozenset(region for region, is_on in chosen.items() if is_on)
 
 
 def region_strengths(values: Mapping[str, float]) -> RegionStrengths:

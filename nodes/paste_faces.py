@@ -16,6 +16,8 @@ from ..psfr_core.restoration.paste_options import PASTED_REGION_NAMES, WHOLE_CRO
 from .detected_faces import DetectedFaces
 from .images import to_crops, to_frames, to_mask
 from .inputs import (
+    more_regions,
+    more_regions_inputs,
     parse_map_input,
     region_strength_inputs,
     region_strengths,
@@ -125,6 +127,7 @@ class PSFR_PasteOptions(io.ComfyNode):
                     tooltip="Amount of film grain or sensor noise on restored faces, 0 to 1. 0 adds none, 1 matches the photo.",
                 ),
                 *region_strength_inputs(),
+                *more_regions_inputs(),
             ],
             outputs=[
                 PasteOptionsSocket.Output(
@@ -136,11 +139,19 @@ class PSFR_PasteOptions(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, feather: float, regions: str, grain: float = PasteOptions.grain, **strengths: float
+        cls,
+        feather: float,
+        regions: str,
+        grain: float = PasteOptions.grain,
+        hat: bool = False,
+        neck: bool = False,
+        cloth: bool = False,
+        **strengths: float,
     ) -> io.NodeOutput:
+        pasted = parse_pasted_regions(regions)
         options = PasteOptions(
             feather=feather,
-            regions=parse_pasted_regions(regions),
+            regions=None if pasted is None else pasted | more_regions(hat, neck, cloth),
             grain=grain,
             strengths=region_strengths(strengths),
         )

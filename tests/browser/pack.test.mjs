@@ -100,7 +100,45 @@ test("widgets without effect are disabled", async () => {
   assert.deepEqual(await disabled("bundled 512"), ["generator", "parser", "detector", "download"]);
   assert.deepEqual(await disabled("published 512"), ["generator", "parser", "detector"]);
   assert.deepEqual(await disabled("custom"), []);
+  const unused = await page.evaluate(() => {
+    const node = LiteGraph.createNode("PSFR_DegradationOptions");
+    app.graph.add(node);
+    const noise = node.widgets.find(({ name }) => name === "noise_probability");
+    noise.value = 0;
+    noise.callback?.(0);
+    return node.widgets.filter(({ disabled }) => disabled).map(({ name }) => name);
+  });
+  assert.deepEqual(unused, ["noise_std_low", "noise_std_high", "noise_per_channel_probability"]);
 });
+
+test("regions have sliders and toggles, which are saved and sent", async () => {
+  const { types, saved, sent } = await page.evaluate(async () => {
+    app.graph.clear();
+    const [options, restorer] = ["PSFR_PasteOptions", "PSFR_RestoreOptions"].map((type) => {
+      const node = LiteGraph.createNode(type);
+      app.graph.add(node);
+      return node;
+    });
+    options.connect(0, restorer, restorer.findInputSlot("paste"));
+    const widget = (name) => options.widgets.find((widget) => widget.name === name);
+    widget("eyes_strength").value = 0.25;
+    widget("hat").value = true;
+    const { output } = await app.graphToPrompt();
+    const find = ({ class_type }) => class_type === "PSFR_PasteOptions";
+    return {
+      types: ["eyes_strength", "hair_strength", "hat"].map((name) => widget(name).type),
+      saved: options.serialize().widgets_values,
+      sent: Object.values(output).find(find).inputs,
+    };
+  });
+  assert.deepEqual(types, ["slider", "slider", "toggle"]);
+  assert.deepEqual(saved, [0.06, "face,ears,hair,earring", 0, 1, 0.25, 1, 1, 1, 1, 1, 1, true, false, false]);
+  assert.deepEqual([sent.skin_strength, sent.eyes_strength, sent.hat, sent.neck], [1, 0.25, true, false]);
+});
+
+/** The notes that nodes show. */
+const notesOf = (page) =>
+  page.evaluate(() => [...document.querySelectorAll(".psfr-notes p")].map((note) => note.innerText).filter(Boolean));
 
 test("a node shows what happened, in the language of the interface", async (t) => {
   if (incapable) return t.skip(incapable);
@@ -108,8 +146,7 @@ test("a node shows what happened, in the language of the interface", async (t) =
   workflow.nodes.find(({ type }) => type === "PSFR_RestoreFacesInImage").widgets_values[1] = VUE ? 0.87 : 0.86; // not cached
   await load(page, workflow);
   assert.equal(await run(page), "execution_success");
-  const shown = () => page.evaluate(() => [...document.querySelectorAll(".psfr-notes p")].map((note) => note.innerText));
-  assert.deepEqual((await shown()).filter(Boolean), ["Faces restored: 1."]);
+  assert.deepEqual(await notesOf(page), ["Faces restored: 1."]);
   await shot("notes");
 });
 
@@ -220,6 +257,22 @@ async function replacePicker() {
   await page.waitForTimeout(800);
   return pickerSize();
 }
+
+test("a search for what users want finds Restore Faces in Image first", async (t) => {
+  const aliases = await page.evaluate(() => LiteGraph.registered_node_types.PSFR_RestoreFacesInImage.nodeData.search_aliases);
+  if (!aliases) return t.skip("this ComfyUI has no words for searches");
+  await load(page, read("01_restore_in_one_node.json"));
+  for (const words of ["old photo", "upscale face", "deblur face"]) {
+    await page.mouse.dblclick(800, 850); // an empty place of the canvas
+    await page.waitForTimeout(500);
+    await page.keyboard.type(words);
+    await page.waitForTimeout(1000);
+    assert.match(await page.locator("[role=option]").first().innerText(), /^Restore Faces in Image/, words);
+    await shot("search");
+    await page.keyboard.press("Escape");
+    await page.waitForTimeout(500);
+  }
+});
 
 test("links of the pack's types have colors, also after a change of the palette", async () => {
   const colors = () =>
@@ -356,6 +409,12 @@ test("names and texts come in the user's language", async () => {
     const title = await other.page.evaluate(() => LiteGraph.createNode("PSFR_SelectFaces").title);
     const texts = JSON.parse(fs.readFileSync(path.join(EXAMPLES, "..", "locales", "fr", "nodeDefs.json"), "utf8"));
     assert.equal(title, texts.PSFR_SelectFaces.display_name);
+    if (incapable) return;
+    const workflow = read("01_restore_in_one_node.json");
+    workflow.nodes.find(({ type }) => type === "PSFR_RestoreFacesInImage").widgets_values[1] = VUE ? 0.77 : 0.76; // not cached
+    await load(other.page, workflow);
+    assert.equal(await run(other.page), "execution_success");
+    assert.deepEqual(await notesOf(other.page), ["Visages restaurés : 1."]);
   } finally {
     await other.close();
   }

@@ -24,7 +24,7 @@ const GROUP = [0.17, 0.17, 0.64, 0.36]; // the four largest faces of the group p
 const row = (...nodes) => nodes.map((node) => ({ node }));
 const faces = (node, count) => Array.from({ length: count }, (_, index) => ({ node, index }));
 
-/** @type {Record<string, {height: number, rows: Cell[][], caption?: string}>} the pictures of results, by example */
+/** @type {Record<string, {height: number, rows: Cell[][]}>} the pictures of results, by example */
 const RESULTS = {
   "01_restore_in_one_node": { height: 400, rows: [row(3, 4)] },
   "02_before_and_after": { height: 500, rows: [[{ node: 3, after: 4 }]] },
@@ -32,7 +32,6 @@ const RESULTS = {
   "04_blur_the_other_faces": { height: 400, rows: [[{ node: 9, crop: GROUP }]] },
   "05_step_by_step": { height: 220, rows: [faces(5, 5), faces(6, 5), faces(7, 5)] },
   "06_edit_the_parse_map": { height: 290, rows: [row(8, 6, 7, 9)] },
-  "07_paint_the_parse_map": { height: 290, rows: [row(8, 6, 7, 9)] },
   "09_through_another_model": { height: 380, rows: [row(5, 6, 10)] },
   "10_on_an_upscaled_background": { height: 500, rows: [row(3, 10)] },
   "11_a_batch_of_frames": { height: 260, rows: [faces(5, 4), faces(6, 4)] },
@@ -42,6 +41,7 @@ const RESULTS = {
 const comfy = await openComfy(BASE, { vue: true });
 const { page } = comfy;
 await page.setViewportSize({ width: 2200, height: 1500 }); // the panels of the frontend cover none of the nodes
+await page.evaluate(() => app.extensionManager.setting.set("Comfy.Minimap.Visible", false));
 const album = await page.context().newPage();
 await album.goto(`${BASE}/system_stats`); // the server sends images to its own pages only
 await page.bringToFront();
@@ -227,6 +227,7 @@ const OTHERS = {
     await imagesOf(read("07_paint_the_parse_map"));
     await showFrom(...PAINTER);
     await writeNodes(help("psfr_painter"), [7, 9]);
+    fs.copyFileSync(help("psfr_painter"), example("07_paint_the_parse_map"));
   },
   async psfr_paste() {
     const columns = [

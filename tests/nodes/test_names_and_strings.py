@@ -22,7 +22,7 @@ NODE_API = Path(__file__).with_name("node_api.json")
 # combos whose values are names of files
 _FILE_COMBOS = {"generator", "restorer", "parser", "detector", "lpips_features", "lpips_heads", "picture"}
 # labels that are shown instead of the input names
-_LABELS = {"grey_probability": "gray probability"}
+_LABELS = {"grey_probability": "gray probability", "cloth": "clothes"}
 
 
 def node_strings(schema: Any) -> dict[str, Any]:

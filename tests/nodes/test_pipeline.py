@@ -231,6 +231,15 @@ def test_options_reach_the_library(run: Run, models: dict[str, Any], portrait: T
     assert 0.2 * large.sum() < face.sum() < 0.9 * large.sum()
 
 
+def test_toggles_add_regions(run: Run, pack: Any) -> None:
+    region = pack("psfr_core.parsing.labels").FaceRegion
+    usual = run("PSFR_PasteOptions").args[0].regions
+    more = run("PSFR_PasteOptions", hat=True, neck=True).args[0].regions
+    assert more - usual == {region.HAT, region.NECK, region.NECKLACE}
+    assert run("PSFR_PasteOptions", regions="skin", cloth=True).args[0].regions == {region.SKIN, region.CLOTH}
+    assert run("PSFR_PasteOptions", regions="all", hat=True).args[0].regions is None
+
+
 def test_the_default_options_equal_those_of_the_library(run: Run, pack: Any) -> None:
     assert run("PSFR_PasteOptions").args[0] == pack("psfr_core.restoration.paste_options").PasteOptions()
     options = run("PSFR_RestoreOptions").args[0]

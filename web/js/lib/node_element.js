@@ -21,7 +21,7 @@ const CANVAS_METHODS = Object.freeze({
  * @property {string} name name of the widget
  * @property {HTMLElement} root
  * @property {() => number} minHeight returns the minimum height of the root in pixels
- * @property {[number, number]} [firstSize] width of a new node and height of its root, if they are not the minimum
+ * @property {[number, number]} [firstSize] width of a new node and height of its root; without it, no space is reserved
  * @property {(output: any) => void} show shows the output of a run of the node
  * @property {() => void} refresh called after links or values change
  */
@@ -31,7 +31,7 @@ const elements = new WeakMap();
 
 /** Puts an element on a node, keeps it up to date, and returns its widget. @param {any} node @param {NodeElement} element */
 export function addElement(node, nodeElement) {
-  const { name, root, minHeight, firstSize = [0, minHeight()], show, refresh } = nodeElement;
+  const { name, root, minHeight, firstSize, show, refresh } = nodeElement;
   const widget = node.addDOMWidget(name, `psfr_${name}`, root, {
     serialize: false, // not part of the prompt
     hideOnZoom: false,
@@ -40,9 +40,11 @@ export function addElement(node, nodeElement) {
     getMinHeight: () => minHeight() + 2 * MARGIN,
   });
   widget.serialize = false; // nor of the workflow
-  node.expandToFitContent();
-  // Reserve the space before the first run, because a node that grows after a run would cover its neighbors.
-  node.setSize([Math.max(node.size[0], firstSize[0]), node.size[1] + firstSize[1] - minHeight()]);
+  if (firstSize) {
+    // Reserve the space before the first run, because a node that grows after a run would cover its neighbors.
+    node.expandToFitContent();
+    node.setSize([Math.max(node.size[0], firstSize[0]), node.size[1] + firstSize[1] - minHeight()]);
+  }
   for (const [on, method] of Object.entries(CANVAS_METHODS)) {
     const forward = (/** @type {MouseEvent} */ event) => isForCanvas(event) && app.canvas[method](event);
     root.addEventListener(on.slice(2), /** @type {EventListener} */ (forward));
