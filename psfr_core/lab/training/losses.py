@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -66,16 +67,12 @@ def _style_distance(fake: Tensor, real: Tensor, masks: Tensor) -> Tensor:
     if fake.dtype == torch.float16:  # sums over an image overflow float16
         with without_autocast(fake.device):
             return _style_distance(fake.float(), real.float(), masks)
-    if fake.device.type != "cpu":
-        return F.mse_loss(region_grams(fake, masks), region_grams(real, masks))
-    # CPUs compute one region at a time, because the matrices of all regions exceed the cache. Absent regions contribute 0.
-    present = masks.any(dim=2).any(dim=0).tolist()
-    distances = [
-        F.mse_loss(region_grams(fake, mask), region_grams(real, mask))
-        for mask, is_present in zip(masks.split(1, dim=1), present, strict=True)
-        if is_present
-    ]
-    return sum(distances, fake.new_zeros((), dtype=torch.float32)) / len(present)
+    entries = masks.shape[1] * fake.shape[1] ** 2 * len(fake)  # of all Gram matrices
+    if (
+        masks.device.type == "cpu"
+    ):  # regions without pixels contribute 0; on a GPU, finding them would wait for the device
+        masks = masks[:, masks.any(dim=2).any(dim=0)]
+    return F.mse_loss(region_grams(fake, masks), region_grams(real, masks), reduction="sum") / entries
 
 
 def _masks(one_hot: Tensor, features: Tensor) -> Tensor:
@@ -87,10 +84,35 @@ def region_grams(features: Tensor, masks: Tensor) -> Tensor:
 
     Each matrix is divided by C times the area of its mask.
     """
-    channels = features.shape[1]
-    weights = masks / (channels * masks.sum(dim=2, keepdim=True) + 1e-8)
-    inside = features[:, None] * weights.to(features.dtype)[:, :, None]
-    return (inside.flatten(1, 2) @ features.transpose(1, 2)).unflatten(1, (-1, channels))
+    weights = masks / (features.shape[1] * masks.sum(dim=2, keepdim=True) + 1e-8)
+    return cast("Tensor", _RegionGrams.apply(features, weights.to(features.dtype)))
+
+
+class _RegionGrams(torch.autograd.Function):
+    """Compute the Gram matrices one region at a time, and keep no masked copies of the features for the gradient.
+
+    Autograd would keep a copy for each region.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(features, weights)
+        transposed = features.transpose(1, 2)
+        grams = features.new_zeros(*weights.shape[:2], features.shape[1], features.shape[1])
+        with without_autocast(features.device):
+            for region, weight in enumerate(weights.unbind(dim=1)):
+                grams[:, region] = (features * weight[:, None]) @ transposed
+        return grams
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        features, weights = ctx.saved_tensors
+        symmetric = gradients[0] + gradients[0].transpose(2, 3)
+        total = torch.zeros_like(features)
+        with without_autocast(features.device):
+            for region, weight in enumerate(weights.unbind(dim=1)):
+                total += (symmetric[:, region] @ features) * weight[:, None]
+        return total, None
 
 
 def _total(terms: Iterable[Tensor]) -> Tensor:

@@ -65,12 +65,39 @@ def test_a_gram_matrix_covers_only_its_region() -> None:
     assert region_grams(features, torch.zeros(1, 1, 16)).abs().max() == 0
 
 
-def test_regions_one_at_a_time_and_at_once_have_equal_losses() -> None:
-    fake, real = torch.rand(2, 2, 5, 8, 8).unbind(0)
-    one_hot = F.one_hot(torch.randint(0, 18, (2, 8, 8)), 19).permute(0, 3, 1, 2).float()
-    of_fake, of_real = (region_grams(features.flatten(2), one_hot.flatten(2)) for features in (fake, real))
-    together = F.mse_loss(of_fake, of_real)
-    torch.testing.assert_close(region_style_loss([fake], [real], one_hot), together)
+def plain_region_grams(features: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Return the Gram matrices through masked copies of the features, as the paper defines them."""
+    inside = features[:, None] * masks[:, :, None]
+    areas = features.shape[1] * masks.sum(dim=2) + 1e-8
+    return inside @ inside.transpose(2, 3) / areas[..., None, None]
+
+
+def test_gram_matrices_and_their_gradients_equal_those_of_masked_copies() -> None:
+    features = torch.rand(2, 5, 64, dtype=torch.float64, requires_grad=True)
+    masks = F.one_hot(torch.randint(0, 4, (2, 64)), 5).transpose(1, 2).double()
+    grams, plain = region_grams(features, masks), plain_region_grams(features, masks)
+    torch.testing.assert_close(grams, plain)
+    weights = torch.rand_like(grams)
+    (gradient,) = torch.autograd.grad((grams * weights).sum(), features)
+    torch.testing.assert_close(gradient, torch.autograd.grad((plain * weights).sum(), features)[0])
+
+
+def test_the_gradient_keeps_no_masked_copies() -> None:
+    saved: list[int] = []
+    features, masks = torch.rand(2, 5, 64, requires_grad=True), torch.rand(2, 19, 64)
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: (saved.append(tensor.numel()), tensor)[1], lambda x: x
+    ):
+        region_grams(features, masks)
+    assert sum(saved) == features.numel() + masks.numel()
+
+
+def test_autocast_does_not_change_the_gradient() -> None:
+    features, masks = torch.rand(1, 4, 64, requires_grad=True), torch.rand(1, 3, 64)
+    (expected,) = torch.autograd.grad(region_grams(features, masks).sum(), features)
+    with torch.autocast("cpu", torch.bfloat16):
+        (found,) = torch.autograd.grad(region_grams(features, masks).sum(), features)
+    assert torch.equal(found, expected)
 
 
 def test_absent_regions_contribute_no_style_loss() -> None:
