@@ -1,4 +1,4 @@
-"""The nodes of this pack: schemas and conversions around ``psfr_core``. Only this folder imports ComfyUI."""
+"""Define the nodes of this pack, which convert ComfyUI's values and call ``psfr_core``. Only this folder imports ComfyUI."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class PsfrExtension(ComfyExtension):
     """The entry point of the pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """Register the model folders, which the loaders list, and return all nodes."""
+        """Register the model folders, set the titles of errors, and return all nodes."""
         warn_about_folder_name(Path(__file__).parents[1])
         set_error_titles()
         register_model_folders()

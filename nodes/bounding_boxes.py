@@ -1,4 +1,4 @@
-"""Conversions between faces and ComfyUI's BOUNDING_BOX: for each frame a list of {x, y, width, height, label, score}."""
+"""Convert between faces and ComfyUI's BOUNDING_BOX: a list of {x, y, width, height, label, score} for each frame."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def to_bounding_boxes(faces: DetectedFaces) -> list[list[dict[str, float | str]]
 def boxes_of_frames(bounding_boxes: Any, count: int) -> list[list[Box]]:
     """Return the boxes for each of ``count`` frames.
 
-    ComfyUI's nodes pass one box, a list of boxes for all frames, or a list of them for each frame. Raise InputError for
-    other values, and for other numbers of frames.
+    ``bounding_boxes`` is one box or a list of boxes, which apply to all frames, or a list of boxes for each frame. Raise
+    InputError for values of another form, and for lists of another number of frames.
     """
     frames = [bounding_boxes] if isinstance(bounding_boxes, Mapping) else bounding_boxes
     if not isinstance(frames, (list, tuple)):
@@ -45,7 +45,7 @@ def boxes_of_frames(bounding_boxes: Any, count: int) -> list[list[Box]]:
         frames = [frames]
     if len(frames) not in (1, count):
         raise InputError(
-            f"There are bounding boxes for {len(frames)} images, but {count} images. Give those of the same batch."
+            f"There are bounding boxes for {len(frames)} images, but {count} images. Connect the boxes of these images."
         )
     parsed = [[_parse_box(box, frame) for box in _boxes(boxes, frame)] for frame, boxes in enumerate(frames)]
     return parsed * count if len(parsed) == 1 else parsed

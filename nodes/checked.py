@@ -1,6 +1,6 @@
 """Check the inputs of all nodes, and send notes on their results.
 
-ComfyUI checks typed values only, not values from links.
+ComfyUI checks widget values, but not values from links.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ _TYPES: dict[type[io.Input], type] = {
 
 
 def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
-    """Wrap ``execute`` of ``node`` to check numbers, strings, images and masks first, and to send the node's notes last.
+    """Wrap ``execute`` of ``node`` so that it first checks its inputs, and adds the node's notes to its output.
 
-    It raises OptionError for values of another type or out of the widget's range, and InputError for images and masks of
-    another shape or type, or with values that are not finite. Choices of combos are checked where they are used.
+    The wrapped method raises OptionError for numbers and strings of another type or out of the widget's range, and InputError
+    for images and masks of another shape or type, or with values that are not finite. The values of combos are checked by the
+    code that uses them.
     """
     execute: Any = node.execute
 
@@ -43,7 +44,8 @@ def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
             output.ui = {**_ui_of(output), OUTPUT: notes}
         return output
 
-    setattr(node, "execute", classmethod(run))  # noqa: B010  # typed as the method it replaces
+    # setattr, because pyright rejects an assignment to a method.
+    setattr(node, "execute", classmethod(run))  # noqa: B010
     return node
 
 

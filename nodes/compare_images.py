@@ -48,7 +48,7 @@ class PSFR_CompareImages(io.ComfyNode):
                     tooltip="Brightness factor of the difference image, 1 to 64.",
                 ),
                 _weights_input(
-                    "lpips_features", "AlexNet or VGG-16 features, as torchvision names them", "features.0.weight"
+                    "lpips_features", "AlexNet or VGG-16 features with torchvision's tensor names", "features.0.weight"
                 ),
                 _weights_input("lpips_heads", "LPIPS v0.1 heads for these features", "lin0.model.1.weight"),
             ],
@@ -67,9 +67,8 @@ class PSFR_CompareImages(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, lpips_features: str | None = None, lpips_heads: str | None = None, **_: object) -> str:
-        known = [
-            name for name in (lpips_features, lpips_heads) if name is not None
-        ]  # None if the name comes from another node
+        # A name is None if it comes from another node.
+        known = [name for name in (lpips_features, lpips_heads) if name is not None]
         return fingerprint(*(find_weight_file(name, (OWN_FOLDER,)) for name in known))
 
     @classmethod
@@ -99,7 +98,7 @@ class PSFR_CompareImages(io.ComfyNode):
 
 @torch.no_grad()
 def _measure(image: Tensor, reference: Tensor, lpips: Lpips | None) -> Tensor:
-    """Return PSNR, SSIM and LPIPS of a batch of one; LPIPS is NaN without its weights."""
+    """Return PSNR, SSIM and LPIPS (3,) of one image (1, 3, H, W). LPIPS is NaN without its weights."""
     distance = lpips(image, reference) if lpips else image.new_full((1,), math.nan)
     return torch.cat([psnr(image, reference), ssim(image, reference), distance])
 
@@ -126,7 +125,7 @@ def _file(name: str) -> Path:
 
 
 def _weights_input(name: str, what: str, tensor_name: str) -> io.Combo.Input:
-    """Return the list of the files that hold a tensor of this name."""
+    """Return a combo with "none" and all files of this pack's model folder that contain the tensor ``tensor_name``."""
     return io.Combo.Input(
         name,
         options=[NO_FILE, *weight_files((OWN_FOLDER,), lambda names: tensor_name in names)],

@@ -1,4 +1,4 @@
-"""The nodes that hand faces on to other packs."""
+"""Nodes that convert faces to masks and SEGS."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PSFR_FacesToMask(io.ComfyNode):
                     min=0.1,
                     max=10.0,
                     step=0.05,
-                    tooltip="Size of the shape relative to the face box. 1 draws the box itself, 2 twice its width and height.",
+                    tooltip="Size of the shape relative to the face box. 1 is the size of the box, 2 twice its width and height.",
                 ),
             ],
             outputs=[io.Mask.Output(display_name="mask", tooltip="One mask per image: white inside faces.")],

@@ -21,7 +21,7 @@ from .schema import TEST_CATEGORY, shows_preview, supported_fields
 from .types import DegradationSocket
 
 LOW, HIGH = "_low", "_high"
-_SEEDS = 2**64  # the range of seeds of PyTorch and of ComfyUI's samplers
+_SEEDS = 2**64  # number of seeds that PyTorch and ComfyUI's samplers accept
 
 
 class PSFR_DegradeImage(io.ComfyNode):

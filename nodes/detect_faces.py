@@ -112,7 +112,7 @@ class PSFR_DetectFaces(io.ComfyNode):
 
 
 class PSFR_SelectFaces(io.ComfyNode):
-    """Select faces; web/js/face_picker.js lets users click them."""
+    """Select faces of each image. web/js/face_picker.js lets users click the faces."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -160,7 +160,7 @@ def _counts(selections: Sequence[Selection]) -> list[ImageFaces]:
 
 
 def check_face_count(count: int, no_face: NoFace) -> None:
-    """Raise NoFaceError if no image of a batch has a selected face and the user requested an error for this case."""
+    """Raise NoFaceError if ``count``, the number of faces in all images, is 0 and ``no_face`` asks for an error."""
     if count == 0 and no_face is NoFace.ERROR:
         raise NoFaceError(
             "No face in any image matches the settings. Lower confidence or min_size, change mask or indices, or set "
@@ -181,14 +181,14 @@ def _detect(
         detector = with_second_opinion(detector, parser.network)
 
     def search(images: Tensor, report: Progress) -> list[list[Face]]:
-        def all_of_batch(done: int, total: int) -> None:
+        def report_batch(done: int, total: int) -> None:
             report(len(images) * done, total)
 
         return with_smaller_batches(
-            lambda size: detector.detect(images, replace(options, batch_size=size), progress=all_of_batch)
+            lambda size: detector.detect(images, replace(options, batch_size=size), progress=report_batch)
         )
 
-    with on_device(*filter(None, (hosted, parser)), pictures=len(frames)):
+    with on_device(*filter(None, (hosted, parser)), images=len(frames)):
         for batch in frames.split(batch_limit()):
             found += search(torch.stack([to_rgb(frame) for frame in batch]), progress(len(found)))
     return found

@@ -20,7 +20,8 @@ _PICTURE_SIDE = 1024
 class DetectedFaces:
     """The faces of each frame, in pixels of frames of ``size``, and a preview image.
 
-    ``picture`` (3, h, w), RGB in [0, 1], is a downscaled copy of frame ``picture_frame``, the first frame with a face.
+    ``picture`` (3, h, w), RGB in [0, 1], is a copy of frame ``picture_frame``, whose sides are at most 1024 pixels. It is the
+    first frame with a face, or frame 0 if no frame has a face.
     """
 
     frames: tuple[tuple[Face, ...], ...]
@@ -41,11 +42,11 @@ class DetectedFaces:
         return sum(len(faces) for faces in self.frames)
 
     def map(self, choose: Callable[[Sequence[Face]], Sequence[Face]]) -> DetectedFaces:
-        """Apply ``choose`` to the faces of each frame."""
+        """Return a copy in which ``choose`` was applied to the faces of each frame."""
         return replace(self, frames=tuple(tuple(choose(faces)) for faces in self.frames))
 
     def in_frames(self, images: Tensor) -> DetectedFaces:
-        """Scale the faces to ``images`` (B, C, H, W), the same frames at any size.
+        """Return the faces in pixels of ``images`` (B, C, H, W), which are the same frames at any size.
 
         Raise InputError if the number of frames or the aspect ratio differs.
         """

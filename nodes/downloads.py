@@ -1,4 +1,4 @@
-"""Downloads with progress that a user can cancel."""
+"""Download model files with a progress bar. Cancel stops a download."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.2
 
 
 class _CanceledError(Exception):
-    """Raised inside a download that was canceled."""
+    """Raised in the thread of a download that was canceled."""
 
 
 class _Download(threading.Thread):
@@ -45,8 +45,8 @@ class _Download(threading.Thread):
 def download(entry: ModelFile, folder: Path) -> Path:
     """Download ``entry`` into ``folder`` and return its path.
 
-    Cancel stops the download at once; the next run resumes it. Raises DownloadError, which names the file and its address
-    and explains how to download it by hand.
+    Cancel stops the download at once, and the next run resumes it. Raise DownloadError if the download fails. Its message
+    names the file and its address, and explains how to download the file manually.
     """
     thread = _Download(entry, folder)
     thread.start()
@@ -56,7 +56,7 @@ def download(entry: ModelFile, folder: Path) -> Path:
             steps(*thread.progress)
             thread.join(_POLL_SECONDS)
     except BaseException:
-        thread.is_canceled = True  # it notices when the next bytes arrive
+        thread.is_canceled = True  # the thread ends when the next bytes arrive
         raise
     if thread.path is None:
         raise thread.error or PsfrError(f"The download of {entry.name} ended without a file. See ComfyUI's log.")

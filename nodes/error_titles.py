@@ -1,4 +1,4 @@
-"""The titles of errors in ComfyUI's dialog."""
+"""Define the titles of this pack's errors in ComfyUI's dialog."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _TITLES: dict[type[PsfrError], str] = {
 
 
 def set_error_titles() -> None:
-    """Give the errors of the library readable titles.
+    """Set readable titles for the errors of the library, in place of the names of their classes.
 
-    ComfyUI titles its dialog with the module and the name of the class. The module of a pack is the path of its folder; ComfyUI
-    leaves out only the module of Python's own
+    ComfyUI shows the module and the name of an error's class as the title. The module of a pack contains the path of its
+    folder. ComfyUI omits only the module ``builtins``. An error without a title in ``_TITLES`` gets the title of its base class.
     """
     _set_title(PsfrError, _TITLES[PsfrError])
 

@@ -14,7 +14,7 @@ from .previews import preview
 from .schema import CATEGORY, shows_preview
 
 _FOLDER = Path(__file__).parent.parent / "examples" / "images"
-_USUAL = "portrait.jpg"
+_FALLBACK_NAME = "portrait.jpg"
 
 
 class PSFR_LoadExampleImage(io.ComfyNode):
@@ -22,7 +22,7 @@ class PSFR_LoadExampleImage(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        names = _names() or [_USUAL]  # an error here would prevent the whole pack from loading
+        names = _names() or [_FALLBACK_NAME]  # an error here would prevent the whole pack from loading
         return io.Schema(
             node_id="PSFR_LoadExampleImage",
             display_name="Load Example Image (PSFR-GAN)",

@@ -1,4 +1,4 @@
-"""The networks of model files, managed by ComfyUI."""
+"""Load model files as networks whose memory ComfyUI manages."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ..psfr_core.restoration.restoration_models import ModelPreset, load_bundled
 from .model_folders import locate_model
 from .runtime import HostedNetwork, Precision
 
-_DETECTION_BYTES = 2**29  # RetinaFace with ResNet-50 takes two thirds of it for 1920 x 1088 pixels
+_DETECTION_BYTES = 2**29  # RetinaFace with ResNet-50 needs two thirds of this for 1920 x 1088 pixels
 _FACE_BYTES_PER_PIXEL = 6 * 64 * 4  # the networks hold about six maps of 64 float32 channels at once
-_OTHER_RESTORER_BYTES = 900_000_000  # for a face of 512 px in float32; RestoreFormer takes the most, 830 MB
+_OTHER_RESTORER_BYTES = 900_000_000  # for a face of 512 px in float32; RestoreFormer needs the most, 830 MB
 
 
 def host_generator(path: Path, precision: Precision) -> HostedNetwork[FaceRestorer]:
-    """Load a generator; raises CheckpointError for another file."""
+    """Load a generator. Raise CheckpointError for other files."""
     network: FaceRestorer = load_network(path, (PSFR_GENERATOR,))
     return HostedNetwork.of(network, _face_bytes(network.size), precision)
 
 
 def host_restorer(path: Path, precision: Precision, fidelity: float) -> HostedNetwork[FaceRestorer]:
-    """Load a face restorer, with ``fidelity`` if it is CodeFormer; raises CheckpointError for another file.
+    """Load a face restorer. ``fidelity`` applies only to CodeFormer. Raise CheckpointError for other files.
 
-    Precision ``auto`` of restorers other than PSFR-GAN is float32, because their quality in other types is not measured.
+    Precision ``auto`` means float32 for restorers other than PSFR-GAN, because their quality in other types was not measured.
     """
     network = load_restorer_file(path, None if fidelity == DEFAULT_FIDELITY else fidelity)
     if not isinstance(network, OtherRestorer):
@@ -42,37 +42,37 @@ def host_restorer(path: Path, precision: Precision, fidelity: float) -> HostedNe
 
 
 def host_parser(path: Path, precision: Precision) -> HostedNetwork[ParseNet]:
-    """Load a face parser; raises CheckpointError for another file."""
+    """Load a face parser. Raise CheckpointError for other files."""
     network = load_network(path, (PARSE_NET,))
     return HostedNetwork.of(network, _face_bytes(network.config.size), precision)
 
 
 def host_detector(path: Path) -> HostedNetwork[nn.Module]:
-    """Load a face detector in float32; raises CheckpointError for another file."""
+    """Load a face detector in float32. Raise CheckpointError for other files."""
     return HostedNetwork.of(load_network(path, DETECTORS), _DETECTION_BYTES, Precision.FLOAT32)
 
 
 def host_bundled_generators(precision: Precision) -> HostedNetwork[FaceRestorer]:
-    """Load both bundled generators, for small and for large faces."""
+    """Load both bundled generators: one for small and one for large faces."""
     network: FaceRestorer = load_bundled_restorer()
     return HostedNetwork.of(network, _face_bytes(network.size), precision)
 
 
 @cache
 def bundled_generators() -> HostedNetwork[FaceRestorer]:
-    """Return both bundled generators, which are loaded at the first call and shared by all nodes without a connected one."""
+    """Return both bundled generators. They are loaded once and shared by all nodes to which no generator is connected."""
     return host_bundled_generators(Precision.AUTO)
 
 
 @cache
 def bundled_parser() -> HostedNetwork[ParseNet]:
-    """Return the bundled face parser, shared like the generators."""
+    """Return the bundled face parser, which is loaded once and shared by all nodes to which no parser is connected."""
     return host_parser(_bundled(ModelKind.PARSER), Precision.AUTO)
 
 
 @cache
 def bundled_detector() -> HostedNetwork[nn.Module]:
-    """Return the bundled face detector, shared like the generators."""
+    """Return the bundled face detector, which is loaded once and shared by all nodes to which no detector is connected."""
     return host_detector(_bundled(ModelKind.DETECTOR))
 
 

@@ -1,4 +1,4 @@
-"""Conversions between ComfyUI's IMAGE (B, H, W, C) and MASK (B, H, W) and the library's (B, C, H, W)."""
+"""Convert between ComfyUI's IMAGE (B, H, W, C) and MASK (B, H, W) and the library's tensors (B, C, H, W)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .notes import Note, tell
 
 
 def check_image(image: Tensor, name: str) -> None:
-    """Raise InputError unless ``image`` is an IMAGE of finite floats with 1 to 4 channels; they may exceed [0, 1]."""
+    """Raise InputError unless ``image`` is an IMAGE of finite floats, of any range, with 1 to 4 channels."""
     check_shape(image, "B H W C", name)
     if image.shape[-1] > 4:
         raise InputError(
@@ -39,15 +39,15 @@ def to_frames(image: Tensor) -> Tensor:
 
 
 def to_rgb_batch(image: Tensor) -> Tensor:
-    """Convert an IMAGE to RGB frames (B, 3, H, W), float32; gray is repeated and alpha dropped."""
+    """Convert an IMAGE to RGB frames (B, 3, H, W), float32. Gray is repeated, and alpha is dropped."""
     return torch.stack([to_rgb(frame) for frame in to_frames(image)])
 
 
 def to_crops(image: Tensor) -> Tensor:
-    """Convert an IMAGE of aligned faces to (N, 3, S, S); raise InputError if they are not square."""
+    """Convert an IMAGE of aligned faces to RGB crops (N, 3, S, S). Raise InputError if the images are not square."""
     height, width = to_frames(image).shape[2:]
     if height != width:
-        raise InputError(f"Crops must be square, got {width} x {height}: connect those of Align Faces.")
+        raise InputError(f"Crops must be square, got {width} x {height}: connect the crops of Align Faces.")
     return to_rgb_batch(image)
 
 
@@ -57,7 +57,7 @@ def to_image(frames: Tensor | Sequence[Tensor]) -> Tensor:
 
 
 def blank_image(frames: Tensor, channels: int = 3) -> Tensor:
-    """Allocate a float32 IMAGE of the size of ``frames``, to be filled frame by frame without a second copy."""
+    """Allocate an uninitialized float32 IMAGE with the number and size of ``frames``, to fill frame by frame."""
     return frames.new_empty((len(frames), *frames.shape[2:], channels), dtype=torch.float32)
 
 
@@ -67,9 +67,9 @@ def to_mask(masks: Sequence[Tensor] | Tensor) -> Tensor:
 
 
 def masks_of_frames(mask: Tensor | None, count: int) -> list[Tensor | None]:
-    """Expand a MASK that restricts the search for faces, like ``expanded_mask``; an unpainted mask has no effect.
+    """Expand a MASK that restricts the search for faces to ``count`` masks. A missing or unpainted MASK gives None for each.
 
-    Load Image returns an unpainted mask, all 0, for images without alpha and for those that nobody has painted on.
+    Load Image returns an unpainted mask (0 everywhere) for images without transparent or painted pixels.
     """
     if mask is None:
         return [None] * count

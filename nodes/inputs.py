@@ -147,8 +147,8 @@ def indices_input() -> io.String.Input:
     return io.String.Input(
         "indices",
         default="",
-        tooltip="Faces to keep in each image, by number from 0, for example 0,2,4-6; 1- means 1 and all after it, -1 the last "
-        "face. Empty or all keeps all; none keeps no face.",
+        tooltip="Faces to keep in each image, by number from 0, for example 0,2,4-6; 1- means 1 and all later faces, -1 the "
+        "last face. Empty or all keeps all; none keeps no face.",
     )
 
 
@@ -205,7 +205,7 @@ def regions_input(default: str, tooltip: str) -> io.String.Input:
 
 
 def region_strength_inputs() -> list[io.Input]:
-    """Return one slider for each part of a face; older workflows do not have them."""
+    """Return one slider for each part of a face. They are optional, because older workflows do not have them."""
     return [
         io.Float.Input(
             f"{part.name}_strength",
@@ -215,7 +215,7 @@ def region_strength_inputs() -> list[io.Input]:
             step=0.05,
             display_mode=io.NumberDisplay.slider,
             optional=True,
-            tooltip=f"{description_of(part).capitalize()}. 0 keeps the photo there.",
+            tooltip=f"{description_of(part).capitalize()}.",
         )
         for part in fields(RegionStrengths)
     ]

@@ -1,7 +1,7 @@
 """Nodes that load the generator, the parsing network and the detector.
 
-Their validate_inputs replace ComfyUI's check of file names, which accepts only listed names. The file of a known model may
-have another name, and execute explains how to get a missing model.
+Their ``validate_inputs`` replaces ComfyUI's check of file names, which rejects all names that are not listed. ``execute`` also
+finds files of known models under other names, and explains how to get a missing model.
 """
 
 from __future__ import annotations
@@ -79,13 +79,15 @@ class PSFR_LoadModels(io.ComfyNode):
         cls, preset: str, generator: str, parser: str, detector: str, precision: str, download: bool
     ) -> io.NodeOutput:
         names = _named(preset, generator, parser, detector)
-        has_both = names[ModelKind.GENERATOR] == BUNDLED
-        if has_both:
+        uses_both_generators = names[ModelKind.GENERATOR] == BUNDLED
+        if uses_both_generators:
             del names[ModelKind.GENERATOR]
         paths = locate_models(names, may_download=download)
         compute = parse_enum(Precision, precision)
         return io.NodeOutput(
-            host_bundled_generators(compute) if has_both else host_generator(paths[ModelKind.GENERATOR], compute),
+            host_bundled_generators(compute)
+            if uses_both_generators
+            else host_generator(paths[ModelKind.GENERATOR], compute),
             host_parser(paths[ModelKind.PARSER], compute),
             host_detector(paths[ModelKind.DETECTOR]),
         )
@@ -188,7 +190,7 @@ def _named(preset: str, generator: Name, parser: Name, detector: Name) -> dict[M
 
 
 def _fingerprint(names: Mapping[ModelKind, str | None]) -> str:
-    """Return a fingerprint of the files with these names; None stands for a name from another node that is not known yet."""
+    """Return a fingerprint of the files with these names. A name is None if it comes from another node."""
     return fingerprint(*(find_model(name, kind) for kind, name in names.items() if name is not None))
 
 

@@ -1,4 +1,4 @@
-"""The nodes that find the faces in given places: in boxes, masks and segments of other nodes."""
+"""Nodes that find the faces in given places: in the boxes, masks or segments of other nodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .schema import CONVERSION_CATEGORY, REPORT_TOOLTIP, shows_preview, supporte
 from .segs import boxes_of_segs
 from .types import BoundingBoxSocket, FacesSocket, SegsSocket
 
-_MAX_NAMED = 5  # places without a face that are named one by one
+_MAX_NAMED = 5  # maximum number of places without a face that a note lists
 
 
 class PSFR_BoxesToFaces(io.ComfyNode):
@@ -99,13 +99,13 @@ class PSFR_MaskToFaces(io.ComfyNode):
             node_id="PSFR_MaskToFaces",
             display_name="Mask to Faces (PSFR-GAN)",
             category=CONVERSION_CATEGORY,
-            description="Finds the faces in the painted areas of a mask, also those that the search of the whole image misses.",
+            description="Finds the faces in the painted areas of a mask, including faces that a search of the whole image misses.",
             inputs=[
                 _image_input(),
                 io.Mask.Input(
                     "mask",
-                    tooltip="Mask in which the center or at least half of each face is painted. One mask for all images, "
-                    "or one per image.",
+                    tooltip="Mask in which the center or at least half of the box of each face is painted. One mask for all "
+                    "images, or one per image.",
                 ),
                 _confidence_input(),
                 detector_input(optional=True),
@@ -141,7 +141,7 @@ def _bounding_boxes_input() -> io.Input:
         "bounding_boxes",
         tooltip="Boxes in pixels from a detector of ComfyUI or another pack: one list for all images, or one per image.",
     )
-    socket.extra_dict["forceInput"] = True  # ComfyUI has a widget for this type
+    socket.extra_dict["forceInput"] = True  # no widget, although ComfyUI has one for this type
     return socket
 
 
@@ -152,7 +152,8 @@ def _confidence_input() -> io.Float.Input:
         min=0.05,
         max=1.0,
         step=0.01,
-        tooltip="Minimum detection score, 0.05 to 1. It is lower than for whole images, because the place of the face is known.",
+        tooltip="Minimum detection score, 0.05 to 1. The default is lower than for whole images, because the place of "
+        "the face is known.",
     )
 
 
@@ -183,13 +184,16 @@ def _faces(
     empty_note: Note,
     hosted: HostedNetwork[nn.Module] | None,
 ) -> io.NodeOutput:
-    """Search all ``frames`` for the faces in their places, and tell with ``empty_note`` which places have none."""
+    """Call ``search`` for each of ``frames``, and return the faces. ``empty_note`` lists the places without a face.
+
+    ``search`` takes an RGB frame (3, H, W), its index and the detector, and returns the faces and the places without a face.
+    """
     hosted = hosted or bundled_detector()
     detector = make_detector(hosted.network)
     steps = Steps(len(frames))
     found: list[list[Face]] = []
     empty: list[tuple[int, Box]] = []
-    with on_device(hosted, pictures=1):
+    with on_device(hosted, images=1):
         for index, frame in enumerate(frames):
             faces, without = search(to_rgb(frame), index, detector)
             found.append(faces)

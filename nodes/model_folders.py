@@ -1,4 +1,4 @@
-"""The model folders of ComfyUI and the models in them."""
+"""Find models in ComfyUI's model folders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TensorNames = tuple[str, ...]
 
 OWN_FOLDER = "psfrgan"
 SUFFIXES = (".safetensors", ".pth", ".pt")
-# Other packs keep the same files in the other folders.
+# Other packs keep the same files in ``facerestore_models`` and ``facedetection``.
 FOLDERS = {
     ModelKind.GENERATOR: (OWN_FOLDER, "facerestore_models"),
     ModelKind.PARSER: (OWN_FOLDER, "facedetection", "facerestore_models"),
@@ -31,7 +31,7 @@ FOLDERS = {
 
 
 def register_model_folders() -> None:
-    """Register each folder below ComfyUI's ``models``, after its configured paths, and create the folder of this pack."""
+    """Register the folders below ComfyUI's ``models`` after the configured paths. Create ``psfrgan`` if no such folder exists."""
     for name in dict.fromkeys(name for names in FOLDERS.values() for name in names):
         folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
     if not any(Path(path).is_dir() for path in folder_paths.get_folder_paths(OWN_FOLDER)):
@@ -43,10 +43,10 @@ def register_model_folders() -> None:
 
 
 def model_choices(kind: ModelKind) -> list[str]:
-    """Return the options of a combo: the known models of this kind, then the files of such models in its folders.
+    """Return the options of a combo: the names of the known models of type ``kind``, then the files of such models.
 
-    The converted copy of a known model is also offered under the name of the published file, which saved workflows contain and
-    which loads the copy: otherwise, the frontend would report the file as missing.
+    A converted copy of a known model is also listed under the name of the published file, and loaded under both names. Saved
+    workflows contain the published name, and the frontend would report it as missing.
     """
 
     def fits(names: TensorNames) -> bool:
@@ -59,17 +59,17 @@ def model_choices(kind: ModelKind) -> list[str]:
 
 
 def restorer_choices() -> list[str]:
-    """Return the options of a combo: the files of other restorers, or the usual name of one if there is none."""
+    """Return the options of a combo: the files of other restorers, or a usual file name if there are none."""
     return weight_files(FOLDERS[ModelKind.GENERATOR], is_other_restorer) or ["GFPGANv1.4.pth"]
 
 
 def find_restorer(name: str) -> Path | None:
-    """Return the file of a name from ``restorer_choices``; None if there is none."""
+    """Return the file of a name from ``restorer_choices``, or None if it does not exist."""
     return find_weight_file(name, FOLDERS[ModelKind.GENERATOR])
 
 
 def locate_restorer(name: str) -> Path:
-    """Return the file as ``find_restorer`` does; ModelNotFoundError, which says where to put it, if there is none."""
+    """Return the file of a name from ``restorer_choices``. Raise ModelNotFoundError if it does not exist."""
     path = find_restorer(name)
     if path is None:
         raise ModelNotFoundError(
@@ -80,22 +80,22 @@ def locate_restorer(name: str) -> Path:
 
 
 def weight_files(folders: tuple[str, ...], fits: Callable[[TensorNames], bool]) -> list[str]:
-    """Return the weight files in these folders whose tensor names pass ``fits``, by ComfyUI's names for the files."""
+    """Return ComfyUI's names for the weight files in ``folders`` whose tensor names pass ``fits``."""
     found = dict.fromkeys(file for folder in folders for file in _files(folder) if file.lower().endswith(SUFFIXES))
     return [file for file in found if fits(_names_in(find_weight_file(file, folders)))]
 
 
 def find_model(name: str, kind: ModelKind) -> Path | None:
-    """Return the file of a known model or of a name from ``model_choices``; None if there is none.
+    """Return the file of a known model or of a name from ``model_choices``, or None if it does not exist.
 
-    The file is in the folders. That of a known model may also be in this pack or in the download folder of the command line.
+    The model folders are searched. For a known model, this pack and the download folder of the command line are searched too.
     """
     source = _source(name, kind)
     return ModelLibrary(_paths(FOLDERS[kind])).find(source) if isinstance(source, ModelFile) else source
 
 
 def find_weight_file(name: str, folders: tuple[str, ...]) -> Path | None:
-    """Return the file ``name`` from the first folder that has it; ComfyUI rejects names that lead outside."""
+    """Return the file ``name`` from the first folder that contains it. ComfyUI rejects names that lead out of the folder."""
     for folder in folders:
         path = folder_paths.get_full_path(folder, name)
         if path:
@@ -104,9 +104,9 @@ def find_weight_file(name: str, folders: tuple[str, ...]) -> Path | None:
 
 
 def locate_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
-    """Return the file as ``find_model`` does; a missing known model is downloaded if ``may_download`` is set.
+    """Return the file that ``find_model`` finds. Download a missing known model if ``may_download`` is set.
 
-    Raises ModelNotFoundError, which says how to get the file, and DownloadError.
+    Raise ModelNotFoundError, which says how to get the file, if it does not exist, and DownloadError if the download fails.
     """
     try:
         return _locate(name, kind, may_download=may_download)
@@ -115,9 +115,9 @@ def locate_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
 
 
 def locate_models(names: Mapping[ModelKind, str], *, may_download: bool) -> dict[ModelKind, Path]:
-    """Return the files of several models as ``locate_model`` does; one ModelNotFoundError names all that are missing.
+    """Return the files of several models as ``locate_model`` does. Raise one ModelNotFoundError for all missing files.
 
-    After a failed download, no other download is tried, because without a network each would wait for a timeout.
+    After a failed download, no other download is tried, because without a network each one would wait for a timeout.
     """
     found: dict[ModelKind, Path] = {}
     missing: list[str] = []
@@ -136,13 +136,13 @@ def locate_models(names: Mapping[ModelKind, str], *, may_download: bool) -> dict
 
 
 def fingerprint(*paths: Path | None) -> str:
-    """Return a text that changes when one of the files is replaced or modified, so that a loader runs again."""
+    """Return a text that changes when one of the files is replaced or modified. ComfyUI then runs the loader again."""
     stats = [(path, path.stat()) for path in paths if path is not None]
     return ", ".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
 
 
 def _source(name: str, kind: ModelKind) -> ModelFile | Path | None:
-    """Return the known model or the file behind a name from ``model_choices``; None if there is neither."""
+    """Return the known model or the file with a name from ``model_choices``, or None if there is neither."""
     return known_model(name) or find_weight_file(name, FOLDERS[kind]) or known_file(name)
 
 
@@ -161,7 +161,7 @@ def _with_switch(error: ModelNotFoundError) -> str:
 
 
 def _names_in(path: Path | None) -> TensorNames:
-    """Return the names of the tensors in a file, read again only after it changed."""
+    """Return the names of the tensors in a file, which is read again only after it changed. A missing file has none."""
     try:
         stat = path.stat() if path else None
     except OSError:  # removed, or a broken link
@@ -190,5 +190,5 @@ def _paths(folders: tuple[str, ...]) -> list[str]:
 
 
 def _download(entry: ModelFile) -> Path:
-    """Download into the folder where other packs look for the same file."""
+    """Download ``entry`` into the folder in which other packs look for the same file."""
     return download(entry, Path(folder_paths.get_folder_paths(entry.folders[0])[0]))

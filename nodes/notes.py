@@ -1,4 +1,4 @@
-"""Notes on a node's result, other than errors; web/js/notes.js shows them on the node, in the user's language."""
+"""Collect notes on the results of nodes. web/js/notes.js shows the notes on the node, in the user's language."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..psfr_core.faces.selection import LeftOut, SelectionOptions
 logger = logging.getLogger(__name__)
 
 OUTPUT = "psfr_notes"  # key of the notes in a node's UI output
-_LISTED = 10  # maximum number of images in a note
-_told: ContextVar[list[dict[str, Any]] | None] = ContextVar("_told", default=None)
+_LISTED = 10  # maximum number of images that a note lists
+_collected: ContextVar[list[dict[str, Any]] | None] = ContextVar("_collected", default=None)
 
 
 class Note(Enum):
-    """The notes in English; web/js/lib/note_texts.js has them in all languages by the same names."""
+    """The notes in English. web/js/lib/note_texts.js has them in all languages under the same names."""
 
     FOUND = "Faces found: {count}."
     RESTORED = "Faces restored: {count}."
@@ -33,7 +33,7 @@ class Note(Enum):
     OUTSIDE_MASK = "Faces left out, outside the mask: {count}."
     NOT_SELECTED = "Faces left out by the selection: {count}."
     UNPAINTED_MASK = "The mask is unpainted (0 everywhere), so it does not restrict the search for faces."
-    NOTHING_PAINTED = "The mask is unpainted (0 everywhere), so no face is searched."
+    NOTHING_PAINTED = "The mask is unpainted (0 everywhere), so no faces are searched for."
     EMPTY_BOXES = "Boxes without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence."
     EMPTY_AREAS = "Painted areas without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence."
     FOLLOWED = "Faces followed and restored: {count}, in {frames} frames."
@@ -43,7 +43,7 @@ class Note(Enum):
 
 @dataclass(frozen=True)
 class ImageFaces:
-    """Numbers of used faces of one image, and of omitted faces by reason."""
+    """The number of used faces of one image, and the numbers of faces left out, by reason."""
 
     used: int
     left_out: Mapping[LeftOut, int]
@@ -58,21 +58,21 @@ _LEFT_OUT = {
 
 
 def tell(note: Note, **values: int | str) -> None:
-    """Log a note with ``values`` for its placeholders, and add it to the notes of the running node."""
+    """Log ``note`` with ``values`` for its placeholders, and add it to the notes of the running node."""
     text = note.value.format(**values)
     logger.info(text)
-    told = _told.get()
-    if told is not None:
-        told.append({"name": note.name, "values": values, "text": text})
+    collected = _collected.get()
+    if collected is not None:
+        collected.append({"name": note.name, "values": values, "text": text})
 
 
 def told_text() -> str:
-    """Return the notes of the running node so far in English, one per line."""
-    return "\n".join(note["text"] for note in _told.get() or [])
+    """Return the notes that the running node has added so far, in English, one per line."""
+    return "\n".join(note["text"] for note in _collected.get() or [])
 
 
 def tell_faces(note: Note, images: Sequence[ImageFaces], options: SelectionOptions) -> None:
-    """Tell ``note`` with the number of used faces, the images without a detected face, and the faces left out by ``options``."""
+    """Add ``note`` with the number of used faces, and notes on the images without a face and on the faces left out."""
     if used := sum(image.used for image in images):
         tell(note, count=used)
     without = [number for number, image in enumerate(images, start=1) if not image.used and not image.left_out]
@@ -88,10 +88,10 @@ def tell_faces(note: Note, images: Sequence[ImageFaces], options: SelectionOptio
 
 @contextmanager
 def collected_notes() -> Generator[list[dict[str, Any]]]:
-    """Collect the notes that are told inside the block."""
+    """Yield a list that collects the notes added inside the block."""
     notes: list[dict[str, Any]] = []
-    token = _told.set(notes)
+    token = _collected.set(notes)
     try:
         yield notes
     finally:
-        _told.reset(token)
+        _collected.reset(token)

@@ -1,4 +1,4 @@
-"""The folder that this pack is installed in."""
+"""Check the name of the folder in which this pack is installed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _FORBIDDEN = {".": "a dot", "@": "an @", " ": "a space"}
 
 
 def warn_about_folder_name(folder: Path) -> None:
-    """Log a warning if ComfyUI cannot serve the help pages and scripts of a pack in a folder of this name.
+    """Log a warning if ComfyUI cannot serve help pages and scripts from a folder of this name.
 
-    The frontend takes the name up to a dot or an @ for the address of the pages, and the server finds no files below a name
-    with a space.
+    The frontend cuts the name at a dot or an @ to get the address of the pages, and the server finds no files in a folder with
+    a space in its name.
     """
     found = [words for character, words in _FORBIDDEN.items() if character in folder.name]
     if found:

@@ -1,4 +1,4 @@
-"""Node that paints parse maps by hand; its editor is web/js/parse_map_painter.js."""
+"""The node that paints parse maps by hand. Its editor is in web/js/parse_map_painter.js."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class PSFR_PaintParseMap(io.ComfyNode):
         if painting is not None:
             if painting.face_count != len(faces):
                 logger.warning(
-                    "Paint Parse Map: the strokes were painted on %d faces, but now there are %d. They stay on the faces of the "
-                    "same numbers.",
+                    "Paint Parse Map: the strokes were painted on %d faces, but now there are %d. The strokes stay on the faces "
+                    "with the same numbers.",
                     painting.face_count,
                     len(faces),
                 )
@@ -77,7 +77,7 @@ class PSFR_PaintParseMap(io.ComfyNode):
 
 
 def _editor(faces: Tensor, parse_map: ParseMap) -> dict[str, Any]:
-    """Return what the editor shows: each crop and its parsed labels as files, and the regions' names and colors."""
+    """Return the data for the editor: files of the crops and of their labels, and the names and colors of the regions."""
     shown = parse_map[:_MAX_FACES]
     side = min(shown.size.width, _MAX_SIDE)
     crops = [resize_within(face.clamp(0, 1), _MAX_SIDE).clamp(0, 1) for face in faces[:_MAX_FACES]]

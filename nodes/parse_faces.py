@@ -42,7 +42,7 @@ class PSFR_ParseFaces(io.ComfyNode):
             ],
             outputs=[
                 ParseMapSocket.Output(display_name="parse map", tooltip="Region of every pixel."),
-                io.Image.Output(display_name="colours", tooltip="Color-coded regions, for viewing or painting."),
+                io.Image.Output(display_name="colors", tooltip="Color-coded regions, for viewing or painting."),
                 io.Image.Output(
                     display_name="labels",
                     tooltip="Region numbers as gray values 0 to 18 of 255; nearly black, exact in PNG files.",
@@ -113,7 +113,7 @@ class PSFR_EditParseMap(io.ComfyNode):
             ],
             outputs=[
                 ParseMapSocket.Output(display_name="parse map", tooltip="Edited parse map."),
-                io.Image.Output(display_name="colours", tooltip="Color-coded regions."),
+                io.Image.Output(display_name="colors", tooltip="Color-coded regions."),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["paint regions", "remove glasses", "segmentation edit"]),
@@ -127,7 +127,7 @@ class PSFR_EditParseMap(io.ComfyNode):
         if replaces != ANY_REGION:
             chosen = parse_map.mask(_replaced(replaces))[:, 0] > 0.5
         if mask is not None:
-            chosen = chosen & _at_size_of(mask, parse_map)
+            chosen = chosen & _is_white(mask, parse_map)
         edited = parse_map.replaced(chosen[:, None].float(), _region(region))
         colors = to_image(edited.to_color())
         return io.NodeOutput(edited, colors, ui=preview(colors))
@@ -163,9 +163,9 @@ class PSFR_ImageToParseMap(io.ComfyNode):
 
 
 def parse_crops(crops: Tensor, parser: HostedNetwork[ParseNet]) -> ParseMap:
-    """Parse crops (B, 3, S, S)."""
+    """Parse crops (B, 3, S, S) on ComfyUI's device, in smaller batches if memory runs out."""
     steps = Steps(len(crops))
-    with on_device(parser, pictures=len(crops)):
+    with on_device(parser, images=len(crops)):
         return with_smaller_batches(lambda batch_size: parse_faces(crops, parser.network, batch_size, progress=steps))
 
 
@@ -180,8 +180,8 @@ def _replaced(name: str) -> FaceRegion | RegionGroup:
     return RegionGroup(name) if name in _PAIRS else _region(name)
 
 
-def _at_size_of(mask: Tensor, parse_map: ParseMap) -> Tensor:
-    """Resize a MASK to the size of the labels and return where it is white, (B, H, W)."""
+def _is_white(mask: Tensor, parse_map: ParseMap) -> Tensor:
+    """Resize a MASK to the size of ``parse_map``. Return a bool tensor (B, H, W), True where the MASK exceeds 0.5."""
     masks = expanded_mask(mask, len(parse_map))
     size = (parse_map.size.height, parse_map.size.width)
     return F.interpolate(masks[:, None], size, mode="nearest-exact")[:, 0].to(parse_map.labels.device) > 0.5

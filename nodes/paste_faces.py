@@ -98,7 +98,7 @@ class PSFR_PasteFacesBack(io.ComfyNode):
 
 
 class PSFR_PasteOptions(io.ComfyNode):
-    """Set options of pasting."""
+    """Set the options of pasting."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -1,4 +1,4 @@
-"""Previews on nodes."""
+"""Build the previews that nodes show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .images import to_frames, to_image
 from .notes import Note, tell
 
 _MAX_IMAGES = 16
-_MAX_PIXELS = 16_000_000  # saving them takes about a second
+_MAX_PIXELS = 16_000_000  # saving this many takes about a second
 
 
 def preview(image: Tensor) -> ui.PreviewImage:
@@ -38,7 +38,7 @@ def preview_faces(faces: DetectedFaces) -> ui.PreviewImage:
 def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:
     """Return the data for web/js/face_picker.js: the preview image, its faces numbered by ``options``, and ``indices``.
 
-    ``indices`` is included because a link may have set it, which the widget does not show.
+    ``indices`` is included because it may come from a link, and the widget does not show values from links.
     """
     (saved,) = ui.ImageSaveHelper.save_images(
         to_image(faces.picture[None]), "psfr_faces", io.FolderType.temp, None, compress_level=1

@@ -31,7 +31,7 @@ from .types import ParserSocket
 
 
 class PSFR_RestoreAlignedFaces(io.ComfyNode):
-    """Restore crops."""
+    """Restore aligned faces."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -97,7 +97,7 @@ def _parsed(faces: Tensor, parser: HostedNetwork[ParseNet] | None) -> ParseMap:
 
 def _restore(faces: Tensor, parse_map: ParseMap | None, generator: HostedNetwork[FaceRestorer]) -> Tensor:
     steps = Steps(len(faces))
-    with on_device(generator, pictures=len(faces)):
+    with on_device(generator, images=len(faces)):
         return with_smaller_batches(
             lambda batch_size: enhance_faces(faces, parse_map, generator.network, batch_size=batch_size, progress=steps)
         )

@@ -118,7 +118,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         detector = detector or bundled_detector()
         options = options or RestoreOptions()
         selection = replace(options.selection, selection=parse_enum(FaceSelection, faces))
-        # Only a batch without any face is an error, so it is checked after the loop.
+        # NoFace.ERROR applies to the whole batch, so the number of faces is checked after all images.
         restoration = replace(options, strength=strength, selection=selection, no_face=NoFace.KEEP)
         models = RestorationModels(generator.network, parser.network, make_detector(detector.network))
         with on_device(generator, parser, detector):
@@ -138,7 +138,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
 def _one_by_one(
     image: Tensor, models: RestorationModels, options: RestoreOptions, mask: Tensor | None
 ) -> tuple[Tensor, list[Tensor], list[ImageFaces]]:
-    """Restore each image of the IMAGE by itself; return the IMAGE, the paste masks (1, H, W) and the numbers of faces."""
+    """Restore each image of the IMAGE separately. Return the IMAGE, and the paste mask (1, H, W) and faces of each image."""
     restored = image.clone()
     frames = to_frames(restored)
     progress = steps_of_frames(len(frames))
@@ -174,7 +174,7 @@ def _as_video(
 
 
 class PSFR_RestoreOptions(io.ComfyNode):
-    """Set the less common options of Restore Faces in Image."""
+    """Set the less common options of Restore Faces in Image and Restore Faces in Video."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -182,7 +182,8 @@ class PSFR_RestoreOptions(io.ComfyNode):
             node_id="PSFR_RestoreOptions",
             display_name="Restore Options (PSFR-GAN)",
             category=CATEGORY,
-            description="Options for Restore Faces in Image: detection, face selection, color match and pasting.",
+            description="Options for Restore Faces in Image and Restore Faces in Video: detection, face selection, color match "
+            "and pasting.",
             inputs=[
                 confidence_input(),
                 min_size_input(),
@@ -212,7 +213,9 @@ class PSFR_RestoreOptions(io.ComfyNode):
                 ),
             ],
             outputs=[
-                RestoreOptionsSocket.Output(display_name="options", tooltip="Options for Restore Faces in Image.")
+                RestoreOptionsSocket.Output(
+                    display_name="options", tooltip="Options for Restore Faces in Image or Restore Faces in Video."
+                )
             ],
             **supported_fields(search_aliases=["face index", "face order", "face threshold"]),
         )

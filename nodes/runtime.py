@@ -24,13 +24,13 @@ from ..psfr_core.video.video_options import VideoProgress, VideoStep
 N = TypeVar("N", bound=nn.Module)
 T = TypeVar("T")
 
-_THOUSANDTHS = 1000
+_STEPS_PER_FRAME = 1000
 
 
 class Precision(str, Enum):
     """Compute precision."""
 
-    AUTO = "auto"  # ComfyUI's choice for the device and its --force flags
+    AUTO = "auto"  # ComfyUI's choice for the device and its --force flags; on a CPU, the fastest dtype
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
@@ -42,7 +42,7 @@ class Precision(str, Enum):
             return getattr(torch, self.value)
         device = management.get_torch_device()
         if management.is_device_cpu(device) and not getattr(management, "FORCE_FP32", False):
-            return fastest_dtype(device)  # ComfyUI itself always uses float32 on a CPU
+            return fastest_dtype(device)  # ComfyUI would always use float32 on a CPU
         if management.should_use_bf16(device):
             return torch.bfloat16
         return torch.float16 if management.should_use_fp16(device) else torch.float32
@@ -52,31 +52,31 @@ class Precision(str, Enum):
 class HostedNetwork(Generic[N]):
     """A network whose memory ComfyUI manages.
 
-    ``picture_bytes`` is the memory of the activations for one image.
+    ``image_bytes`` is the memory in bytes that the activations for one image need.
     """
 
     network: N
-    picture_bytes: int
+    image_bytes: int
     patcher: Any
 
     @classmethod
-    def of(cls, network: N, picture_bytes: int, precision: Precision) -> HostedNetwork[N]:
-        """Optimize ``network`` for inference and register it with ComfyUI, on the offload device."""
+    def of(cls, network: N, image_bytes: int, precision: Precision) -> HostedNetwork[N]:
+        """Optimize ``network`` for inference and hand it to ComfyUI, on the offload device."""
         load_device = management.get_torch_device()
         network = optimize_for_inference(network, load_device, precision.dtype)
         # Look up the class at each call, because ComfyUI replaces it after importing the packs.
         patcher_class = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
         patcher = patcher_class(network, load_device=load_device, offload_device=management.unet_offload_device())
-        return cls(network, picture_bytes, patcher)
+        return cls(network, image_bytes, patcher)
 
 
 @contextmanager
-def on_device(*hosted: HostedNetwork[Any], pictures: int | None = None) -> Generator[None]:
-    """Load all ``hosted`` networks, with memory for ``pictures`` at once, up to the batch limit."""
-    together = batch_limit() if pictures is None else min(pictures, batch_limit())
-    needed = max(network.picture_bytes for network in hosted) * together
+def on_device(*hosted: HostedNetwork[Any], images: int | None = None) -> Generator[None]:
+    """Load all ``hosted`` networks for the block, with memory for ``images`` images at once, at most the batch limit."""
+    batch_size = batch_limit() if images is None else min(images, batch_limit())
+    needed = max(network.image_bytes for network in hosted) * batch_size
     management.load_models_gpu([network.patcher for network in hosted], memory_required=needed, force_full_load=True)
-    # ComfyUI does not move all weights with --novram, or if only its own layers can move them.
+    # With --novram, and in modes that move only ComfyUI's own layers, ComfyUI leaves weights on the offload device.
     moved = [network for network in hosted if not _is_on(network.network, network.patcher.load_device)]
     try:
         for network in moved:
@@ -93,7 +93,7 @@ def batch_limit() -> int:
 
 
 def with_smaller_batches(work: Callable[[int], T]) -> T:
-    """Return ``work(batch_size)``; halve the batch size whenever memory runs out.
+    """Return ``work(batch_size)``. Halve the batch size whenever memory runs out.
 
     Raise ComfyUI's out-of-memory error if a single image does not fit.
     """
@@ -108,14 +108,14 @@ def with_smaller_batches(work: Callable[[int], T]) -> T:
         management.soft_empty_cache()
         if size == 1:
             raise management.OOM_EXCEPTION(
-                "There is not enough memory for one image at a time. Free some (Unload Models), use smaller images or "
+                "There is not enough memory for one image at a time. Free memory (Unload Models), use smaller images or "
                 f"smaller models, or start ComfyUI with --cpu. ({reason})"
             )
         size //= 2
 
 
 class Steps:
-    """Progress bar of a node; a call updates it, or stops the node if Cancel was pressed."""
+    """Progress bar of a node. A call updates the bar, or stops the node if Cancel was pressed."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -128,17 +128,17 @@ class Steps:
 
 def steps_of_frames(frames: int) -> Callable[[int], Progress]:
     """Return a function that maps a frame index to the progress callback of that frame's part of one bar."""
-    steps = Steps(frames * _THOUSANDTHS)
+    steps = Steps(frames * _STEPS_PER_FRAME)
 
     def of_frame(index: int) -> Progress:
-        steps(index * _THOUSANDTHS, steps.total)
-        return lambda done, total: steps(index * _THOUSANDTHS + done * _THOUSANDTHS // total, steps.total)
+        steps(index * _STEPS_PER_FRAME, steps.total)
+        return lambda done, total: steps(index * _STEPS_PER_FRAME + done * _STEPS_PER_FRAME // total, steps.total)
 
     return of_frame
 
 
 def steps_of_passes() -> VideoProgress:
-    """Return the progress callback of both passes over a video, as one bar that counts each frame twice."""
+    """Return a progress callback that shows both passes over a video in one bar, which counts each frame twice."""
     steps = Steps(1)
 
     def progress(step: VideoStep, done: int, total: int) -> None:
@@ -154,5 +154,6 @@ def _is_on(network: nn.Module, device: torch.device) -> bool:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    is_oom = getattr(management, "is_oom", lambda error: isinstance(error, management.OOM_EXCEPTION))  # since 0.17
+    # ComfyUI has is_oom since version 0.17.
+    is_oom = getattr(management, "is_oom", lambda error: isinstance(error, management.OOM_EXCEPTION))
     return is_oom(error) or is_out_of_memory(error)

@@ -13,7 +13,7 @@ from ..psfr_core.errors import OptionError
 CATEGORY = "face restoration/PSFR-GAN"
 TEST_CATEGORY = f"{CATEGORY}/testing"  # nodes that measure a restoration
 CONVERSION_CATEGORY = f"{CATEGORY}/conversion"  # nodes that exchange faces with other nodes
-REPORT_TOOLTIP = "Text report with the numbers of faces, and why others were left out."
+REPORT_TOOLTIP = "Text report with the numbers of faces, and the reasons why faces were left out."
 
 E = TypeVar("E", bound=Enum)
 I = TypeVar("I", bound=io.Input)  # noqa: E741
@@ -41,7 +41,7 @@ def advanced(socket: I) -> I:
 
 
 def parse_enum(options: type[E], value: str) -> E:
-    """Return the member of ``options`` for a combo value, which old versions of ComfyUI do not check."""
+    """Return the member of ``options`` with a combo's value. Raise OptionError for a value that is not an option."""
     try:
         return options(value)
     except ValueError:

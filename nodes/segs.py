@@ -1,4 +1,4 @@
-"""Conversions between faces and SEGS, the segments of Impact Pack: ((height, width), list of SEG)."""
+"""Convert between faces and SEGS, the segments of Impact Pack: ((height, width), list of SEG)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LABEL = "face"
 
 
 class Seg(NamedTuple):
-    """One segment, with the fields of Impact Pack's SEG; regions are left, top, right and bottom in whole pixels."""
+    """One segment, with the fields of Impact Pack's SEG. Regions are left, top, right and bottom in whole pixels."""
 
     cropped_image: Any
     cropped_mask: Any  # numpy array (h, w) of the size of the crop region, float32, 0 to 1
@@ -36,8 +36,8 @@ class Segs(NamedTuple):
 def to_segs(faces: Sequence[Face], image_size: Size, crop_factor: float, shape: MaskShape) -> Segs:
     """Return one segment for each of ``faces`` that is visible in the image.
 
-    ``crop_factor`` is the side of the crop region relative to that of the face box; near the border of the image, the region
-    is moved into it. Raise OptionError for a factor below 1.
+    ``crop_factor`` is the side of the crop region relative to the side of the face box. Near the boundary of the image, the
+    region is moved inside. Raise OptionError for a factor below 1.
     """
     if not crop_factor >= 1:
         raise OptionError(f"crop_factor must be at least 1, got {crop_factor}.")
@@ -67,9 +67,9 @@ def _moved_inside(start: float, end: float, length: int) -> tuple[int, int]:
 
 
 def boxes_of_segs(segs: Any, image_size: Size) -> list[Box]:
-    """Return the boxes of SEGS in pixels of an image of ``image_size``.
+    """Return the boxes of SEGS, scaled to an image of ``image_size``, in pixels.
 
-    SEGS of another size are scaled. Raise InputError for values of another form, and for other aspect ratios.
+    Raise InputError for values that are not SEGS, and for SEGS of an image with another aspect ratio.
     """
     try:
         (height, width), found = segs[0], segs[1]
@@ -83,8 +83,8 @@ def boxes_of_segs(segs: Any, image_size: Size) -> list[Box]:
         return []
     if min(size) < 1 or not size.has_aspect_of(image_size):
         raise InputError(
-            f"The SEGS belong to an image of {size.width} x {size.height} pixels, but this one has {image_size.width} x "
-            f"{image_size.height}: it must be the same image, resized and not cropped."
+            f"The SEGS belong to an image of {size.width} x {size.height} pixels, but this image has "
+            f"{image_size.width} x {image_size.height}. It must be the same image, which may be resized but not cropped."
         )
     across, down = image_size.width / size.width, image_size.height / size.height
     return [_scaled(box, across, down) for box in boxes]

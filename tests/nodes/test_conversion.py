@@ -193,7 +193,7 @@ def test_segs_of_another_size_are_scaled(pack: Pack) -> None:
         ((50, []), "must be SEGS"),
         (((50, 100), [1]), "must be SEGS"),
         (((50, 100), [OtherSeg((1, 2, 3))]), "bbox of a SEG must be left, top, right and bottom"),
-        (((100, 50), [OtherSeg((1, 2, 3, 4))]), "an image of 50 x 100 pixels, but this one has 200 x 100"),
+        (((100, 50), [OtherSeg((1, 2, 3, 4))]), "an image of 50 x 100 pixels, but this image has 200 x 100"),
         (((0, 0), [OtherSeg((1, 2, 3, 4))]), "an image of 0 x 0 pixels"),
     ],
 )

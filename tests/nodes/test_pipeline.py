@@ -282,7 +282,7 @@ def test_bounding_boxes_have_the_format_of_comfyui(detected: Any) -> None:
         (
             "PSFR_PasteFacesBack",
             {"crops": torch.rand(1, 64, 65, 3)},
-            "must be square, got 65 x 64: connect those of Align",
+            "must be square, got 65 x 64: connect the crops of Align",
         ),
         ("PSFR_ParseFaces", {"crops": torch.rand(1, 64, 65, 3)}, "must be square, got 65 x 64"),
         ("PSFR_RestoreAlignedFaces", {"crops": torch.rand(1, 65, 64, 3)}, "must be square, got 64 x 65"),

@@ -14,7 +14,7 @@ export const NOTE_TEXTS = Object.freeze({
     OUTSIDE_MASK: "Faces left out, outside the mask: {count}.",
     NOT_SELECTED: "Faces left out by the selection: {count}.",
     UNPAINTED_MASK: "The mask is unpainted (0 everywhere), so it does not restrict the search for faces.",
-    NOTHING_PAINTED: "The mask is unpainted (0 everywhere), so no face is searched.",
+    NOTHING_PAINTED: "The mask is unpainted (0 everywhere), so no faces are searched for.",
     EMPTY_BOXES: "Boxes without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence.",
     EMPTY_AREAS: "Painted areas without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence.",
     FOLLOWED: "Faces followed and restored: {count}, in {frames} frames.",
