@@ -153,3 +153,20 @@ def test_usual_searches_find_it_alone(comfy: Any, words: str) -> None:
     if "search_aliases" not in info["PSFR_RestoreFacesInImage"]:
         pytest.skip("this ComfyUI has no words for searches")
     assert [name for name, node in info.items() if words in node["search_aliases"]] == ["PSFR_RestoreFacesInImage"]
+
+
+def test_gray_photos_stay_gray(comfy: Any, ours: Any) -> None:
+    prompt = {
+        "x": ours("PSFR_LoadExampleImage", picture="solvay_conference_1927.jpg"),
+        "i": ours("ImageCrop", image=["x", 0], width=400, height=400, x=1350, y=180),
+        "r": ours("PSFR_RestoreFacesInImage", image=["i", 0]),
+        "report": ours("PreviewAny", source=["r", 3]),
+    }
+    for color in ("red", "blue"):
+        prompt[f"{color} mask"] = ours("ImageToMask", image=["r", 0], channel=color)
+        prompt[color] = ours("MaskToImage", mask=[f"{color} mask", 0])
+    prompt["compare"] = ours("PSFR_CompareImages", image=["red", 0], reference=["blue", 0])
+    prompt["psnr"] = ours("PreviewAny", source=["compare", 1])
+    run = comfy.run(prompt)
+    assert run.text("report").startswith("Faces restored: ")
+    assert run.text("psnr") == "inf"

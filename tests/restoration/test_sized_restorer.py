@@ -95,8 +95,8 @@ def test_the_bundled_generators_are_both_optimized_and_used() -> None:
     parse_map = ParseMap(torch.ones(1, 256, 256, dtype=torch.uint8))
     sized = load_models(dtype=torch.float32).generator
     expected = enhance_faces(crops, parse_map, plain.generator)
-    assert torch.equal(enhance_faces(crops, parse_map, sized, sides=[256.0]), expected)
-    assert not torch.equal(enhance_faces(crops, parse_map, sized, sides=[257.0]), expected)
+    assert torch.equal(enhance_faces(crops, parse_map, sized, sides=[300.0]), expected)
+    assert not torch.equal(enhance_faces(crops, parse_map, sized, sides=[301.0]), expected)
     assert (
         optimize_for_inference(SizedRestorer(Constant(8, 0.0), Constant(16, 0.0), 8), "cpu", torch.float32).size == 16
     )
