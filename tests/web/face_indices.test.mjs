@@ -97,7 +97,7 @@ const clicks = [
   ["none", 0, 1, "0"],
   ["2-1", 2, 4, "2"],
   [" 3 , 0 ", 1, 5, "0,1,3"],
-  // numbers that only other images of the batch have stay, and none is added to those images
+  // Numbers that only other images of the batch have are kept, and the click adds no such number.
   ["0,1,4", 1, 2, "0,4"],
   ["0", 1, 2, "0,1"],
   ["0-1,7", 3, 5, "0,1,3,7"],

@@ -21,7 +21,7 @@ for (const { name, text, parsed, painted } of CASES) {
   });
 }
 
-test("no strokes are an empty text, and an empty text is no strokes", () => {
+test("no strokes give an empty text, and an empty text gives no strokes", () => {
   assert.equal(formatStrokes(3, []), "");
   assert.deepEqual(parseStrokes(" "), { faceCount: 0, strokes: [] });
 });
@@ -30,7 +30,7 @@ for (const text of ["hello", "faces 1; 0 hair 60", "faces 1; 0 hair 60 1,1;", "f
   test(`"${text}" cannot be read`, () => assert.equal(parseStrokes(text), null));
 }
 
-test("thinned points keep the ends and the distance", () => {
+test("thinned points keep both ends and the minimum distance", () => {
   const points = Array.from({ length: 101 }, (_, x) => [x, 0]);
   assert.deepEqual(thinnedPoints(points, 25), [[0, 0], [25, 0], [50, 0], [75, 0], [100, 0]]);
   assert.deepEqual(thinnedPoints([[5, 5], [6, 5]], 25), [[5, 5], [6, 5]]);

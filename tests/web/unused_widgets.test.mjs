@@ -5,12 +5,12 @@ import { unusedWidgets } from "../../web/js/lib/unused_widgets.js";
 
 const unused = (...given) => [...unusedWidgets(...given)].sort();
 
-test("the files of Load PSFR-GAN are used by the preset custom only, downloads unless it is bundled", () => {
+test("Load PSFR-GAN uses the files only with the preset custom, and download with all presets except the bundled ones", () => {
   const files = ["detector", "generator", "parser"];
   assert.deepEqual(unused("PSFR_LoadModels", { preset: "bundled 256" }), ["detector", "download", "generator", "parser"]);
   assert.deepEqual(unused("PSFR_LoadModels", { preset: "published 512" }), files);
   assert.deepEqual(unused("PSFR_LoadModels", { preset: "custom" }), []);
-  assert.deepEqual(unused("PSFR_LoadModels", { preset: undefined }), [], "a link may choose custom");
+  assert.deepEqual(unused("PSFR_LoadModels", { preset: undefined }), [], "a link may select custom");
 });
 
 test("the limits of a degradation that never happens are unused", () => {

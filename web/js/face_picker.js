@@ -1,15 +1,25 @@
 // @ts-check
-// The face picker of PSFR_SelectFaces: the frame with a button on each face that toggles it in the widget `indices`.
+// The face picker of PSFR_SelectFaces. It shows the frame with a button on each face that adds the face to the widget
+// `indices` or removes it.
 
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../scripts/app.js";
 import { boxStyle, parseIndices, toggled } from "./lib/face_indices.js";
-import { addElement, after, element, imageUrl, inLanguage, isLinked, outputsShower, setValue } from "./lib/node_element.js";
+import {
+  addElement,
+  element,
+  imageUrl,
+  inLanguage,
+  isLinked,
+  makeOutputHandler,
+  runAfter,
+  setValue,
+} from "./lib/node_element.js";
 
 /**
- * @typedef {{index: number, box: number[], score: number}} Face its box in fractions of the frame's size
+ * @typedef {{index: number, box: number[], score: number}} Face the box is in fractions of the frame's size
  * @typedef {{image: Record<string, string>, width: number, height: number, faces: Face[], indices: string}} Frame
- * @typedef {{face_picker?: Frame[]} | null | undefined} Output the data that the node sends after a run
+ * @typedef {{face_picker?: Frame[]} | null | undefined} Output data that the node sends after a run
  */
 
 /** @type {Record<string, Record<string, string>>} */
@@ -89,7 +99,7 @@ app.registerExtension({
     const indices = node.widgets?.find((/** @type {any} */ widget) => widget.name === "indices");
     if (node.comfyClass === "PSFR_SelectFaces" && indices) addPicker(node, indices);
   },
-  onNodeOutputsUpdated: outputsShower(NAME),
+  onNodeOutputsUpdated: makeOutputHandler(NAME),
 });
 
 function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
@@ -101,7 +111,7 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   const stage = element("div", { className: "psfr-stage" }, overlay);
   const root = element("div", { className: "psfr-picker" }, stage, status);
 
-  // A link, also from a subgraph input, overrides the widget; its value is only known after a run.
+  // A link overrides the widget. The value from the link is only known after a run.
   const linked = () => isLinked(node, "indices");
   const text = () => String((linked() ? frame?.indices : indices.value) ?? "");
   const isFilled = () => isLoaded && Boolean(frame?.faces.length);
@@ -156,10 +166,10 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
 
   function forget() {
     isLoaded = false;
-    frame = undefined; // temporary images disappear when the server restarts
+    frame = undefined; // the server deletes temporary images when it restarts
     refresh();
   }
 
-  after(indices, "callback", refresh);
+  runAfter(indices, "callback", refresh);
   addElement(node, { name: NAME, root, minHeight: () => MIN_HEIGHT, firstSize: FIRST_SIZE, show, refresh });
 }

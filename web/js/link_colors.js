@@ -1,5 +1,5 @@
 // @ts-check
-// The colors of the links and sockets of this pack's types, in both renderings.
+// Colors the links and sockets of this pack's types, in both renderings of ComfyUI.
 
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../scripts/app.js";
@@ -25,7 +25,7 @@ app.registerExtension({
       provideColor(canvas.default_connection_color_byType, type, color);
       provideColor(canvas.constructor.link_type_colors, type, color);
     }
-    // Nodes 2.0 reads these properties. A palette with colors for our types sets them on the root element itself.
+    // Nodes 2.0 reads these properties. A palette with colors for our types overrides them on the root element.
     const properties = Object.entries(COLORS).map(([type, color]) => `--color-datatype-${type}: ${color};`);
     document.head.append(element("style", { textContent: `:root { ${properties.join(" ")} }` }));
     canvas.setDirty(true, true);
@@ -33,16 +33,16 @@ app.registerExtension({
 });
 
 /**
- * Colors a type unless the user's palette does. ComfyUI empties the entries of all types that a palette leaves out, also
- * when the user changes the palette.
+ * Sets the color of a type unless the user's palette has one. A property is defined because ComfyUI clears the entries of
+ * all types without a color in the palette, also when the user changes the palette.
  * @param {Record<string, string>} colors @param {string} type @param {string} color
  */
 function provideColor(colors, type, color) {
-  let ofPalette = colors[type];
+  let paletteColor = colors[type];
   Object.defineProperty(colors, type, {
     enumerable: true,
     configurable: true,
-    get: () => ofPalette || color,
-    set: (value) => (ofPalette = value),
+    get: () => paletteColor || color,
+    set: (value) => (paletteColor = value),
   });
 }

@@ -3,7 +3,7 @@
 
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../scripts/app.js";
-import { MARGIN, addElement, element, language, outputsShower } from "./lib/node_element.js";
+import { MARGIN, addElement, element, language, makeOutputHandler } from "./lib/node_element.js";
 import { noteText } from "./lib/note_texts.js";
 
 const NAME = "notes";
@@ -19,7 +19,7 @@ app.registerExtension({
   nodeCreated(/** @type {any} */ node) {
     if (node.comfyClass?.startsWith("PSFR_")) addNotes(node);
   },
-  onNodeOutputsUpdated: outputsShower(NAME),
+  onNodeOutputsUpdated: makeOutputHandler(NAME),
 });
 
 function addNotes(/** @type {any} */ node) {
@@ -43,7 +43,7 @@ function addNotes(/** @type {any} */ node) {
 
   const minHeight = () => LINE_HEIGHT * root.childElementCount;
   widget = addElement(node, { name: NAME, root, minHeight, show, refresh: update });
-  // With a layout size, the notes would share the free space of the node with its images and other elements.
+  // Without this, the notes would take a part of the free space of the node from its images and other elements.
   widget.computeLayoutSize = undefined;
   widget.computeSize = () => [0, minHeight() + 2 * MARGIN];
   update();

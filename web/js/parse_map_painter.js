@@ -1,12 +1,22 @@
 // @ts-check
-// The editor of PSFR_PaintParseMap: a face under its translucent parse map, to paint on. Strokes are kept in the widget
-// `strokes`; lib/strokes.js describes them.
+// The editor of PSFR_PaintParseMap. It shows a face under its translucent parse map, on which the user paints. The widget
+// `strokes` stores the strokes as text; lib/strokes.js reads and paints them.
 
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../scripts/app.js";
 // @ts-ignore: served by ComfyUI
 import { api } from "../../../scripts/api.js";
-import { addElement, after, element, imageUrl, inLanguage, isLinked, language, outputsShower, setValue } from "./lib/node_element.js";
+import {
+  addElement,
+  element,
+  imageUrl,
+  inLanguage,
+  isLinked,
+  language,
+  makeOutputHandler,
+  runAfter,
+  setValue,
+} from "./lib/node_element.js";
 import { PAINTER_TEXTS } from "./lib/painter_texts.js";
 import { ERASER, UNITS, formatStrokes, paintStroke, paintStrokes, parseStrokes, thinnedPoints } from "./lib/strokes.js";
 
@@ -14,7 +24,7 @@ import { ERASER, UNITS, formatStrokes, paintStroke, paintStrokes, parseStrokes, 
  * @typedef {import("./lib/strokes.js").Stroke} Stroke
  * @typedef {Record<string, string>} File
  * @typedef {{crops: File[], labels: File[], count: number, regions: string[], colors: number[][]}} Faces
- * @typedef {{parse_map_painter?: Faces[]} | null | undefined} Output what the node sends after it ran
+ * @typedef {{parse_map_painter?: Faces[]} | null | undefined} Output data that the node sends after a run
  */
 
 const NAME = "parse_map_painter";
@@ -22,9 +32,9 @@ const MIN_HEIGHT = 300; // minimum height of the editor, pixels
 const FIRST_SIZE = /** @type {[number, number]} */ ([460, 560]);
 const MIN_BRUSH = 8; // minimum diameter, in thousandths of the side
 const MAX_BRUSH = 400;
-const KEY_STEP = 10; // step of the cursor keys, in thousandths of the side
+const KEY_STEP = 10; // step of the arrow keys, in thousandths of the side
 
-const PIPETTE = `<svg viewBox="0 0 16 16" width="12" height="12" fill="currentColor" aria-hidden="true">
+const EYEDROPPER = `<svg viewBox="0 0 16 16" width="12" height="12" fill="currentColor" aria-hidden="true">
 <path d="M14.6 1.4a2.4 2.4 0 0 0-3.4 0L9.3 3.3l-.9-.9L7 3.8l.7.7L2 10.2V14h3.8l5.7-5.7.7.7 1.4-1.4-.9-.9 1.9-1.9a2.4 2.4 0 0 0 0-3.4zM5.200 12.500H3.500v-1.700l5.200-5.200 1.700 1.700z"/></svg>`;
 
 const CSS = `
@@ -51,12 +61,12 @@ const CSS = `
 .psfr-paint-frame .psfr-brush { inset: auto; transform: translate(-50%, -50%); border: 1px solid #fff; border-radius: 50%;
   box-shadow: 0 0 0 1px #000; pointer-events: none; visibility: hidden; box-sizing: border-box; }`;
 
-/** @type {Record<string, string>} the regions in the user's language, as the node Edit Parse Map has them */
+/** @type {Record<string, string>} names of the regions in the user's language, from the node Edit Parse Map */
 const regionNames = {};
 
-// ComfyUI's undo recreates all nodes. The selected tools and the shown faces must outlast it.
+// ComfyUI's undo recreates all nodes, so the selected tools and the shown faces are stored outside the nodes.
 const tools = { region: "skin", diameter: 60, opacity: 55 };
-/** @type {Map<string, number>} the index of the shown face by the node's id */
+/** @type {Map<string, number>} index of the shown face, by node id */
 const shownFaces = new Map();
 
 app.registerExtension({
@@ -70,19 +80,19 @@ app.registerExtension({
     const strokes = node.widgets?.find((/** @type {any} */ widget) => widget.name === "strokes");
     if (node.comfyClass === "PSFR_PaintParseMap" && strokes) addPainter(node, strokes);
   },
-  onNodeOutputsUpdated: outputsShower(NAME),
+  onNodeOutputsUpdated: makeOutputHandler(NAME),
 });
 
 function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
   hide(widget);
   const texts = inLanguage(PAINTER_TEXTS);
   let faces = /** @type {Faces | undefined} */ (undefined);
-  let parsed = /** @type {Uint8Array | undefined} */ (undefined); // the shown face's labels before painting
-  let labels = new Uint8Array(); // after the strokes
+  let parsed = /** @type {Uint8Array | undefined} */ (undefined); // labels of the shown face, without strokes
+  let labels = new Uint8Array(); // labels of the shown face, with strokes
   let side = 0; // side of the shown map, pixels
   let isPicking = false;
   let cursor = [UNITS / 2, UNITS / 2]; // shared by the keyboard and the pointer
-  let drawn = /** @type {number[][] | undefined} */ (undefined); // points of the stroke being made
+  let drawn = /** @type {number[][] | undefined} */ (undefined); // points of the current stroke
   const undone = /** @type {Stroke[]} */ ([]);
 
   const crop = element("img", { draggable: false, alt: "" });
@@ -97,16 +107,16 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     refresh();
   });
   const face = element("span");
-  const [previous, next, undoButton, redoButton, clearButton, eraser, pipette] = [
+  const [previous, next, undoButton, redoButton, clearButton, eraser, eyedropper] = [
     button("‹", texts.previous, () => showFace(shown() - 1)),
     button("›", texts.next, () => showFace(shown() + 1)),
     button("↶", texts.undo, undo),
     button("↷", texts.redo, redo),
     button("✕", texts.clear, clear),
     button("⌫", texts.eraser, () => choose(ERASER)),
-    button("", texts.pipette, () => pick(!isPicking)),
+    button("", texts.eyedropper, () => pick(!isPicking)),
   ];
-  pipette.innerHTML = PIPETTE;
+  eyedropper.innerHTML = EYEDROPPER;
   const bar = element(
     "div",
     { className: "psfr-bar" },
@@ -115,7 +125,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     next,
     element("span", { className: "psfr-space" }),
     eraser,
-    pipette,
+    eyedropper,
     undoButton,
     redoButton,
     clearButton,
@@ -150,7 +160,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     face.textContent = `${shown() + 1} / ${faces?.count ?? 0}`;
     for (const one of palette.querySelectorAll("button")) one.ariaPressed = String(one.value === tools.region);
     eraser.ariaPressed = String(tools.region === ERASER);
-    pipette.ariaPressed = String(isPicking);
+    eyedropper.ariaPressed = String(isPicking);
     canvas.classList.toggle("psfr-picking", isPicking);
     canvas.style.opacity = String(tools.opacity / 100);
     status.textContent = statusText();
@@ -190,7 +200,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
       side = canvas.width = canvas.height = picture.naturalWidth;
       parsed = labelsOf(picture);
     } catch {
-      faces = parsed = undefined; // temporary images disappear when the server restarts
+      faces = parsed = undefined; // the server deletes temporary images when it restarts
     }
     refresh();
   }
@@ -213,7 +223,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     refresh();
   }
 
-  /** Draws the labels in their colors. */
+  /** Draws the labels in the colors of their regions. */
   function draw() {
     const context = canvas.getContext("2d");
     if (!context || !faces) return;
@@ -228,7 +238,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     return [(event.clientX - left) / width, (event.clientY - top) / height].map((part) => Math.round(part * UNITS));
   }
 
-  /** Shows the brush at the cursor. */
+  /** Shows the brush at the cursor, except while the user picks a region. */
   function moveBrush() {
     const [x, y] = cursor.map((part) => `${(part / UNITS) * 100}%`);
     const width = `${(tools.diameter / UNITS) * 100}%`;
@@ -309,7 +319,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
   canvas.addEventListener("pointercancel", finish);
   canvas.addEventListener("pointerleave", () => (brush.style.visibility = "hidden"));
   canvas.addEventListener("keydown", onKey);
-  /** Paints with the keyboard: cursor keys move the brush, the space bar paints, and Shift paints while moving. */
+  /** Handles the keyboard: arrow keys move the brush, Space paints, and Shift with an arrow key paints a line. */
   function onKey(/** @type {KeyboardEvent} */ event) {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const move = moves[/** @type {keyof typeof moves} */ (event.key)];
@@ -341,29 +351,32 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     size.value = String(tools.diameter);
   }
 
-  after(widget, "callback", refresh);
+  runAfter(widget, "callback", refresh);
   addElement(node, { name: NAME, root, minHeight: () => MIN_HEIGHT, firstSize: FIRST_SIZE, show, refresh });
 }
 
-/** Hides the text of the strokes: the editor shows them. @param {any} widget */
+/** Hides the widget with the text of the strokes, which the editor shows. @param {any} widget */
 function hide(widget) {
   widget.hidden = true;
   widget.options = { ...widget.options, hidden: true };
 }
 
-/** @param {string} sign @param {string} title @param {() => void} onclick */
+/** Returns a button. @param {string} sign @param {string} title @param {() => void} onclick */
 function button(sign, title, onclick) {
   return element("button", { type: "button", textContent: sign, title, ariaLabel: title, onclick });
 }
 
-/** @param {number} min @param {number} max @param {number} value @param {(value: number) => void} set */
+/**
+ * Returns a slider that calls `set` with each new value.
+ * @param {number} min @param {number} max @param {number} value @param {(value: number) => void} set
+ */
 function range(min, max, value, set) {
   const input = element("input", { type: "range", min: String(min), max: String(max), value: String(value) });
   input.oninput = () => set(Number(input.value));
   return input;
 }
 
-/** Returns the image at an address once it is decoded. @param {string} address @returns {Promise<HTMLImageElement>} */
+/** Loads and decodes an image. @param {string} address @returns {Promise<HTMLImageElement>} */
 async function loaded(address) {
   const image = new Image();
   image.src = address;
@@ -371,7 +384,7 @@ async function loaded(address) {
   return image;
 }
 
-/** Reads labels from gray levels. @param {HTMLImageElement} image */
+/** Returns the labels in an image of gray levels. @param {HTMLImageElement} image */
 function labelsOf(image) {
   const side = image.naturalWidth;
   const canvas = element("canvas", { width: side, height: side });

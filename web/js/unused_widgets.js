@@ -1,9 +1,9 @@
 // @ts-check
-// Disables the widgets that have no effect, such as the files of Load PSFR-GAN unless the preset is custom.
+// Disables widgets without an effect, for example the files of Load PSFR-GAN unless the preset is custom.
 
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../scripts/app.js";
-import { after, isLinked } from "./lib/node_element.js";
+import { isLinked, runAfter } from "./lib/node_element.js";
 import { hasRules, unusedWidgets } from "./lib/unused_widgets.js";
 
 app.registerExtension({
@@ -11,9 +11,9 @@ app.registerExtension({
   nodeCreated(/** @type {any} */ node) {
     if (!hasRules(node.comfyClass)) return;
     const refresh = () => disableUnused(node);
-    for (const widget of node.widgets) after(widget, "callback", refresh);
-    after(node, "onConfigure", refresh);
-    after(node, "onConnectionsChange", refresh);
+    for (const widget of node.widgets) runAfter(widget, "callback", refresh);
+    runAfter(node, "onConfigure", refresh);
+    runAfter(node, "onConnectionsChange", refresh);
     refresh();
   },
 });

@@ -6,10 +6,11 @@ const ALL_FACES = "all";
 const NO_FACE = "none";
 
 /**
+ * Returns the numbers of the faces that a text selects.
  * @param {string} text "" or "all" for all faces, "none", or numbers such as "0, 2, 4-6, 8-"; "-1" is the last face
  * @param {number} count number of faces
- * @param {number} limit numbers from here on select nothing
- * @returns {{chosen: Set<number>, error: string | null}} error is the invalid part
+ * @param {number} limit upper limit of the numbers, exclusive; larger numbers in the text are ignored
+ * @returns {{chosen: Set<number>, error: string | null}} error is the invalid part of the text, or null
  */
 export function parseIndices(text, count, limit = count) {
   const trimmed = text.trim();
@@ -26,7 +27,7 @@ export function parseIndices(text, count, limit = count) {
 }
 
 /**
- * Return the shortest text that selects exactly these numbers.
+ * Returns the shortest text that selects exactly these numbers.
  * @param {Iterable<number>} chosen
  */
 export function formatIndices(chosen) {
@@ -43,11 +44,12 @@ export function formatIndices(chosen) {
 }
 
 /**
- * Return the text after a click on a face. All other numbers are kept, including those that only occur in other images.
- * Invalid text counts as "none", empty text as the faces shown; numbers from the end become those shown. The result is never empty, because an empty text
- * would also select faces of other images.
+ * Returns the text after a click on a face, which adds or removes its number. All other numbers are kept, including the
+ * numbers of faces that only other images have. An empty text counts as all faces shown, and an invalid text as "none".
+ * Numbers from the end become the numbers of the faces shown. The result is never empty, because an empty text would also
+ * select faces of other images.
  * @param {string} text
- * @param {number} index
+ * @param {number} index number of the clicked face
  * @param {number} count number of faces in the image
  */
 export function toggled(text, index, count) {
@@ -57,7 +59,7 @@ export function toggled(text, index, count) {
 }
 
 /**
- * Return the position of a box, clipped to the image, as CSS lengths.
+ * Returns the position of a box, clipped to the image, as CSS lengths.
  * @param {number[]} box left, top, right and bottom as fractions of the image
  */
 export function boxStyle(box) {
@@ -65,15 +67,16 @@ export function boxStyle(box) {
   return { left: percent(left), top: percent(top), width: percent(right - left), height: percent(bottom - top) };
 }
 
-/** @param {number[]} run consecutive numbers */
+/** Returns the text for a run. @param {number[]} run consecutive numbers */
 function formatRun(run) {
   if (run.length < 3) return run.join(",");
   return run.at(-1) === MAX_INDEX ? `${run[0]}-` : `${run[0]}-${run.at(-1)}`;
 }
 
 /**
+ * Returns the first and last number of a part of the text, or null if the part is invalid.
  * @param {string} part
- * @returns {[number, number] | null} the first and last number; negative ones count from the end
+ * @returns {[number, number] | null} negative numbers count from the end
  */
 function parsePart(part) {
   const match = /^\s*(-?[0-9]+)(?:\s*(-)\s*([0-9]+)?)?\s*$/.exec(part);
@@ -85,7 +88,7 @@ function parsePart(part) {
   return isOneSided && first <= last && Math.max(Math.abs(first), last) <= MAX_INDEX ? [first, last] : null;
 }
 
-/** @param {number} value */
+/** Returns a CSS length. @param {number} value */
 function percent(value) {
   return `${Number(value.toFixed(2))}%`;
 }

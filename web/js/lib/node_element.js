@@ -1,14 +1,14 @@
 // @ts-check
-// An HTML element on a node, in both renderings of ComfyUI.
+// Adds HTML elements to nodes, in both renderings of ComfyUI.
 
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../../scripts/app.js";
 // @ts-ignore: served by ComfyUI
 import { api } from "../../../../scripts/api.js";
 
-export const MARGIN = 10; // ComfyUI's margin around the element
+export const MARGIN = 10; // margin that ComfyUI leaves around an element, pixels
 
-/** The wheel and the middle button act on the graph, also over the element. */
+/** The canvas methods that receive events of the wheel and the middle button over an element. */
 const CANVAS_METHODS = Object.freeze({
   onwheel: "processMouseWheel",
   onpointerdown: "processMouseDown",
@@ -26,7 +26,7 @@ const CANVAS_METHODS = Object.freeze({
  * @property {() => void} refresh called after links or values change
  */
 
-/** @type {WeakMap<object, NodeElement[]>} of each node */
+/** @type {WeakMap<object, NodeElement[]>} the elements of each node */
 const elements = new WeakMap();
 
 /** Puts an element on a node, keeps it up to date, and returns its widget. @param {any} node @param {NodeElement} element */
@@ -39,7 +39,7 @@ export function addElement(node, nodeElement) {
     margin: MARGIN,
     getMinHeight: () => minHeight() + 2 * MARGIN,
   });
-  widget.serialize = false; // nor of the workflow
+  widget.serialize = false; // not part of the workflow
   if (firstSize) {
     // Reserve the space before the first run, because a node that grows after a run would cover its neighbors.
     node.expandToFitContent();
@@ -49,15 +49,15 @@ export function addElement(node, nodeElement) {
     const forward = (/** @type {MouseEvent} */ event) => isForCanvas(event) && app.canvas[method](event);
     root.addEventListener(on.slice(2), /** @type {EventListener} */ (forward));
   }
-  after(node, "onConnectionsChange", refresh);
-  after(node, "onExecuted", show);
-  after(node, "onAdded", () => {
+  runAfter(node, "onConnectionsChange", refresh);
+  runAfter(node, "onExecuted", show);
+  runAfter(node, "onAdded", () => {
     const key = outputKey(node);
     // After an undo, Nodes 2.0 keeps showing the element of the previous node with this id.
     document.querySelector(`[data-psfr="${name}"][data-node="${key}"]`)?.replaceWith(root);
     Object.assign(root.dataset, { psfr: name, node: key });
   });
-  after(node, "onConfigure", () => {
+  runAfter(node, "onConfigure", () => {
     show(app.nodeOutputs[outputKey(node)]); // an undo recreates the nodes but keeps their outputs
     refresh();
   });
@@ -67,11 +67,11 @@ export function addElement(node, nodeElement) {
 }
 
 /**
- * Returns a handler that shows the outputs in the elements of this name when a workflow tab is shown again or a finished
- * job is opened.
+ * Returns a handler that shows the outputs of all nodes in their elements of this name. ComfyUI calls it when the user
+ * returns to a workflow tab or opens a finished job.
  * @param {string} name
  */
-export function outputsShower(name) {
+export function makeOutputHandler(name) {
   return (/** @type {Record<string, any>} */ outputs) => {
     for (const node of [app.graph, ...app.graph.subgraphs.values()].flatMap((graph) => graph.nodes)) {
       const found = elements.get(node)?.find((nodeElement) => nodeElement.name === name);
@@ -88,8 +88,8 @@ export function setValue(node, widget, value) {
   app.canvas.emitAfterChange();
 }
 
-/** Calls `then` after every call of the method. @param {any} object @param {string} method @param {Function} then */
-export function after(object, method, then) {
+/** Replaces a method by one that also calls `then` with the same arguments afterwards. @param {any} object @param {string} method @param {Function} then */
+export function runAfter(object, method, then) {
   const original = object[method];
   object[method] = function (/** @type {any[]} */ ...args) {
     const result = original?.apply(this, args);
@@ -99,6 +99,7 @@ export function after(object, method, then) {
 }
 
 /**
+ * Returns a new HTML element.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag @param {Partial<HTMLElementTagNameMap[Tag]>} properties @param {Node[]} children
  */
@@ -108,27 +109,37 @@ export function element(tag, properties, ...children) {
   return made;
 }
 
-/** @param {Record<string, string>} file that the node saved @param {string} format that the server converts it to */
+/**
+ * Returns the address of an image that a node saved.
+ * @param {Record<string, string>} file @param {string} format part of the query that makes the server convert the image
+ */
 export function imageUrl({ filename, subfolder, type }, format = app.getPreviewFormatParam()) {
   return api.apiURL(`/view?${new URLSearchParams({ filename, subfolder, type })}${format}${app.getRandParam()}`);
 }
 
-/** A link, also one to the input of a subgraph, overrules the widget. @param {any} node @param {string} name */
+/**
+ * Returns whether the widget is linked, possibly to a subgraph input; a link overrides the widget.
+ * @param {any} node @param {string} name
+ */
 export const isLinked = (node, name) => {
-  const slot = node.findInputSlot(name); // -1 for a widget without a slot, for which isInputConnected of frontend 1.27 throws
+  // The slot is -1 for a widget without a slot. Frontend 1.27 throws if isInputConnected gets -1.
+  const slot = node.findInputSlot(name);
   return slot >= 0 && node.isInputConnected(slot);
 };
 
 /** Returns the text for the user's language. @template T @param {Record<string, T>} texts */
 export const inLanguage = (texts) => texts[language()] ?? texts.en;
 
-/** The user's language, such as "en". */
+/** Returns the user's language, such as "en". */
 export const language = () => String(setting("Comfy.Locale")).split("-")[0];
 
-/** Where ComfyUI keeps the output of a node. @param {any} node */
+/** Returns the key under which ComfyUI stores the output of a node. @param {any} node */
 const outputKey = ({ graph, id }) => (graph && !graph.isRootGraph ? `${graph.id}:${id}` : String(id));
 
-/** Nodes 2.0 forwards these events itself. @param {MouseEvent} event */
+/**
+ * Returns whether an event must be forwarded to the canvas. Nodes 2.0 forwards these events itself.
+ * @param {MouseEvent} event
+ */
 const isForCanvas = ({ type, button, buttons }) =>
   !setting("Comfy.VueNodes.Enabled") && (type === "wheel" || button === 1 || Boolean(buttons & 4));
 

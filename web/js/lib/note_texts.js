@@ -1,5 +1,5 @@
 // @ts-check
-// The notes of nodes/notes.py in the languages of the interface.
+// The texts of the notes of nodes/notes.py in all languages.
 
 /** @type {Record<string, Record<string, string>>} */
 export const NOTE_TEXTS = Object.freeze({
@@ -115,7 +115,7 @@ export const NOTE_TEXTS = Object.freeze({
 
 /** @typedef {{ name: string, values: Record<string, string | number>, text: string }} Note */
 
-/** Returns a note in the language. @param {Note} note @param {string} language */
+/** Returns the text of a note in a language, or the text that the node sent if its name is unknown. @param {Note} note @param {string} language */
 export function noteText({ name, values, text }, language) {
   const template = (NOTE_TEXTS[language] ?? NOTE_TEXTS.en)[name];
   return template?.replace(/\{(\w+)\}/g, (_, key) => String(values[key])) ?? text;

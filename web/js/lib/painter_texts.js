@@ -1,5 +1,5 @@
 // @ts-check
-// The texts of the parse map painter.
+// The texts of the parse map painter in all languages.
 
 /** @type {Record<string, Record<string, string>>} */
 export const PAINTER_TEXTS = Object.freeze({
@@ -15,7 +15,7 @@ export const PAINTER_TEXTS = Object.freeze({
     redo: "Redo",
     clear: "Remove the strokes on this face",
     eraser: "Eraser: restore the parsed regions (E)",
-    pipette: "Pick a region from the map (I)",
+    eyedropper: "Pick a region from the map (I)",
     linked: "strokes is linked: change it at the other end.",
     unreadable: "The text in strokes cannot be read.",
     changed: "Painted on {before} faces, but now there are {now}. The strokes stay on the faces with the same numbers.",
@@ -33,7 +33,7 @@ export const PAINTER_TEXTS = Object.freeze({
     redo: "重做",
     clear: "清除这张人脸上的笔画",
     eraser: "橡皮擦：恢复解析出的区域 (E)",
-    pipette: "从解析图中拾取区域 (I)",
+    eyedropper: "从解析图中拾取区域 (I)",
     linked: "strokes 已连线，请在连线的另一端修改。",
     unreadable: "无法读取 strokes 中的文本。",
     changed: "笔画绘制于 {before} 张人脸，现在有 {now} 张：笔画保留在相同编号的人脸上。",
@@ -51,7 +51,7 @@ export const PAINTER_TEXTS = Object.freeze({
     redo: "やり直し",
     clear: "この顔のストロークを消去",
     eraser: "消しゴム：解析された領域に戻す (E)",
-    pipette: "マップから領域を選ぶ (I)",
+    eyedropper: "マップから領域を選ぶ (I)",
     linked: "strokes はリンクされています。リンク元で変更してください。",
     unreadable: "strokes のテキストを読み取れません。",
     changed: "{before} 個の顔に描かれましたが、現在は {now} 個です。ストロークは同じ番号の顔に残ります。",
@@ -69,7 +69,7 @@ export const PAINTER_TEXTS = Object.freeze({
     redo: "다시 실행",
     clear: "이 얼굴의 획 지우기",
     eraser: "지우개: 파싱된 영역으로 되돌리기 (E)",
-    pipette: "맵에서 영역 선택 (I)",
+    eyedropper: "맵에서 영역 선택 (I)",
     linked: "strokes가 연결되어 있습니다. 연결된 쪽에서 변경하세요.",
     unreadable: "strokes의 텍스트를 읽을 수 없습니다.",
     changed: "얼굴 {before}개에 칠했지만 지금은 {now}개입니다. 획은 같은 번호의 얼굴에 남습니다.",
@@ -87,7 +87,7 @@ export const PAINTER_TEXTS = Object.freeze({
     redo: "Повторить",
     clear: "Удалить мазки на этом лице",
     eraser: "Ластик: вернуть области из сегментации (E)",
-    pipette: "Выбрать область на карте (I)",
+    eyedropper: "Выбрать область на карте (I)",
     linked: "strokes приходит по связи: измените его на другом конце.",
     unreadable: "Не удалось прочитать текст strokes.",
     changed: "Рисовали на {before} лицах, а сейчас их {now}: мазки остаются на лицах с теми же номерами.",
@@ -105,7 +105,7 @@ export const PAINTER_TEXTS = Object.freeze({
     redo: "Rétablir",
     clear: "Effacer les traits sur ce visage",
     eraser: "Gomme : rétablir les régions segmentées (E)",
-    pipette: "Prélever une région sur la carte (I)",
+    eyedropper: "Prélever une région sur la carte (I)",
     linked: "strokes est relié : modifiez-le à l'autre bout.",
     unreadable: "Le texte de strokes est illisible.",
     changed: "Peint sur {before} visages, mais il y en a maintenant {now}. Les traits restent sur les visages de mêmes numéros.",

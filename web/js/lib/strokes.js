@@ -1,5 +1,5 @@
 // @ts-check
-// Brush strokes on parse maps; psfr_core/parsing/strokes.py reads the same text and paints the same pixels.
+// Reads, writes and paints brush strokes on parse maps. psfr_core/parsing/strokes.py paints the same pixels.
 
 export const UNITS = 1000; // strokes are measured in thousandths of the map's side
 export const ERASER = "parsed";
@@ -8,7 +8,7 @@ const MIN_RADIUS_PX = 0.75;
 /** @typedef {{face: number, region: string, diameter: number, points: number[][]}} Stroke region is a name or ERASER */
 
 /**
- * Reads the text of the widget `strokes`; null if it cannot be read.
+ * Returns the strokes in the text of the widget `strokes`, or null if the text is invalid.
  * @param {string} text
  * @returns {{faceCount: number, strokes: Stroke[]} | null} faceCount is 0 for an empty text
  */
@@ -21,7 +21,7 @@ export function parseStrokes(text) {
   return { faceCount: Number(count[1]), strokes: /** @type {Stroke[]} */ (strokes) };
 }
 
-/** @param {number} faceCount @param {Stroke[]} strokes */
+/** Returns the text for the widget `strokes`. @param {number} faceCount @param {Stroke[]} strokes */
 export function formatStrokes(faceCount, strokes) {
   if (!strokes.length) return "";
   const parts = strokes.map(({ face, region, diameter, points }) =>
@@ -31,12 +31,12 @@ export function formatStrokes(faceCount, strokes) {
 }
 
 /**
- * Paints the strokes of one face on its labels.
+ * Returns the labels of one face with its strokes painted on them.
  * @param {Uint8Array} parsed labels of the parser, row by row
- * @param {number} side of the map
- * @param {Stroke[]} strokes of this face
- * @param {string[]} regions names by label
- * @returns {Uint8Array} the painted labels
+ * @param {number} side side of the map, pixels
+ * @param {Stroke[]} strokes strokes on this face
+ * @param {string[]} regions names of the regions, by label
+ * @returns {Uint8Array}
  */
 export function paintStrokes(parsed, side, strokes, regions) {
   const labels = parsed.slice();
@@ -45,7 +45,7 @@ export function paintStrokes(parsed, side, strokes, regions) {
 }
 
 /**
- * Paints one stroke; label -1 restores `parsed`.
+ * Paints one stroke into `labels`. Label -1 restores the labels in `parsed`.
  * @param {Uint8Array} labels changed in place
  * @param {Uint8Array} parsed
  * @param {number} side
@@ -65,7 +65,7 @@ export function paintStroke(labels, parsed, side, { diameter, points }, label) {
     for (let row = top; row < bottom; row++) {
       for (let column = left; column < right; column++) {
         const [x, y] = [column + 0.5, row + 0.5];
-        // The nearest point of the segment, as a fraction of its length.
+        // Position of the nearest point of the segment, as a fraction of its length.
         const along = lengthSquared ? Math.min(Math.max(((x - x0) * dx + (y - y0) * dy) / lengthSquared, 0), 1) : 0;
         const [offX, offY] = [x - x0 - along * dx, y - y0 - along * dy];
         if (offX * offX + offY * offY > radius * radius) continue;
@@ -77,9 +77,9 @@ export function paintStroke(labels, parsed, side, { diameter, points }, label) {
 }
 
 /**
- * Omits points without a visible effect: those closer than `distance` to the last point kept.
+ * Returns the points without those closer than `distance` to the last point kept. The first and the last point are kept.
  * @param {number[][]} points
- * @param {number} distance in thousandths
+ * @param {number} distance in thousandths of the side
  */
 export function thinnedPoints(points, distance) {
   const kept = [points[0]];
@@ -92,7 +92,7 @@ export function thinnedPoints(points, distance) {
   return kept;
 }
 
-/** @param {string} part @returns {Stroke | null} */
+/** Returns the stroke in a part of the text, or null if the part is invalid. @param {string} part @returns {Stroke | null} */
 function parseStroke(part) {
   const match = /^(\d{1,4}) ([a-z_]+) (\d{1,4})((?: -?\d{1,4},-?\d{1,4})+)$/.exec(part);
   if (!match) return null;
@@ -100,7 +100,10 @@ function parseStroke(part) {
   return { face: Number(match[1]), region: match[2], diameter: Number(match[3]), points };
 }
 
-/** The first and the past-the-end pixel that a segment can reach along one axis. @param {number} start @param {number} end @param {number} radius @param {number} limit */
+/**
+ * Returns the range of pixels that a segment can reach along one axis; the end is exclusive.
+ * @param {number} start @param {number} end @param {number} radius @param {number} limit number of pixels of the axis
+ */
 function span(start, end, radius, limit) {
   const first = Math.min(Math.max(Math.trunc(Math.min(start, end) - radius - 1), 0), limit);
   return [first, Math.min(Math.max(Math.trunc(Math.max(start, end) + radius + 2), first), limit)];

@@ -1,7 +1,7 @@
 // @ts-check
-// The widgets of a node that have no effect, because of the values of other widgets.
+// Finds the widgets of a node that have no effect because of the values of other widgets.
 
-/** @typedef {Record<string, string | number | boolean | undefined>} Values of widgets by name; undefined comes from a link */
+/** @typedef {Record<string, string | number | boolean | undefined>} Values values of widgets, by name; undefined if the value comes from a link */
 /** @typedef {{ widgets: string[], isUnused: (values: Values) => boolean }} Rule */
 
 const isZero = (/** @type {string} */ name) => (/** @type {Values} */ values) => values[name] === 0;
@@ -23,7 +23,7 @@ const RULES = {
   ],
 };
 
-/** Whether widgets of this node class can have no effect. @param {string} nodeClass */
+/** Returns whether widgets of this node class can lack an effect. @param {string} nodeClass */
 export const hasRules = (nodeClass) => nodeClass in RULES;
 
 /**
