@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from psfr_core.cli.main import main
+from psfr_core.faces.face import Face
 from psfr_core.images.io import ImageFile, write_image
-from psfr_core.lab.benchmark import cases
+from psfr_core.lab.benchmark import cases, video_cases
 from psfr_core.lab.benchmark.context import BenchmarkContext
 from psfr_core.lab.benchmark.measure import compare, peak_megabytes
 from psfr_core.lab.benchmark.published import PublishedGenerator
 from psfr_core.lab.benchmark.training_step import training_steps
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
+from psfr_core.restoration.restoration_models import RestorationModels
 
 
 @torch.no_grad()
@@ -46,6 +48,25 @@ def test_peak_memory_includes_work_and_weights() -> None:
     found = peak_megabytes(lambda: torch.ones(25_000_000).sum(), [network], torch.device("cpu"))
     assert found is not None
     assert 103 < found < 125  # 100 MB of work and 4 MB of weights
+
+
+def test_a_video_is_compared_with_single_frames_and_divided_into_steps(
+    models: RestorationModels, two_faces: list[Face], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("av")
+    models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
+    monkeypatch.setattr(video_cases, "load_models", lambda **_: models)
+    monkeypatch.setattr(video_cases, "_FRAMES", 2)
+    whole, *steps = video_cases.video(BenchmarkContext(torch.device("cpu"), 1))
+    assert (whole.name, whole.baseline) == ("video", "frame by frame")
+    assert f"{2 / whole.seconds:.1f} frames per second" in whole.note
+    assert [step.name.removeprefix("video: ") for step in steps] == [
+        "decoding, twice",
+        "finding faces",
+        "encoding",
+        "parsing, restoring and pasting",
+    ]
+    assert all(step.note == f"{100 * step.seconds / whole.seconds:.0f} % of the time" for step in steps)
 
 
 def test_command_writes_markdown_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

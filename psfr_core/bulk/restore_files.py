@@ -13,12 +13,12 @@ from pathlib import Path
 from ..batch_size import default_batch_size
 from ..images.decoding import MAX_PIXELS
 from ..images.io import ImageFile, read_image, write_image
+from ..read_ahead import read_ahead
 from ..restoration.prepare import PreparedImage, prepare_image
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore import RestorationResult, restore_prepared
 from ..restoration.restore_options import RestoreOptions
-from .read_ahead import read_ahead
-from .write_behind import write_behind
+from ..write_behind import write_behind
 
 PIXELS_PER_STEP = 2**25
 """Maximum number of pixels of the images that wait before or after the restoration; a single image may have more."""

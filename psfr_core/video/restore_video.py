@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..checks import check_type
 from ..errors import NoFaceError, VideoFileError
+from ..read_ahead import read_ahead
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import NoFace, RestoreOptions
 from ..restoration.second_opinion import with_second_opinion
-from .decoded_frames import numbered, upright_colors
+from ..write_behind import write_behind
+from .decoded_frames import DecodedFrame, numbered, upright_colors
 from .face_plan import FacePlan
 from .find_faces import find_faces
 from .read_video import open_video
 from .restore_frames import restore_frames
 from .video_options import VideoOptions, VideoProgress
-from .write_video import copyable_streams, open_writer
+from .write_video import VideoWriter, copyable_streams, open_writer
+
+if TYPE_CHECKING:
+    import av
+
+_FRAMES_BETWEEN_THREADS = 8  # decoded or restored frames that wait for the next step
 
 
 @dataclass(frozen=True)
@@ -58,15 +69,17 @@ def restore_video(
     timestamps: list[int] = []
     with open_video(source) as reader:
         copyable_streams(reader, target)  # before hours of work
-        found = find_faces(
-            upright_colors(reader, timestamps),
-            with_second_opinion(models.detector, models.parse_net),
-            options.detection,
-            options.selection,
-            video.tracks,
-            progress=progress,
-            estimated_frames=reader.estimated_frames,
-        )
+        decoded = upright_colors(reader, timestamps)
+        with closing(read_ahead(decoded, lambda frame: frame, lambda _: 1, _FRAMES_BETWEEN_THREADS)) as frames:
+            found = find_faces(
+                frames,
+                with_second_opinion(models.detector, models.parse_net),
+                options.detection,
+                options.selection,
+                video.tracks,
+                progress=progress,
+                estimated_frames=reader.estimated_frames,
+            )
         sample = reader.sample
     if sample is None:
         raise VideoFileError(f"{source} has no frame that can be decoded.")
@@ -79,7 +92,20 @@ def restore_video(
     with open_video(source) as reader:
         copied = copyable_streams(reader, target)
         with open_writer(target, reader, sample, video.encoding, copied) as writer:
-            frames = numbered(reader.frames(copied, writer.copy), timestamps)
-            for frame in restore_frames(frames, found, plan, models, options, video, progress):
-                writer.write(frame.frame)
+            packets: list[av.Packet[Any]] = []
+            frames = numbered(reader.frames(copied, packets.append), timestamps)
+            restored = restore_frames(frames, found, plan, models, options, video, progress)
+            for _ in write_behind(_writes(restored, packets, writer), threads=1, limit=_FRAMES_BETWEEN_THREADS):
+                pass
     return VideoResult(found.frame_count, len(found.tracks), len(found.cuts) + 1, reader.damage.describe())
+
+
+def _writes(
+    frames: Iterable[DecodedFrame], packets: list[av.Packet[Any]], writer: VideoWriter
+) -> Iterator[tuple[Callable[[], None], float]]:
+    """Yield the tasks that write ``frames`` and the ``packets`` read so far, with weights for ``write_behind``."""
+    for frame in frames:
+        yield from ((partial(writer.copy, packet), 0.0) for packet in packets)
+        packets.clear()
+        yield partial(writer.write, frame.frame), 1.0
+    yield from ((partial(writer.copy, packet), 0.0) for packet in packets)

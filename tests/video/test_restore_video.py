@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import signal
+import threading
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ from psfr_core.restoration.restore_options import NoFace, RestoreOptions
 from psfr_core.video.encoding import EncodingOptions
 from psfr_core.video.restore_video import restore_video
 from psfr_core.video.video_options import VideoOptions, VideoStep
+from psfr_core.video.write_video import VideoWriter
 
 pytest.importorskip("av")
 
@@ -221,6 +223,22 @@ def test_an_interruption_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         restore_video(source, target, found, progress=stop)
     assert list(target.parent.iterdir()) == []
+
+
+def test_frames_are_encoded_in_another_thread(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", [clips.random_frame("yuv420p", seed) for seed in range(4)])
+    threads: list[str] = []
+    write = VideoWriter.write
+
+    def noted(writer: VideoWriter, frame: Any) -> None:
+        threads.append(threading.current_thread().name)
+        write(writer, frame)
+
+    monkeypatch.setattr(VideoWriter, "write", noted)
+    restore_video(source, tmp_path / "b.mkv", found)
+    assert threads == ["psfr write behind_0"] * 4
 
 
 def test_an_older_result_survives_an_interruption(clips: ModuleType, tmp_path: Path, found: RestorationModels) -> None:

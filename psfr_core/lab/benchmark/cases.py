@@ -13,6 +13,7 @@ from .image_cases import detection, paste, restoration
 from .measure import Measurement
 from .network_cases import loading, networks, quality, training
 from .onnx_cases import onnx
+from .video_cases import video
 
 Case = Callable[[BenchmarkContext], Iterator[Measurement]]
 
@@ -23,6 +24,8 @@ def skip_reason(name: str, context: BenchmarkContext) -> str | None:
         return "images are needed"
     if name == "detection" and context.detector is None:
         return "a RetinaFace detector is needed"
+    if name == "video" and not find_spec("av"):
+        return "PyAV is needed (the extra video)"
     if name == "onnx" and not all(find_spec(package) for package in ("onnx", "onnxscript", "onnxruntime")):
         return "the packages of the extra onnx are needed"
     if name == "quality" and context.dtypes[-1] == torch.float32:
@@ -37,6 +40,7 @@ CASES: dict[str, Case] = {
     "detection": detection,
     "restoration": restoration,
     "bulk": bulk,
+    "video": video,
     "loading": loading,
     "training": training,
     "onnx": onnx,

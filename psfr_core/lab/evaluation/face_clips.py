@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +21,6 @@ from ...parsing.parse_map import ParseMap
 from ...restoration.masks import crop_masks
 from ...restoration.paste import paste_faces
 from ...restoration.paste_options import PasteOptions
-from ...video.read_video import load_av, open_video
 from ..degradation.closed_eyes import close_eyes
 from ..degradation.operations import Interpolation, quantized
 from ..degradation.pipeline import Blur, BlurKind, Degradation, Noise, apply_degradation
@@ -37,7 +33,6 @@ CLIP_FRAMES = 32
 _PART = 8  # frames of each kind of motion: none, panning, rotation, zoom
 _PAN, _ROTATION, _ZOOM = 5.0, math.radians(2.0), 0.015  # per frame
 _BLINKS, _OCCLUSIONS = (3, 4), (6,)  # frames of each part
-_RATE = 25
 _DRAWINGS = 20  # of closed eyes, at most
 _SOFT_BORDER = PasteOptions(regions=None, feather=0.08)
 
@@ -91,27 +86,6 @@ def degraded(frames: Sequence[Tensor], seed: int) -> list[Tensor]:
         ).lq
         for index, frame in enumerate(frames)
     ]
-
-
-def write_clip(path: Path, frames: Sequence[Tensor], quality: int = 28) -> None:
-    """Write ``frames`` (3, H, W), RGB in [0, 1], as an H.264 file; 28 is a constant rate factor of visible compression."""
-    av = load_av()
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=_RATE, options={"crf": str(quality)})
-        stream.width, stream.height, stream.pix_fmt = *Size.of(frames[0]), "yuv420p"
-        for index, frame in enumerate(frames):
-            pixels = (frame.permute(1, 2, 0) * 255).round().to(torch.uint8).contiguous().numpy()
-            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            picture.pts, picture.time_base = index, Fraction(1, _RATE)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
-
-
-def read_clip(path: Path) -> list[Tensor]:
-    """Return the frames (3, H, W) of a video file, RGB in [0, 1]."""
-    with open_video(path) as reader:
-        pixels = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in reader.frames()]
-    return [frame.permute(2, 0, 1).float() / 255 for frame in pixels]
 
 
 def _motion(frame: int) -> Tensor:

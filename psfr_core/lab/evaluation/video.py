@@ -24,8 +24,9 @@ from ...video.encoding import EncodingOptions
 from ...video.restore_video import restore_video
 from ...video.steady_alignment import Smoothing
 from ...video.video_options import VideoOptions
+from ..clip_files import read_clip, write_clip
 from ..metrics.lpips import Lpips
-from .face_clips import FACE_SIDE, FaceClip, degraded, make_clip, read_clip, write_clip
+from .face_clips import FACE_SIDE, FaceClip, degraded, make_clip
 from .stage import Row
 
 CLIPS_FOLDER = "clips"

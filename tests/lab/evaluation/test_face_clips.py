@@ -13,7 +13,8 @@ from psfr_core.images.io import read_image
 from psfr_core.images.resize import resize
 from psfr_core.images.similarity import affine_scale, invert_affine, transform_points
 from psfr_core.images.warp import warp_affine
-from psfr_core.lab.evaluation.face_clips import CLIP_FRAMES, FACE_SIDE, degraded, make_clip, read_clip, write_clip
+from psfr_core.lab.clip_files import read_clip, write_clip
+from psfr_core.lab.evaluation.face_clips import CLIP_FRAMES, FACE_SIDE, degraded, make_clip
 from psfr_core.lab.evaluation.video import clip_row
 from psfr_core.parsing.labels import FaceRegion
 from psfr_core.parsing.parse_map import ParseMap

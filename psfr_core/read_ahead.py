@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from queue import SimpleQueue
 from typing import TypeVar
 
@@ -38,12 +38,13 @@ class _Stock:
 
 
 def read_ahead(
-    sources: Sequence[S], read: Callable[[S], T], weight: Callable[[T], float], limit: float
+    sources: Iterable[S], read: Callable[[S], T], weight: Callable[[T], float], limit: float
 ) -> Generator[T]:
     """Yield ``read(source)`` for each source, in order.
 
-    One thread reads. It stops while the total ``weight`` of the values that were read and not yet taken is ``limit`` or more,
-    so one value may exceed the limit. An exception of ``read`` is raised. Close the generator to end the thread early.
+    One thread iterates over ``sources`` and reads. It stops while the total ``weight`` of the values that were read and not yet
+    taken is ``limit`` or more, so one value may exceed the limit. An exception of ``read`` is raised. Close the generator to end
+    the thread early.
     """
     stock = _Stock(limit)
     results: SimpleQueue[tuple[T, float] | BaseException | None] = SimpleQueue()

@@ -1,0 +1,84 @@
+"""Benchmark case of videos: one video against single frames, and the share of each step."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...faces.detector import BUNDLED_DETECTOR
+from ...faces.selection import SelectionOptions
+from ...images.box import Size
+from ...images.resize import resize
+from ...restoration.restoration_models import RestorationModels, load_models
+from ...restoration.restore import restore_image
+from ...video.decoded_frames import upright_colors
+from ...video.encoding import EncodingOptions
+from ...video.find_faces import find_faces
+from ...video.read_video import open_video
+from ...video.restore_video import restore_video
+from ...video.tracks import TrackOptions
+from ...video.video_options import VideoOptions
+from ..clip_files import read_clip, write_clip
+from .context import BenchmarkContext
+from .measure import Measurement, compare, timed
+
+_FRAMES = 12
+_SIZE = Size(1280, 720)
+_SIDE = 320
+_QUALITY = 17
+
+
+@torch.no_grad()
+def video(context: BenchmarkContext) -> Iterator[Measurement]:
+    """Compare ``restore_video`` with ``restore_image`` for each frame, from file to file, and measure single steps."""
+    models = load_models(detector=BUNDLED_DETECTOR, device=context.device)
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "in.mp4", Path(folder) / "out.mp4"
+        write_clip(source, _frames(context), _QUALITY)
+        options = VideoOptions(encoding=EncodingOptions(quality=_QUALITY))
+        measured = compare(
+            "video",
+            lambda: restore_video(source, target, models, video=options),
+            "frame by frame",
+            lambda: write_clip(target, [restore_image(frame, models).image for frame in read_clip(source)], _QUALITY),
+            context.repeats,
+        )
+        speed, before = (_FRAMES / seconds for seconds in (measured.seconds, measured.baseline_seconds or 1))
+        text = f"{speed:.1f} frames per second, frame by frame {before:.1f}, {_SIZE.width}x{_SIZE.height}"
+        yield replace(measured, note=text)
+        yield from _steps(source, target, models, measured.seconds)
+
+
+def _steps(source: Path, target: Path, models: RestorationModels, total: float) -> Iterator[Measurement]:
+    """Measure each step by itself; the rest of the ``total`` seconds is aligning, parsing, restoring and pasting."""
+    frames = read_clip(source)
+    decoding = timed(lambda: read_clip(source))
+    encoding = timed(lambda: write_clip(target, frames, _QUALITY))
+    finding = timed(lambda: _find(source, models)) - decoding
+    steps = {"decoding, twice": 2 * decoding, "finding faces": finding, "encoding": encoding}
+    # The steps overlap, so their sum may exceed the total.
+    steps["parsing, restoring and pasting"] = max(total - sum(steps.values()), 0.0)
+    for name, seconds in steps.items():
+        yield Measurement(f"video: {name}", seconds, note=f"{100 * seconds / total:.0f} % of the time")
+
+
+def _find(source: Path, models: RestorationModels) -> None:
+    with open_video(source) as reader:
+        find_faces(upright_colors(reader, []), models.detector, None, SelectionOptions(), TrackOptions())
+
+
+def _frames(context: BenchmarkContext) -> list[Tensor]:
+    """Return frames with the first image of ``context``, or a smooth image, in a moving place."""
+    torch.manual_seed(0)
+    face = context.images[0][None] if context.images else resize(torch.rand(1, 3, 16, 16), (_SIDE, _SIDE))
+    face = resize(face, (_SIDE, _SIDE))[0].clamp(0, 1)
+    background = resize(torch.rand(1, 3, 9, 16), _SIZE)[0].clamp(0, 1)
+    frames = background.repeat(_FRAMES, 1, 1, 1)
+    for index, frame in enumerate(frames):
+        frame[:, 200 : 200 + _SIDE, 300 + 5 * index : 300 + 5 * index + _SIDE] = face
+    return list(frames)
