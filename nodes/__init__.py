@@ -14,6 +14,7 @@ from .degrade_image import PSFR_DegradationOptions, PSFR_DegradeImage
 from .detect_faces import PSFR_DetectFaces, PSFR_SelectFaces
 from .error_titles import set_error_titles
 from .example_image import PSFR_LoadExampleImage
+from .example_video import PSFR_LoadExampleVideo
 from .load_face_restorer import PSFR_LoadFaceRestorer
 from .load_models import PSFR_LoadFaceDetector, PSFR_LoadFaceParser, PSFR_LoadGenerator, PSFR_LoadModels
 from .locate_faces import PSFR_BoxesToFaces, PSFR_MaskToFaces, PSFR_SEGSToFaces
@@ -57,6 +58,7 @@ NODES: list[type[io.ComfyNode]] = [
         PSFR_DegradationOptions,
         PSFR_CompareImages,
         PSFR_LoadExampleImage,
+        PSFR_LoadExampleVideo,
     )
 ]
 

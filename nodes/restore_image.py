@@ -14,13 +14,11 @@ from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.restoration.color_match import ColorMatch
 from ..psfr_core.restoration.paste_options import PasteOptions
 from ..psfr_core.restoration.restoration_models import RestorationModels
-from ..psfr_core.restoration.restore import RestorationResult, restore_image
 from ..psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions
-from ..psfr_core.video.restore_sequence import SequenceResult, restore_sequence
 from .batch_options import BatchOptions, Frames
 from .detect_faces import check_face_count
 from .hosted_models import bundled_detector, bundled_generators, bundled_parser
-from .images import masks_of_frames, to_frames, to_image, to_mask
+from .images import to_frames, to_image, to_mask
 from .inputs import (
     UNCONNECTED,
     automatic_strength_input,
@@ -43,9 +41,10 @@ from .inputs import (
     selection_options,
     strength_input,
 )
-from .notes import ImageFaces, Note, tell, tell_faces, told_text
+from .notes import Note, tell, tell_faces, told_text
 from .previews import preview
-from .runtime import HostedNetwork, on_device, steps_of_frames, steps_of_passes, with_smaller_batches
+from .restore_batch import restore_as_video, restore_one_by_one
+from .runtime import HostedNetwork, on_device
 from .schema import CATEGORY, REPORT_TOOLTIP, parse_enum, shows_preview, supported_fields
 from .types import PasteOptionsSocket, RestoreOptionsSocket
 
@@ -123,54 +122,16 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         models = RestorationModels(generator.network, parser.network, make_detector(detector.network))
         with on_device(generator, parser, detector):
             if isinstance(options, BatchOptions) and options.frames is Frames.VIDEO:
-                result = _as_video(to_frames(image), models, restoration, mask)
+                result = restore_as_video(to_frames(image), models, restoration, mask)
                 restored, changed = to_image(result.images), result.masks
                 count = sum(len(track) for track in result.tracks)
                 tell(Note.FOLLOWED, count=len(result.tracks), frames=len(image))
             else:
-                restored, changed, found = _one_by_one(image, models, restoration, mask)
+                restored, changed, found = restore_one_by_one(image, models, restoration, mask)
                 count = sum(image.used for image in found)
                 tell_faces(Note.RESTORED, found, selection)
         check_face_count(count, options.no_face)
         return io.NodeOutput(restored, to_mask(changed), count, told_text(), ui=preview(restored))
-
-
-def _one_by_one(
-    image: Tensor, models: RestorationModels, options: RestoreOptions, mask: Tensor | None
-) -> tuple[Tensor, list[Tensor], list[ImageFaces]]:
-    """Restore each image of the IMAGE separately. Return the IMAGE, and the paste mask (1, H, W) and faces of each image."""
-    restored = image.clone()
-    frames = to_frames(restored)
-    progress = steps_of_frames(len(frames))
-
-    def restore(index: int, frame: Tensor, frame_mask: Tensor | None) -> RestorationResult:
-        report = progress(index)
-        return with_smaller_batches(
-            lambda size: restore_image(
-                frame, models, replace(options, batch_size=size), mask=frame_mask, progress=report
-            )
-        )
-
-    changed: list[Tensor] = []
-    found: list[ImageFaces] = []
-    for index, (frame, frame_mask) in enumerate(zip(frames, masks_of_frames(mask, len(frames)), strict=True)):
-        result = restore(index, frame, frame_mask)
-        frame.copy_(result.image)
-        changed.append(result.mask)
-        found.append(ImageFaces(len(result.faces), result.left_out))
-    return restored, changed, found
-
-
-def _as_video(
-    frames: Tensor, models: RestorationModels, options: RestoreOptions, mask: Tensor | None
-) -> SequenceResult:
-    """Restore ``frames`` (B, C, H, W) as one video."""
-    masks = masks_of_frames(mask, len(frames))
-    return with_smaller_batches(
-        lambda size: restore_sequence(
-            frames, models, replace(options, batch_size=size), masks=masks, progress=steps_of_passes()
-        )
-    )
 
 
 class PSFR_RestoreOptions(io.ComfyNode):

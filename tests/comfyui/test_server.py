@@ -164,6 +164,37 @@ def test_a_batch_of_64_frames_keeps_its_length(comfy: Any, ours: Any, base: Prom
     assert run.text("n") == "64"
 
 
+def test_a_video_is_restored_and_saved(comfy: Any, ours: Any, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    prompt = {
+        "v": ours("PSFR_LoadExampleVideo"),
+        "r": ours("PSFR_RestoreFacesInVideo", video=["v", 0]),
+        "s": node("SaveVideo", video=["r", 0], filename_prefix="restored", format="auto", codec="auto"),
+        "n": node("PreviewAny", source=["r", 2]),
+        "c": node("GetVideoComponents", video=["v", 0]),
+        "o": ours("PSFR_RestoreOptions", frames_are="one video"),
+        "b": node("ImageFromBatch", image=["c", 0], batch_index=0, length=4),
+        "i": ours("PSFR_RestoreFacesInImage", image=["b", 0], options=["o", 0]),
+        "p": node("PreviewAny", source=["i", 3]),
+        "w": node("CreateVideo", images=["i", 0], fps=25.0),
+        "t": node("SaveVideo", video=["w", 0], filename_prefix="frames", format="auto", codec="auto"),
+    }
+    run = comfy.run(prompt)
+    assert run.text("n") == "Faces followed and restored: 1, in 48 frames."
+    assert run.text("p") == "Faces followed and restored: 1, in 4 frames."
+    (preview,) = run.outputs["r"]["images"]
+    assert preview["type"] == "temp"
+    frames = {}
+    for name in ("s", "t"):
+        (saved,) = run.outputs[name]["images"]
+        path = tmp_path / f"{name}.mp4"
+        path.write_bytes(comfy.get(f"/view?filename={saved['filename']}&subfolder={saved['subfolder']}&type=output"))
+        with av.open(str(path)) as container:
+            frames[name] = [frame.to_ndarray(format="rgb24").astype(float) for frame in container.decode(video=0)]
+    assert (len(frames["s"]), len(frames["t"])) == (48, 4)
+    assert abs(frames["s"][0] - frames["t"][0]).mean() < 4  # both ways restore alike
+
+
 def test_an_8k_image_is_restored(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {
         "x": ours("PSFR_LoadExampleImage", picture="solvay_conference_1927.jpg"),

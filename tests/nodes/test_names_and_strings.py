@@ -20,7 +20,7 @@ ENGLISH = LOCALES / "en" / "nodeDefs.json"
 TRANSLATIONS = ("fr", "ja", "ko", "ru", "zh")
 NODE_API = Path(__file__).with_name("node_api.json")
 # combos whose values are names of files
-_FILE_COMBOS = {"generator", "restorer", "parser", "detector", "lpips_features", "lpips_heads", "picture"}
+_FILE_COMBOS = {"generator", "restorer", "parser", "detector", "lpips_features", "lpips_heads", "picture", "clip"}
 # labels that are shown instead of the input names
 _LABELS = {"grey_probability": "gray probability", "cloth": "clothes"}
 
