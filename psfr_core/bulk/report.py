@@ -1,4 +1,4 @@
-"""A report of restored files in JSON Lines format, which can be read while it grows."""
+"""Write a report of restored files in JSON Lines format, which other programs can read during the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .restore_files import FileResult
 
 
 class Report(Protocol):
-    """Adds the result of a file to a report."""
+    """A function that adds the result of a file to a report."""
 
     def __call__(self, result: FileResult) -> None: ...
 
@@ -22,8 +22,8 @@ class Report(Protocol):
 def open_report(path: Path) -> Generator[Report]:
     """Yield a function that appends a line to the file ``path`` for each result.
 
-    A line is a JSON object: ``file``, ``target``, ``faces`` (null after an error), ``seconds`` (without waiting) and ``error``
-    (null without an error). Lines of earlier runs are kept. Raises OSError if the file cannot be written.
+    Each line is a JSON object with ``file``, ``target``, ``faces`` (null after an error), ``seconds`` (processing time without
+    waiting) and ``error`` (null if there was none). Lines of earlier runs are kept. Raise OSError if the file cannot be opened.
     """
     with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
 

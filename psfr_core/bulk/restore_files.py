@@ -21,16 +21,16 @@ from ..restoration.restore_options import RestoreOptions
 from ..write_behind import write_behind
 
 PIXELS_PER_STEP = 2**25
-"""Maximum number of pixels of the images that wait before or after the restoration; a single image may have more."""
+"""Maximum total number of pixels of the images that wait before or after the restoration. One image alone may exceed it."""
 
 _IMAGES_PER_STEP = 16
-_MIN_WEIGHT = PIXELS_PER_STEP / _IMAGES_PER_STEP  # of an image in pixels
+_MIN_WEIGHT = PIXELS_PER_STEP / _IMAGES_PER_STEP  # minimum weight of an image, pixels
 _MAX_WRITERS = 8
 
 
 @dataclass(frozen=True)
 class FileJob:
-    """An image file, and the file for the result."""
+    """An image file, and the file to which its result is written."""
 
     source: Path
     target: Path
@@ -38,7 +38,10 @@ class FileJob:
 
 @dataclass(frozen=True)
 class FileResult:
-    """The number of restored faces of a file (None after an error), the seconds of its steps without waiting, and the error."""
+    """The result of a file.
+
+    ``faces`` is the number of restored faces, or None after an error. ``seconds`` is the processing time without waiting.
+    """
 
     job: FileJob
     faces: int | None
@@ -47,7 +50,7 @@ class FileResult:
 
 
 Save = Callable[[FileJob, ImageFile, RestorationResult], None]
-"""Writes the result of a file. It is called in other threads."""
+"""A function that writes the result of a file. Several threads may call it at the same time."""
 
 
 def save_result(job: FileJob, before: ImageFile, result: RestorationResult) -> None:
@@ -66,11 +69,11 @@ def restore_files(
 ) -> Generator[FileResult]:
     """Restore image files, and yield the result of each in the order of ``jobs``.
 
-    One thread reads, the calling thread restores, and several threads write. The options' ``batch_size`` (None: the default of
-    the device) is also the number of faces that are restored together. With a batch size of 1, the files are bit-identical to
-    those of ``restore_image``. An error of one file is part of its result and stops no other file. Images of more than
-    ``max_pixels`` pixels are errors. Memory does not depend on the number of files. Close the generator to stop early: started
-    files are finished.
+    One thread reads, the calling thread restores, and several threads write. Faces of several images share batches of
+    ``options.batch_size`` faces (None: the default of the device). With a batch size of 1, the files are bit-identical to those
+    of ``restore_image``. An error in one file is part of its result and does not stop the other files. An image of more than
+    ``max_pixels`` pixels is an error. The memory does not depend on the number of files. Close the generator to stop early;
+    files that were already started are finished.
     """
     options = RestoreOptions() if options is None else options
     batch_size = options.batch_size or default_batch_size(next(models.generator.parameters()).device)
@@ -85,7 +88,7 @@ def restore_files(
 
 @dataclass(frozen=True, eq=False)
 class _File:
-    """A file on its way: the image that was read, its faces, or the error, and the seconds so far."""
+    """A file between two steps: the image, its prepared faces, the error if a step failed, and the processing time so far."""
 
     job: FileJob
     seconds: float
@@ -106,7 +109,7 @@ class _File:
         return self.prepared.aligned[0].crop.shape[-1] if self.prepared is not None and self.faces else None
 
     def after(self, start: float) -> float:
-        """Return the seconds including those since ``start``."""
+        """Return the processing time including the time since ``start``, in seconds."""
         return self.seconds + time.perf_counter() - start
 
 
@@ -131,7 +134,7 @@ def _prepare(file: _File, models: RestorationModels, options: RestoreOptions) ->
 
 
 def _groups(files: Iterable[_File], batch_size: int) -> Generator[list[_File]]:
-    """Yield groups of files that are restored together: of one crop size, and with enough faces for a batch."""
+    """Yield groups of files with one crop size. A group ends when it fills a batch of faces or reaches the pixel limit."""
     group: list[_File] = []
     for file in files:
         if len({other.crop_size for other in [*group, file]} - {None}) > 1:
@@ -148,7 +151,7 @@ def _groups(files: Iterable[_File], batch_size: int) -> Generator[list[_File]]:
 def _restore(
     group: Sequence[_File], models: RestorationModels, options: RestoreOptions
 ) -> Generator[tuple[_File, RestorationResult | None]]:
-    """Yield each file of ``group`` with its result; if the group fails, restore each file alone."""
+    """Yield each file of ``group`` with its result. If the restoration of the group fails, restore each file separately."""
     prepared = [file.prepared for file in group if file.prepared is not None]
     start = time.perf_counter()
     try:

@@ -1,4 +1,4 @@
-"""Process many images and summarize the results; a failed image does not stop the others."""
+"""Process many images and summarize the results. A failed image does not stop the others."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ class BatchResult:
 
     @property
     def face_count(self) -> int:
-        """Total number of faces."""
+        """Return the total number of faces."""
         return sum(count or 0 for count in self.faces.values())
 
     @property
     def exit_code(self) -> int:
-        """1 if an image failed, else 0."""
+        """Return 1 if an image failed, otherwise 0."""
         return 1 if self.failures else 0
 
 
 def run_plan(label: str, plan: Plan, process: Callable[[Path, Path], int | None]) -> BatchResult:
     """Call ``process(source, target)`` for each unfinished image of ``plan``, after creating the folder of its target.
 
-    ``process`` may return a number of faces. Its errors are reported, and processing continues. KeyboardInterrupt and SystemExit
-    are not caught.
+    ``process`` returns the number of faces, or None. Its errors are reported, and the next image is processed. KeyboardInterrupt
+    and SystemExit are not caught.
     """
 
     def outcome(source: Path, target: Path) -> Outcome:
@@ -59,7 +59,7 @@ def run_plan(label: str, plan: Plan, process: Callable[[Path, Path], int | None]
 def collect(label: str, plan: Plan, outcomes: Iterable[Outcome]) -> BatchResult:
     """Collect the outcomes of the unfinished images of ``plan``, report errors at once, and show the progress.
 
-    Inputs that the search could not read count as failed.
+    Inputs that could not be searched for images count as failures.
     """
     failures: dict[Path, str] = dict(plan.found.failures)
     for message in failures.values():
@@ -81,7 +81,7 @@ def collect(label: str, plan: Plan, outcomes: Iterable[Outcome]) -> BatchResult:
 
 
 def summarize(plan: Plan, result: BatchResult) -> str:
-    """List the images without faces and the skipped and failed images; empty if there are none."""
+    """Return lists of the images without faces, the skipped images and the failed images, as text. Omit empty lists."""
     without = [str(path) for path, count in result.faces.items() if count == 0]
     skipped = [f"{path}: {reason}" for path, reason in plan.skipped.items()]
     lines = [*_listed("without a face", without), *_listed("skipped", skipped)]

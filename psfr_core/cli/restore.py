@@ -45,20 +45,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--indices",
         default="",
-        help="faces to restore in the order of --order, such as '0,2,4-6', '1-' (all from 1 on) or '-1' (the last); default: all",
+        help="faces to restore in the order of --order, such as '0,2,4-6', '1-' (1 and all later faces) or '-1' (the last face); "
+        "default: all",
     )
     parser.add_argument(
         "--regions",
         help=f"regions to paste back, or 'all' for the whole crop; default: {PASTED_REGION_NAMES}",
     )
     parser.add_argument(
-        "--region-strengths", help="strengths of single regions, such as 'eyes=0.5,hair=0'; default: 1 for all"
+        "--region-strengths",
+        help="blend strengths of parts of the face, such as 'eyes=0.5,hair=0'; default: 1 for all parts",
     )
     parser.add_argument(
         "--report",
         type=Path,
         metavar="FILE.jsonl",
-        help="append a line for each image: file, target, number of faces, seconds and error, in JSON",
+        help="append a JSON line for each image to this file: file, target, number of faces, seconds and error",
     )
     add_options(parser, RestoreOptions, skip=_SKIPPED_RESTORE)
     add_options(parser, SelectionOptions, skip=_SKIPPED_SELECTION)
@@ -68,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Restore all images or videos; return 1 if one failed, else 0."""
+    """Restore all images or videos. Return 1 if a file failed, otherwise 0."""
     options = _options(args)
     if videos := find_videos(args.inputs):
         return restore_videos(videos, args, options, models_from_args(args))
@@ -107,7 +109,7 @@ def _outcomes(results: Iterable[FileResult], add_to_report: Callable[[FileResult
 
 
 def _save_comparison(job: FileJob, before: ImageFile, result: RestorationResult) -> None:
-    """Write the restored image, and the image before and after side by side."""
+    """Write the restored image, and an image that shows the input and the result side by side."""
     save_result(job, before, result)
     comparison = side_by_side([to_rgb(before.pixels), to_rgb(result.image)])
     write_image(_comparison(job.target), ImageFile(comparison, icc_profile=before.icc_profile))

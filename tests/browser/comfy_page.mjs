@@ -1,4 +1,4 @@
-// A page with ComfyUI's real frontend in headless Chromium.
+// Opens a page with ComfyUI's real frontend in headless Chromium.
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
 const FINAL = ["execution_success", "execution_error", "execution_interrupted"];
 
-/** Opens the frontend of the server at `base`; `vue` renders Nodes 2.0. */
+/** Opens the frontend of the server at `base`, with Nodes 2.0 if `vue` is true. Returns the page and its errors. */
 export async function openComfy(base, { vue = false, locale = "en" } = {}) {
   await fetch(`${base}/api/settings`, {
     method: "POST",
@@ -28,7 +28,7 @@ export async function openComfy(base, { vue = false, locale = "en" } = {}) {
   });
   const page = browser.pages()[0];
   page.setDefaultTimeout(60_000);
-  // The frontend stays on this machine: whatever is not the server is refused.
+  // Requests to other servers are refused.
   await page.route("**/*", (route) => {
     const isLocal = [base, "data:", "blob:"].some((start) => route.request().url().startsWith(start));
     return isLocal ? route.continue() : route.abort();
@@ -54,13 +54,13 @@ export async function openComfy(base, { vue = false, locale = "en" } = {}) {
   return { page, errors, close };
 }
 
-/** Loads a workflow as a file that was opened. */
+/** Loads a workflow as if the user had opened its file. */
 export async function load(page, workflow) {
   await page.evaluate((json) => app.loadGraphData(json, true, true), workflow);
   await page.waitForTimeout(800);
 }
 
-/** Runs the workflow on the canvas; how it ended. */
+/** Runs the workflow on the canvas. Returns the type of the final event, or the errors of the nodes as JSON. */
 export async function run(page) {
   await page.evaluate(async () => {
     window.ends.length = 0;
@@ -69,6 +69,6 @@ export async function run(page) {
   await page.waitForFunction(() => window.ends.length || Object.keys(app.lastNodeErrors ?? {}).length, null, {
     timeout: 600_000,
   });
-  await page.waitForTimeout(800); // previews are drawn
+  await page.waitForTimeout(800); // until the previews are drawn
   return page.evaluate(() => window.ends[0]?.type ?? JSON.stringify(app.lastNodeErrors));
 }

@@ -1,7 +1,7 @@
-"""Make the pictures of the examples and the help pages: see ``make pictures``.
+"""Make the images of the examples and the help pages; ``make pictures`` runs this file.
 
-The arguments are names of pictures, such as ``05_step_by_step`` or ``psfr_graph``; without any, all are made. Needs what
-test_browser.py needs, and a ComfyUI that has the nodes ImageCompare and Painter.
+The arguments are names of images, such as ``05_step_by_step`` or ``psfr_graph``. Without arguments, all images are made. This
+needs all that test_browser.py needs, and a ComfyUI that has the nodes ImageCompare and Painter.
 """
 
 from __future__ import annotations

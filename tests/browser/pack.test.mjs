@@ -1,4 +1,5 @@
-// The pack in ComfyUI's real frontend. COMFYUI_URL is the server, NODES_2=1 the newer rendering; pytest starts both.
+// Tests the pack in ComfyUI's real frontend. COMFYUI_URL is the address of the server, and NODES_2=1 selects Nodes 2.0.
+// test_browser.py sets both.
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
@@ -10,18 +11,18 @@ const VUE = process.env.NODES_2 === "1";
 const SHOTS = process.env.SHOTS; // a folder for screenshots to look at
 const EXAMPLES = path.join(import.meta.dirname, "..", "..", "examples");
 const NAMES = fs.readdirSync(EXAMPLES).filter((name) => name.endsWith(".json"));
-const NEWER_NODES = ["ImageCompare", "Painter"]; // of ComfyUI, not in all supported versions
+const NEWER_NODES = ["ImageCompare", "Painter"]; // ComfyUI's nodes that not all supported versions have
 const read = (name) => JSON.parse(fs.readFileSync(path.join(EXAMPLES, name), "utf8"));
 
 let comfy;
 let page;
-let incapable; // why this rendering cannot show what packs show, if so
+let incapable; // the reason why this rendering cannot show elements of packs, or undefined
 before(async () => {
   comfy = await openComfy(BASE, { vue: VUE });
   page = comfy.page;
   const version = await page.evaluate(() => window.__COMFYUI_FRONTEND_VERSION__);
-  // That preview of Nodes 2.0 does not draw images (not even ComfyUI's own), elements of packs, or the help button.
-  if (VUE && version.startsWith("1.27.")) incapable = `Nodes 2.0 of frontend ${version} has none of it`;
+  // This preview version of Nodes 2.0 draws neither images (not even ComfyUI's own), nor elements of packs, nor the help button.
+  if (VUE && version.startsWith("1.27.")) incapable = `Nodes 2.0 of frontend ${version} does not draw elements of packs`;
 });
 after(() => comfy?.close());
 
@@ -35,7 +36,7 @@ const warnings = () =>
     ...(document.body.innerText.match(/\d+ errors? found|.* is missing/g) ?? []),
   ]);
 
-/** Whether this version of ComfyUI lacks nodes of its own that the workflow has. */
+/** Returns whether the workflow has newer nodes that this version of ComfyUI lacks. */
 const lacksNodesOf = (workflow) =>
   page.evaluate(
     (types) => types.some((type) => !(type in LiteGraph.registered_node_types)),
@@ -66,7 +67,8 @@ test("every example opens without missing nodes or warnings, and with its values
 });
 
 test("an example runs and shows what it did", async (t) => {
-  // Before 0.19 ComfyUI does not send the previews of cached nodes again; the server may have run them for another page.
+  // Before version 0.19, ComfyUI does not send the previews of cached nodes again. The server may have cached these nodes for
+  // another page.
   const body = JSON.stringify({ unload_models: true, free_memory: true });
   await fetch(`${BASE}/free`, { method: "POST", headers: { "content-type": "application/json" }, body });
   await page.waitForTimeout(1500);
@@ -166,13 +168,13 @@ test("the face picker chooses faces, and the choice is saved, shared and sent", 
   assert.equal(await run(page), "execution_success");
   if (incapable) {
     assert.equal(await page.evaluate(() => document.querySelectorAll(".psfr-picker").length), 0);
-    return t.skip(incapable); // the text of the widget is what chooses there
+    return t.skip(incapable); // there, the widget's text selects the faces
   }
   assert.equal(await indices(), "0-3");
   assert.deepEqual(await pressed(), [0, 1, 2, 3]);
   await page.evaluate(() => {
     app.canvas.ds.scale = 1;
-    app.canvas.ds.offset = [-300, -480]; // the node in the middle of the window
+    app.canvas.ds.offset = [-300, -480]; // moves the node to the middle of the window
     app.canvas.setDirty(true, true);
   });
   await page.waitForTimeout(500);
@@ -196,7 +198,7 @@ test("the face picker chooses faces, and the choice is saved, shared and sent", 
   assert.deepEqual(Object.keys(sent).sort(), ["faces", "indices", "max_faces", "max_size", "min_size", "order"]);
   assert.equal(sent.indices, "0,2,3,7");
   for (const [text, chosen] of [["1", [1]], ["0,2,3,7", [0, 2, 3, 7]]]) {
-    node.widgets_values[1] = text; // first not what the picker shows already
+    node.widgets_values[1] = text; // the first text differs from what the picker shows
     await load(page, saved);
     assert.equal(await indices(), text);
     assert.equal(await run(page), "execution_success");
@@ -239,7 +241,7 @@ test("a new Select Faces keeps its size when it shows faces", async (t) => {
 const pickerSize = () =>
   page.evaluate(() => [...app.graph._nodes.find(({ type }) => type === "PSFR_SelectFaces").size]);
 
-/** Puts a new node in the place of the one in the workflow; its size. */
+/** Replaces Select Faces by a new node. Returns the size of the new node. */
 async function replacePicker() {
   await page.evaluate(() => {
     const old = app.graph._nodes.find(({ type }) => type === "PSFR_SelectFaces");
@@ -305,7 +307,7 @@ async function waitForColor(x, y, color) {
   assert.equal(await colorAt(x, y), color);
 }
 
-/** The color of the painter's map at a place in fractions of its side. */
+/** Returns the color of the painter's map at a place in fractions of its side. */
 const colorAt = (x, y) =>
   page.evaluate(
     ([x, y]) => {
@@ -325,7 +327,7 @@ test("the painter paints the parse map, and only what follows runs again", async
   assert.equal(await painter(), drawn);
   await page.evaluate(() => {
     app.canvas.ds.scale = 1;
-    app.canvas.ds.offset = [-500, -440]; // the node in the middle of the window
+    app.canvas.ds.offset = [-500, -440]; // moves the node to the middle of the window
     app.canvas.setDirty(true, true);
   });
   await page.waitForTimeout(800);
@@ -352,7 +354,7 @@ test("the painter paints the parse map, and only what follows runs again", async
   assert.deepEqual(ran.filter((type) => /DetectFaces|_AlignFaces|ParseFaces/.test(type)), []);
   assert.ok(ran.includes("PSFR_PaintParseMap") && ran.includes("PSFR_RestoreAlignedFaces"), String(ran));
 
-  await page.keyboard.press("Control+z"); // ComfyUI's own undo: makes the nodes anew
+  await page.keyboard.press("Control+z"); // ComfyUI's own undo, which recreates the nodes
   await page.waitForTimeout(800);
   assert.equal(await painter(), drawn);
   await waitForColor(0.55, 0.25, forehead);

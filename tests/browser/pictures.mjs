@@ -1,4 +1,4 @@
-// Makes the pictures of the examples and the help pages in ComfyUI's real frontend; make_pictures.py starts it.
+// Makes the images of the examples and the help pages in ComfyUI's real frontend. make_pictures.py runs this file.
 import fs from "node:fs";
 import path from "node:path";
 import { load, openComfy, run } from "./comfy_page.mjs";
@@ -11,16 +11,16 @@ const DOCS = path.join(ROOT, "web", "docs");
 const read = (name) => JSON.parse(fs.readFileSync(path.join(EXAMPLES, `${name}.json`), "utf8"));
 
 /**
- * A cell of a picture: an image that a node put out.
+ * A cell of a picture, which shows an image from a node.
  * @typedef {object} Cell
  * @property {number | string} node id of the node
  * @property {number} [index] number of the image of the node
  * @property {number[]} [crop] left, top, width and height in fractions of the image
- * @property {number} [after] id of the node whose image covers the right half
+ * @property {number} [after] id of the node whose image is shown in the right half
  * @property {string} [caption]
  */
 
-const GROUP = [0.17, 0.17, 0.64, 0.36]; // the four largest faces of the group photo, and others
+const GROUP = [0.17, 0.17, 0.64, 0.36]; // a part of the group photo with the four largest faces
 const row = (...nodes) => nodes.map((node) => ({ node }));
 const faces = (node, count) => Array.from({ length: count }, (_, index) => ({ node, index }));
 
@@ -40,16 +40,16 @@ const RESULTS = {
 
 const comfy = await openComfy(BASE, { vue: true });
 const { page } = comfy;
-await page.setViewportSize({ width: 2200, height: 1500 }); // the panels of the frontend cover none of the nodes
+await page.setViewportSize({ width: 2200, height: 1500 }); // so large that no panel of the frontend covers a node
 await page.evaluate(() => app.extensionManager.setting.set("Comfy.Minimap.Visible", false));
 const album = await page.context().newPage();
-await album.goto(`${BASE}/system_stats`); // the server sends images to its own pages only
+await album.goto(`${BASE}/system_stats`); // the server sends images only to its own pages
 await page.bringToFront();
 
 const wanted = (name) => !ONLY.length || ONLY.includes(name);
 
 /**
- * Runs a workflow anew; the addresses of the images of its nodes, by id.
+ * Runs a workflow without cached nodes. Returns the addresses of the images of its nodes, by node id.
  * @param {object} workflow @param {(given: any) => void} [edit] changes it in the page @param {any} [given] for `edit`
  */
 async function imagesOf(workflow, edit, given) {
@@ -70,7 +70,7 @@ async function imagesOf(workflow, edit, given) {
   );
 }
 
-/** Writes rows of images as one picture. */
+/** Writes a picture with rows of images. */
 async function writeStrip(file, images, { height, rows }) {
   const cells = rows.map((cells) =>
     cells.map((cell) => ({ ...cell, url: images[cell.node][cell.index ?? 0], afterUrl: cell.after && images[cell.after][0] })),
@@ -115,7 +115,7 @@ async function writeStrip(file, images, { height, rows }) {
   await album.locator("main").screenshot({ path: file, type: "jpeg", quality: 85 });
 }
 
-/** Shows the canvas from a place. */
+/** Moves the canvas so that the place (x, y) is at the top left. */
 async function showFrom(x, y) {
   await page.evaluate(
     ([x, y]) => {
@@ -128,7 +128,7 @@ async function showFrom(x, y) {
   await page.waitForTimeout(1500);
 }
 
-/** Writes what the window shows of some nodes, with a margin. */
+/** Writes a screenshot of some nodes, with a margin. */
 async function writeNodes(file, ids) {
   const boxes = await Promise.all(ids.map((id) => page.locator(`[data-node-id="${id}"]`).boundingBox()));
   const [left, top] = [Math.min(...boxes.map(({ x }) => x)) - 10, Math.min(...boxes.map(({ y }) => y)) - 10];
@@ -138,7 +138,7 @@ async function writeNodes(file, ids) {
   await page.screenshot({ path: file, type: "jpeg", quality: 85, clip });
 }
 
-/** Moves the pressed mouse through points in fractions of an element. */
+/** Drags the mouse through points, which are in fractions of the size of an element. */
 async function drag(element, points) {
   const { x, y, width, height } = await element.boundingBox();
   const [first, ...others] = points.map(([across, down]) => [x + across * width, y + down * height]);
@@ -173,7 +173,7 @@ function showMask(values) {
   parser.connect(0, paste, paste.findInputSlot("parse_map"));
 }
 
-/** The pictures that are not only results of an example, by name. */
+/** Functions that make all other pictures, by name. */
 const OTHERS = {
   // ComfyUI's painter, with the lower lip painted as the inside of the mouth.
   async "08_paint_in_core_painter"() {
@@ -190,7 +190,7 @@ const OTHERS = {
     await page.waitForTimeout(1500);
     await writeNodes(example("08_paint_in_core_painter"), [7, 9]);
   },
-  // A small generated face in place of the output of the sampler.
+  // A small generated face replaces the output of the sampler.
   async "12_after_diffusion"() {
     const images = await imagesOf(withValues(read("01_restore_in_one_node"), 3, ["portrait_clean.jpg"]), () => {
       const [loader, restorer] = [3, 4].map((id) => app.graph.getNodeById(id));
@@ -253,7 +253,7 @@ const OTHERS = {
     const rows = [
       [
         { node: 5, caption: "Align Faces: crop" },
-        { node: 6, caption: "Parse Faces: colours" },
+        { node: 6, caption: "Parse Faces: colors" },
         { node: 7, caption: "Restore Aligned Faces" },
         { node: 8, caption: "Paste Faces Back", crop: [0.512, 0.2, 0.11, 0.282] },
       ],

@@ -1,6 +1,7 @@
-"""The pack in ComfyUI's real frontend, in both renderings: starts pack.test.mjs on a real server.
+"""Test the pack in ComfyUI's real frontend, in both renderings, by running pack.test.mjs with a real server.
 
-Needs COMFYUI_PATH (see tests/comfy_server.py), Node.js, Chromium (CHROMIUM names it) and ``npm install`` in this folder.
+The tests need COMFYUI_PATH (see tests/comfy_server.py), Node.js, Chromium (its path may be set in CHROMIUM), and
+``npm install`` in this folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Memory does not grow with the number of files."""
+"""Test that the memory does not grow with the number of files."""
 
 from __future__ import annotations
 

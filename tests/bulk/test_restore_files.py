@@ -1,4 +1,4 @@
-"""Files restored in overlapping steps equal files restored one after the other."""
+"""Test that files restored in overlapping steps equal files restored one after the other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OPTIONS = RestoreOptions(color_match=ColorMatch.NONE, batch_size=1)
 
 
 class FacesByWidth:
-    """A detector that finds one face less than the width of the image says: width 160 has one, 161 two, 162 none."""
+    """A detector whose number of faces depends on the image width: one for 160 pixels, two for 161, none for 162."""
 
     def __init__(self, faces: Sequence[Face]) -> None:
         self._faces = faces
@@ -86,10 +86,11 @@ def test_one_bad_file_does_not_stop_the_others(
     jobs[1].source.write_bytes(b"no image")
     forward = counting_models.generator.forward
 
-    is_broken = iter([False, True, False])  # alone, the second file with faces fails
+    # When the files are restored separately, the second file with faces fails.
+    is_broken = iter([False, True, False])
 
     def failing(lq: torch.Tensor, one_hot: torch.Tensor) -> torch.Tensor:
-        if len(lq) > 2 or next(is_broken):  # all together have four faces
+        if len(lq) > 2 or next(is_broken):  # the whole group has more than two faces
             raise RuntimeError("broken kernel")
         return forward(lq, one_hot)
 
@@ -134,7 +135,7 @@ def test_reading_and_writing_overlap_the_restoration(
     restored = log.index(f"restore {threading.main_thread().name}")
     assert log.count("read psfr read ahead") == 4
     assert restored < 4
-    # The reader is ahead of the second restoration.
+    # All files are read before the second restoration.
     second = [index for index, entry in enumerate(log) if entry.startswith("restore")][1]
     assert second >= 4
 

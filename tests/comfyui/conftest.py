@@ -8,7 +8,7 @@ import pytest
 
 
 def _defaults(comfy: Any, class_type: str) -> dict[str, Any]:
-    """Return the default values of a node's required widgets."""
+    """Return the default values of the required widgets of a node, by name."""
     required = comfy.get_json(f"/object_info/{class_type}")[class_type]["input"].get("required", {})
     return {
         name: settings[0]["default"]
@@ -19,13 +19,13 @@ def _defaults(comfy: Any, class_type: str) -> dict[str, Any]:
 
 @pytest.fixture
 def ours(comfy: Any) -> Any:
-    """Return a function that builds a node from its defaults and the given inputs."""
+    """Return a function that builds a node of a prompt from its default values and the given inputs."""
     return lambda class_type, **inputs: {"class_type": class_type, "inputs": _defaults(comfy, class_type) | inputs}
 
 
 @pytest.fixture
 def base(ours: Any) -> dict[str, dict[str, Any]]:
-    """Return a prompt with loaded models (m), a portrait (i) and its faces (d)."""
+    """Return a prompt with nodes for the models (m), a portrait (i) and its faces (d)."""
     return {
         "m": ours("PSFR_LoadModels"),
         "i": ours("PSFR_LoadExampleImage", picture="portrait_low_quality.jpg"),

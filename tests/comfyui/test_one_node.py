@@ -1,4 +1,4 @@
-"""Test in a real ComfyUI what Restore Faces in Image does without loaders, and what it reports."""
+"""Test Restore Faces in Image without loaders, and its reports, in a real ComfyUI."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from safetensors.torch import save_file
 pytestmark = pytest.mark.comfyui
 
 Prompt = dict[str, dict[str, Any]]
-FACE = (127, 138)  # center of the face in the portrait, in pixels
-DAB = 40  # side of a dab in pixels, 29 % of the face's width
+FACE = (127, 138)  # center of the face in the portrait, pixels
+SQUARE = 40  # side of a painted square, pixels; 29 % of the face's width
 
 
 @pytest.fixture
 def restored(comfy: Any, ours: Any) -> Any:
-    """Return a function that restores the portrait with the given inputs: its report, and its PSNR against the portrait."""
+    """Return a function that restores the portrait. It returns the report, and the PSNR of the result and the portrait."""
 
     def restore(more: Prompt | None = None, **inputs: Any) -> tuple[str, str]:
         prompt = {
@@ -34,36 +34,36 @@ def restored(comfy: Any, ours: Any) -> Any:
     return restore
 
 
-def test_it_needs_no_loader_and_uses_the_bundled_models(restored: Any, ours: Any) -> None:
-    alone = restored()
+def test_the_node_needs_no_loader_and_uses_the_bundled_models(restored: Any, ours: Any) -> None:
+    unconnected = restored()
     loaded = restored(
         {"m": ours("PSFR_LoadModels", preset="bundled")},
         generator=["m", 0],
         parser=["m", 1],
         detector=["m", 2],
     )
-    assert alone == loaded
-    assert alone[0] == "Faces restored: 1."
-    assert 20 < float(alone[1]) < 40
+    assert unconnected == loaded
+    assert unconnected[0] == "Faces restored: 1."
+    assert 20 < float(unconnected[1]) < 40
 
 
 def painted(ours: Any, x: int, y: int, side: int = 256) -> Prompt:
-    """Return nodes that paint a dab with this center, in pixels of the portrait, into a mask (mask) with ``side`` pixels."""
+    """Return nodes that paint a square around (x, y), in pixels of the portrait, into the mask ``mask`` of side ``side``."""
     scale = side // 256
-    corner = {"x": scale * (x - DAB // 2), "y": scale * (y - DAB // 2)}
+    corner = {"x": scale * (x - SQUARE // 2), "y": scale * (y - SQUARE // 2)}
     return {
         "empty": ours("SolidMask", value=0.0, width=side, height=side),
-        "dab": ours("SolidMask", value=1.0, width=scale * DAB, height=scale * DAB),
-        "mask": ours("MaskComposite", destination=["empty", 0], source=["dab", 0], operation="add", **corner),
+        "square": ours("SolidMask", value=1.0, width=scale * SQUARE, height=scale * SQUARE),
+        "mask": ours("MaskComposite", destination=["empty", 0], source=["square", 0], operation="add", **corner),
     }
 
 
 @pytest.mark.parametrize("side", [256, 1024])
-def test_a_dab_in_the_middle_of_a_face_selects_it(restored: Any, ours: Any, side: int) -> None:
+def test_a_square_painted_in_the_middle_of_a_face_selects_the_face(restored: Any, ours: Any, side: int) -> None:
     assert restored(painted(ours, *FACE, side), mask=["mask", 0])[0] == "Faces restored: 1."
 
 
-def test_a_dab_elsewhere_leaves_the_face_out(restored: Any, ours: Any) -> None:
+def test_a_square_painted_elsewhere_leaves_the_face_out(restored: Any, ours: Any) -> None:
     report = restored(painted(ours, 20, 230), mask=["mask", 0])
     assert report == ("Faces left out, outside the mask: 1.", "inf")
 
@@ -148,10 +148,10 @@ def test_a_restorer_of_other_authors_takes_the_place_of_the_generator(restored: 
 
 
 @pytest.mark.parametrize("words", ["old photo", "upscale face", "deblur face", "restoration"])
-def test_usual_searches_find_it_alone(comfy: Any, words: str) -> None:
+def test_usual_searches_find_only_this_node(comfy: Any, words: str) -> None:
     info = comfy.get_json("/object_info")
     if "search_aliases" not in info["PSFR_RestoreFacesInImage"]:
-        pytest.skip("this ComfyUI has no words for searches")
+        pytest.skip("this ComfyUI has no search aliases")
     assert [name for name, node in info.items() if words in node["search_aliases"]] == ["PSFR_RestoreFacesInImage"]
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.comfyui
 
 ROOT = Path(__file__).parents[2]
 NODE_API: dict[str, Any] = json.loads((ROOT / "tests" / "nodes" / "node_api.json").read_text(encoding="utf-8"))
-NEWER_NODES = {"ImageCompare", "Painter"}  # of ComfyUI, not in all supported versions
+NEWER_NODES = {"ImageCompare", "Painter"}  # ComfyUI's nodes that not all supported versions have
 Prompt = dict[str, dict[str, Any]]
 
 
@@ -23,13 +23,13 @@ def node(class_type: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": class_type, "inputs": inputs}
 
 
-def whole(ours: Any, image: list[Any], **inputs: Any) -> dict[str, Any]:
+def restore_node(ours: Any, image: list[Any], **inputs: Any) -> dict[str, Any]:
     models = {"generator": ["m", 0], "parser": ["m", 1], "detector": ["m", 2]}
     return ours("PSFR_RestoreFacesInImage", image=image, **models, **inputs)
 
 
 def error_of(comfy: Any, prompt: Prompt) -> str:
-    """Return the error message of the node, or of the server if it refuses the prompt."""
+    """Return the error message of the node, or the message of the server if the server refuses the prompt."""
     try:
         return comfy.run(prompt).error
     except AssertionError as refused:
@@ -73,7 +73,7 @@ def test_examples_run(comfy: Any, workflows: ModuleType, example: str) -> None:
 
 def test_strength_0_keeps_the_image(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {
-        "r": whole(ours, ["i", 0], strength=0.0),
+        "r": restore_node(ours, ["i", 0], strength=0.0),
         "c": ours("PSFR_CompareImages", image=["r", 0], reference=["i", 0]),
         "p": node("PreviewAny", source=["c", 1]),
     }
@@ -81,7 +81,7 @@ def test_strength_0_keeps_the_image(comfy: Any, ours: Any, base: Prompt) -> None
 
 
 def test_only_changed_nodes_run_again(comfy: Any, ours: Any, base: Prompt) -> None:
-    prompt = base | {"r": whole(ours, ["i", 0], strength=0.71), "s": node("PreviewImage", images=["r", 0])}
+    prompt = base | {"r": restore_node(ours, ["i", 0], strength=0.71), "s": node("PreviewImage", images=["r", 0])}
     comfy.run(prompt)
     assert comfy.run(prompt).cached >= {"m", "i", "r"}
     prompt["r"]["inputs"]["strength"] = 0.72
@@ -94,7 +94,7 @@ def test_a_changed_model_file_is_loaded_again(comfy: Any, ours: Any, base: Promp
     target = comfy.base / "models" / "psfrgan" / "mine.safetensors"
     shutil.copy(ROOT / "psfr_core" / "assets" / "psfrgan_256.safetensors", target)
     chosen = {"preset": "custom", "generator": "mine.safetensors"}
-    prompt = base | {"m": ours("PSFR_LoadModels", **chosen), "r": whole(ours, ["i", 0])}
+    prompt = base | {"m": ours("PSFR_LoadModels", **chosen), "r": restore_node(ours, ["i", 0])}
     prompt["s"] = node("PreviewImage", images=["r", 0])
     assert comfy.run(prompt).end == "execution_success"
     assert "m" in comfy.run(prompt).cached
@@ -112,7 +112,7 @@ def test_folders_of_extra_model_paths_are_searched(comfy: Any, ours: Any, base: 
     shutil.copy(ROOT / "psfr_core" / "assets" / "psfrgan_256.safetensors", folder / "elsewhere.safetensors")
     prompt = base | {
         "m": ours("PSFR_LoadModels", preset="custom", generator="elsewhere.safetensors"),
-        "r": whole(ours, ["i", 0]),
+        "r": restore_node(ours, ["i", 0]),
         "n": node("PreviewAny", source=["r", 2]),
     }
     assert comfy.run(prompt).text("n") == "1"
@@ -120,13 +120,13 @@ def test_folders_of_extra_model_paths_are_searched(comfy: Any, ours: Any, base: 
 
 def test_unloading_all_models_does_not_change_the_result(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {
-        "r": whole(ours, ["i", 0], strength=0.83),
+        "r": restore_node(ours, ["i", 0], strength=0.83),
         "c": ours("PSFR_CompareImages", image=["r", 0], reference=["i", 0]),
         "p": node("PreviewAny", source=["c", 0]),
     }
     before = comfy.run(prompt).text("p")
     comfy.post("/free", {"unload_models": True, "free_memory": True})
-    time.sleep(1.5)  # the worker looks for it once a second
+    time.sleep(1.5)  # ComfyUI checks for this request once a second
     run = comfy.run(prompt)
     assert not run.cached
     assert run.text("p") == before
@@ -137,7 +137,7 @@ def test_cancel_stops_a_long_run_and_the_next_run_works(comfy: Any, ours: Any, b
     prompt = base | {
         "e": node("RepeatImageBatch", image=["i", 0], amount=64),
         "g": ours("PSFR_DegradeImage", image=["e", 0], seed=99),
-        "r": whole(ours, ["g", 0]),
+        "r": restore_node(ours, ["g", 0]),
         "s": node("PreviewAny", source=["r", 2]),
     }
     prompt_id = comfy.queue(prompt)
@@ -148,14 +148,14 @@ def test_cancel_stops_a_long_run_and_the_next_run_works(comfy: Any, ours: Any, b
     pressed = time.monotonic()
     run = comfy.wait(prompt_id)
     assert run.end == "execution_interrupted"
-    assert time.monotonic() - pressed < 15  # not the minutes that the batch takes
+    assert time.monotonic() - pressed < 15  # the whole batch would take minutes
     assert comfy.run(base | {"s": node("PreviewAny", source=["d", 2])}).end == "execution_success"
 
 
 def test_a_batch_of_64_frames_keeps_its_length(comfy: Any, ours: Any, base: Prompt) -> None:
     prompt = base | {
         "e": node("RepeatImageBatch", image=["i", 0], amount=64),
-        "r": whole(ours, ["e", 0], faces="largest"),
+        "r": restore_node(ours, ["e", 0], faces="largest"),
         "c": ours("PSFR_CompareImages", image=["r", 0], reference=["e", 0]),
         "n": node("PreviewAny", source=["r", 2]),
     }
@@ -200,7 +200,7 @@ def test_an_8k_image_is_restored(comfy: Any, ours: Any, base: Prompt) -> None:
         "x": ours("PSFR_LoadExampleImage", picture="solvay_conference_1927.jpg"),
         "u": node("ImageScale", image=["x", 0], upscale_method="bilinear", width=7680, height=2997, crop="disabled"),
         "o": ours("PSFR_RestoreOptions", max_faces=2),
-        "r": whole(ours, ["u", 0], options=["o", 0]),
+        "r": restore_node(ours, ["u", 0], options=["o", 0]),
         "n": node("PreviewAny", source=["r", 2]),
     }
     run = comfy.run(prompt)
@@ -293,7 +293,7 @@ def test_invalid_inputs_give_clear_errors(
     prompt["x"] = node("EmptyImage", width=100, height=80, batch_size=1, color=255)
     prompt["bad"] = ours(class_type, **inputs)
     prompt["end"] = node("PreviewAny", source=["bad", 0])
-    # newer versions check combos before the node could
+    # Newer versions of ComfyUI check combos before they run the node.
     error = error_of(comfy, prompt)
     assert words in error or "value_not_in_list" in error
 

@@ -1,4 +1,4 @@
-"""Compare the restoration of many image files in overlapping steps with restoring one file after the other."""
+"""Compare overlapping restoration of many image files with restoration of one file after the other."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _GPU_SECONDS = 0.01  # time that the simulated restorer needs for each batch
 def bulk(context: BenchmarkContext) -> Iterator[Measurement]:
     """Compare ``restore_files`` with a loop of ``restore_image``, from JPEG to PNG files.
 
-    The second measurement uses simulated models that wait instead of computing. It shows the time of all other work on a
-    device that is as fast as a GPU.
+    The second measurement uses simulated models that wait as long as a GPU computes. It shows how much time all other work
+    takes beside a GPU.
     """
     models = {
         "bundled models": load_models(detector=BUNDLED_DETECTOR, device=context.device),
@@ -62,7 +62,7 @@ def _one_after_the_other(jobs: Sequence[FileJob], models: RestorationModels) -> 
 
 
 def _write_photos(folder: Path, context: BenchmarkContext) -> list[FileJob]:
-    """Write JPEG files with the first image of ``context``, or else a smooth image, in the middle. Return their jobs."""
+    """Write JPEG files that show the first image of ``context``, or a smooth image if there is none. Return their jobs."""
     torch.manual_seed(0)
     face = context.images[0][None] if context.images else resize(torch.rand(1, 3, 16, 16), (_SIDE, _SIDE))
     jobs: list[FileJob] = []
