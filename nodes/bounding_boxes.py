@@ -45,7 +45,7 @@ def boxes_of_frames(bounding_boxes: Any, count: int) -> list[list[Box]]:
         frames = [frames]
     if len(frames) not in (1, count):
         raise InputError(
-            f"There are bounding boxes for {len(frames)} images, but {count} images. Connect the boxes of these images."
+            f"The bounding boxes belong to {len(frames)} images, but there are {count} images. Connect the boxes of these images."
         )
     parsed = [[_parse_box(box, frame) for box in _boxes(boxes, frame)] for frame, boxes in enumerate(frames)]
     return parsed * count if len(parsed) == 1 else parsed

@@ -94,7 +94,7 @@ def max_size_input() -> io.Float.Input:
         step=1.0,
         optional=True,
         tooltip="Maximum length of the shorter side of a face box, in pixels. Larger faces are left out, for example because they "
-        "are sharp. 0 means no limit.",
+        "are already sharp. 0 means no limit.",
     )
 
 
@@ -188,8 +188,8 @@ def automatic_strength_input() -> io.Boolean.Input:
         "automatic_strength",
         default=False,
         optional=True,
-        tooltip="Lower the strength of each face to what its quality needs. Sharp faces with little noise stay unchanged; soft or "
-        "noisy ones get the full strength.",
+        tooltip="Reduce the strength of each face according to its quality. Sharp faces with little noise stay unchanged; soft or "
+        "noisy faces get the full strength.",
     )
 
 

@@ -64,12 +64,12 @@ def restorer_choices() -> list[str]:
 
 
 def find_restorer(name: str) -> Path | None:
-    """Return the file of a name from ``restorer_choices``, or None if it does not exist."""
+    """Return the file with a name from ``restorer_choices``, or None if it does not exist."""
     return find_weight_file(name, FOLDERS[ModelKind.GENERATOR])
 
 
 def locate_restorer(name: str) -> Path:
-    """Return the file of a name from ``restorer_choices``. Raise ModelNotFoundError if it does not exist."""
+    """Return the file with a name from ``restorer_choices``. Raise ModelNotFoundError if it does not exist."""
     path = find_restorer(name)
     if path is None:
         raise ModelNotFoundError(

@@ -91,7 +91,8 @@ class PSFR_EditParseMap(io.ComfyNode):
             node_id="PSFR_EditParseMap",
             display_name="Edit Parse Map (PSFR-GAN)",
             category=CATEGORY,
-            description="Paints a region inside a mask, replaces one region by another, or does both: replaces it inside the mask.",
+            description="Paints a region inside a mask, replaces one region by another, or does both: replaces a region inside the "
+            "mask.",
             inputs=[
                 parse_map_input("Parse map from Parse Faces."),
                 io.Combo.Input(
