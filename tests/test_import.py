@@ -72,3 +72,10 @@ def test_public_names_exist_and_are_documented() -> None:
     for name in psfr_core.__all__:
         assert getattr(psfr_core, name).__doc__, name
     assert sorted(psfr_core.__all__) == psfr_core.__all__
+
+
+def test_loading_the_bundled_models_does_not_import_sympy() -> None:
+    """Test that the first restoration does not wait a second for a package that it does not use."""
+    code = "import sys, psfr_core; psfr_core.load_models(device='cpu'); print('sympy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "False"

@@ -66,7 +66,9 @@ class PsfrGenerator(FaceRestorer):
         super().__init__()
         self.config = config
         first, *_, last = channels = (*config.channels, config.channels[-1])
-        self.const_input = nn.Parameter(torch.randn(1, first, BASE_SIZE, BASE_SIZE))
+        self.const_input = nn.Parameter(torch.empty(1, first, BASE_SIZE, BASE_SIZE))
+        if not self.const_input.is_meta:  # on the meta device, this would import sympy, which takes a second
+            nn.init.normal_(self.const_input)
         self.head = nn.Sequential(nn.Conv2d(first, first, 3, padding=1), self._block(first))
         self.body = nn.ModuleList(
             nn.Sequential(
