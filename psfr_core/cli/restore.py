@@ -24,7 +24,7 @@ from .batch import Outcome, collect, summarize
 from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
 from .plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_from_args
-from .video import add_video_arguments, find_videos, restore_videos
+from .video import add_video_arguments, find_videos, restore_image_sequence, restore_videos
 
 _SKIPPED_SELECTION = ("indices",)  # parsed from text
 _SKIPPED_PASTE = ("regions", "strengths")  # parsed from text
@@ -80,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         lambda target: [target, _comparison(target)] if args.compare else [target],
         also_read=[args.generator, args.parser, args.detector],
     )
+    if args.one_video:
+        return restore_image_sequence(plan, args, options, models_from_args(args))
     report_file = None if args.report is None else _checked_report(args.report, plan)
     jobs = [FileJob(source, target) for source, target in plan.pending_targets.items()]
     models, save = models_from_args(args), _save_comparison if args.compare else save_result

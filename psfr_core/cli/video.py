@@ -13,13 +13,14 @@ from ..files import expand_user
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
 from ..video.encoding import EncodingOptions, check_target
+from ..video.restore_image_files import restore_image_files
 from ..video.restore_video import VideoResult, restore_video
 from ..video.tracks import TrackOptions
 from ..video.video_formats import is_video, muxer_of
 from ..video.video_options import VideoOptions, VideoProgress, VideoStep
 from .console import describe_error, progress_bar, report
 from .option_flags import add_options, options_from_args
-from .plan import check_folder, check_overwrites
+from .plan import Plan, check_folder, check_overwrites
 
 _SKIPPED = ("tracks", "encoding")  # their fields have separate flags
 _DEFAULT_SUFFIX = ".mkv"  # for videos whose container cannot be written
@@ -27,6 +28,11 @@ _DEFAULT_SUFFIX = ".mkv"  # for videos whose container cannot be written
 
 def add_video_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags for videos."""
+    parser.add_argument(
+        "--one-video",
+        action="store_true",
+        help="the images are successive frames of one video, in the order of their names; faces are followed over them",
+    )
     add_options(parser, VideoOptions, skip=_SKIPPED)
     add_options(parser, TrackOptions)
     add_options(parser, EncodingOptions)
@@ -80,6 +86,22 @@ def restore_videos(
     return 1 if failed else 0
 
 
+def restore_image_sequence(
+    plan: Plan, args: argparse.Namespace, options: RestoreOptions, models: RestorationModels
+) -> int:
+    """Restore all images of ``plan`` as the frames of one video; return 0."""
+    if args.compare or args.report or args.resume:
+        raise OptionError(
+            "--compare, --report and --resume are for images that are restored one by one, without --one-video."
+        )
+    with _progress() as progress:
+        result = restore_image_files(
+            plan.targets, models, options, video_options_from_args(args), max_pixels=args.max_pixels, progress=progress
+        )
+    print(_describe(f"{result.frame_count} images", args.output, result))
+    return 0
+
+
 def _expanded(path: Path) -> list[Path]:
     return [path] if path.exists() else sorted(path.parent.glob(path.name)) or [path]
 
@@ -110,7 +132,7 @@ def _name(video: Path) -> str:
     return video.name if muxer_of(video) else f"{video.stem}{_DEFAULT_SUFFIX}"
 
 
-def _describe(source: Path, target: Path, result: VideoResult) -> str:
+def _describe(source: Path | str, target: Path, result: VideoResult) -> str:
     found = f"{result.face_count} faces in {result.frame_count} frames and {result.shot_count} shots"
     line = f"{source}: {found}: {target}"
     return f"{line}\n{source}: {result.damage}; the rest was restored" if result.damage else line

@@ -8,9 +8,11 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from psfr_core.cli.main import main
 from psfr_core.faces.face import Face
+from psfr_core.images.io import ImageFile, read_image, write_image
 from psfr_core.restoration.restoration_models import RestorationModels
 
 pytest.importorskip("av")
@@ -88,3 +90,42 @@ def test_invalid_arguments_are_reported_before_processing(
     assert main(["restore", "a.mp4", *extra, "-o", output]) == 2
     assert message in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def write_images(folder: Path, sizes: list[tuple[int, int]]) -> list[torch.Tensor]:
+    still = torch.rand(3, 15, 20, generator=torch.Generator().manual_seed(0)).repeat_interleave(8, 1)
+    still = still.repeat_interleave(8, 2)
+    images = [(still + 0.02 * torch.randn(still.shape)).clamp(0, 1)[:, :rows, :columns] for columns, rows in sizes]
+    for index, image in enumerate(images):
+        write_image(folder / f"{index:03}.png", ImageFile(image))
+    return images
+
+
+def test_images_are_restored_as_one_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(tmp_path, [(160, 120)] * 4)
+    pattern = str(tmp_path / "*.png")
+    assert main(["restore", pattern, "-o", str(tmp_path / "single"), "--no-guard", "--regions", "all"]) == 0
+    assert (
+        main(["restore", pattern, "-o", str(tmp_path / "video"), "--no-guard", "--regions", "all", "--one-video"]) == 0
+    )
+    assert "4 images: 2 faces in 4 frames and 1 shots" in capsys.readouterr().out
+    before, single, steady = (
+        torch.stack([read_image(path).pixels for path in sorted((tmp_path / name).glob("*.png"))])
+        for name in ("", "single", "video")
+    )
+    changed = (steady != before).any(0).any(0)
+    assert 1000 < int(changed.sum()) < changed.numel() / 2
+    inside = torch.zeros_like(changed)
+    inside[30:50, 30:50] = True
+    flicker = [float(images.diff(dim=0)[..., inside].abs().mean()) for images in (single, steady)]
+    assert flicker[1] < 0.5 * flicker[0]
+
+
+def test_images_of_one_video_have_one_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_images(tmp_path, [(160, 120), (160, 112)])
+    arguments = ["restore", str(tmp_path / "*.png"), "-o", str(tmp_path / "out"), "--one-video"]
+    assert main(arguments) == 1
+    assert "001.png has 160 x 112 pixels, the images before 160 x 120" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*"))
+    assert main([*arguments, "--compare"]) != 0
+    assert "without --one-video" in capsys.readouterr().err
