@@ -62,7 +62,7 @@ def _parse_box(box: Any, frame: int) -> Box:
     is_number = [isinstance(side, Real) and math.isfinite(side) for side in sides]
     if not sides or not all(is_number) or min(sides[2:]) <= 0:
         raise InputError(
-            f"A bounding box needs the numbers x, y, width and height, the last two above 0, got {box!r} for image {frame}."
+            f"A bounding box needs finite x, y, width and height, and the last two above 0, got {box!r} for image {frame}."
         )
     left, top, width, height = map(float, sides)
     return Box(left, top, left + width, top + height)

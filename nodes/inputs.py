@@ -1,4 +1,4 @@
-"""Inputs shared by several nodes."""
+"""Define the inputs that several nodes share."""
 
 from __future__ import annotations
 

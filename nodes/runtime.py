@@ -72,7 +72,10 @@ class HostedNetwork(Generic[N]):
 
 @contextmanager
 def on_device(*hosted: HostedNetwork[Any], images: int | None = None) -> Generator[None]:
-    """Load all ``hosted`` networks for the block, with memory for ``images`` images at once, at most the batch limit."""
+    """Load all ``hosted`` networks on ComfyUI's device while the block runs.
+
+    Memory is reserved for a batch of ``images`` images, but at most for the batch limit, which is also the default.
+    """
     batch_size = batch_limit() if images is None else min(images, batch_limit())
     needed = max(network.image_bytes for network in hosted) * batch_size
     management.load_models_gpu([network.patcher for network in hosted], memory_required=needed, force_full_load=True)

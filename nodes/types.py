@@ -14,4 +14,4 @@ DegradationSocket = io.Custom("PSFR_DEGRADATION")  # psfr_core's DegradationConf
 # A type of ComfyUI since 0.15: a list of {x, y, width, height, label, score} in pixels for each frame.
 BoundingBoxSocket = io.Custom("BOUNDING_BOX")
 
-SegsSocket = io.Custom("SEGS")  # Impact Pack's; see segs.py
+SegsSocket = io.Custom("SEGS")  # Impact Pack's type; see segs.py

@@ -33,8 +33,7 @@ _GPU_SECONDS = 0.01  # time that the simulated restorer needs for each batch
 def bulk(context: BenchmarkContext) -> Iterator[Measurement]:
     """Compare ``restore_files`` with a loop of ``restore_image``, from JPEG to PNG files.
 
-    The second measurement uses simulated models that wait as long as a GPU computes. It shows how much time all other work
-    takes beside a GPU.
+    The second measurement simulates a GPU with models that wait instead of computing, so the CPU does only the other work.
     """
     models = {
         "bundled models": load_models(detector=BUNDLED_DETECTOR, device=context.device),
