@@ -11,7 +11,7 @@ import torch
 from psfr_core.cli.main import main
 from psfr_core.faces.face import Face
 from psfr_core.images.io import ImageFile, write_image
-from psfr_core.lab.benchmark import cases, video_cases
+from psfr_core.lab.benchmark import bulk_cases, cases, video_cases
 from psfr_core.lab.benchmark.context import BenchmarkContext
 from psfr_core.lab.benchmark.measure import compare, peak_megabytes
 from psfr_core.lab.benchmark.published import PublishedGenerator
@@ -129,3 +129,14 @@ def test_onnx_runtime_is_compared_with_pytorch() -> None:
         ("parser in ONNX Runtime", "PyTorch"),
     ]
     assert all(found.ratio is not None and 0.02 < found.ratio < 50 for found in measured)
+
+
+@pytest.mark.long
+def test_many_files_are_compared_with_single_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_cases, "_FILES", 2)
+    measured = list(cases.CASES["bulk"](BenchmarkContext(torch.device("cpu"), 1)))
+    assert [(found.name, found.baseline) for found in measured] == [
+        ("2 files, bundled models", "one after the other"),
+        ("2 files, simulated models", "one after the other"),
+    ]
+    assert "files per second" in measured[0].note

@@ -38,7 +38,7 @@ def bulk(context: BenchmarkContext) -> Iterator[Measurement]:
     models = {
         "bundled models": load_models(detector=BUNDLED_DETECTOR, device=context.device),
         "simulated models": RestorationModels(
-            _WaitingRestorer(), ParseNet(ParseNetConfig((4, 6), 1)).eval(), _OneFaceDetector()
+            _WaitingRestorer().eval(), ParseNet(ParseNetConfig((4, 6), 1)).eval(), _OneFaceDetector()
         ),
     }
     with tempfile.TemporaryDirectory() as folder:
