@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import comfy.model_management as management
 import comfy.model_patcher
@@ -129,15 +129,23 @@ class Steps:
         self._bar.update_absolute(done, total)
 
 
-def steps_of_frames(frames: int) -> Callable[[int], Progress]:
-    """Return a function that maps a frame index to the progress callback of that frame's part of one bar."""
+class FrameProgress(Protocol):
+    """Maps the index of a frame to the progress callback of its part of one bar, or that of ``count`` frames from it on."""
+
+    def __call__(self, index: int, count: int = 1) -> Progress: ...
+
+
+def steps_of_frames(frames: int) -> FrameProgress:
+    """Return the progress callbacks of the parts of one bar for ``frames``."""
     steps = Steps(frames * _STEPS_PER_FRAME)
 
-    def of_frame(index: int) -> Progress:
+    def of_frames(index: int, count: int = 1) -> Progress:
         steps(index * _STEPS_PER_FRAME, steps.total)
-        return lambda done, total: steps(index * _STEPS_PER_FRAME + done * _STEPS_PER_FRAME // total, steps.total)
+        return lambda done, total: steps(
+            index * _STEPS_PER_FRAME + count * done * _STEPS_PER_FRAME // total, steps.total
+        )
 
-    return of_frame
+    return of_frames
 
 
 def steps_of_passes() -> VideoProgress:

@@ -352,7 +352,8 @@ def test_progress_counts_parsed_and_restored_faces_of_each_frame(
     run("PSFR_RestoreFacesInImage", image=batch, **models)
     shown = [done for done, total in host("comfy.utils").shown if total == 3000]
     assert sorted(shown) == shown
-    assert list(dict.fromkeys(shown)) == [0, 500, 1000, 2000, 2500, 3000]
+    # The second image has no face and is finished together with the third one.
+    assert list(dict.fromkeys(shown)) == [0, 500, 1000, 2000, 3000]
 
 
 def test_the_progress_bar_moves_while_one_image_is_searched(

@@ -97,3 +97,24 @@ def test_frames_of_one_video_are_restored_together(
     assert flicker[1] < 0.6 * flicker[0]
     outside = steady.args[1] == 0
     assert torch.equal(steady.args[0][outside], frames[outside])
+
+
+def test_faces_of_several_images_share_a_batch(
+    run: Callable[..., Any],
+    pack: Callable[[str], ModuleType],
+    models: dict[str, Any],
+    portrait: Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = torch.cat([portrait, portrait.flip(2), torch.zeros_like(portrait), portrait * 0.9])
+    alone = run("PSFR_RestoreFacesInImage", image=images, **models)
+    sizes: list[int] = []
+    network = models["generator"].network
+    network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    for module in ("nodes.runtime", "nodes.restore_batch"):
+        monkeypatch.setattr(pack(module), "batch_limit", lambda: 8)
+    together = run("PSFR_RestoreFacesInImage", image=images, **models)
+    assert sizes == [3]
+    assert torch.allclose(together.args[0], alone.args[0], atol=1e-3)
+    assert together.args[2:] == alone.args[2:]
+    assert together.args[2] == 3
