@@ -26,6 +26,7 @@ from .paste_faces import PSFR_PasteFacesBack, PSFR_PasteOptions
 from .restore_faces import PSFR_RestoreAlignedFaces
 from .restore_image import PSFR_RestoreFacesInImage, PSFR_RestoreOptions
 from .restore_video import PSFR_RestoreFacesInVideo
+from .track_faces import PSFR_TrackFaces
 
 NODES: list[type[io.ComfyNode]] = [
     checked(node)
@@ -40,6 +41,7 @@ NODES: list[type[io.ComfyNode]] = [
         PSFR_RestoreOptions,
         PSFR_DetectFaces,
         PSFR_SelectFaces,
+        PSFR_TrackFaces,
         PSFR_AlignFaces,
         PSFR_ParseFaces,
         PSFR_ParseMapToMask,

@@ -37,6 +37,7 @@ class Note(Enum):
     EMPTY_BOXES = "Boxes without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence."
     EMPTY_AREAS = "Painted areas without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence."
     FOLLOWED = "Faces followed and restored: {count}, in {frames} frames."
+    TRACKED = "Faces followed: {count}, in {frames} frames."
     DAMAGED = "The video has {damage}; the rest was restored."
     PREVIEW_LIMIT = "The preview shows the first {shown} of {count} images."
 

@@ -118,3 +118,23 @@ def test_faces_of_several_images_share_a_batch(
     assert torch.allclose(together.args[0], alone.args[0], atol=1e-3)
     assert together.args[2:] == alone.args[2:]
     assert together.args[2] == 3
+
+
+def test_faces_are_followed_and_chosen_by_track(
+    run: Callable[..., Any], models: dict[str, Any], portrait: Tensor
+) -> None:
+    noise = torch.randn(12, *portrait.shape[1:], generator=torch.Generator().manual_seed(0))
+    frames = (portrait + 0.08 * noise).clamp(0, 1)
+    faces = run("PSFR_DetectFaces", image=frames, detector=models["detector"]).args[0]
+    tracked, count = run("PSFR_TrackFaces", image=frames, faces=faces).args
+    assert count == 1
+    assert [len(of_frame) for of_frame in tracked.frames] == [1] * 12
+    crops, steady = (
+        run("PSFR_AlignFaces", image=frames, faces=each, crop_size=128).args[1] for each in (faces, tracked)
+    )
+    jitter = [
+        float(torch.stack([face.landmarks for (face,) in each.frames]).diff(dim=0).norm(dim=2).mean())
+        for each in (crops, steady)
+    ]
+    assert jitter[1] < 0.5 * jitter[0]
+    assert run("PSFR_TrackFaces", image=frames, faces=faces, tracks="1-").args[1] == 0

@@ -1,0 +1,35 @@
+"""Follow detected faces over frames, and place them steadily."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from ..faces.face import Face
+from ..faces.template import template_for
+from ..images.similarity import invert_affine, transform_points
+from .steady_alignment import Smoothing, align_track
+from .tracks import TrackOptions, track_faces
+
+
+def follow_faces(
+    faces: Sequence[Sequence[Face]],
+    cuts: Collection[int] = (),
+    options: TrackOptions | None = None,
+    smoothing: Smoothing = Smoothing.TWO_SIDED,
+) -> list[dict[int, Face]]:
+    """Return the faces of each track of ``track_faces`` by the number of the frame, aligned steadily.
+
+    Their landmarks are where the template lies, so that ``align_faces`` gives the transforms of ``align_track``. Frames in which
+    the face was not found have the mean score of the track.
+    """
+    followed: list[dict[int, Face]] = []
+    for track in track_faces(faces, cuts, options):
+        found = float(track.scores[track.scores > 0].mean())
+        placed: dict[int, Face] = {}
+        for frame, transform in zip(track.frames, align_track(track, smoothing), strict=True):
+            face = track.face(frame)
+            landmarks = transform_points(invert_affine(transform), template_for(1)).float()
+            placed[frame] = replace(face, landmarks=landmarks, score=face.score or found)
+        followed.append(placed)
+    return followed
