@@ -1,4 +1,4 @@
-"""Run the command line ``psfr``."""
+"""Run the ``psfr`` command-line interface."""
 
 from __future__ import annotations
 

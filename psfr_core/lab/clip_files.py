@@ -17,7 +17,10 @@ _RATE = 25
 
 
 def write_clip(path: Path, frames: Sequence[Tensor], quality: int = 28) -> None:
-    """Write ``frames`` (3, H, W), RGB in [0, 1], as an H.264 file; 28 is a constant rate factor of visible compression."""
+    """Write ``frames`` (3, H, W), RGB in [0, 1], as an H.264 file.
+
+    ``quality`` is the constant rate factor. The default compresses visibly.
+    """
     av = load_av()
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream("libx264", rate=_RATE, options={"crf": str(quality)})

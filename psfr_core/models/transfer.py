@@ -127,7 +127,8 @@ class Transfer:
     def _extent(self, response: HTTPResponse) -> tuple[int, int | None]:
         """Return the offset at which ``response`` starts, and the size of the file, or None if unknown.
 
-        Raises ConnectionError, so that the download is retried, if the server sent another part of the file.
+        Raises ConnectionError, so that the download restarts from the beginning, if the server sent another part or another version
+        of the file.
         """
         if response.status != 206:
             length = response.headers.get("Content-Length", "")

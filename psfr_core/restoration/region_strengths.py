@@ -29,23 +29,21 @@ class RegionStrengths:
     Each strength is multiplied by the strength of the whole restoration, and has no effect outside the pasted regions.
     """
 
-    skin: float = option(1.0, "blend strength for the skin, 0 to 1. 0 keeps the skin from the photo", low=0, high=1)
-    eyes: float = option(1.0, "blend strength for both eyes, 0 to 1. 0 keeps the eyes from the photo", low=0, high=1)
-    brows: float = option(1.0, "blend strength for both brows, 0 to 1. 0 keeps the brows from the photo", low=0, high=1)
-    nose: float = option(1.0, "blend strength for the nose, 0 to 1. 0 keeps the nose from the photo", low=0, high=1)
+    skin: float = option(1.0, "blend strength for the skin, 0 to 1. 0 keeps the skin of the photo", low=0, high=1)
+    eyes: float = option(1.0, "blend strength for both eyes, 0 to 1. 0 keeps the eyes of the photo", low=0, high=1)
+    brows: float = option(1.0, "blend strength for both brows, 0 to 1. 0 keeps the brows of the photo", low=0, high=1)
+    nose: float = option(1.0, "blend strength for the nose, 0 to 1. 0 keeps the nose of the photo", low=0, high=1)
     mouth: float = option(
         1.0,
-        "blend strength for the lips and the inside of the mouth, 0 to 1. 0 keeps the mouth from the photo",
+        "blend strength for the lips and the inside of the mouth, 0 to 1. 0 keeps the mouth of the photo",
         low=0,
         high=1,
     )
-    ears: float = option(
-        1.0, "blend strength for ears and earrings, 0 to 1. 0 keeps them from the photo", low=0, high=1
-    )
-    hair: float = option(1.0, "blend strength for the hair, 0 to 1. 0 keeps the hair from the photo", low=0, high=1)
+    ears: float = option(1.0, "blend strength for ears and earrings, 0 to 1. 0 keeps those of the photo", low=0, high=1)
+    hair: float = option(1.0, "blend strength for the hair, 0 to 1. 0 keeps the hair of the photo", low=0, high=1)
     other: float = option(
         1.0,
-        "blend strength for other pasted regions, such as glasses, hat and neck, 0 to 1. 0 keeps these regions from the photo",
+        "blend strength for other pasted regions, such as glasses, hat and neck, 0 to 1. 0 keeps those of the photo",
         low=0,
         high=1,
     )

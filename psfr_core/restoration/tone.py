@@ -21,8 +21,9 @@ _DEVIATION_PER_CHROMA = 0.1
 def keep_tone(restored: Tensor, crops: Tensor) -> Tensor:
     """Return ``restored`` (N, 3, S, S) in the tone of the photos ``crops`` (N, 3, S, S), both in [0, 1].
 
-    If a crop has a single tone, each restored pixel keeps its luma and gets the chroma that the crop has at this luma. For a gray
-    crop, the channels of the result are bit-identical. For a color crop, ``restored`` is returned unchanged.
+    If the chroma of a crop is a function of its luma, as in gray and sepia photos, each restored pixel keeps its luma and gets the
+    chroma of this luma. All channels of the result for a gray crop are identical. Faces of color crops are returned unchanged, and
+    cases in between are blended.
     """
     photo_luma, photo_chroma = F.avg_pool2d(torch.cat([luma(crops), chroma(crops)], dim=1), 2, ceil_mode=True).split(
         [1, 2], dim=1

@@ -101,7 +101,7 @@ def test_nothing_is_downloaded_without_permission(pack: Any, host: Host, hub: An
 
 @pytest.fixture
 def release(pack: Any, hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Put a small network as the published generator into a release on loopback, and return its entry in the manifest."""
+    """Serve a small network from the local server as the published generator, and return its entry in the manifest."""
     network = pack("psfr_core.networks.psfr_generator")
     torch.save(network.PsfrGenerator(network.GeneratorConfig((6, 4), 2)).state_dict(), file := io.BytesIO())
     hub.files["/release/psfrgan_epoch15_net_G.pth"] = file.getvalue()

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class Outcome(str, Enum):
-    """Outcome of a check. NOTED marks a fact or a measurement that cannot be right or wrong."""
+    """Outcome of a check. NOTED marks information that can neither pass nor fail, such as a measurement."""
 
     PASSED = "passed"
     FAILED = "failed"

@@ -73,7 +73,7 @@ class FastDownBlock(nn.Module):
         return result
 
     def _strip(self, features: Tensor, result: Tensor, start: int, stop: int) -> None:
-        """Write the output of input rows ``start`` to ``stop`` to ``result``."""
+        """Compute the output for the input rows [``start``, ``stop``), and store it in ``result``."""
         first = max(start - 1, 0)
         padded = _bordered(features, first - 1, stop + 1, "reflect")
         residual = self.conv1(padded)

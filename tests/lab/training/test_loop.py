@@ -63,7 +63,7 @@ def without_seconds(log: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def difference(one: Path, other: Path, tolerance: float = 0.0) -> dict[str, float]:
-    """Return the tensors by which the checkpoints of two runs differ, and their maximum differences.
+    """Return the maximum differences of tensors that differ by more than ``tolerance`` in the checkpoints of two runs, by name.
 
     With a tolerance, biases before an instance norm are left out. They have no effect, and their gradients are rounding
     errors, which Adam amplifies.
