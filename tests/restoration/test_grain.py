@@ -28,7 +28,7 @@ def grainy(std: float, blur: float = 0.0, channels: int = 3) -> Tensor:
 
 
 def restored(image: Tensor, mask: float = 1.0) -> tuple[PasteResult, list[AlignedFace]]:
-    """Return a paste result in which the middle of ``image`` is blended with gray at weight ``mask``, and a face at this position."""
+    """Return a paste result in which the middle of ``image`` is blended with gray by ``mask``, and a face at this position."""
     smooth, where = image.clone(), torch.zeros(1, SIZE, SIZE)
     where[:, 32:224, 32:224] = mask
     channels = slice(0, 1 if len(image) < 3 else 3)
