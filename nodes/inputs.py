@@ -70,7 +70,8 @@ def confidence_input() -> io.Float.Input:
         max=1.0,
         step=0.01,
         tooltip="Minimum detection score. 0 is automatic: 0.6 for the bundled detector (with a parser, 0.4 for faces "
-        "that it verifies and 0.7 for others), and 0.9 for RetinaFace. From 0.01 to 1, higher values find fewer faces and fewer false positives.",
+        "that it verifies and 0.7 for others), and 0.9 for RetinaFace. From 0.01 to 1, higher "
+        "values find fewer faces and fewer false positives.",
     )
 
 

@@ -91,8 +91,8 @@ class PSFR_EditParseMap(io.ComfyNode):
             node_id="PSFR_EditParseMap",
             display_name="Edit Parse Map (PSFR-GAN)",
             category=CATEGORY,
-            description="Assigns a region to the pixels in a mask, to all pixels of another region, or to the pixels of another region "
-            "in the mask.",
+            description="Assigns a region to the pixels in a mask, to all pixels of another region, or to the pixels of another "
+            "region in the mask.",
             inputs=[
                 parse_map_input("Parse map from Parse Faces."),
                 io.Combo.Input(

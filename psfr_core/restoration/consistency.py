@@ -18,10 +18,10 @@ _COARSEST = 0.031  # the color match takes coarser structure from the photo
 _WINDOW = 0.012  # photo and result are compared in windows of this size
 _SPREAD = 0.012  # this blur joins the parts of an object
 
-# The limit of a deviation is scale * median ** _EXPONENT, where median is the median deviation in the crop. The limit is thus higher
-# for bad photos, which provide weaker evidence. The exponent was fitted to the 99 % quantiles of degraded clean faces that no model was trained on. _LOST_SCALE was
-# chosen such that LPIPS of these faces increases by less than 1 %. _ADDED_SCALE was chosen such that most objects drawn over sharp
-# faces are kept.
+# The limit of a deviation is scale * median ** _EXPONENT, where median is the median deviation in the crop. The limit is thus
+# higher for bad photos, which provide weaker evidence. The exponent was fitted to the 99 % quantiles of degraded clean faces that
+# no model was trained on. _LOST_SCALE was chosen such that LPIPS of these faces increases by less than 1 %. _ADDED_SCALE was chosen
+# such that most objects drawn over sharp faces are kept.
 _LOST_SCALE, _ADDED_SCALE, _EXPONENT = 1.08, 0.4, 0.66
 _MIN_MEDIAN = 1e-3  # prevents a limit of 0 if the result equals the photo
 _TRANSITION = 0.2  # a deviation counts fully at (1 + _TRANSITION) * limit
