@@ -13,6 +13,7 @@ import folder_paths
 from comfy_api.latest import InputImpl, io, ui
 from torch import nn
 
+from ..psfr_core.errors import VideoFileError
 from ..psfr_core.faces.detector import make_detector
 from ..psfr_core.faces.selection import FaceSelection
 from ..psfr_core.networks.face_restorer import FaceRestorer
@@ -20,8 +21,10 @@ from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.restoration.restoration_models import RestorationModels
 from ..psfr_core.restoration.restore_options import RestoreOptions
 from ..psfr_core.video.encoding import EncodingOptions
+from ..psfr_core.video.read_video import open_video
 from ..psfr_core.video.restore_video import restore_video
 from ..psfr_core.video.video_options import VideoOptions
+from ..psfr_core.video.write_video import copyable_streams
 from .hosted_models import bundled_detector, bundled_generators, bundled_parser
 from .inputs import UNCONNECTED, detector_input, generator_input, parser_input, strength_input
 from .notes import Note, tell, told_text
@@ -101,8 +104,8 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
         restoration = replace(options, strength=strength, selection=selection)
         treatment = VideoOptions(steady_frames=steady_frames, encoding=EncodingOptions(quality=quality))
         models = RestorationModels(generator.network, parser.network, make_detector(detector.network))
-        target = _temporary_file(".mp4")
         with _file_of(video) as source, on_device(generator, parser, detector):
+            target = _temporary_file(_suffix_for(source))
             result = with_smaller_batches(
                 lambda size: restore_video(
                     source,
@@ -133,6 +136,16 @@ def _file_of(video: Any) -> Generator[Path]:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _suffix_for(source: Path) -> str:
+    """Return the suffix of a container that can hold the sound of ``source``: .mp4, which browsers play, or .mkv."""
+    with open_video(source) as reader:
+        try:
+            copyable_streams(reader, Path("video.mp4"))
+        except VideoFileError:
+            return ".mkv"
+    return ".mp4"
 
 
 def _has_duration_of(path: str, video: Any) -> bool:

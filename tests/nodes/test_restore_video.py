@@ -65,6 +65,21 @@ def test_a_video_is_restored_through_a_temporary_file(
     assert host("comfy.utils").shown[-1] == (12, 12)  # both passes
 
 
+def test_sound_that_mp4_cannot_hold_is_kept_in_another_container(
+    run: Callable[..., Any],
+    host: Callable[[str], ModuleType],
+    models: dict[str, Any],
+    clips: ModuleType,
+    tmp_path: Path,
+) -> None:
+    frames = [clips.random_frame("yuv420p", seed) for seed in range(2)]
+    source = clips.write_clip(tmp_path / "a.mkv", frames, codec="libx264", sound="wavpack")
+    video = run("PSFR_RestoreFacesInVideo", video=video_of(host, str(source)), **models).args[0]
+    restored = Path(video.get_stream_source())
+    assert restored.suffix == ".mkv"
+    assert clips.packets(restored, "audio") == clips.packets(source, "audio")
+
+
 def test_cancel_leaves_no_file(
     run: Callable[..., Any],
     host: Callable[[str], ModuleType],
