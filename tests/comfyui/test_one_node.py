@@ -152,7 +152,9 @@ def test_usual_searches_find_only_this_node(comfy: Any, words: str) -> None:
     info = comfy.get_json("/object_info")
     if "search_aliases" not in info["PSFR_RestoreFacesInImage"]:
         pytest.skip("this ComfyUI has no search aliases")
-    assert [name for name, node in info.items() if words in node["search_aliases"]] == ["PSFR_RestoreFacesInImage"]
+    assert [name for name, node in info.items() if words in (node["search_aliases"] or [])] == [
+        "PSFR_RestoreFacesInImage"
+    ]
 
 
 def test_gray_photos_stay_gray(comfy: Any, ours: Any) -> None:
