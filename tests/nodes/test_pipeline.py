@@ -72,7 +72,8 @@ def test_the_generator_is_selected_by_the_size_of_the_face(run: Run, portrait: T
 
     small = portrait[:, ::2, ::2]  # the crop of the face has half the side
     assert torch.equal(restored("bundled", small), restored("bundled 256", small))
-    assert torch.equal(restored("bundled", portrait), restored("bundled 512", portrait))
+    large = portrait.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    assert torch.equal(restored("bundled", large), restored("bundled 512", large))
     crops = torch.rand(1, 256, 256, 3)
     given = {
         "crops": crops,
@@ -106,18 +107,19 @@ def test_crops_and_maps_of_earlier_frames_are_freed(
     run: Run, models: dict[str, Any], portrait: Tensor, pack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Test that memory is freed, because the crops of a long video would fill the memory of a GPU."""
-    node = pack("nodes.restore_image")
-    restore_image = node.restore_image
+    node = pack("nodes.restore_batch")
+    restore_prepared = node.restore_prepared
     results: list[Any] = []
     alive: list[int] = []
 
     def watched(*args: Any, **options: Any) -> Any:
-        result = restore_image(*args, **options)
+        (result,) = restore_prepared(*args, **options)
         results.append(weakref.ref(result))
         alive.append(sum(found() is not None for found in results))
-        return result
+        return [result]
 
-    monkeypatch.setattr(node, "restore_image", watched)
+    monkeypatch.setattr(node, "restore_prepared", watched)
+    monkeypatch.setattr(node, "batch_limit", lambda: 1)  # batches of one image
     run("PSFR_RestoreFacesInImage", image=portrait.repeat(4, 1, 1, 1), **models)
     assert len(alive) == 4
     assert max(alive) <= 2  # each result is freed when the next result is returned
