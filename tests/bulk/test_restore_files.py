@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import torch
 
 from psfr_core.bulk import restore_files as module
-from psfr_core.bulk.restore_files import FileJob, FileResult, restore_files, save_result
+from psfr_core.bulk.restore_files import FileJob, restore_files, save_result
 from psfr_core.errors import ImageFileError, PsfrError
 from psfr_core.faces.face import Face
 from psfr_core.images.io import ImageFile, read_image, write_image
@@ -113,31 +112,33 @@ def test_one_bad_file_does_not_stop_the_others(
 def test_reading_and_writing_overlap_the_restoration(
     tmp_path: Path, counting_models: RestorationModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log: list[str] = []
-
-    def slow_read(path: Path, **_: object) -> ImageFile:
-        log.append(f"read {threading.current_thread().name}")
-        return ImageFile(torch.rand(3, 120, 160))
-
-    monkeypatch.setattr(module, "read_image", slow_read)
+    """Test that the last file is read while the first is restored, and that the first is saved while the second is restored."""
+    last_is_read, second_is_restored = threading.Event(), threading.Event()
+    waited: list[bool] = []
     prepare = module.prepare_image
 
-    def slow_prepare(*args: Any) -> Any:
-        log.append(f"restore {threading.current_thread().name}")
-        time.sleep(0.02)
+    def read(path: Path, **_: object) -> ImageFile:
+        if path.stem == "3":
+            last_is_read.set()
+        return ImageFile(torch.rand(3, 120, 160))
+
+    def prepare_and_wait(*args: Any) -> Any:
+        if waited:
+            second_is_restored.set()
+        else:
+            waited.append(last_is_read.wait(60))
         return prepare(*args)
 
-    monkeypatch.setattr(module, "prepare_image", slow_prepare)
+    def save(job: FileJob, *_: object) -> None:
+        if job.source.stem == "0":
+            waited.append(second_is_restored.wait(60))
+
+    monkeypatch.setattr(module, "read_image", read)
+    monkeypatch.setattr(module, "prepare_image", prepare_and_wait)
     jobs = [FileJob(Path(f"{n}.png"), tmp_path / f"{n}.png") for n in range(4)]
-    first: list[FileResult] = []
-    for result in restore_files(jobs, counting_models, OPTIONS):
-        first.append(result)
-    restored = log.index(f"restore {threading.main_thread().name}")
-    assert log.count("read psfr read ahead") == 4
-    assert restored < 4
-    # All files are read before the second restoration.
-    second = [index for index, entry in enumerate(log) if entry.startswith("restore")][1]
-    assert second >= 4
+    results = list(restore_files(jobs, counting_models, OPTIONS, save=save))
+    assert waited == [True, True]
+    assert [result.error for result in results] == [None] * 4
 
 
 def test_an_early_stop_finishes_started_files_and_ends_the_threads(
