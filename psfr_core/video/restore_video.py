@@ -54,10 +54,9 @@ def restore_video(
 ) -> VideoResult:
     """Restore the faces of the video file ``source`` and write it to ``target``, whose suffix chooses the container.
 
-    The first pass finds and follows the faces, the second one restores them; both stream, so memory does not grow with the
+    The first pass finds and follows the faces, and the second pass restores them. Both stream, so memory does not grow with the
     length of the video. Sound, subtitles, timestamps, rotation, colors and metadata are kept. Samples outside the faces are those
-    of the decoded frames. ``target`` appears when it is complete; after an error or an interruption nothing is left.
-    ``progress`` may raise to stop.
+    of the decoded frames. ``target`` appears when it is complete, and is not left after an error. ``progress`` may raise to stop.
     Raises VideoFileError for files that cannot be read or written, OptionError for options that do not fit, NoFaceError if the
     options require a face, and MissingPackageError without PyAV.
     """
@@ -65,8 +64,7 @@ def restore_video(
     check_type(models, RestorationModels, "models")
     check_type(options, RestoreOptions, "options")
     check_type(video, VideoOptions, "video")
-    source, target = Path(source), Path(target)
-    timestamps: list[int] = []
+    source, target, timestamps = Path(source), Path(target), list[int]()
     with open_video(source) as reader:
         copyable_streams(reader, target)  # before hours of work
         decoded = upright_colors(reader, timestamps)
@@ -84,10 +82,7 @@ def restore_video(
     if sample is None:
         raise VideoFileError(f"{source} has no frame that can be decoded.")
     if not found.tracks and options.no_face is NoFace.ERROR:
-        raise NoFaceError(
-            f"No face that fits the options was found in {source}. Lower the minimum score, size or share of frames, or let "
-            "videos without a face pass."
-        )
+        raise NoFaceError(_no_face(source))
     plan = FacePlan.of(found, video.smoothing, sample.quarters)
     with open_video(source) as reader:
         copied = copyable_streams(reader, target)
@@ -98,6 +93,13 @@ def restore_video(
             for _ in write_behind(_writes(restored, packets, writer), threads=1, limit=_FRAMES_BETWEEN_THREADS):
                 pass
     return VideoResult(found.frame_count, len(found.tracks), len(found.cuts) + 1, reader.damage.describe())
+
+
+def _no_face(source: Path) -> str:
+    return (
+        f"No face that fits the options was found in {source}. Lower the minimum score, size or share of frames, or let "
+        "videos without a face pass."
+    )
 
 
 def _writes(
