@@ -10,7 +10,7 @@ from ..psfr_core.errors import VideoFileError
 from .schema import CATEGORY
 
 _FOLDER = Path(__file__).parent.parent / "examples" / "videos"
-_USUAL = "portrait.mp4"
+_FALLBACK_NAME = "portrait.mp4"
 
 
 class PSFR_LoadExampleVideo(io.ComfyNode):
@@ -18,7 +18,7 @@ class PSFR_LoadExampleVideo(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        names = _names() or [_USUAL]  # an error here would prevent the whole pack from loading
+        names = _names() or [_FALLBACK_NAME]  # an error here would prevent the whole pack from loading
         return io.Schema(
             node_id="PSFR_LoadExampleVideo",
             display_name="Load Example Video (PSFR-GAN)",

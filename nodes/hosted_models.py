@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 from torch import nn
 
+from ..psfr_core.faces.detector import make_detector
 from ..psfr_core.models.architectures import DETECTORS, PARSE_NET, PSFR_GENERATOR
 from ..psfr_core.models.loader import load_network, load_restorer_file
 from ..psfr_core.models.manifest import ModelKind
 from ..psfr_core.models.other_restorers import DEFAULT_FIDELITY
 from ..psfr_core.networks.face_restorer import FaceRestorer, OtherRestorer
 from ..psfr_core.networks.parse_net import ParseNet
-from ..psfr_core.restoration.restoration_models import ModelPreset, load_bundled_restorer
+from ..psfr_core.restoration.restoration_models import ModelPreset, RestorationModels, load_bundled_restorer
 from .model_folders import locate_model
-from .runtime import HostedNetwork, Precision
+from .runtime import HostedNetwork, Precision, on_device
 
 _DETECTION_BYTES = 2**29  # RetinaFace with ResNet-50 needs two thirds of this for 1920 x 1088 pixels
 _FACE_BYTES_PER_PIXEL = 6 * 64 * 4  # the networks hold about six maps of 64 float32 channels at once
@@ -74,6 +77,20 @@ def bundled_parser() -> HostedNetwork[ParseNet]:
 def bundled_detector() -> HostedNetwork[nn.Module]:
     """Return the bundled face detector, which is loaded once and shared by all nodes to which no detector is connected."""
     return host_detector(_bundled(ModelKind.DETECTOR))
+
+
+@contextmanager
+def models_on_device(
+    generator: HostedNetwork[FaceRestorer] | None,
+    parser: HostedNetwork[ParseNet] | None,
+    detector: HostedNetwork[nn.Module] | None,
+) -> Generator[RestorationModels]:
+    """Load the networks on ComfyUI's device while the block runs, and yield them. Bundled networks replace those that are None."""
+    generator = generator or bundled_generators()
+    parser = parser or bundled_parser()
+    detector = detector or bundled_detector()
+    with on_device(generator, parser, detector):
+        yield RestorationModels(generator.network, parser.network, make_detector(detector.network))
 
 
 def _bundled(kind: ModelKind) -> Path:

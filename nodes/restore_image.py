@@ -7,17 +7,15 @@ from dataclasses import replace
 from comfy_api.latest import io
 from torch import Tensor, nn
 
-from ..psfr_core.faces.detector import make_detector
 from ..psfr_core.faces.selection import FaceSelection
 from ..psfr_core.networks.face_restorer import FaceRestorer
 from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.restoration.color_match import ColorMatch
 from ..psfr_core.restoration.paste_options import PasteOptions
-from ..psfr_core.restoration.restoration_models import RestorationModels
 from ..psfr_core.restoration.restore_options import Eyes, NoFace, RestoreOptions
 from .batch_options import BatchOptions, Frames
 from .detect_faces import check_face_count
-from .hosted_models import bundled_detector, bundled_generators, bundled_parser
+from .hosted_models import models_on_device
 from .images import to_frames, to_image, to_mask
 from .inputs import (
     UNCONNECTED,
@@ -44,7 +42,7 @@ from .inputs import (
 from .notes import Note, tell, tell_faces, told_text
 from .previews import preview
 from .restore_batch import restore_as_video, restore_one_by_one
-from .runtime import HostedNetwork, on_device
+from .runtime import HostedNetwork
 from .schema import CATEGORY, REPORT_TOOLTIP, parse_enum, shows_preview, supported_fields
 from .types import PasteOptionsSocket, RestoreOptionsSocket
 
@@ -112,15 +110,11 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
         mask: Tensor | None = None,
         options: RestoreOptions | None = None,
     ) -> io.NodeOutput:
-        generator = generator or bundled_generators()
-        parser = parser or bundled_parser()
-        detector = detector or bundled_detector()
         options = options or RestoreOptions()
         selection = replace(options.selection, selection=parse_enum(FaceSelection, faces))
         # NoFace.ERROR applies to the whole batch, so the number of faces is checked after all images.
         restoration = replace(options, strength=strength, selection=selection, no_face=NoFace.KEEP)
-        models = RestorationModels(generator.network, parser.network, make_detector(detector.network))
-        with on_device(generator, parser, detector):
+        with models_on_device(generator, parser, detector) as models:
             if isinstance(options, BatchOptions) and options.frames is Frames.VIDEO:
                 result = restore_as_video(to_frames(image), models, restoration, mask)
                 restored, changed = to_image(result.images), result.masks

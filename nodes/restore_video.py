@@ -14,21 +14,19 @@ from comfy_api.latest import InputImpl, io, ui
 from torch import nn
 
 from ..psfr_core.errors import VideoFileError
-from ..psfr_core.faces.detector import make_detector
 from ..psfr_core.faces.selection import FaceSelection
 from ..psfr_core.networks.face_restorer import FaceRestorer
 from ..psfr_core.networks.parse_net import ParseNet
-from ..psfr_core.restoration.restoration_models import RestorationModels
 from ..psfr_core.restoration.restore_options import RestoreOptions
 from ..psfr_core.video.encoding import EncodingOptions
 from ..psfr_core.video.read_video import open_video
 from ..psfr_core.video.restore_video import restore_video
 from ..psfr_core.video.video_options import VideoOptions
 from ..psfr_core.video.write_video import copyable_streams
-from .hosted_models import bundled_detector, bundled_generators, bundled_parser
+from .hosted_models import models_on_device
 from .inputs import UNCONNECTED, detector_input, generator_input, parser_input, strength_input
 from .notes import Note, tell, told_text
-from .runtime import HostedNetwork, on_device, steps_of_passes, with_smaller_batches
+from .runtime import HostedNetwork, steps_of_passes, with_smaller_batches
 from .schema import CATEGORY, REPORT_TOOLTIP, parse_enum, supported_fields
 from .types import RestoreOptionsSocket
 
@@ -96,15 +94,11 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
         detector: HostedNetwork[nn.Module] | None = None,
         options: RestoreOptions | None = None,
     ) -> io.NodeOutput:
-        generator = generator or bundled_generators()
-        parser = parser or bundled_parser()
-        detector = detector or bundled_detector()
         options = options or RestoreOptions()
         selection = replace(options.selection, selection=parse_enum(FaceSelection, faces))
         restoration = replace(options, strength=strength, selection=selection)
         treatment = VideoOptions(steady_frames=steady_frames, encoding=EncodingOptions(quality=quality))
-        models = RestorationModels(generator.network, parser.network, make_detector(detector.network))
-        with _file_of(video) as source, on_device(generator, parser, detector):
+        with _file_of(video) as source, models_on_device(generator, parser, detector) as models:
             target = _temporary_file(_suffix_for(source))
             result = with_smaller_batches(
                 lambda size: restore_video(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..psfr_core.faces.selection import parse_indices
+from ..psfr_core.faces.selection import parse_indices, positions
 from ..psfr_core.video.follow_faces import follow_faces
 from ..psfr_core.video.scene_cuts import SceneCutFinder
 from .detected_faces import DetectedFaces
@@ -55,7 +55,7 @@ class PSFR_TrackFaces(io.ComfyNode):
             cuts.add(frame)
         followed = follow_faces(faces.frames, cuts.cuts())
         if wanted is not None:
-            kept = {index if index >= 0 else len(followed) + index for index in wanted}
+            kept = positions(wanted, len(followed))
             followed = [track for index, track in enumerate(followed) if index in kept]
         of_frames = [[track[index] for track in followed if index in track] for index in range(len(frames))]
         tell(Note.TRACKED, count=len(followed), frames=len(frames))

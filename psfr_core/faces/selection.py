@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -127,13 +127,18 @@ def explain_selection(
 def _chosen(faces: Sequence[Face], image_size: Size, options: SelectionOptions) -> list[Face]:
     kept = sorted(faces, key=lambda face: (_sort_key(face, options.order), *_canonical(face)))
     if options.indices is not None:
-        wanted = {index if index >= 0 else len(kept) + index for index in options.indices}
+        wanted = positions(options.indices, len(kept))
         kept = [face for position, face in enumerate(kept) if position in wanted]
     if options.selection == FaceSelection.LARGEST:
         kept = sorted(kept, key=lambda face: -face.box.area)[:1]
     elif options.selection == FaceSelection.CENTER:
         kept = sorted(kept, key=lambda face: _distance_to_center(face, image_size))[:1]
     return kept[: options.max_faces]
+
+
+def positions(indices: Iterable[int], count: int) -> set[int]:
+    """Return ``indices`` into ``count`` items with the negative ones counted from the end."""
+    return {index if index >= 0 else count + index for index in indices}
 
 
 def parse_indices(text: str) -> tuple[int, ...] | None:

@@ -26,7 +26,7 @@ from ..degradation.operations import Interpolation, quantized
 from ..degradation.pipeline import Blur, BlurKind, Degradation, Noise, apply_degradation
 
 FACE_SIDE = 256
-"""Side in pixels of the faces of which clips are made."""
+"""Side in pixels of the faces in clips."""
 
 FRAME_SIZE = Size(384, 320)
 CLIP_FRAMES = 32
