@@ -11,7 +11,7 @@ from .checked import checked
 from .compare_images import PSFR_CompareImages
 from .convert_faces import PSFR_FacesToMask, PSFR_FacesToSEGS
 from .degrade_image import PSFR_DegradationOptions, PSFR_DegradeImage
-from .detect_faces import PSFR_DetectFaces, PSFR_SelectFaces
+from .detect_faces import PSFR_DetectFaces
 from .error_titles import set_error_titles
 from .example_image import PSFR_LoadExampleImage
 from .example_video import PSFR_LoadExampleVideo
@@ -26,6 +26,7 @@ from .paste_faces import PSFR_PasteFacesBack, PSFR_PasteOptions
 from .restore_faces import PSFR_RestoreAlignedFaces
 from .restore_image import PSFR_RestoreFacesInImage, PSFR_RestoreOptions
 from .restore_video import PSFR_RestoreFacesInVideo
+from .select_faces import PSFR_SelectFaces
 from .track_faces import PSFR_TrackFaces
 
 NODES: list[type[io.ComfyNode]] = [

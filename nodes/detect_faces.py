@@ -1,8 +1,8 @@
-"""The nodes that detect and select faces."""
+"""The node that detects faces."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -13,7 +13,7 @@ from ..psfr_core.errors import NoFaceError
 from ..psfr_core.faces.detection_options import DetectionOptions
 from ..psfr_core.faces.detector import make_detector
 from ..psfr_core.faces.face import Face
-from ..psfr_core.faces.selection import Selection, SelectionOptions, explain_selection
+from ..psfr_core.faces.selection import SelectionOptions, explain_selection
 from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import to_rgb
 from ..psfr_core.networks.parse_net import ParseNet
@@ -29,18 +29,13 @@ from .inputs import (
     detection_options,
     detector_input,
     face_mask_input,
-    indices_input,
-    max_faces_input,
-    max_size_input,
     min_size_input,
     no_face_input,
-    order_input,
     parser_input,
     search_inputs,
-    selection_options,
 )
-from .notes import ImageFaces, Note, tell_faces, told_text
-from .previews import face_picker, preview
+from .notes import Note, tell_selections, told_text
+from .previews import preview
 from .runtime import HostedNetwork, batch_limit, on_device, steps_of_frames, with_smaller_batches
 from .schema import CATEGORY, REPORT_TOOLTIP, parse_enum, shows_preview, supported_fields
 from .types import BoundingBoxSocket, FacesSocket
@@ -105,58 +100,10 @@ class PSFR_DetectFaces(io.ComfyNode):
         ]
         faces = DetectedFaces.of([selection.faces for selection in selections], frames)
         check_face_count(faces.count, parse_enum(NoFace, no_face))
-        tell_faces(Note.FOUND, _counts(selections), options)
+        tell_selections(Note.FOUND, selections, options)
         overlay = _draw(frames, faces, progress)
-        shown = overlay[faces.picture_frame : faces.picture_frame + 1]
+        shown = overlay[[picture.frame for picture in faces.pictures]]
         return io.NodeOutput(faces, to_bounding_boxes(faces), faces.count, overlay, told_text(), ui=preview(shown))
-
-
-class PSFR_SelectFaces(io.ComfyNode):
-    """Select faces of each image. web/js/face_picker.js lets users click the faces."""
-
-    @classmethod
-    def define_schema(cls) -> io.Schema:
-        return io.Schema(
-            node_id="PSFR_SelectFaces",
-            display_name="Select Faces (PSFR-GAN)",
-            category=CATEGORY,
-            description="Selects faces of each image. After a run, click faces in the preview to select them.",
-            inputs=[
-                FacesSocket.Input("faces", tooltip="Faces from Detect Faces."),
-                order_input(),
-                indices_input(),
-                max_faces_input(),
-                min_size_input(),
-                max_size_input(),
-            ],
-            outputs=[
-                FacesSocket.Output(display_name="selected", tooltip="Selected faces, in the chosen order."),
-                FacesSocket.Output(display_name="rest", tooltip="All other faces."),
-                io.Int.Output(display_name="count", tooltip="Total number of selected faces in all images."),
-                BoundingBoxSocket.Output(
-                    display_name="bounding boxes", tooltip="Boxes of the selected faces, in pixels."
-                ),
-            ],
-            **shows_preview(),
-            **supported_fields(search_aliases=["pick faces", "filter faces", "face index"]),
-        )
-
-    @classmethod
-    def execute(
-        cls, faces: DetectedFaces, order: str, indices: str, max_faces: int, min_size: float, max_size: float = 0.0
-    ) -> io.NodeOutput:
-        options = selection_options(order, indices, max_faces, min_size, max_size)
-        selections = [explain_selection(found, faces.size, options) for found in faces.frames]
-        selected = replace(faces, frames=tuple(tuple(selection.faces) for selection in selections))
-        tell_faces(Note.SELECTED, _counts(selections), options)
-        kept = {id(face) for found in selected.frames for face in found}
-        rest = faces.map(lambda found: [face for face in found if id(face) not in kept])
-        boxes = to_bounding_boxes(selected)
-        return io.NodeOutput(selected, rest, selected.count, boxes, ui=face_picker(faces, options, indices))
-
-
-def _counts(selections: Sequence[Selection]) -> list[ImageFaces]:
-    return [ImageFaces(len(selection.faces), selection.left_out) for selection in selections]
 
 
 def check_face_count(count: int, no_face: NoFace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -14,27 +15,35 @@ from ..psfr_core.images.channels import to_rgb
 from ..psfr_core.images.resize import resize_within
 
 _PICTURE_SIDE = 1024
+_MAX_PICTURES = 16
+
+
+class Picture(NamedTuple):
+    """A copy of a frame for previews, (3, h, w), RGB in [0, 1], whose sides are at most 1024 pixels."""
+
+    frame: int
+    pixels: Tensor
 
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class DetectedFaces:
-    """The faces of each frame, in pixels of frames of ``size``, and a preview image.
+    """The faces of each frame, in pixels of frames of ``size``, and pictures of some frames.
 
-    ``picture`` (3, h, w), RGB in [0, 1], is a copy of frame ``picture_frame``, whose sides are at most 1024 pixels. It is the
+    If the faces are tracked, ``pictures`` are the frames in which tracks start, at most 16. Otherwise, the only picture is the
     first frame with a face, or frame 0 if no frame has a face.
     """
 
     frames: tuple[tuple[Face, ...], ...]
     size: Size
-    picture: Tensor
-    picture_frame: int
+    pictures: tuple[Picture, ...]
 
     @classmethod
     def of(cls, frames: Sequence[Sequence[Face]], images: Tensor) -> DetectedFaces:
-        """Store the faces found in ``images`` (B, C, H, W), with a preview."""
-        shown = next((index for index, faces in enumerate(frames) if faces), 0)
-        picture = resize_within(to_rgb(images[shown]).clamp(0, 1), _PICTURE_SIDE).clamp(0, 1)
-        return cls(tuple(map(tuple, frames)), Size.of(images), picture, shown)
+        """Store the faces found in ``images`` (B, C, H, W), with pictures."""
+        starts = sorted({start.frame for start in track_starts(frames).values()})[:_MAX_PICTURES]
+        shown = starts or [next((index for index, faces in enumerate(frames) if faces), 0)]
+        pictures = (Picture(frame, _reduced(images[frame])) for frame in shown)
+        return cls(tuple(map(tuple, frames)), Size.of(images), tuple(pictures))
 
     @property
     def count(self) -> int:
@@ -58,3 +67,24 @@ class DetectedFaces:
         size = Size.of(images)
         scaled = self.map(lambda faces: [face.scaled(self.size, size) for face in faces])
         return replace(scaled, size=size)
+
+
+class TrackStart(NamedTuple):
+    """The first face of a track, and the frame in which it is."""
+
+    frame: int
+    face: Face
+
+
+def track_starts(frames: Sequence[Sequence[Face]]) -> dict[int, TrackStart]:
+    """Return the start of each track by its number, in the order of the frames; empty if no face is tracked."""
+    starts: dict[int, TrackStart] = {}
+    for frame, faces in enumerate(frames):
+        for face in faces:
+            if face.track is not None:
+                starts.setdefault(face.track, TrackStart(frame, face))
+    return starts
+
+
+def _reduced(image: Tensor) -> Tensor:
+    return resize_within(to_rgb(image).clamp(0, 1), _PICTURE_SIDE).clamp(0, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from comfy_api.latest import io
 
@@ -172,6 +172,11 @@ def selection_options(order: str, indices: str, max_faces: int, min_size: float,
         max_faces=max_faces or None,
         max_size=max_size or None,
     )
+
+
+def without_numbers(options: SelectionOptions) -> SelectionOptions:
+    """Return ``options`` without the limits by index and number, so that only sizes leave faces out."""
+    return replace(options, indices=None, max_faces=None)
 
 
 def color_match_input() -> io.Combo.Input:

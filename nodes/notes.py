@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ..psfr_core.faces.selection import LeftOut, SelectionOptions
+from ..psfr_core.faces.selection import LeftOut, Selection, SelectionOptions
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,11 @@ def tell(note: Note, **values: int | str) -> None:
 def told_text() -> str:
     """Return the notes that the running node has added so far, in English, one per line."""
     return "\n".join(note["text"] for note in _collected.get() or [])
+
+
+def tell_selections(note: Note, selections: Sequence[Selection], options: SelectionOptions) -> None:
+    """Add ``note`` with the number of selected faces, and notes as ``tell_faces`` does."""
+    tell_faces(note, [ImageFaces(len(selection.faces), selection.left_out) for selection in selections], options)
 
 
 def tell_faces(note: Note, images: Sequence[ImageFaces], options: SelectionOptions) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..psfr_core.faces.face import Face
 from ..psfr_core.faces.selection import SelectionOptions, select_faces
 from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import to_rgb
 from ..psfr_core.visualize import draw_faces
-from .detected_faces import DetectedFaces
+from .detected_faces import DetectedFaces, track_starts
 from .images import to_frames, to_image
+from .inputs import without_numbers
 from .notes import Note, tell
 
 _MAX_IMAGES = 16
@@ -30,28 +31,52 @@ def preview(image: Tensor) -> ui.PreviewImage:
 
 
 def preview_faces(faces: DetectedFaces) -> ui.PreviewImage:
-    """Preview the first frame with a face, with boxes, landmarks and face numbers."""
-    found = [face.scaled(faces.size, Size.of(faces.picture)) for face in faces.frames[faces.picture_frame]]
-    return preview(to_image(draw_faces(faces.picture, found)[None]))
+    """Preview the pictures of ``faces``, with boxes, landmarks and face numbers."""
+    shown: list[Tensor] = []
+    for frame, pixels in faces.pictures:
+        found = [face.scaled(faces.size, Size.of(pixels)) for face in faces.frames[frame]]
+        shown.append(draw_faces(pixels, found))
+    return preview(to_image(shown))
 
 
 def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:
-    """Return the data for web/js/face_picker.js: the preview image, its faces numbered by ``options``, and ``indices``.
+    """Return the data for web/js/face_picker.js: the pictures with their faces, the number of faces, and ``indices``.
 
-    ``indices`` is included because it may come from a link, and the widget does not show values from links.
+    Faces are numbered by ``options``. Tracked faces keep the numbers of their tracks, and each is only in the picture in which its
+    track starts. ``indices`` is included because it may come from a link, and the widget does not show values from links.
     """
-    (saved,) = ui.ImageSaveHelper.save_images(
-        to_image(faces.picture[None]), "psfr_faces", io.FolderType.temp, None, compress_level=1
-    )
+    starts = track_starts(faces.frames)
+    first = faces.pictures[0].frame
+    found = [start.face for start in starts.values()] or faces.frames[first]
+    frames: dict[int, list[dict[str, Any]]] = {picture.frame: [] for picture in faces.pictures}
+    for index, face in enumerate(select_faces(found, faces.size, without_numbers(options))):
+        number, frame = (index, first) if face.track is None else (face.track, starts[face.track].frame)
+        if frame in frames:
+            frames[frame].append(_picked(face, number, faces.size))
     width, height = faces.size
-    numbered = replace(options, indices=None, max_faces=None)
-    shown = select_faces(faces.frames[faces.picture_frame], faces.size, numbered)
-    boxes = [
-        {
-            "index": index,
-            "box": [face.box.left / width, face.box.top / height, face.box.right / width, face.box.bottom / height],
-            "score": round(face.score, 3),
-        }
-        for index, face in enumerate(shown)
-    ]
-    return {"face_picker": [{"image": saved, "width": width, "height": height, "faces": boxes, "indices": indices}]}
+    return {
+        "face_picker": [
+            {
+                "width": width,
+                "height": height,
+                "frames": [
+                    {"image": _saved(picture.pixels), "faces": frames[picture.frame]} for picture in faces.pictures
+                ],
+                "count": max(starts, default=len(found) - 1) + 1,
+                "indices": indices,
+            }
+        ]
+    }
+
+
+def _picked(face: Face, index: int, size: Size) -> dict[str, Any]:
+    left, top, right, bottom = face.box
+    box = [left / size.width, top / size.height, right / size.width, bottom / size.height]
+    return {"index": index, "box": box, "score": round(face.score, 3)}
+
+
+def _saved(pixels: Tensor) -> Any:
+    (saved,) = ui.ImageSaveHelper.save_images(
+        to_image(pixels[None]), "psfr_faces", io.FolderType.temp, None, compress_level=1
+    )
+    return saved

@@ -83,6 +83,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
             **supported_fields(
                 search_aliases=[
                     "restoration",
+                    "face restoration",
                     "face restore",
                     "face fix",
                     "face enhance",

@@ -21,7 +21,7 @@ _GAP = 0.02  # gap between images as a fraction of their height
 
 
 def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
-    """Draw the box, the landmarks and the index of each face on a copy of ``image`` (3, H, W), RGB in [0, 1].
+    """Draw the box, the landmarks and the track or index of each face on a copy of ``image`` (3, H, W), RGB in [0, 1].
 
     All other pixels stay bit-identical.
     """
@@ -31,7 +31,7 @@ def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
     layer = Image.new("RGBA", size)
     draw = ImageDraw.Draw(layer)
     for index, face in enumerate(faces):
-        _draw_face(draw, face, index, size)
+        _draw_face(draw, face, index if face.track is None else face.track, size)
     drawn = torch.from_numpy(np.array(layer)).to(image.device).permute(2, 0, 1)
     return torch.where(drawn[3:] > 0, drawn[:3].to(image.dtype) / 255, image)
 

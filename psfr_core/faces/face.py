@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from torch import Tensor
@@ -21,12 +21,14 @@ class Face:
     """A detected face, in pixels of its image.
 
     ``landmarks`` is a float32 CPU tensor (5, 2) of x, y, where (0, 0) is the center of the top-left pixel. Its rows are left eye,
-    right eye, nose tip, left and right mouth corner, with left and right as seen in the image. ``score`` is in [0, 1].
+    right eye, nose tip, left and right mouth corner, with left and right as seen in the image. ``score`` is in [0, 1]. ``track``
+    is the number of the face's track in a video, or None.
     """
 
     box: Box
     landmarks: Tensor
     score: float
+    track: int | None = None
 
     @property
     def eye_distance(self) -> float:
@@ -46,7 +48,7 @@ class Face:
         across, down = new.width / old.width, new.height / old.height
         box = Box(self.box.left * across, self.box.top * down, self.box.right * across, self.box.bottom * down)
         landmarks = (self.landmarks + 0.5) * self.landmarks.new_tensor([across, down]) - 0.5
-        return Face(box, landmarks, self.score)
+        return replace(self, box=box, landmarks=landmarks)
 
 
 def check_faces(faces: Sequence[Face]) -> None:

@@ -20,16 +20,16 @@ def follow_faces(
 ) -> list[dict[int, Face]]:
     """Return the faces of each track of ``track_faces`` by the number of the frame, aligned steadily.
 
-    Their landmarks are where the template lies, so that ``align_faces`` gives the transforms of ``align_track``. Frames in which
-    the face was not found have the mean score of the track.
+    ``Face.track`` is the position of the track in the result. Landmarks are where the template lies, so that ``align_faces``
+    gives the transforms of ``align_track``. In frames in which the face was not found, the score is the mean score of the track.
     """
     followed: list[dict[int, Face]] = []
-    for track in track_faces(faces, cuts, options):
+    for number, track in enumerate(track_faces(faces, cuts, options)):
         found = float(track.scores[track.scores > 0].mean())
         placed: dict[int, Face] = {}
         for frame, transform in zip(track.frames, align_track(track, smoothing), strict=True):
             face = track.face(frame)
             landmarks = transform_points(invert_affine(transform), template_for(1)).float()
-            placed[frame] = replace(face, landmarks=landmarks, score=face.score or found)
+            placed[frame] = replace(face, landmarks=landmarks, score=face.score or found, track=number)
         followed.append(placed)
     return followed

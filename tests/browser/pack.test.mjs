@@ -238,6 +238,42 @@ test("a new Select Faces keeps its size when it shows faces", async (t) => {
   assert.ok((await page.locator(".psfr-frame img").boundingBox()).height >= 100);
 });
 
+test("the face picker shows the first frame of each person", async (t) => {
+  if (incapable) return t.skip(incapable);
+  const node = (class_type, inputs) => ({ class_type, inputs });
+  const shots = { 1: "portrait_low_quality.jpg", 2: "solvay_conference_1927.jpg" };
+  const prompt = Object.fromEntries(
+    Object.entries(shots).map(([id, picture]) => [id, node("PSFR_LoadExampleImage", { picture })]),
+  );
+  Object.assign(prompt, {
+    3: node("ImageScale", { image: ["1", 0], upscale_method: "area", width: 512, height: 512, crop: "center" }),
+    4: node("ImageCrop", { image: ["2", 0], width: 512, height: 512, x: 1350, y: 180 }),
+    5: node("RepeatImageBatch", { image: ["3", 0], amount: 5 }),
+    6: node("RepeatImageBatch", { image: ["4", 0], amount: 5 }),
+    7: node("ImageBatch", { image1: ["5", 0], image2: ["6", 0] }),
+    8: node("PSFR_LoadFaceDetector", {}),
+    9: node("PSFR_DetectFaces", { image: ["7", 0], detector: ["8", 0] }),
+    10: node("PSFR_TrackFaces", { image: ["7", 0], faces: ["9", 0] }),
+    11: node("PSFR_SelectFaces", { faces: ["10", 0] }),
+    12: node("PSFR_FacesToMask", { image: ["7", 0], faces: ["11", 0] }),
+    13: node("MaskPreview", { mask: ["12", 0] }),
+  });
+  await page.evaluate((json) => app.loadApiJson(json, "tracks"), prompt);
+  await page.waitForTimeout(800);
+  assert.equal(await run(page), "execution_success");
+  const frames = await page.evaluate(() =>
+    [...document.querySelectorAll(".psfr-frame")].map((frame) =>
+      [...frame.querySelectorAll("button")].map((button) => Number(button.value)).sort((a, b) => a - b),
+    ),
+  );
+  await shot("face_picker_tracks");
+  assert.equal(frames.length, 2);
+  assert.deepEqual(frames[0], [0]);
+  assert.deepEqual(frames[1], frames[1].map((_, index) => index + 1)); // the people of the second shot follow
+  assert.ok(frames[1].length >= 2);
+  assert.deepEqual(await pressed(), frames.flat());
+});
+
 const pickerSize = () =>
   page.evaluate(() => [...app.graph._nodes.find(({ type }) => type === "PSFR_SelectFaces").size]);
 
@@ -264,7 +300,7 @@ test("a search for what users want finds Restore Faces in Image first", async (t
   const aliases = await page.evaluate(() => LiteGraph.registered_node_types.PSFR_RestoreFacesInImage.nodeData.search_aliases);
   if (!aliases) return t.skip("this ComfyUI has no words for searches");
   await load(page, read("01_restore_in_one_node.json"));
-  for (const words of ["old photo", "upscale face", "deblur face"]) {
+  for (const words of ["old photo", "upscale face", "deblur face", "restoration", "face restoration"]) {
     await page.mouse.dblclick(800, 850); // an empty place of the canvas
     await page.waitForTimeout(500);
     await page.keyboard.type(words);
@@ -384,6 +420,12 @@ test("the painter paints the parse map, and only what follows runs again", async
 
 test("the help panel shows the page of a node with its pictures", async (t) => {
   if (incapable) return t.skip(incapable);
+  await showHelp(page);
+  await shot("help");
+});
+
+/** Opens the help of Select Faces, and waits for its text and its picture. */
+async function showHelp(page) {
   await load(page, read("03_only_the_chosen_faces.json"));
   await page.evaluate(() => {
     app.canvas.selectNode(app.graph._nodes.find((node) => node.type === "PSFR_SelectFaces"));
@@ -393,8 +435,7 @@ test("the help panel shows the page of a node with its pictures", async (t) => {
   await page.evaluate(() => document.querySelector('[data-testid="info-button"]').click());
   await page.waitForFunction(() => document.body.innerText.includes("Behavior"));
   await page.waitForFunction(() => document.querySelector('img[src*="psfr_picker"]')?.naturalWidth > 500);
-  await shot("help");
-});
+}
 
 test("the template browser lists the examples with their pictures", async () => {
   await page.evaluate(() => app.extensionManager.command.execute("Comfy.BrowseTemplates"));
@@ -419,6 +460,7 @@ test("names and texts come in the user's language", async () => {
     await load(other.page, workflow);
     assert.equal(await run(other.page), "execution_success");
     assert.deepEqual(await notesOf(other.page), ["Visages restaurés : 1."]);
+    await showHelp(other.page);
   } finally {
     await other.close();
   }

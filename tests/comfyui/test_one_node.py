@@ -147,7 +147,7 @@ def test_a_restorer_of_other_authors_takes_the_place_of_the_generator(restored: 
     assert 5 < float(psnr) < 35
 
 
-@pytest.mark.parametrize("words", ["old photo", "upscale face", "deblur face", "restoration"])
+@pytest.mark.parametrize("words", ["old photo", "upscale face", "deblur face", "restoration", "face restoration"])
 def test_usual_searches_find_only_this_node(comfy: Any, words: str) -> None:
     info = comfy.get_json("/object_info")
     if "search_aliases" not in info["PSFR_RestoreFacesInImage"]:

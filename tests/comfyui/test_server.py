@@ -43,7 +43,7 @@ def test_the_pack_is_loaded_and_serves_all_files(comfy: Any) -> None:
         given = info[name]["input"]
         assert [*given.get("required", {}), *given.get("optional", {})] == [*api["inputs"]]
         assert info[name]["output"] == api["outputs"]
-        page = comfy.get(f"/extensions/psfr-gan/docs/{name}/en.md").decode()
+        page = comfy.get(f"/extensions/psfr-gan/docs/{name}.md").decode()
         assert page.startswith("# ")
     assert {"en", "zh", "ja", "ko", "ru", "fr"} <= set(comfy.get_json("/i18n"))
     templates = comfy.get_json("/api/workflow_templates")["psfr-gan"]

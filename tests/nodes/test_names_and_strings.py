@@ -157,8 +157,8 @@ def test_every_type_of_the_pack_has_a_name_and_a_color(schemas: dict[str, Any]) 
 
 def test_every_node_has_a_help_page_with_its_pictures(nodes: dict[str, Any]) -> None:
     docs = ROOT / "web" / "docs"
-    assert {path.parent.name for path in docs.glob("*/en.md")} == set(nodes)
-    for page in docs.glob("*/en.md"):
+    assert {path.stem for path in docs.glob("*.md")} == set(nodes)
+    for page in docs.glob("*.md"):
         text = page.read_text(encoding="utf-8")
         for picture in [part.split(")")[0] for part in text.split("](")[1:]]:
             assert picture.startswith("https://") or (docs / picture).is_file(), f"{page}: {picture}"

@@ -1,6 +1,6 @@
 // @ts-check
-// The face picker of PSFR_SelectFaces. It shows the frame with a button on each face that adds the face to the widget
-// `indices` or removes it.
+// The face picker of PSFR_SelectFaces. It shows the first frame with a face, or the first frame of each track, with a button on
+// each face that adds the face to the widget `indices` or removes it.
 
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../scripts/app.js";
@@ -18,8 +18,9 @@ import {
 
 /**
  * @typedef {{index: number, box: number[], score: number}} Face the box is in fractions of the frame's size
- * @typedef {{image: Record<string, string>, width: number, height: number, faces: Face[], indices: string}} Frame
- * @typedef {{face_picker?: Frame[]} | null | undefined} Output data that the node sends after a run
+ * @typedef {{image: Record<string, string>, faces: Face[]}} Frame
+ * @typedef {{frames: Frame[], width: number, height: number, count: number, indices: string}} Pick count is one more than the highest index
+ * @typedef {{face_picker?: Pick[]} | null | undefined} Output data that the node sends after a run
  */
 
 /** @type {Record<string, Record<string, string>>} */
@@ -75,8 +76,9 @@ const FIRST_SIZE = /** @type {[number, number]} */ ([420, 300]); // small faces 
 const CSS = `
 .psfr-picker { display: flex; flex-direction: column; justify-content: center; min-height: ${MIN_HEIGHT}px;
   font: 12px/1.5 sans-serif; }
-.psfr-stage { display: none; flex: 1; min-height: 0; container-type: size; place-items: center; }
+.psfr-stage { display: none; flex: 1; min-height: 0; gap: 4px; grid-template-columns: repeat(var(--psfr-columns), 1fr); }
 .psfr-filled .psfr-stage { display: grid; }
+.psfr-cell { display: grid; container-type: size; place-items: center; }
 .psfr-frame { position: relative; width: min(100cqw, 100cqh * var(--psfr-aspect)); aspect-ratio: var(--psfr-aspect); }
 .psfr-frame img { display: block; width: 100%; height: 100%; border-radius: 4px; }
 .psfr-frame button { position: absolute; container-type: inline-size; box-sizing: border-box; padding: 0;
@@ -103,22 +105,21 @@ app.registerExtension({
 });
 
 function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
-  let frame = /** @type {Frame | undefined} */ (undefined);
+  let pick = /** @type {Pick | undefined} */ (undefined);
   let isLoaded = false;
-  const image = Object.assign(new Image(), { draggable: false, onload: reveal, onerror: forget });
-  const overlay = element("div", { className: "psfr-frame" });
   const status = element("div", { className: "psfr-status" });
-  const stage = element("div", { className: "psfr-stage" }, overlay);
+  const stage = element("div", { className: "psfr-stage" });
   const root = element("div", { className: "psfr-picker" }, stage, status);
 
   // A link overrides the widget. The value from the link is only known after a run.
   const linked = () => isLinked(node, "indices");
-  const text = () => String((linked() ? frame?.indices : indices.value) ?? "");
-  const isFilled = () => isLoaded && Boolean(frame?.faces.length);
+  const text = () => String((linked() ? pick?.indices : indices.value) ?? "");
+  const hasFaces = () => Boolean(pick?.frames.some(({ faces }) => faces.length));
+  const isFilled = () => isLoaded && hasFaces();
 
   function refresh() {
-    const { chosen, error } = parseIndices(text(), frame?.faces.length ?? 0);
-    for (const button of overlay.querySelectorAll("button")) {
+    const { chosen, error } = parseIndices(text(), pick?.count ?? 0);
+    for (const button of stage.querySelectorAll("button")) {
       button.ariaPressed = String(chosen.has(Number(button.value)));
       button.disabled = linked();
     }
@@ -130,19 +131,27 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
 
   function statusText(/** @type {string | null} */ error) {
     const texts = inLanguage(TEXTS);
-    if (!frame) return texts.toRun;
-    if (!frame.faces.length) return texts.noFace;
+    if (!pick) return texts.toRun;
+    if (!hasFaces()) return texts.noFace;
     if (linked()) return texts.linked;
     return error === null ? "" : `${texts.unreadable} ${error}`;
   }
 
   function show(/** @type {Output} */ output) {
     if (!output?.face_picker?.[0]) return;
-    frame = output.face_picker[0];
-    overlay.style.setProperty("--psfr-aspect", String(frame.width / frame.height));
-    overlay.replaceChildren(image, ...frame.faces.map(faceButton));
-    if (frame.faces.length) image.src = imageUrl(frame.image);
+    pick = output.face_picker[0];
+    const frames = pick.frames.filter(({ faces }) => faces.length);
+    stage.style.setProperty("--psfr-aspect", String(pick.width / pick.height));
+    stage.style.setProperty("--psfr-columns", String(Math.ceil(Math.sqrt(frames.length))));
+    stage.replaceChildren(...frames.map(frameCell));
     refresh();
+  }
+
+  function frameCell(/** @type {Frame} */ { image, faces }) {
+    const src = imageUrl(image);
+    const picture = Object.assign(new Image(), { draggable: false, onload: reveal, onerror: forget, src });
+    const overlay = element("div", { className: "psfr-frame" }, picture, ...faces.map(faceButton));
+    return element("div", { className: "psfr-cell" }, overlay);
   }
 
   function faceButton(/** @type {Face} */ { index, box, score }) {
@@ -156,7 +165,7 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
   }
 
   function toggle(/** @type {number} */ index) {
-    setValue(node, indices, toggled(text(), index, frame?.faces.length ?? 0));
+    setValue(node, indices, toggled(text(), index, pick?.count ?? 0));
   }
 
   function reveal() {
@@ -166,7 +175,7 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
 
   function forget() {
     isLoaded = false;
-    frame = undefined; // the server deletes temporary images when it restarts
+    pick = undefined; // the server deletes temporary images when it restarts
     refresh();
   }
 
