@@ -1,4 +1,4 @@
-"""Write and read whole clips as images."""
+"""Write and read short videos as lists of images."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _RATE = 25
 
 
 def write_clip(path: Path, frames: Sequence[Tensor], quality: int = 28) -> None:
-    """Write ``frames`` (3, H, W), RGB in [0, 1], as an H.264 file.
+    """Write ``frames`` (3, H, W), RGB in [0, 1], as an H.264 file with 25 frames per second. H and W must be even.
 
-    ``quality`` is the constant rate factor. The default compresses visibly.
+    ``quality`` is the constant rate factor, and higher values compress more. The default compresses visibly. Raises
+    MissingPackageError if PyAV is not installed.
     """
     av = load_av()
     with av.open(str(path), "w") as container:
@@ -34,7 +35,7 @@ def write_clip(path: Path, frames: Sequence[Tensor], quality: int = 28) -> None:
 
 
 def read_clip(path: Path) -> list[Tensor]:
-    """Return the frames (3, H, W) of a video file, RGB in [0, 1]."""
+    """Return the frames (3, H, W) of a video file, RGB in [0, 1]. Raise the errors of ``open_video``."""
     with open_video(path) as reader:
         pixels = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in reader.frames()]
     return [frame.permute(2, 0, 1).float() / 255 for frame in pixels]

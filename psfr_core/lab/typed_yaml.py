@@ -17,7 +17,10 @@ V = TypeVar("V")
 
 
 def read_yaml(path: Path, subject: str) -> Any:
-    """Return the content of a YAML file. Raise OptionError, which calls the file ``subject``, if it cannot be read."""
+    """Return the content of a YAML file.
+
+    Raises OptionError if the file cannot be read or is not valid YAML. The message calls the file ``subject``.
+    """
     try:
         text = read_regular_file(path)
     except (OSError, ValueError) as error:  # ValueError for a null character in the path

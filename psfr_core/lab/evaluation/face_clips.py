@@ -30,18 +30,19 @@ FACE_SIDE = 256
 
 FRAME_SIZE = Size(384, 320)
 CLIP_FRAMES = 32
-_PART = 8  # frames of each kind of motion: none, panning, rotation, zoom
-_PAN, _ROTATION, _ZOOM = 5.0, math.radians(2.0), 0.015  # per frame
-_BLINKS, _OCCLUSIONS = (3, 4), (6,)  # frames of each part
-_DRAWINGS = 20  # of closed eyes, at most
+_PART = 8  # number of frames of each kind of motion: none, panning, rotation, zoom
+_PAN, _ROTATION, _ZOOM = 5.0, math.radians(2.0), 0.015  # change per frame in pixels, radians and relative size
+_BLINKS, _OCCLUSIONS = (3, 4), (6,)  # indices of the frames within each kind of motion
+_MAX_DRAWINGS = 20  # maximum number of attempts to draw both eyes closed
 _SOFT_BORDER = PasteOptions(regions=None, feather=0.08)
 
 
 @dataclass(frozen=True, eq=False)
 class FaceClip:
-    """A clean clip of a face: frames (3, H, W), RGB in [0, 1], and for each the similarity (2, 3) from the face to the frame.
+    """Clean clip of a face, with the frames (3, H, W), RGB in [0, 1].
 
-    ``changes`` are masks (1, S, S) bool of the places where the face differs from most of the frames, by the number of the frame.
+    ``motions`` are the similarity transforms (2, 3) from the face to each frame. ``changes`` maps the index of each frame in which
+    the face blinks or is partly hidden to a bool mask (1, S, S) of the pixels of the face that change.
     """
 
     frames: list[Tensor]
@@ -50,9 +51,10 @@ class FaceClip:
 
 
 def make_clip(face: Tensor, labels: Tensor, seed: int) -> FaceClip:
-    """Make a clip of the aligned clean ``face`` (3, S, S), S = FACE_SIDE, with the ``labels`` (S, S) of its regions.
+    """Make a clip of 32 frames of the aligned clean ``face`` (3, S, S), S = FACE_SIDE, with the ``labels`` (S, S) of its regions.
 
-    It rests, pans, turns and approaches in front of a blurred background, and each time blinks and is hidden in part.
+    The face rests, moves sideways, rotates and grows in front of a blurred background. It blinks and is partly hidden once during
+    each of these four parts. ``seed`` determines the drawn lids. Raises InputError for faces of another size.
     """
     check_shape(face, f"3 {FACE_SIDE} {FACE_SIDE}", "face")
     blink = _with_closed_eyes(face, labels, seed)
@@ -71,7 +73,7 @@ def make_clip(face: Tensor, labels: Tensor, seed: int) -> FaceClip:
 
 
 def degraded(frames: Sequence[Tensor], seed: int) -> list[Tensor]:
-    """Return the ``frames`` blurred, reduced to half the size and back, with new noise in each frame."""
+    """Blur the ``frames`` (3, H, W), downscale them to half the size and upscale them again, with new noise in each frame."""
     return [
         apply_degradation(
             frame,
@@ -89,7 +91,7 @@ def degraded(frames: Sequence[Tensor], seed: int) -> list[Tensor]:
 
 
 def _motion(frame: int) -> Tensor:
-    """Return the similarity from the face to a frame."""
+    """Return the similarity transform (2, 3) from the face to the frame with the index ``frame``."""
     panned, turned, zoomed = (min(max(frame - part * _PART, 0), _PART) for part in (1, 2, 3))
     angle, scale = turned * _ROTATION, 0.95 * (1 + _ZOOM) ** zoomed
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
@@ -111,7 +113,7 @@ def _with_closed_eyes(face: Tensor, labels: Tensor, seed: int) -> Tensor:
     """Return ``face`` with both eyes closed; a drawing that leaves a part of an eye open is drawn again."""
     generator = seeded_generator(seed)
     drawn = face
-    for _ in range(_DRAWINGS):
+    for _ in range(_MAX_DRAWINGS):
         drawn, drawn_labels = close_eyes(face, labels, generator)
         if not bool(ParseMap(drawn_labels[None]).mask(RegionGroup.EYES).any()):
             break

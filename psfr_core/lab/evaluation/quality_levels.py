@@ -17,7 +17,8 @@ PAPER_LEVEL = "paper"
 def degraded_versions(face: Tensor, seed: int) -> Mapping[str, DegradedPair]:
     """Degrade the clean ``face`` (3, S, S), RGB in [0, 1], at each level, and return the pairs by name of the level.
 
-    Blurs in pixels refer to a side of 512 px.
+    The names of the levels give blurs in pixels of a face of 512 px, and the blurs are scaled to S. ``seed`` determines the noise
+    and the random degradation of the level "paper".
     """
     scale = face.shape[-1] / REFERENCE_SIDE
     levels = {

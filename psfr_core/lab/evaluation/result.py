@@ -1,4 +1,4 @@
-"""The result of an evaluation."""
+"""Hold the result of an evaluation, and summarize it as text."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class EvaluationError(PsfrError):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of each image by its name, and the summary as a Markdown table."""
+    """Metrics by name of the image, or of the face and variant, and their summary in Markdown."""
 
     rows: Mapping[str, Row]
     markdown: str
@@ -76,12 +76,12 @@ def run(
     device: torch.device | str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Run the evaluation ``spec``, and write its tables into the folder ``out`` if that is given.
+    """Run the evaluation ``spec``, and write its tables into the folder ``out`` unless ``out`` is None.
 
-    Evaluations of images, a generator or restorers also write a report page. ``progress`` counts the images and may raise
-    an error to stop the evaluation.
-    Raises OptionError for an invalid specification, the errors of loading models, and EvaluationError after the last image
-    if some images could not be measured.
+    Evaluations of images, a generator or restorers also write a report page, and evaluations of videos write the clips. If
+    ``device`` is None, the best device is used. ``progress`` counts the images and may raise an error to stop the evaluation.
+    Raises OptionError for an invalid specification, ImageFileError if there are no images, the errors of loading models, and
+    EvaluationError after the last image if some images could not be measured.
     """
     target = resolve_device(device)
     if isinstance(spec, ImagesSpec):

@@ -56,7 +56,8 @@ class SampleSource(Protocol):
 class ResultFolder:
     """Results of any method, with references and optional inputs of the same names.
 
-    A reference or input may have another suffix than its result if no other file in its folder has the same stem.
+    A reference or input may have another suffix than its result if no other file in its folder has the same stem. Raises
+    ImageFileError if a folder does not exist or contains no images.
     """
 
     def __init__(
@@ -124,7 +125,10 @@ class _ImagesByName:
 
 
 class DegradedFaces:
-    """Clean aligned faces at ``size`` pixels and their degraded versions. The n-th face is degraded with seed ``seed`` + n."""
+    """Clean aligned faces at ``size`` pixels and their degraded versions. The n-th face is degraded with seed ``seed`` + n.
+
+    ``degradation`` None is that of the paper. Raises OptionError if two files have the same name without suffix.
+    """
 
     def __init__(
         self,

@@ -135,9 +135,10 @@ class ParserSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StrengthSpec:
-    """Comparison of the automatic strength with no and full restoration of clean aligned faces at many degradation levels.
+    """Comparison of the automatic strength with no restoration and full restoration, on faces at many degradation levels.
 
-    ``features`` and ``heads`` are the weight files of LPIPS. The n-th face is degraded with seed ``seed`` + n.
+    The clean aligned ``faces`` are degraded, the n-th face with seed ``seed`` + n. ``features`` and ``heads`` are the weight files
+    of LPIPS.
     """
 
     kind: ClassVar[str] = "strength"
@@ -179,7 +180,8 @@ class DetectorSpec:
     """Comparison of a detector with a reference detector.
 
     ``inputs`` are image files, folders or patterns. ``detector`` and ``reference`` are model names or files. If ``detector``
-    is None, the default detector is used. If ``reference`` is None, the images are assumed to show no faces.
+    is None, the default detector is used. If ``reference`` is None, the images are assumed to show no faces. Model names are
+    also searched in ``folders``. If ``download`` is true, a missing ``detector`` is downloaded.
     """
 
     kind: ClassVar[str] = "detector"
@@ -206,7 +208,9 @@ def read_spec(path: str | Path) -> EvaluationSpec:
     """
     values: Any = read_yaml(Path(path), "specification")
     if not isinstance(values, dict) or values.get("kind") not in SPECS:
-        raise OptionError(f"The specification {path} must have a field kind: {', '.join(SPECS)}.")
+        raise OptionError(
+            f"The specification {path} must have a field kind with one of these values: {', '.join(SPECS)}."
+        )
     values = cast("dict[str, Any]", values)
     return to_dataclass(SPECS[values.pop("kind")], values, str(path))
 

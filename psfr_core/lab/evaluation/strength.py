@@ -1,4 +1,4 @@
-"""Compare the automatic strength with no and full restoration at many degradation levels."""
+"""Compare the automatic strength with no restoration and full restoration at many degradation levels."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def table_files(folder: Path) -> list[Path]:
 
 
 def finite(row: Mapping[str, float]) -> dict[str, float | None]:
-    """Replace values that are not finite by None."""
+    """Return a copy of ``row`` with None in place of values that are not finite."""
     return {column: value if math.isfinite(value) else None for column, value in row.items()}
 
 

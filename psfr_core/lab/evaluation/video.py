@@ -1,4 +1,4 @@
-"""Compare the restoration of a clip as one video with that of each frame by itself."""
+"""Compare the restoration of a clip as one video with the restoration of each frame by itself."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ METHODS: Mapping[str, VideoOptions] = {
 
 @contextmanager
 def clip_folder(out: Path | None, name: str) -> Generator[Path]:
-    """Yield a new folder for the clips of a face, in ``out`` or temporary."""
+    """Yield the folder for the clips of the face ``name``: a folder in ``out``, or a temporary one if ``out`` is None."""
     if out is None:
         with TemporaryDirectory() as temporary:
             yield Path(temporary)
@@ -51,11 +51,12 @@ def clip_folder(out: Path | None, name: str) -> Generator[Path]:
 
 @torch.no_grad()
 def video_rows(face: Tensor, seed: int, models: RestorationModels, lpips: Lpips, folder: Path) -> Mapping[str, Row]:
-    """Return one row for the degraded clip of the clean aligned ``face`` (3, S, S), S = FACE_SIDE, and for each of METHODS.
+    """Return one row for the degraded clip of the clean aligned ``face`` (3, S, S), S = FACE_SIDE, and one for each of METHODS.
 
-    All are measured in the coordinates of the face, where the regions that are pasted are. ``temporal_error`` is the mean
-    absolute change from frame to frame beyond that of the truth, in 255ths. ``change_error`` is the mean absolute error, in
-    255ths, of blinks and hidden parts at their places; NaN if no eye is open. The files of the clips stay in ``folder``.
+    The frames are aligned with the face and compared with those of the clean clip in the face regions that are pasted. ``lpips``
+    and ``psnr``, in dB, are means over the frames. ``temporal_error`` is the mean absolute change of the error from one frame to
+    the next. ``change_error`` is the mean absolute error at the pixels that a blink or a hidden part changes, or NaN if there are
+    no such pixels. Both are in 255ths of the value range. The files of the clips are written into ``folder``.
     """
     device = next(models.parse_net.parameters()).device
     parse_map = ParseMap(parse_faces(face[None].to(device), models.parse_net).labels.cpu())
@@ -73,7 +74,7 @@ def video_rows(face: Tensor, seed: int, models: RestorationModels, lpips: Lpips,
 
 
 def clip_row(clip: FaceClip, frames: Sequence[Tensor], mask: Tensor, lpips: Callable[[Tensor, Tensor], Tensor]) -> Row:
-    """Measure the ``frames`` of a ``clip`` where ``mask`` (1, S, S) of the face is true; ``video_rows`` explains the columns."""
+    """Measure ``frames`` of ``clip`` at the pixels of the face where ``mask`` (1, S, S) is true; see ``video_rows``."""
     faces, truths = (_in_face_coordinates(images, clip.motions) for images in (frames, clip.frames))
     errors = (faces - truths) * mask
     area = 3 * int(mask.sum())

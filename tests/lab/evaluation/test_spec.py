@@ -40,7 +40,7 @@ def test_a_specification_is_read_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("kind: face", "must have a field kind: images, generator, restorers, parser, strength, video, detector"),
+        ("kind: face", "with one of these values: images, generator, restorers, parser, strength, video, detector"),
         ("[1]", "must have a field kind"),
         ("kind: generator\nfaces: x\ncolour: 1", "there is no field colour"),
         ("kind: generator\nfaces: x\nseed: many", "seed: "),
