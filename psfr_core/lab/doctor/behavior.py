@@ -1,4 +1,4 @@
-"""Checks of the restoration on the device: paste-back, batches, memory, compilation and speed."""
+"""Check the restoration on the device: paste-back, batches, memory, compilation and speed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ def check_paste(image: Tensor, pasted: Tensor, mask: Tensor, faces: int) -> Find
     outside = (mask == 0).expand_as(image)
     changed = int((image != pasted)[outside].sum())
     inside = int((image != pasted)[~outside].sum())
-    detail = f"{faces} face found; {changed} values changed outside the face, {inside} inside"
+    found = "1 face" if faces == 1 else f"{faces} faces"
+    detail = f"{found} found; {changed} values changed outside the face, {inside} inside"
     return passed_if(faces == 1 and changed == 0 and inside > 0, detail)
 
 

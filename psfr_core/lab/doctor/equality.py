@@ -98,7 +98,7 @@ def detector_equality(device: torch.device) -> Finding:
 
 
 def compare_detectors(plain: torch.nn.Module, optimized: torch.nn.Module) -> Finding:
-    """Compare number, boxes, landmarks and scores of the faces that both detectors find in the drawn portrait."""
+    """Compare the number, boxes, landmarks and scores of the faces that both detectors find in the drawn portrait."""
     image = drawn_portrait()[None]
     expected, found = (make_detector(network).detect(image)[0] for network in (plain, optimized))
     if len(expected) != len(found) or not expected:

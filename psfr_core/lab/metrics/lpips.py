@@ -29,7 +29,7 @@ _HEAD_CHANNELS = {Backbone.ALEXNET: (64, 192, 384, 256, 256), Backbone.VGG16: (6
 
 
 class Lpips(nn.Module):
-    """LPIPS v0.1: the weighted distance between unit-length activations; lower is better, 0 for equal images.
+    """LPIPS v0.1: the weighted squared distance between unit-length activations; lower is better, 0 for equal images.
 
     ``features`` must tap the layers of LPIPS and may tap other layers as well.
     Source: Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (2018), equation 1.
