@@ -36,7 +36,10 @@ from .measure import Measurement, Work, compare, one_thread
 
 @torch.no_grad()
 def paste(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Compare paste-back on the CPU with facexlib and with copying the image, and alignment with copying the image."""
+    """Compare paste-back on the CPU with facexlib and with copying the image, and alignment with copying the image.
+
+    The comparison with facexlib is omitted if facexlib is not installed.
+    """
     yield from _paste(_Scene.of(3840, 2160, 1), context)
     yield from _paste(_Scene.of(2048, 2048, 8), context)
 

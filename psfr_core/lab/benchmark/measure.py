@@ -26,7 +26,8 @@ _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 class Measurement:
     """One line of a report. None means not measured.
 
-    Seconds are medians. ``ratio`` is the median of baseline seconds divided by seconds, over pairs of successive runs.
+    Seconds are medians, and megabytes are peak values. ``ratio`` is the median of baseline seconds divided by seconds, over
+    pairs of successive runs.
     """
 
     name: str

@@ -42,7 +42,7 @@ def _in_pytorch(graph: ExportGraph) -> Callable[[], object]:
 
 
 def _in_onnx_runtime(content: bytes, graph: ExportGraph) -> Callable[[], object]:
-    runtime = import_optional("onnxruntime", "the benchmark case onnx", "onnxruntime")
+    runtime = import_optional("onnxruntime", "The benchmark case onnx", "onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

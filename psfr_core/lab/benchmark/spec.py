@@ -46,7 +46,10 @@ class BenchmarkSpec:
         return BenchmarkContext(device, self.repeats, self.generator, self.parser, self.detector, images)
 
     def skipped(self, context: BenchmarkContext) -> Mapping[str, str]:
-        """Return why cases cannot be measured, by name. Raise OptionError if ``cases`` contains such a case."""
+        """Return the cases that cannot be measured, each with the reason.
+
+        Raises OptionError if ``cases`` contains such a case.
+        """
         reasons = {name: skip_reason(name, context) for name in self.cases or CASES}
         skipped = {name: reason for name, reason in reasons.items() if reason is not None}
         for name, reason in skipped.items():

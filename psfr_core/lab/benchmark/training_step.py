@@ -19,7 +19,9 @@ def training_steps(
 ) -> Iterator[Measurement]:
     """Compare three variants of a training step with a plain step.
 
-    The first variant uses channels_last, the second adds bfloat16 autocast, and the third adds torch.compile.
+    The first variant uses channels_last, the second adds bfloat16 autocast, and the third adds torch.compile. If
+    torch.compile fails, the seconds of the third variant are NaN. ``lq`` (1, 3, S, S) and ``one_hot`` (1, 19, S, S) are the
+    generator's inputs for one face, and a step uses four copies of them.
     """
     lq, one_hot = lq.repeat(_BATCH, 1, 1, 1), one_hot.repeat(_BATCH, 1, 1, 1)
     plain = _step(config, lq, one_hot)

@@ -1,4 +1,4 @@
-"""Benchmark case of videos: one video against single frames, and the share of each step."""
+"""Compare restoring a video with restoring its frames one by one, and measure the share of each step."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def video(context: BenchmarkContext) -> Iterator[Measurement]:
 
 
 def _steps(source: Path, target: Path, models: RestorationModels, total: float) -> Iterator[Measurement]:
-    """Measure each step by itself; the rest of the ``total`` seconds is aligning, parsing, restoring and pasting."""
+    """Measure decoding, detection and encoding separately; the rest of the ``total`` seconds is parsing, restoring and pasting."""
     frames = read_clip(source)
     decoding = timed(lambda: read_clip(source))
     encoding = timed(lambda: write_clip(target, frames, _QUALITY))
@@ -73,7 +73,7 @@ def _find(source: Path, models: RestorationModels) -> None:
 
 
 def _frames(context: BenchmarkContext) -> list[Tensor]:
-    """Return frames with the first image of ``context``, or a smooth image, in a moving place."""
+    """Return frames in which the first image of ``context``, or a smooth image if there is none, moves to the right."""
     torch.manual_seed(0)
     face = context.images[0][None] if context.images else resize(torch.rand(1, 3, 16, 16), (_SIDE, _SIDE))
     face = resize(face, (_SIDE, _SIDE))[0].clamp(0, 1)
