@@ -51,7 +51,7 @@ class AblationRecipe(GeneratorRecipe):
 
 @dataclass(frozen=True)
 class AblationStudy:
-    """Recipe of the full network, LPIPS files, and seeds of a comparison of all ablations.
+    """Comparison of all ablations: the recipe of the full network, the LPIPS files, and the random seeds.
 
     Each network is trained once with each seed, and measured on the validation faces of ``full``. Raises OptionError if
     ``full`` has no parser, or uses a discriminator or an LPIPS term.
@@ -108,8 +108,9 @@ def run_study(
 ) -> list[StudyRow]:
     """Train the networks that have no result yet, measure all, and write ablations.csv and ablations.md into ``out``.
 
-    Each network has its own run folder in ``out``. ``progress`` counts the steps of each network and may raise an error to
-    stop the study. Raises the errors of ``experiment.run``.
+    Returns a row for the degraded faces, and one for each network and seed. Each network has its own run folder in ``out``.
+    ``progress`` counts the steps of each network and may raise an error to stop the study. Raises the errors of
+    ``experiment.run``.
     """
     target = resolve_device(device)
     recipe, size = study.full, study.full.network.size

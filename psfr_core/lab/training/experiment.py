@@ -168,7 +168,7 @@ def _samples(
 
 
 def load_loss_networks(recipe: GeneratorRecipe, device: torch.device) -> LossNetworks:
-    """Load the loss networks of ``recipe`` and the parser of the generator onto ``device``."""
+    """Load the loss networks of ``recipe`` and the parser that computes the generator's input onto ``device``."""
     sources, layers = recipe.loss_networks, recipe.losses.feature_layers
     features = lpips = parser = None
     if sources.features and sources.heads:
@@ -190,7 +190,7 @@ def _discriminator(recipe: GeneratorRecipe, features: ImageFeatures | None) -> D
 
 
 def _frozen_dtype(loop: LoopConfig) -> torch.dtype:
-    """Return the dtype of frozen networks, which is that of mixed precision."""
+    """Return the dtype of the frozen parser, which is the dtype of mixed precision, or float32 without it."""
     reduced = {MixedPrecision.BF16: torch.bfloat16, MixedPrecision.FP16: torch.float16}
     return reduced.get(loop.mixed_precision, torch.float32)
 

@@ -22,7 +22,8 @@ from .face_samples import Faces, FaceSample, shows_lids
 
 JITTER = 4  # maximum shift of a window, in pixels
 NOISE_STD = 0.1  # maximum standard deviation of added noise, as a fraction of the window's contrast
-OPEN_WEIGHT = 3.0  # loss weight of open eyes; they are more common, and closing an open eye is the worse error
+# Loss weight of open eyes. They are more common, and mistaking an open eye for a closed one is the worse error.
+OPEN_WEIGHT = 3.0
 BATCH_SIZE = 64
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.05
@@ -36,7 +37,8 @@ _DEGRADATIONS = (None, _SLIGHT_DEGRADATION, DegradationPreset.PAPER.config, Degr
 def train_eye_net(faces: Faces, parse_net: ParseNet, *, epochs: int = 30, seed: int = 0) -> EyeNet:
     """Train the network on ``faces`` with open eyes and with drawn closed eyes, both sharp and degraded.
 
-    ``parse_net`` locates the eye windows, as in inference. Training on 1,200 faces takes about 15 minutes on one CPU core.
+    The network is returned in evaluation mode. ``parse_net`` locates the eye windows, as in inference. Training on 1,200 faces
+    takes about 15 minutes on one CPU core.
     """
     windows, is_closed = _examples(faces, parse_net, seed)
     generator = seeded_generator(seed)
@@ -67,7 +69,7 @@ def _augmented(windows: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _examples(faces: Faces, parse_net: ParseNet, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the windows (N, 40, 56) of all eyes that are open or closed, and their states (N,): 1 is closed, 0 is open."""
+    """Return the windows (N, 40, 56) of all fully open or closed eyes, and their states (N,): 1 is closed, 0 is open."""
     windows: list[Tensor] = []
     is_closed: list[Tensor] = []
     for index in range(len(faces)):
@@ -88,7 +90,7 @@ def _windows(crop: Tensor, parse_net: ParseNet) -> EyeWindows:
 
 
 def _samples(image: Tensor, labels: Tensor, generator: torch.Generator) -> Iterator[tuple[FaceSample, Tensor]]:
-    """Yield the face with open eyes and with drawn lids at each degradation, each with the labels of the open eyes.
+    """Yield the face with open eyes and the face with drawn lids at each degradation, both with the labels of the open eyes.
 
     Faces with drawn lids are omitted if the degradation hides the lids.
     """

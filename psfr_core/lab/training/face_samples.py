@@ -64,7 +64,7 @@ class FacesOnDisk:
 
 
 class FaceSample(NamedTuple):
-    """One sample or a batch: ``lq`` and ``hq`` (..., 3, S, S), RGB in [0, 1], and ``labels`` (..., S, S)."""
+    """One sample or a batch: ``lq`` and ``hq`` (..., 3, S, S), RGB in [0, 1], and ``labels`` (..., S, S), int64."""
 
     lq: Tensor
     hq: Tensor

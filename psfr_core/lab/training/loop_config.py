@@ -29,7 +29,9 @@ class LoopConfig:
     ema_decay: float = option(0.995, "decay of the moving average of the weights, 0 to 1; the average is the result")
     mixed_precision: MixedPrecision = option(MixedPrecision.BF16, "autocast dtype: none, bf16 or fp16")
     seed: int = option(0, "random seed of the samples and the initial weights", low=0, high=2**64 - 1)
-    accumulation_steps: int = option(1, "number of parts of a step whose gradients are summed, to save memory", low=1)
+    accumulation_steps: int = option(
+        1, "number of parts of a batch for gradient accumulation, which saves memory", low=1
+    )
     workers: int | None = option(
         None,
         "number of sample workers per process; null: 0 on a CPU, else up to 8",

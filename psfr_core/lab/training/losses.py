@@ -67,10 +67,9 @@ def _style_distance(fake: Tensor, real: Tensor, masks: Tensor) -> Tensor:
     if fake.dtype == torch.float16:  # sums over an image overflow float16
         with without_autocast(fake.device):
             return _style_distance(fake.float(), real.float(), masks)
-    entries = masks.shape[1] * fake.shape[1] ** 2 * len(fake)  # of all Gram matrices
-    if (
-        masks.device.type == "cpu"
-    ):  # regions without pixels contribute 0; on a GPU, finding them would wait for the device
+    entries = masks.shape[1] * fake.shape[1] ** 2 * len(fake)  # number of entries of all Gram matrices
+    # Regions without pixels contribute 0. They are omitted only on a CPU, because finding them on a GPU would wait for the GPU.
+    if masks.device.type == "cpu":
         masks = masks[:, masks.any(dim=2).any(dim=0)]
     return F.mse_loss(region_grams(fake, masks), region_grams(real, masks), reduction="sum") / entries
 

@@ -35,9 +35,9 @@ class ParserLossConfig:
 
 
 def dice_loss(parse_logits: Tensor, labels: Tensor) -> Tensor:
-    """Return one minus the mean Dice overlap of the regions in ``labels``. Small and large regions have equal weight.
+    """Return one minus the mean Dice coefficient of the regions in ``labels``, computed over the whole batch.
 
-    ``parse_logits`` are (B, 19, H, W) float, ``labels`` (B, H, W) int64.
+    Small and large regions have equal weight. ``parse_logits`` are (B, 19, H, W) float, ``labels`` (B, H, W) int64.
     Source: Milletari et al., V-Net (2016), section 3.
     """
     predicted = parse_logits.softmax(dim=1)

@@ -66,7 +66,7 @@ def read_stages(
     out: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> dict[str, V]:
-    """Read the stages of ``source`` as ``read_recipes`` does, with the dataclasses in ``kinds``, by the field ``kind``."""
+    """Read the stages of ``source`` as ``read_recipes`` does; ``kinds`` maps each value of the field ``kind`` to a dataclass."""
     path = find_recipe(source)
     content = _read_stages_or_recipe(path)
     stages: dict[str, Any] = content.get("stages", {path.stem: content})

@@ -40,7 +40,8 @@ _MAX_STEP_DIGITS = 18
 def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) -> None:
     """Write recipe.yaml, and append the environment of a started or resumed run to runs.json.
 
-    Raises TrainingError if the folder contains a checkpoint of another recipe or of other data.
+    Raises TrainingError if the folder contains a checkpoint of another recipe or of other data, or if a file that the recipe
+    names cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = to_yaml(recipe)
@@ -62,7 +63,7 @@ def is_recorded(folder: Path, recipe: HasKind) -> bool:
 
 
 def fingerprints(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the fingerprints of all models, files and folders in ``settings``, by dotted name of the setting.
+    """Return the fingerprints of all existing models, files and folders in ``settings``, by dotted name of the setting.
 
     The fingerprint of a file is its hash, and that of a folder is its number of files. Raises TrainingError if a file cannot
     be read.
