@@ -22,12 +22,15 @@ class Size(NamedTuple):
         return Size(image.shape[-1], image.shape[-2])
 
     def has_aspect_of(self, other: Size) -> bool:
-        """Return whether both aspect ratios differ by at most one percent, a tolerance for rounding to whole pixels."""
+        """Return whether the two aspect ratios differ by at most one percent, which allows for rounding to whole pixels."""
         return abs(self.width * other.height / (self.height * other.width) - 1) <= _ASPECT_TOLERANCE
 
 
 class Box(NamedTuple):
-    """An axis-aligned box in pixels of its image. Right and bottom are exclusive."""
+    """An axis-aligned box in pixels of its image.
+
+    (0, 0) is the outer corner of the top-left pixel. Right and bottom are exclusive.
+    """
 
     left: float
     top: float

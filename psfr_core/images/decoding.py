@@ -56,7 +56,8 @@ def decoding(path: Path) -> Generator[None]:
 def opened(path: Path, content: bytes | None = None, *, max_pixels: int | None = MAX_PIXELS) -> Generator[PillowFile]:
     """Open an image file, or its ``content`` if given, for decoding inside the ``with`` block.
 
-    Only one thread decodes at a time. Raises ImageFileError for damaged content and OptionError if ``max_pixels`` is below 1.
+    Only one thread decodes at a time. Raises ImageFileError for a file that is missing, special or damaged, and OptionError if
+    ``max_pixels`` is below 1.
     Raises ImageTooLargeError for an image with more than ``max_pixels`` pixels, before their memory is allocated. None sets no
     limit.
     """

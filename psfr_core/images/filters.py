@@ -15,9 +15,9 @@ _TRUNCATE = 3.5  # radius of a Gaussian in standard deviations; 0.05 % of its we
 
 
 def gaussian_kernel(sigma_px: float, radius_px: int | None = None) -> list[float]:
-    """Return the weights, with a sum of 1, of a Gaussian with the standard deviation ``sigma_px`` > 0 at whole pixels.
+    """Return a Gaussian with the standard deviation ``sigma_px`` > 0, sampled at whole pixels and normalized to a sum of 1.
 
-    The kernel has 2 * ``radius_px`` + 1 weights. If ``radius_px`` is None, the radius is 3.5 standard deviations.
+    It has 2 * ``radius_px`` + 1 weights. If ``radius_px`` is None, the radius is 3.5 standard deviations, rounded up.
     """
     radius = max(1, math.ceil(_TRUNCATE * sigma_px)) if radius_px is None else radius_px
     weights = [math.exp(-0.5 * (x / sigma_px) * (x / sigma_px)) for x in range(-radius, radius + 1)]

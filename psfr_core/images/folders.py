@@ -1,4 +1,4 @@
-"""Search for images in files, folders and patterns."""
+"""Find image files by path, in folders, and by patterns."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class FoundImages:
 def search_images(
     inputs: Sequence[str | Path], *, recursive: bool = False, leave_out: Path | None = None
 ) -> FoundImages:
-    """Find the images in files, folders and patterns like ``*.png``, each image once.
+    """Find the images that ``inputs`` name: files, folders, and patterns like ``*.png``. Each image is listed only once.
 
-    The images of folders and patterns are sorted by name and have a readable suffix; hidden files are ignored. A file given by
-    its own name is accepted with any suffix. ``recursive`` also searches subfolders. For recursive searches and for patterns
+    The images of folders and patterns are sorted by name and have a readable suffix; hidden files are ignored. A file that is
+    itself an input is accepted with any suffix. ``recursive`` also searches subfolders. For recursive searches and for patterns
     with ``**``, the relative path of an image includes its subfolders. Otherwise, it is the file name. An existing path is taken
     literally, even if it contains brackets. The folder ``leave_out`` is skipped unless it is an input itself. If an input cannot
     be read or has no images, this is recorded in the result, and the search continues.
@@ -58,7 +58,7 @@ def search_images(
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     """Return the images that ``search_images`` finds, and log a warning for each skipped file.
 
-    Raises ImageFileError for an input without images.
+    Raises ImageFileError for an input without images and for a folder that cannot be opened.
     """
     found = search_images(inputs)
     for message in found.failures.values():

@@ -19,8 +19,8 @@ class ImageFile:
         pixels: float32 (C, H, W) in [0, 1]; the channels are gray, gray + alpha, RGB or RGBA.
         bit_depth: 8 or 16 bits per channel.
         icc_profile: ICC profile of the colors. None means sRGB.
-        exif: EXIF data such as date, camera and location; orientation, thumbnail and storage tags are omitted.
-        xmp: XMP packet.
+        exif: EXIF data such as date, camera and location, or None; orientation, thumbnail and storage tags are omitted.
+        xmp: XMP packet, or None.
         texts: texts by keyword, such as ComfyUI's ``workflow``. The comment of a JPEG file has the keyword ``Comment``.
         dpi: resolution along x and y in pixels per inch, or None if unknown.
     """

@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 def read_exif(path: Path, image: PillowFile) -> Image.Exif:
     """Return the EXIF data, including the orientation. If it is damaged, log a warning and return empty data."""
     try:
-        # The method of PNG images would decode the pixels, which ``Png16.metadata`` does not contain.
+        # PngImageFile.getexif would decode the pixels, which ``Png16.metadata`` does not contain.
         return Image.Image.getexif(image)
     except MemoryError:
         raise
@@ -83,7 +83,7 @@ def read_xmp(path: Path, image: PillowFile, exif: Image.Exif) -> bytes | None:
 
 
 def read_texts(image: PillowFile) -> dict[str, str]:
-    """Return the texts of a PNG file by keyword, or the comment of another file."""
+    """Return the texts of a PNG file by keyword, or the comment of another file with the keyword ``COMMENT``."""
     if image.format == "PNG":
         found = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
         return {key: text for key, text in found.items() if key not in _KEYWORDS_OF_OTHER_DATA}
@@ -126,7 +126,7 @@ def png_options(path: Path, image: ImageFile) -> dict[str, Any]:
         try:
             chunks.add_itxt(_XMP_KEYWORD, image.xmp.decode())
         except UnicodeDecodeError:
-            _warn_of_loss(path, "its XMP data, which is not UTF-8 text")
+            _log.warning("%s loses its XMP data, which is not UTF-8 text", path)
     for keyword, text in image.texts.items():
         chunks.add_text(keyword, text)
     return {"exif": image.exif or b"", "pnginfo": chunks} | ({"dpi": image.dpi} if image.dpi else {})

@@ -1,4 +1,4 @@
-"""Read and write PNG files with 16 bits per channel. Color needs OpenCV, because Pillow keeps only 8 of its bits."""
+"""Read and write PNG files with 16 bits per channel. Color files need OpenCV, because Pillow keeps only 8 bits of them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ def split_png16(data: bytes) -> Png16 | None:
 def decode_png16(png: Png16) -> NDArray[np.uint16]:
     """Decode the pixels (H, W, C). If the file has a transparent color, an alpha channel is added.
 
-    Raises the decoder's error for damaged image data, and MissingPackageError for color if OpenCV is not installed.
+    Raises ValueError for truncated image data, an error of the decoder for damaged data, and MissingPackageError for color if
+    OpenCV is not installed.
     """
     _check_image_data(png)
     pixels = _decode_with_pillow(png) if png.channels <= 2 else _decode_with_opencv(png)
@@ -95,7 +96,7 @@ def decode_png16(png: Png16) -> NDArray[np.uint16]:
 def encode_png16(pixels: NDArray[np.uint16], metadata: bytes = b"") -> bytes:
     """Encode ``pixels`` (H, W, C) as PNG; the channels are gray, gray + alpha, RGB or RGBA.
 
-    All chunks of the PNG file ``metadata`` except header and image data are copied.
+    The chunks of the PNG file ``metadata``, except header and image data, are copied into the result.
     Raises MissingPackageError for color if OpenCV is not installed.
     """
     file = _encode_with_pillow(pixels) if pixels.shape[2] <= 2 else _encode_with_opencv(pixels)

@@ -34,16 +34,17 @@ def read_image(path: str | Path, *, max_pixels: int | None = MAX_PIXELS) -> Imag
     """Read the first frame of an image file, rotated upright by its EXIF orientation.
 
     Palettes and other color spaces are converted to RGB, and CMYK colors are converted with their color profile. Transparent
-    colors become an alpha channel. PNG and gray TIFF files keep 16 bits. Losses in other files and a missing JPEG end marker
-    are logged.
+    colors become an alpha channel. PNG and gray TIFF files keep 16 bits. Lost bits, frames and metadata, and a missing JPEG end
+    marker, are logged as warnings.
 
     Args:
         path: file in any format of ``formats.READABLE_SUFFIXES`` or of an installed plug-in.
         max_pixels: limit on width times height, checked before memory is allocated; None for no limit.
 
     Raises:
-        ImageFileError: the file is missing, damaged, truncated, too large, of an unknown format, or has pixels with an
-            unknown white level.
+        ImageFileError: the file is missing, damaged, truncated, of an unknown format, or has pixels with an unknown white level.
+        ImageTooLargeError: the image has more than ``max_pixels`` pixels.
+        OptionError: ``max_pixels`` is below 1.
         MissingPackageError: a PNG file has 16-bit color, and OpenCV is not installed.
     """
     path = Path(path)

@@ -66,8 +66,8 @@ def similarity_inliers(source: Tensor, target: Tensor) -> Tensor:
     """Return a bool mask (N,) of the points in ``source`` (N, 2) that agree on a similarity to ``target`` (N, 2).
 
     Of the similarities through all pairs of points, the one with the least median of squared distances is used (Rousseeuw, 1984).
-    OpenCV's ``estimateAffinePartial2D`` with ``LMEDS`` samples pairs at random instead. One or two points always agree. Raises
-    InputError as ``fit_similarity`` does.
+    OpenCV's ``estimateAffinePartial2D`` with ``LMEDS`` samples pairs at random instead. Two points always agree. Raises InputError
+    as ``fit_similarity`` does, also for a single point.
     """
     fit_similarity(source, target)  # checks the points
     count = len(source)
