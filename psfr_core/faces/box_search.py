@@ -18,12 +18,12 @@ from .painted_areas import painted_areas
 from .selection import SelectionOptions, select_faces
 
 PLACE_MIN_SCORE = 0.3  # lower than for whole images, because a given place probably contains a face
-_MARGIN = 1.0  # width of the surroundings that are searched, in longer sides of the box
+_MARGIN = 1.0  # width of the searched surroundings, as a multiple of the box's longer side
 
 
 @dataclass(frozen=True)
 class FacesInMask:
-    """The faces in the painted areas of a mask, largest first, and the areas without a face."""
+    """The faces in the painted areas of a mask, largest first, and the areas without a face, both in pixels of the image."""
 
     faces: list[Face]
     empty_areas: list[PixelBox]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 SUFFICIENT_CONTRAST = 0.5  # minimum difference between the quantiles of an image that is searched only once
 DARKEST, BRIGHTEST = 0.01, 0.99  # quantiles of the values that become 0 and 1
-MAX_GAIN = 32.0  # keeps the noise of a black image, one level of 255, below an eighth of the range
+MAX_GAIN = 32.0  # amplifies the noise of a black image, one level of 255, to at most about an eighth of the range
 SAMPLES_PER_SIDE = 128
 
 

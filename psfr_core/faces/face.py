@@ -74,7 +74,7 @@ class FaceDetector(Protocol):
     ) -> list[list[Face]]:
         """Return one list of faces per image of a batch (B, 3, H, W), RGB in [0, 1], with the highest score first.
 
-        If ``options`` is None, the detector's own options apply. ``progress`` is called with the finished and total passes
-        through the network, and may raise to stop.
+        If ``options`` is None, the detector's own options apply. ``progress`` is called with the numbers of finished
+        and total passes through the network, and may raise to stop.
         """
         ...

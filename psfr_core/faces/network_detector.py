@@ -41,4 +41,4 @@ class NetworkDetector(ABC, Generic[N]):
 
     @abstractmethod
     def propose(self, images: Tensor, min_score: float) -> list[Candidates]:
-        """Return the candidates in each image whose score is at least ``min_score``; see ``search_faces`` for ``images``."""
+        """Return the candidates with a score of at least ``min_score`` in each of ``images``, which ``search_faces`` prepares."""

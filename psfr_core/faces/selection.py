@@ -85,7 +85,7 @@ class LeftOut(str, Enum):
 
 @dataclass(frozen=True)
 class Selection:
-    """Selected faces of one image in the chosen order, and the numbers of other faces by the reason of their exclusion."""
+    """Selected faces of one image in the chosen order, and the number of excluded faces for each reason that occurs."""
 
     faces: list[Face]
     left_out: Mapping[LeftOut, int]
@@ -103,10 +103,10 @@ def explain_selection(
 ) -> Selection:
     """Select faces of one image, and count the faces that are left out. The order of ``faces`` has no effect.
 
-    With ``mask`` (H, W), a face is kept if the mask exceeds 0.5 at the center or in at least half of the box's part inside the
-    image. A mask of another size and the same aspect ratio is resized. Faces that are equal in the chosen order are sorted by
-    descending score, then by top and left. The result may be empty. Raises InputError for faces whose numbers are not finite, and
-    for masks of another shape or aspect ratio.
+    With ``mask`` (H, W), a face is kept if the mask exceeds 0.5 at the center or in at least half of the part of its box that lies
+    inside the image. A mask of another size and the same aspect ratio is resized. Faces that are equal in the chosen order are
+    sorted by descending score, then by top and left. The result may be empty. Raises InputError for faces whose numbers are not
+    finite, and for masks of another shape or aspect ratio.
     """
     check_faces(faces)
     check_type(image_size, Size, "image_size")
@@ -145,7 +145,7 @@ def parse_indices(text: str) -> tuple[int, ...] | None:
     """Return the sorted indices in a text such as ``0, 2, 4-6``, which stands for 0, 2, 4, 5 and 6.
 
     ``1-`` stands for 1 and all later indices, ``-1`` for the last face, and ``-2-`` for the last two. An empty text and ``all``
-    return None, which selects all faces, and ``none`` returns no index. Raises OptionError for any other text.
+    return None, which selects all faces, and ``none`` returns an empty tuple. Raises OptionError for any other text.
     """
     if text.strip().lower() in ("", ALL_INDICES):
         return None
