@@ -46,7 +46,10 @@ class CompactFaceNetConfig:
 
 
 class CompactFaceNetOutput(NamedTuple):
-    """Predictions per cell. Boxes are (left, top, right, bottom) and landmarks five (x, y) pairs, both in image pixels."""
+    """Predictions per cell. Boxes are (left, top, right, bottom), and landmarks are five (x, y) pairs.
+
+    Both are in image pixels, where (0, 0) is the center of the top-left pixel.
+    """
 
     score_logits: Tensor  # (B, 1, H/4, W/4)
     boxes: Tensor  # (B, 4, H/4, W/4)
@@ -72,8 +75,9 @@ class CompactFaceNet(nn.Module):
     def predict(self, images: Tensor) -> Tensor:
         """Return raw predictions (B, 15, H/4, W/4) for ``images`` (B, 3, H, W), RGB in [0, 1].
 
-        The channels are the score logit, the logarithms of four distances from the cell center to the sides of the box, and the
-        landmark offsets from the cell center in face sizes. ``decode`` converts them.
+        H and W must be multiples of 32. The channels are the score logit, the logarithms of the four distances from the cell center
+        to the sides of the box in units of 8 px, and the landmark offsets from the cell center in units of the face size.
+        ``decode`` converts them.
         """
         check_shape(images, "B 3 H W", "images")
         check_network_input(images, self, "images")
@@ -93,7 +97,7 @@ class CompactFaceNet(nn.Module):
         return self.head(merged)
 
     def forward(self, images: Tensor) -> CompactFaceNetOutput:
-        """Predict the score, box and landmarks of each cell of ``images`` (B, 3, H, W), RGB in [0, 1]."""
+        """Predict the score, box and landmarks of each cell of ``images``, as ``predict`` describes them."""
         return decode(self.predict(images))
 
 

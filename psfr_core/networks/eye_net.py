@@ -13,7 +13,7 @@ _DROPOUT = 0.3
 
 
 class EyeNet(nn.Module):
-    """Compute one logit per eye, which is positive if the eye is closed. The network has 4,081 parameters."""
+    """A network that computes one logit per eye, which is positive if the eye is closed. It has 4,081 parameters."""
 
     def __init__(self) -> None:
         super().__init__()

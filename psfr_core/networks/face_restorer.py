@@ -36,8 +36,8 @@ class FaceRestorer(nn.Module):
 class OtherRestorer(FaceRestorer):
     """A restorer with the network of GFPGAN, RestoreFormer or CodeFormer.
 
-    All three were trained on FFHQ-aligned faces of 512 px, RGB in [-1, 1]. They return several values, of which the first are the
-    restored faces.
+    All three networks were trained on FFHQ-aligned faces of 512 px, RGB in [-1, 1]. They return several values; the first is the
+    batch of restored faces.
     """
 
     uses_parse_map = False

@@ -57,7 +57,7 @@ PUBLISHED_PARSE_NET = ParseNetConfig((64, 128, 256, 256, 256), 10)
 
 
 class ParseNet(nn.Module):
-    """Classify each pixel of a face into 19 regions, and reconstruct the face as an auxiliary task."""
+    """A network that assigns one of 19 regions to each pixel of a face, and reconstructs the face as an auxiliary task."""
 
     def __init__(self, config: ParseNetConfig) -> None:
         super().__init__()

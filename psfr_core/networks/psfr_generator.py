@@ -57,7 +57,7 @@ PUBLISHED_GENERATOR = GeneratorConfig((1024, 512, 256, 128, 64, 32), 64)
 
 
 class PsfrGenerator(FaceRestorer):
-    """Upsample a learned constant to a face, modulated at every scale by the low-quality face and its parse map.
+    """A generator that upsamples a learned constant to a face, modulated at every scale by the low-quality face and its parse map.
 
     Attribute names match the published state dict.
     """

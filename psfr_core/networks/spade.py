@@ -13,7 +13,7 @@ LEAKY_SLOPE = 0.2
 
 
 class SpadeNorm(nn.Module):
-    """Compute ``gamma * instance_norm(features) + beta``, where gamma and beta are predicted per pixel from a reference."""
+    """The layer ``gamma * instance_norm(features) + beta``, where gamma and beta are predicted per pixel from a reference."""
 
     def __init__(self, channels: int, reference_channels: int, hidden_channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Apply spectral normalization with the published parameter names."""
+"""Apply spectral normalization with the names of the published state dict."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ N = TypeVar("N", bound=nn.Module)
 
 
 def add_spectral_norm(network: N) -> N:
-    """Apply spectral normalization to all convolutions of ``network`` in place, and return it.
+    """Apply spectral normalization to all convolutions of ``network`` in place, and return ``network``.
 
-    The parameters are ``weight_orig``, ``weight_u`` and ``weight_v``.
+    Each convolution gets the parameter ``weight_orig`` and the buffers ``weight_u`` and ``weight_v``.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

@@ -32,7 +32,7 @@ class FastSpadeResBlock(ReferenceLayer):
         )
 
     def forward(self, features: Tensor, reference: Tensor) -> Tensor:
-        """Modify ``features`` (B, C, H, W), dense in channels_last, by ``reference`` (B, 22, H, W), and return them."""
+        """Update ``features`` (B, C, H, W), dense in channels_last, in place with ``reference`` (B, 22, H, W), and return them."""
         for image, image_reference in zip(features.split(1), reference.split(1), strict=True):
             self._add_residual(image, image_reference)
         return features

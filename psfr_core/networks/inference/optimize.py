@@ -1,4 +1,4 @@
-"""Optimize networks for inference. The results differ from the plain networks only by rounding."""
+"""Optimize networks for inference. The optimized networks differ from the plain ones only by rounding of their outputs."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _fast_parse_net(parse_net: ParseNet) -> ParseNet:
 
 
 class _Copy(nn.Module):
-    """Copy the constant input, because the first block overwrites its input."""
+    """A layer that copies the constant input, because the first block overwrites its input."""
 
     def forward(self, features: Tensor) -> Tensor:
         return features.clone(memory_format=torch.channels_last)

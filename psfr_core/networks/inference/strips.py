@@ -10,7 +10,7 @@ _STRIP_BYTES = 1 << 23  # maximum size of a strip of a feature map; 2 MiB and 32
 
 
 def rows_of_strips(channels: int, side: int, dtype: torch.dtype) -> int:
-    """Return the number of rows per strip for maps of ``side`` pixels with ``channels`` channels."""
+    """Return the number of rows per strip, at least 2, for maps of ``side`` pixels with ``channels`` channels."""
     return max(2, min(side, _STRIP_BYTES // (side * channels * dtype.itemsize)))
 
 
