@@ -54,7 +54,7 @@ def with_closed_eyes(crops: Tensor, parse_map: ParseMap) -> ParseMap:
 
 
 def eye_windows(crops: Tensor, parse_map: ParseMap, margin: int = 0) -> EyeWindows:
-    """Cut a window around the center of each labeled eye from ``crops``, with a margin of ``margin`` pixels on each side."""
+    """Resize ``crops`` to 256 px, and cut a window around each labeled eye, extended by ``margin`` pixels on each side."""
     gray = luma(interpolate(crops.float(), (_SIDE, _SIDE), "bilinear")).clamp(0, 1).cpu()
     maps = torch.stack([parse_map.labels == eye for eye in _EYES], dim=1).float().cpu()
     rows, columns = (size + 2 * margin for size in EYE_WINDOW)

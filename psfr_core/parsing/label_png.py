@@ -39,7 +39,7 @@ def _opened_png(path: Path) -> Image.Image:
 def write_label_png(path: Path, labels: Tensor) -> None:
     """Write labels (H, W), uint8, atomically to an 8-bit gray PNG file.
 
-    Raises ImageFileError if the file cannot be written or ``path`` has another suffix.
+    Raises ImageFileError if the file cannot be written or ``path`` does not end with .png.
     """
     if path.suffix.lower() != ".png":
         raise ImageFileError(f"{path}: only PNG files store labels exactly. Use a name that ends with .png.")

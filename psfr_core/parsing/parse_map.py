@@ -43,7 +43,7 @@ class ParseMap:
             )
         low, high = torch.stack(torch.aminmax(self.labels)).tolist()
         if high >= _CLASSES:
-            raise InputError(f"labels must lie from 0 to {_CLASSES - 1}, found {low} to {high}.")
+            raise InputError(f"labels must be from 0 to {_CLASSES - 1}, found {low} to {high}.")
 
     @classmethod
     def from_logits(cls, parse_logits: Tensor) -> ParseMap:
@@ -58,6 +58,7 @@ class ParseMap:
         """Read the maps from images (B, 3, H, W), RGB in [0, 1], that ``to_grey`` or ``to_color`` returned.
 
         Images that contain only gray levels from 0 to 18 of 255 are read as labels. Except for black, no region has such a color.
+        Other images are read by ``from_color``.
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
@@ -103,7 +104,7 @@ class ParseMap:
     def to_png(self, path: str | Path) -> None:
         """Write the map of one face to an 8-bit gray PNG file with the labels as values, which looks nearly black.
 
-        Raises ImageFileError if the file cannot be written.
+        Raises InputError unless there is exactly one map, and ImageFileError if the file cannot be written.
         """
         if len(self) != 1:
             raise InputError(
@@ -115,13 +116,13 @@ class ParseMap:
         return self.labels.shape[0]
 
     def __iter__(self) -> Iterator[ParseMap]:
-        """Iterate over the maps of single faces. Each map is a batch of one."""
+        """Yield the map of each face as a batch of one."""
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int | slice) -> ParseMap:
         """Return the map of one face or the maps of a slice, as a batch.
 
-        Raises PositionError for an index out of range and InputError for other types.
+        Raises PositionError for an index out of range, and InputError for other types and empty slices.
         """
         try:
             indices = range(len(self))[index]

@@ -1,4 +1,4 @@
-"""Parse aligned faces."""
+"""Parse aligned faces: assign a face region to each pixel."""
 
 from __future__ import annotations
 
@@ -56,8 +56,7 @@ def parse_faces(
 def parse_probabilities(crops: Tensor, parse_net: ParseNet, batch_size: int | None = None) -> Tensor:
     """Return the probabilities (B, 19, S, S) of the regions in ``crops`` (B, 3, S, S), float32 on the network's device.
 
-    Their argmax gives the labels of ``parse_faces`` before ``with_closed_eyes``. The parameters and errors are the same as for
-    ``parse_faces``.
+    Their argmax is the label of each pixel before ``with_closed_eyes``. The parameters and errors are those of ``parse_faces``.
     """
     _check_inputs(crops, parse_net, batch_size)
     weight = next(parse_net.parameters())

@@ -23,8 +23,9 @@ _STROKE = re.compile(r"(\d{1,4}) ([a-z_]+) (\d{1,4})((?: -?\d{1,4},-?\d{1,4})+)"
 class Stroke:
     """One stroke of a round brush on one face.
 
-    ``diameter`` and ``points`` (x, y) are in thousandths of the map's side. Points are relative to the top left corner, and may lie
-    outside the map. A stroke whose ``region`` is None erases other strokes, which restores the regions below them.
+    ``face`` is the index of the face's map. ``diameter`` and ``points`` (x, y) are in thousandths of the map's side. Points are
+    relative to the top-left corner, and may lie outside the map. A stroke whose ``region`` is None erases other strokes, which
+    restores the regions below them.
     """
 
     face: int

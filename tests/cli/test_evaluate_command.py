@@ -166,7 +166,7 @@ def test_invalid_label_files_are_all_named(
     arguments = ["evaluate", "parser", "--faces", str(DATA / "faces"), "--labels", str(tmp_path / "labels")]
     assert main([*arguments, "--parser", parser_file, "--device", "cpu"]) == 1
     printed = capsys.readouterr()
-    assert "labels/female_11.png is not a label image: labels must lie from 0 to 18, found 200 to 200" in printed.err
+    assert "labels/female_11.png is not a label image: labels must be from 0 to 18, found 200 to 200" in printed.err
     assert "labels/male_58.png does not exist" in printed.err
     assert "2 of 4 images failed" in printed.err
     assert printed.out == ""

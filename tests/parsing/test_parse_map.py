@@ -24,7 +24,7 @@ def random_map(batch=2, height=9, width=7, seed=0):
         (torch.zeros(4, 4, dtype=torch.uint8), "labels must have the shape (B, H, W), got (4, 4)"),
         (torch.zeros(1, 0, 4, dtype=torch.uint8), "labels must have the shape (B, H, W), got (1, 0, 4)"),
         (torch.zeros(1, 4, 4), "labels must be of dtype torch.uint8, got torch.float32"),
-        (torch.tensor([[[3, 19]]], dtype=torch.uint8), "labels must lie from 0 to 18, found 3 to 19"),
+        (torch.tensor([[[3, 19]]], dtype=torch.uint8), "labels must be from 0 to 18, found 3 to 19"),
     ],
 )
 def test_invalid_labels_raise(labels, words):
@@ -182,7 +182,7 @@ def test_invalid_files_raise(tmp_path):
     for name, error, words in [
         ("none.png", ImageFileError, "none.png does not exist"),
         ("color.png", ImageFileError, "color.png has RGB pixels, but labels need 8-bit gray values"),
-        ("photo.png", ImageFileError, "labels must lie from 0 to 18, found 200 to 200"),
+        ("photo.png", ImageFileError, "labels must be from 0 to 18, found 200 to 200"),
         ("face.jpg", ImageFileError, "face.jpg is not a PNG file"),
         ("cut.png", ImageFileError, "cut.png"),
     ]:

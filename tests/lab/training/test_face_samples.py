@@ -150,7 +150,7 @@ def test_images_of_unreadable_formats_are_skipped_and_logged(tmp_path: Path, cap
 
 def test_labels_out_of_range_are_an_error(tmp_path: Path) -> None:
     make_pair(tmp_path, label=19)
-    with pytest.raises(TrainingError, match="labels must lie from 0 to 18, found 19"):
+    with pytest.raises(TrainingError, match="labels must be from 0 to 18, found 19"):
         load(tmp_path)
 
 
