@@ -42,11 +42,11 @@ def in_batches(
     halve: bool,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
-    """Call ``work`` with slices of at most ``batch_size`` of ``count`` items, and return the concatenated results.
+    """Call ``work`` with consecutive slices that divide ``count`` >= 1 items into batches, and return the concatenated results.
 
-    With ``halve``, a batch that does not fit into memory is repeated with half the batch size. Without ``halve``, and for a batch
-    of one item, the out-of-memory error is raised. ``progress`` is called after each batch with the number of finished items and
-    ``count``.
+    A batch has at most ``batch_size`` items. With ``halve``, a batch that does not fit into memory is repeated with half its size,
+    which also limits later batches. Without ``halve``, and for a batch of one item, the out-of-memory error is raised.
+    ``progress`` is called after each batch with the number of finished items and ``count``.
     """
     parts: list[Tensor] = []
     start = 0

@@ -1,4 +1,4 @@
-"""Check tensors and networks."""
+"""Check the arguments of functions and the outputs of networks."""
 
 from types import UnionType
 from typing import get_args
@@ -93,9 +93,9 @@ def is_finite(tensor: Tensor) -> bool:
 
 
 def check_output(output: Tensor, network: str, dtype: torch.dtype) -> None:
-    """Raise PsfrError if ``output``, which ``network`` computed in ``dtype``, is not finite.
+    """Raise PsfrError if ``output``, which a network computed in ``dtype``, contains NaN or infinity.
 
-    ``network`` is its name in the message. The check waits for the tensor's device.
+    ``network`` names the network in the message. The check waits for the tensor's device.
     """
     if is_finite(output):
         return

@@ -41,7 +41,7 @@ class DownloadError(PsfrError):
 
 
 class ExportError(PsfrError):
-    """Raised when an exported network does not compute what the original computes."""
+    """Raised when the outputs of an exported network differ too much from those of the original."""
 
 
 class PublishError(PsfrError):
@@ -61,7 +61,7 @@ class VideoFileError(PsfrError):
 
 
 class MissingPackageError(PsfrError, ImportError):
-    """Raised when a required optional package is not installed."""
+    """Raised when an optional package is needed but cannot be imported."""
 
 
 class TrainingError(PsfrError):

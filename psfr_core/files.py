@@ -32,7 +32,7 @@ def expand_user(path: str | Path) -> Path:
 
 
 def read_regular_file(path: Path) -> bytes:
-    """Return the content of a file. Raise OSError if it cannot be read or ``is_special`` returns True."""
+    """Return the content of a file. Raise OSError if it is special (see ``is_special``) or cannot be read."""
     if is_special(path):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     return path.read_bytes()
@@ -71,11 +71,11 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def atomic_path(path: Path) -> Generator[Path]:
-    """Yield a temporary file in the folder of ``path`` that replaces ``path`` if the block ends without an error.
+    """Yield the path of a temporary file, which the block writes. If the block ends without an error, the file replaces ``path``.
 
-    At any time, ``path`` has either its old or the complete new content, even if the disk is full or the program is
-    stopped. After an error, the temporary file is removed, and an OSError names ``path``. Temporary files that killed
-    programs left in the folder are removed as well.
+    The temporary file is in the folder of ``path``. At any time, ``path`` has either its old or the complete new content, even if
+    the disk is full or the program is stopped. After an error, the temporary file is removed. Any OSError is raised again with
+    ``path`` as its file name. Temporary files that killed programs left in the folder are removed as well.
     """
     _remove_leftovers(path.parent)
     temporary = path.with_name(f".psfr-{_host()}-{os.getpid()}-{uuid.uuid4().hex}.tmp")

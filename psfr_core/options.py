@@ -38,8 +38,8 @@ def check_options(options: Any) -> None:
 def check_value(name: str, value: object, hint: Any, *, low: float | None = None, high: float | None = None) -> None:
     """Raise OptionError unless ``value`` has the type ``hint`` and its numbers are in [``low``, ``high``].
 
-    ``float`` accepts any finite number, and ``int`` any integer, including NumPy numbers. Neither accepts bools. The values in
-    a tuple or frozenset are checked one by one.
+    None for ``low`` or ``high`` means no limit. ``float`` accepts any finite number, and ``int`` any integer, including NumPy
+    numbers. Neither accepts bools. The values in a tuple or frozenset are checked one by one.
     """
     if not _fits(value, hint, low, high):
         needed = " or ".join(_describe_type(kind, low, high) for kind in _union_members(hint))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Progress = Callable[[int, int], None]
-"""A callback for the number of finished items and the total. It may raise an exception to stop the operation."""
+"""A callback that gets the number of finished items and the total. It may raise an exception to stop the operation."""
 
 
 def hold_progress(progress: Progress | None) -> Progress | None:
-    """Return a callback that reports 0 finished items, or None if ``progress`` is None.
+    """Return a callback that always reports 0 finished items to ``progress``, or None if ``progress`` is None.
 
-    A preparatory step calls it so that ``progress`` can stop the step.
+    A preparatory step, whose items do not count, calls it so that ``progress`` can stop the step.
     """
     if progress is None:
         return None

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class _Stock:
-    """The total weight of the values that were read and not yet taken."""
+    """The total weight of the values that were read but not yet yielded."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
@@ -42,9 +42,9 @@ def read_ahead(
 ) -> Generator[T]:
     """Yield ``read(source)`` for each source, in order.
 
-    One thread iterates over ``sources`` and reads. It stops while the total ``weight`` of the values that were read and not yet
-    taken is ``limit`` or more, so one value may exceed the limit. An exception of ``read`` is raised. Close the generator to end
-    the thread early.
+    One thread iterates over ``sources`` and reads. It waits while the total ``weight`` of the values that were read but not yet
+    yielded is ``limit`` or more, so one value may exceed the limit. An exception of ``sources`` or ``read`` is raised after the
+    earlier values were yielded. Close the generator to end the thread early.
     """
     stock = _Stock(limit)
     results: SimpleQueue[tuple[T, float] | BaseException | None] = SimpleQueue()
@@ -58,7 +58,7 @@ def read_ahead(
                 stock.add(weight(value))
                 results.put((value, weight(value)))
             results.put(None)
-        except BaseException as error:  # without it, the consumer would wait forever
+        except BaseException as error:  # a consumer that is not told would wait forever
             results.put(error)
 
     thread = threading.Thread(target=work, name="psfr read ahead", daemon=True)

@@ -75,7 +75,7 @@ def _draw_face(draw: ImageDraw.ImageDraw, face: Face, index: int, size: Size) ->
 def _draw_tag(
     draw: ImageDraw.ImageDraw, text: str, corner: tuple[int, int], height_px: int, color: tuple[int, int, int]
 ) -> None:
-    """Draw a tag above the box that has this top left ``corner``, or inside the box if there is no space above it."""
+    """Draw a tag above the box whose top-left corner is ``corner``, or inside the box if there is no space above it."""
     font = ImageFont.load_default(height_px)
     _, _, width, height = draw.textbbox((0, 0), text, font=font, anchor="lt")
     margin = height_px // 4

@@ -13,8 +13,9 @@ T = TypeVar("T")
 def write_behind(tasks: Iterable[tuple[Callable[[], T], float]], *, threads: int, limit: float) -> Generator[T]:
     """Run tasks in ``threads`` threads, and yield their results in order, each as soon as it and all before it are finished.
 
-    Each task has a weight. No further task is taken while the total weight of unfinished tasks is ``limit`` or more. An exception
-    of a task or of ``tasks`` cancels the tasks that have not started, waits for the others, and is raised.
+    Each task has a weight. No further task is taken from ``tasks`` while the total weight of unfinished tasks is ``limit`` or more.
+    An exception of a task or of ``tasks`` is raised after the tasks that have not started are canceled and the running ones have
+    ended.
     """
     running: deque[tuple[Future[T], float]] = deque()
     pool = ThreadPoolExecutor(threads, "psfr write behind")
