@@ -6,7 +6,7 @@ import { api } from "../../../scripts/api.js";
 // @ts-ignore: served by ComfyUI
 import { app } from "../../../scripts/app.js";
 
-const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-3) ?? ""); // the name of its folder
+const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-3) ?? ""); // name of the pack's folder
 
 app.registerExtension({
   name: "psfr.exampleOrder",
