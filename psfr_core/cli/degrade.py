@@ -79,6 +79,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _hq_files(target: Path, output: Path, folder: Path | None) -> list[Path]:
-    """Return the file for the restoration target that belongs to ``target``, or an empty list without --hq."""
+    """Return a list with the file for the restoration target of ``target``, which is empty without --hq."""
     place = target.relative_to(output) if output in target.parents else Path(target.name)
     return [] if folder is None else [folder / place]

@@ -1,4 +1,4 @@
-"""``psfr evaluate``: measure restored images, the generator, the parsing network or the detector."""
+"""``psfr evaluate``: measure restored images, restorers, the automatic strength, videos, the parsing network or the detector."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def _add_detector(command: argparse.ArgumentParser) -> None:
     expected.add_argument(
         "--face-free",
         action="store_true",
-        help="assume that no image shows a face, and count all detected faces as extra",
+        help="assume that no image shows a face, so that all detected faces count as extra, which means false positives",
     )
     add_detector_arguments(command)
 

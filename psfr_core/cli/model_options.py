@@ -40,7 +40,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--generator",
         default=BUNDLED,
         help=f"generator, or a GFPGAN, RestoreFormer or CodeFormer file; default: {BUNDLED}, which uses "
-        f"{BUNDLED_LARGE_GENERATOR} for faces larger than {LARGE_SIDE:g} px and {BUNDLED_GENERATOR} for others",
+        f"{BUNDLED_LARGE_GENERATOR} for crops larger than {LARGE_SIDE:g} px and {BUNDLED_GENERATOR} for others",
     )
     group.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
     group.add_argument(

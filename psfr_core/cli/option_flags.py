@@ -18,7 +18,10 @@ MAX_SIDE = 8192
 
 
 def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterable[str] = (), **defaults: Any) -> None:
-    """Add a group of flags for the fields of the dataclass ``options``. ``defaults`` replace the defaults of fields."""
+    """Add a group of flags for the fields of the dataclass ``options``, except those in ``skip``.
+
+    ``defaults`` replace the defaults of fields. A field without a default becomes a required flag.
+    """
     title = re.sub("(?<=[a-z])(?=[A-Z])", " ", options.__name__).lower()  # "detection options"
     group = parser.add_argument_group(title, (options.__doc__ or "").split("\n")[0])
     for field, hint in _fields(options, skip):

@@ -25,5 +25,7 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1 or mps; default: the best available")
     parser.add_argument(
-        "--show", action="store_true", help="print the recipes with all values and their descriptions, and exit"
+        "--show",
+        action="store_true",
+        help="print the recipes or the study with all values and their descriptions, and exit",
     )
