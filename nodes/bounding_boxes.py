@@ -35,8 +35,8 @@ def to_bounding_boxes(faces: DetectedFaces) -> list[list[dict[str, float | str]]
 def boxes_of_frames(bounding_boxes: Any, count: int) -> list[list[Box]]:
     """Return the boxes for each of ``count`` frames.
 
-    ``bounding_boxes`` is one box or a list of boxes, which apply to all frames, or a list of boxes for each frame. Raise
-    InputError for values of another form, and for lists of another number of frames.
+    ``bounding_boxes`` is one box or one list of boxes for all frames, or a sequence with one list of boxes per frame. Raise
+    InputError for other values, and for a sequence whose length is neither 1 nor ``count``.
     """
     frames = [bounding_boxes] if isinstance(bounding_boxes, Mapping) else bounding_boxes
     if not isinstance(frames, (list, tuple)):
@@ -62,7 +62,7 @@ def _parse_box(box: Any, frame: int) -> Box:
     is_number = [isinstance(side, Real) and math.isfinite(side) for side in sides]
     if not sides or not all(is_number) or min(sides[2:]) <= 0:
         raise InputError(
-            f"A bounding box needs finite x, y, width and height, and the last two above 0, got {box!r} for image {frame}."
+            f"A bounding box needs finite x, y, width and height, with width and height above 0, got {box!r} for image {frame}."
         )
     left, top, width, height = map(float, sides)
     return Box(left, top, left + width, top + height)

@@ -93,8 +93,8 @@ class PSFR_DegradationOptions(io.ComfyNode):
             node_id="PSFR_DegradationOptions",
             display_name="Degradation Options (PSFR-GAN)",
             category=TEST_CATEGORY,
-            description="Probabilities and ranges for Degrade Image. Lengths in pixels refer to an image of 512 pixels and "
-            "scale with the image size.",
+            description="Probabilities and ranges for Degrade Image. Lengths in pixels refer to an image whose shorter side is 512 "
+            "pixels, and scale with the image size.",
             inputs=_config_inputs(),
             outputs=[DegradationSocket.Output(display_name="options", tooltip="Options for Degrade Image.")],
         )
@@ -120,7 +120,8 @@ def _inputs_of(option: Field[Any]) -> list[io.Float.Input | io.Int.Input]:
     meaning, low, high = _sentence(description_of(option)), limits.low, limits.high
     match limits.kind:
         case FieldKind.PROBABILITY:
-            return [io.Float.Input(name, default=default, min=low, max=high, step=0.01, tooltip=f"{meaning} 0 to 1.")]
+            tooltip = f"{meaning} 0 means never, 1 means always."
+            return [io.Float.Input(name, default=default, min=low, max=high, step=0.01, tooltip=tooltip)]
         case FieldKind.COUNT:
             # Optional, because workflows from older versions have no such input.
             return [io.Int.Input(name, default=default, min=int(low), max=int(high), tooltip=meaning, optional=True)]

@@ -34,7 +34,7 @@ from .inputs import (
     parser_input,
     search_inputs,
 )
-from .notes import Note, tell_selections, told_text
+from .notes import Note, add_selection_notes, notes_text
 from .previews import preview
 from .runtime import HostedNetwork, batch_limit, on_device, steps_of_frames, with_smaller_batches
 from .schema import CATEGORY, REPORT_TOOLTIP, parse_enum, shows_preview, supported_fields
@@ -100,14 +100,14 @@ class PSFR_DetectFaces(io.ComfyNode):
         ]
         faces = DetectedFaces.of([selection.faces for selection in selections], frames)
         check_face_count(faces.count, parse_enum(NoFace, no_face))
-        tell_selections(Note.FOUND, selections, options)
+        add_selection_notes(Note.FOUND, selections, options)
         overlay = _draw(frames, faces, progress)
         shown = overlay[[picture.frame for picture in faces.pictures]]
-        return io.NodeOutput(faces, to_bounding_boxes(faces), faces.count, overlay, told_text(), ui=preview(shown))
+        return io.NodeOutput(faces, to_bounding_boxes(faces), faces.count, overlay, notes_text(), ui=preview(shown))
 
 
 def check_face_count(count: int, no_face: NoFace) -> None:
-    """Raise NoFaceError if ``count``, the number of faces in all images, is 0 and ``no_face`` asks for an error."""
+    """Raise NoFaceError if ``count``, the number of faces in all images, is 0 and ``no_face`` is ``ERROR``."""
     if count == 0 and no_face is NoFace.ERROR:
         raise NoFaceError(
             "No face in any image matches the settings. Lower confidence or min_size, change mask or indices, or set "

@@ -19,7 +19,7 @@ _MAX_PICTURES = 16
 
 
 class Picture(NamedTuple):
-    """A copy of a frame for previews, (3, h, w), RGB in [0, 1], whose sides are at most 1024 pixels."""
+    """The index of a frame and its copy for previews: (3, h, w), RGB in [0, 1], with sides of at most 1024 pixels."""
 
     frame: int
     pixels: Tensor
@@ -39,7 +39,7 @@ class DetectedFaces:
 
     @classmethod
     def of(cls, frames: Sequence[Sequence[Face]], images: Tensor) -> DetectedFaces:
-        """Store the faces found in ``images`` (B, C, H, W), with pictures."""
+        """Combine the faces of each frame with pictures from ``images`` (B, C, H, W), in which the faces were found."""
         starts = sorted({start.frame for start in track_starts(frames).values()})[:_MAX_PICTURES]
         shown = starts or [next((index for index, faces in enumerate(frames) if faces), 0)]
         pictures = (Picture(frame, _reduced(images[frame])) for frame in shown)
@@ -55,7 +55,7 @@ class DetectedFaces:
         return replace(self, frames=tuple(tuple(choose(faces)) for faces in self.frames))
 
     def in_frames(self, images: Tensor) -> DetectedFaces:
-        """Return the faces in pixels of ``images`` (B, C, H, W), which are the same frames at any size.
+        """Return a copy with the faces in pixels of ``images`` (B, C, H, W), which are the same frames at any size.
 
         Raise InputError if the number of frames or the aspect ratio differs.
         """
@@ -70,14 +70,14 @@ class DetectedFaces:
 
 
 class TrackStart(NamedTuple):
-    """The first face of a track, and the frame in which it is."""
+    """The index of the first frame of a track, and the face in this frame."""
 
     frame: int
     face: Face
 
 
 def track_starts(frames: Sequence[Sequence[Face]]) -> dict[int, TrackStart]:
-    """Return the start of each track by its number, in the order of the frames; empty if no face is tracked."""
+    """Map the number of each track to its start, in the order of the frames. The result is empty if no face is tracked."""
     starts: dict[int, TrackStart] = {}
     for frame, faces in enumerate(frames):
         for face in faces:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..psfr_core.checks import check_finite, check_float, check_real, check_shape
 from ..psfr_core.errors import InputError
 from ..psfr_core.images.channels import to_rgb
-from .notes import Note, tell
+from .notes import Note, add_note
 
 
 def check_image(image: Tensor, name: str) -> None:
@@ -67,21 +67,23 @@ def to_mask(masks: Sequence[Tensor] | Tensor) -> Tensor:
 
 
 def masks_of_frames(mask: Tensor | None, count: int) -> list[Tensor | None]:
-    """Expand a MASK that restricts the search for faces to ``count`` masks. A missing or unpainted MASK gives None for each.
+    """Expand the MASK that restricts the search for faces to one mask (H, W) for each of ``count`` frames.
 
-    Load Image returns an unpainted mask (0 everywhere) for images without transparent or painted pixels.
+    Return None for each frame if the MASK is None or unpainted, and add a note if it is unpainted. Load Image returns an
+    unpainted MASK (0 everywhere) for images without transparent or painted pixels. Raise InputError unless the MASK contains 1 or
+    ``count`` masks.
     """
     if mask is None:
         return [None] * count
     masks = expanded_mask(mask, count)
     if not bool(mask.any()):
-        tell(Note.UNPAINTED_MASK)
+        add_note(Note.UNPAINTED_MASK)
         return [None] * count
     return list(masks)
 
 
 def expanded_mask(mask: Tensor, count: int) -> Tensor:
-    """Expand a MASK (one, or one per frame) to ``count`` masks (count, H, W), float32."""
+    """Expand a MASK to ``count`` masks (count, H, W), float32. Raise InputError unless it contains 1 or ``count`` masks."""
     masks = mask.reshape(-1, *mask.shape[-2:])  # Some packs return masks as (B, 1, H, W).
     if len(masks) not in (1, count):
         raise InputError(f"There are {len(masks)} masks where {count} are needed. Give one for all, or one per image.")

@@ -104,7 +104,7 @@ def no_face_input() -> io.Combo.Input:
         "no_face",
         options=NoFace,
         default=NoFace.KEEP,
-        tooltip="Behavior if no face is found: keep returns the images unchanged, error stops the workflow.",
+        tooltip="Behavior if no face is found: keep continues and leaves the images unchanged, error stops the workflow.",
     )
 
 
@@ -114,7 +114,8 @@ def eyes_input() -> io.Combo.Input:
         options=Eyes,
         default=Eyes.AS_PARSED,
         optional=True,
-        tooltip="State of the eyes. closed restores all eyes as closed; use it if closed eyes come out open.",
+        tooltip="State of the eyes. as-parsed follows the face parser; closed restores all eyes as closed, for closed eyes that "
+        "would come out open.",
     )
 
 
@@ -140,7 +141,8 @@ def order_input() -> io.Combo.Input:
         "order",
         options=FaceOrder,
         default=FaceOrder.AREA,
-        tooltip="Order in which the faces of an image are numbered. area: largest first.",
+        tooltip="Order in which the faces of an image are numbered. area puts the largest face first, score the face with the "
+        "highest detection score.",
     )
 
 
@@ -175,7 +177,7 @@ def selection_options(order: str, indices: str, max_faces: int, min_size: float,
 
 
 def without_numbers(options: SelectionOptions) -> SelectionOptions:
-    """Return ``options`` without the limits by index and number, so that only sizes leave faces out."""
+    """Return ``options`` without ``indices`` and ``max_faces``, so that only sizes leave faces out."""
     return replace(options, indices=None, max_faces=None)
 
 
@@ -228,7 +230,7 @@ def region_strength_inputs() -> list[io.Input]:
 
 
 def more_regions_inputs() -> list[io.Input]:
-    """Return one toggle for each region that is not pasted by default; older workflows do not have them."""
+    """Return toggles for hats, necks and clothes. They are optional, because older workflows do not have them."""
     return [
         io.Boolean.Input(name, default=False, optional=True, tooltip=f"Also paste {what}, in addition to regions.")
         for name, what in {"hat": "hats", "neck": "the neck and necklaces", "cloth": "clothes"}.items()

@@ -50,7 +50,8 @@ class PSFR_LoadFaceRestorer(io.ComfyNode):
             ],
             outputs=[
                 GeneratorSocket.Output(
-                    display_name="restorer", tooltip="For Restore Faces in Image and Restore Aligned Faces."
+                    display_name="restorer",
+                    tooltip="Face restorer, for the generator input of the nodes that restore faces.",
                 )
             ],
             **supported_fields(search_aliases=["GFPGAN", "CodeFormer", "RestoreFormer", "face restore model"]),

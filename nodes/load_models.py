@@ -40,8 +40,9 @@ class PSFR_LoadModels(io.ComfyNode):
                     "preset",
                     options=[*(preset.value for preset in ModelPreset), CUSTOM],
                     default=ModelPreset.BUNDLED.value,
-                    tooltip="Set of models: bundled (small; 256 px, or 512 px for larger faces), published (512 px, sharper, "
-                    "files required), or custom (selected below).",
+                    tooltip="Set of models. bundled: small models that come with this pack, with a 512 px generator for faces over "
+                    "300 px and a 256 px generator for others. bundled 256 and bundled 512: the same, with only one of these "
+                    "generators. published 512: sharper, but its files must be installed. custom: the models selected below.",
                 ),
                 _file_input(ModelKind.GENERATOR, "Used only if preset is custom. "),
                 _file_input(ModelKind.PARSER, "Used only if preset is custom. "),

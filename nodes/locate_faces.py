@@ -19,10 +19,10 @@ from .detected_faces import DetectedFaces
 from .hosted_models import bundled_detector
 from .images import expanded_mask, to_frames
 from .inputs import detector_input
-from .notes import Note, tell, told_text
+from .notes import Note, add_note, notes_text
 from .previews import preview_faces
 from .runtime import HostedNetwork, Steps, on_device
-from .schema import CONVERSION_CATEGORY, REPORT_TOOLTIP, shows_preview, supported_fields
+from .schema import CONVERSION_CATEGORY, shows_preview, supported_fields
 from .segs import boxes_of_segs
 from .types import BoundingBoxSocket, FacesSocket, SegsSocket
 
@@ -45,7 +45,7 @@ class PSFR_BoxesToFaces(io.ComfyNode):
                 _confidence_input(),
                 detector_input(optional=True),
             ],
-            outputs=_outputs("At most one face per box."),
+            outputs=_outputs("Faces, at most one per box"),
             **shows_preview(),
             **supported_fields(search_aliases=["bbox", "bounding box", "landmarks", "YOLO"]),
         )
@@ -76,7 +76,7 @@ class PSFR_SEGSToFaces(io.ComfyNode):
                 _confidence_input(),
                 detector_input(optional=True),
             ],
-            outputs=_outputs("At most one face per segment."),
+            outputs=_outputs("Faces, at most one per segment"),
             **shows_preview(),
             **supported_fields(search_aliases=["Impact Pack", "segments", "landmarks"]),
         )
@@ -110,7 +110,7 @@ class PSFR_MaskToFaces(io.ComfyNode):
                 _confidence_input(),
                 detector_input(optional=True),
             ],
-            outputs=_outputs("All faces whose center or half of whose box is painted."),
+            outputs=_outputs("Faces whose center or at least half of whose box is painted"),
             **shows_preview(),
             **supported_fields(search_aliases=["paint faces", "face mask", "missed faces"]),
         )
@@ -128,7 +128,7 @@ class PSFR_MaskToFaces(io.ComfyNode):
             return found.faces, [Box(*area) for area in found.empty_areas]
 
         if not bool(mask.any()):
-            tell(Note.NOTHING_PAINTED)
+            add_note(Note.NOTHING_PAINTED)
         return _faces(frames, search, Note.EMPTY_AREAS, detector)
 
 
@@ -157,11 +157,13 @@ def _confidence_input() -> io.Float.Input:
     )
 
 
-def _outputs(tooltip: str) -> list[io.Output]:
+def _outputs(faces: str) -> list[io.Output]:
     return [
-        FacesSocket.Output(display_name="faces", tooltip=f"{tooltip} Use them with Select Faces or Align Faces."),
+        FacesSocket.Output(display_name="faces", tooltip=f"{faces}, for Select Faces or Align Faces."),
         io.Int.Output(display_name="count", tooltip="Total number of faces in all images."),
-        io.String.Output(display_name="report", tooltip=REPORT_TOOLTIP),
+        io.String.Output(
+            display_name="report", tooltip="Text report with the number of faces and the places without a face."
+        ),
     ]
 
 
@@ -184,9 +186,10 @@ def _faces(
     empty_note: Note,
     hosted: HostedNetwork[nn.Module] | None,
 ) -> io.NodeOutput:
-    """Call ``search`` for each of ``frames``, and return the faces. ``empty_note`` lists the places without a face.
+    """Call ``search`` for each of ``frames`` (B, C, H, W), and return the faces as the output of the node.
 
     ``search`` takes an RGB frame (3, H, W), its index and the detector, and returns the faces and the places without a face.
+    ``empty_note`` lists these places.
     """
     hosted = hosted or bundled_detector()
     detector = make_detector(hosted.network)
@@ -200,10 +203,10 @@ def _faces(
             empty += [(index + 1, box) for box in without]
             steps(len(found), steps.total)
     faces_of_frames = DetectedFaces.of(found, frames)
-    tell(Note.FOUND, count=faces_of_frames.count)
+    add_note(Note.FOUND, count=faces_of_frames.count)
     if empty:
-        tell(empty_note, count=len(empty), places=_describe(empty))
-    return io.NodeOutput(faces_of_frames, faces_of_frames.count, told_text(), ui=preview_faces(faces_of_frames))
+        add_note(empty_note, count=len(empty), places=_describe(empty))
+    return io.NodeOutput(faces_of_frames, faces_of_frames.count, notes_text(), ui=preview_faces(faces_of_frames))
 
 
 def _describe(places: Sequence[tuple[int, Box]]) -> str:

@@ -31,7 +31,7 @@ FOLDERS = {
 
 
 def register_model_folders() -> None:
-    """Register the folders below ComfyUI's ``models`` after the configured paths. Create ``psfrgan`` if no such folder exists."""
+    """Register the folders below ComfyUI's ``models`` after the configured paths. Create a ``psfrgan`` folder if none exists."""
     for name in dict.fromkeys(name for names in FOLDERS.values() for name in names):
         folder_paths.add_model_folder_path(name, str(Path(folder_paths.models_dir) / name))
     if not any(Path(path).is_dir() for path in folder_paths.get_folder_paths(OWN_FOLDER)):
@@ -64,12 +64,12 @@ def restorer_choices() -> list[str]:
 
 
 def find_restorer(name: str) -> Path | None:
-    """Return the file with a name from ``restorer_choices``, or None if it does not exist."""
+    """Return the path of the restorer file ``name``, which ``restorer_choices`` lists, or None if it does not exist."""
     return find_weight_file(name, FOLDERS[ModelKind.GENERATOR])
 
 
 def locate_restorer(name: str) -> Path:
-    """Return the file with a name from ``restorer_choices``. Raise ModelNotFoundError if it does not exist."""
+    """Return the path of the restorer file ``name`` as ``find_restorer`` does. Raise ModelNotFoundError if it does not exist."""
     path = find_restorer(name)
     if path is None:
         raise ModelNotFoundError(
@@ -86,7 +86,7 @@ def weight_files(folders: tuple[str, ...], fits: Callable[[TensorNames], bool]) 
 
 
 def find_model(name: str, kind: ModelKind) -> Path | None:
-    """Return the file of a known model or of a name from ``model_choices``, or None if it does not exist.
+    """Return the path of the known model or the file ``name``, which ``model_choices`` lists, or None if it does not exist.
 
     The model folders are searched. For a known model, this pack and the download folder of the command line are searched too.
     """
@@ -95,7 +95,10 @@ def find_model(name: str, kind: ModelKind) -> Path | None:
 
 
 def find_weight_file(name: str, folders: tuple[str, ...]) -> Path | None:
-    """Return the file ``name`` from the first folder that contains it. ComfyUI rejects names that lead out of the folder."""
+    """Return the path of the file ``name`` in the first of ``folders`` that contains it, or None if none of them does.
+
+    ComfyUI rejects names that lead out of a folder.
+    """
     for folder in folders:
         path = folder_paths.get_full_path(folder, name)
         if path:
@@ -104,9 +107,10 @@ def find_weight_file(name: str, folders: tuple[str, ...]) -> Path | None:
 
 
 def locate_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
-    """Return the file that ``find_model`` finds. Download a missing known model if ``may_download`` is set.
+    """Return the path that ``find_model`` returns. Download a missing known model if ``may_download`` is set.
 
-    Raise ModelNotFoundError, which says how to get the file, if it does not exist, and DownloadError if the download fails.
+    Raise ModelNotFoundError, which says how to get the file, if it does not exist, DownloadError if the download fails, and
+    OptionError for a known model of another kind.
     """
     try:
         return _locate(name, kind, may_download=may_download)
@@ -115,7 +119,7 @@ def locate_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
 
 
 def locate_models(names: Mapping[ModelKind, str], *, may_download: bool) -> dict[ModelKind, Path]:
-    """Return the files of several models as ``locate_model`` does. Raise one ModelNotFoundError for all missing files.
+    """Return the paths of several models as ``locate_model`` does. Raise one ModelNotFoundError for all missing files.
 
     After a failed download, no other download is tried, because without a network each one would wait for a timeout.
     """
@@ -142,7 +146,7 @@ def fingerprint(*paths: Path | None) -> str:
 
 
 def _source(name: str, kind: ModelKind) -> ModelFile | Path | None:
-    """Return the known model or the file with a name from ``model_choices``, or None if there is neither."""
+    """Return the known model or the path of the file called ``name``, or None if there is neither."""
     return known_model(name) or find_weight_file(name, FOLDERS[kind]) or known_file(name)
 
 

@@ -21,7 +21,7 @@ _collected: ContextVar[list[dict[str, Any]] | None] = ContextVar("_collected", d
 
 
 class Note(Enum):
-    """The notes in English. web/js/lib/note_texts.js has them in all languages under the same names."""
+    """Texts of the notes in English. web/js/lib/note_texts.js contains their translations under the same names."""
 
     FOUND = "Faces found: {count}."
     RESTORED = "Faces restored: {count}."
@@ -58,8 +58,8 @@ _LEFT_OUT = {
 }
 
 
-def tell(note: Note, **values: int | str) -> None:
-    """Log ``note`` with ``values`` for its placeholders, and add it to the notes of the running node."""
+def add_note(note: Note, **values: int | str) -> None:
+    """Log ``note`` with ``values`` for its placeholders, and add it to the notes of the running node, if there is one."""
     text = note.value.format(**values)
     logger.info(text)
     collected = _collected.get()
@@ -67,29 +67,29 @@ def tell(note: Note, **values: int | str) -> None:
         collected.append({"name": note.name, "values": values, "text": text})
 
 
-def told_text() -> str:
-    """Return the notes that the running node has added so far, in English, one per line."""
+def notes_text() -> str:
+    """Return the English text of the notes that the running node has added so far, one per line."""
     return "\n".join(note["text"] for note in _collected.get() or [])
 
 
-def tell_selections(note: Note, selections: Sequence[Selection], options: SelectionOptions) -> None:
-    """Add ``note`` with the number of selected faces, and notes as ``tell_faces`` does."""
-    tell_faces(note, [ImageFaces(len(selection.faces), selection.left_out) for selection in selections], options)
+def add_selection_notes(note: Note, selections: Sequence[Selection], options: SelectionOptions) -> None:
+    """Add ``note`` with the number of selected faces, and the other notes that ``add_face_notes`` adds."""
+    add_face_notes(note, [ImageFaces(len(selection.faces), selection.left_out) for selection in selections], options)
 
 
-def tell_faces(note: Note, images: Sequence[ImageFaces], options: SelectionOptions) -> None:
-    """Add ``note`` with the number of used faces, and notes on the images without a face and on the faces left out."""
+def add_face_notes(note: Note, images: Sequence[ImageFaces], options: SelectionOptions) -> None:
+    """Add ``note`` with the number of used faces unless it is 0, and notes on images without a face and on omitted faces."""
     if used := sum(image.used for image in images):
-        tell(note, count=used)
+        add_note(note, count=used)
     without = [number for number, image in enumerate(images, start=1) if not image.used and not image.left_out]
     if len(without) == len(images):
-        tell(Note.NO_FACE)
+        add_note(Note.NO_FACE)
     elif without:
         numbers = ", ".join(map(str, without[:_LISTED])) + (" ..." if len(without) > _LISTED else "")
-        tell(Note.NO_FACE_IN, images=numbers, count=len(images))
+        add_note(Note.NO_FACE_IN, images=numbers, count=len(images))
     sizes = {LeftOut.TOO_SMALL: options.min_size, LeftOut.TOO_LARGE: options.max_size}
     for reason, count in sum((Counter(image.left_out) for image in images), Counter[LeftOut]()).items():
-        tell(_LEFT_OUT[reason], count=count, **({"size": f"{sizes[reason]:g}"} if reason in sizes else {}))
+        add_note(_LEFT_OUT[reason], count=count, **({"size": f"{sizes[reason]:g}"} if reason in sizes else {}))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ..psfr_core.visualize import draw_faces
 from .detected_faces import DetectedFaces, track_starts
 from .images import to_frames, to_image
 from .inputs import without_numbers
-from .notes import Note, tell
+from .notes import Note, add_note
 
 _MAX_IMAGES = 16
 _MAX_PIXELS = 16_000_000  # saving this many takes about a second
@@ -26,7 +26,7 @@ def preview(image: Tensor) -> ui.PreviewImage:
     pixels = image.shape[1] * image.shape[2]
     shown = min(len(image), _MAX_IMAGES, max(1, _MAX_PIXELS // pixels))
     if shown < len(image):
-        tell(Note.PREVIEW_LIMIT, shown=shown, count=len(image))
+        add_note(Note.PREVIEW_LIMIT, shown=shown, count=len(image))
     return ui.PreviewImage(to_image([to_rgb(frame).clamp(0, 1) for frame in to_frames(image[:shown])]))
 
 
@@ -42,8 +42,9 @@ def preview_faces(faces: DetectedFaces) -> ui.PreviewImage:
 def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:
     """Return the data for web/js/face_picker.js: the pictures with their faces, the number of faces, and ``indices``.
 
-    Faces are numbered by ``options``. Tracked faces keep the numbers of their tracks, and each is only in the picture in which its
-    track starts. ``indices`` is included because it may come from a link, and the widget does not show values from links.
+    Faces are numbered in the order of ``options``. Tracked faces keep the numbers of their tracks, and each is only in the
+    picture in which its track starts. ``indices`` is included because it may come from a link, and the widget does not show values
+    from links.
     """
     starts = track_starts(faces.frames)
     first = faces.pictures[0].frame

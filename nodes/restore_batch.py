@@ -17,15 +17,16 @@ from .images import masks_of_frames, to_frames
 from .notes import ImageFaces
 from .runtime import batch_limit, steps_of_frames, steps_of_passes, with_smaller_batches
 
-_MAX_IMAGES = 32  # in a group
+_MAX_IMAGES = 32  # maximum number of images in a group
 
 
 def restore_one_by_one(
     image: Tensor, models: RestorationModels, options: RestoreOptions, mask: Tensor | None
 ) -> tuple[Tensor, list[Tensor], list[ImageFaces]]:
-    """Restore each image of the IMAGE separately. Return the IMAGE, and the paste mask (1, H, W) and faces of each image.
+    """Restore the images of an IMAGE separately.
 
-    Faces of several images are restored in common batches.
+    Return the restored IMAGE, and the paste mask (1, H, W) and the numbers of faces of each image. Faces of several images are
+    restored in common batches.
     """
     restored = image.clone()
     frames = to_frames(restored)
@@ -53,7 +54,7 @@ def _prepared(
     mask: Tensor | None,
     progress: Callable[[], Progress],
 ) -> Iterator[PreparedImage]:
-    """Yield each frame with its aligned faces; ``progress`` returns a callback for a search."""
+    """Yield each frame with its aligned faces. ``progress`` is called before each search and returns its progress callback."""
     for frame, frame_mask in zip(frames, masks_of_frames(mask, len(frames)), strict=True):
         yield with_smaller_batches(
             lambda _, frame=frame, frame_mask=frame_mask: prepare_image(
@@ -63,7 +64,7 @@ def _prepared(
 
 
 def _groups(images: Iterable[PreparedImage]) -> Iterator[list[PreparedImage]]:
-    """Group successive images with crops of one size until they have enough faces for a batch."""
+    """Yield groups of successive images with crops of one size, each with about enough faces for one batch."""
     group: list[PreparedImage] = []
     for image in images:
         if len({face.crop.shape for each in [*group, image] for face in each.aligned}) > 1:

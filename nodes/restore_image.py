@@ -39,7 +39,7 @@ from .inputs import (
     selection_options,
     strength_input,
 )
-from .notes import Note, tell, tell_faces, told_text
+from .notes import Note, add_face_notes, add_note, notes_text
 from .previews import preview
 from .restore_batch import restore_as_video, restore_one_by_one
 from .runtime import HostedNetwork
@@ -120,13 +120,13 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
                 result = restore_as_video(to_frames(image), models, restoration, mask)
                 restored, changed = to_image(result.images), result.masks
                 count = sum(len(track) for track in result.tracks)
-                tell(Note.FOLLOWED, count=len(result.tracks), frames=len(image))
+                add_note(Note.FOLLOWED, count=len(result.tracks), frames=len(image))
             else:
                 restored, changed, found = restore_one_by_one(image, models, restoration, mask)
                 count = sum(image.used for image in found)
-                tell_faces(Note.RESTORED, found, selection)
+                add_face_notes(Note.RESTORED, found, selection)
         check_face_count(count, options.no_face)
-        return io.NodeOutput(restored, to_mask(changed), count, told_text(), ui=preview(restored))
+        return io.NodeOutput(restored, to_mask(changed), count, notes_text(), ui=preview(restored))
 
 
 class PSFR_RestoreOptions(io.ComfyNode):
@@ -164,8 +164,8 @@ class PSFR_RestoreOptions(io.ComfyNode):
                     options=Frames,
                     default=Frames.SINGLE,
                     optional=True,
-                    tooltip="Relation of the images of a batch. one video follows the faces over successive frames and "
-                    "restores them without flicker.",
+                    tooltip="Relation of the images of a batch. single images restores each image separately; one video follows "
+                    "the faces over successive frames and restores them without flicker.",
                 ),
             ],
             outputs=[

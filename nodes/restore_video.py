@@ -25,9 +25,9 @@ from ..psfr_core.video.video_options import VideoOptions
 from ..psfr_core.video.write_video import copyable_streams
 from .hosted_models import models_on_device
 from .inputs import UNCONNECTED, detector_input, generator_input, parser_input, strength_input
-from .notes import Note, tell, told_text
+from .notes import Note, add_note, notes_text
 from .runtime import HostedNetwork, steps_of_passes, with_smaller_batches
-from .schema import CATEGORY, REPORT_TOOLTIP, parse_enum, supported_fields
+from .schema import CATEGORY, parse_enum, supported_fields
 from .types import RestoreOptionsSocket
 
 _MAX_DEVIATION = 0.05  # seconds by which the durations of a video and of its file may differ
@@ -43,7 +43,7 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
             display_name="Restore Faces in Video (PSFR-GAN)",
             category=CATEGORY,
             description="Follows the faces of a video, restores them without flicker, and keeps the sound. Frames are "
-            "streamed through a temporary file, so long videos need no more memory than short ones.",
+            "streamed to a temporary file, so long videos need no more memory than short ones.",
             inputs=[
                 io.Video.Input("video", tooltip="Video from Load Video or any node with a VIDEO output."),
                 io.Combo.Input(
@@ -58,15 +58,16 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
                     default=3,
                     min=0,
                     max=30,
-                    tooltip="Frames before and after over which a face is averaged where it did not change. Higher values "
-                    "reduce flicker further; 0 restores each frame by itself.",
+                    tooltip="Number of frames before and after each frame over which the unchanged parts of a face are averaged. "
+                    "Higher values reduce flicker more; 0 restores each frame separately.",
                 ),
                 io.Int.Input(
                     "quality",
                     default=17,
                     min=0,
                     max=51,
-                    tooltip="Constant rate factor of the H.264 video. Lower is better and larger; 17 has no visible loss.",
+                    tooltip="Constant rate factor (CRF) of the H.264 video, 0 to 51. Lower values increase quality and file size. "
+                    "17, the default, has no visible loss.",
                 ),
                 generator_input(optional=True),
                 parser_input(UNCONNECTED, optional=True),
@@ -76,7 +77,10 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
             outputs=[
                 io.Video.Output(display_name="video", tooltip="Video with restored faces and the sound of the input."),
                 io.Int.Output(display_name="face count", tooltip="Number of faces that were followed and restored."),
-                io.String.Output(display_name="report", tooltip=REPORT_TOOLTIP),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="Text report with the numbers of faces and frames, and the damage of the video, if any.",
+                ),
             ],
             **supported_fields(search_aliases=["video face restore", "face enhance video", "deflicker faces"]),
         )
@@ -110,11 +114,11 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
                     progress=steps_of_passes(),
                 )
             )
-        tell(Note.FOLLOWED, count=result.face_count, frames=result.frame_count)
+        add_note(Note.FOLLOWED, count=result.face_count, frames=result.frame_count)
         if result.damage:
-            tell(Note.DAMAGED, damage=result.damage)
+            add_note(Note.DAMAGED, damage=result.damage)
         shown = ui.PreviewVideo([ui.SavedResult(target.name, "", io.FolderType.temp)])
-        return io.NodeOutput(InputImpl.VideoFromFile(str(target)), result.face_count, told_text(), ui=shown)
+        return io.NodeOutput(InputImpl.VideoFromFile(str(target)), result.face_count, notes_text(), ui=shown)
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def on_device(*hosted: HostedNetwork[Any], images: int | None = None) -> Generat
 
 
 def batch_limit() -> int:
-    """Return the maximum batch size."""
+    """Return the maximum batch size on ComfyUI's device."""
     return default_batch_size(management.get_torch_device())
 
 
@@ -130,13 +130,13 @@ class Steps:
 
 
 class FrameProgress(Protocol):
-    """Maps the index of a frame to the progress callback of its part of one bar, or that of ``count`` frames from it on."""
+    """A function that returns the progress callback for ``count`` frames from ``index`` on. All callbacks share one bar."""
 
     def __call__(self, index: int, count: int = 1) -> Progress: ...
 
 
 def steps_of_frames(frames: int) -> FrameProgress:
-    """Return the progress callbacks of the parts of one bar for ``frames``."""
+    """Return a function that returns progress callbacks for parts of ``frames`` frames, which share one bar."""
     steps = Steps(frames * _STEPS_PER_FRAME)
 
     def of_frames(index: int, count: int = 1) -> Progress:

@@ -32,7 +32,7 @@ def shows_preview() -> dict[str, Any]:
 
 
 def advanced(socket: I) -> I:
-    """Mark ``socket`` as advanced, in every version of ComfyUI that supports it."""
+    """Mark ``socket`` as advanced in every version of ComfyUI that supports it, and return ``socket``."""
     if hasattr(socket, "advanced"):
         setattr(socket, "advanced", True)  # noqa: B010  # unknown to older versions
     else:

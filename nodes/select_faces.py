@@ -19,7 +19,7 @@ from .inputs import (
     selection_options,
     without_numbers,
 )
-from .notes import Note, tell_selections
+from .notes import Note, add_selection_notes
 from .previews import face_picker
 from .schema import CATEGORY, shows_preview, supported_fields
 from .types import BoundingBoxSocket, FacesSocket
@@ -62,7 +62,7 @@ class PSFR_SelectFaces(io.ComfyNode):
     ) -> io.NodeOutput:
         options = selection_options(order, indices, max_faces, min_size, max_size)
         selected, selections = _select_tracks(faces, options) or _select_in_each_frame(faces, options)
-        tell_selections(Note.SELECTED, selections, options)
+        add_selection_notes(Note.SELECTED, selections, options)
         kept = {id(face) for found in selected.frames for face in found}
         rest = faces.map(lambda found: [face for face in found if id(face) not in kept])
         boxes = to_bounding_boxes(selected)

@@ -10,7 +10,7 @@ from ..psfr_core.video.follow_faces import follow_faces
 from ..psfr_core.video.scene_cuts import SceneCutFinder
 from .detected_faces import DetectedFaces
 from .images import to_frames, to_rgb_batch
-from .notes import Note, tell
+from .notes import Note, add_note
 from .previews import preview_faces
 from .schema import CATEGORY, shows_preview, supported_fields
 from .types import FacesSocket
@@ -58,6 +58,6 @@ class PSFR_TrackFaces(io.ComfyNode):
             kept = positions(wanted, len(followed))
             followed = [track for index, track in enumerate(followed) if index in kept]
         of_frames = [[track[index] for track in followed if index in track] for index in range(len(frames))]
-        tell(Note.TRACKED, count=len(followed), frames=len(frames))
+        add_note(Note.TRACKED, count=len(followed), frames=len(frames))
         result = DetectedFaces.of(of_frames, frames)
         return io.NodeOutput(result, len(followed), ui=preview_faces(result))
