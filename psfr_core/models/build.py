@@ -18,7 +18,7 @@ _KEYS_SHOWN = 3
 
 
 def match_architecture(state_dict: StateDict, accepted: Sequence[Architecture[N]], file_name: str) -> Architecture[N]:
-    """Return the architecture among ``accepted`` that matches the keys of ``state_dict``.
+    """Return the architecture among ``accepted`` that matches the keys of ``state_dict``, the weights in the file ``file_name``.
 
     Raises a CheckpointError that names the content of the file and the possible choices if none matches.
     """
@@ -34,7 +34,8 @@ def match_architecture(state_dict: StateDict, accepted: Sequence[Architecture[N]
 def build_network(state_dict: StateDict, architecture: Architecture[N], file_name: str) -> N:
     """Build the network of ``architecture`` with the weights in ``state_dict`` (folded, float32), in eval mode.
 
-    The network uses the tensors without a copy. Raises CheckpointError unless the names, shapes and types of all tensors fit.
+    The network uses the tensors without a copy. Raises CheckpointError unless the names, shapes and types of all tensors fit, and
+    MissingPackageError without the package that builds the network.
     """
     try:
         with torch.device("meta"):  # avoids the allocation of weights that are replaced immediately

@@ -31,8 +31,8 @@ def convert_weights(
 
     Spectral norm is folded, and ``half`` stores float16. The metadata contains the network's configuration, the license and the
     source. ``licence`` replaces the known license. An existing target is replaced only with ``overwrite``.
-    Raises OptionError for a target that exists or has another suffix, and CheckpointError for weights that do not load. In both
-    cases, nothing is written.
+    Raises OptionError for a target that exists or has another suffix and for weights too large for float16, and the errors of
+    ``read_with_metadata``. In these cases, nothing is written.
     """
     target = expand_user(target)
     check_target(target, overwrite=overwrite)
@@ -44,7 +44,8 @@ def convert_weights(
 def read_with_metadata(source: str | Path, *, licence: str | None = None) -> tuple[StateDict, WeightMetadata]:
     """Return the folded weights of ``source`` (a model name or a path) and their metadata.
 
-    ``licence`` replaces the known license. Raises CheckpointError unless the weights are those of a complete known network.
+    ``licence`` replaces the known license. Raises ModelNotFoundError for a missing file, CheckpointError unless the weights are
+    those of a complete known network, and MissingPackageError without the package that builds the network.
     """
     path = ModelLibrary().locate(source)
     state_dict = read_state_dict(path)

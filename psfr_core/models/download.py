@@ -39,8 +39,8 @@ def download_model(
     interrupted download resumes where it stopped. If several programs or threads download the same model, one downloads it and the
     others wait.
     An existing or downloaded file must have the published hash. If no hash is published, it must load as a model for this task. A
-    valid file gets its final name, and ``install_download`` describes the following steps. Raises a DownloadError that explains how
-    to download the file manually.
+    valid download is installed as ``install_download`` describes. Raises a DownloadError that explains how to download the file
+    manually.
     """
     folder = expand_user(folder)
     if entry.is_bundled:

@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 def install_download(entry: ModelFile, arrived: Path, path: Path, url: str) -> Path:
     """Rename the file ``arrived``, a checked download of ``entry`` from ``url``, to ``path``, and return the model's path.
 
-    If no hash is published for the file, the hash of its first download is saved beside it (see ``hash_pin``), and a warning is
-    logged if a later download differs. The file is then replaced by its conversion to safetensors. The source and the license are
-    logged. Raises OSError if the file cannot be renamed.
+    If no hash is published for the file, the hash of its first download is saved beside it (see ``hash_pin``), a warning is logged
+    if a later download differs, and the file is replaced by its conversion to safetensors. The source and the license are logged.
+    Raises OSError if the file cannot be renamed.
     """
     digest, size = sha256_of(arrived), arrived.stat().st_size
     arrived.replace(path)

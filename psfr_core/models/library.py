@@ -27,7 +27,7 @@ def default_model_folder() -> Path:
 class ModelLibrary:
     """Known models and the folders that contain their files.
 
-    Bundled models are in the package. Other models are searched in each of ``folders``, which may include ComfyUI's ``models``
+    Bundled models are in the package. Other models are searched for in each of ``folders``, which may include ComfyUI's ``models``
     folder, and then in the default folder. ``fetch`` downloads a known model that is missing, and returns its path. None forbids
     downloads.
     """
@@ -42,8 +42,9 @@ class ModelLibrary:
         """Return the path of the weight file ``source``, which is a known model, its name, or a path.
 
         A known model must have the task ``kind``, if given. A file with the name of a published file but another hash is used
-        with a warning. Raises ModelNotFoundError if the file does not exist, OptionError for a known model with another task, and
-        the errors of ``fetch``. The messages mention no commands or widgets. Callers add how their users get a missing model.
+        with a warning. Raises ModelNotFoundError if the file does not exist, CheckpointError if the hash of a file
+        cannot be computed, OptionError for a known model with another task, and the errors of ``fetch``. The messages mention no
+        commands or widgets. Callers add how their users get a missing model.
         """
         check_type(source, str | Path | ModelFile, "source")
         if isinstance(source, ModelFile):

@@ -26,7 +26,7 @@ N = TypeVar("N", bound=nn.Module)
 def load_generator(source: str | Path, *, folders: Sequence[str | Path] = (), download: bool = False) -> PsfrGenerator:
     """Load the PSFR-GAN generator in ``source``, in eval mode, float32, on the CPU.
 
-    ``source`` is the name of a known model or a path (.safetensors, .pth, .pt). A known model is searched in the package, in
+    ``source`` is the name of a known model or a path (.safetensors, .pth, .pt). A known model is searched for in the package, in
     ``folders`` and in the default folder. With ``download``, a missing model is downloaded (see ``download_model``).
     Raises ModelNotFoundError, DownloadError, OptionError for a known model with another task, or CheckpointError for a file that is
     damaged or contains another network.

@@ -12,7 +12,8 @@ from .manifest import ModelFile, hub_address, hub_file_address
 class Source:
     """Address of a model file.
 
-    ``file_name`` is the name of the file in the model folder, and ``place`` is the repository or web site in messages.
+    ``file_name`` is the name of the file in the model folder, and ``place`` is the address of its repository or web page, for
+    messages.
     """
 
     url: str

@@ -48,8 +48,8 @@ def read_tensors(path: Path) -> StateDict:
     tensors = unwrap(checkpoint)
     if not tensors:
         raise CheckpointError(
-            f"{path.name} holds no weights but {_content(checkpoint)}. Tensors by name are needed, on top or under "
-            f"{', '.join(WRAPPERS)}. Choose a file with the state dict of a network."
+            f"{path.name} holds no weights but {_content(checkpoint)}. Tensors by name are needed, at the top level or under "
+            f"one of {', '.join(WRAPPERS)}. Choose a file with the state dict of a network."
         )
     check_plain(path.name, tensors, path.stat().st_size)
     return tensors

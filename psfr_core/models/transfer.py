@@ -55,9 +55,9 @@ class Transfer:
         """Download the missing rest of ``part``.
 
         Bytes of an interrupted download are kept if the server still has the same version of the file, which ``version_file``
-        stores. If a connection is lost or a server is busy, the download is retried. If the first connection fails, there is no
-        retry. Raises NotOnServerError for a missing file, OSError if ``part`` cannot be written, and DownloadError for all other
-        failures.
+        stores. If a connection is lost or a server is busy, the download is retried, except if the server cannot be reached before
+        new data has arrived. Raises NotOnServerError for a missing file, OSError if ``part`` cannot be written, HTTPException or
+        ValueError for an invalid address, and DownloadError for all other failures.
         """
         if urlsplit(self.url).scheme not in ("http", "https"):
             raise DownloadError(f"{self.url} does not begin with https:// or http://")
