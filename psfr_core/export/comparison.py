@@ -47,9 +47,10 @@ def reference_outputs(graph: ExportGraph) -> list[tuple[Tensor, ...]]:
 
 
 def compare(content: bytes, graph: ExportGraph, expected: list[tuple[Tensor, ...]], dtype: torch.dtype) -> Comparison:
-    """Run the ONNX file ``content``, and compare its outputs with ``expected``. Raise ExportError if a limit is exceeded.
+    """Run the ONNX file ``content`` on the inputs of ``graph``, and compare its outputs with ``expected``.
 
-    ``dtype`` is the precision of the exported weights, on which the limits depend.
+    ``dtype`` is the precision of the exported weights, on which the limits depend. Raises ExportError if a limit is exceeded, and
+    MissingPackageError without onnxruntime.
     """
     runtime = import_optional("onnxruntime", "psfr export", "onnxruntime")
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])

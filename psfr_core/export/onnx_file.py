@@ -65,7 +65,8 @@ def export_onnx(
 def onnx_bytes(network: nn.Module, dtype: torch.dtype, origin: dict[str, str]) -> tuple[bytes, Comparison]:
     """Return the content of an ONNX file for ``network``, and the differences between its outputs and PyTorch's.
 
-    ``network`` is modified. ``origin`` is added to the metadata of the file. Raises ExportError if the outputs differ too much.
+    ``network`` is modified. ``origin`` is added to the metadata of the file. Raises ExportError if the outputs differ too
+    much, and MissingPackageError without the packages of the extra ``onnx``.
     """
     graph = graph_of(fold_batch_norm(network.eval().requires_grad_(False)))
     expected = reference_outputs(graph)

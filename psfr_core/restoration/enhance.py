@@ -38,7 +38,7 @@ def enhance_faces(
     called with the number of restored faces and the total after each batch, and may raise to stop.
     Raises InputError for crops and maps that do not match, for crops with values that are not finite and for a generator in
     training mode, OptionError for a ``batch_size`` out of range, and PsfrError if the output of the generator is not finite.
-    Source: paper, section 3.1.
+    Source: section 3.1 of the paper.
     """
     _check_inputs(crops, parse_map, generator)
     check_batch_size(batch_size)

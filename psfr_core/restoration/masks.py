@@ -43,7 +43,7 @@ def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None
     A mask is the product of the blurred strengths of ``options.regions`` and a soft rectangle, which rises from 0 at the crop's
     outer pixels to 1 over ``options.feather``. Parts of the face that are smaller than the soft edge reach their strength in the
     middle. If ``options.regions`` is None and all strengths are 1, a mask is the rectangle. Without a parse map, a single rectangle
-    is returned. Raises InputError for other strengths without a parse map.
+    is returned. Raises InputError for strengths other than 1 without a parse map.
     """
     check_crop_size(crop_size)
     check_type(options, PasteOptions, "options")

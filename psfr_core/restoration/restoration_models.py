@@ -108,16 +108,16 @@ def load_models(
 ) -> RestorationModels:
     """Load the models by their names or paths. By default, the bundled models are loaded.
 
-    The generator ``bundled`` restores crops larger than 256 image pixels with psfrgan-512-small and others with psfrgan-256.
-    ``generator`` may also be a GFPGAN, RestoreFormer or CodeFormer file, and ``fidelity`` is an option of CodeFormer (see
-    ``load_face_restorer``). If ``detector`` is None, an available RetinaFace is loaded, or else the bundled detector. Known models
-    are searched in ``folders`` and the default folder. With ``download``, missing models are downloaded. ``device`` None selects
-    the best device. Generator and parser compute in ``dtype`` (None: ``fastest_dtype``), and the detector computes in float32. All
-    networks are optimized for the device and must remain on it (see ``optimize_for_inference``). ``compile_networks`` compiles
-    generator and parser with ``torch.compile``. Compilation takes a minute for the first face, and is worthwhile for many faces on
-    a GPU (see ``compile_for_inference``).
-    Raises ModelNotFoundError, CheckpointError and DownloadError as the loaders do, OptionError for a device that cannot be used,
-    and MissingPackageError for a RetinaFace without facexlib.
+    The generator ``bundled`` restores crops with a side of more than 300 image pixels with psfrgan-512-small, and others with
+    psfrgan-256. ``generator`` may also be a GFPGAN, RestoreFormer or CodeFormer file, and ``fidelity`` is an option of CodeFormer
+    (see ``load_face_restorer``). If ``detector`` is None, an available RetinaFace is loaded, or else the bundled detector. Known
+    models are searched for in ``folders`` and the default folder. With ``download``, missing models are downloaded. ``device`` None
+    selects the best device. Generator and parser compute in ``dtype`` (None: ``fastest_dtype``), and the detector computes in
+    float32. All networks are optimized for the device and must remain on it (see ``optimize_for_inference``). ``compile_networks``
+    compiles generator and parser with ``torch.compile``. Compilation takes a minute for the first face, and is worthwhile for many
+    faces on a GPU (see ``compile_for_inference``).
+    Raises ModelNotFoundError, CheckpointError, DownloadError and MissingPackageError as the loaders do, and OptionError for a
+    device that cannot be used.
     """
     device = resolve_device(device)
     if generator == BUNDLED:

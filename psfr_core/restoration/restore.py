@@ -56,13 +56,13 @@ def restore_image(
     parse_maps: ParseMap | None = None,
     progress: Progress | None = None,
 ) -> RestorationResult:
-    """Restore the faces in ``image`` (C, H, W), RGB in [0, 1], of any float dtype with C from 1 to 4, and keep the dtype.
+    """Restore the faces in ``image`` (C, H, W), of any float dtype with values in [0, 1], and keep the dtype.
 
-    With ``mask`` (H, W), only faces inside the mask are restored. ``faces`` replaces detection and selection, and ``parse_maps``,
-    one for each face, replaces parsing. To edit a result, pass its faces and its edited maps. The option ``guard`` has no effect
-    on given maps. Pixels where the result's mask is 0 stay bit-identical. An image without faces is returned unchanged, unless the
-    options request a NoFaceError. ``progress`` is called with 0 during detection, and then counts each face twice, after parsing
-    and after restoration. It may raise to stop.
+    ``image`` is gray, gray with alpha, RGB, or RGB with alpha. With ``mask`` (H, W), only faces inside the mask are restored.
+    ``faces`` replaces detection and selection, and ``parse_maps``, one for each face, replaces parsing and disables the option
+    ``guard``. To edit a result, pass its faces and its edited maps. Pixels where the result's mask is 0 stay bit-identical. An
+    image without faces is returned unchanged, unless the options request a NoFaceError. ``progress`` is called with 0 during
+    detection, and then counts each face twice, after parsing and after restoration. It may raise to stop.
     Raises InputError for an invalid image, including colors that are not finite, for ``parse_maps`` without ``faces``, and for
     ``mask`` with ``faces``.
     """

@@ -29,7 +29,8 @@ LOWEST_SCORE = 0.4  # minimum score of proposals if min_score is not set
 SURE_SCORE = 0.7  # faces with at least this score need no second opinion
 UNSURE_SPAN = 0.1  # scores between a given min_score and min_score + UNSURE_SPAN are verified
 EVIDENCE_PER_SCORE = 0.15  # required fraction of nose and brows per unit of the score below SURE_SCORE
-# Faces whose 75 % quantile is below DARK_FACE are too dark to parse. They are brightened to a 75 % quantile of LIT_FACE.
+# Faces in which the 75 % quantile of the pixel values is below DARK_FACE are too dark to parse. They are brightened until it is
+# LIT_FACE, but at most by the factor MAX_GAIN.
 DARK_FACE, LIT_FACE = 0.2, 0.6
 _MIDDLE = ((0.25, 0.85), (0.2, 0.8))  # rows and columns from brows to chin, as fractions of the crop's side
 
