@@ -18,7 +18,7 @@ def check_image(image: Tensor, name: str) -> None:
     check_shape(image, "B H W C", name)
     if image.shape[-1] > 4:
         raise InputError(
-            f"{name} must have 1 to 4 channels, got {image.shape[-1]}: this is something else, perhaps a latent."
+            f"{name} must have 1 to 4 channels, got {image.shape[-1]}. It may be a latent. Connect an image."
         )
     check_float(image, name)
     check_finite(image, name)

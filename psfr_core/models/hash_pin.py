@@ -30,7 +30,7 @@ def pin_hash(path: Path, sha256: str, url: str) -> None:
     """Save the SHA-256 of the file ``path`` and its ``url``. Raise OSError if they cannot be written."""
     lines = (
         f"# The SHA-256 of the first download from {url}.",
-        "# The publisher states no hash. A warning appears if another file arrives. Delete this note to accept it.",
+        "# The publisher states no hash. A warning is logged if a later download differs. To accept it, delete this file.",
         f"{sha256}  {path.name}",
     )
     atomic_write(pin_file(path), "".join(f"{line}\n" for line in lines).encode())

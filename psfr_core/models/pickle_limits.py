@@ -43,7 +43,7 @@ def _find_excess(file: IO[bytes], count: int) -> str | None:
             for name, argument, depth in _steps(file):
                 remaining -= 1
                 if remaining < 0:
-                    return "describes more objects than any network here has"
+                    return "describes more objects than any supported network has"
                 if depth > MAX_TUPLE_DEPTH:
                     return f"nests more than {MAX_TUPLE_DEPTH} tuples"
                 if name == "GLOBAL" and str(argument).split(" ")[-1] == ALLOCATOR:

@@ -20,7 +20,7 @@ def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
     """
     if len(shapes) > MAX_TENSORS:
         raise CheckpointError(
-            f"{file_name} holds {len(shapes):,} tensors, but no network here has more than {MAX_TENSORS:,}. "
+            f"{file_name} holds {len(shapes):,} tensors, but no supported network has more than {MAX_TENSORS:,}. "
             "Choose another file."
         )
     for key, shape in shapes.items():
