@@ -45,8 +45,10 @@ class Plan:
         return {**finished, **self.found.skipped}
 
 
-def add_file_arguments(parser: argparse.ArgumentParser, output: str) -> None:
-    """Add the arguments for inputs and output. ``output`` is the help text of ``--output``."""
+def add_file_arguments(
+    parser: argparse.ArgumentParser, output: str, resume: str = "skip images whose results already exist"
+) -> None:
+    """Add the arguments for inputs and output. ``output`` and ``resume`` are the help texts of ``--output`` and ``--resume``."""
     parser.add_argument(
         "inputs", nargs="+", metavar="IN", help="image files, folders, or patterns such as 'photos/*.jpg'"
     )
@@ -54,7 +56,7 @@ def add_file_arguments(parser: argparse.ArgumentParser, output: str) -> None:
     parser.add_argument(
         "--recursive", action="store_true", help="also search subfolders; results keep the folder structure"
     )
-    parser.add_argument("--resume", action="store_true", help="skip images whose results already exist")
+    parser.add_argument("--resume", action="store_true", help=resume)
     add_size_limit_argument(parser)
 
 

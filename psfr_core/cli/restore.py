@@ -33,7 +33,11 @@ _SKIPPED_RESTORE = ("detection", "selection", "paste")  # have their own flags
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr restore``."""
-    add_file_arguments(parser, "output folder, or a file for one image")
+    add_file_arguments(
+        parser,
+        "output folder, or a file for one image",
+        "skip images and videos whose results already exist; restore videos in segments, and continue interrupted ones",
+    )
     parser.add_argument(
         "--format",
         choices=[s[1:] for s in WRITABLE_SUFFIXES],

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..errors import OptionError
@@ -14,6 +15,7 @@ from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
 from ..video.encoding import EncodingOptions, check_target
 from ..video.restore_image_files import restore_image_files
+from ..video.restore_in_segments import SEGMENT_FRAMES, restore_in_segments
 from ..video.restore_video import VideoResult, restore_video
 from ..video.tracks import TrackOptions
 from ..video.video_formats import is_video, muxer_of
@@ -32,6 +34,13 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
         "--one-video",
         action="store_true",
         help="the images are successive frames of one video, in the order of their names; faces are followed over them",
+    )
+    parser.add_argument(
+        "--segment-frames",
+        type=int,
+        default=SEGMENT_FRAMES,
+        metavar="N",
+        help=f"frames per segment of a video with --resume; default: {SEGMENT_FRAMES}",
     )
     add_options(parser, VideoOptions, skip=_SKIPPED)
     add_options(parser, TrackOptions)
@@ -70,6 +79,7 @@ def restore_videos(
     targets = _targets(videos, args.output)
     check_overwrites(targets.values(), [*targets, *_files(args.generator, args.parser, args.detector)])
     failed = 0
+    restore = partial(restore_in_segments, segment_frames=args.segment_frames) if args.resume else restore_video
     for source, target in targets.items():
         if args.resume and target.is_file():
             print(f"{source}: skipped, because the result {target} exists")
@@ -77,7 +87,7 @@ def restore_videos(
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with _progress() as progress:
-                result = restore_video(source, target, models, options, video, progress=progress)
+                result = restore(source, target, models, options, video, progress=progress)
         except Exception as error:
             failed += 1
             report(f"{source}: {describe_error(error)}")

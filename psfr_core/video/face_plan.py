@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from ..faces.face import Face
 from ..images.box import Size
 from ..images.similarity import affine_scale, compose_affines
@@ -19,6 +20,13 @@ from .steady_alignment import Smoothing, align_track, crop_transform
 from .tracks import Track
 
 FADE_FRAMES = 4  # a face appears and disappears over so many frames
+
+
+class CropTransforms(NamedTuple):
+    """The final transforms of a plan: one (N, 2, 3) per track, from stored frames to crops with this side."""
+
+    size: int
+    of_tracks: Sequence[Tensor]
 
 
 class PlannedFace(NamedTuple):
@@ -36,12 +44,19 @@ class PlannedFace(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FacePlan:
-    """The faces of all frames of a video; ``faces_in`` returns those of one."""
+    """The faces of all frames of a video; ``faces_in`` returns those of one.
+
+    ``repeats`` are the frames that are equal to the one before. Without ``registered``, crops are registered with each other
+    while they are cut; see ``CropCutter``.
+    """
 
     tracks: Sequence[Track]
     transforms: Sequence[Tensor]  # one (N, 2, 3) per track, from stored frames to the crop of one pixel
     strengths: Sequence[Tensor]  # one (N,) per track
     sides: Sequence[float]  # one per track
+    repeats: frozenset[int]
+    frame_count: int
+    registered: CropTransforms | None = None
 
     @classmethod
     def of(cls, found: VideoFaces, smoothing: Smoothing, quarters: int = 0) -> FacePlan:
@@ -57,21 +72,34 @@ class FacePlan:
         ]
         borders = {0, *found.cuts, found.frame_count}
         strengths = [_strengths(track, borders) for track in found.tracks]
-        return cls(found.tracks, transforms, strengths, [_median_side(of_track) for of_track in transforms])
+        sides = [_median_side(of_track) for of_track in transforms]
+        return cls(found.tracks, transforms, strengths, sides, found.repeats, found.frame_count)
 
     def faces_in(self, frame: int, crop_size: int) -> list[PlannedFace]:
-        """Return the faces of the frame with this index, in the order of the tracks."""
+        """Return the faces of the frame with this index, in the order of the tracks.
+
+        Raises InputError if the plan was registered for crops of another size.
+        """
+        if self.registered is not None and self.registered.size != crop_size:
+            raise InputError(
+                f"The plan is for crops of {self.registered.size} px, but the generator needs {crop_size} px. Plan the clip again."
+            )
         return [
             PlannedFace(
                 index,
                 track.face(frame),
-                crop_transform(self.transforms[index][frame - track.start], crop_size),
+                self._crop_transform(index, frame - track.start, crop_size),
                 float(self.strengths[index][frame - track.start]),
                 self.sides[index],
             )
             for index, track in enumerate(self.tracks)
             if frame in track.frames
         ]
+
+    def _crop_transform(self, track: int, index: int, crop_size: int) -> Tensor:
+        if self.registered is not None:
+            return self.registered.of_tracks[track][index]
+        return crop_transform(self.transforms[track][index], crop_size)
 
 
 def _strengths(track: Track, borders: set[int]) -> Tensor:

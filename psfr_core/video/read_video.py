@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -111,7 +111,7 @@ class VideoReader:
 
     def frames(
         self, copied: Sequence[Stream] = (), on_packet: Callable[[av.Packet[Any]], None] | None = None
-    ) -> Iterator[av.VideoFrame]:
+    ) -> Generator[av.VideoFrame]:
         """Yield the frames in planar pixel formats with increasing timestamps.
 
         ``on_packet`` is called with each packet of the ``copied`` streams, in the order of the file.
@@ -127,6 +127,20 @@ class VideoReader:
                 if self.sample is None:
                     self.sample = FrameSample.of(frame)
                 yield self._timed(to_planar(frame))
+
+    def copies(self, streams: Sequence[Stream]) -> Iterator[av.Packet[Any]]:
+        """Yield the packets of ``streams``, in the order of the file. Frames are not decoded."""
+        if streams:
+            yield from (packet for packet in self._packets(list(streams)) if packet.size)
+
+    def seek(self, timestamp: int) -> bool:
+        """Go on at a key frame at or before ``timestamp`` if the file has an index; return whether it worked."""
+        try:
+            self.container.seek(timestamp, stream=self.stream)
+        except (self._av.error.FFmpegError, OSError) as error:
+            _log.debug("%s: %s", self.path, error)
+            return False
+        return True
 
     def _checked_size(self, frame: av.VideoFrame, before: Size | None) -> Size:
         size = Size(frame.width, frame.height)
@@ -204,6 +218,15 @@ def open_video(path: str | Path) -> Generator[VideoReader]:
         raise VideoFileError(f"{path} cannot be opened as a video: {_reason(error)}. {_WHAT_TO_DO}") from error
     with container:
         yield VideoReader(path, container, _main_stream(path, container))
+
+
+def read_sample(path: Path) -> FrameSample:
+    """Return the first frame of a video. Raise VideoFileError if there is none, or as ``open_video`` does."""
+    with open_video(path) as reader, closing(reader.frames()) as frames:
+        next(frames, None)
+        if reader.sample is None:
+            raise VideoFileError(f"{path} has no frame that can be decoded.")
+        return reader.sample
 
 
 _WHAT_TO_DO = "Check that it is a complete video file; a file whose recording was cut off must be repaired first."

@@ -20,7 +20,6 @@ from ..restoration.restore import blend_masks
 from ..restoration.restore_options import RestoreOptions
 from .face_patches import paste_into_frame
 from .face_plan import FacePlan
-from .find_faces import VideoFaces
 from .moving_frame import F
 from .steady_alignment import Smoothing
 from .steady_crops import CropCutter, SteadyCrop
@@ -28,6 +27,7 @@ from .steady_looks import TrackLook, average_look, windows
 from .video_options import VideoOptions, VideoProgress, VideoStep
 
 _MAX_FRAMES = 32  # in a batch
+_AVERAGES = 3  # successive averages over ``steady_frames``: crops, parse maps and restored faces
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,6 @@ class _Step(Generic[F]):
 
 def restore_frames(
     frames: Iterable[F],
-    found: VideoFaces,
     plan: FacePlan,
     models: RestorationModels,
     options: RestoreOptions,
@@ -77,12 +76,12 @@ def restore_frames(
     not change. A frame that repeats the one before gets the same result, bit by bit. ``progress`` is called with the number of
     restored frames whenever a frame is read or restored.
     """
-    count = _Count(progress, found.frame_count)
+    count = _Count(progress, plan.frame_count)
     device = next(models.generator.parameters()).device
     batch_size = options.batch_size or default_batch_size(device)
     crop_size = models.crop_size_for(plan.sides)
-    cutter = CropCutter(crop_size, device, registers=video.smoothing is not Smoothing.NONE)
-    cut = _cut(count.watch(frames), found, plan, crop_size, cutter)
+    registers = plan.registered is None and video.smoothing is not Smoothing.NONE
+    cut = _cut(count.watch(frames), plan, crop_size, CropCutter(crop_size, device, registers=registers))
     denoised = _denoised(cut, video.steady_frames)
     mapped = _mapped(_parsed(denoised, models, options, batch_size), video.steady_frames)
     restored = _enhanced(mapped, models, options, batch_size)
@@ -98,6 +97,11 @@ def restore_frames(
         before = frame
         count.advance()
         yield frame
+
+
+def frames_around(video: VideoOptions) -> int:
+    """Return the number of frames before and after a frame that influence its result."""
+    return _AVERAGES * video.steady_frames
 
 
 class _Count:
@@ -122,11 +126,9 @@ class _Count:
             self._progress(VideoStep.RESTORE, self._done, max(self._total, self._done))
 
 
-def _cut(
-    frames: Iterable[F], found: VideoFaces, plan: FacePlan, crop_size: int, cutter: CropCutter
-) -> Iterator[_Frame[F]]:
+def _cut(frames: Iterable[F], plan: FacePlan, crop_size: int, cutter: CropCutter) -> Iterator[_Frame[F]]:
     for frame in frames:
-        if frame.index in found.repeats:
+        if frame.index in plan.repeats:
             yield _Frame(frame, True, [])
             continue
         planes = frame.to_read()

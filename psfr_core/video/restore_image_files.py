@@ -74,7 +74,7 @@ def restore_image_files(
         )
     plan = FacePlan.of(found, video.smoothing)
     with _reading(targets, read) as files:
-        restored = restore_frames(_frames(files), found, plan, models, options, video, progress)
+        restored = restore_frames(_frames(files), plan, models, options, video, progress)
         tasks = ((partial(_write, frame, targets[frame.path]), 1.0) for frame in restored)
         for _ in write_behind(tasks, threads=1, limit=_IMAGES_BETWEEN_THREADS):
             pass

@@ -73,7 +73,7 @@ def restore_sequence(
     restored = images.clone()
     pasted = images.new_zeros((len(images), 1, *images.shape[-2:]), dtype=torch.float32)
     frames = [ImageFrame(index, *pair) for index, pair in enumerate(zip(restored, pasted, strict=True))]
-    for _ in restore_frames(frames, found, FacePlan.of(found, video.smoothing), models, options, video, progress):
+    for _ in restore_frames(frames, FacePlan.of(found, video.smoothing), models, options, video, progress):
         pass  # the frames are changed in place
     return SequenceResult(restored, pasted, found.tracks)
 

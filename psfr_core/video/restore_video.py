@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,24 +11,20 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..checks import check_type
-from ..errors import NoFaceError, VideoFileError
-from ..read_ahead import read_ahead
 from ..restoration.restoration_models import RestorationModels
-from ..restoration.restore_options import NoFace, RestoreOptions
-from ..restoration.second_opinion import with_second_opinion
+from ..restoration.restore_options import RestoreOptions
 from ..write_behind import write_behind
-from .decoded_frames import DecodedFrame, numbered, upright_colors
-from .face_plan import FacePlan
-from .find_faces import find_faces
+from .decoded_frames import DecodedFrame, numbered
+from .first_pass import find_and_align
 from .read_video import open_video
 from .restore_frames import restore_frames
 from .video_options import VideoOptions, VideoProgress
-from .write_video import VideoWriter, copyable_streams, open_writer
+from .write_video import VideoWriter, choose_output, copyable_streams, open_writer
 
 if TYPE_CHECKING:
     import av
 
-_FRAMES_BETWEEN_THREADS = 8  # decoded or restored frames that wait for the next step
+_FRAMES_BETWEEN_THREADS = 8  # restored frames that wait for the encoder
 
 
 @dataclass(frozen=True)
@@ -64,42 +59,24 @@ def restore_video(
     check_type(models, RestorationModels, "models")
     check_type(options, RestoreOptions, "options")
     check_type(video, VideoOptions, "video")
-    source, target, timestamps = Path(source), Path(target), list[int]()
-    with open_video(source) as reader:
-        copyable_streams(reader, target)  # before hours of work
-        decoded = upright_colors(reader, timestamps)
-        with closing(read_ahead(decoded, lambda frame: frame, lambda _: 1, _FRAMES_BETWEEN_THREADS)) as frames:
-            found = find_faces(
-                frames,
-                with_second_opinion(models.detector, models.parse_net),
-                options.detection,
-                options.selection,
-                video.tracks,
-                progress=progress,
-                estimated_frames=reader.estimated_frames,
-            )
-        sample = reader.sample
-    if sample is None:
-        raise VideoFileError(f"{source} has no frame that can be decoded.")
-    if not found.tracks and options.no_face is NoFace.ERROR:
-        raise NoFaceError(_no_face(source))
-    plan = FacePlan.of(found, video.smoothing, sample.quarters)
+    source, target = Path(source), Path(target)
+    encoding = choose_output(source, target, video.encoding)  # before hours of work
+    first = find_and_align(source, models, options, video, progress)
     with open_video(source) as reader:
         copied = copyable_streams(reader, target)
-        with open_writer(target, reader, sample, video.encoding, copied) as writer:
+        with open_writer(target, reader, first.sample, encoding, copied) as writer:
             packets: list[av.Packet[Any]] = []
-            frames = numbered(reader.frames(copied, packets.append), timestamps)
-            restored = restore_frames(frames, found, plan, models, options, video, progress)
-            for _ in write_behind(_writes(restored, packets, writer), threads=1, limit=_FRAMES_BETWEEN_THREADS):
-                pass
-    return VideoResult(found.frame_count, len(found.tracks), len(found.cuts) + 1, reader.damage.describe())
+            frames = numbered(reader.frames(copied, packets.append), first.timestamps)
+            restored = restore_frames(frames, first.faces, models, options, video, progress)
+            write_frames(restored, packets, writer)
+    faces = first.faces
+    return VideoResult(faces.frame_count, len(faces.tracks), first.shot_count, reader.damage.describe())
 
 
-def _no_face(source: Path) -> str:
-    return (
-        f"No face that fits the options was found in {source}. Lower the minimum score, size or share of frames, or let "
-        "videos without a face pass."
-    )
+def write_frames(frames: Iterable[DecodedFrame], packets: list[av.Packet[Any]], writer: VideoWriter) -> None:
+    """Encode ``frames`` in another thread, and copy the ``packets`` that are read on the way."""
+    for _ in write_behind(_writes(frames, packets, writer), threads=1, limit=_FRAMES_BETWEEN_THREADS):
+        pass
 
 
 def _writes(

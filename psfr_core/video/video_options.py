@@ -13,9 +13,10 @@ from .tracks import TrackOptions
 
 
 class VideoStep(str, Enum):
-    """The two passes over a video."""
+    """The passes over a video. Only ``plan_clip`` registers the faces in a pass of its own."""
 
     FIND = "finding faces"
+    REGISTER = "registering faces"
     RESTORE = "restoring"
 
 

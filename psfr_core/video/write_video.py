@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import VideoFileError
 from ..files import atomic_path
 from ..images.box import Size
-from .encoding import EncodingOptions, check_target, choose_encoding
+from .encoding import Encoding, EncodingOptions, check_target, choose_encoding
 from .pixel_formats import FULL
-from .read_video import FrameSample, VideoReader, load_av
+from .read_video import FrameSample, VideoReader, load_av, open_video, read_sample
 
 if TYPE_CHECKING:
     import av
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class VideoWriter:
-    """An open video file to write; ``open_writer`` returns it."""
+    """An open video file to write; ``open_writer`` and ``open_joiner`` return it."""
 
     def __init__(self, container: OutputContainer, stream: VideoStream, copies: dict[int, Stream]) -> None:
         self._container = container
@@ -56,8 +56,13 @@ class VideoWriter:
             self._container.mux(packet)
 
     def copy(self, packet: av.Packet[Any]) -> None:
-        """Copy a packet of sound, subtitles or other data."""
+        """Copy a packet of sound, subtitles or other data of the source."""
         packet.stream = self._copies[packet.stream.index]
+        self._container.mux(packet)
+
+    def join(self, packet: av.Packet[Any]) -> None:
+        """Append an encoded packet of the video."""
+        packet.stream = self._stream
         self._container.mux(packet)
 
     def finish(self) -> None:
@@ -68,22 +73,95 @@ class VideoWriter:
 
 @contextmanager
 def open_writer(
-    path: Path, reader: VideoReader, sample: FrameSample, options: EncodingOptions, copied: list[Stream]
+    path: Path, reader: VideoReader, sample: FrameSample, encoding: Encoding, copied: list[Stream]
 ) -> Generator[VideoWriter]:
-    """Open ``path`` for frames like ``sample`` of ``reader`` and the ``copied`` streams.
+    """Open ``path`` for frames like ``sample`` of ``reader``, encoded by ``encoding``, and for the ``copied`` streams.
 
     The file appears under its name when the block ends without an error; otherwise nothing is left. Size, frame rate, timestamps,
-    pixel aspect ratio, rotation, colors, metadata and chapters are those of the reader. Raises OptionError for options that do
-    not fit, VideoFileError and OSError if the file cannot be written.
+    pixel aspect ratio, rotation, colors, metadata and chapters are those of the reader. Raises VideoFileError and OSError if the
+    file cannot be written.
     """
+    with _open_container(path) as container:
+        stream = _encoded_stream(container, reader, sample, encoding)
+        writer = _started(container, stream, reader, sample, copied)
+        yield writer
+        writer.finish()
+
+
+@contextmanager
+def open_joiner(
+    path: Path, reader: VideoReader, sample: FrameSample, encoded: VideoStream, copied: list[Stream]
+) -> Generator[VideoWriter]:
+    """Open ``path`` for packets of the stream ``encoded``, and for the ``copied`` streams of ``reader``.
+
+    All else is as ``open_writer`` describes.
+    """
+    with _open_container(path) as container:
+        yield _started(container, container.add_stream_from_template(encoded), reader, sample, copied)
+
+
+def choose_output(source: Path, target: Path, options: EncodingOptions) -> Encoding:
+    """Return the encoder for ``source`` restored to ``target``, and log the streams that ``target`` cannot hold.
+
+    Raises OptionError for options that do not fit, and VideoFileError for a source that cannot be read, or sound that ``target``
+    cannot hold.
+    """
+    with open_video(source) as reader:
+        copied = copyable_streams(reader, target)
+        for stream in reader.other_streams:
+            if stream not in copied:
+                _log_left_out(stream, target)
+    frame = read_sample(source).frame
+    return choose_encoding(options, check_target(target), frame.format.name, Size(frame.width, frame.height))
+
+
+def copyable_streams(reader: VideoReader, target: Path) -> list[Stream]:
+    """Return the streams of ``reader`` that the container of ``target`` can hold.
+
+    Raises VideoFileError for sound that it cannot hold, because a silent video is rarely wanted.
+    """
+    supported = _supported_codecs(check_target(target))
+    copied: list[Stream] = []
+    for stream in reader.other_streams:
+        codec = _codec_name(stream)
+        if codec in supported:
+            copied.append(stream)
+        elif stream.type == "audio":
+            raise VideoFileError(
+                f"{target.suffix} files cannot contain the {codec} sound of {reader.path}. Write an .mkv file, which can."
+            )
+    return copied
+
+
+def _log_left_out(stream: Stream, target: Path) -> None:
+    codec = _codec_name(stream)
+    _log.warning(
+        "%s: its %s%s stream is left out, because %s cannot contain it.",
+        target,
+        f"{codec} " if codec else "",
+        stream.type,
+        target.suffix,
+    )
+
+
+def _codec_name(stream: Any) -> str | None:
+    return None if stream.codec_context is None else stream.codec_context.codec.canonical_name
+
+
+def _supported_codecs(muxer: str) -> set[str]:
+    with load_av().open(BytesIO(), "w", format=muxer) as container:
+        return container.supported_codecs
+
+
+@contextmanager
+def _open_container(path: Path) -> Generator[OutputContainer]:
+    """Open a temporary file that becomes ``path`` when the block ends without an error."""
     av_package = load_av()
     with atomic_path(path) as temporary:
         muxer = check_target(path)
         container = av_package.open(f"file:{temporary}", "w", format=muxer, options=_MUXER_OPTIONS.get(muxer, {}))
         try:
-            writer = _started(container, path, reader, sample, options, copied)
-            yield writer
-            writer.finish()
+            yield container
             container.close()
         except av_package.error.FFmpegError as error:
             if isinstance(error, OSError):
@@ -94,48 +172,19 @@ def open_writer(
                 container.close()
 
 
-def copyable_streams(reader: VideoReader, target: Path) -> list[Stream]:
-    """Return the streams of ``reader`` that the container of ``target`` can hold; log the others.
-
-    Raises VideoFileError for sound that it cannot hold, because a silent video is rarely wanted.
-    """
-    supported = _supported_codecs(check_target(target))
-    copied: list[Stream] = []
-    for stream in reader.other_streams:
-        context: Any = stream.codec_context
-        codec = None if context is None else context.codec.canonical_name
-        if codec in supported:
-            copied.append(stream)
-        elif stream.type == "audio":
-            raise VideoFileError(
-                f"{target.suffix} files cannot contain the {codec} sound of {reader.path}. Write an .mkv file, which can."
-            )
-        else:
-            name = f"{codec} " if codec else ""
-            _log.warning(
-                "%s: its %s%s stream is left out, because %s cannot contain it.",
-                target,
-                name,
-                stream.type,
-                target.suffix,
-            )
-    return copied
-
-
-def _supported_codecs(muxer: str) -> set[str]:
-    with load_av().open(BytesIO(), "w", format=muxer) as container:
-        return container.supported_codecs
-
-
 def _started(
-    container: OutputContainer,
-    path: Path,
-    reader: VideoReader,
-    sample: FrameSample,
-    options: EncodingOptions,
-    copied: list[Stream],
+    container: OutputContainer, stream: Any, reader: VideoReader, sample: FrameSample, copied: list[Stream]
 ) -> VideoWriter:
-    stream = _video_stream(container, path, reader, sample, options)
+    """Describe the video ``stream`` like that of ``reader``, add the ``copied`` streams, and write the header."""
+    frame, context = sample.frame, stream.codec_context
+    stream.time_base = context.time_base = reader.time_base
+    if reader.stream.sample_aspect_ratio:
+        context.sample_aspect_ratio = reader.stream.sample_aspect_ratio
+    context.color_range, context.colorspace = frame.color_range, frame.colorspace
+    context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
+    if sample.display_matrix is not None:
+        stream.set_display_matrix(sample.display_matrix)
+    stream.metadata.update(reader.stream.metadata)
     copies: dict[int, Any] = {}
     for source in copied:
         copy = container.add_stream_from_template(source)
@@ -148,25 +197,11 @@ def _started(
     return VideoWriter(container, stream, copies)
 
 
-def _video_stream(
-    container: OutputContainer, path: Path, reader: VideoReader, sample: FrameSample, options: EncodingOptions
-) -> VideoStream:
-    frame = sample.frame
-    encoding = choose_encoding(options, check_target(path), frame.format.name, Size(frame.width, frame.height))
+def _encoded_stream(container: OutputContainer, reader: VideoReader, sample: FrameSample, encoding: Encoding) -> Any:
     settings = dict(encoding.options)
     if sample.is_interlaced and encoding.codec in _INTERLACED_FLAGS:
         settings["flags"] = _INTERLACED_FLAGS[encoding.codec]
     stream: Any = container.add_stream(encoding.codec, rate=reader.rate, options=settings)
-    stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, encoding.pixel_format
-    stream.time_base = reader.time_base
-    context = stream.codec_context
-    context.time_base = reader.time_base
-    if reader.stream.sample_aspect_ratio:
-        context.sample_aspect_ratio = reader.stream.sample_aspect_ratio
-    context.thread_type = "AUTO"
-    context.color_range, context.colorspace = frame.color_range, frame.colorspace
-    context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
-    if sample.display_matrix is not None:
-        stream.set_display_matrix(sample.display_matrix)
-    stream.metadata.update(reader.stream.metadata)
+    stream.width, stream.height, stream.pix_fmt = sample.frame.width, sample.frame.height, encoding.pixel_format
+    stream.codec_context.thread_type = "AUTO"
     return stream

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from psfr_core.cli.main import main
 from psfr_core.faces.face import Face
 from psfr_core.images.io import ImageFile, read_image, write_image
 from psfr_core.restoration.restoration_models import RestorationModels
+from psfr_core.video.write_video import VideoWriter
 
 pytest.importorskip("av")
 
@@ -62,6 +64,34 @@ def test_a_bad_video_does_not_stop_the_others(
     assert "a.mp4 cannot be opened as a video" in capsys.readouterr().err
     assert main(["restore", str(folder / "b.avi"), "-o", str(tmp_path / "out"), "--resume"]) == 0
     assert "skipped, because the result" in capsys.readouterr().out
+
+
+def test_an_interrupted_video_is_continued_by_the_same_command(
+    clips: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", frames(clips, 9))
+    command = ["restore", str(source), "-o", str(tmp_path / "b.mkv"), "--lossless", "--segment-frames", "3"]
+    assert main([*command, "-o", str(tmp_path / "whole.mkv")]) == 0
+    write, written = VideoWriter.write, list[int]()
+
+    def interrupted(writer: VideoWriter, frame: Any) -> None:
+        written.append(len(written))
+        if len(written) == 8:
+            raise KeyboardInterrupt
+        write(writer, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoWriter, "write", interrupted)
+        assert main([*command, "--resume"]) == 130
+    assert "2 of 3 segments are finished in" in capsys.readouterr().err
+    assert not (tmp_path / "b.mkv").exists()
+    assert main([*command, "--resume", "--strength", "0.5"]) == 1
+    assert "restore.strength was 1.0, is 0.5" in capsys.readouterr().err
+    assert main([*command, "--resume"]) == 0
+    assert "2 faces in 9 frames" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mkv", "b.mkv", "whole.mkv"}
+    for one, other in zip(clips.decoded(tmp_path / "b.mkv"), clips.decoded(tmp_path / "whole.mkv"), strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(clips.planes(one), clips.planes(other), strict=True))
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
+from ...changed_settings import changed_settings, flat_settings
 from ...errors import TrainingError
 from ...files import atomic_write, read_json, read_regular_file, sha256_of
 from ...models.library import ModelLibrary
@@ -68,7 +69,7 @@ def fingerprints(settings: Mapping[str, Any]) -> dict[str, str]:
     The fingerprint of a file is its hash, and that of a folder is its number of files. Raises TrainingError if a file cannot
     be read.
     """
-    named = ((name, value) for name, value in _flat(settings) if name.rpartition(".")[2] in SOURCES)
+    named = ((name, value) for name, value in flat_settings(settings) if name.rpartition(".")[2] in SOURCES)
     return {name: found for name, value in named if (found := _fingerprint(value))}
 
 
@@ -163,26 +164,9 @@ def _unknown_origin(path: Path, error: Exception) -> TrainingError:
 
 
 def _check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    old, new = dict(_flat(before)), dict(_flat(now))
-    names = [name for name in {**old, **new} if name not in CHANGEABLE_SETTINGS and old.get(name) != new.get(name)]
-    if names:
-        changes = "; ".join(
-            f"{name} was {_format_setting(old.get(name))}, is {_format_setting(new.get(name))}" for name in names
-        )
+    changes = changed_settings(before, now, CHANGEABLE_SETTINGS)
+    if changes:
         raise TrainingError(
             f"The run in {folder} began with another recipe or other data: {changes}. "
             "Restore the former values, or choose another run folder."
         )
-
-
-def _format_setting(value: Any) -> str:
-    return "not set" if value is None else json.dumps(value)
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield nested settings with dotted names."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(cast("dict[str, Any]", value), f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -1,0 +1,30 @@
+"""Name the settings that differ between two runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, cast
+
+
+def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Collection[str] = ()) -> str:
+    """Return the nested settings that differ, such as ``loop.steps was 10, is 20``; empty if there are none.
+
+    ``ignored`` are dotted names.
+    """
+    old, new = dict(flat_settings(before)), dict(flat_settings(now))
+    names = [name for name in {**old, **new} if name not in ignored and old.get(name) != new.get(name)]
+    return "; ".join(f"{name} was {_format(old.get(name))}, is {_format(new.get(name))}" for name in names)
+
+
+def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield nested settings with dotted names."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from flat_settings(cast("dict[str, Any]", value), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _format(value: Any) -> str:
+    return "not set" if value is None else json.dumps(value)

@@ -1,0 +1,67 @@
+"""First pass over a video file: find, follow and align its faces."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import NoFaceError, VideoFileError
+from ..read_ahead import read_ahead
+from ..restoration.restoration_models import RestorationModels
+from ..restoration.restore_options import NoFace, RestoreOptions
+from ..restoration.second_opinion import with_second_opinion
+from .decoded_frames import upright_colors
+from .face_plan import FacePlan
+from .find_faces import find_faces
+from .read_video import FrameSample, open_video
+from .video_options import VideoOptions, VideoProgress
+
+_FRAMES_BETWEEN_THREADS = 8  # decoded frames that wait for the detector
+
+
+@dataclass(frozen=True, eq=False)
+class FirstPass:
+    """The faces of a video, the timestamps of its frames in units of the stream, and a description of damaged parts."""
+
+    faces: FacePlan
+    sample: FrameSample
+    timestamps: list[int]
+    shot_count: int
+    damage: str
+
+
+def find_and_align(
+    source: Path,
+    models: RestorationModels,
+    options: RestoreOptions,
+    video: VideoOptions,
+    progress: VideoProgress | None = None,
+) -> FirstPass:
+    """Find and align the faces of all frames of ``source``.
+
+    Raises VideoFileError if it cannot be read, and NoFaceError if the options require a face.
+    """
+    timestamps: list[int] = []
+    with open_video(source) as reader:
+        decoded = upright_colors(reader, timestamps)
+        with closing(read_ahead(decoded, lambda frame: frame, lambda _: 1, _FRAMES_BETWEEN_THREADS)) as frames:
+            found = find_faces(
+                frames,
+                with_second_opinion(models.detector, models.parse_net),
+                options.detection,
+                options.selection,
+                video.tracks,
+                progress=progress,
+                estimated_frames=reader.estimated_frames,
+            )
+        sample, damage = reader.sample, reader.damage.describe()
+    if sample is None:
+        raise VideoFileError(f"{source} has no frame that can be decoded.")
+    if not found.tracks and options.no_face is NoFace.ERROR:
+        raise NoFaceError(
+            f"No face that fits the options was found in {source}. Lower the minimum score, size or share of frames, or let "
+            "videos without a face pass."
+        )
+    plan = FacePlan.of(found, video.smoothing, sample.quarters)
+    return FirstPass(plan, sample, timestamps, len(found.cuts) + 1, damage)

@@ -1,0 +1,100 @@
+"""Restore a long video in segments, and resume after an interruption."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..checks import check_type
+from ..errors import OptionError
+from ..restoration.restoration_models import RestorationModels
+from ..restoration.restore_options import RestoreOptions
+from .clip_plan import ClipPlan, plan_clip
+from .join_segments import join_segments
+from .plan_file import load_plan, read_notes, save_plan
+from .restore_segment import SEGMENT_SUFFIX, restore_segment
+from .restore_video import VideoResult
+from .segment_settings import check_same, describe_settings
+from .video_options import VideoOptions, VideoProgress
+from .write_video import choose_output
+
+SEGMENT_FRAMES = 500
+_PARTS, _PLAN = ".parts", "plan.safetensors"
+
+_log = logging.getLogger(__name__)
+
+
+def restore_in_segments(
+    source: str | Path,
+    target: str | Path,
+    models: RestorationModels,
+    options: RestoreOptions | None = None,
+    video: VideoOptions | None = None,
+    *,
+    segment_frames: int = SEGMENT_FRAMES,
+    progress: VideoProgress | None = None,
+) -> VideoResult:
+    """Restore the video file ``source`` to ``target`` as ``restore_video`` does, so that it can be interrupted.
+
+    The plan of the faces and finished segments of ``segment_frames`` frames are kept in the folder ``parts_folder(target)``. After
+    an interruption, a call with the same arguments goes on with the first missing segment. At last, the segments are joined, and
+    the folder is removed. Reads the file once more than ``restore_video``. Raises OptionError if the folder belongs to
+    another source, other options or other models, and the errors of ``restore_video``.
+    """
+    options, video = options or RestoreOptions(), video or VideoOptions()
+    check_type(models, RestorationModels, "models")
+    check_type(options, RestoreOptions, "options")
+    check_type(video, VideoOptions, "video")
+    if segment_frames < 1:
+        raise OptionError(f"segment_frames must be an integer of at least 1, got {segment_frames}.")
+    source, target = Path(source), Path(target)
+    encoding = choose_output(source, target, video.encoding)
+    folder = parts_folder(target)
+    settings = describe_settings(source, models, options, video, encoding, segment_frames)
+    if (folder / _PLAN).exists():
+        check_same(folder, read_notes(folder / _PLAN), settings)
+        plan = load_plan(folder / _PLAN)
+    else:
+        plan = plan_clip(source, models, options, video, progress=progress)
+        folder.mkdir(exist_ok=True)
+        save_plan(folder / _PLAN, plan, settings)
+    starts = range(0, len(plan), segment_frames)
+    paths = [folder / f"{start:08}{SEGMENT_SUFFIX}" for start in starts]
+    try:
+        for start, path in zip(starts, paths, strict=True):
+            if not path.exists():
+                stop = min(start + segment_frames, len(plan))
+                counted = None if progress is None else _counted(progress, start, len(plan))
+                restore_segment(source, plan, start, stop, path, models, encoding, options, video, progress=counted)
+        join_segments(paths, source, target, plan.timestamps)
+    except BaseException:
+        _log_state(folder, paths)
+        raise
+    shutil.rmtree(folder)
+    return _result(plan)
+
+
+def parts_folder(target: Path) -> Path:
+    """Return the folder of the unfinished parts of ``target``, such as ``out.mp4.parts``."""
+    return target.with_name(target.name + _PARTS)
+
+
+def _counted(progress: VideoProgress, start: int, total: int) -> VideoProgress:
+    """Return a callback for a segment that counts the frames of the video."""
+    return lambda step, done, _: progress(step, start + done, total)
+
+
+def _log_state(folder: Path, paths: Sequence[Path]) -> None:
+    finished = sum(path.exists() for path in paths)
+    _log.warning(
+        "Interrupted. %d of %d segments are finished in %s. The same command resumes there; delete the folder to start anew.",
+        finished,
+        len(paths),
+        folder,
+    )
+
+
+def _result(plan: ClipPlan) -> VideoResult:
+    return VideoResult(len(plan), len(plan.faces.tracks), plan.shot_count, plan.damage)
