@@ -18,6 +18,7 @@ from ..restoration.prepare import PreparedImage, prepare_image
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore import RestorationResult, restore_prepared
 from ..restoration.restore_options import RestoreOptions
+from ..url_path import Location
 from ..write_behind import write_behind
 
 PIXELS_PER_STEP = 2**25
@@ -32,8 +33,8 @@ _MAX_WRITERS = 8
 class FileJob:
     """An image file, and the file to which its result is written."""
 
-    source: Path
-    target: Path
+    source: Location
+    target: Location
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ Save = Callable[[FileJob, ImageFile, RestorationResult], None]
 
 def save_result(job: FileJob, before: ImageFile, result: RestorationResult) -> None:
     """Write the restored image with the metadata of the image ``before``; create the folder of the target."""
-    job.target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(job.target, Path):
+        job.target.parent.mkdir(parents=True, exist_ok=True)
     write_image(job.target, replace(before, pixels=result.image))
 
 

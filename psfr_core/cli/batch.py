@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Any
 
 from .console import describe_error, progress_bar, report
 from .plan import Plan
@@ -16,7 +17,7 @@ _LISTED = 20  # maximum number of names in a list
 class Outcome:
     """The result of one image: the number of faces (None if faces were not counted), or the error."""
 
-    path: Path
+    path: PurePath
     faces: int | None = None
     error: Exception | None = None
 
@@ -25,8 +26,8 @@ class Outcome:
 class BatchResult:
     """The face counts of processed images (None if faces were not counted) and the errors of failed images."""
 
-    faces: Mapping[Path, int | None]
-    failures: Mapping[Path, str]
+    faces: Mapping[PurePath, int | None]
+    failures: Mapping[PurePath, str]
 
     @property
     def face_count(self) -> int:
@@ -39,7 +40,7 @@ class BatchResult:
         return 1 if self.failures else 0
 
 
-def run_plan(label: str, plan: Plan, process: Callable[[Path, Path], int | None]) -> BatchResult:
+def run_plan(label: str, plan: Plan[Path], process: Callable[[Path, Path], int | None]) -> BatchResult:
     """Call ``process(source, target)`` for each unfinished image of ``plan``, after creating the folder of its target.
 
     ``process`` returns the number of faces, or None. Its errors are reported, and the next image is processed. KeyboardInterrupt
@@ -56,15 +57,15 @@ def run_plan(label: str, plan: Plan, process: Callable[[Path, Path], int | None]
     return collect(label, plan, (outcome(source, target) for source, target in plan.pending_targets.items()))
 
 
-def collect(label: str, plan: Plan, outcomes: Iterable[Outcome]) -> BatchResult:
+def collect(label: str, plan: Plan[Any], outcomes: Iterable[Outcome]) -> BatchResult:
     """Collect the outcomes of the unfinished images of ``plan``, report errors at once, and show the progress.
 
     Inputs that could not be searched for images count as failures.
     """
-    failures: dict[Path, str] = dict(plan.found.failures)
+    failures: dict[PurePath, str] = dict(plan.found.failures)
     for message in failures.values():
         report(message)
-    faces: dict[Path, int | None] = {}
+    faces: dict[PurePath, int | None] = {}
     failed, count = 0, len(plan.pending_targets)
     with progress_bar(label, unit="image") as show:
         for done, outcome in enumerate(outcomes, start=1):
@@ -80,7 +81,7 @@ def collect(label: str, plan: Plan, outcomes: Iterable[Outcome]) -> BatchResult:
     return BatchResult(faces, failures)
 
 
-def summarize(plan: Plan, result: BatchResult) -> str:
+def summarize(plan: Plan[Any], result: BatchResult) -> str:
     """Return lists of the images without faces, the skipped images and the failed images, as text. Omit empty lists."""
     without = [str(path) for path, count in result.faces.items() if count == 0]
     skipped = [f"{path}: {reason}" for path, reason in plan.skipped.items()]

@@ -6,38 +6,38 @@ import argparse
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Generic
 
 from ..errors import ImageFileError, OptionError
 from ..files import expand_user
 from ..images.decoding import MAX_PIXELS
-from ..images.folders import FoundImages, search_images
+from ..images.folders import FoundImages, P, search_images
 from ..images.formats import LOSSLESS_SUFFIXES, WRITABLE_SUFFIXES, is_readable
+from ..url_path import UrlPath
 from .console import report
 
-OutputFiles = Callable[[Path], Iterable[Path]]
-"""Function that returns all files that a command writes for a target."""
 _SHOWN_RENAMES = 5
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Generic[P]):
     """Target of each image, and the images whose results already exist."""
 
-    targets: Mapping[Path, Path]
-    finished: frozenset[Path]
-    found: FoundImages
+    targets: Mapping[P, P]
+    finished: frozenset[P]
+    found: FoundImages[P]
 
     @property
-    def pending_targets(self) -> dict[Path, Path]:
+    def pending_targets(self) -> dict[P, P]:
         """Targets of the unfinished images."""
         return {source: target for source, target in self.targets.items() if source not in self.finished}
 
     @property
-    def skipped(self) -> dict[Path, str]:
+    def skipped(self) -> dict[P, str]:
         """Skipped images and the reasons."""
         finished = {
             source: f"the result {target} exists" for source, target in self.targets.items() if source in self.finished
@@ -46,13 +46,16 @@ class Plan:
 
 
 def add_file_arguments(
-    parser: argparse.ArgumentParser, output: str, resume: str = "skip images whose results already exist"
+    parser: argparse.ArgumentParser,
+    output: str,
+    resume: str = "skip images whose results already exist",
+    *,
+    inputs: str = "image files, folders, or patterns such as 'photos/*.jpg'",
+    output_type: Callable[[str], PurePath] = Path,
 ) -> None:
-    """Add the arguments for inputs and output. ``output`` and ``resume`` are the help texts of ``--output`` and ``--resume``."""
-    parser.add_argument(
-        "inputs", nargs="+", metavar="IN", help="image files, folders, or patterns such as 'photos/*.jpg'"
-    )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=output)
+    """Add the arguments for inputs and output. ``output``, ``resume`` and ``inputs`` are the help texts of the arguments."""
+    parser.add_argument("inputs", nargs="+", metavar="IN", help=inputs)
+    parser.add_argument("-o", "--output", type=output_type, required=True, metavar="OUT", help=output)
     parser.add_argument(
         "--recursive", action="store_true", help="also search subfolders; results keep the folder structure"
     )
@@ -83,24 +86,24 @@ def _pixels(megapixels: str) -> int | None:
 def plan_from_args(
     args: argparse.Namespace,
     suffix: str | None,
-    written: OutputFiles = lambda target: [target],
+    written: Callable[[Path], Iterable[Path]] = lambda target: [target],
     *,
     also_read: Iterable[str | Path | None] = (),
-) -> Plan:
+) -> Plan[Path]:
     """Find the images and plan the outputs for the arguments of ``add_file_arguments``. See ``plan_outputs``."""
     found = search_images(args.inputs, recursive=args.recursive, leave_out=args.output)
     return plan_outputs(found, args.output, suffix, written, resume=args.resume, also_read=also_read)
 
 
 def plan_outputs(
-    found: FoundImages,
-    output: Path,
+    found: FoundImages[P],
+    output: P,
     suffix: str | None = None,
-    written: OutputFiles = lambda target: [target],
+    written: Callable[[P], Iterable[P]] = lambda target: [target],
     *,
     resume: bool = False,
     also_read: Iterable[str | Path | None] = (),
-) -> Plan:
+) -> Plan[P]:
     """Choose the target of each image.
 
     If targets would have the same name, the suffix or the folder of their image is added to the name, and the new names are
@@ -129,15 +132,19 @@ def plan_outputs(
     outputs = {source: list(written(target)) for source, target in targets.items()}
     given = [Path(name) for name in also_read if name is not None]
     check_overwrites([path for paths in outputs.values() for path in paths], [*targets, *given])
-    finished = [source for source, paths in outputs.items() if resume and all(path.is_file() for path in paths)]
+    existing = _existing([path for paths in outputs.values() for path in paths], output) if resume else set[P]()
+    finished = [source for source, paths in outputs.items() if existing.issuperset(paths)]
     return Plan(targets, frozenset(finished), found)
 
 
-def check_overwrites(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Raise OptionError if an output is a folder, or is the same file as an input, directly or through links."""
+def check_overwrites(outputs: Iterable[PurePath], inputs: Iterable[PurePath]) -> None:
+    """Raise OptionError if an output is a folder, or is the same file as an input, directly or through links.
+
+    URLs are compared by their texts, and object stores have no folders.
+    """
     read = {_identity(path) for path in inputs} - {None}
     for path in outputs:
-        if path.is_dir():
+        if isinstance(path, Path) and path.is_dir():
             raise OptionError(
                 f"{path} is a folder, but a file must be written there. Remove the folder, or choose another output."
             )
@@ -151,8 +158,10 @@ def check_is_new(target: Path, *, force: bool) -> None:
         raise OptionError(f"{target} already exists. Choose another name, or overwrite it with --force.")
 
 
-def check_folder(folder: Path) -> None:
-    """Raise OptionError if ``folder`` is not a writable folder and cannot be created."""
+def check_folder(folder: PurePath) -> None:
+    """Raise OptionError if ``folder`` is not a writable folder and cannot be created. URLs are not checked."""
+    if not isinstance(folder, Path):
+        return
     nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not nearest.is_dir():
         raise OptionError(f"{nearest} is a file, not a folder. Choose another output folder, or remove the file.")
@@ -169,8 +178,21 @@ def existing_folders(flag: str, folders: Iterable[str | Path]) -> list[Path]:
     return found
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return the device and inode of a file, which are equal for all links to the file, or None if it does not exist."""
+def _existing(paths: Iterable[P], output: P) -> set[P]:
+    """Return those of ``paths`` that are files. The files below the URL of a folder are listed instead of requested one by one."""
+    if isinstance(output, UrlPath) and not _looks_like_file(output):
+        stored: set[PurePath] = {*output.find_files()}
+        return {path for path in paths if path in stored}
+    return {path for path in paths if isinstance(path, Path | UrlPath) and path.is_file()}
+
+
+def _identity(path: PurePath) -> Hashable:
+    """Return the device and inode of a file, which are equal for all links to the file, or None if it does not exist.
+
+    Return a URL itself.
+    """
+    if not isinstance(path, Path):
+        return path
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -179,8 +201,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _distinct_targets(
-    images: Mapping[Path, Path], output: Path, suffix: str | None, written: OutputFiles
-) -> dict[Path, Path]:
+    images: Mapping[P, PurePath], output: P, suffix: str | None, written: Callable[[P], Iterable[P]]
+) -> dict[P, P]:
     """Return a target for each image, so that no two images write the same file."""
     levels = dict.fromkeys(images, 0)
     while True:
@@ -203,29 +225,31 @@ def _distinct_targets(
     return targets
 
 
-def _stem(source: Path, level: int) -> str:
+def _stem(source: PurePath, level: int) -> str:
     """Return the file name of a target without suffix. Higher levels distinguish more images.
 
     The name depends only on the image and the level, so that ``--resume`` finds the result again.
     """
-    kind, folder = source.suffix[1:], source.resolve().parent.name
-    digest = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()
+    full = source.resolve() if isinstance(source, Path) else source
+    kind, folder = source.suffix[1:], full.parent.name
+    digest = hashlib.sha256(os.fsencode(full)).hexdigest()
     names = (source.stem, f"{source.stem}_{kind}", f"{folder}_{source.stem}", f"{folder}_{source.stem}_{kind}")
     return names[level] if level < len(names) else f"{source.stem}_{digest[: level * 2]}"
 
 
-def _report_renamed(targets: Mapping[Path, Path]) -> None:
+def _report_renamed(targets: Mapping[P, P]) -> None:
     if targets:
         shown = [f"{source} -> {target}" for source, target in [*targets.items()][:_SHOWN_RENAMES]]
         more = f" and {len(targets) - len(shown)} more" if len(targets) > len(shown) else ""
         report(f"Images with the same name get different result names: {', '.join(shown)}{more}.")
 
 
-def _looks_like_file(output: Path) -> bool:
-    return not output.is_dir() and (is_readable(output) or output.suffix.lower() == ".json")
+def _looks_like_file(output: PurePath) -> bool:
+    is_folder = isinstance(output, Path | UrlPath) and output.is_dir()
+    return not is_folder and (is_readable(output) or output.suffix.lower() == ".json")
 
 
-def _checked_file(output: Path, count: int, suffix: str | None) -> Path:
+def _checked_file(output: P, count: int, suffix: str | None) -> P:
     if count > 1:
         raise OptionError(f"{output} is one file, but there are {count} images. Use a folder.")
     if suffix is not None and suffix != output.suffix.lower():
@@ -236,7 +260,7 @@ def _checked_file(output: Path, count: int, suffix: str | None) -> Path:
         raise OptionError(
             f"{output}: {output.suffix} files cannot be written. Use one of {', '.join(WRITABLE_SUFFIXES)}."
         )
-    if output.exists() and not output.is_file():
+    if isinstance(output, Path) and output.exists() and not output.is_file():
         raise OptionError(f"{output} is not a regular file. Use a folder or another file.")
     check_folder(output.parent)
     return output

@@ -97,7 +97,7 @@ def restore_videos(
 
 
 def restore_image_sequence(
-    plan: Plan, args: argparse.Namespace, options: RestoreOptions, models: RestorationModels
+    plan: Plan[Path], args: argparse.Namespace, options: RestoreOptions, models: RestorationModels
 ) -> int:
     """Restore all images of ``plan`` as the frames of one video; return 0."""
     if args.compare or args.report or args.resume:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import cache
 from io import BytesIO
-from pathlib import Path
+from pathlib import PurePath
 
 from PIL import Image, ImageCms
 
@@ -20,7 +20,7 @@ def fitting_profile(profile: object, channels: int) -> bytes | None:
     return profile if isinstance(profile, bytes) and profile[_COLOR_SPACE] == color_space else None
 
 
-def cmyk_to_srgb(path: Path, image: Image.Image, profile: object) -> tuple[Image.Image, bytes | None]:
+def cmyk_to_srgb(path: PurePath, image: Image.Image, profile: object) -> tuple[Image.Image, bytes | None]:
     """Convert the CMYK ``image`` from its color ``profile`` to sRGB, and return the result with the sRGB profile.
 
     Without a usable profile, the conversion is approximate, a warning that names ``path`` is logged, and the returned profile is

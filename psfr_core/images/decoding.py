@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from PIL import Image
 from PIL.ImageFile import ImageFile as PillowFile
@@ -26,13 +26,13 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def decoding(path: Path) -> Generator[None]:
+def decoding(path: PurePath) -> Generator[None]:
     """Turn any error that a decoder raises inside the block into an ImageFileError that names ``path``.
 
     Decoders raise errors of any type for damaged files. MemoryError and this library's errors pass unchanged. Pipes and
     devices are rejected first, because reading them may never end.
     """
-    if is_special(path):
+    if isinstance(path, Path) and is_special(path):
         raise ImageFileError(f"{path} is not a regular file. Copy its content into a file.")
     try:
         yield
@@ -53,7 +53,9 @@ def decoding(path: Path) -> Generator[None]:
 
 
 @contextmanager
-def opened(path: Path, content: bytes | None = None, *, max_pixels: int | None = MAX_PIXELS) -> Generator[PillowFile]:
+def opened(
+    path: PurePath, content: bytes | None = None, *, max_pixels: int | None = MAX_PIXELS
+) -> Generator[PillowFile]:
     """Open an image file, or its ``content`` if given, for decoding inside the ``with`` block.
 
     Only one thread decodes at a time. Raises ImageFileError for a file that is missing, special or damaged, and OptionError if
@@ -77,7 +79,7 @@ def opened(path: Path, content: bytes | None = None, *, max_pixels: int | None =
             ) from error
 
 
-def _open(source: Path | bytes) -> PillowFile:
+def _open(source: PurePath | bytes) -> PillowFile:
     def open_as(formats: tuple[str, ...]) -> PillowFile:
         return Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
 
@@ -92,7 +94,7 @@ def _open(source: Path | bytes) -> PillowFile:
             raise error from None
 
 
-def _too_large(path: Path, found: str, max_pixels: int) -> ImageTooLargeError:
+def _too_large(path: PurePath, found: str, max_pixels: int) -> ImageTooLargeError:
     return ImageTooLargeError(
         f"{path} is too large: {found}, but the limit is {max_pixels / 1e6:.6g}. "
         "Reduce the image, or raise the limit (max_pixels)."
@@ -100,7 +102,7 @@ def _too_large(path: Path, found: str, max_pixels: int) -> ImageTooLargeError:
 
 
 @contextmanager
-def _pillow_configured(path: Path, max_pixels: int | None) -> Generator[None]:
+def _pillow_configured(path: PurePath, max_pixels: int | None) -> Generator[None]:
     """Set Pillow's own pixel limit, which its decoders check before they allocate memory, and log its warnings.
 
     Both settings are global to the process, so a lock is held.

@@ -11,33 +11,35 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Generic, TypeVar
 
 from ..errors import ImageFileError
 from .formats import FORMAT_LIST, is_readable, unreadable_reason
 
 _log = logging.getLogger(__name__)
+P = TypeVar("P", bound=PurePath)
 
 
 @dataclass(frozen=True)
-class FoundImages:
-    """Result of ``search_images``.
+class FoundImages(Generic[P]):
+    """Result of ``search_images`` or ``search_locations``.
 
     ``images`` maps each image to its path relative to the folder that was searched. ``skipped`` maps unreadable image
     files to the reason. ``failures`` maps inputs without images, and folders that cannot be opened, to a message.
     ``others`` lists files that are not images. ``unsearched`` lists subfolders that the search did not enter.
     """
 
-    images: dict[Path, Path] = field(default_factory=dict[Path, Path])
-    skipped: dict[Path, str] = field(default_factory=dict[Path, str])
-    failures: dict[Path, str] = field(default_factory=dict[Path, str])
-    others: list[Path] = field(default_factory=list[Path])
-    unsearched: list[Path] = field(default_factory=list[Path])
+    images: dict[P, PurePath] = field(default_factory=dict[P, PurePath])
+    skipped: dict[P, str] = field(default_factory=dict[P, str])
+    failures: dict[P, str] = field(default_factory=dict[P, str])
+    others: list[P] = field(default_factory=list[P])
+    unsearched: list[P] = field(default_factory=list[P])
 
 
 def search_images(
     inputs: Sequence[str | Path], *, recursive: bool = False, leave_out: Path | None = None
-) -> FoundImages:
+) -> FoundImages[Path]:
     """Find the images that ``inputs`` name: files, folders, and patterns like ``*.png``. Each image is listed only once.
 
     The images of folders and patterns are sorted by name and have a readable suffix; hidden files are ignored. A file that is
@@ -80,7 +82,7 @@ class _Search:
     """A search in progress. ``count`` is the number of images found so far, including duplicates."""
 
     def __init__(self, recursive: bool, leave_out: Path | None) -> None:
-        self.found = FoundImages()
+        self.found: FoundImages[Path] = FoundImages()
         self.count = 0
         self._recursive = recursive
         self._left_out = None if leave_out is None else os.path.realpath(leave_out)

@@ -7,7 +7,7 @@ import importlib.util
 import logging
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pathlib import PurePath
 
 from PIL import Image
 
@@ -86,14 +86,14 @@ _PLUG_INS = (
 _PLUG_IN_OF_SUFFIX = {suffix: plug_in for plug_in in _PLUG_INS for suffix in plug_in.suffixes}
 
 
-def is_readable(path: Path) -> bool:
+def is_readable(path: PurePath) -> bool:
     """Return whether image files with the suffix of ``path`` can be read, with installed plug-ins if necessary."""
     suffix = path.suffix.lower()
     plug_in = _PLUG_IN_OF_SUFFIX.get(suffix)
     return suffix in READABLE_SUFFIXES or (plug_in is not None and plug_in.is_installed)
 
 
-def unreadable_reason(path: Path) -> str | None:
+def unreadable_reason(path: PurePath) -> str | None:
     """Return a message that explains why image files with the suffix of ``path`` cannot be read, and what to do.
 
     Returns None for readable suffixes and for files that are not images.

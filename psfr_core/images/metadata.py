@@ -7,7 +7,7 @@ import math
 import re
 import struct
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from PIL import Image
@@ -40,7 +40,7 @@ _MAX_DPI = 65535
 _log = logging.getLogger(__name__)
 
 
-def read_exif(path: Path, image: PillowFile) -> Image.Exif:
+def read_exif(path: PurePath, image: PillowFile) -> Image.Exif:
     """Return the EXIF data, including the orientation. If it is damaged, log a warning and return empty data."""
     try:
         # PngImageFile.getexif would decode the pixels, which ``Png16.metadata`` does not contain.
@@ -54,7 +54,7 @@ def read_exif(path: Path, image: PillowFile) -> Image.Exif:
         return Image.Exif()
 
 
-def pack_exif(path: Path, exif: Image.Exif) -> bytes | None:
+def pack_exif(path: PurePath, exif: Image.Exif) -> bytes | None:
     """Remove storage tags and orientation from ``exif``, and return the rest as bytes.
 
     Returns None if nothing is left. If the data is damaged, logs a warning and returns None.
@@ -70,7 +70,7 @@ def pack_exif(path: Path, exif: Image.Exif) -> bytes | None:
         return None
 
 
-def read_xmp(path: Path, image: PillowFile, exif: Image.Exif) -> bytes | None:
+def read_xmp(path: PurePath, image: PillowFile, exif: Image.Exif) -> bytes | None:
     """Return the XMP packet without its orientation, or None if the file has none."""
     packet = image.info.get("xmp") or image.info.get(_XMP_KEYWORD) or exif.get(_XMP_TAG)
     if isinstance(packet, str):
@@ -112,14 +112,14 @@ def _resolution_of_tags(exif: Image.Exif) -> list[float]:
     return [float(exif[tag]) * inches for tag in _RESOLUTION_TAGS]
 
 
-def warn_of_lost_metadata(path: Path, image: PillowFile, exif: Image.Exif) -> None:
+def warn_of_lost_metadata(path: PurePath, image: PillowFile, exif: Image.Exif) -> None:
     """Log a warning if the file has IPTC data, which is not read."""
     photoshop = image.info.get("photoshop")
     if _IPTC_TAG in exif or (isinstance(photoshop, dict) and _IPTC_RESOURCE in photoshop):
         _log.warning("%s has IPTC data, which is lost", path)
 
 
-def png_options(path: Path, image: ImageFile) -> dict[str, Any]:
+def png_options(path: PurePath, image: ImageFile) -> dict[str, Any]:
     """Return options of Pillow's PNG writer for all metadata except the color profile."""
     chunks = PngInfo()
     if image.xmp is not None:
@@ -132,7 +132,7 @@ def png_options(path: Path, image: ImageFile) -> dict[str, Any]:
     return {"exif": image.exif or b"", "pnginfo": chunks} | ({"dpi": image.dpi} if image.dpi else {})
 
 
-def jpeg_options(path: Path, image: ImageFile) -> dict[str, Any]:
+def jpeg_options(path: PurePath, image: ImageFile) -> dict[str, Any]:
     """Return options of Pillow's JPEG writer for all metadata except the color profile."""
     exif, xmp = image.exif or b"", _XMP_SEGMENT + image.xmp if image.xmp else b""
     comment = image.texts.get(COMMENT, "").encode(errors="replace")
@@ -150,7 +150,7 @@ def jpeg_options(path: Path, image: ImageFile) -> dict[str, Any]:
     return {"exif": exif, "extra": extra, "comment": comment} | ({"dpi": image.dpi} if image.dpi else {})
 
 
-def webp_options(path: Path, image: ImageFile) -> dict[str, Any]:
+def webp_options(path: PurePath, image: ImageFile) -> dict[str, Any]:
     """Return options of Pillow's WebP writer for all metadata except the color profile.
 
     The resolution is stored in the EXIF data.
@@ -164,12 +164,12 @@ def webp_options(path: Path, image: ImageFile) -> dict[str, Any]:
     return {"exif": image.exif or b"", "xmp": image.xmp or b""}
 
 
-def _warn_of_lost_texts(path: Path, keywords: Iterable[str], kind: str) -> None:
+def _warn_of_lost_texts(path: PurePath, keywords: Iterable[str], kind: str) -> None:
     if lost := ", ".join(sorted(keywords)):
         _warn_of_loss(path, f"its texts ({lost}), which {kind} cannot store")
 
 
-def _warn_of_loss(path: Path, what: str) -> None:
+def _warn_of_loss(path: PurePath, what: str) -> None:
     _log.warning("%s loses %s; use .png to keep all metadata", path, what)
 
 

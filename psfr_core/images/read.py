@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..errors import ImageFileError
 from ..files import read_regular_file
+from ..url_path import Location, UrlPath
 from .color_profile import cmyk_to_srgb, fitting_profile
 from .decoding import MAX_PIXELS, decoding, opened
 from .image_file import ImageFile
@@ -30,7 +31,7 @@ _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 _log = logging.getLogger(__name__)
 
 
-def read_image(path: str | Path, *, max_pixels: int | None = MAX_PIXELS) -> ImageFile:
+def read_image(path: str | Location, *, max_pixels: int | None = MAX_PIXELS) -> ImageFile:
     """Read the first frame of an image file, rotated upright by its EXIF orientation.
 
     Palettes and other color spaces are converted to RGB, and CMYK colors are converted with their color profile. Transparent
@@ -38,7 +39,7 @@ def read_image(path: str | Path, *, max_pixels: int | None = MAX_PIXELS) -> Imag
     marker, are logged as warnings.
 
     Args:
-        path: file in any format of ``formats.READABLE_SUFFIXES`` or of an installed plug-in.
+        path: file in any format of ``formats.READABLE_SUFFIXES`` or of an installed plug-in. A UrlPath is read from its store.
         max_pixels: limit on width times height, checked before memory is allocated; None for no limit.
 
     Raises:
@@ -47,7 +48,7 @@ def read_image(path: str | Path, *, max_pixels: int | None = MAX_PIXELS) -> Imag
         OptionError: ``max_pixels`` is below 1.
         MissingPackageError: a PNG file has 16-bit color, and OpenCV is not installed.
     """
-    path = Path(path)
+    path = path if isinstance(path, UrlPath) else Path(path)
     data = _file_content(path)
     with decoding(path):
         png16 = split_png16(data)
@@ -59,7 +60,7 @@ def read_image(path: str | Path, *, max_pixels: int | None = MAX_PIXELS) -> Imag
         return _image_file(path, loaded, *_pillow_pixels(path, loaded))
 
 
-def _image_file(path: Path, image: PillowFile, pixels: NDArray[Any], profile: object) -> ImageFile:
+def _image_file(path: PurePath, image: PillowFile, pixels: NDArray[Any], profile: object) -> ImageFile:
     """Rotate the stored ``pixels`` (H, W, C) upright, and combine them with the color ``profile`` and other metadata."""
     exif = read_exif(path, image)
     warn_of_lost_metadata(path, image, exif)
@@ -75,19 +76,19 @@ def _image_file(path: Path, image: PillowFile, pixels: NDArray[Any], profile: ob
     )
 
 
-def _file_content(path: Path) -> bytes:
+def _file_content(path: Location) -> bytes:
     try:
-        data = read_regular_file(path)
+        data = path.read_bytes() if isinstance(path, UrlPath) else read_regular_file(path)
     except FileNotFoundError as error:
         raise ImageFileError(f"{path} does not exist.") from error
     except OSError as error:
-        raise ImageFileError(f"{path} cannot be opened: {error.strerror}.") from error
+        raise ImageFileError(f"{path} cannot be opened: {error.strerror or error}.") from error
     if not data:
         raise ImageFileError(f"{path} is empty (0 bytes), not an image.")
     return data
 
 
-def _warn_of_lost_pixels(path: Path, image: PillowFile) -> None:
+def _warn_of_lost_pixels(path: PurePath, image: PillowFile) -> None:
     if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO files contain one photo and previews of it
         _log.warning("%s has several frames; only the first is read", path)
     bits = _bits_per_channel(image)
@@ -107,7 +108,7 @@ def _bits_per_channel(image: PillowFile) -> int:
     return 8
 
 
-def _loaded(path: Path, image: PillowFile, data: bytes) -> PillowFile:
+def _loaded(path: PurePath, image: PillowFile, data: bytes) -> PillowFile:
     """Decode the first frame of ``image``, whose file is ``data``. Accept JPEG files that lack only their end marker."""
     try:
         image.load()
@@ -121,7 +122,7 @@ def _loaded(path: Path, image: PillowFile, data: bytes) -> PillowFile:
     return image
 
 
-def _pillow_pixels(path: Path, image: PillowFile) -> tuple[NDArray[Any], object]:
+def _pillow_pixels(path: PurePath, image: PillowFile) -> tuple[NDArray[Any], object]:
     """Return the pixels (H, W, C), uint8 or uint16, of a decoded image and their unchecked color profile."""
     profile = image.info.get("icc_profile") or image.info.get("icc")
     if image.mode in _SIXTEEN_BIT_MODES:

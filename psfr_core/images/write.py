@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from ..checks import is_finite
 from ..errors import ImageFileError, InputError
 from ..files import atomic_write
+from ..url_path import Location, UrlPath
 from .color_profile import fitting_profile
 from .formats import WRITABLE_SUFFIXES
 from .image_file import ImageFile
@@ -28,31 +29,32 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _log = logging.getLogger(__name__)
 
 
-def write_image(path: str | Path, image: ImageFile, *, jpeg_quality: int = 95) -> None:
+def write_image(path: str | Location, image: ImageFile, *, jpeg_quality: int = 95) -> None:
     """Write ``image`` to a PNG, JPEG or WebP file, depending on the suffix of ``path``. The folder must exist.
 
     Values are clamped to [0, 1] and rounded. PNG keeps 16 bits and all metadata. WebP is lossless with 8 bits. JPEG does
     not support transparency. ``jpeg_quality`` is Pillow's, 0 to 100, and applies only to JPEG. Losses of precision and metadata
-    are logged. The file is written atomically.
+    are logged. The file is written atomically. A UrlPath is written to its store, which creates the folder.
 
     Raises:
         ImageFileError: the file cannot be written, or the format does not support the image.
         InputError: the image has values that are not finite.
         MissingPackageError: a PNG file has 16-bit color, and OpenCV is not installed.
     """
-    path = Path(path)
+    path = path if isinstance(path, UrlPath) else Path(path)
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
         found = path.suffix.lower() or "a file without a suffix"
         raise ImageFileError(f"{path}: {found} cannot be written. Use one of {', '.join(WRITABLE_SUFFIXES)}.")
     if not is_finite(image.pixels):
         raise InputError(f"{path} was not written: the image contains NaN or infinite values.")
     try:
-        atomic_write(path, _encoded(path, image, jpeg_quality))
+        data = _encoded(path, image, jpeg_quality)
+        path.write_bytes(data) if isinstance(path, UrlPath) else atomic_write(path, data)
     except (OSError, ValueError) as error:
         raise ImageFileError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
 
 
-def _encoded(path: Path, image: ImageFile, jpeg_quality: int) -> bytes | memoryview:
+def _encoded(path: PurePath, image: ImageFile, jpeg_quality: int) -> bytes | memoryview:
     suffix, channels = path.suffix.lower(), len(image.pixels)
     profile = fitting_profile(image.icc_profile, channels)
     if suffix == ".png" and image.bit_depth == 16:
@@ -97,7 +99,7 @@ def _levels(pixels: Tensor, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
         yield levels.permute(1, 2, 0).cpu().numpy().astype(dtype, order="C")
 
 
-def _without_alpha(image: Image.Image, path: Path) -> Image.Image:
+def _without_alpha(image: Image.Image, path: PurePath) -> Image.Image:
     if image.getchannel("A").getextrema() != (255, 255):
         raise ImageFileError(f"{path}: JPEG does not support transparent pixels. Use .png or .webp.")
     return image.convert("L" if image.mode == "LA" else "RGB")

@@ -11,7 +11,7 @@ from psfr_core.errors import ImageFileError
 from psfr_core.images.folders import search_images
 
 
-def plan_of(folder: Path, *names: str) -> Plan:
+def plan_of(folder: Path, *names: str) -> Plan[Path]:
     for name in names:
         (folder / name).touch()
     return plan_outputs(search_images([folder]), folder / "out")

@@ -18,7 +18,7 @@ def write_image(path: Path) -> str:
     return str(path)
 
 
-def plan_of(inputs: list[str], output: Path, *arguments: Any, recursive: bool = False, **options: Any) -> Plan:
+def plan_of(inputs: list[str], output: Path, *arguments: Any, recursive: bool = False, **options: Any) -> Plan[Path]:
     return plan_outputs(search_images(inputs, recursive=recursive), output, *arguments, **options)
 
 
