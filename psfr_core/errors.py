@@ -64,6 +64,10 @@ class MissingPackageError(PsfrError, ImportError):
     """Raised when an optional package is needed but cannot be imported."""
 
 
+class WorkerError(PsfrError):
+    """Raised when the process that restored a file ended before the file was finished."""
+
+
 class TrainingError(PsfrError):
     """Raised when a training run cannot start or continue."""
 

@@ -77,7 +77,7 @@ def atomic_path(path: Path) -> Generator[Path]:
     the disk is full or the program is stopped. After an error, the temporary file is removed. Any OSError is raised again with
     ``path`` as its file name. Temporary files that killed programs left in the folder are removed as well.
     """
-    _remove_leftovers(path.parent)
+    remove_leftovers(path.parent)
     temporary = path.with_name(f".psfr-{_host()}-{os.getpid()}-{uuid.uuid4().hex}.tmp")
     try:
         yield temporary
@@ -98,7 +98,7 @@ def sha256_of(path: Path) -> str:
 
 
 @cache  # once per folder and process
-def _remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove temporary files that ended processes of this machine left, and all temporary files older than an hour."""
     with suppress(OSError):
         for entry in os.scandir(folder):

@@ -50,6 +50,8 @@ def test_import_loads_no_heavy_package_and_opens_nothing() -> None:
         "matplotlib",
         "accelerate",
         "tensorboard",
+        "fsspec",
+        "ray",
     }
     assert not [name for name in found["modules"] if name.startswith(("psfr_core.lab.training", "psfr_core.cli"))]
     assert found["opened"] == []

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from ..bulk.ray_cluster import RayOptions
 from ..bulk.report import open_report
-from ..bulk.restore_files import FileJob, FileResult, restore_files, save_result
+from ..bulk.restore_files import FileJob, FileResult, Save, restore_files, save_result
 from ..faces.selection import SelectionOptions, parse_indices
 from ..files import expand_user
 from ..images.channels import to_rgb
+from ..images.folders import P
 from ..images.formats import WRITABLE_SUFFIXES
 from ..images.io import ImageFile, write_image
+from ..images.url_folders import search_locations
 from ..restoration.paste_options import PASTED_REGION_NAMES, PasteOptions, parse_pasted_regions
 from ..restoration.region_strengths import parse_region_strengths
 from ..restoration.restore import RestorationResult
 from ..restoration.restore_options import RestoreOptions
+from ..url_path import Location, parse_location
 from ..visualize import side_by_side
 from .batch import Outcome, collect, summarize
 from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
-from .plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_from_args
+from .plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_from_args, plan_outputs
+from .ray_arguments import add_ray_arguments, ray_options_from_args, ray_results, refuse_for_videos
 from .video import add_video_arguments, find_videos, restore_image_sequence, restore_videos
 
 _SKIPPED_SELECTION = ("indices",)  # parsed from text
@@ -35,8 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr restore``."""
     add_file_arguments(
         parser,
-        "output folder, or a file for one image",
+        "output folder, or a file for one image; images may be stored at a URL",
         "skip images and videos whose results already exist; restore videos in segments, and continue interrupted ones",
+        inputs="image files, folders, or patterns such as 'photos/*.jpg'; URLs such as s3://bucket/photos; or video files",
+        output_type=parse_location,
     )
     parser.add_argument(
         "--format",
@@ -69,38 +77,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, RestoreOptions, skip=_SKIPPED_RESTORE)
     add_options(parser, SelectionOptions, skip=_SKIPPED_SELECTION)
     add_options(parser, PasteOptions, skip=_SKIPPED_PASTE)
+    add_ray_arguments(parser)
     add_video_arguments(parser)
     add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Restore all images or videos. Return 1 if a file failed, otherwise 0."""
-    options = _options(args)
+    options, ray = _options(args), ray_options_from_args(args)
     if videos := find_videos(args.inputs):
+        refuse_for_videos(args)
         return restore_videos(videos, args, options, models_from_args(args))
-    plan = plan_from_args(
-        args,
-        f".{args.format}" if args.format else None,
-        lambda target: [target, _comparison(target)] if args.compare else [target],
-        also_read=[args.generator, args.parser, args.detector],
-    )
     if args.one_video:
+        refuse_for_videos(args)
+        plan = plan_from_args(args, _suffix(args), also_read=_model_files(args))
         return restore_image_sequence(plan, args, options, models_from_args(args))
+    plan = _plan(args)
     report_file = None if args.report is None else _checked_report(args.report, plan)
     jobs = [FileJob(source, target) for source, target in plan.pending_targets.items()]
-    models, save = models_from_args(args), _save_comparison if args.compare else save_result
+    save = _save_comparison if args.compare else save_result
     with ExitStack() as stack:
+        results = stack.enter_context(_results(jobs, args, options, ray, save))
         add = stack.enter_context(open_report(report_file)) if report_file else None
-        results = stack.enter_context(
-            closing(restore_files(jobs, models, options, max_pixels=args.max_pixels, save=save))
-        )
         result = collect("restoring", plan, _outcomes(results, add))
     print(f"{result.face_count} faces restored in {len(result.faces)} images: {args.output}")
     print(summarize(plan, result), end="")
     return result.exit_code
 
 
-def _checked_report(file: Path, plan: Plan) -> Path:
+def _plan(args: argparse.Namespace) -> Plan[Location]:
+    """Find the images on disks and in stores, and plan the outputs."""
+    return plan_outputs(
+        search_locations(args.inputs, recursive=args.recursive, leave_out=args.output),
+        args.output,
+        _suffix(args),
+        lambda target: [target, _comparison(target)] if args.compare else [target],
+        resume=args.resume,
+        also_read=_model_files(args),
+    )
+
+
+def _suffix(args: argparse.Namespace) -> str | None:
+    return f".{args.format}" if args.format else None
+
+
+def _model_files(args: argparse.Namespace) -> list[str | None]:
+    return [args.generator, args.parser, args.detector]
+
+
+def _results(
+    jobs: Sequence[FileJob], args: argparse.Namespace, options: RestoreOptions, ray: RayOptions | None, save: Save
+) -> AbstractContextManager[Iterable[FileResult]]:
+    """Return a context that yields the results of ``jobs``, and stops the restoration at its end."""
+    if ray is not None:
+        return ray_results(jobs, args, options, ray, save)
+    return closing(restore_files(jobs, models_from_args(args), options, max_pixels=args.max_pixels, save=save))
+
+
+def _checked_report(file: Path, plan: Plan[Any]) -> Path:
     file = expand_user(file)
     check_folder(file.parent)
     check_overwrites([file], [*plan.targets, *plan.targets.values()])
@@ -121,7 +155,7 @@ def _save_comparison(job: FileJob, before: ImageFile, result: RestorationResult)
     write_image(_comparison(job.target), ImageFile(comparison, icc_profile=before.icc_profile))
 
 
-def _comparison(target: Path) -> Path:
+def _comparison(target: P) -> P:
     return target.with_name(f"{target.stem}_compare.png")
 
 
