@@ -24,13 +24,20 @@ from ..restoration.region_strengths import parse_region_strengths
 from ..restoration.restore import RestorationResult
 from ..restoration.restore_options import RestoreOptions
 from ..url_path import Location, parse_location
+from ..video.video_formats import is_video
 from ..visualize import side_by_side
 from .batch import Outcome, collect, summarize
 from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
 from .plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_from_args, plan_outputs
 from .ray_arguments import add_ray_arguments, ray_options_from_args, ray_results, refuse_for_videos
-from .video import add_video_arguments, find_videos, restore_image_sequence, restore_videos
+from .video import (
+    add_video_arguments,
+    find_videos,
+    restore_image_sequence,
+    restore_images_as_video,
+    restore_videos,
+)
 
 _SKIPPED_SELECTION = ("indices",)  # parsed from text
 _SKIPPED_PASTE = ("regions", "strengths")  # parsed from text
@@ -41,7 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr restore``."""
     add_file_arguments(
         parser,
-        "output folder, or a file for one image; images may be stored at a URL",
+        "output folder, or a file for one image or video; images may be stored at a URL; a name such as frames/%%06d.png "
+        "writes the frames of a video as images",
         "skip images and videos whose results already exist; restore videos in segments, and continue interrupted ones",
         inputs="image files, folders, or patterns such as 'photos/*.jpg'; URLs such as s3://bucket/photos; or video files",
         output_type=parse_location,
@@ -90,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
         return restore_videos(videos, args, options, models_from_args(args))
     if args.one_video:
         refuse_for_videos(args)
+        if is_video(args.output):
+            return restore_images_as_video(args, options, models_from_args(args))
         plan = plan_from_args(args, _suffix(args), also_read=_model_files(args))
         return restore_image_sequence(plan, args, options, models_from_args(args))
     plan = _plan(args)

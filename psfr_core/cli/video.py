@@ -6,17 +6,22 @@ import argparse
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from ..errors import OptionError
+from ..errors import ImageFileError, OptionError
 from ..files import expand_user
+from ..images.folders import search_images
+from ..images.formats import WRITABLE_SUFFIXES
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
 from ..video.encoding import EncodingOptions, check_target
-from ..video.restore_image_files import restore_image_files
+from ..video.frame_images import is_numbered, numbered_path
+from ..video.restore_image_files import DEFAULT_RATE, restore_image_files, restore_images_to_video
 from ..video.restore_in_segments import SEGMENT_FRAMES, restore_in_segments
 from ..video.restore_video import VideoResult, restore_video
+from ..video.restore_video_to_images import restore_video_to_images
 from ..video.tracks import TrackOptions
 from ..video.video_formats import is_video, muxer_of
 from ..video.video_options import VideoOptions, VideoProgress, VideoStep
@@ -25,6 +30,7 @@ from .option_flags import add_options, options_from_args
 from .plan import Plan, check_folder, check_overwrites
 
 _SKIPPED = ("tracks", "encoding")  # their fields have separate flags
+_MAX_DENOMINATOR = 1001  # of frame rates
 _DEFAULT_SUFFIX = ".mkv"  # for videos whose container cannot be written
 
 
@@ -33,7 +39,8 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--one-video",
         action="store_true",
-        help="the images are successive frames of one video, in the order of their names; faces are followed over them",
+        help="the images are successive frames of one video, in the order of their names; faces are followed over them, and an "
+        "output such as out.mp4 makes a video",
     )
     parser.add_argument(
         "--segment-frames",
@@ -42,9 +49,24 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"frames per segment of a video with --resume; default: {SEGMENT_FRAMES}",
     )
+    parser.add_argument(
+        "--fps",
+        type=_rate,
+        default=DEFAULT_RATE,
+        metavar="N",
+        help=f"frames per second of a video from images (--one-video), such as 23.976 or 30000/1001; default: {DEFAULT_RATE}",
+    )
     add_options(parser, VideoOptions, skip=_SKIPPED)
     add_options(parser, TrackOptions)
     add_options(parser, EncodingOptions)
+
+
+def _rate(text: str) -> Fraction:
+    """Parse a positive number of frames per second."""
+    rate = Fraction(text).limit_denominator(_MAX_DENOMINATOR)
+    if rate <= 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+    return rate
 
 
 def video_options_from_args(args: argparse.Namespace) -> VideoOptions:
@@ -76,10 +98,10 @@ def restore_videos(
             "--compare, --format and --report are for images. The suffix of the output chooses the format of a video."
         )
     video = video_options_from_args(args)
-    targets = _targets(videos, args.output)
+    targets = _image_targets(videos, args) if is_numbered(args.output) else _targets(videos, args.output)
     check_overwrites(targets.values(), [*targets, *_files(args.generator, args.parser, args.detector)])
     failed = 0
-    restore = partial(restore_in_segments, segment_frames=args.segment_frames) if args.resume else restore_video
+    restore = _restorer(args)
     for source, target in targets.items():
         if args.resume and target.is_file():
             print(f"{source}: skipped, because the result {target} exists")
@@ -94,6 +116,52 @@ def restore_videos(
         else:
             print(_describe(source, target, result))
     return 1 if failed else 0
+
+
+def _restorer(args: argparse.Namespace) -> Callable[..., VideoResult]:
+    if is_numbered(args.output):
+        return restore_video_to_images
+    return partial(restore_in_segments, segment_frames=args.segment_frames) if args.resume else restore_video
+
+
+def _image_targets(videos: Sequence[Path], args: argparse.Namespace) -> dict[Path, Path]:
+    """Return the pattern of the images of a video. Raise OptionError unless it fits the arguments."""
+    output: Path = args.output
+    if len(videos) > 1 or args.resume:
+        raise OptionError(f"{output} is for the images of one video, without --resume. Restore the videos one by one.")
+    first = numbered_path(output, 1)
+    if first.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise OptionError(
+            f"{output}: images are written as {', '.join(WRITABLE_SUFFIXES)}. Choose one of these suffixes."
+        )
+    check_folder(output.parent)
+    return {videos[0]: output}
+
+
+def restore_images_as_video(args: argparse.Namespace, options: RestoreOptions, models: RestorationModels) -> int:
+    """Restore the images in ``args.inputs`` as the frames of the video file ``args.output``; return 0."""
+    if args.compare or args.report or args.resume or args.format:
+        raise OptionError("--compare, --report, --format and --resume do not apply to a video from images.")
+    found = search_images(args.inputs, recursive=args.recursive)
+    if not found.images:
+        raise ImageFileError("\n".join(found.failures.values()))
+    check_target(args.output)
+    check_folder(args.output.parent)
+    check_overwrites([args.output], [*found.images, *_files(args.generator, args.parser, args.detector)])
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    with _progress() as progress:
+        result = restore_images_to_video(
+            list(found.images),
+            args.output,
+            models,
+            options,
+            video_options_from_args(args),
+            rate=args.fps,
+            max_pixels=args.max_pixels,
+            progress=progress,
+        )
+    print(_describe(f"{result.frame_count} images", args.output, result))
+    return 0
 
 
 def restore_image_sequence(

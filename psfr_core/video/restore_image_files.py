@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -23,11 +24,15 @@ from ..restoration.second_opinion import with_second_opinion
 from ..write_behind import write_behind
 from .face_plan import FacePlan
 from .find_faces import find_faces
+from .frame_images import choose_encoding_of_images, video_frame
 from .image_frame import ImageFrame
+from .read_video import FrameSample
 from .restore_frames import restore_frames
 from .restore_video import VideoResult
 from .video_options import VideoOptions, VideoProgress
+from .write_video import open_new_video
 
+DEFAULT_RATE = Fraction(25)
 _IMAGES_BETWEEN_THREADS = 4  # read or restored images that wait for the next step
 
 
@@ -56,39 +61,99 @@ def restore_image_files(
     Raises ImageFileError for files that cannot be read, before any is written, VideoFileError for images of different sizes, and
     NoFaceError if the options require a face.
     """
-    options, video = options or RestoreOptions(), video or VideoOptions()
-    read = partial(_read, max_pixels=max_pixels)
-    with _reading(targets, read) as files:
-        found = find_faces(
-            _new_colors(files),
-            with_second_opinion(models.detector, models.parse_net),
-            options.detection,
-            options.selection,
-            video.tracks,
-            progress=progress,
-            estimated_frames=len(targets),
-        )
-    if not found.tracks and options.no_face is NoFace.ERROR:
-        raise NoFaceError(
-            f"No face that fits the options was found in {len(targets)} images. Lower the minimum score or size."
-        )
-    plan = FacePlan.of(found, video.smoothing)
-    with _reading(targets, read) as files:
-        restored = restore_frames(_frames(files), plan, models, options, video, progress)
-        tasks = ((partial(_write, frame, targets[frame.path]), 1.0) for frame in restored)
-        for _ in write_behind(tasks, threads=1, limit=_IMAGES_BETWEEN_THREADS):
-            pass
-    return VideoResult(found.frame_count, len(found.tracks), len(found.cuts) + 1, "")
+    sequence = _Sequence(
+        list(targets), models, options or RestoreOptions(), video or VideoOptions(), max_pixels, progress
+    )
+    plan, result = sequence.find()
+    _write_all(sequence.restore(plan), lambda frame: _write(frame, targets[frame.path]))
+    return result
+
+
+@torch.no_grad()
+def restore_images_to_video(
+    paths: Sequence[Path],
+    target: str | Path,
+    models: RestorationModels,
+    options: RestoreOptions | None = None,
+    video: VideoOptions | None = None,
+    *,
+    rate: Fraction = DEFAULT_RATE,
+    max_pixels: int | None = MAX_PIXELS,
+    progress: VideoProgress | None = None,
+) -> VideoResult:
+    """Restore the image files ``paths``, successive frames in this order, and write the video file ``target``.
+
+    ``rate`` is the number of frames per second. A lossless video has the colors of the images as they are, others are
+    yuv420p, which all players show, unless the encoding of ``video`` names another pixel format. ``target`` appears when it is
+    complete. Raises OptionError for options that do not fit, and the errors of ``restore_image_files``.
+    """
+    options, video, target = options or RestoreOptions(), video or VideoOptions(), Path(target)
+    sequence = _Sequence(list(paths), models, options, video, max_pixels, progress)
+    first = read_image(paths[0], max_pixels=max_pixels)
+    encoding = choose_encoding_of_images(first, target, video.encoding)  # before hours of work
+    plan, result = sequence.find()
+    sample = FrameSample(video_frame(first, encoding), 0, None, is_interlaced=False)
+    with open_new_video(target, rate, sample, encoding) as writer:
+
+        def write(frame: _FileFrame) -> None:
+            encoded = video_frame(replace(frame.file, pixels=frame.image), encoding)
+            encoded.pts, encoded.time_base = frame.index, 1 / rate
+            writer.write(encoded)
+
+        _write_all(sequence.restore(plan), write)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Sequence:
+    """Image files that are the frames of one video, and how to restore them."""
+
+    paths: list[Path]
+    models: RestorationModels
+    options: RestoreOptions
+    video: VideoOptions
+    max_pixels: int | None
+    progress: VideoProgress | None
+
+    def find(self) -> tuple[FacePlan, VideoResult]:
+        """Find and align the faces of all images."""
+        with _reading(self.paths, self._read) as files:
+            found = find_faces(
+                _new_colors(files),
+                with_second_opinion(self.models.detector, self.models.parse_net),
+                self.options.detection,
+                self.options.selection,
+                self.video.tracks,
+                progress=self.progress,
+                estimated_frames=len(self.paths),
+            )
+        if not found.tracks and self.options.no_face is NoFace.ERROR:
+            raise NoFaceError(
+                f"No face that fits the options was found in {len(self.paths)} images. Lower the minimum score or size."
+            )
+        result = VideoResult(found.frame_count, len(found.tracks), len(found.cuts) + 1, "")
+        return FacePlan.of(found, self.video.smoothing), result
+
+    def restore(self, plan: FacePlan) -> Iterator[_FileFrame]:
+        """Yield the restored images in their order."""
+        with _reading(self.paths, self._read) as files:
+            yield from restore_frames(_frames(files), plan, self.models, self.options, self.video, self.progress)
+
+    def _read(self, path: Path) -> tuple[Path, ImageFile]:
+        return path, read_image(path, max_pixels=self.max_pixels)
+
+
+def _write_all(frames: Iterable[_FileFrame], write: Callable[[_FileFrame], None]) -> None:
+    """Write ``frames`` in another thread."""
+    tasks = ((partial(write, frame), 1.0) for frame in frames)
+    for _ in write_behind(tasks, threads=1, limit=_IMAGES_BETWEEN_THREADS):
+        pass
 
 
 def _reading(
     paths: Iterable[Path], read: Callable[[Path], tuple[Path, ImageFile]]
 ) -> closing[Generator[tuple[Path, ImageFile]]]:
     return closing(read_ahead(paths, read, lambda _: 1, _IMAGES_BETWEEN_THREADS))
-
-
-def _read(path: Path, max_pixels: int | None) -> tuple[Path, ImageFile]:
-    return path, read_image(path, max_pixels=max_pixels)
 
 
 def _new_colors(files: Iterable[tuple[Path, ImageFile]]) -> Iterator[Tensor | None]:

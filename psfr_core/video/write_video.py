@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,8 +83,21 @@ def open_writer(
     file cannot be written.
     """
     with _open_container(path) as container:
-        stream = _encoded_stream(container, reader, sample, encoding)
+        stream = _encoded_stream(container, reader.rate, sample, encoding)
         writer = _started(container, stream, reader, sample, copied)
+        yield writer
+        writer.finish()
+
+
+@contextmanager
+def open_new_video(path: Path, rate: Fraction, sample: FrameSample, encoding: Encoding) -> Generator[VideoWriter]:
+    """Open ``path`` for frames like ``sample``, ``rate`` per second, without a source. See ``open_writer``."""
+    with _open_container(path) as container:
+        stream = _encoded_stream(container, rate, sample, encoding)
+        stream.time_base = stream.codec_context.time_base = 1 / rate
+        _describe_colors(stream, sample)
+        container.start_encoding()
+        writer = VideoWriter(container, stream, {})
         yield writer
         writer.finish()
 
@@ -176,12 +190,10 @@ def _started(
     container: OutputContainer, stream: Any, reader: VideoReader, sample: FrameSample, copied: list[Stream]
 ) -> VideoWriter:
     """Describe the video ``stream`` like that of ``reader``, add the ``copied`` streams, and write the header."""
-    frame, context = sample.frame, stream.codec_context
-    stream.time_base = context.time_base = reader.time_base
+    stream.time_base = stream.codec_context.time_base = reader.time_base
     if reader.stream.sample_aspect_ratio:
-        context.sample_aspect_ratio = reader.stream.sample_aspect_ratio
-    context.color_range, context.colorspace = frame.color_range, frame.colorspace
-    context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
+        stream.codec_context.sample_aspect_ratio = reader.stream.sample_aspect_ratio
+    _describe_colors(stream, sample)
     if sample.display_matrix is not None:
         stream.set_display_matrix(sample.display_matrix)
     stream.metadata.update(reader.stream.metadata)
@@ -197,11 +209,17 @@ def _started(
     return VideoWriter(container, stream, copies)
 
 
-def _encoded_stream(container: OutputContainer, reader: VideoReader, sample: FrameSample, encoding: Encoding) -> Any:
+def _describe_colors(stream: Any, sample: FrameSample) -> None:
+    frame, context = sample.frame, stream.codec_context
+    context.color_range, context.colorspace = frame.color_range, frame.colorspace
+    context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
+
+
+def _encoded_stream(container: OutputContainer, rate: Fraction, sample: FrameSample, encoding: Encoding) -> Any:
     settings = dict(encoding.options)
     if sample.is_interlaced and encoding.codec in _INTERLACED_FLAGS:
         settings["flags"] = _INTERLACED_FLAGS[encoding.codec]
-    stream: Any = container.add_stream(encoding.codec, rate=reader.rate, options=settings)
+    stream: Any = container.add_stream(encoding.codec, rate=rate, options=settings)
     stream.width, stream.height, stream.pix_fmt = sample.frame.width, sample.frame.height, encoding.pixel_format
     stream.codec_context.thread_type = "AUTO"
     return stream

@@ -104,6 +104,10 @@ def test_an_interrupted_video_is_continued_by_the_same_command(
         (["--lossless", "--quality", "3"], "out.mp4", "quality has no effect"),
         (["other/a.mp4"], "out", "have the same name"),
         ([], "a.mp4", "is an input and must not be overwritten"),
+        (["c.mp4"], "%d.png", "is for the images of one video, without --resume"),
+        (["--resume"], "%d.png", "is for the images of one video, without --resume"),
+        ([], "%d.gif", "images are written as .png"),
+        ([], "%d-%d.png", "a name with one place for a number"),
     ],
 )
 def test_invalid_arguments_are_reported_before_processing(
@@ -159,3 +163,24 @@ def test_images_of_one_video_have_one_size(tmp_path: Path, capsys: pytest.Captur
     assert not list((tmp_path / "out").glob("*"))
     assert main([*arguments, "--compare"]) != 0
     assert "without --one-video" in capsys.readouterr().err
+
+
+def test_images_become_a_video_and_a_video_becomes_images(
+    clips: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    write_images(tmp_path / "in", [(160, 120)] * 3)
+    target = tmp_path / "out" / "b.mp4"
+    command = ["restore", str(tmp_path / "in"), "--one-video", "-o", str(target)]
+    assert main([*command, "--fps", "23.976", "--quality", "10"]) == 0
+    assert "3 images: 2 faces in 3 frames and 1 shots" in capsys.readouterr().out
+    with clips.av.open(str(target)) as container:
+        assert float(container.streams.video[0].average_rate) == pytest.approx(23.976, abs=1e-3)
+    assert main(["restore", str(target), "-o", str(tmp_path / "frames" / "f%04d.webp")]) == 0
+    assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["f0001.webp", "f0002.webp", "f0003.webp"]
+    assert read_image(tmp_path / "frames" / "f0001.webp").pixels.shape == (3, 120, 160)
+    assert main([*command, "--resume"]) == 2
+    assert "do not apply to a video from images" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--fps", "0"])
+    assert main(["restore", str(tmp_path / "none"), "--one-video", "-o", str(target)]) == 1

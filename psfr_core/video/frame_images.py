@@ -1,0 +1,81 @@
+"""Convert between decoded frames and images."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import OptionError
+from ..images.box import PixelBox, Size
+from ..images.channels import clamped
+from ..images.image_file import ImageFile
+from .encoding import Encoding, EncodingOptions, check_target, choose_encoding
+from .frame_planes import FramePlanes
+from .orientation import turn_upright
+from .pixel_formats import FULL, plane_arrays
+from .read_video import load_av
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import av
+
+_NUMBER = re.compile(r"%(?:0\d+)?d")
+_BT709, _SRGB, _RGB, _LIMITED = 1, 13, 0, 1  # FFmpeg's numbers of primaries and matrix, transfer, matrix, and range
+
+
+def frame_to_image(frame: av.VideoFrame, quarters: int = 0) -> ImageFile:
+    """Return a planar frame as an upright image of 8 bits, or of 16 if the frame has more; gray and alpha are kept.
+
+    ``quarters`` counterclockwise quarter turns make it upright.
+    """
+    planes = FramePlanes.of(frame)
+    pixels = planes.read(PixelBox(0, 0, planes.size.width, planes.size.height))
+    return ImageFile(turn_upright(clamped(pixels), quarters), 8 if planes.bits <= 8 else 16)
+
+
+def image_to_frame(image: ImageFile) -> av.VideoFrame:
+    """Return an image as a planar frame of RGB, with alpha if the image has it, and with the same levels."""
+    pixels, depth = image.pixels, image.bit_depth
+    colors = pixels[:3] if len(pixels) > 2 else pixels[:1].expand(3, -1, -1)
+    channels = [*colors, *(pixels[-1:] if image.has_alpha else [])]
+    name = ("gbrap" if image.has_alpha else "gbrp") + ("16le" if depth == 16 else "")
+    frame: av.VideoFrame = load_av().VideoFrame(pixels.shape[-1], pixels.shape[-2], name)
+    for plane, channel in zip(plane_arrays(frame), channels, strict=True):
+        np.copyto(plane, (channel.float().clamp(0, 1) * (2**depth - 1)).round().numpy(), casting="unsafe")
+    return frame
+
+
+def choose_encoding_of_images(image: ImageFile, target: Path, options: EncodingOptions) -> Encoding:
+    """Return the encoder for images like ``image``; see ``choose_encoding``. Lossy videos are yuv420p by default."""
+    frame = image_to_frame(image)
+    lossy = "yuva420p" if image.has_alpha else "yuv420p"
+    name = frame.format.name if options.lossless else lossy
+    return choose_encoding(options, check_target(target), name, Size(frame.width, frame.height))
+
+
+def video_frame(image: ImageFile, encoding: Encoding) -> av.VideoFrame:
+    """Return ``image`` as a frame that states how ``encoding`` stores its colors, those of sRGB."""
+    frame = image_to_frame(image)
+    frame.color_primaries, frame.color_trc = _BT709, _SRGB
+    is_yuv = encoding.pixel_format.startswith("yuv")
+    frame.colorspace, frame.color_range = (_BT709, _LIMITED) if is_yuv else (_RGB, FULL)
+    return frame
+
+
+def is_numbered(path: Path) -> bool:
+    """Return whether the name of ``path`` has a place for numbers, such as ``%06d.png``."""
+    return bool(_NUMBER.search(path.name))
+
+
+def numbered_path(pattern: Path, number: int) -> Path:
+    """Return ``pattern`` with ``number`` in place of, for example, ``%06d``.
+
+    Raises OptionError for a name that does not have exactly one such place.
+    """
+    places = _NUMBER.findall(pattern.name)
+    if len(places) != 1:
+        raise OptionError(f"{pattern}: images of a video need a name with one place for a number, such as %06d.png.")
+    return pattern.with_name(pattern.name.replace(places[0], places[0] % number))

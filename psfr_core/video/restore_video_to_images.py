@@ -1,0 +1,66 @@
+"""Restore the faces of a video and write its frames as numbered image files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from ..images.io import write_image
+from ..restoration.restoration_models import RestorationModels
+from ..restoration.restore_options import RestoreOptions
+from ..write_behind import write_behind
+from .decoded_frames import DecodedFrame, numbered
+from .first_pass import find_and_align
+from .frame_images import frame_to_image, numbered_path
+from .read_video import open_video
+from .restore_frames import restore_frames
+from .restore_video import VideoResult
+from .video_options import VideoOptions, VideoProgress
+
+_IMAGES_BETWEEN_THREADS = 4  # restored frames that wait to be written
+
+
+@torch.no_grad()
+def restore_video_to_images(
+    source: str | Path,
+    pattern: str | Path,
+    models: RestorationModels,
+    options: RestoreOptions | None = None,
+    video: VideoOptions | None = None,
+    *,
+    progress: VideoProgress | None = None,
+) -> VideoResult:
+    """Restore the video file ``source`` and write its frames to the files ``pattern``, such as ``frames/%06d.png``, from 1 on.
+
+    The images are upright. They have 8 bits, or 16 if the video has more, and gray and alpha are kept. Timestamps and sound are
+    not. Finished images stay after an error; each appears when it is complete. Raises the errors of ``restore_video`` and
+    ``write_image``, and OptionError for a name without one place for a number.
+    """
+    options, video = options or RestoreOptions(), video or VideoOptions()
+    source, pattern = Path(source), Path(pattern)
+    numbered_path(pattern, 1)  # before hours of work
+    first = find_and_align(source, models, options, video, progress)
+    pattern.parent.mkdir(parents=True, exist_ok=True)
+    with open_video(source) as reader:
+        frames = numbered(reader.frames(), first.timestamps)
+        restored = restore_frames(frames, first.faces, models, options, video, progress)
+        _write_all(restored, pattern, first.sample.quarters)
+    faces = first.faces
+    return VideoResult(faces.frame_count, len(faces.tracks), first.shot_count, reader.damage.describe())
+
+
+def _write_all(frames: Iterable[DecodedFrame], pattern: Path, quarters: int) -> None:
+    """Write the frames in another thread."""
+    tasks = (
+        (partial(_write, frame, numbered_path(pattern, number), quarters), 1.0)
+        for number, frame in enumerate(frames, start=1)
+    )
+    for _ in write_behind(tasks, threads=1, limit=_IMAGES_BETWEEN_THREADS):
+        pass
+
+
+def _write(frame: DecodedFrame, path: Path, quarters: int) -> None:
+    write_image(path, frame_to_image(frame.frame, quarters))
