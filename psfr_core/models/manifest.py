@@ -84,7 +84,7 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         kind=ModelKind.GENERATOR,
         file_name="psfrgan_512_small.safetensors",
         licence=NON_COMMERCIAL,
-        description="small PSFR-GAN generator for faces over 300 px, trained by this project",
+        description="small PSFR-GAN generator for crops over 300 px, trained by this project",
         size_bytes=6_898_984,
         sha256="48be5be016575898e14cda42a48b762ec51ab6b09e7a29b9858a1651dd212249",
     ),

@@ -35,7 +35,7 @@ class ConfusionMatrix:
         for labels, name in ((predicted, "predicted"), (true, "true")):
             low, high = (int(bound) for bound in torch.aminmax(labels))
             if low < 0 or high >= PARSE_CLASSES:
-                raise InputError(f"{name} labels must lie from 0 to {PARSE_CLASSES - 1}, found {low} to {high}.")
+                raise InputError(f"{name} labels must be from 0 to {PARSE_CLASSES - 1}, found {low} to {high}.")
         pairs = true.long() * PARSE_CLASSES + predicted.long()
         counts = torch.bincount(pairs.flatten(), minlength=PARSE_CLASSES**2)
         return cls(counts.view(PARSE_CLASSES, PARSE_CLASSES).cpu())

@@ -38,7 +38,7 @@ def train_eye_net(faces: Faces, parse_net: ParseNet, *, epochs: int = 30, seed: 
     """Train the network on ``faces`` with open eyes and with drawn closed eyes, both sharp and degraded.
 
     The network is returned in evaluation mode. ``parse_net`` locates the eye windows, as in inference. Training on 1,200 faces
-    takes about 15 minutes on one CPU core.
+    takes 10 to 15 minutes on one CPU core.
     """
     windows, is_closed = _examples(faces, parse_net, seed)
     generator = seeded_generator(seed)

@@ -55,8 +55,8 @@ def test_sums_over_a_data_set_equal_one_big_image():
     [
         (TRUE[0], TRUE[0], "predicted must have the shape (B, H, W), got (2, 4)"),
         (TRUE, TRUE[:, :1], "must have the same shape, got (1, 2, 4) and (1, 1, 4)"),
-        (TRUE, TRUE + 10, "true labels must lie from 0 to 18, found 10 to 23"),
-        (TRUE - 1, TRUE, "predicted labels must lie from 0 to 18, found -1 to 12"),
+        (TRUE, TRUE + 10, "true labels must be from 0 to 18, found 10 to 23"),
+        (TRUE - 1, TRUE, "predicted labels must be from 0 to 18, found -1 to 12"),
     ],
 )
 def test_invalid_labels_are_reported(predicted, true, words):
