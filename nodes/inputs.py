@@ -141,8 +141,8 @@ def order_input() -> io.Combo.Input:
         "order",
         options=FaceOrder,
         default=FaceOrder.AREA,
-        tooltip="Order in which the faces of an image are numbered. area puts the largest face first, score the face with the "
-        "highest detection score.",
+        tooltip="Order in which the faces of an image are numbered. 'area' starts with the largest face, and 'score' with "
+        "the highest detection score.",
     )
 
 
@@ -186,8 +186,8 @@ def color_match_input() -> io.Combo.Input:
         "color_match",
         options=ColorMatch,
         default=ColorMatch.LOW_FREQUENCY,
-        tooltip="Source of the overall colors of a restored face: low-frequency uses the photo, none the generator. "
-        "detail-only also keeps the shading of the photo and adds only fine detail.",
+        tooltip="Source of the overall colors of a restored face. 'low-frequency' uses the photo, and 'none' uses the "
+        "generator. 'detail-only' also keeps the shading of the photo and adds only fine detail.",
     )
 
 

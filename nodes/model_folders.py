@@ -59,7 +59,7 @@ def model_choices(kind: ModelKind) -> list[str]:
 
 
 def restorer_choices() -> list[str]:
-    """Return the options of a combo: the files of other restorers, or a usual file name if there are none."""
+    """Return the options of a combo box: the files of other restorers, or the placeholder ``GFPGANv1.4.pth`` if there are none."""
     return weight_files(FOLDERS[ModelKind.GENERATOR], is_other_restorer) or ["GFPGANv1.4.pth"]
 
 
@@ -97,7 +97,7 @@ def find_model(name: str, kind: ModelKind) -> Path | None:
 def find_weight_file(name: str, folders: tuple[str, ...]) -> Path | None:
     """Return the path of the file ``name`` in the first of ``folders`` that contains it, or None if none of them does.
 
-    ComfyUI rejects names that lead out of a folder.
+    A name cannot lead out of a folder, because ComfyUI removes leading ``..`` parts.
     """
     for folder in folders:
         path = folder_paths.get_full_path(folder, name)

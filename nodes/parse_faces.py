@@ -151,7 +151,8 @@ class PSFR_ImageToParseMap(io.ComfyNode):
                     "unknown",
                     options=UnknownColor,
                     default=UnknownColor.ERROR,
-                    tooltip="Handling of unknown colors: error reports the position, nearest uses the most similar region.",
+                    tooltip="Handling of unknown colors. 'error' stops and reports the position. 'nearest' uses the region with "
+                    "the most similar color.",
                 ),
             ],
             outputs=[ParseMapSocket.Output(display_name="parse map", tooltip="Region of every pixel.")],

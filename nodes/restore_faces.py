@@ -53,7 +53,7 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
                 guard_input(  # optional, because older workflows do not have it
                     False,
                     "Keep the crop where the result contradicts it, for example where lettering or a spoon became skin or "
-                    "teeth. Turn it off with an edited parse map: the guard would undo the edit.",
+                    "teeth. Turn it off if you connect an edited parse map, because the guard would undo the edit.",
                 ),
                 automatic_strength_input(),
             ],

@@ -13,7 +13,7 @@ from ..psfr_core.errors import OptionError
 CATEGORY = "face restoration/PSFR-GAN"
 TEST_CATEGORY = f"{CATEGORY}/testing"  # nodes that measure a restoration
 CONVERSION_CATEGORY = f"{CATEGORY}/conversion"  # nodes that exchange faces with other nodes
-REPORT_TOOLTIP = "Text report with the numbers of faces, and the reasons why faces were left out."
+REPORT_TOOLTIP = "Text report with the number of faces, and the reasons why faces were left out."
 
 E = TypeVar("E", bound=Enum)
 I = TypeVar("I", bound=io.Input)  # noqa: E741

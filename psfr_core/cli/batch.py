@@ -58,7 +58,7 @@ def run_plan(label: str, plan: Plan[Path], process: Callable[[Path, Path], int |
 
 
 def collect(label: str, plan: Plan[Any], outcomes: Iterable[Outcome]) -> BatchResult:
-    """Collect the outcomes of the unfinished images of ``plan``, report errors at once, and show the progress.
+    """Collect the outcomes of the unfinished images of ``plan``, report each error immediately, and show the progress.
 
     Inputs that could not be searched for images count as failures.
     """

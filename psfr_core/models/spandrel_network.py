@@ -22,7 +22,7 @@ def build_with_spandrel(architecture: str, state_dict: Mapping[str, Tensor]) -> 
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated")  # spandrel_extra_arches calls it
-        # On the device meta, spandrel cannot load weights. The caller assigns them later.
+        # On the meta device, spandrel cannot load weights. The caller assigns them later.
         warnings.filterwarnings("ignore", message=".*meta parameter")
         found = _registry(architecture)[architecture].architecture
         try:

@@ -97,7 +97,7 @@ class CompactFaceNet(nn.Module):
         return self.head(merged)
 
     def forward(self, images: Tensor) -> CompactFaceNetOutput:
-        """Predict the score, box and landmarks of each cell of ``images``, as ``predict`` describes them."""
+        """Predict the score, box and landmarks of each cell of ``images`` (B, 3, H, W); ``predict`` states their requirements."""
         return decode(self.predict(images))
 
 

@@ -81,7 +81,7 @@ def _check_inputs(crops: Tensor, parse_net: ParseNet, batch_size: int | None) ->
 
 
 def region_scores(crops: Tensor, parse_net: ParseNet) -> Tensor:
-    """Return the region scores (B, 19, S, S) of ``crops`` (B, 3, S, S), RGB in [0, 1], float32 on the network's device."""
+    """Return the region scores (B, 19, S, S), float32 on the network's device, of ``crops`` (B, 3, S, S), RGB in [0, 1]."""
     weight = next(parse_net.parameters())
     inputs = _resized(crops.float().clamp(0, 1), parse_net.config.size) * 2 - 1
     parse_logits = parse_net.parse_logits(inputs.to(weight))

@@ -68,7 +68,7 @@ def chosen_cases(ranked: Sequence[str]) -> dict[CaseGroup, list[str]]:
 
 
 def _face(folder: Path, number: str, name: str, sample: Sample, result: EvaluationResult) -> ShownFace:
-    """Write the images of one face at all stages except the generator, and its reference. Return them with their metrics."""
+    """Write the reference of one face, and its images at all stages except ``GENERATOR``. Return them with their metrics."""
     images: list[ShownImage] = []
     for stage in result.stages:
         if stage is Stage.GENERATOR:

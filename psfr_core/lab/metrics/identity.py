@@ -69,7 +69,7 @@ _ARCFACE_CHIP = _Chip(0.1242, 0.1171, 0.7489, 112)
 
 
 class DlibIdentity:
-    """Euclidean distance by dlib's face recognition network. dlib's threshold for the same person is 0.6."""
+    """Euclidean distance between the embeddings of dlib's face recognition network. dlib's threshold for the same person is 0.6."""
 
     description = "Euclidean distance by dlib; dlib's threshold for the same person is 0.6"
 

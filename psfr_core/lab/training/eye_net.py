@@ -109,9 +109,10 @@ def _degraded(image: Tensor, config: DegradationConfig | None, generator: torch.
 
 
 def _eye_state(labels: Tensor, before: Tensor) -> Tensor:
-    """Return the state (2,) of the left and right eye in ``labels``: 1 is closed, 0 is open, -1 is narrowed or partly hidden.
+    """Return the state (2,) of the left and right eye in ``labels``: 1 is closed, 0 is open, -1 is unclear.
 
-    ``before`` are the labels before lids were drawn.
+    An eye is unclear if it is narrowed, not labeled, or too small to count as closed. ``before`` are the labels before lids were
+    drawn.
     """
     eyes = torch.tensor([FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE])[:, None, None]
     area, area_before = ((part == eyes).float().mean(dim=(1, 2)) for part in (labels, before))

@@ -22,7 +22,7 @@ from ..degradation.pipeline import degrade
 from .face_files import FaceFile, find_face_files
 
 MAX_BYTES_IN_MEMORY = 4 * 2**30
-MIN_VISIBLE_FRACTION = 0.65  # fraction of the change by drawn lids that must remain visible after degradation
+MIN_VISIBLE_FRACTION = 0.65  # fraction of the change caused by drawn lids that must remain after degradation
 
 
 class Faces(Protocol):
@@ -81,9 +81,9 @@ def load_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], 
 
 
 def open_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> Faces:
-    """Load the faces as ``load_face_set`` does, but leave sets of more than 4 GiB on disk.
+    """Load the faces as ``load_face_set`` does, but read them from disk at each access if they need more than 4 GiB of memory.
 
-    For sets on disk, only the headers of the files are checked in advance.
+    In that case, only the headers of the files are checked in advance.
     """
     files = _checked(find_face_files(image_folders, label_folders), size)
     is_small = len(files) * 4 * size * size <= MAX_BYTES_IN_MEMORY

@@ -260,9 +260,9 @@ def _overlap(box: Box, other: Box) -> bool:
 
 
 def _photographed(canvas: Image.Image, max_reduction: float, random: Generator) -> Tensor:
-    """Degrade the scene like an old or cheap camera, and return it as (3, S, S), RGB in [0, 1].
+    """Degrade the scene as an old or cheap camera would, and return it as (3, S, S), RGB in [0, 1].
 
-    The resolution is reduced by at most the factor ``max_reduction``.
+    The resolution is reduced by a factor of at most ``max_reduction``.
     """
     if random.random() < 0.35:
         side = round(canvas.width / math.exp(random.uniform(0, math.log(max(max_reduction, 1)))))

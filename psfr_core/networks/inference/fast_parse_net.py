@@ -1,7 +1,7 @@
-"""Compute the layers of the parsing network in strips of rows, with batch norm folded into the convolutions.
+"""Compute the layers of the parsing network quickly on a CPU, with batch norm folded into the convolutions.
 
-Only the outputs of blocks are stored at full size. Rows at the edges of strips are computed twice. As in the plain network, images
-are padded by reflection.
+All layers except those of small residual blocks are computed in strips of rows, so that only the outputs of blocks are stored at
+full size. Rows at the edges of strips are computed twice. As in the plain network, images are padded by reflection.
 """
 
 from __future__ import annotations
