@@ -104,7 +104,7 @@ def test_boxes_without_a_face_are_reported(run: Run, batch: Tensor) -> None:
         (None, "must be a list of boxes, got NoneType"),
         ([[], [], []], "bounding boxes belong to 3 images, but there are 2 images"),
         ([5, 6], "bounding boxes of image 0 must be a list, got int"),
-        ([{"x": 1, "y": 2, "width": 0, "height": 3}], "the last two above 0, got .*for image 0"),
+        ([{"x": 1, "y": 2, "width": 0, "height": 3}], "width and height above 0, got .*for image 0"),
         ([[], [{"x": 1, "y": 2, "width": 4}]], "needs finite x, y, width and height.*for image 1"),
         ([{"x": math.nan, "y": 2, "width": 4, "height": 4}], "needs finite x"),
         ([[(1, 2, 3, 4)]], "needs finite x"),
