@@ -266,6 +266,11 @@ test("the face picker shows the first frame of each person", async (t) => {
       [...frame.querySelectorAll("button")].map((button) => Number(button.value)).sort((a, b) => a - b),
     ),
   );
+  await page.evaluate(() => {
+    app.canvas.ds.scale = 1;
+    app.canvas.centerOnNode(app.graph._nodes.find(({ type }) => type === "PSFR_SelectFaces"));
+  });
+  await page.waitForTimeout(500);
   await shot("face_picker_tracks");
   assert.equal(frames.length, 2);
   assert.deepEqual(frames[0], [0]);
