@@ -36,6 +36,9 @@ class FileJob:
     source: Location
     target: Location
 
+    def __str__(self) -> str:
+        return str(self.source)
+
 
 @dataclass(frozen=True)
 class FileResult:

@@ -1,11 +1,11 @@
-"""Define the flags that restore images with a Ray cluster."""
+"""Define the flags that restore images and videos with a Ray cluster."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,13 @@ from pathlib import Path
 from ..bulk.ray_cluster import LOCAL, RayOptions
 from ..bulk.restore_files import FileJob, FileResult, Save
 from ..bulk.restore_with_ray import restore_with_ray
+from ..bulk.segments_with_ray import restore_segments_with_ray
 from ..errors import OptionError
 from ..files import expand_user
+from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
 from ..url_path import UrlPath, parse_location
+from ..video.restore_in_segments import RunSegments, SegmentJob
 from .model_options import models_from_args
 
 _MODEL_FILES = ("generator", "parser", "detector")
@@ -24,14 +27,14 @@ _MODEL_FILES = ("generator", "parser", "detector")
 
 def add_ray_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags for a Ray cluster."""
-    group = parser.add_argument_group("several machines", "restoration of images with a Ray cluster")
+    group = parser.add_argument_group("several machines", "restoration with a Ray cluster")
     group.add_argument(
         "--ray",
         nargs="?",
         const=LOCAL,
         metavar="ADDRESS",
-        help="restore images with the workers of a Ray cluster at this address, such as auto, HOST:6379 or ray://HOST:10001; "
-        "without an address, Ray is started on this machine; name the inputs first",
+        help="restore images, and segments of videos, with the workers of a Ray cluster at this address, such as auto, "
+        "HOST:6379 or ray://HOST:10001; without an address, Ray is started on this machine; name the inputs first",
     )
     group.add_argument(
         "--ray-workers",
@@ -57,6 +60,8 @@ def ray_options_from_args(args: argparse.Namespace) -> RayOptions | None:
             if value is not None:
                 raise OptionError(f"{flag} needs --ray.")
         return None
+    if args.one_video:
+        raise OptionError("--one-video does not work with --ray. Write the images into a video file, or omit --ray.")
     if args.device is not None and args.device.startswith("cuda:"):
         raise OptionError(
             f"--device {args.device} does not work with --ray, which chooses the GPU of each worker. Use cuda."
@@ -65,10 +70,8 @@ def ray_options_from_args(args: argparse.Namespace) -> RayOptions | None:
     return RayOptions(args.ray, args.ray_workers, gpus)
 
 
-def refuse_for_videos(args: argparse.Namespace) -> None:
-    """Raise OptionError for ``--ray`` and for URLs, which do not work with videos."""
-    if args.ray is not None:
-        raise OptionError("--ray restores images, not videos. Restore videos without --ray.")
+def refuse_urls(args: argparse.Namespace) -> None:
+    """Raise OptionError for URLs, which do not work with videos."""
     for location in map(parse_location, [*args.inputs, args.output]):
         if isinstance(location, UrlPath):
             raise OptionError(f"{location} is a URL, but videos must be on a disk. Copy them first.")
@@ -78,18 +81,31 @@ def refuse_for_videos(args: argparse.Namespace) -> None:
 def ray_results(
     jobs: Sequence[FileJob], args: argparse.Namespace, options: RestoreOptions, ray: RayOptions, save: Save
 ) -> Generator[Generator[FileResult]]:
-    """Yield the results of ``restore_with_ray``.
-
-    Ray prints messages of its processes to stdout. They are discarded, or printed to stderr with ``--verbose``.
-    """
-    load = partial(models_from_args, _with_absolute_paths(args))
-    results = restore_with_ray(jobs, load, options, ray, max_pixels=args.max_pixels, save=save)
-    with (
-        Path(os.devnull).open("w", encoding="utf-8") as null,
-        redirect_stdout(sys.stderr if args.verbose else null),
-        closing(results),
-    ):
+    """Yield the results of ``restore_with_ray``."""
+    results = restore_with_ray(jobs, _load(args), options, ray, max_pixels=args.max_pixels, save=save)
+    with _without_messages(args), closing(results):
         yield results
+
+
+def ray_segments(args: argparse.Namespace, ray: RayOptions) -> RunSegments:
+    """Return a function that restores segments of videos with Ray."""
+
+    def run(jobs: Sequence[SegmentJob]) -> Iterator[SegmentJob]:
+        with _without_messages(args), closing(restore_segments_with_ray(jobs, _load(args), ray)) as finished:
+            yield from finished
+
+    return run
+
+
+@contextmanager
+def _without_messages(args: argparse.Namespace) -> Generator[None]:
+    """Discard text for stdout, where Ray prints messages of its processes, or print it to stderr with ``--verbose``."""
+    with Path(os.devnull).open("w", encoding="utf-8") as null, redirect_stdout(sys.stderr if args.verbose else null):
+        yield
+
+
+def _load(args: argparse.Namespace) -> Callable[[], RestorationModels]:
+    return partial(models_from_args, _with_absolute_paths(args))
 
 
 def _with_absolute_paths(args: argparse.Namespace) -> argparse.Namespace:

@@ -30,7 +30,7 @@ from .batch import Outcome, collect, summarize
 from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
 from .plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_from_args, plan_outputs
-from .ray_arguments import add_ray_arguments, ray_options_from_args, ray_results, refuse_for_videos
+from .ray_arguments import add_ray_arguments, ray_options_from_args, ray_results, ray_segments, refuse_urls
 from .video import (
     add_video_arguments,
     find_videos,
@@ -94,10 +94,11 @@ def run(args: argparse.Namespace) -> int:
     """Restore all images or videos. Return 1 if a file failed, otherwise 0."""
     options, ray = _options(args), ray_options_from_args(args)
     if videos := find_videos(args.inputs):
-        refuse_for_videos(args)
-        return restore_videos(videos, args, options, models_from_args(args))
+        refuse_urls(args)
+        run_segments = None if ray is None else ray_segments(args, ray)
+        return restore_videos(videos, args, options, models_from_args(args), run_segments)
     if args.one_video:
-        refuse_for_videos(args)
+        refuse_urls(args)
         if is_video(args.output):
             return restore_images_as_video(args, options, models_from_args(args))
         plan = plan_from_args(args, _suffix(args), also_read=_model_files(args))

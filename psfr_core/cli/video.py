@@ -19,7 +19,7 @@ from ..restoration.restore_options import RestoreOptions
 from ..video.encoding import EncodingOptions, check_target
 from ..video.frame_images import is_numbered, numbered_path
 from ..video.restore_image_files import DEFAULT_RATE, restore_image_files, restore_images_to_video
-from ..video.restore_in_segments import SEGMENT_FRAMES, restore_in_segments
+from ..video.restore_in_segments import SEGMENT_FRAMES, RunSegments, restore_in_segments
 from ..video.restore_video import VideoResult, restore_video
 from ..video.restore_video_to_images import restore_video_to_images
 from ..video.tracks import TrackOptions
@@ -47,7 +47,7 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=SEGMENT_FRAMES,
         metavar="N",
-        help=f"frames per segment of a video with --resume; default: {SEGMENT_FRAMES}",
+        help=f"frames per segment of a video with --resume or --ray; default: {SEGMENT_FRAMES}",
     )
     parser.add_argument(
         "--fps",
@@ -90,9 +90,16 @@ def find_videos(inputs: Sequence[str]) -> list[Path]:
 
 
 def restore_videos(
-    videos: Sequence[Path], args: argparse.Namespace, options: RestoreOptions, models: RestorationModels
+    videos: Sequence[Path],
+    args: argparse.Namespace,
+    options: RestoreOptions,
+    models: RestorationModels,
+    run_segments: RunSegments | None = None,
 ) -> int:
-    """Restore all videos, and continue after failures, which are reported. Return 1 if a video failed, else 0."""
+    """Restore all videos, and continue after failures, which are reported. Return 1 if a video failed, else 0.
+
+    ``run_segments`` restores segments of the videos elsewhere.
+    """
     if args.compare or args.format or args.report:
         raise OptionError(
             "--compare, --format and --report are for images. The suffix of the output chooses the format of a video."
@@ -101,7 +108,7 @@ def restore_videos(
     targets = _image_targets(videos, args) if is_numbered(args.output) else _targets(videos, args.output)
     check_overwrites(targets.values(), [*targets, *_files(args.generator, args.parser, args.detector)])
     failed = 0
-    restore = _restorer(args)
+    restore = _restorer(args, run_segments)
     for source, target in targets.items():
         if args.resume and target.is_file():
             print(f"{source}: skipped, because the result {target} exists")
@@ -118,17 +125,20 @@ def restore_videos(
     return 1 if failed else 0
 
 
-def _restorer(args: argparse.Namespace) -> Callable[..., VideoResult]:
+def _restorer(args: argparse.Namespace, run_segments: RunSegments | None) -> Callable[..., VideoResult]:
     if is_numbered(args.output):
         return restore_video_to_images
-    return partial(restore_in_segments, segment_frames=args.segment_frames) if args.resume else restore_video
+    in_segments = partial(restore_in_segments, segment_frames=args.segment_frames, run=run_segments)
+    return in_segments if args.resume or run_segments else restore_video
 
 
 def _image_targets(videos: Sequence[Path], args: argparse.Namespace) -> dict[Path, Path]:
     """Return the pattern of the images of a video. Raise OptionError unless it fits the arguments."""
     output: Path = args.output
-    if len(videos) > 1 or args.resume:
-        raise OptionError(f"{output} is for the images of one video, without --resume. Restore the videos one by one.")
+    if len(videos) > 1 or args.resume or args.ray is not None:
+        raise OptionError(
+            f"{output} is for the images of one video, without --resume and --ray. Restore the videos one by one."
+        )
     first = numbered_path(output, 1)
     if first.suffix.lower() not in WRITABLE_SUFFIXES:
         raise OptionError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..checks import check_type
@@ -12,18 +13,46 @@ from ..errors import OptionError
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
 from .clip_plan import ClipPlan, plan_clip
+from .encoding import Encoding
 from .join_segments import join_segments
 from .plan_file import load_plan, read_notes, save_plan
 from .restore_segment import SEGMENT_SUFFIX, restore_segment
 from .restore_video import VideoResult
 from .segment_settings import check_same, describe_settings
-from .video_options import VideoOptions, VideoProgress
+from .video_options import VideoOptions, VideoProgress, VideoStep
 from .write_video import choose_output
 
 SEGMENT_FRAMES = 500
+"""Default number of frames per segment."""
 _PARTS, _PLAN = ".parts", "plan.safetensors"
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """The frames of a video from ``start`` to before ``stop``, and the file to which they are restored."""
+
+    source: Path
+    plan_file: Path
+    start: int
+    stop: int
+    target: Path
+    encoding: Encoding
+    options: RestoreOptions
+    video: VideoOptions
+
+    def __str__(self) -> str:
+        return f"{self.source}, frames {self.start} to {self.stop - 1}"
+
+    def restore(self, plan: ClipPlan, models: RestorationModels, progress: VideoProgress | None = None) -> None:
+        """Restore the segment. ``plan`` is the content of ``plan_file``."""
+        settings = (self.encoding, self.options, self.video)
+        restore_segment(self.source, plan, self.start, self.stop, self.target, models, *settings, progress=progress)
+
+
+RunSegments = Callable[[Sequence[SegmentJob]], Iterable[SegmentJob]]
+"""A function that restores segments in any order, and yields each when it is finished."""
 
 
 def restore_in_segments(
@@ -34,14 +63,16 @@ def restore_in_segments(
     video: VideoOptions | None = None,
     *,
     segment_frames: int = SEGMENT_FRAMES,
+    run: RunSegments | None = None,
     progress: VideoProgress | None = None,
 ) -> VideoResult:
     """Restore the video file ``source`` to ``target`` as ``restore_video`` does, so that it can be interrupted.
 
     The plan of the faces and finished segments of ``segment_frames`` frames are kept in the folder ``parts_folder(target)``. After
-    an interruption, a call with the same arguments goes on with the first missing segment. At last, the segments are joined, and
-    the folder is removed. Reads the file once more than ``restore_video``. Raises OptionError if the folder belongs to
-    another source, other options or other models, and the errors of ``restore_video``.
+    an interruption, a call with the same arguments goes on with the missing segments. At last, the segments are joined, and the
+    folder is removed. ``run`` restores the segments elsewhere; None restores them one by one with ``models``. Reads the file once
+    more than ``restore_video``. Raises OptionError if the folder belongs to another source, other options or other models, and
+    the errors of ``restore_video``.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(models, RestorationModels, "models")
@@ -60,14 +91,19 @@ def restore_in_segments(
         plan = plan_clip(source, models, options, video, progress=progress)
         folder.mkdir(exist_ok=True)
         save_plan(folder / _PLAN, plan, settings)
-    starts = range(0, len(plan), segment_frames)
-    paths = [folder / f"{start:08}{SEGMENT_SUFFIX}" for start in starts]
+    jobs = [
+        SegmentJob(
+            *(source, folder / _PLAN, start, min(start + segment_frames, len(plan))),
+            *(folder / f"{start:08}{SEGMENT_SUFFIX}", encoding, options, video),
+        )
+        for start in range(0, len(plan), segment_frames)
+    ]
+    paths = [job.target for job in jobs]
     try:
-        for start, path in zip(starts, paths, strict=True):
-            if not path.exists():
-                stop = min(start + segment_frames, len(plan))
-                counted = None if progress is None else _counted(progress, start, len(plan))
-                restore_segment(source, plan, start, stop, path, models, encoding, options, video, progress=counted)
+        if run is None:
+            _restore_one_by_one(jobs, plan, models, progress)
+        else:
+            _restore_elsewhere(jobs, run, progress)
         join_segments(paths, source, target, plan.timestamps)
     except BaseException:
         _log_state(folder, paths)
@@ -79,6 +115,26 @@ def restore_in_segments(
 def parts_folder(target: Path) -> Path:
     """Return the folder of the unfinished parts of ``target``, such as ``out.mp4.parts``."""
     return target.with_name(target.name + _PARTS)
+
+
+def _restore_one_by_one(
+    jobs: Sequence[SegmentJob], plan: ClipPlan, models: RestorationModels, progress: VideoProgress | None
+) -> None:
+    """Restore the missing segments."""
+    for job in jobs:
+        if not job.target.exists():
+            job.restore(plan, models, None if progress is None else _counted(progress, job.start, len(plan)))
+
+
+def _restore_elsewhere(jobs: Sequence[SegmentJob], run: RunSegments, progress: VideoProgress | None) -> None:
+    """Restore the missing segments with ``run``, and count their frames."""
+    missing = [job for job in jobs if not job.target.exists()]
+    total = jobs[-1].stop
+    done = total - sum(job.stop - job.start for job in missing)
+    for job in run(missing):
+        done += job.stop - job.start
+        if progress is not None:
+            progress(VideoStep.RESTORE, done, total)
 
 
 def _counted(progress: VideoProgress, start: int, total: int) -> VideoProgress:

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -150,7 +152,32 @@ def test_work_of_ended_workers_is_done_again_and_lasting_errors_are_reported(
     assert sorted(contents(tmp_path / "out")) == sorted(
         job.target.name for job in jobs if job.target.stem not in errors
     )
-    assert "A worker process ended. Its 2 files are restored again, one by one." in caplog.text
+    assert f"A worker process ended. Its work is done again: {portraits[0]}, {portraits[1]}" in caplog.text
+
+
+def test_a_video_of_segments_has_the_frames_of_one_process(
+    tmp_path: Path,
+    photos: Path,
+    two_workers: RayOptions,
+    load_module: Callable[[str, Path], ModuleType],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    av = pytest.importorskip("av")
+    clips = load_module("clips", Path(__file__).parents[1] / "video" / "clips.py")
+    portrait = np.asarray(Image.open(photos / "b.png"))
+    frames = [av.VideoFrame.from_ndarray(np.roll(portrait, 2 * index, 1), "rgb24") for index in range(8)]
+    clip = clips.write_clip(tmp_path / "clip.mkv", [frame.reformat(format="yuv444p") for frame in frames])
+    arguments = ["restore", str(clip), "--lossless", *FLAGS]
+    assert main([*arguments, "-o", str(tmp_path / "plain.mkv")]) == 0
+    assert main([*arguments, "-o", str(tmp_path / "ray.mkv"), "--ray", "--segment-frames", "3"]) == 0
+    plain, ray = capsys.readouterr().out.splitlines()
+    assert plain.replace("plain.mkv", "ray.mkv") == ray
+    assert "1 faces in 8 frames" in ray
+    restored = [[clips.planes(frame) for frame in clips.decoded(tmp_path / f"{name}.mkv")] for name in ("plain", "ray")]
+    for before, after in zip(*restored, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert not (tmp_path / "ray.mkv.parts").exists()
+    assert any((a != b).any() for a, b in zip(clips.planes(clips.decoded(clip)[5]), restored[1][5], strict=True))
 
 
 def test_errors_of_loading_have_the_words_and_the_exit_code_of_the_plain_command(
