@@ -211,6 +211,39 @@ const OTHERS = {
     const rows = [[{ node: 3, caption: "before" }, { node: 4, caption: "here with bundled 512" }]];
     await writeStrip(example("14_published_512"), images, { height: 420, rows });
   },
+  // Seeds of Degrade Image with different kinds of degradation.
+  async psfr_degrade() {
+    const seeds = [1, 2, 4, 7];
+    const images = {};
+    for (const seed of seeds) {
+      const found = await imagesOf(withValues(read("13_compare_with_the_original"), 4, [seed]), () => {
+        for (const id of [2, 5, 6, 7, 8, 9]) app.graph.remove(app.graph.getNodeById(id));
+        const shown = Object.assign(LiteGraph.createNode("PreviewImage"), { id: 101 });
+        app.graph.add(shown);
+        app.graph.getNodeById(4).connect(0, shown, 0);
+      });
+      Object.assign(images, { image: found[3], [`seed ${seed}`]: found[101] });
+    }
+    const row = Object.keys(images).map((node) => ({ node, caption: node }));
+    await writeStrip(help("psfr_degrade"), images, { height: 230, rows: [row] });
+  },
+  // The glasses of a face in the group photo become skin.
+  async psfr_edit() {
+    const workflow = withValues(read("06_edit_the_parse_map"), 3, ["solvay_conference_1927.jpg"]);
+    const images = await imagesOf(withValues(workflow, 7, ["skin", "glasses"]));
+    const row = [
+      { node: 5, caption: "crop" },
+      { node: 6, caption: "parse map" },
+      { node: 8, caption: "restored" },
+      { node: 7, caption: "glasses → skin" },
+      { node: 9, caption: "restored" },
+    ];
+    await writeStrip(help("psfr_edit"), images, { height: 256, rows: [row.map((cell) => ({ ...cell, index: 9 }))] });
+  },
+  async psfr_overlay() {
+    const images = await imagesOf(read("03_only_the_chosen_faces"));
+    await writeStrip(help("psfr_overlay"), images, { height: 533, rows: [row(4)] });
+  },
   async psfr_graph() {
     await imagesOf(read("03_only_the_chosen_faces"));
     await showFrom(-100, -150);
