@@ -30,8 +30,8 @@ def join_segments(
     orders = [_display_order(path) for path in paths]
     if sum(map(len, orders)) != len(timestamps):
         raise VideoFileError(
-            f"The segments of {target} have {sum(map(len, orders))} packets for {len(timestamps)} frames and cannot be joined. "
-            "Codecs with hidden frames, such as libvpx, do not work in segments."
+            f"The segments of {target} have {sum(map(len, orders))} packets for {len(timestamps)} frames. "
+            "Name all segments, or use another codec."
         )
     sample = read_sample(source)
     with open_video(source) as reader, ExitStack() as stack:

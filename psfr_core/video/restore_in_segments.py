@@ -20,7 +20,7 @@ from .restore_segment import SEGMENT_SUFFIX, restore_segment
 from .restore_video import VideoResult
 from .segment_settings import check_same, describe_settings
 from .video_options import VideoOptions, VideoProgress, VideoStep
-from .write_video import choose_output
+from .write_video import check_container, choose_output
 
 SEGMENT_FRAMES = 500
 """Default number of frames per segment."""
@@ -83,6 +83,7 @@ def restore_in_segments(
     source, target = Path(source), Path(target)
     encoding = choose_output(source, target, video.encoding)
     folder = parts_folder(target)
+    check_container(folder / f"segment{SEGMENT_SUFFIX}", encoding)
     settings = describe_settings(source, models, options, video, encoding, segment_frames)
     if (folder / _PLAN).exists():
         check_same(folder, read_notes(folder / _PLAN), settings)

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import VideoFileError
+from ..errors import OptionError, VideoFileError
 from ..files import atomic_path
 from ..images.box import Size
 from .encoding import Encoding, EncodingOptions, check_target, choose_encoding
@@ -126,7 +126,16 @@ def choose_output(source: Path, target: Path, options: EncodingOptions) -> Encod
             if stream not in copied:
                 _log_left_out(stream, target)
     frame = read_sample(source).frame
-    return choose_encoding(options, check_target(target), frame.format.name, Size(frame.width, frame.height))
+    encoding = choose_encoding(options, check_target(target), frame.format.name, Size(frame.width, frame.height))
+    check_container(target, encoding)
+    return encoding
+
+
+def check_container(path: Path, encoding: Encoding) -> None:
+    """Raise OptionError if the container of ``path`` cannot hold the codec of ``encoding``."""
+    codec = load_av().codec.Codec(encoding.codec, "w").canonical_name
+    if codec not in _supported_codecs(check_target(path)):
+        raise OptionError(f"{path}: {path.suffix} files cannot contain {codec} video. Choose another codec or suffix.")
 
 
 def copyable_streams(reader: VideoReader, target: Path) -> list[Stream]:

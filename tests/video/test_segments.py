@@ -277,6 +277,20 @@ def test_a_file_without_an_index_is_decoded_from_the_beginning(
     assert are_equal(clips, tmp_path / "whole.mkv", tmp_path / "parts.mkv")
 
 
+def test_a_codec_that_segments_cannot_contain_is_refused_before_the_work(
+    clips: ModuleType, tmp_path: Path, models: RestorationModels
+) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", noisy_frames(clips, 2))
+    video = VideoOptions(encoding=EncodingOptions(codec="png"))
+    with pytest.raises(OptionError, match=r"segment\.mkv: \.mkv files cannot contain png video"):
+        restore_in_segments(source, tmp_path / "b.mov", models, video=video)
+    with pytest.raises(OptionError, match=r"c\.webm: \.webm files cannot contain h264 video"):
+        restore_video(
+            source, tmp_path / "c.webm", models, video=VideoOptions(encoding=EncodingOptions(codec="libx264"))
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+
+
 def test_a_changed_file_is_noticed(clips: ModuleType, source: Path, tmp_path: Path, moving: RestorationModels) -> None:
     plan: ClipPlan = plan_clip(source, moving, WHOLE_CROP, LOSSLESS)
     changed = replace(plan, checksums=[*plan.checksums[:12], 0, *plan.checksums[13:]])
