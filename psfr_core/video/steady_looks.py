@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _OUTLINE_SIDE = 128  # crops are compared at this size, so that noise and compression hardly count
 _OUTLINE_BLUR = 2.0  # standard deviation in its pixels
+_SPREAD = 2  # radius in its pixels: around a change, for example of an iris, the rest of the eye changes too, but less
 _CHANGED = 0.03  # RMS difference of colors in [0, 1] from which a place counts as changed
 
 
@@ -38,9 +39,10 @@ def outline_of(crop: Tensor) -> Tensor:
 def unchanged(outline: Tensor, other: Tensor, side: int) -> Tensor:
     """Return from 0 to 1 how far a face is the same in two aligned crops, (1, ``side``, ``side``), from their outlines.
 
-    A blink, a smile or a hand is a change at its own place alone.
+    A blink, a smile or a hand is a change at its own place and close to it alone.
     """
     difference = (outline - other).square().mean(0, keepdim=True)
+    difference = F.max_pool2d(difference[None], 2 * _SPREAD + 1, stride=1, padding=_SPREAD)[0]
     share = (1 - difference / _CHANGED**2).clamp(min=0).square()
     return F.interpolate(share[None], (side, side), mode="bilinear", align_corners=False)[0]
 

@@ -51,6 +51,16 @@ def test_a_change_wins_at_once_and_at_its_place_alone() -> None:
     assert averaged[:, 80:].max() < 0.34
 
 
+def test_a_strong_change_includes_weak_ones_beside_it() -> None:
+    face, blink = torch.full((3, 128, 128), 0.5), torch.full((3, 128, 128), 0.5)
+    blink[:, 40:56, 30:70] = 0.52  # alone, this change is averaged in part
+    blink[:, 46:50, 40:50] = 0.9
+    weights = unchanged(outline_of(blink), outline_of(face), 128)
+    assert weights[:, 46:50, 50:55].max() == 0
+    assert weights[:, 46:50, 62:66].min() > 0.2
+    assert weights[:, 80:].min() == 1
+
+
 def test_other_people_do_not_count() -> None:
     face = torch.rand(3, 64, 64)
     here, *others = looks([face] * 3, [torch.zeros(1, 64, 64), torch.ones(1, 64, 64), torch.ones(1, 64, 64)], [0, 1, 2])
