@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..checks import check_type
@@ -85,20 +85,13 @@ def restore_in_segments(
     folder = parts_folder(target)
     check_container(folder / f"segment{SEGMENT_SUFFIX}", encoding)
     settings = describe_settings(source, models, options, video, encoding, segment_frames)
-    if (folder / _PLAN).exists():
-        check_same(folder, read_notes(folder / _PLAN), settings)
-        plan = load_plan(folder / _PLAN)
-    else:
+    plan = _find_plan(folder, settings)
+    if plan is None:
         plan = plan_clip(source, models, options, video, progress=progress)
         folder.mkdir(exist_ok=True)
         save_plan(folder / _PLAN, plan, settings)
-    jobs = [
-        SegmentJob(
-            *(source, folder / _PLAN, start, min(start + segment_frames, len(plan))),
-            *(folder / f"{start:08}{SEGMENT_SUFFIX}", encoding, options, video),
-        )
-        for start in range(0, len(plan), segment_frames)
-    ]
+    whole = SegmentJob(source, folder / _PLAN, 0, len(plan), target, encoding, options, video)
+    jobs = _split(whole, segment_frames)
     paths = [job.target for job in jobs]
     try:
         if run is None:
@@ -116,6 +109,28 @@ def restore_in_segments(
 def parts_folder(target: Path) -> Path:
     """Return the folder of the unfinished parts of ``target``, such as ``out.mp4.parts``."""
     return target.with_name(target.name + _PARTS)
+
+
+def _find_plan(folder: Path, settings: str) -> ClipPlan | None:
+    """Return the plan that an interrupted call left, if any. Raise OptionError if it was made with other ``settings``."""
+    if not (folder / _PLAN).exists():
+        return None
+    check_same(folder, read_notes(folder / _PLAN), settings)
+    return load_plan(folder / _PLAN)
+
+
+def _split(job: SegmentJob, segment_frames: int) -> list[SegmentJob]:
+    """Return jobs of ``segment_frames`` frames, with targets beside the plan."""
+    starts = range(0, job.stop, segment_frames)
+    return [
+        replace(
+            job,
+            start=start,
+            stop=min(start + segment_frames, job.stop),
+            target=job.plan_file.with_name(f"{start:08}{SEGMENT_SUFFIX}"),
+        )
+        for start in starts
+    ]
 
 
 def _restore_one_by_one(

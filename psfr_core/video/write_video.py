@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _INDEX_FIRST = {"movflags": "+faststart"}  # lets browsers play the file while it downloads
 _MUXER_OPTIONS = {"mp4": _INDEX_FIRST, "mov": _INDEX_FIRST}
 _INTERLACED_FLAGS = {"libx264": "+ildct+ilme", "mpeg2video": "+ildct+ilme"}
+_MAX_DELAY = 64  # maximum number of frames that an encoder holds back
+_MAX_TICKS = 1 << 40  # between decoding and display of a frame, in units of timestamps; more is an error of the encoder
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ class VideoWriter:
         self._container = container
         self._stream = stream
         self._copies = copies
+        self._first_times: list[int] = []  # of the first frames
+        self._packet_count = 0
 
     def write(self, frame: av.VideoFrame) -> None:
         """Encode the next frame."""
@@ -53,8 +57,10 @@ class VideoWriter:
             )
             frame.pts, frame.time_base = before.pts, before.time_base
         frame.pict_type = 0  # the encoder chooses its own key frames
+        if len(self._first_times) < _MAX_DELAY:
+            self._first_times.append(int(frame.pts or 0))
         for packet in self._stream.encode(frame):
-            self._container.mux(packet)
+            self._mux(packet)
 
     def copy(self, packet: av.Packet[Any]) -> None:
         """Copy a packet of sound, subtitles or other data of the source."""
@@ -69,7 +75,19 @@ class VideoWriter:
     def finish(self) -> None:
         """Encode what the encoder holds back."""
         for packet in self._stream.encode(None):
-            self._container.mux(packet)
+            self._mux(packet)
+
+    def _mux(self, packet: av.Packet[Any]) -> None:
+        """Write an encoded packet. libx265 gives those of fewer frames than it delays arbitrary decoding times."""
+        times, number = self._first_times, self._packet_count
+        if number < len(times) and not _is_plausible(packet):
+            packet.dts = times[number] - (times[-1] - times[0])  # increases, and is not after any frame
+        self._packet_count += 1
+        self._container.mux(packet)
+
+
+def _is_plausible(packet: av.Packet[Any]) -> bool:
+    return packet.pts is None or packet.dts is None or 0 <= packet.pts - packet.dts <= _MAX_TICKS
 
 
 @contextmanager

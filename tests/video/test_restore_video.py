@@ -194,6 +194,18 @@ def test_a_video_of_one_frame_is_restored(clips: ModuleType, tmp_path: Path, fou
     assert len(clips.decoded(tmp_path / "b.mp4")) == 1
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_fewer_frames_than_the_encoder_delays_keep_their_times(
+    clips: ModuleType, tmp_path: Path, models: RestorationModels, count: int, suffix: str
+) -> None:
+    frames = [clips.random_frame("yuv420p", seed) for seed in range(count)]
+    source = clips.write_clip(tmp_path / "a.mkv", frames)
+    video = VideoOptions(encoding=EncodingOptions(codec="libx265"))
+    restore_video(source, tmp_path / f"b{suffix}", models, video=video)
+    assert [float(frame.time) for frame in clips.decoded(tmp_path / f"b{suffix}")] == [0.04 * i for i in range(count)]
+
+
 def test_odd_sizes_are_kept(
     clips: ModuleType, tmp_path: Path, found: RestorationModels, caplog: pytest.LogCaptureFixture
 ) -> None:
