@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from ..errors import PsfrError, WorkerError, describe
-from ..optional_package import import_optional
 from ..restoration.restoration_models import RestorationModels
+from .attempts import AttemptCounter, Attempts
 from .ray_cluster import Cluster
 
 T = TypeVar("T")
@@ -45,7 +44,7 @@ def run_in_workers(cluster: Cluster, work: Work[T, R], groups: Sequence[Sequence
     WorkerError if processes end while they load.
     """
     workers = min(cluster.workers, len(groups))
-    attempts = _Attempts(cluster.ray.remote(num_cpus=0, max_restarts=-1)(_Counter).remote())
+    attempts = Attempts(cluster.ray.remote(num_cpus=0, max_restarts=-1)(AttemptCounter).remote())
     level = logging.getLogger(_LIBRARY).getEffectiveLevel()
     rows = [{"items": pickle.dumps(group)} for group in groups]
     answers = cluster.data.from_items(rows, override_num_blocks=len(rows)).map(
@@ -75,39 +74,10 @@ def portable(error: Exception) -> Exception:
     return error
 
 
-class _Counter:
-    """Actor of Ray that counts the attempts of workers, which do not survive themselves to count them."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-
-    def start(self, key: str) -> int:
-        self._counts[key] += 1
-        return self._counts[key]
-
-    def clear(self, key: str) -> None:
-        del self._counts[key]
-
-
-@dataclass(frozen=True)
-class _Attempts:
-    """The attempts to load models and to do items, which all workers count in one actor."""
-
-    counter: Any
-
-    def start(self, key: str) -> int:
-        """Return the number of this attempt, from 1."""
-        return import_optional("ray", "A worker", "ray").get(self.counter.start.remote(key))
-
-    def clear(self, key: str) -> None:
-        """Forget the attempts."""
-        import_optional("ray", "A worker", "ray").get(self.counter.clear.remote(key))
-
-
 class _Worker:
     """Callable that Ray runs in a process of its own. It does the group of items in a row of a data set."""
 
-    def __init__(self, work: Work[Any, Any], attempts: _Attempts, max_loads: int, log_level: int) -> None:
+    def __init__(self, work: Work[Any, Any], attempts: Attempts, max_loads: int, log_level: int) -> None:
         self._work, self._attempts, self._max_loads, self._log_level = work, attempts, max_loads, log_level
         self._models: RestorationModels | None = None
 
