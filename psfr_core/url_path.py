@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
-from urllib.parse import unquote
+from urllib.request import url2pathname
 from uuid import uuid4
 
 from .errors import MissingPackageError, OptionError
@@ -120,7 +120,7 @@ def parse_location(text: str | PurePath) -> Location:
     """Return a UrlPath for a URL, and a Path for anything else, including ``file:///folder``."""
     text = str(text)
     if text.startswith("file://"):
-        return Path(unquote(text.removeprefix("file://")))
+        return Path(url2pathname(text.removeprefix("file://")))
     return UrlPath(text) if "://" in text else Path(text)
 
 

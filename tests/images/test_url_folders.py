@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from psfr_core.images.folders import FoundImages, search_images
 from psfr_core.images.url_folders import search_locations
 from psfr_core.url_path import Location, UrlPath
 
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="URLs of the local store are made of POSIX paths")
 FILES = (
     "a.jpg",
     "b.PNG",
