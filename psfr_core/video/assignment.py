@@ -1,4 +1,4 @@
-"""Optimal assignment of faces to tracks."""
+"""Assign faces to tracks with the least total cost."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 def assign(costs: Tensor, max_cost: float) -> list[tuple[int, int]]:
-    """Return the pairs (row, column) of the assignment of least total cost in ``costs`` (N, M).
+    """Return the pairs (row, column) of the assignment with the least total cost in ``costs`` (N, M).
 
-    Each row and each column is in at most one pair, and no pair costs more than ``max_cost``: leaving a row and a column
-    without a partner costs as much as that.
+    Each row and each column is in at most one pair. No pair costs more than ``max_cost``, because leaving both a row and a
+    column without a partner costs ``max_cost``.
     """
     from scipy.optimize import linear_sum_assignment  # SciPy takes long to import
 
     rows, columns = costs.shape
-    # A dummy partner for each row and each column makes staying alone an option.
+    # A row or column that is assigned to a dummy has no partner.
     padded = np.full((rows + columns, rows + columns), 0.0)
     padded[:rows, :columns] = costs.numpy()
     padded[:rows, columns:] = padded[rows:, :columns] = max_cost / 2

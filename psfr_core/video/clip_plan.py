@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ClipPlan:
-    """The faces of a video file, registered, and what identifies its frames.
+    """The registered faces of a video file, and the timestamps and checksums that identify its frames.
 
-    ``timestamps`` are in units of the video stream. ``checksums`` are those of the decoded luma. ``damage`` describes what
-    could not be decoded; empty if nothing.
+    ``timestamps`` are in units of the time base of the video stream. ``checksums`` are those of ``checksum``. ``damage`` describes
+    the parts that could not be decoded, and is empty if there are none.
     """
 
     faces: FacePlan
@@ -46,7 +46,7 @@ class ClipPlan:
 
 
 class FrameChangedError(VideoFileError):
-    """Raised when a frame is decoded differently than in the first pass."""
+    """Raised when a frame cannot be found, or differs from the frame in the first pass."""
 
 
 @torch.no_grad()
@@ -61,7 +61,8 @@ def plan_clip(
     """Find, follow, align and register the faces of the video file ``source``, as ``restore_segment`` needs them.
 
     Reads the file twice; memory does not grow with its length except for a few numbers for each face and frame. ``progress`` may
-    raise to stop. Raises VideoFileError for files that cannot be read, and NoFaceError if the options require a face.
+    raise to stop. Raises VideoFileError for files that cannot be read, and NoFaceError if the options require a face but none
+    is found.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(models, RestorationModels, "models")
@@ -79,9 +80,10 @@ def plan_clip(
 def planned_frames(
     reader: VideoReader, plan: ClipPlan, start: int, stop: int, *, seeks: bool
 ) -> Iterator[DecodedFrame]:
-    """Yield the frames from ``start`` to before ``stop``, decoded from the beginning or, with ``seeks``, from a key frame.
+    """Yield the frames from ``start`` up to, but not including, ``stop``.
 
-    Raises FrameChangedError if one differs from the planned frame. Some files can be decoded only from the beginning.
+    With ``seeks``, decoding starts at a key frame, which some files do not allow. Otherwise, it starts at the beginning of the
+    file. Raises FrameChangedError if the file has no index, or if a frame is missing or differs from the planned one.
     """
     if seeks and start and not reader.seek(plan.timestamps[start]):
         raise FrameChangedError(f"{reader.path} has no index.")
@@ -108,7 +110,7 @@ def checksum(frame: av.VideoFrame) -> int:
 def _checked(
     reader: VideoReader, timestamps: Sequence[int], checksums: list[int], progress: VideoProgress | None
 ) -> Iterator[DecodedFrame]:
-    """Yield the frames of the first pass once more, and add their checksums to ``checksums``."""
+    """Yield the frames and append their checksums to ``checksums``. Raise FrameChangedError unless they have ``timestamps``."""
     for frame in numbered(reader.frames(), timestamps):
         if frame.index != len(checksums):
             raise FrameChangedError(f"Frame {len(checksums)} of {reader.path} changed while the video was read.")
@@ -123,7 +125,7 @@ def _checked(
 def _registered(
     frames: Iterator[DecodedFrame], plan: FacePlan, models: RestorationModels, *, registers: bool
 ) -> FacePlan:
-    """Return ``plan`` with the transforms by which ``CropCutter`` cuts the faces of successive frames."""
+    """Return ``plan`` with the transforms with which ``CropCutter`` cuts the faces of successive frames."""
     size = models.crop_size_for(plan.sides)
     cutter = CropCutter(size, next(models.generator.parameters()).device, registers=registers)
     transforms = [torch.stack([crop_transform(one, size) for one in of_track]) for of_track in plan.transforms]

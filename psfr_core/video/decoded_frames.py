@@ -1,4 +1,4 @@
-"""Frames of video files in both passes."""
+"""Decode the frames of video files for the first pass, and number those of later passes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class DecodedFrame:
-    """A decoded frame in a planar format; see ``MovingFrame``."""
+    """A decoded frame in a planar format, which implements ``MovingFrame``."""
 
     index: int
     frame: av.VideoFrame
 
     def to_read(self) -> FramePlanes:
-        """Return the samples of the decoder, which it may still need."""
+        """Return the samples, which must not be changed, because the decoder may still need them."""
         return FramePlanes.of(self.frame)
 
     def to_write(self) -> FramePlanes:
@@ -40,16 +40,16 @@ class DecodedFrame:
         return FramePlanes.of(self.frame)
 
     def repeat(self, before: DecodedFrame) -> None:
-        """Take the samples of the frame ``before``."""
+        """Copy the samples of the frame ``before``."""
         self.frame.make_writable()
         for new, old in zip(plane_arrays(self.frame), plane_arrays(before.frame), strict=True):
             np.copyto(new, old)
 
 
 def upright_colors(reader: VideoReader, timestamps: list[int]) -> Iterator[Tensor | None]:
-    """Yield the upright colors (3, H, W) of each frame, or None for one that is equal to the frame before.
+    """Yield the upright colors (3, H, W) of each frame, RGB in [0, 1], or None for a frame that is equal to the previous one.
 
-    The timestamps are added to ``timestamps``. Raises VideoFileError at the end if there is no frame.
+    Appends the timestamp of each frame to ``timestamps``. Raises VideoFileError if no frame can be decoded.
     """
     before: av.VideoFrame | None = None
     for frame in reader.frames():
@@ -64,7 +64,7 @@ def upright_colors(reader: VideoReader, timestamps: list[int]) -> Iterator[Tenso
 
 
 def numbered(frames: Iterable[av.VideoFrame], timestamps: Sequence[int]) -> Iterator[DecodedFrame]:
-    """Yield ``frames`` with their places among the ``timestamps`` of the first pass."""
+    """Yield ``frames`` with their indices in the ``timestamps`` of the first pass, or -1 for timestamps that are not there."""
     index_of = {timestamp: index for index, timestamp in enumerate(timestamps)}
     for frame in frames:
         yield DecodedFrame(index_of.get(int(frame.pts or 0), -1), frame)

@@ -1,4 +1,4 @@
-"""Choose encoder, quality and pixel format of a restored video."""
+"""Choose the encoder, the quality and the pixel format of a restored video."""
 
 from __future__ import annotations
 
@@ -41,31 +41,37 @@ _LOSSLESS_OPTIONS = {
     "qtrle": {},
 }
 _ALWAYS_LOSSLESS = ("ffv1", "ffvhuff", "utvideo", "png", "qtrle")
-_EVEN_SIDES = ("libx264", "libx265", "libsvtav1")  # with subsampled chroma
+_EVEN_SIDES = ("libx264", "libx265", "libsvtav1")  # encoders that need even sides for subsampled chroma
 
 
 @dataclass(frozen=True)
 class EncodingOptions:
-    """Encoding of a restored video."""
+    """Options for the encoding of a restored video."""
 
     codec: str | None = option(
-        None, "encoder by FFmpeg's name; none: libx264, libvpx-vp9 for .webm, ffv1 for lossless .mkv"
+        None,
+        "FFmpeg's name of the encoder; none: libvpx-vp9 for .webm, ffv1 for lossless .mkv, otherwise libx264 or libx264rgb",
     )
     quality: int | None = option(
-        None, "constant rate factor; lower is better; none: without visible loss, 17 for libx264", low=0, high=63
+        None,
+        "constant rate factor, 0 to 63; lower values give higher quality; none: no visible loss, 17 for libx264",
+        low=0,
+        high=63,
     )
-    lossless: bool = option(False, "encode without loss: all pixels outside of faces stay bit-identical")
-    pixel_format: str | None = option(None, "pixel format by FFmpeg's name; none: that of the input")
+    lossless: bool = option(False, "encode without loss: all pixels outside the faces stay bit-identical")
+    pixel_format: str | None = option(
+        None, "FFmpeg's name of the pixel format; none: that of the input, or the closest one that the encoder supports"
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
         if self.lossless and self.quality is not None:
-            raise OptionError("quality has no effect on a lossless video. Give one of quality and lossless.")
+            raise OptionError("quality has no effect on a lossless video. Set only one of quality and lossless.")
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """An encoder with its settings."""
+    """An encoder and its settings, by FFmpeg's names."""
 
     codec: str
     pixel_format: str
@@ -73,7 +79,7 @@ class Encoding:
 
 
 def check_target(path: Path) -> str:
-    """Return FFmpeg's name of the container for ``path``; OptionError for a suffix that cannot be written."""
+    """Return FFmpeg's muxer for the suffix of ``path``. Raise OptionError if no video with this suffix can be written."""
     muxer = muxer_of(path)
     if muxer is None:
         raise OptionError(
@@ -85,8 +91,9 @@ def check_target(path: Path) -> str:
 def choose_encoding(options: EncodingOptions, muxer: str, planar_format: str, size: Size) -> Encoding:
     """Return the encoder for frames of ``planar_format`` and ``size`` in the container ``muxer``.
 
-    The pixel format is that of the frames if the encoder takes it, else the one that loses least, which is logged. Raises
-    OptionError for encoders and formats that do not exist or do not go together.
+    ``muxer`` and ``planar_format`` are FFmpeg's names. Unless the options name a pixel format, it is the format of the frames, or
+    one that holds the same values. If the encoder supports neither, the format that loses least is chosen, and a warning is
+    logged. Raises OptionError for an unknown encoder, and for a pixel format, quality or lossless mode that it does not support.
     """
     codec = _encoder(options, muxer, planar_format)
     pixel_format = _pixel_format(codec, options, planar_format, size)
@@ -131,7 +138,7 @@ def _codec_options(name: str, options: EncodingOptions) -> dict[str, str]:
     elif name in _QUALITY:
         quality = options.quality
     else:
-        raise OptionError(f"{name} takes no quality here. Leave it out, or use one of {', '.join(_QUALITY)}.")
+        raise OptionError(f"quality is not supported for {name}. Omit it, or use one of {', '.join(_QUALITY)}.")
     return {**_OPTIONS.get(name, {}), **({} if quality is None else {"crf": str(quality)})}
 
 
@@ -152,7 +159,9 @@ def _pixel_format(codec: Codec, options: EncodingOptions, planar_format: str, si
     has_alpha = "a" in planar_format.removeprefix("gray")
     best, _ = av.codec.codec.find_best_pix_fmt_of_list(usable, planar_format, has_alpha)
     if best is None:
-        raise OptionError(f"{codec.name} encodes no frames of {size.width} x {size.height} pixels. Use --codec ffv1.")
+        raise OptionError(
+            f"{codec.name} cannot encode frames of {size.width} x {size.height} pixels. Use another codec, such as ffv1."
+        )
     chosen = best.name if hasattr(best, "name") else str(best)
     is_same_depth = twins_of(planar_format)[0].replace("420", "444").replace("422", "444") == chosen
     if options.lossless and not is_same_depth:

@@ -10,14 +10,14 @@ import torch
 from ..faces.face import Face, check_faces
 from ..images.box import Box
 
-_NUMBERS = 15  # box, landmarks and score of a face
+_NUMBERS = 15  # numbers per face: 4 for the box, 10 for the landmarks, and the score
 
 
 class FaceLog:
     """The faces of successive frames, as plain numbers.
 
-    Small tensors that outlive the large ones of their frames would leave gaps between them that the next frames do not fit in,
-    so that memory would grow with each frame.
+    Tensors of faces would fragment the memory: they outlive the large tensors of their frames, and the gaps between them are too
+    small for the next frames, so memory would grow with each frame.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class FaceLog:
         return len(self._counts)
 
     def add(self, faces: Sequence[Face]) -> None:
-        """Add the faces of the next frame; InputError for faces with invalid numbers."""
+        """Add the faces of the next frame. Raise InputError for invalid faces (see ``check_faces``)."""
         check_faces(faces)
         for face in faces:
             self._values.extend((*face.box, *face.landmarks.flatten().tolist(), face.score))
@@ -41,7 +41,7 @@ class FaceLog:
         self._counts.append(count)
 
     def __iter__(self) -> Iterator[list[Face]]:
-        """Iterate over the faces of each frame."""
+        """Yield the faces of each frame."""
         start = 0
         for count in self._counts:
             faces: list[Face] = []

@@ -23,7 +23,7 @@ _FILTER_MARGIN = 4  # additional margin, image pixels
 
 
 def cut_face(planes: Planes, face: Face, image_to_crop: Tensor, crop_size: int) -> AlignedFace | None:
-    """Return the aligned crop of a face, or None if it shows nothing of the frame."""
+    """Return the face with its aligned crop, or None if the crop lies outside the frame."""
     box = _box_in_frame(planes, image_to_crop, crop_size)
     if box.is_empty:
         return None
@@ -37,7 +37,8 @@ def paste_into_frame(
 ) -> None:
     """Paste ``restored`` (N, 3, S, S) through ``masks`` (N, 1, S, S) into the frame, at the ``aligned`` faces.
 
-    ``grain`` is that of ``PasteOptions``. Samples outside the masks stay bit-identical.
+    ``masks`` are blend weights from 0 to 1, and ``grain`` is the option of ``PasteOptions``. Samples outside the masks stay
+    bit-identical; a chroma sample is outside if all its pixels are.
     """
     restored, masks = restored.cpu(), masks.cpu()
     boxes = [_box_in_frame(planes, face.image_to_crop, restored.shape[-1]) for face in aligned]
@@ -67,7 +68,7 @@ def _from_box(image_to_crop: Tensor, box: PixelBox) -> Tensor:
 
 
 def _meeting(boxes: Sequence[PixelBox]) -> list[list[int]]:
-    """Group the indices of ``boxes`` such that the hulls of two groups never meet."""
+    """Group the indices of ``boxes`` such that the bounding boxes of two groups never overlap."""
     groups = [[index] for index in range(len(boxes))]
     while True:
         hulls = [_hull([boxes[index] for index in group]) for group in groups]

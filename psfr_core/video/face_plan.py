@@ -1,4 +1,4 @@
-"""Where the faces of each frame are, and how strongly they are restored."""
+"""Plan where the faces of each frame are, and how strongly they are restored."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from .orientation import upright_affine
 from .steady_alignment import Smoothing, align_track, crop_transform
 from .tracks import Track
 
-FADE_FRAMES = 4  # a face appears and disappears over so many frames
+FADE_FRAMES = 4  # number of frames over which a face fades in or out
 
 
 class CropTransforms(NamedTuple):
-    """The final transforms of a plan: one (N, 2, 3) per track, from stored frames to crops with this side."""
+    """The final transforms of a plan: one (N, 2, 3) per track, from stored frames to crops with a side of ``size`` pixels."""
 
     size: int
     of_tracks: Sequence[Tensor]
 
 
 class PlannedFace(NamedTuple):
-    """A face of one frame: its track, its place in the stored frame, and from 0 to 1 how far it is faded in.
+    """A face in one frame.
 
-    ``side`` is that of its crop in pixels of the frame, the median over the track: one restorer serves the whole track.
+    ``track`` is the index of its track. ``face`` is in pixels of the upright frame. ``image_to_crop`` (2, 3) maps pixels of the
+    stored frame to the crop. ``strength`` is 1, or lower while the face fades in or out. ``side`` is the median side of the crops
+    of the track, in pixels of the frame, so that the whole track has the same restorer.
     """
 
     track: int
@@ -44,16 +46,17 @@ class PlannedFace(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class FacePlan:
-    """The faces of all frames of a video; ``faces_in`` returns those of one.
+    """The faces of all frames of a video. ``faces_in`` returns the faces of one frame.
 
-    ``repeats`` are the frames that are equal to the one before. Without ``registered``, crops are registered with each other
-    while they are cut; see ``CropCutter``.
+    ``repeats`` are the indices of the frames that are equal to the previous frame. If ``registered`` is None, crops are registered
+    with each other while they are cut; see ``CropCutter``.
     """
 
     tracks: Sequence[Track]
-    transforms: Sequence[Tensor]  # one (N, 2, 3) per track, from stored frames to the crop of one pixel
-    strengths: Sequence[Tensor]  # one (N,) per track
-    sides: Sequence[float]  # one per track
+    # one (N, 2, 3) per track, from stored frames to a crop of 1 x 1 pixel; see crop_transform
+    transforms: Sequence[Tensor]
+    strengths: Sequence[Tensor]  # one (N,) per track, from 0 to 1
+    sides: Sequence[float]  # one per track, see PlannedFace.side
     repeats: frozenset[int]
     frame_count: int
     registered: CropTransforms | None = None
@@ -76,7 +79,7 @@ class FacePlan:
         return cls(found.tracks, transforms, strengths, sides, found.repeats, found.frame_count)
 
     def faces_in(self, frame: int, crop_size: int) -> list[PlannedFace]:
-        """Return the faces of the frame with this index, in the order of the tracks.
+        """Return the faces of the frame with the index ``frame``, in the order of the tracks.
 
         Raises InputError if the plan was registered for crops of another size.
         """
@@ -103,7 +106,7 @@ class FacePlan:
 
 
 def _strengths(track: Track, borders: set[int]) -> Tensor:
-    """Return from 0 to 1 the strength (N,) of the frames; a track that begins or ends at a border of a shot is not faded."""
+    """Return the strengths (N,) of the frames of a track. It does not fade where it begins or ends at a border of a shot."""
     position = torch.arange(1, len(track) + 1).double() / (FADE_FRAMES + 1)
     rise = torch.ones(len(track)).double() if track.frames.start in borders else position.clamp(max=1)
     fall = torch.ones(len(track)).double() if track.frames.stop in borders else position.flip(0).clamp(max=1)
@@ -111,5 +114,5 @@ def _strengths(track: Track, borders: set[int]) -> Tensor:
 
 
 def _median_side(transforms: Tensor) -> float:
-    """Return the median side of the crops (N, 2, 3) in pixels of the frames."""
+    """Return the median side of the crops of ``transforms`` (N, 2, 3) in pixels of the frames."""
     return median(1 / affine_scale(one) for one in transforms)

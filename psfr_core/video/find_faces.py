@@ -23,7 +23,8 @@ from .video_options import VideoProgress, VideoStep
 class VideoFaces:
     """The faces of a video. Tracks are in pixels of upright frames of the size ``upright``.
 
-    ``repeats`` are the frames that are equal to the one before.
+    ``cuts`` are the indices of the first frames of all shots except the first one. ``repeats`` are the indices of the frames that
+    are equal to the previous frame.
     """
 
     tracks: list[Track]
@@ -51,10 +52,10 @@ def find_faces(
     progress: VideoProgress | None = None,
     estimated_frames: int = 0,
 ) -> VideoFaces:
-    """Detect and follow the faces of all frames; the selection is made once for each shot, among its tracks.
+    """Detect and follow the faces of all frames, and select among the tracks of each shot.
 
-    ``frames`` are upright colors (3, H, W), RGB in [0, 1], or None for a frame that is equal to the one before; it has the same
-    faces. Raises InputError if there is no frame.
+    ``frames`` are upright colors (3, H, W), RGB in [0, 1], or None for a frame that is equal to the previous one, so its faces are
+    the same. ``progress`` is called with at least ``estimated_frames`` as the total. Raises InputError if there is no frame.
     """
     found = _Findings()
     batch_size = (detection or DetectionOptions()).batch_size
@@ -70,7 +71,7 @@ def find_faces(
 
 
 def _batches(frames: Iterable[Tensor | None], size: int) -> Iterator[list[Tensor | None]]:
-    """Group frames such that each group has at most ``size`` frames that are not None."""
+    """Yield groups of successive frames, each with at most ``size`` frames that are not None."""
     batch: list[Tensor | None] = []
     count = 0
     for frame in frames:
@@ -87,7 +88,7 @@ def _detect(
     batch: Sequence[Tensor | None], detector: FaceDetector, detection: DetectionOptions | None, found: _Findings
 ) -> None:
     images = [frame for frame in batch if frame is not None]
-    given = [] if detection is None else [detection]  # detectors of users may not take options
+    given = [] if detection is None else [detection]  # a user's detector may not accept options
     results = detector.detect(torch.stack(images), *given) if images else []
     if len(results) != len(images):
         raise InputError(f"The detector must return one list of faces per image, got {len(results)} for {len(images)}.")
@@ -106,7 +107,7 @@ def _detect(
 
 
 def _selected(tracks: Sequence[Track], cuts: Sequence[int], size: Size, selection: SelectionOptions) -> list[Track]:
-    """Return the tracks that ``selection`` chooses in each shot, by their faces in the middle frames."""
+    """Return the tracks that ``selection`` chooses in each shot, by the middle face and the highest score of each."""
     shots: dict[int, list[Track]] = {}
     for track in tracks:
         shots.setdefault(sum(cut <= track.start for cut in cuts), []).append(track)

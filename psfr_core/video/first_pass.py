@@ -17,12 +17,16 @@ from .find_faces import find_faces
 from .read_video import FrameSample, open_video
 from .video_options import VideoOptions, VideoProgress
 
-_FRAMES_BETWEEN_THREADS = 8  # decoded frames that wait for the detector
+_FRAMES_BETWEEN_THREADS = 8  # maximum number of decoded frames that wait for the detector
 
 
 @dataclass(frozen=True, eq=False)
 class FirstPass:
-    """The faces of a video, the timestamps of its frames in units of the stream, and a description of damaged parts."""
+    """The faces of a video, and a sample of its frames.
+
+    ``timestamps`` are in units of the time base of the video stream. ``damage`` describes the parts that could not be decoded,
+    and is empty if there are none.
+    """
 
     faces: FacePlan
     sample: FrameSample
@@ -40,7 +44,7 @@ def find_and_align(
 ) -> FirstPass:
     """Find and align the faces of all frames of ``source``.
 
-    Raises VideoFileError if it cannot be read, and NoFaceError if the options require a face.
+    Raises VideoFileError if it cannot be read, and NoFaceError if the options require a face but none is found.
     """
     timestamps: list[int] = []
     with open_video(source) as reader:
@@ -60,8 +64,8 @@ def find_and_align(
         raise VideoFileError(f"{source} has no frame that can be decoded.")
     if not found.tracks and options.no_face is NoFace.ERROR:
         raise NoFaceError(
-            f"No face that fits the options was found in {source}. Lower the minimum score, size or share of frames, or let "
-            "videos without a face pass."
+            f"No face that fits the options was found in {source}. Lower the minimum score, size or share of frames, or allow "
+            "videos without a face."
         )
     plan = FacePlan.of(found, video.smoothing, sample.quarters)
     return FirstPass(plan, sample, timestamps, len(found.cuts) + 1, damage)

@@ -1,4 +1,4 @@
-"""Follow detected faces over frames, and place them steadily."""
+"""Follow detected faces over frames, and remove the jitter of their landmarks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ def follow_faces(
     options: TrackOptions | None = None,
     smoothing: Smoothing = Smoothing.TWO_SIDED,
 ) -> list[dict[int, Face]]:
-    """Return the faces of each track of ``track_faces`` by the number of the frame, aligned steadily.
+    """Return a dict for each track of ``track_faces``, which maps the index of each frame to the face with steady landmarks.
 
-    ``Face.track`` is the position of the track in the result. Landmarks are where the template lies, so that ``align_faces``
-    gives the transforms of ``align_track``. In frames in which the face was not found, the score is the mean score of the track.
+    ``Face.track`` is the index of the track in the result. The landmarks are those of the template, placed in the image such that
+    ``align_faces`` returns the transforms of ``align_track``. If the face was not found in a frame, its score there is the mean
+    score of the other frames.
     """
     followed: list[dict[int, Face]] = []
     for number, track in enumerate(track_faces(faces, cuts, options)):

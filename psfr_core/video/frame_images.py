@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     import av
 
 _NUMBER = re.compile(r"%(?:0\d+)?d")
-_BT709, _SRGB, _RGB, _LIMITED = 1, 13, 0, 1  # FFmpeg's numbers of primaries and matrix, transfer, matrix, and range
+_BT709, _SRGB, _RGB, _LIMITED = 1, 13, 0, 1  # FFmpeg's numbers: primaries and matrix, transfer, matrix, range
 
 
 def frame_to_image(frame: av.VideoFrame, quarters: int = 0) -> ImageFile:
     """Return a planar frame as an upright image of 8 bits, or of 16 if the frame has more; gray and alpha are kept.
 
-    ``quarters`` counterclockwise quarter turns make it upright.
+    ``quarters`` counterclockwise quarter turns make the frame upright.
     """
     planes = FramePlanes.of(frame)
     pixels = planes.read(PixelBox(0, 0, planes.size.width, planes.size.height))
@@ -37,7 +37,7 @@ def frame_to_image(frame: av.VideoFrame, quarters: int = 0) -> ImageFile:
 
 
 def image_to_frame(image: ImageFile) -> av.VideoFrame:
-    """Return an image as a planar frame of RGB, with alpha if the image has it, and with the same levels."""
+    """Return an image as a planar RGB frame with the same bit depth, and with alpha if the image has it."""
     pixels, depth = image.pixels, image.bit_depth
     colors = pixels[:3] if len(pixels) > 2 else pixels[:1].expand(3, -1, -1)
     channels = [*colors, *(pixels[-1:] if image.has_alpha else [])]
@@ -49,7 +49,10 @@ def image_to_frame(image: ImageFile) -> av.VideoFrame:
 
 
 def choose_encoding_of_images(image: ImageFile, target: Path, options: EncodingOptions) -> Encoding:
-    """Return the encoder for images like ``image``; see ``choose_encoding``. Lossy videos are yuv420p by default."""
+    """Return the encoder for images like ``image``; see ``choose_encoding``.
+
+    Lossy videos are yuv420p by default, or the closest format to yuva420p that the encoder supports for images with alpha.
+    """
     frame = image_to_frame(image)
     lossy = "yuva420p" if image.has_alpha else "yuv420p"
     name = frame.format.name if options.lossless else lossy
@@ -57,7 +60,7 @@ def choose_encoding_of_images(image: ImageFile, target: Path, options: EncodingO
 
 
 def video_frame(image: ImageFile, encoding: Encoding) -> av.VideoFrame:
-    """Return ``image`` as a frame that states how ``encoding`` stores its colors, those of sRGB."""
+    """Return ``image`` as an RGB frame with sRGB colors, whose matrix and range are those of a video with ``encoding``."""
     frame = image_to_frame(image)
     frame.color_primaries, frame.color_trc = _BT709, _SRGB
     is_yuv = encoding.pixel_format.startswith("yuv")
@@ -66,16 +69,18 @@ def video_frame(image: ImageFile, encoding: Encoding) -> av.VideoFrame:
 
 
 def is_numbered(path: Path) -> bool:
-    """Return whether the name of ``path`` has a place for numbers, such as ``%06d.png``."""
+    """Return whether the name of ``path`` has a placeholder for a number, as in ``%06d.png``."""
     return bool(_NUMBER.search(path.name))
 
 
 def numbered_path(pattern: Path, number: int) -> Path:
-    """Return ``pattern`` with ``number`` in place of, for example, ``%06d``.
+    """Return ``pattern`` with ``number`` in place of its placeholder, such as ``%06d``.
 
-    Raises OptionError for a name that does not have exactly one such place.
+    Raises OptionError unless its name has exactly one placeholder.
     """
     places = _NUMBER.findall(pattern.name)
     if len(places) != 1:
-        raise OptionError(f"{pattern}: images of a video need a name with one place for a number, such as %06d.png.")
+        raise OptionError(
+            f"{pattern}: images of a video need a name with one placeholder for a number, such as %06d.png."
+        )
     return pattern.with_name(pattern.name.replace(places[0], places[0] % number))

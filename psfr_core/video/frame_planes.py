@@ -17,7 +17,7 @@ from .pixel_formats import FULL, plane_arrays
 if TYPE_CHECKING:
     from av import VideoFrame
 
-# Shares of red and blue in luma, by FFmpeg's numbers of matrices.
+# Weights of red and blue in luma, by FFmpeg's number of the color matrix.
 _LUMA_SHARES = {
     1: (0.2126, 0.0722),  # BT.709
     4: (0.30, 0.11),  # FCC
@@ -34,8 +34,8 @@ _MIN_HD_HEIGHT = 720  # from this height on, videos without a named matrix are B
 class FramePlanes:
     """The planes of a planar frame as arrays (H, W): luma, or luma and chroma, or red, green and blue; and alpha, if any.
 
-    ``subsampling`` is the number of columns and rows of luma for one of chroma. ``luma_shares`` are those of red and blue, None
-    for gray and RGB.
+    ``bits`` is the number of bits per sample. ``subsampling`` is the number of luma columns and rows per chroma sample.
+    ``luma_shares`` are the weights of red and blue in luma, or None for gray and RGB frames.
     """
 
     planes: list[NDArray[Any]]
@@ -67,7 +67,7 @@ class FramePlanes:
         return Size(width, height)
 
     def fit(self, box: PixelBox) -> PixelBox:
-        """Return the smallest box around ``box`` inside the frame that ``read`` and ``write`` accept."""
+        """Return ``box`` extended to whole chroma samples and clipped to the frame, as ``read`` and ``write`` need it."""
         across, down = self.subsampling
         left, top = box.left // across * across, box.top // down * down
         return PixelBox(left, top, -(-box.right // across) * across, -(-box.bottom // down) * down).within(self.size)
@@ -88,8 +88,8 @@ class FramePlanes:
     def write(self, box: PixelBox, before: Tensor, after: Tensor, mask: Tensor) -> None:
         """Replace the colors in ``box`` by ``after`` (C, h, w) where ``mask`` (1, h, w) is above 0; alpha stays.
 
-        ``before`` is what ``read`` returned. All other samples stay bit-identical; a sample of chroma is one that all its pixels
-        share. The frame must be writable.
+        ``before`` is the result of ``read``. All other samples stay bit-identical. A chroma sample is replaced if the mask is above
+        0 at any of its pixels. The frame must be writable.
         """
         if self.luma_shares is None:
             for index in range(len(self.planes) - self.has_alpha):
@@ -99,7 +99,7 @@ class FramePlanes:
         self._store(0, box, new[0], mask[0])
         share = self._reduced(mask[0])
         for index in (1, 2):
-            # Chroma finer than the pixels that share a sample stays as far as the mask lets the frame through.
+            # Enlarging and reducing chroma loses detail, which is added again with the weight of the frame (1 - share).
             detail = self._scaled(index, box) - self._reduced(old[index])
             self._store(index, box, self._reduced(new[index]) + (1 - share) * detail, share)
 
@@ -108,7 +108,7 @@ class FramePlanes:
         return 2**self.bits - 1
 
     def _range(self, index: int) -> tuple[float, float]:
-        """Return the level of 0 and the number of levels up to 1 of a plane; chroma is from -0.5 to 0.5."""
+        """Return the level that stands for 0 in a plane, and the number of levels from 0 to 1. Chroma ranges from -0.5 to 0.5."""
         is_chroma = self.luma_shares is not None and index in (1, 2)
         unit = 2 ** (self.bits - 8)
         if is_chroma:

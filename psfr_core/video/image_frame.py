@@ -1,4 +1,4 @@
-"""Images as frames of a video."""
+"""Wrap image tensors as video frames whose faces are replaced in place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..images.box import PixelBox, Size
 
 @dataclass(eq=False)
 class ImageFrame:
-    """An image (C, H, W) of a sequence and its paste mask (1, H, W); both are changed. See ``MovingFrame`` and ``Planes``."""
+    """An image (C, H, W) and its paste mask (1, H, W), both changed in place. It implements ``MovingFrame`` and ``Planes``."""
 
     index: int
     image: Tensor
@@ -31,7 +31,7 @@ class ImageFrame:
         return self
 
     def repeat(self, before: ImageFrame) -> None:
-        """Take the colors and the mask of the frame ``before``."""
+        """Copy the colors and the mask of the frame ``before``."""
         self.image.copy_(before.image)
         self.mask.copy_(before.mask)
 
@@ -44,6 +44,9 @@ class ImageFrame:
         return box.cut(self.image).clone()
 
     def write(self, box: PixelBox, before: Tensor, after: Tensor, mask: Tensor) -> None:
-        """Replace the colors in ``box``, which were ``before``, by ``after`` where ``mask`` (1, h, w) is above 0."""
+        """Replace the colors in ``box``, which were ``before``, by ``after`` where ``mask`` (1, h, w) is above 0.
+
+        The mask of the frame is replaced as well.
+        """
         box.cut(self.image).copy_(after.where(mask > 0, before))
         box.cut(self.mask).copy_(mask)

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 def join_segments(
     segments: Sequence[str | Path], source: str | Path, target: str | Path, timestamps: Sequence[int]
 ) -> None:
-    """Join ``segments``, files of ``restore_segment`` in their order that cover all frames, to the video file ``target``.
+    """Join the files of ``restore_segment`` to the video file ``target``.
 
-    The frames get the ``timestamps`` of the plan. Sound, subtitles, rotation, colors, metadata and chapters are those of
-    ``source``. ``target`` appears when it is complete. Raises VideoFileError for files that cannot be read or written, or do not
-    have as many frames as ``timestamps``, and OSError if the target cannot be written.
+    ``segments`` are in their order and contain all frames. The frames get the ``timestamps`` of the plan. Sound, subtitles,
+    rotation, colors, metadata and chapters are those of ``source``. ``target`` appears when it is complete. Raises VideoFileError
+    if a file cannot be read or written, or if the number of frames is not that of ``timestamps``, OptionError for a suffix that
+    cannot be written, and OSError if the target cannot be written.
     """
     paths, source, target = [Path(path) for path in segments], Path(source), Path(target)
     orders = [_display_order(path) for path in paths]
@@ -39,7 +40,7 @@ def join_segments(
         first = stack.enter_context(open_video(paths[0]))
         with open_joiner(target, reader, sample, first.stream, copied) as joiner:
             encoded = _timed(paths, orders, timestamps, reader)
-            # Muxers expect packets in the order of time.
+            # Muxers expect packets in the order of their decoding times.
             others = (packet for packet in reader.copies(copied) if packet.dts is not None)
             for packet in heapq.merge(encoded, others, key=_seconds):
                 if packet.stream in copied:
@@ -49,7 +50,7 @@ def join_segments(
 
 
 def _display_order(path: Path) -> list[int]:
-    """Return for each packet of ``path`` its place in the order in which frames are shown."""
+    """Return the position in display order of each packet of ``path``."""
     times = [int(packet.pts or 0) for packet in _packets(path)]
     order = [0] * len(times)
     for place, index in enumerate(sorted(range(len(times)), key=times.__getitem__)):
@@ -65,9 +66,10 @@ def _packets(path: Path) -> Iterator[av.Packet[Any]]:
 def _timed(
     paths: Sequence[Path], orders: Sequence[Sequence[int]], timestamps: Sequence[int], reader: VideoReader
 ) -> Iterator[av.Packet[Any]]:
-    """Yield the packets of all segments with the times of the source.
+    """Yield the packets of all segments with the timestamps of the source.
 
-    A packet is decoded when the frame is shown that is as many places before it as frames are reordered at most.
+    A frame is shown up to ``delay`` places before its position in decoding order. The decoding time of each packet is therefore
+    the display time ``delay`` places earlier.
     """
     delay = max(index - place for order in orders for index, place in enumerate(order))
     step = max(round(1 / (reader.rate * reader.time_base)), 1)

@@ -1,4 +1,4 @@
-"""Frames whose faces can be read and replaced: decoded ones and images."""
+"""Protocols for frames whose faces can be read and replaced: decoded video frames and image tensors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Planes(Protocol):
         ...
 
     def fit(self, box: PixelBox) -> PixelBox:
-        """Return the smallest box around ``box`` inside the frame that ``read`` and ``write`` accept."""
+        """Return ``box`` clipped to the frame, and extended if ``read`` and ``write`` need it."""
         ...
 
     def read(self, box: PixelBox) -> Tensor:
@@ -33,7 +33,7 @@ class Planes(Protocol):
 
 
 class MovingFrame(Protocol):
-    """A frame of a video; ``index`` is its place, or -1 for one that the first pass did not see."""
+    """A frame of a video. ``index`` is its position, or -1 if the first pass did not see the frame."""
 
     index: int
 
@@ -46,5 +46,5 @@ class MovingFrame(Protocol):
         ...
 
     def repeat(self: F, before: F) -> None:
-        """Take the samples of the frame ``before``."""
+        """Copy the samples of the frame ``before``."""
         ...

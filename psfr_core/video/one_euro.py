@@ -1,4 +1,4 @@
-"""Smooth landmarks with the past alone, for faces whose future is not known yet."""
+"""Smooth landmarks with past frames only, as a live video requires."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ _SPEED_GAIN = 0.4
 class OneEuroFilter:
     """Low-pass filter of landmarks whose cutoff rises with their speed: steady at rest, and fast in motion.
 
-    Source: Casiez, Roussel and Vogel, "1 euro filter" (2012). All landmarks of a face share one cutoff, by the speed of their
-    center, which is less noisy than theirs. At constant speed the filter lags 0.4 pixels at most.
+    Source: Casiez, Roussel and Vogel, "1 euro filter" (2012). All landmarks of a face share one cutoff, which depends on
+    the speed of their center, because it is less noisy than the speed of a landmark. At constant speed, the filter lags by at most
+    0.4 pixels.
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class OneEuroFilter:
         self._velocity = torch.zeros(2, dtype=torch.float64)
 
     def add(self, landmarks: Tensor) -> Tensor:
-        """Return the smooth position of the next ``landmarks`` (5, 2), float64."""
+        """Add the ``landmarks`` (5, 2) of the next frame, and return their smoothed positions, float64 on the CPU."""
         check_shape(landmarks, "5 2", "landmarks")
         check_finite(landmarks, "landmarks")
         points = landmarks.detach().cpu().double()
@@ -45,12 +46,12 @@ class OneEuroFilter:
 
 
 def smooth_causally(landmarks: Tensor) -> Tensor:
-    """Return ``landmarks`` (N, 5, 2) of successive frames smoothed by a OneEuroFilter, float64: no frame knows later ones."""
+    """Return ``landmarks`` (N, 5, 2) of successive frames, smoothed by a OneEuroFilter, as float64 on the CPU."""
     check_shape(landmarks, "N 5 2", "landmarks")
     one_euro = OneEuroFilter()
     return torch.stack([one_euro.add(points) for points in landmarks])
 
 
 def _share(cutoff: float) -> float:
-    """Return the weight of a new value in a first-order low-pass filter."""
+    """Return the weight of a new value in a first-order low-pass filter with this ``cutoff``."""
     return 1 / (1 + 1 / (2 * math.pi * cutoff))

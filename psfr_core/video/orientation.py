@@ -1,4 +1,4 @@
-"""Frames that players turn: phones store portrait videos lying on their side, with a note."""
+"""Rotate frames upright. Phones store portrait videos sideways, with the rotation in the metadata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..images.box import Size
 
 
 def turn_upright(frame: Tensor, quarters: int) -> Tensor:
-    """Turn ``frame`` (C, H, W) counterclockwise by ``quarters`` quarter turns, as a player shows it."""
+    """Rotate ``frame`` (C, H, W) counterclockwise by ``quarters`` quarter turns, as a player shows it."""
     return frame.rot90(quarters, (-2, -1)) if quarters else frame
 
 

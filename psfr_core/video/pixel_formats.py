@@ -1,4 +1,4 @@
-"""Planar pixel formats: frames whose planes can be read and written as arrays without a loss."""
+"""Convert frames to planar pixel formats, whose planes can be read and written as arrays without loss."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _PLANAR = re.compile(r"(yuva?4\d\dp|gbra?p|gray)(9|1[0246])?(le)?")
 _FULL_RANGE = re.compile(r"yuvj(4\d\dp)")
-FULL = 2  # color range of FFmpeg
+FULL = 2  # FFmpeg's number for the full color range
 
-# Planar formats that hold exactly the same values.
+# For each other format, the planar format that holds exactly the same values.
 _PLANAR_TWINS = {
     **dict.fromkeys(("nv12", "nv21"), "yuv420p"),
     **dict.fromkeys(("nv16", "yuyv422", "uyvy422", "yvyu422"), "yuv422p"),
@@ -33,7 +33,7 @@ _PLANAR_TWINS = {
     **dict.fromkeys(("x2rgb10le", "x2bgr10le"), "gbrp10le"),
     **dict.fromkeys(("monob", "monow"), "gray"),
 }
-# What encoders call the formats that hold the same values as a planar one.
+# For each planar format, the packed formats that hold the same values. Some encoders support only these.
 _PACKED_TWINS = {
     "gbrp": ("bgr0", "rgb24", "bgr24"),
     "gbrap": ("bgra", "rgba"),
@@ -45,7 +45,7 @@ _PACKED_TWINS = {
 def to_planar(frame: VideoFrame) -> VideoFrame:
     """Return ``frame`` in a planar format with the same values; the same frame if it has one already.
 
-    Raises VideoFileError for formats that have no such twin.
+    Raises VideoFileError for formats without an equivalent planar format.
     """
     name = frame.format.name
     if is_full := _FULL_RANGE.fullmatch(name):
@@ -83,7 +83,7 @@ def _samples(plane: Any, dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _retagged(frame: VideoFrame, name: str) -> VideoFrame:
-    """Return a copy of ``frame`` with another name for its format and the full range in its properties."""
+    """Return a copy of ``frame`` in the format ``name``, which has the same planes, tagged as full range."""
     copy = type(frame)(frame.width, frame.height, name)
     for old, new in zip(frame.planes, copy.planes, strict=True):
         np.copyto(_samples(new, np.dtype(np.uint8)), _samples(old, np.dtype(np.uint8)))

@@ -1,4 +1,4 @@
-"""Store plans of videos in files."""
+"""Save and load plans of videos."""
 
 from __future__ import annotations
 
@@ -19,18 +19,12 @@ from .clip_plan import ClipPlan
 from .face_plan import CropTransforms, FacePlan
 from .tracks import Track
 
-_OF_TRACKS = (
-    "landmarks",
-    "boxes",
-    "scores",
-    "transforms",
-    "strengths",
-    "crop_transforms",
-)  # tensors (N, ...) per track
+# Names of the tensors (N, ...) per track, which are stored as one tensor for all tracks.
+_OF_TRACKS = ("landmarks", "boxes", "scores", "transforms", "strengths", "crop_transforms")
 
 
 def save_plan(path: Path, plan: ClipPlan, notes: str = "") -> None:
-    """Write ``plan`` and a text, for example what it was made with, to a .safetensors file; atomically."""
+    """Write ``plan`` and ``notes``, a text such as its settings, atomically to a .safetensors file."""
     faces = plan.faces
     registered = faces.registered or CropTransforms(0, [])
     lists = (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 _DEFAULT_RATE = Fraction(25)
-_NAMED_DAMAGES = 5  # more are counted
+_NAMED_DAMAGES = 5  # maximum number of damaged parts that are named; the others are only counted
 
 _log = logging.getLogger(__name__)
 
@@ -36,12 +36,12 @@ def load_av() -> Any:
 
 @dataclass
 class Damage:
-    """The places of a video that could not be decoded."""
+    """The times in seconds of the parts of a video that could not be decoded. None stands for an unknown time."""
 
     times: list[float | None] = field(default_factory=list[float | None])
 
     def describe(self) -> str:
-        """Return a sentence about the damaged places; empty if there are none."""
+        """Return a description of the damaged parts, or an empty text if there are none."""
         if not self.times:
             return ""
         named = ["at an unknown time" if time is None else f"near {time:.2f} s" for time in self.times[:_NAMED_DAMAGES]]
@@ -52,9 +52,10 @@ class Damage:
 
 @dataclass(frozen=True, eq=False)
 class FrameSample:
-    """The first frame of a video, in a planar format, and how players show all frames.
+    """A frame of a video in a planar format, and how players show it.
 
-    ``quarters`` are the counterclockwise quarter turns that make a frame upright; ``display_matrix`` is FFmpeg's, if any.
+    ``quarters`` is the number of counterclockwise quarter turns that make the frame upright. ``display_matrix`` is FFmpeg's matrix
+    of 9 numbers, or None if the frame has none.
     """
 
     frame: av.VideoFrame
@@ -64,16 +65,16 @@ class FrameSample:
 
     @classmethod
     def of(cls, frame: av.VideoFrame) -> FrameSample:
-        """Describe a decoded frame of any format."""
+        """Return the sample for a decoded frame. Raise VideoFileError if ``to_planar`` does not support its format."""
         data = frame.side_data.get("DISPLAYMATRIX")
         matrix = None if data is None else struct.unpack("=9i", bytes(data)[:36])
         return cls(to_planar(frame), round(frame.rotation / 90) % 4, matrix, bool(frame.interlaced_frame))
 
 
 class VideoReader:
-    """An open video file; ``open_video`` returns it. Its frames are decoded once, from the first to the last.
+    """An open video file, which ``open_video`` yields. Its frames can be decoded once, in display order.
 
-    ``sample`` is None before the first one, and ``damage`` grows on the way.
+    ``sample`` describes the first decoded frame, and is None before. ``damage`` contains the damaged parts found so far.
     """
 
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
@@ -97,7 +98,7 @@ class VideoReader:
 
     @property
     def estimated_frames(self) -> int:
-        """Number of frames according to the file; 0 if the file does not state it."""
+        """Number of frames that the file states, or that its duration implies; 0 if both are unknown."""
         if self.stream.frames:
             return self.stream.frames
         if self.stream.duration:
@@ -106,7 +107,7 @@ class VideoReader:
 
     @property
     def other_streams(self) -> list[Stream]:
-        """Sound, subtitles, and whatever else the file contains."""
+        """All streams except the video stream, such as sound and subtitles."""
         return [stream for stream in self.container.streams if stream is not self.stream]
 
     def frames(
@@ -114,7 +115,8 @@ class VideoReader:
     ) -> Generator[av.VideoFrame]:
         """Yield the frames in planar pixel formats with increasing timestamps.
 
-        ``on_packet`` is called with each packet of the ``copied`` streams, in the order of the file.
+        ``on_packet`` is called with each packet of the ``copied`` streams, in the order of the file. Raises VideoFileError if the
+        size of the frames changes, or if ``to_planar`` does not support their format.
         """
         size: Size | None = None
         for packet in self._packets([self.stream, *copied]):
@@ -134,7 +136,7 @@ class VideoReader:
             yield from (packet for packet in self._packets(list(streams)) if packet.size)
 
     def seek(self, timestamp: int) -> bool:
-        """Go on at a key frame at or before ``timestamp`` if the file has an index; return whether it worked."""
+        """Continue at a key frame at or before ``timestamp``. Return False if this fails."""
         try:
             self.container.seek(timestamp, stream=self.stream)
         except (self._av.error.FFmpegError, OSError) as error:
@@ -190,7 +192,7 @@ class VideoReader:
             self.damage.times.append(time)
 
     def _timed(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Give ``frame`` a timestamp after the last one if it has none that is."""
+        """Return ``frame``, with a new timestamp if its own is missing or not later than that of the previous frame."""
         if self._last_pts is not None and (frame.pts is None or frame.pts <= self._last_pts):
             frame.pts = self._last_pts + max(round(1 / (self.rate * self.time_base)), 1)
         elif frame.pts is None:
@@ -204,7 +206,7 @@ class VideoReader:
 def open_video(path: str | Path) -> Generator[VideoReader]:
     """Open a video file for reading, and close it at the end of the block.
 
-    Raises VideoFileError for files that cannot be opened or have no video stream, MissingPackageError without PyAV.
+    Raises VideoFileError for files that cannot be opened or have no video stream, and MissingPackageError if PyAV is not installed.
     """
     av = load_av()
     path = Path(path)
@@ -221,7 +223,7 @@ def open_video(path: str | Path) -> Generator[VideoReader]:
 
 
 def read_sample(path: Path) -> FrameSample:
-    """Return the first frame of a video. Raise VideoFileError if there is none, or as ``open_video`` does."""
+    """Return the first frame of a video. Raise VideoFileError if none can be decoded, and the errors of ``open_video``."""
     with open_video(path) as reader, closing(reader.frames()) as frames:
         next(frames, None)
         if reader.sample is None:

@@ -1,4 +1,4 @@
-"""Register crops of a face with each other, because landmarks are too coarse to keep a face in its place."""
+"""Register crops of a face with each other, because landmarks are too inaccurate to keep a face in place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..images.similarity import compose_affines, invert_affine, shift_affine
 from ..images.warp import warp_affine
 
 _ITERATIONS = 6
-_TOLERATED = 0.04  # difference of colors in [0, 1] from which a place hardly counts: a blink, a hand
+_TOLERATED = 0.04  # color difference from which pixels get little weight, for example in a blink
 _MAX_ERROR = 0.4  # maximum mean robust error, from 0 to 1
 _DAMPING = 1e-4  # relative; keeps flat crops where they are
 
@@ -18,8 +18,8 @@ _DAMPING = 1e-4  # relative; keeps flat crops where they are
 def register_crop(moving: Tensor, fixed: Tensor) -> Tensor:
     """Return the similarity (2, 3), float64, from pixels of ``moving`` (3, K, K) to those of ``fixed`` (3, K, K).
 
-    The crops must be blurred, and must show the face within a few pixels of the same place. Places that changed are ignored.
-    Crops that do not fit better after the registration, or agree in less than half of their area, give the identity.
+    The crops must be blurred, and must show the face within a few pixels of the same place. Changed parts are ignored. The result
+    is the identity if the registration does not reduce the error, or if the crops still differ too much.
     Source: Baker and Matthews, "Lucas-Kanade 20 years on" (2004), the inverse compositional algorithm with a robust error.
     """
     size = Size.of(fixed)
@@ -42,7 +42,7 @@ def register_crop(moving: Tensor, fixed: Tensor) -> Tensor:
 
 
 def _steepest(image: Tensor) -> Tensor:
-    """Return the derivatives (4, 3KK) of ``image`` (3, K, K) by scale and rotation around its center, and by shifts."""
+    """Return the derivatives (4, 3KK) of ``image`` (3, K, K) by scale and rotation around its center, and by x and y shifts."""
     place = torch.arange(image.shape[-1], device=image.device, dtype=image.dtype)
     y, x = torch.meshgrid(place - place.mean(), place - place.mean(), indexing="ij")
     down, across = torch.gradient(image, dim=(1, 2))

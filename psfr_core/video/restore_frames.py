@@ -1,4 +1,4 @@
-"""Second pass over a video: restore the faces of its frames, those of several frames in one batch."""
+"""Restore the faces of the frames in the second pass over a video. Faces of several frames share batches."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from .steady_crops import CropCutter, SteadyCrop
 from .steady_looks import TrackLook, average_look, windows
 from .video_options import VideoOptions, VideoProgress, VideoStep
 
-_MAX_FRAMES = 32  # in a batch
+_MAX_FRAMES = 32  # maximum number of frames per batch
 _AVERAGES = 3  # successive averages over ``steady_frames``: crops, parse maps and restored faces
 
 
 @dataclass(frozen=True, eq=False)
 class _Face:
-    """A face of a frame; ``strength`` is its fade-in from 0 to 1, and ``steady`` the crop averaged over time (3, S, S).
+    """A face of a frame. ``steady`` is its crop (3, S, S), averaged over time.
 
-    ``side`` is that of the crops of its track in pixels of the frame.
+    ``strength`` and ``side`` are those of ``PlannedFace``.
     """
 
     track: int
@@ -70,11 +70,11 @@ def restore_frames(
     video: VideoOptions,
     progress: VideoProgress | None = None,
 ) -> Iterator[F]:
-    """Yield the ``frames`` with their faces restored, in the same order; a few frames are read ahead.
+    """Yield the ``frames`` in their order, with restored faces. A few frames are read ahead.
 
     Crops, parse maps and restored faces are averaged over ``video.steady_frames`` frames before and after, where the face did
-    not change. A frame that repeats the one before gets the same result, bit by bit. ``progress`` is called with the number of
-    restored frames whenever a frame is read or restored.
+    not change. A frame that repeats the previous one has a bit-identical result. ``progress`` is called with the number of restored
+    frames whenever a frame is read or restored, and may raise to stop.
     """
     count = _Count(progress, plan.frame_count)
     device = next(models.generator.parameters()).device
@@ -105,7 +105,7 @@ def frames_around(video: VideoOptions) -> int:
 
 
 class _Count:
-    """Reports restored frames, also while frames are only read ahead, so that a caller can stop at every frame."""
+    """Counter that reports the restored frames, also when a frame is only read, so that the caller can stop at every frame."""
 
     def __init__(self, progress: VideoProgress | None, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
@@ -127,6 +127,7 @@ class _Count:
 
 
 def _cut(frames: Iterable[F], plan: FacePlan, crop_size: int, cutter: CropCutter) -> Iterator[_Frame[F]]:
+    """Yield each frame with the crops of its faces; frames that repeat the previous one have none."""
     for frame in frames:
         if frame.index in plan.repeats:
             yield _Frame(frame, True, [])
@@ -141,7 +142,7 @@ def _cut(frames: Iterable[F], plan: FacePlan, crop_size: int, cutter: CropCutter
 
 
 def _denoised(frames: Iterable[_Frame[F]], radius: int) -> Iterator[_Frame[F]]:
-    """Yield the frames with averaged crops."""
+    """Yield each frame with averaged crops."""
     steps = (_Step(frame, [face.cut.crop for face in frame.faces]) for frame in frames)
     for window in windows(steps, radius):
         work = window.center.work
@@ -222,7 +223,7 @@ S = TypeVar("S")
 
 
 def _batches(items: Iterable[tuple[S, int]], face_count: int) -> Iterator[list[S]]:
-    """Group successive items, which come with their numbers of faces, until they have ``face_count`` faces."""
+    """Yield groups of successive items, which come with their numbers of faces. A group ends at ``face_count`` faces."""
     batch: list[S] = []
     count = 0
     for item, faces in items:

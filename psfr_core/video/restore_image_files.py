@@ -33,7 +33,7 @@ from .video_options import VideoOptions, VideoProgress
 from .write_video import open_new_video
 
 DEFAULT_RATE = Fraction(25)
-_IMAGES_BETWEEN_THREADS = 4  # read or restored images that wait for the next step
+_IMAGES_BETWEEN_THREADS = 4  # maximum number of read or restored images that wait for the next step
 
 
 @dataclass(eq=False)
@@ -54,12 +54,13 @@ def restore_image_files(
     max_pixels: int | None = MAX_PIXELS,
     progress: VideoProgress | None = None,
 ) -> VideoResult:
-    """Restore the image files ``targets``, successive frames of one video in this order, and write each to its target.
+    """Restore image files that are successive frames of one video, and write each result to its target.
 
-    Faces are followed, aligned and averaged over time as in ``restore_video``; the encoding of ``video`` has no effect. Files are
-    read twice, so memory does not grow with their number. Metadata and bit depth are kept. ``progress`` may raise to stop.
-    Raises ImageFileError for files that cannot be read, before any is written, VideoFileError for images of different sizes, and
-    NoFaceError if the options require a face.
+    ``targets`` maps each image file to its target, in the order of the frames. Faces are followed, aligned and averaged over time
+    as in ``restore_video``; the encoding of ``video`` has no effect. Files are read twice, so memory does not grow with their
+    number. Metadata and bit depth are kept. ``progress`` may raise to stop. Before any file is written, raises ImageFileError for
+    files that cannot be read or have more than ``max_pixels`` pixels (None: no limit), VideoFileError for images of different
+    sizes, and NoFaceError if the options require a face but none is found.
     """
     sequence = _Sequence(
         list(targets), models, options or RestoreOptions(), video or VideoOptions(), max_pixels, progress
@@ -83,9 +84,9 @@ def restore_images_to_video(
 ) -> VideoResult:
     """Restore the image files ``paths``, successive frames in this order, and write the video file ``target``.
 
-    ``rate`` is the number of frames per second. A lossless video has the colors of the images as they are, others are
-    yuv420p, which all players show, unless the encoding of ``video`` names another pixel format. ``target`` appears when it is
-    complete. Raises OptionError for options that do not fit, and the errors of ``restore_image_files``.
+    ``rate`` is the number of frames per second. A lossless video has exactly the colors of the images. Other videos are
+    yuv420p, which all players support, unless the encoding of ``video`` names another pixel format. ``target`` appears when it is
+    complete. Raises OptionError for an encoding that is not possible, and the errors of ``restore_image_files``.
     """
     options, video, target = options or RestoreOptions(), video or VideoOptions(), Path(target)
     sequence = _Sequence(list(paths), models, options, video, max_pixels, progress)
@@ -116,7 +117,7 @@ class _Sequence:
     progress: VideoProgress | None
 
     def find(self) -> tuple[FacePlan, VideoResult]:
-        """Find and align the faces of all images."""
+        """Find and align the faces of all images. Return the plan and a summary."""
         with _reading(self.paths, self._read) as files:
             found = find_faces(
                 _new_colors(files),
@@ -157,14 +158,14 @@ def _reading(
 
 
 def _new_colors(files: Iterable[tuple[Path, ImageFile]]) -> Iterator[Tensor | None]:
-    """Yield the colors (3, H, W) of each file, or None for one that is equal to the file before."""
+    """Yield the colors (3, H, W) of each file, or None for a file whose pixels are equal to those of the previous one."""
     before: Tensor | None = None
     for path, file in files:
         size = Size.of(file.pixels)
         if before is not None and size != Size.of(before):
             raise VideoFileError(
-                f"{path} has {size.width} x {size.height} pixels, the images before {before.shape[-1]} x {before.shape[-2]}. "
-                "The frames of a video have one size: restore the others on their own."
+                f"{path} has {size.width} x {size.height} pixels, but the previous image has {before.shape[-1]} x "
+                f"{before.shape[-2]}. All frames of a video must have the same size. Restore other images separately."
             )
         is_repeat = before is not None and before.shape == file.pixels.shape and torch.equal(before, file.pixels)
         yield None if is_repeat else clamped(to_rgb(file.pixels))

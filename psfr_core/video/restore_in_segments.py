@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SegmentJob:
-    """The frames of a video from ``start`` to before ``stop``, and the file to which they are restored."""
+    """Task to restore the frames of ``source`` from ``start`` up to, but not including, ``stop``, to the file ``target``."""
 
     source: Path
     plan_file: Path
@@ -69,10 +69,10 @@ def restore_in_segments(
     """Restore the video file ``source`` to ``target`` as ``restore_video`` does, so that it can be interrupted.
 
     The plan of the faces and finished segments of ``segment_frames`` frames are kept in the folder ``parts_folder(target)``. After
-    an interruption, a call with the same arguments goes on with the missing segments. At last, the segments are joined, and the
-    folder is removed. ``run`` restores the segments elsewhere; None restores them one by one with ``models``. Reads the file once
-    more than ``restore_video``. Raises OptionError if the folder belongs to another source, other options or other models, and
-    the errors of ``restore_video``.
+    an interruption, a call with the same arguments continues with the missing segments. Finally, the segments are joined, and the
+    folder is removed. ``run`` restores the segments elsewhere; None restores them one by one with ``models``. Decodes the file one
+    more time than ``restore_video``. Raises OptionError if the folder belongs to another source, other options or other models,
+    and the errors of ``restore_video``.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(models, RestorationModels, "models")
@@ -161,7 +161,7 @@ def _counted(progress: VideoProgress, start: int, total: int) -> VideoProgress:
 def _log_state(folder: Path, paths: Sequence[Path]) -> None:
     finished = sum(path.exists() for path in paths)
     _log.warning(
-        "Interrupted. %d of %d segments are finished in %s. The same command resumes there; delete the folder to start anew.",
+        "Interrupted. %d of %d segments are finished in %s. The same command resumes there; delete the folder to start over.",
         finished,
         len(paths),
         folder,

@@ -41,13 +41,13 @@ def restore_segment(
     *,
     progress: VideoProgress | None = None,
 ) -> None:
-    """Restore the frames of ``source`` from ``start`` to before ``stop``, and write them to ``segment``, an .mkv file.
+    """Restore the frames of ``source`` from ``start`` up to, but not including, ``stop``, and write them to the file ``segment``.
 
-    ``plan`` is that of ``plan_clip`` for the same models and options, and ``encoding`` that of ``choose_output``. The results do
-    not depend on where segments begin, because the frames around are read as well; only batches of several faces may round
-    differently. ``segment`` appears when it is complete. ``progress`` counts its frames, and may raise to stop. Raises InputError
-    for frames that the plan does not have, VideoFileError for files that cannot be read, and OSError if the file cannot be
-    written.
+    ``plan`` is the result of ``plan_clip`` for the same models and options, and ``encoding`` that of ``choose_output``. The
+    restored frames do not depend on where segments begin, because the frames around the segment are read as well; only rounding
+    may differ if batches have several faces. ``segment`` appears when it is complete. ``progress`` counts its frames, and may
+    raise to stop. Raises InputError for frames that the plan does not have and for a suffix other than .mkv, VideoFileError for
+    files that cannot be read, and OSError if the file cannot be written.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(plan, ClipPlan, "plan")
@@ -67,7 +67,7 @@ def restore_segment(
 
 @dataclass(frozen=True, eq=False)
 class _Segment:
-    """The frames of a segment, and those around that influence them."""
+    """The frames of a segment, and how to restore them."""
 
     source: Path
     plan: ClipPlan
@@ -95,7 +95,7 @@ class _Segment:
             write_frames(self._own(restored), [], writer)
 
     def _reach(self, radius: int) -> tuple[int, int]:
-        """Return the first frame that must be read, and the one after the last."""
+        """Return the indices of the first frame that must be read, and of the frame after the last one."""
         distinct = self.start
         while distinct and distinct in self.plan.faces.repeats:
             distinct -= 1
@@ -110,7 +110,7 @@ class _Segment:
                 return
 
     def _counted(self, progress: VideoProgress, first: int) -> VideoProgress:
-        """Return a callback that counts the frames of the segment, without those around."""
+        """Return a callback that counts only the frames of the segment."""
         total = self.stop - self.start
 
         def count(step: VideoStep, done: int, _: int) -> None:

@@ -44,10 +44,10 @@ def restore_sequence(
 ) -> SequenceResult:
     """Restore the faces in ``images`` (B, C, H, W), successive frames of a video, RGB in [0, 1], with C from 1 to 4.
 
-    Faces are followed, aligned and averaged over time as in ``restore_video``; the encoding of ``video`` has no effect. With
-    ``masks``, one (H, W) or None for each image, only faces are restored that are in the mask of the middle frame of their track.
-    Pixels where the result's mask is 0 stay bit-identical. ``progress`` may raise to stop.
-    Raises InputError for invalid images, and NoFaceError if the options require a face.
+    Faces are followed, aligned and averaged over time as in ``restore_video``; the encoding of ``video`` has no effect. ``masks``
+    contains a mask (H, W) for each image, or None where all faces are wanted; a track is restored only if its face in the middle
+    frame is in the mask. Pixels where the result's mask is 0 stay bit-identical. ``progress`` may raise to stop.
+    Raises InputError for invalid images, and NoFaceError if the options require a face but none is found.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(models, RestorationModels, "models")
@@ -67,8 +67,8 @@ def restore_sequence(
     found = _masked(found, masks)
     if not found.tracks and options.no_face is NoFace.ERROR:
         raise NoFaceError(
-            "No face that fits the options was found in the frames. Lower the minimum score, size or share of frames, or let "
-            "sequences without a face pass."
+            "No face that fits the options was found in the frames. Lower the minimum score, size or share of frames, or allow "
+            "sequences without a face."
         )
     restored = images.clone()
     pasted = images.new_zeros((len(images), 1, *images.shape[-2:]), dtype=torch.float32)
@@ -79,7 +79,7 @@ def restore_sequence(
 
 
 def _masked(found: VideoFaces, masks: Sequence[Tensor | None] | None) -> VideoFaces:
-    """Return the faces without the tracks outside the masks of their middle frames."""
+    """Return ``found`` with only the tracks whose face in the middle frame is in its mask."""
     if masks is None:
         return found
     kept: list[Track] = []

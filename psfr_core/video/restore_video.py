@@ -24,15 +24,15 @@ from .write_video import VideoWriter, choose_output, copyable_streams, open_writ
 if TYPE_CHECKING:
     import av
 
-_FRAMES_BETWEEN_THREADS = 8  # restored frames that wait for the encoder
+_FRAMES_BETWEEN_THREADS = 8  # maximum number of restored frames that wait for the encoder
 
 
 @dataclass(frozen=True)
 class VideoResult:
-    """A summary of a restored video. ``damage`` describes what could not be decoded; empty if nothing."""
+    """A summary of a restored video. ``damage`` describes the parts that could not be decoded; it is empty if there are none."""
 
     frame_count: int
-    face_count: int  # tracks of faces
+    face_count: int  # number of tracks
     shot_count: int
     damage: str
 
@@ -52,8 +52,8 @@ def restore_video(
     The first pass finds and follows the faces, and the second pass restores them. Both stream, so memory does not grow with the
     length of the video. Sound, subtitles, timestamps, rotation, colors and metadata are kept. Samples outside the faces are those
     of the decoded frames. ``target`` appears when it is complete, and is not left after an error. ``progress`` may raise to stop.
-    Raises VideoFileError for files that cannot be read or written, OptionError for options that do not fit, NoFaceError if the
-    options require a face, and MissingPackageError without PyAV.
+    Raises VideoFileError or OSError for files that cannot be read or written, OptionError for an encoding that is not possible,
+    NoFaceError if the options require a face but none is found, and MissingPackageError if PyAV is not installed.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(models, RestorationModels, "models")
@@ -74,7 +74,7 @@ def restore_video(
 
 
 def write_frames(frames: Iterable[DecodedFrame], packets: list[av.Packet[Any]], writer: VideoWriter) -> None:
-    """Encode ``frames`` in another thread, and copy the ``packets`` that are read on the way."""
+    """Encode ``frames`` in another thread, and copy the ``packets`` that the reader adds meanwhile."""
     for _ in write_behind(_writes(frames, packets, writer), threads=1, limit=_FRAMES_BETWEEN_THREADS):
         pass
 

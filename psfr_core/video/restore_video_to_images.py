@@ -20,7 +20,7 @@ from .restore_frames import restore_frames
 from .restore_video import VideoResult
 from .video_options import VideoOptions, VideoProgress
 
-_IMAGES_BETWEEN_THREADS = 4  # restored frames that wait to be written
+_IMAGES_BETWEEN_THREADS = 4  # maximum number of restored frames that wait to be written
 
 
 @torch.no_grad()
@@ -33,11 +33,12 @@ def restore_video_to_images(
     *,
     progress: VideoProgress | None = None,
 ) -> VideoResult:
-    """Restore the video file ``source`` and write its frames to the files ``pattern``, such as ``frames/%06d.png``, from 1 on.
+    """Restore the video file ``source`` and write its frames to images, numbered from 1.
 
-    The images are upright. They have 8 bits, or 16 if the video has more, and gray and alpha are kept. Timestamps and sound are
-    not. Finished images stay after an error; each appears when it is complete. Raises the errors of ``restore_video`` and
-    ``write_image``, and OptionError for a name without one place for a number.
+    ``pattern`` is the path of the images, such as ``frames/%06d.png``. The images are upright. They have 8 bits, or 16 if the
+    video has more. Gray and alpha are kept; timestamps and sound are lost. Each image appears when it is complete, and stays after
+    an error. Raises the errors of ``restore_video`` and ``write_image``, and OptionError unless the name of ``pattern`` has
+    exactly one placeholder for a number.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     source, pattern = Path(source), Path(pattern)

@@ -14,13 +14,13 @@ CUT_DISTANCE = 0.3
 _THUMBNAIL = (36, 64)  # rows and columns
 _LEVELS = 8  # histogram bins per color channel
 _LONGEST_FLASH = 2  # frames
-_MIN_CONTRAST = 0.02  # standard deviation of luma below which a frame has no layout
-_SURROUNDINGS = 4  # frames on each side that tell how much the shot moves
+_MIN_CONTRAST = 0.02  # standard deviation of the channel means below which a frame has no layout
+_SURROUNDINGS = 4  # frames on each side that show how much the shot moves
 _MIN_RATIO = 2.5  # minimum ratio of the distance at a cut to the median distance around it
 
 
 class SceneCutFinder:
-    """Finds cuts in frames that are added one by one; keeps a few thumbnails and one number for each frame."""
+    """Finder of cuts in frames that are added one by one. It stores a few thumbnails, and a number for each frame."""
 
     def __init__(self) -> None:
         self._recent: list[Tensor] = []  # the last thumbnails, oldest first
@@ -46,12 +46,12 @@ class SceneCutFinder:
         for earlier, distance in zip(range(index - len(distances), index - 1), distances[:-1], strict=True):
             if distance < CUT_DISTANCE:
                 self._repeats.add((earlier, index))
-        self._recent = [*self._recent, thumbnail][-_LONGEST_FLASH - 1 :]  # those that a flash may lie between
+        self._recent = [*self._recent, thumbnail][-_LONGEST_FLASH - 1 :]  # frames that may precede a flash
 
     def cuts(self) -> list[int]:
         """Return the indices of the first frames of all shots except the first one.
 
-        A flash of one or two frames is not a cut, and neither is a frame in motion that makes all distances large.
+        A flash of one or two frames is not a cut, and neither is motion that makes the distances of nearby frames large as well.
         """
         return [
             index
@@ -71,10 +71,10 @@ class SceneCutFinder:
 
 
 def frame_distance(one: Tensor, other: Tensor) -> float:
-    """Return the distance of two frames (3, H, W) of equal size, RGB in [0, 1], from 0 for equal to 1 for unrelated frames.
+    """Return the distance between two frames (3, H, W) of equal size, RGB in [0, 1]: 0 for equal frames, 1 for unrelated frames.
 
-    It is the mean of two distances: the total variation between color histograms, which ignores motion, and one minus the
-    correlation of luma, at most 1, which ignores a change of exposure.
+    It is the mean of two distances from 0 to 1. The first is the total variation distance between the color histograms, which
+    ignores motion. The second is one minus the correlation of the channel means, clamped to 1, which ignores changes of exposure.
     """
     return (_histogram_distance(one, other) + _layout_distance(one, other)) / 2
 
@@ -84,7 +84,7 @@ def _histogram_distance(one: Tensor, other: Tensor) -> float:
 
 
 def _histogram(frame: Tensor) -> Tensor:
-    """Return the joint color histogram (_LEVELS cubed,), with sum 1; a color counts for the bins around it in proportion."""
+    """Return the joint color histogram (_LEVELS**3,) with the sum 1. Each color is distributed over the 8 bins around it."""
     position = frame.flatten(1) * (_LEVELS - 1)  # (3, N)
     below = position.floor().clamp(max=_LEVELS - 2)
     share = position - below

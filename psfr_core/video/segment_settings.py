@@ -1,4 +1,4 @@
-"""Describe what the segments of a video are made with, so that only the same command resumes."""
+"""Describe the settings of the segments of a video, so that other settings are refused on resume."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def describe_settings(
     encoding: Encoding,
     segment_frames: int,
 ) -> str:
-    """Return a JSON text of all that affects the segments of ``source``, with hashes of the file and the models."""
+    """Return JSON text with everything that affects the segments of ``source``, including hashes of the file and the models."""
     network = getattr(models.detector, "network", None)
     device = next(models.generator.parameters()).device
     return json.dumps(
@@ -59,12 +59,12 @@ def check_same(folder: Path, before: str, now: str) -> None:
     if changes:
         raise OptionError(
             f"The parts in {folder} began with other settings: {changes}. Restore the former settings, or delete the folder to "
-            "start anew."
+            "start over."
         )
 
 
 def _plain(value: Any) -> Any:
-    """Return ``value`` as numbers, texts, lists and dicts."""
+    """Return ``value`` as numbers, texts, lists and dicts, which JSON can store."""
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Enum):

@@ -1,4 +1,4 @@
-"""Align the faces of a track such that their crops do not swim."""
+"""Align the faces of a track such that their crops do not jitter."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .one_euro import smooth_causally
 from .steady_landmarks import smooth_landmarks
 from .tracks import Track
 
-_UNIT = 1  # side in pixels of the crop that transforms are kept for
-_INLIER_DEVIATION = 4.0  # standard deviation in frames of the window that decides about outliers
+_UNIT = 1  # side in pixels of the crop of align_track
+_INLIER_DEVIATION = 4.0  # standard deviation, in frames, of the Gaussian window that averages the inlier flags
 
 
 class Smoothing(str, Enum):
@@ -27,10 +27,11 @@ class Smoothing(str, Enum):
 
 
 def align_track(track: Track, smoothing: Smoothing = Smoothing.TWO_SIDED) -> Tensor:
-    """Return the similarities (N, 2, 3) from the image to the aligned crop of one pixel, one for each frame of ``track``.
+    """Return the similarity transforms (N, 2, 3) from the image to the aligned crop, one for each frame of ``track``.
 
-    ``crop_transform`` scales them to a crop size. A landmark that disagrees with the others, such as the nose of a turned head,
-    counts as much as it agrees in the frames around: a decision by single frames would make the crop jump.
+    The side of the crop is 1 pixel. ``crop_transform`` scales a transform to another crop size. A landmark that disagrees with the
+    others, such as the nose of a turned head, gets less weight. With smoothing, its weight is the weighted fraction of nearby
+    frames in which it agrees, because a separate decision in each frame would make the crop jump.
     """
     landmarks = _smoothed(track, smoothing)
     template = template_for(_UNIT)
@@ -41,7 +42,7 @@ def align_track(track: Track, smoothing: Smoothing = Smoothing.TWO_SIDED) -> Ten
 
 
 def crop_transform(unit_transform: Tensor, crop_size: int) -> Tensor:
-    """Return the transform (2, 3) from the image to a crop of ``crop_size`` for one of ``align_track``."""
+    """Return a transform (2, 3) of ``align_track`` scaled to a crop of ``crop_size`` pixels."""
     return compose_affines(unit_transform, resize_affine(Size(_UNIT, _UNIT), Size(crop_size, crop_size)))
 
 
@@ -54,7 +55,7 @@ def _smoothed(track: Track, smoothing: Smoothing) -> Tensor:
 
 
 def _averaged(flags: Tensor, smoothing: Smoothing) -> Tensor:
-    """Return the mean of ``flags`` (N, 5) over the frames around each, or over those before it."""
+    """Return the weighted mean of ``flags`` (N, 5) over the frames around each frame, without later ones for PAST_ONLY."""
     radius = round(3 * _INLIER_DEVIATION)
     offsets = torch.arange(-radius, radius + 1)
     kernel = torch.exp(-0.5 * (offsets / _INLIER_DEVIATION).double().square())

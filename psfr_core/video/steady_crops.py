@@ -1,4 +1,4 @@
-"""Cut faces out of successive frames such that each stays in its place in the crop."""
+"""Cut faces out of successive frames such that each face stays in the same place in its crops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .moving_frame import Planes
 from .register_crops import register_crop
 from .steady_looks import outline_of
 
-# Share of the correction of a frame that the next one keeps: crops follow the image at short term, and the landmarks at long term.
+# Fraction of a correction that the next frame keeps. Crops follow the image in the short term, and the landmarks in the long term.
 _KEPT = 0.95
 
 
@@ -30,10 +30,10 @@ class SteadyCrop:
 
 
 class CropCutter:
-    """Cuts the faces of successive frames; with ``registers``, it aligns each crop with the one before.
+    """Cutter of the faces in successive frames. With ``registers``, it registers each crop with the previous one of the track.
 
-    Smoothed landmarks place a face within a pixel or two, or within several pixels where its motion changes abruptly. A network
-    draws other detail in each place, so the crops are registered with each other as well.
+    Smoothed landmarks are wrong by a pixel or two, and by several pixels where the motion changes abruptly. Networks draw different
+    detail in shifted crops, so landmarks alone are not enough.
     """
 
     def __init__(self, crop_size: int, device: torch.device, *, registers: bool) -> None:
@@ -41,7 +41,7 @@ class CropCutter:
         self._outlines: dict[int, Tensor] = {}  # the last one of each track
 
     def cut(self, planes: Planes, planned: PlannedFace) -> SteadyCrop | None:
-        """Return the crop of a face in the next frame, or None if it shows nothing of the frame."""
+        """Return the crop of a face in the next frame, or None if the crop lies outside the frame."""
         cut = self._cut(planes, planned, planned.image_to_crop)
         if cut is None or not self._registers:
             return cut
@@ -60,7 +60,7 @@ class CropCutter:
         return SteadyCrop(aligned, crop, outline_of(crop))
 
     def _correction(self, outline: Tensor, before: Tensor) -> Tensor:
-        """Return the similarity (2, 3) of pixels of the crop that brings ``outline`` to its place in the outline ``before``."""
+        """Return the similarity (2, 3) in crop pixels that moves ``outline`` towards ``before``, by the fraction _KEPT."""
         registration = torch.lerp(shift_affine(0, 0), register_crop(outline, before), _KEPT)
         to_outline = resize_affine(Size(self._size, self._size), Size.of(outline))
         return compose_affines(compose_affines(to_outline, registration), invert_affine(to_outline))

@@ -12,24 +12,24 @@ from ..checks import check_finite, check_shape
 _PILOT_RADIUS = 3  # frames
 _WIDTHS = (1.5, 3.0, 6.0)  # standard deviations of the windows of successive fits, in frames
 _RADIUS_IN_WIDTHS = 2.5
-_REJECTED = 4.0  # residual, in noise deviations, at which a frame stops to count for another
-# RMS distance of the smooth landmarks from the found ones, in noise deviations. It is 1.0 on average, and 0.2 more or less by
-# chance. Beyond the first limit, the motion is not a line: the found landmarks count more, and from the second on they alone.
+_REJECTED = 4.0  # residual, in standard deviations of the noise, from which a frame has no weight
+# RMS distances between the smoothed and the detected landmarks, in standard deviations of the noise. In linear motion, the distance
+# is about 1.0 +- 0.2. From the first limit to the second, the weight of the detected landmarks rises from 0 to 1.
 _TRUST_LIMITS = (1.4, 2.0)
-_OUTLIER = 7.0  # minimum distance of an outlier from the position predicted by its neighbors, in noise deviations
+_OUTLIER = 7.0  # minimum distance of an outlier from the position predicted by its neighbors, in the same unit
 _OUTLIER_RATIO = 1.3  # minimum ratio of its distance to that of its neighbors; 1.5 without noise
-_FRAMES_AT_ONCE = 1024  # bounds the memory for long tracks
-_MAD_TO_DEVIATION = 1.4826  # factor for a normal distribution
+_FRAMES_AT_ONCE = 1024  # limits the memory for long tracks
+_MAD_TO_DEVIATION = 1.4826  # factor from median absolute to standard deviation for a normal distribution
 
 
 def smooth_landmarks(landmarks: Tensor, is_found: Tensor | None = None) -> Tensor:
-    """Return ``landmarks`` (N, 5, 2) of successive frames without their jitter, float64; past and future frames count alike.
+    """Smooth ``landmarks`` (N, 5, 2) of successive frames by past and future frames, and return them as float64 on the CPU.
 
     Each frame is predicted by a line through the frames around it, fitted with weights: near frames count more, and frames that
-    deviate from the motion count less, or not at all. A steady pan is followed without delay, a sudden movement is not smeared,
+    deviate from the motion count less, or not at all. A steady pan is followed without delay, a sudden movement is not blurred,
     and the landmarks of a single frame that deviate from those before and after are ignored. The noise is measured on the
-    landmarks themselves, and the result stays within two standard deviations of them (RMS), so that landmarks without noise
-    come back as they are. ``is_found`` (N,) bool is False for interpolated landmarks, which do not count.
+    landmarks themselves, and the result stays within two standard deviations of them (RMS), so landmarks without noise are
+    returned unchanged. ``is_found`` (N,), bool, is False for interpolated landmarks, which are ignored.
     """
     check_shape(landmarks, "N 5 2", "landmarks")
     check_finite(landmarks, "landmarks")
@@ -59,9 +59,9 @@ def landmark_noise(landmarks: Tensor) -> float:
 
 
 def _outliers(points: Tensor, noise: float) -> Tensor:
-    """Return whether each of ``points`` (N, 10) is far from where those around it lead, while its neighbors are near each other.
+    """Return a bool mask (N,) of the ``points`` (N, 10) far from where their neighbors predict them, if the neighbors are close.
 
-    A step makes two neighbors deviate alike; a false detection deviates more than both of its neighbors.
+    At a sudden step, two neighboring frames deviate equally. A false detection deviates more than both of its neighbors.
     """
     is_outlier = torch.zeros(len(points), dtype=torch.bool)
     detour = torch.zeros(len(points), dtype=points.dtype)
@@ -80,7 +80,7 @@ def _outliers(points: Tensor, noise: float) -> Tensor:
 def _smooth(points: Tensor, counts: Tensor, noise: float, frames: Tensor) -> Tensor:
     """Return the smooth positions (K, 10) at ``frames`` (K,); points of frames that do not count are ignored.
 
-    Each frame takes the widest window in which its motion is a line.
+    Each frame uses the widest window in which its motion is linear.
     """
     position, velocity = _pilot(points, frames)
     measured, result = points[frames], points[frames]
@@ -99,9 +99,9 @@ def _smooth(points: Tensor, counts: Tensor, noise: float, frames: Tensor) -> Ten
 
 
 def _pilot(points: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Return position and velocity (K, 10) at ``frames`` of lines by repeated medians (Siegel, 1982).
+    """Return position and velocity (K, 10) at ``frames`` of lines fitted by repeated medians (Siegel, 1982).
 
-    A line ignores up to three of its seven points. The window moves inwards at the ends of the track.
+    A fit ignores up to three outliers among its seven points. The window moves inwards at the ends of the track.
     """
     radius = min(_PILOT_RADIUS, (len(points) - 1) // 2)
     centers = frames.clamp(radius, len(points) - 1 - radius)
@@ -122,7 +122,10 @@ def _pilot(points: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
 def _fit_lines(
     near: Tensor, offsets: Tensor, weights: Tensor, otherwise: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Return position and velocity (K, 10) at offset 0 of weighted least squares lines through ``near`` (K, W, 10)."""
+    """Return position and velocity (K, 10) at offset 0 of weighted least squares lines through ``near`` (K, W, 10).
+
+    Where too few points have weight for a line, the result is ``otherwise``.
+    """
     weight = weights[..., None]
     total, first, second = (
         (weight * power).sum(1)

@@ -1,4 +1,4 @@
-"""Keep what the networks make of a face from changing from frame to frame where the face itself did not change."""
+"""Average the crops and results of a face over time where the face does not change, so that it does not flicker."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..images.filters import gaussian_blur
 T = TypeVar("T")
 
 _OUTLINE_SIDE = 128  # crops are compared at this size, so that noise and compression hardly count
-_OUTLINE_BLUR = 2.0  # standard deviation in its pixels
-_SPREAD = 2  # radius in its pixels: around a change, for example of an iris, the rest of the eye changes too, but less
-_CHANGED = 0.03  # RMS difference of colors in [0, 1] from which a place counts as changed
+_OUTLINE_BLUR = 2.0  # standard deviation in pixels of the outline
+_SPREAD = 2  # radius in pixels of the outline; the surroundings of a change, such as a moving iris, change less
+_CHANGED = 0.03  # RMS difference of colors in [0, 1] from which a pixel counts as changed
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +37,9 @@ def outline_of(crop: Tensor) -> Tensor:
 
 
 def unchanged(outline: Tensor, other: Tensor, side: int) -> Tensor:
-    """Return from 0 to 1 how far a face is the same in two aligned crops, (1, ``side``, ``side``), from their outlines.
+    """Return a map (1, ``side``, ``side``) from 0, where two aligned crops differ, to 1, where they are equal, by their outlines.
 
-    A blink, a smile or a hand is a change at its own place and close to it alone.
+    A blink, a smile or a hand lowers the map only in its place and close to it.
     """
     difference = (outline - other).square().mean(0, keepdim=True)
     difference = F.max_pool2d(difference[None], 2 * _SPREAD + 1, stride=1, padding=_SPREAD)[0]
@@ -48,7 +48,7 @@ def unchanged(outline: Tensor, other: Tensor, side: int) -> Tensor:
 
 
 def average_look(look: TrackLook, neighbors: Sequence[TrackLook]) -> Tensor:
-    """Return the values of ``look`` averaged with those of the same track in ``neighbors``, where the face is unchanged."""
+    """Return the values of ``look`` averaged with those of its track in ``neighbors``, with the weights of ``unchanged``."""
     side = look.values.shape[-1]
     total, weights = look.values.float(), torch.ones_like(look.values[:1], dtype=torch.float32)
     for other in neighbors:
@@ -61,14 +61,14 @@ def average_look(look: TrackLook, neighbors: Sequence[TrackLook]) -> Tensor:
 
 @dataclass(frozen=True)
 class Window(Generic[T]):
-    """An item of a sequence and those around it."""
+    """An item of a sequence, and its neighbors before and after it."""
 
     center: T
     neighbors: list[T]
 
 
 def windows(items: Iterable[T], radius: int) -> Iterator[Window[T]]:
-    """Yield each item with up to ``radius`` items before and after it, which is as far as the sequence is read ahead."""
+    """Yield each item with up to ``radius`` items before and after it. ``radius`` items are read ahead."""
     recent: deque[T] = deque(maxlen=2 * radius + 1)
     ahead = 0  # items after the last center
     for item in items:

@@ -25,7 +25,7 @@ _VELOCITY_FRAMES = 5  # number of found faces whose motion predicts the next pos
 
 @dataclass(frozen=True)
 class TrackOptions:
-    """Decision which faces of a video are restored, and in which frames."""
+    """Options for following faces over the frames of a video, and for dropping those that are found too rarely."""
 
     max_gap: int = option(8, "maximum number of successive frames without the face that are bridged", low=0, high=1000)
     min_frames: int = option(
@@ -64,7 +64,7 @@ class Track:
         return float((self.scores > 0).double().mean())
 
     def face(self, frame: int) -> Face:
-        """Return the face in the frame with this index; PositionError if the track does not reach it."""
+        """Return the face in the frame with the index ``frame``. Raise PositionError if the track does not cover it."""
         if frame not in self.frames:
             raise PositionError(f"The track covers frames {self.start} to {self.frames[-1]}, not frame {frame}.")
         index = frame - self.start
@@ -76,10 +76,10 @@ def track_faces(
 ) -> list[Track]:
     """Follow the ``faces`` of successive frames; return the tracks, ordered by their first frame.
 
-    Faces are assigned to tracks such that the total cost is minimal, by the overlap of boxes and the distance of landmarks
-    from where the motion of the track predicts them. No track crosses a cut: ``cuts`` are the indices of the first frames of
-    shots. Gaps up to ``max_gap`` frames are interpolated. Faces found too rarely are dropped, so that a face is either
-    restored throughout or not at all.
+    Faces are assigned to tracks with the least total cost. The cost depends on the overlap of the boxes and the distance of the
+    landmarks from the position that the motion of the track predicts. No track crosses a cut; ``cuts`` are the indices of the
+    first frames of shots. Gaps of up to ``max_gap`` frames are interpolated. Faces that are found too rarely are dropped, so that
+    a face is restored either throughout or not at all. Raises InputError for invalid faces (see ``check_faces``).
     """
     options = TrackOptions() if options is None else options
     check_type(options, TrackOptions, "options")
@@ -91,7 +91,7 @@ def track_faces(
 
 @dataclass
 class _OpenTrack:
-    """A track that may go on: the frames and faces found so far."""
+    """A track that may continue: the frames and faces found so far."""
 
     frames: list[int] = field(default_factory=list[int])
     faces: list[Face] = field(default_factory=list[Face])

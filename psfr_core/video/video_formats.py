@@ -1,4 +1,4 @@
-"""Video files by suffix."""
+"""The video formats that can be read and written: file suffixes, and FFmpeg's muxers and demuxers."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def is_video(path: str | Path) -> bool:
 
 
 def muxer_of(path: Path) -> str | None:
-    """Return FFmpeg's name of the container for the suffix of ``path``; None for one that cannot be written."""
+    """Return FFmpeg's muxer for the suffix of ``path``, or None if no video with this suffix can be written."""
     return _MUXER_OF_SUFFIX.get(path.suffix.lower())

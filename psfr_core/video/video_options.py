@@ -21,17 +21,21 @@ class VideoStep(str, Enum):
 
 
 VideoProgress = Callable[[VideoStep, int, int], None]
-"""Called with the step, the number of finished frames and the total (0: unknown); may raise to stop."""
+"""Function that is called with the step, the number of finished frames and the estimated total, and may raise to stop."""
 
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """Treatment of frames as one moving image, and encoding."""
+    """Options for restoring the frames of a video together."""
 
-    smoothing: Smoothing = option(Smoothing.TWO_SIDED, "smoothing of the alignment of faces over time")
+    smoothing: Smoothing = option(
+        Smoothing.TWO_SIDED,
+        "smoothing of the alignment of faces by past and future frames, by past frames only, or none",
+    )
     steady_frames: int = option(
         3,
-        "frames before and after over which parse map and result are averaged where the face did not change; 0: none",
+        "number of frames before and after a frame over which crops, parse maps and results are averaged where the face does not "
+        "change; 0: no averaging",
         low=0,
         high=30,
     )

@@ -27,19 +27,19 @@ _INDEX_FIRST = {"movflags": "+faststart"}  # lets browsers play the file while i
 _MUXER_OPTIONS = {"mp4": _INDEX_FIRST, "mov": _INDEX_FIRST}
 _INTERLACED_FLAGS = {"libx264": "+ildct+ilme", "mpeg2video": "+ildct+ilme"}
 _MAX_DELAY = 64  # maximum number of frames that an encoder holds back
-_MAX_TICKS = 1 << 40  # between decoding and display of a frame, in units of timestamps; more is an error of the encoder
+_MAX_TICKS = 1 << 40  # maximum time from decoding to display, in units of the time base; a longer one is wrong
 
 _log = logging.getLogger(__name__)
 
 
 class VideoWriter:
-    """An open video file to write; ``open_writer`` and ``open_joiner`` return it."""
+    """A video file that is open for writing; ``open_writer``, ``open_new_video`` and ``open_joiner`` yield it."""
 
     def __init__(self, container: OutputContainer, stream: VideoStream, copies: dict[int, Stream]) -> None:
         self._container = container
         self._stream = stream
         self._copies = copies
-        self._first_times: list[int] = []  # of the first frames
+        self._first_times: list[int] = []  # timestamps of the first frames
         self._packet_count = 0
 
     def write(self, frame: av.VideoFrame) -> None:
@@ -73,12 +73,12 @@ class VideoWriter:
         self._container.mux(packet)
 
     def finish(self) -> None:
-        """Encode what the encoder holds back."""
+        """Write the frames that the encoder still holds back."""
         for packet in self._stream.encode(None):
             self._mux(packet)
 
     def _mux(self, packet: av.Packet[Any]) -> None:
-        """Write an encoded packet. libx265 gives those of fewer frames than it delays arbitrary decoding times."""
+        """Write a packet. libx265 sets wrong decoding times if a video has fewer frames than it holds back; correct them."""
         times, number = self._first_times, self._packet_count
         if number < len(times) and not _is_plausible(packet):
             packet.dts = times[number] - (times[-1] - times[0])  # increases, and is not after any frame
@@ -109,7 +109,7 @@ def open_writer(
 
 @contextmanager
 def open_new_video(path: Path, rate: Fraction, sample: FrameSample, encoding: Encoding) -> Generator[VideoWriter]:
-    """Open ``path`` for frames like ``sample``, ``rate`` per second, without a source. See ``open_writer``."""
+    """Open ``path`` for frames like ``sample``, at ``rate`` frames per second, without a source video. See ``open_writer``."""
     with _open_container(path) as container:
         stream = _encoded_stream(container, rate, sample, encoding)
         stream.time_base = stream.codec_context.time_base = 1 / rate
@@ -126,17 +126,17 @@ def open_joiner(
 ) -> Generator[VideoWriter]:
     """Open ``path`` for packets of the stream ``encoded``, and for the ``copied`` streams of ``reader``.
 
-    All else is as ``open_writer`` describes.
+    Everything else is as ``open_writer`` describes.
     """
     with _open_container(path) as container:
         yield _started(container, container.add_stream_from_template(encoded), reader, sample, copied)
 
 
 def choose_output(source: Path, target: Path, options: EncodingOptions) -> Encoding:
-    """Return the encoder for ``source`` restored to ``target``, and log the streams that ``target`` cannot hold.
+    """Return the encoding of the restored ``source`` in ``target``, and log the streams that ``target`` cannot hold.
 
-    Raises OptionError for options that do not fit, and VideoFileError for a source that cannot be read, or sound that ``target``
-    cannot hold.
+    Raises OptionError for an encoding that is not possible, and VideoFileError for a source that cannot be read, or sound that
+    ``target`` cannot hold.
     """
     with open_video(source) as reader:
         copied = copyable_streams(reader, target)

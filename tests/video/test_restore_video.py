@@ -373,7 +373,7 @@ def test_frames_that_change_their_size_are_refused(
         ("b.mp4", {"codec": "nothing"}, "There is no encoder 'nothing'"),
         ("b.mp4", {"codec": "aac"}, "encodes audio"),
         ("b.mp4", {"codec": "libx264", "pixel_format": "pal8"}, "does not encode pal8"),
-        ("b.mov", {"codec": "prores_ks", "quality": 10}, "takes no quality"),
+        ("b.mov", {"codec": "prores_ks", "quality": 10}, "quality is not supported for prores_ks"),
         ("b.mov", {"codec": "prores_ks", "lossless": True}, "cannot encode yuv420p without loss"),
         ("b.mp4", {"codec": "mpeg4", "lossless": True}, "not known to be lossless"),
     ],
