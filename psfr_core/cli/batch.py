@@ -82,7 +82,10 @@ def collect(label: str, plan: Plan[Any], outcomes: Iterable[Outcome]) -> BatchRe
 
 
 def summarize(plan: Plan[Any], result: BatchResult) -> str:
-    """Return lists of the images without faces, the skipped images and the failed images, as text. Omit empty lists."""
+    """Return text that lists the images without faces, the skipped images and the failed images. Omit empty lists.
+
+    The text also has the numbers of files that are not images and of subfolders that were not searched, unless they are 0.
+    """
     without = [str(path) for path, count in result.faces.items() if count == 0]
     skipped = [f"{path}: {reason}" for path, reason in plan.skipped.items()]
     lines = [*_listed("without a face", without), *_listed("skipped", skipped)]

@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> Plan[Location]:
-    """Find the images on disks and in stores, and plan the outputs."""
+    """Find the images in folders and at URLs, and plan the outputs."""
     return plan_outputs(
         search_locations(args.inputs, recursive=args.recursive, leave_out=args.output),
         args.output,
@@ -139,7 +139,7 @@ def _model_files(args: argparse.Namespace) -> list[str | None]:
 def _results(
     jobs: Sequence[FileJob], args: argparse.Namespace, options: RestoreOptions, ray: RayOptions | None, save: Save
 ) -> AbstractContextManager[Iterable[FileResult]]:
-    """Return a context that yields the results of ``jobs``, and stops the restoration at its end."""
+    """Return a context manager that yields the results of ``jobs``, and stops the restoration at the end of its block."""
     if ray is not None:
         return ray_results(jobs, args, options, ray, save)
     return closing(restore_files(jobs, models_from_args(args), options, max_pixels=args.max_pixels, save=save))

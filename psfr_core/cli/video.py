@@ -30,8 +30,8 @@ from .option_flags import add_options, options_from_args
 from .plan import Plan, check_folder, check_overwrites
 
 _SKIPPED = ("tracks", "encoding")  # their fields have separate flags
-_MAX_DENOMINATOR = 1001  # of frame rates
-_DEFAULT_SUFFIX = ".mkv"  # for videos whose container cannot be written
+_MAX_DENOMINATOR = 1001  # maximum denominator of frame rates
+_DEFAULT_SUFFIX = ".mkv"  # of results whose inputs have a suffix that cannot be written
 
 
 def add_video_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +39,8 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--one-video",
         action="store_true",
-        help="the images are successive frames of one video, in the order of their names; faces are followed over them, and an "
-        "output such as out.mp4 makes a video",
+        help="treat the images as successive frames of one video, in the order of their names, and follow faces over them; an "
+        "output such as out.mp4 writes a video",
     )
     parser.add_argument(
         "--segment-frames",
@@ -84,7 +84,7 @@ def find_videos(inputs: Sequence[str]) -> list[Path]:
     others = [entry for entry in inputs if not is_video(entry)]
     if videos and others:
         raise OptionError(
-            f"{videos[0]} is a video, but {others[0]} is not. Restore videos and images one after the other."
+            f"{videos[0]} is a video, but {others[0]} is not. Restore videos and images with separate commands."
         )
     return [path for entry in videos for path in _expanded(expand_user(entry))]
 
@@ -98,7 +98,7 @@ def restore_videos(
 ) -> int:
     """Restore all videos, and continue after failures, which are reported. Return 1 if a video failed, else 0.
 
-    ``run_segments`` restores segments of the videos elsewhere.
+    ``run_segments`` restores segments of the videos elsewhere; None restores them in this process.
     """
     if args.compare or args.format or args.report:
         raise OptionError(
@@ -133,7 +133,7 @@ def _restorer(args: argparse.Namespace, run_segments: RunSegments | None) -> Cal
 
 
 def _image_targets(videos: Sequence[Path], args: argparse.Namespace) -> dict[Path, Path]:
-    """Return the pattern of the images of a video. Raise OptionError unless it fits the arguments."""
+    """Return the video, and the pattern of its images. Raise OptionError if other arguments do not allow images."""
     output: Path = args.output
     if len(videos) > 1 or args.resume or args.ray is not None:
         raise OptionError(

@@ -107,7 +107,7 @@ def test_an_interrupted_video_is_continued_by_the_same_command(
         (["c.mp4"], "%d.png", "is for the images of one video, without --resume"),
         (["--resume"], "%d.png", "is for the images of one video, without --resume"),
         ([], "%d.gif", "images are written as .png"),
-        ([], "%d-%d.png", "a name with one place for a number"),
+        ([], "%d-%d.png", "a name with one placeholder for a number"),
     ],
 )
 def test_invalid_arguments_are_reported_before_processing(
@@ -159,7 +159,7 @@ def test_images_of_one_video_have_one_size(tmp_path: Path, capsys: pytest.Captur
     write_images(tmp_path, [(160, 120), (160, 112)])
     arguments = ["restore", str(tmp_path / "*.png"), "-o", str(tmp_path / "out"), "--one-video"]
     assert main(arguments) == 1
-    assert "001.png has 160 x 112 pixels, the images before 160 x 120" in capsys.readouterr().err
+    assert "001.png has 160 x 112 pixels, but the previous image has 160 x 120." in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*"))
     assert main([*arguments, "--compare"]) != 0
     assert "without --one-video" in capsys.readouterr().err
