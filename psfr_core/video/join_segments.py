@@ -49,6 +49,11 @@ def join_segments(
                     joiner.join(packet)
 
 
+def count_packets(path: Path) -> int:
+    """Return the number of packets of the segment ``path``. Raise VideoFileError if it cannot be read."""
+    return sum(1 for _ in _packets(path))
+
+
 def _display_order(path: Path) -> list[int]:
     """Return the position in display order of each packet of ``path``."""
     times = [int(packet.pts or 0) for packet in _packets(path)]

@@ -95,5 +95,6 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _not_a_plan(path: Path, error: Exception) -> VideoFileError:
     return VideoFileError(
-        f"{path} cannot be read as the plan of a video ({type(error).__name__}: {error}). Remove it to plan the video again."
+        f"{path} cannot be read as the plan of a video ({type(error).__name__}: {error}). Remove it and its segments to plan the "
+        "video again."
     )

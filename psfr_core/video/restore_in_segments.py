@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..checks import check_type
-from ..errors import OptionError
+from ..errors import OptionError, VideoFileError
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
 from .clip_plan import ClipPlan, plan_clip
 from .encoding import Encoding
-from .join_segments import join_segments
+from .join_segments import count_packets, join_segments
 from .plan_file import load_plan, read_notes, save_plan
 from .restore_segment import SEGMENT_SUFFIX, restore_segment
 from .restore_video import VideoResult
@@ -69,10 +69,10 @@ def restore_in_segments(
     """Restore the video file ``source`` to ``target`` as ``restore_video`` does, so that it can be interrupted.
 
     The plan of the faces and finished segments of ``segment_frames`` frames are kept in the folder ``parts_folder(target)``. After
-    an interruption, a call with the same arguments continues with the missing segments. Finally, the segments are joined, and the
-    folder is removed. ``run`` restores the segments elsewhere; None restores them one by one with ``models``. Decodes the file one
-    more time than ``restore_video``. Raises OptionError if the folder belongs to another source, other options or other models,
-    and the errors of ``restore_video``.
+    an interruption, a call with the same arguments continues with the missing segments, and replaces damaged ones. Finally, the
+    segments are joined, and the folder is removed. ``run`` restores the segments elsewhere; None restores them one by one with
+    ``models``. Decodes the file one more time than ``restore_video``. Raises OptionError if the folder belongs to another source,
+    other options or other models, has segments without a plan, or is a file, and the errors of ``restore_video``.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(models, RestorationModels, "models")
@@ -93,6 +93,7 @@ def restore_in_segments(
     whole = SegmentJob(source, folder / _PLAN, 0, len(plan), target, encoding, options, video)
     jobs = _split(whole, segment_frames)
     paths = [job.target for job in jobs]
+    _remove_damaged(jobs)
     try:
         if run is None:
             _restore_one_by_one(jobs, plan, models, progress)
@@ -112,8 +113,20 @@ def parts_folder(target: Path) -> Path:
 
 
 def _find_plan(folder: Path, settings: str) -> ClipPlan | None:
-    """Return the plan that an interrupted call left, if any. Raise OptionError if it was made with other ``settings``."""
+    """Return the plan that an interrupted call left, if any.
+
+    Raises OptionError if it was made with other ``settings``, if ``folder`` is a file, or if it has segments without a plan.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OptionError(
+            f"{folder} is a file, but the unfinished segments are kept in a folder of this name. Rename the file, or choose "
+            "another output."
+        )
     if not (folder / _PLAN).exists():
+        if any(folder.glob(f"*{SEGMENT_SUFFIX}")):
+            raise OptionError(
+                f"{folder} has segments, but {_PLAN}, which tells their settings, is missing. Delete the folder to start over."
+            )
         return None
     check_same(folder, read_notes(folder / _PLAN), settings)
     return load_plan(folder / _PLAN)
@@ -131,6 +144,24 @@ def _split(job: SegmentJob, segment_frames: int) -> list[SegmentJob]:
         )
         for start in starts
     ]
+
+
+def _remove_damaged(jobs: Sequence[SegmentJob]) -> None:
+    """Remove the segments that cannot be read or do not have all frames, so that they are restored again."""
+    for job in jobs:
+        if not job.target.exists():
+            continue
+        try:
+            count = count_packets(job.target)
+        except VideoFileError as error:
+            _log.debug("%s", error)
+            count = 0
+        expected = job.stop - job.start
+        if count != expected:
+            _log.warning(
+                "%s is damaged: it has %d frames instead of %d. It is restored again.", job.target, count, expected
+            )
+            job.target.unlink()
 
 
 def _restore_one_by_one(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -23,6 +25,8 @@ from .video_options import VideoOptions, VideoProgress, VideoStep
 from .write_video import open_writer
 
 SEGMENT_SUFFIX = ".mkv"
+
+_MIN_DISTANCE = Fraction(1, 1000)  # seconds; Matroska rounds times to milliseconds
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +96,7 @@ class _Segment:
             frames = planned_frames(reader, self.plan, first, last, seeks=seeks)
             counted = None if progress is None else self._counted(progress, first)
             restored = restore_frames(frames, self.plan.faces, models, options, video, counted)
-            write_frames(self._own(restored), [], writer)
+            write_frames(_spaced(self._own(restored), reader.time_base), [], writer)
 
     def _reach(self, radius: int) -> tuple[int, int]:
         """Return the indices of the first frame that must be read, and of the frame after the last one."""
@@ -117,3 +121,13 @@ class _Segment:
             progress(step, min(max(done - (self.start - first), 0), total), total)
 
         return count
+
+
+def _spaced(frames: Iterable[DecodedFrame], time_base: Fraction) -> Iterator[DecodedFrame]:
+    """Yield ``frames`` with times that stay different in a segment, from which ``join_segments`` derives their order."""
+    distance, earliest = ceil(_MIN_DISTANCE / time_base), None
+    for frame in frames:
+        if earliest is not None:
+            frame.frame.pts = max(int(frame.frame.pts or 0), earliest)
+        earliest = int(frame.frame.pts or 0) + distance
+        yield frame

@@ -172,6 +172,70 @@ def test_an_interrupted_video_resumes_with_the_first_missing_segment(
     assert clips.packets(target, "audio") == clips.packets(whole, "audio")
 
 
+def test_damaged_segments_are_restored_again(
+    clips: ModuleType, source: Path, tmp_path: Path, moving: RestorationModels, caplog: pytest.LogCaptureFixture
+) -> None:
+    target = tmp_path / "b.mp4"
+    with pytest.raises(KeyboardInterrupt):
+        restore_in_segments(
+            source, target, moving, WHOLE_CROP, LOSSLESS, segment_frames=4, progress=stop_at(VideoStep.RESTORE, 14)
+        )
+    kept, cut, empty = sorted(parts_folder(target).glob("*.mkv"))
+    written = kept.stat().st_mtime_ns
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    empty.write_bytes(b"")
+
+    def note(*_: object) -> None:
+        assert kept.stat().st_mtime_ns == written
+
+    restore_in_segments(source, target, moving, WHOLE_CROP, LOSSLESS, segment_frames=4, progress=note)
+    assert f"{cut} is damaged" in caplog.text
+    assert f"{empty} is damaged: it has 0 frames instead of 4. It is restored again." in caplog.text
+    assert f"{kept} is" not in caplog.text
+    restore_video(source, tmp_path / "whole.mp4", moving, WHOLE_CROP, LOSSLESS)
+    assert are_equal(clips, target, tmp_path / "whole.mp4")
+
+
+def test_a_folder_of_parts_that_cannot_be_used_is_an_error_before_the_work(
+    source: Path, tmp_path: Path, models: RestorationModels
+) -> None:
+    target = tmp_path / "b.mp4"
+    parts_folder(target).write_bytes(b"mine")
+
+    def stop(*_: object) -> None:
+        pytest.fail("The video was read.")
+
+    with pytest.raises(OptionError, match=r"b\.mp4\.parts is a file, but .* Rename the file, or choose another output"):
+        restore_in_segments(source, target, models, progress=stop)
+    assert parts_folder(target).read_bytes() == b"mine"
+    parts_folder(target).unlink()
+    parts_folder(target).mkdir()
+    (parts_folder(target) / "00000000.mkv").write_bytes(b"of unknown settings")
+    with pytest.raises(OptionError, match=r"has segments, but plan\.safetensors, .*, is missing\. Delete the folder"):
+        restore_in_segments(source, target, models, progress=stop)
+    assert (parts_folder(target) / "00000000.mkv").exists()
+
+
+def test_frames_within_a_millisecond_keep_their_order(
+    clips: ModuleType, tmp_path: Path, moving: RestorationModels
+) -> None:
+    times = [*range(0, 60, 10), 90000, 90030]  # in units of 1/90000 s
+    source = clips.write_clip(
+        tmp_path / "a.mp4",
+        noisy_frames(clips, len(times)),
+        codec="libx264",
+        timestamps=times,
+        time_base=Fraction(1, 90000),
+        options={"qp": "0", "bf": "0"},
+    )
+    video = VideoOptions(steady_frames=0, encoding=EncodingOptions(codec="libx264"))
+    restore_in_segments(source, tmp_path / "b.mp4", moving, WHOLE_CROP, video, segment_frames=5)
+    restore_video(source, tmp_path / "whole.mp4", moving, WHOLE_CROP, video)
+    after = [frame.pts * frame.time_base for frame in clips.decoded(tmp_path / "b.mp4")]
+    assert after == [frame.pts * frame.time_base for frame in clips.decoded(tmp_path / "whole.mp4")]
+    assert after == [Fraction(time, 90000) for time in times]
+
+
 @pytest.mark.parametrize("step", [VideoStep.FIND, VideoStep.REGISTER])
 def test_an_interrupted_plan_leaves_nothing(
     source: Path, tmp_path: Path, moving: RestorationModels, step: VideoStep
