@@ -140,7 +140,7 @@ def plan_outputs(
 def check_overwrites(outputs: Iterable[PurePath], inputs: Iterable[PurePath]) -> None:
     """Raise OptionError if an output is a folder, or is the same file as an input, directly or through links.
 
-    URLs are compared by their texts, and object stores have no folders.
+    URLs are compared by their texts, except those of local files, and object stores have no folders.
     """
     read = {_identity(path) for path in inputs} - {None}
     for path in outputs:
@@ -189,10 +189,12 @@ def _existing(paths: Iterable[P], output: P) -> set[P]:
 def _identity(path: PurePath) -> Hashable:
     """Return the device and inode of a file, which are equal for all links to the file, or None if it does not exist.
 
-    Return a URL itself.
+    Return the URL itself of a file that is not on a local disk.
     """
     if not isinstance(path, Path):
-        return path
+        if path.parts[:1] != ("local:",):
+            return path
+        path = Path("/", *path.parts[1:])
     try:
         found = path.stat()
     except (OSError, ValueError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from PIL import Image
 from psfr_core.cli.plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_outputs
 from psfr_core.errors import ImageFileError, OptionError
 from psfr_core.images.folders import search_images
+from psfr_core.url_path import UrlPath
 
 
 def write_image(path: Path) -> str:
@@ -115,6 +117,16 @@ def test_images_with_all_results_are_finished(tmp_path: Path) -> None:
     assert list(plan.pending_targets) == [Path(name) for name in inputs[1:]]
     assert plan.skipped == {Path(inputs[0]): f"the result {tmp_path / 'out' / 'a.png'} exists"}
     assert not plan_of(inputs, tmp_path / "out", ".png").finished
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="local:// URLs have no drive")
+def test_local_urls_of_inputs_are_not_overwritten(tmp_path: Path) -> None:
+    path = Path(write_image(tmp_path / "a.png"))
+    url, detour = UrlPath(f"local://{path}"), UrlPath(f"local://{tmp_path}/../{tmp_path.name}/a.png")
+    for output, source in ((path, url), (url, path), (detour, url), (detour, path)):
+        with pytest.raises(OptionError, match="is an input and must not be overwritten"):
+            check_overwrites([output], [source])
+    check_overwrites([UrlPath(f"local://{tmp_path}/b.png"), UrlPath("memory://a/a.png")], [path, url])
 
 
 def test_other_inputs_are_not_overwritten(tmp_path: Path) -> None:
