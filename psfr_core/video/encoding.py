@@ -169,7 +169,8 @@ def _pixel_format(codec: Codec, options: EncodingOptions, planar_format: str, si
             f"{codec.name} cannot encode {planar_format} without loss, only {', '.join(offered)}. Use another codec, such as ffv1."
         )
     lost = " and transparency is lost" if has_alpha and "a" not in chosen.removeprefix("gray") else ""
-    _log.warning("%s does not encode %s: the video is stored as %s%s.", codec.name, planar_format, chosen, lost)
+    odd = f" at the odd size {size.width} x {size.height}" if needs_even and len(usable) < len(offered) else ""
+    _log.warning("%s does not encode %s%s: the video is stored as %s%s.", codec.name, planar_format, odd, chosen, lost)
     return chosen
 
 

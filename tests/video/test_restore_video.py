@@ -18,10 +18,11 @@ from torch import Tensor
 from psfr_core.errors import MissingPackageError, NoFaceError, OptionError, VideoFileError
 from psfr_core.faces.face import Face
 from psfr_core.faces.selection import FaceSelection, SelectionOptions
+from psfr_core.images.box import Size
 from psfr_core.restoration.paste_options import PasteOptions
 from psfr_core.restoration.restoration_models import RestorationModels
 from psfr_core.restoration.restore_options import NoFace, RestoreOptions
-from psfr_core.video.encoding import EncodingOptions
+from psfr_core.video.encoding import EncodingOptions, choose_encoding
 from psfr_core.video.restore_video import restore_video
 from psfr_core.video.video_options import VideoOptions, VideoStep
 from psfr_core.video.write_video import VideoWriter
@@ -409,6 +410,8 @@ def test_lossless_is_refused_where_bits_would_be_lost(
     with caplog.at_level(logging.WARNING):
         restore_video(source, tmp_path / "b.webm", models)
     assert "does not encode yuv420p10le: the video is stored as" in caplog.text
+    choose_encoding(EncodingOptions(), "mp4", "yuv420p", Size(163, 131))
+    assert "libx264 does not encode yuv420p at the odd size 163 x 131: the video is stored as yuv444p." in caplog.text
 
 
 def test_without_pyav_the_message_says_what_to_install(
