@@ -12,10 +12,11 @@ from typing import Any
 from ..bulk.ray_cluster import RayOptions
 from ..bulk.report import open_report
 from ..bulk.restore_files import FileJob, FileResult, Save, restore_files, save_result
+from ..errors import OptionError
 from ..faces.selection import SelectionOptions, parse_indices
 from ..files import expand_user
 from ..images.channels import to_rgb
-from ..images.folders import P
+from ..images.folders import P, search_images
 from ..images.formats import WRITABLE_SUFFIXES
 from ..images.io import ImageFile, write_image
 from ..images.url_folders import search_locations
@@ -23,13 +24,13 @@ from ..restoration.paste_options import PASTED_REGION_NAMES, PasteOptions, parse
 from ..restoration.region_strengths import parse_region_strengths
 from ..restoration.restore import RestorationResult
 from ..restoration.restore_options import RestoreOptions
-from ..url_path import Location, parse_location
+from ..url_path import Location, UrlPath, parse_location
 from ..video.video_formats import is_video
 from ..visualize import side_by_side
 from .batch import Outcome, collect, summarize
 from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
-from .plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_from_args, plan_outputs
+from .plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_outputs
 from .ray_arguments import add_ray_arguments, ray_options_from_args, ray_results, ray_segments, refuse_urls
 from .video import (
     add_video_arguments,
@@ -78,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--report",
-        type=Path,
+        type=parse_location,
         metavar="FILE.jsonl",
         help="append a JSON line for each image to this file: file, target, number of faces, seconds and error",
     )
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         refuse_urls(args)
         if is_video(args.output):
             return restore_images_as_video(args, options, models_from_args(args))
-        plan = plan_from_args(args, _suffix(args), also_read=_model_files(args))
+        plan = _plan_sequence(args)
         return restore_image_sequence(plan, args, options, models_from_args(args))
     plan = _plan(args)
     report_file = None if args.report is None else _checked_report(args.report, plan)
@@ -128,6 +129,13 @@ def _plan(args: argparse.Namespace) -> Plan[Location]:
     )
 
 
+def _plan_sequence(args: argparse.Namespace) -> Plan[Path]:
+    """Find the images of a sequence on disks, and plan the outputs."""
+    paths = [Path(parse_location(entry)) for entry in args.inputs]
+    found = search_images(paths, recursive=args.recursive, leave_out=args.output)
+    return plan_outputs(found, args.output, _suffix(args), resume=args.resume, also_read=_model_files(args))
+
+
 def _suffix(args: argparse.Namespace) -> str | None:
     return f".{args.format}" if args.format else None
 
@@ -145,7 +153,9 @@ def _results(
     return closing(restore_files(jobs, models_from_args(args), options, max_pixels=args.max_pixels, save=save))
 
 
-def _checked_report(file: Path, plan: Plan[Any]) -> Path:
+def _checked_report(file: Location, plan: Plan[Any]) -> Path:
+    if isinstance(file, UrlPath):
+        raise OptionError(f"--report {file} is a URL, but reports are written to a disk. Name a local file.")
     file = expand_user(file)
     check_folder(file.parent)
     check_overwrites([file], [*plan.targets, *plan.targets.values()])

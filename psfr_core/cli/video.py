@@ -16,6 +16,7 @@ from ..images.folders import search_images
 from ..images.formats import WRITABLE_SUFFIXES
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
+from ..url_path import parse_location
 from ..video.encoding import EncodingOptions, check_target
 from ..video.frame_images import is_numbered, numbered_path
 from ..video.restore_image_files import DEFAULT_RATE, restore_image_files, restore_images_to_video
@@ -31,6 +32,7 @@ from .plan import Plan, check_folder, check_overwrites
 
 _SKIPPED = ("tracks", "encoding")  # their fields have separate flags
 _MAX_DENOMINATOR = 1001  # maximum denominator of frame rates
+_MAX_RATE = 1000  # frames per second; containers round times to milliseconds or less
 _DEFAULT_SUFFIX = ".mkv"  # of results whose inputs have a suffix that cannot be written
 
 
@@ -62,10 +64,13 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _rate(text: str) -> Fraction:
-    """Parse a positive number of frames per second."""
-    rate = Fraction(text).limit_denominator(_MAX_DENOMINATOR)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+    """Parse a number of frames per second."""
+    try:
+        rate = Fraction(text).limit_denominator(_MAX_DENOMINATOR)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not Fraction(1, _MAX_DENOMINATOR) <= rate <= _MAX_RATE:
+        raise argparse.ArgumentTypeError(f"must be a number from 0.001 to {_MAX_RATE}, got {text}")
     return rate
 
 
@@ -86,7 +91,7 @@ def find_videos(inputs: Sequence[str]) -> list[Path]:
         raise OptionError(
             f"{videos[0]} is a video, but {others[0]} is not. Restore videos and images with separate commands."
         )
-    return [path for entry in videos for path in _expanded(expand_user(entry))]
+    return [path for entry in videos for path in _expanded(expand_user(Path(parse_location(entry))))]
 
 
 def restore_videos(
@@ -152,7 +157,7 @@ def restore_images_as_video(args: argparse.Namespace, options: RestoreOptions, m
     """Restore the images in ``args.inputs`` as the frames of the video file ``args.output``; return 0."""
     if args.compare or args.report or args.resume or args.format:
         raise OptionError("--compare, --report, --format and --resume do not apply to a video from images.")
-    found = search_images(args.inputs, recursive=args.recursive)
+    found = search_images([Path(parse_location(entry)) for entry in args.inputs], recursive=args.recursive)
     if not found.images:
         raise ImageFileError("\n".join(found.failures.values()))
     check_target(args.output)

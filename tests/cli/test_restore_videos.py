@@ -181,6 +181,13 @@ def test_images_become_a_video_and_a_video_becomes_images(
     assert read_image(tmp_path / "frames" / "f0001.webp").pixels.shape == (3, 120, 160)
     assert main([*command, "--resume"]) == 2
     assert "do not apply to a video from images" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main([*command, "--fps", "0"])
+    capsys.readouterr()
+    for rate in ("0", "1/0", "fast", "1e9", "inf"):
+        with pytest.raises(SystemExit):
+            main([*command, "--fps", rate])
+        assert f"argument --fps: must be a number from 0.001 to 1000, got {rate}" in capsys.readouterr().err
+    assert main(["restore", target.as_uri(), "-o", (tmp_path / "c" / "c.mkv").as_uri()]) == 0
+    assert main(["restore", (tmp_path / "in").as_uri(), "--one-video", "-o", (tmp_path / "d.mp4").as_uri()]) == 0
+    assert (tmp_path / "c" / "c.mkv").is_file()
+    assert (tmp_path / "d.mp4").is_file()
     assert main(["restore", str(tmp_path / "none"), "--one-video", "-o", str(target)]) == 1

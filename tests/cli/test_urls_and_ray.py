@@ -56,6 +56,12 @@ def test_results_in_a_store_equal_those_on_a_disk(tmp_path: Path, capsys: pytest
         assert (BUCKET / "out" / path).read_bytes() == (tmp_path / "out" / path).read_bytes()
 
 
+def test_a_report_at_a_url_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert restore(BUCKET / "in", "-o", BUCKET / "out", "--report", BUCKET / "r.jsonl") == 2
+    assert "--report memory://bucket/r.jsonl is a URL, but reports are written to a disk" in capsys.readouterr().err
+    assert not (BUCKET / "out").is_dir()
+
+
 def test_a_second_run_skips_what_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = (BUCKET / "in", "-o", BUCKET / "in" / "out", "--recursive", "--compare", "--resume")
     assert restore(*arguments) == 0
