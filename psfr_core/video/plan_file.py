@@ -56,7 +56,7 @@ def load_plan(path: Path) -> ClipPlan:
     tensors, texts = _read(path)
     try:
         return _plan(tensors, json.loads(texts["plan"]))
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise _not_a_plan(path, error) from error
 
 
@@ -65,10 +65,15 @@ def _plan(tensors: dict[str, Tensor], numbers: dict[str, Any]) -> ClipPlan:
     parts: dict[str, list[Tensor]] = {
         name: [tensors[name][start:stop] for start, stop in pairwise(borders)] for name in _OF_TRACKS if name in tensors
     }
+    timestamps: Sequence[int] = tensors["timestamps"].tolist()
+    checksums: Sequence[int] = tensors["checksums"].tolist()
+    if not 0 < len(timestamps) == len(checksums):
+        raise ValueError(f"it has {len(timestamps)} timestamps and {len(checksums)} checksums")
+    if any(len(tensors[name]) != borders[-1] for name in _OF_TRACKS if name in tensors):
+        raise ValueError(f"the tracks do not have {borders[-1]} faces")
     starts = tensors["track_starts"].tolist()
     described = zip(*(parts.get(name, []) for name in ("landmarks", "boxes", "scores")), strict=True)
     tracks = [Track(start, *of_track) for start, of_track in zip(starts, described, strict=True)]
-    timestamps: Sequence[int] = tensors["timestamps"].tolist()
     faces = FacePlan(
         tracks,
         parts.get("transforms", []),
@@ -78,7 +83,7 @@ def _plan(tensors: dict[str, Tensor], numbers: dict[str, Any]) -> ClipPlan:
         len(timestamps),
         CropTransforms(numbers["crop_size"], parts.get("crop_transforms", [])),
     )
-    return ClipPlan(faces, timestamps, tensors["checksums"].tolist(), numbers["shot_count"], numbers["damage"])
+    return ClipPlan(faces, timestamps, checksums, numbers["shot_count"], numbers["damage"])
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

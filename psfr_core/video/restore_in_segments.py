@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from .write_video import check_container, choose_output
 SEGMENT_FRAMES = 500
 """Default number of frames per segment."""
 _PARTS, _PLAN = ".parts", "plan.safetensors"
+_DIGITS = 8  # minimum number of digits in the names of segments
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def restore_in_segments(
     an interruption, a call with the same arguments continues with the missing segments, and replaces damaged ones. Finally, the
     segments are joined, and the folder is removed. ``run`` restores the segments elsewhere; None restores them one by one with
     ``models``. Decodes the file one more time than ``restore_video``. Raises OptionError if the folder belongs to another source,
-    other options or other models, has segments without a plan, or is a file, and the errors of ``restore_video``.
+    other options or other models, has segments without a plan, or is not a folder, and the errors of ``restore_video``.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(models, RestorationModels, "models")
@@ -103,7 +104,7 @@ def restore_in_segments(
     except BaseException:
         _log_state(folder, paths)
         raise
-    shutil.rmtree(folder)
+    _remove_parts(folder, paths)
     return _result(plan)
 
 
@@ -115,15 +116,15 @@ def parts_folder(target: Path) -> Path:
 def _find_plan(folder: Path, settings: str) -> ClipPlan | None:
     """Return the plan that an interrupted call left, if any.
 
-    Raises OptionError if it was made with other ``settings``, if ``folder`` is a file, or if it has segments without a plan.
+    Raises OptionError if it was made with other ``settings``, if ``folder`` is not a folder, or if it has segments without a plan.
     """
-    if folder.exists() and not folder.is_dir():
+    if os.path.lexists(folder) and not folder.is_dir():
         raise OptionError(
-            f"{folder} is a file, but the unfinished segments are kept in a folder of this name. Rename the file, or choose "
+            f"{folder} is not a folder, but the unfinished segments are kept in a folder of this name. Rename it, or choose "
             "another output."
         )
     if not (folder / _PLAN).exists():
-        if any(folder.glob(f"*{SEGMENT_SUFFIX}")):
+        if any(folder.glob(f"{'[0-9]' * _DIGITS}{SEGMENT_SUFFIX}")):
             raise OptionError(
                 f"{folder} has segments, but {_PLAN}, which tells their settings, is missing. Delete the folder to start over."
             )
@@ -140,7 +141,7 @@ def _split(job: SegmentJob, segment_frames: int) -> list[SegmentJob]:
             job,
             start=start,
             stop=min(start + segment_frames, job.stop),
-            target=job.plan_file.with_name(f"{start:08}{SEGMENT_SUFFIX}"),
+            target=job.plan_file.with_name(f"{start:0{_DIGITS}}{SEGMENT_SUFFIX}"),
         )
         for start in starts
     ]
@@ -187,6 +188,16 @@ def _restore_elsewhere(jobs: Sequence[SegmentJob], run: RunSegments, progress: V
 def _counted(progress: VideoProgress, start: int, total: int) -> VideoProgress:
     """Return a callback for a segment that counts the frames of the video."""
     return lambda step, done, _: progress(step, start + done, total)
+
+
+def _remove_parts(folder: Path, paths: Sequence[Path]) -> None:
+    """Remove the segments, the plan, unfinished files and the folder, which stays if it has other files."""
+    for path in [*paths, *folder.glob(".psfr-*.tmp"), folder / _PLAN]:
+        path.unlink(missing_ok=True)
+    if any(folder.iterdir()):
+        _log.warning("%s is not removed, because it has other files.", folder)
+    else:
+        folder.rmdir()
 
 
 def _log_state(folder: Path, paths: Sequence[Path]) -> None:

@@ -55,7 +55,13 @@ def describe_settings(
 
 def check_same(folder: Path, before: str, now: str) -> None:
     """Raise OptionError unless two texts of ``describe_settings`` are equal; the message names the fields that differ."""
-    changes = changed_settings(json.loads(before), json.loads(now), _CHANGEABLE_SETTINGS)
+    try:
+        former: Any = json.loads(before)
+    except ValueError:
+        former = None
+    if not isinstance(former, dict):
+        raise OptionError(f"The settings in {folder} cannot be read. Delete the folder to start over.")
+    changes = changed_settings(cast("dict[str, Any]", former), json.loads(now), _CHANGEABLE_SETTINGS)
     if changes:
         raise OptionError(
             f"The parts in {folder} began with other settings: {changes}. Restore the former settings, or delete the folder to "

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save
 
 from psfr_core.errors import InputError, OptionError, VideoFileError
 from psfr_core.faces.face import Face
@@ -205,7 +208,7 @@ def test_a_folder_of_parts_that_cannot_be_used_is_an_error_before_the_work(
     def stop(*_: object) -> None:
         pytest.fail("The video was read.")
 
-    with pytest.raises(OptionError, match=r"b\.mp4\.parts is a file, but .* Rename the file, or choose another output"):
+    with pytest.raises(OptionError, match=r"b\.mp4\.parts is not a folder, but .* Rename it, or choose another output"):
         restore_in_segments(source, target, models, progress=stop)
     assert parts_folder(target).read_bytes() == b"mine"
     parts_folder(target).unlink()
@@ -214,6 +217,43 @@ def test_a_folder_of_parts_that_cannot_be_used_is_an_error_before_the_work(
     with pytest.raises(OptionError, match=r"has segments, but plan\.safetensors, .*, is missing\. Delete the folder"):
         restore_in_segments(source, target, models, progress=stop)
     assert (parts_folder(target) / "00000000.mkv").exists()
+
+
+def test_other_files_in_the_folder_of_parts_are_kept(
+    source: Path, tmp_path: Path, moving: RestorationModels, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "b.mp4.parts"
+    folder.mkdir()
+    clip = source.rename(folder / "holiday.mkv")
+    restore_in_segments(clip, tmp_path / "b.mp4", moving, WHOLE_CROP, LOSSY, segment_frames=8)
+    assert [path.name for path in folder.iterdir()] == ["holiday.mkv"]
+    assert f"{folder} is not removed, because it has other files." in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [("timestamps", torch.zeros(0)), ("checksums", torch.zeros(3)), ("landmarks", torch.zeros(2, 5, 2))],
+)
+def test_an_incomplete_plan_is_an_error(
+    source: Path, tmp_path: Path, moving: RestorationModels, name: str, tensor: torch.Tensor
+) -> None:
+    path = tmp_path / "plan.safetensors"
+    save_plan(path, plan_clip(source, moving))
+    with safe_open(str(path), "pt") as file:
+        metadata = file.metadata()
+    path.write_bytes(save({**load_file(path), name: tensor}, metadata))
+    with pytest.raises(VideoFileError, match="cannot be read as the plan of a video .* Remove it and its segments"):
+        load_plan(path)
+
+
+@pytest.mark.parametrize("notes", ["", "{", "[1]"])
+def test_unreadable_settings_are_an_error(source: Path, tmp_path: Path, moving: RestorationModels, notes: str) -> None:
+    parts_folder(tmp_path / "b.mp4").mkdir()
+    save_plan(parts_folder(tmp_path / "b.mp4") / "plan.safetensors", plan_clip(source, moving), notes)
+    with pytest.raises(
+        OptionError, match=r"settings in .*b\.mp4\.parts cannot be read\. Delete the folder to start over"
+    ):
+        restore_in_segments(source, tmp_path / "b.mp4", moving)
 
 
 def test_frames_within_a_millisecond_keep_their_order(
