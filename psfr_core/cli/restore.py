@@ -118,7 +118,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> Plan[Location]:
-    """Find the images in folders and at URLs, and plan the outputs."""
+    """Find the images in folders and at URLs, and plan the outputs. Raise OptionError if the output is a video file."""
+    if is_video(args.output) and not (isinstance(args.output, Path) and args.output.is_dir()):
+        raise OptionError(
+            f"{args.output} is the name of a video, but the inputs are images. Use --one-video if they are its frames, or name "
+            "a folder."
+        )
     return plan_outputs(
         search_locations(args.inputs, recursive=args.recursive, leave_out=args.output),
         args.output,

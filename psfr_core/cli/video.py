@@ -210,6 +210,11 @@ def _targets(videos: Sequence[Path], output: Path) -> dict[Path, Path]:
         check_target(output)
         check_folder(output.parent)
         return {videos[0]: output}
+    if output.suffix.lower() in WRITABLE_SUFFIXES and not output.is_dir():
+        raise OptionError(
+            f"{output} is one image, but the input is a video. Write its frames to images with a placeholder for the number, "
+            f"such as %06d{output.suffix}, or name a video file or a folder."
+        )
     if output.suffix and not output.is_dir():
         check_target(output)  # its error lists the suffixes that can be written
     check_folder(output)

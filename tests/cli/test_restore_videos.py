@@ -106,6 +106,7 @@ def test_an_interrupted_video_is_continued_by_the_same_command(
         ([], "a.mp4", "is an input and must not be overwritten"),
         (["c.mp4"], "%d.png", "is for the images of one video, without --resume"),
         (["--resume"], "%d.png", "is for the images of one video, without --resume"),
+        ([], "frame.png", "is one image, but the input is a video. Write its frames to images with a placeholder"),
         ([], "%d.gif", "images are written as .png"),
         ([], "%d-%d.png", "a name with one placeholder for a number"),
     ],
@@ -179,6 +180,9 @@ def test_images_become_a_video_and_a_video_becomes_images(
     assert main(["restore", str(target), "-o", str(tmp_path / "frames" / "f%04d.webp")]) == 0
     assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["f0001.webp", "f0002.webp", "f0003.webp"]
     assert read_image(tmp_path / "frames" / "f0001.webp").pixels.shape == (3, 120, 160)
+    assert main(["restore", str(tmp_path / "in"), "-o", str(tmp_path / "e.mp4")]) == 2
+    assert "e.mp4 is the name of a video, but the inputs are images. Use --one-video" in capsys.readouterr().err
+    assert not (tmp_path / "e.mp4").exists()
     assert main([*command, "--resume"]) == 2
     assert "do not apply to a video from images" in capsys.readouterr().err
     capsys.readouterr()
