@@ -34,7 +34,7 @@ class PSFR_DegradeImage(io.ComfyNode):
             display_name="Degrade Image (PSFR-GAN)",
             category=TEST_CATEGORY,
             description="Degrades an image the way training does: grayscale, blur, downscaling, noise and JPEG. "
-            "The same seed gives the same result; every image of a batch uses the next seed.",
+            "The same seed gives the same result. The images of a batch use successive seeds.",
             inputs=[
                 io.Image.Input("image", tooltip="High-quality images."),
                 io.Int.Input(

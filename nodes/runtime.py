@@ -136,7 +136,7 @@ class FrameProgress(Protocol):
 
 
 def steps_of_frames(frames: int) -> FrameProgress:
-    """Return a function that returns progress callbacks for parts of ``frames`` frames, which share one bar."""
+    """Return a function that returns progress callbacks. All callbacks share one bar for a total of ``frames`` frames."""
     steps = Steps(frames * _STEPS_PER_FRAME)
 
     def of_frames(index: int, count: int = 1) -> Progress:
@@ -165,6 +165,6 @@ def _is_on(network: nn.Module, device: torch.device) -> bool:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    # ComfyUI has is_oom since version 0.17.
+    # ComfyUI 0.17 added is_oom.
     is_oom = getattr(management, "is_oom", lambda error: isinstance(error, management.OOM_EXCEPTION))
     return is_oom(error) or is_out_of_memory(error)

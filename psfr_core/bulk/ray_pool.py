@@ -17,7 +17,7 @@ from .ray_cluster import Cluster
 
 T = TypeVar("T")
 R = TypeVar("R")
-_MAX_ATTEMPTS = 2  # attempts to do an item alone after its group ended the process
+_MAX_ATTEMPTS = 2  # how often an item is tried alone after the process ended during its group
 _ADVICE = "A frequent reason is too little memory: use fewer workers or smaller images. Ray's logs are in /tmp/ray."
 _LIBRARY = __name__.split(".")[0]
 

@@ -10,7 +10,7 @@ from ..options import check_options, option
 
 @dataclass(frozen=True)
 class DetectionOptions:
-    """Thresholds and image sizes for face detection."""
+    """Options of face detection: thresholds, image sizes, additional searches and verification."""
 
     min_score: float | None = option(
         None, "minimum score of a face, 0 to 1; none: the detector's default", low=0, high=1

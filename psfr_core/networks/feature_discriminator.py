@@ -29,7 +29,7 @@ class FeatureDiscriminator(nn.Module):
         )
 
     def forward(self, features: Mapping[str, Tensor], parse_one_hot: Tensor) -> list[DiscriminatorOutput]:
-        """Return an output per layer for its activations (B, C, h, w) in ``features`` and parse maps (B, 19, H, W)."""
+        """Return one output per layer, from its activations (B, C, h, w) in ``features`` and one-hot parse maps (B, 19, H, W)."""
         return [layer(features[name], parse_one_hot) for name, layer in self.layers.items()]
 
 

@@ -203,7 +203,7 @@ def _palette(device: torch.device) -> Tensor:
 def _nearest_color(image: Tensor) -> Tensor:
     colors = _palette(image.device).float() / 255
     flat = image.float().permute(0, 2, 3, 1).reshape(-1, 3)
-    nearest = [torch.cdist(part, colors).argmin(dim=1) for part in flat.split(1 << 20)]  # 76 MB of distances at a time
+    nearest = [torch.cdist(part, colors).argmin(dim=1) for part in flat.split(1 << 20)]  # 80 MB of distances at a time
     return torch.cat(nearest).to(torch.uint8).view(image.shape[0], *image.shape[2:])
 
 

@@ -18,7 +18,7 @@ from ..networks.inference.autocast import without_autocast
 from .tone import keep_tone
 
 # Standard deviations of Gaussians, as fractions of the crop's side.
-BLUR_SIGMA = 0.06  # about the width of an eye; coarser than the detail that a restorer invents
+BLUR_SIGMA = 0.06  # about half the width of an eye; coarser than the detail that a restorer invents
 _DETAIL_ONLY_SIGMA = 0.02  # about the radius of an iris; coarser structure comes from the photo
 _FINE_SIGMA = 0.004  # about one pixel of a 256 px crop
 _DETAIL_SIGMA = 0.016  # chroma finer than this scale is compared

@@ -83,7 +83,7 @@ class RestorationModels:
         return self.generator.size
 
     def crop_size_for(self, sides: Sequence[float]) -> int:
-        """Return the side in pixels of the crops for faces with these ``sides`` (see ``crop_side``)."""
+        """Return the largest crop size in pixels that any generator needs for crops with these ``sides`` (see ``crop_side``)."""
         return max((self.generator.for_side(side).size for side in sides), default=self.crop_size)
 
 
@@ -114,8 +114,8 @@ def load_models(
     models are searched for in ``folders`` and the default folder. With ``download``, missing models are downloaded. ``device`` None
     selects the best device. Generator and parser compute in ``dtype`` (None: ``fastest_dtype``), and the detector computes in
     float32. All networks are optimized for the device and must remain on it (see ``optimize_for_inference``). ``compile_networks``
-    compiles generator and parser with ``torch.compile``. Compilation takes a minute for the first face, and is worthwhile for many
-    faces on a GPU (see ``compile_for_inference``).
+    compiles generator and parser with ``torch.compile`` on a GPU (see ``compile_for_inference``). Compilation takes a minute for
+    the first face, and is worthwhile for many faces. On a CPU, the option only logs a warning.
     Raises ModelNotFoundError, CheckpointError, DownloadError and MissingPackageError as the loaders do, and OptionError for a
     device that cannot be used.
     """

@@ -17,7 +17,7 @@ _PLANAR = re.compile(r"(yuva?4\d\dp|gbra?p|gray)(9|1[0246])?(le)?")
 _FULL_RANGE = re.compile(r"yuvj(4\d\dp)")
 FULL = 2  # FFmpeg's number for the full color range
 
-# For each other format, the planar format that holds exactly the same values.
+# For each supported format that is not planar, the planar format that holds exactly the same values.
 _PLANAR_TWINS = {
     **dict.fromkeys(("nv12", "nv21"), "yuv420p"),
     **dict.fromkeys(("nv16", "yuyv422", "uyvy422", "yvyu422"), "yuv422p"),

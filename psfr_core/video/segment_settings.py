@@ -54,7 +54,10 @@ def describe_settings(
 
 
 def check_same(folder: Path, before: str, now: str) -> None:
-    """Raise OptionError unless two texts of ``describe_settings`` are equal; the message names the fields that differ."""
+    """Raise OptionError if two texts of ``describe_settings`` differ in a setting that must not change on resume.
+
+    The message names the settings that differ.
+    """
     try:
         former: Any = json.loads(before)
     except ValueError:

@@ -74,7 +74,10 @@ def video_rows(face: Tensor, seed: int, models: RestorationModels, lpips: Lpips,
 
 
 def clip_row(clip: FaceClip, frames: Sequence[Tensor], mask: Tensor, lpips: Callable[[Tensor, Tensor], Tensor]) -> Row:
-    """Measure ``frames`` of ``clip`` at the pixels of the face where ``mask`` (1, S, S) is true; see ``video_rows``."""
+    """Compare ``frames``, a degraded or restored version of ``clip``, with its clean frames; see ``video_rows``.
+
+    Only the pixels of the face where ``mask`` (1, S, S) is true are compared.
+    """
     faces, truths = (_in_face_coordinates(images, clip.motions) for images in (frames, clip.frames))
     errors = (faces - truths) * mask
     area = 3 * int(mask.sum())

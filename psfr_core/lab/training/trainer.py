@@ -81,7 +81,10 @@ class Trainer(Generic[N]):
         return losses
 
     def check_finite(self, step: int) -> None:
-        """Raise TrainingError if a loss or gradient was infinite or NaN at any step up to ``step``."""
+        """Raise TrainingError if a loss, or a gradient of the network, was infinite or NaN at any step up to ``step``.
+
+        Gradients are not checked in float16, because the gradient scaler skips such steps.
+        """
         if not bool(self._is_finite):
             raise TrainingError(
                 f"A loss or its gradients became infinite or NaN at step {step} or shortly before. Lower the learning rate."
