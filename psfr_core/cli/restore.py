@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--report",
         type=parse_location,
         metavar="FILE.jsonl",
-        help="append a JSON line for each image to this file: file, target, number of faces, seconds and error",
+        help="append a JSON line for each image, which contains file, target, number of faces, seconds and error",
     )
     add_options(parser, RestoreOptions, skip=_SKIPPED_RESTORE)
     add_options(parser, SelectionOptions, skip=_SKIPPED_SELECTION)

@@ -21,8 +21,8 @@ def follow_faces(
     """Return a dict for each track of ``track_faces``, which maps the index of each frame to the face with steady landmarks.
 
     ``Face.track`` is the index of the track in the result. The landmarks are those of the template, placed in the image such that
-    ``align_faces`` returns the transforms of ``align_track``. If the face was not found in a frame, its score there is the mean
-    score of the other frames.
+    ``align_faces`` returns the transforms of ``align_track``. In a frame in which the face was not found, its score is
+    the mean score of the frames in which it was found.
     """
     followed: list[dict[int, Face]] = []
     for number, track in enumerate(track_faces(faces, cuts, options)):

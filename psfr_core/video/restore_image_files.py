@@ -58,9 +58,9 @@ def restore_image_files(
 
     ``targets`` maps each image file to its target, in the order of the frames. Faces are followed, aligned and averaged over time
     as in ``restore_video``; the encoding of ``video`` has no effect. Files are read twice, so memory does not grow with their
-    number. Metadata and bit depth are kept. ``progress`` may raise to stop. Before any file is written, raises ImageFileError for
-    files that cannot be read or have more than ``max_pixels`` pixels (None: no limit), VideoFileError for images of different
-    sizes, and NoFaceError if the options require a face but none is found.
+    number. Metadata and bit depth are kept. ``progress`` may raise to stop. Raises ImageFileError for files that cannot be
+    read or have more than ``max_pixels`` pixels (None: no limit), VideoFileError for images of different sizes, and NoFaceError if
+    the options require a face but none is found; all files are checked before the first is written.
     """
     sequence = _Sequence(
         list(targets), models, options or RestoreOptions(), video or VideoOptions(), max_pixels, progress
