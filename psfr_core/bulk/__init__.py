@@ -1,1 +1,1 @@
-"""Restoration of many image files."""
+"""Restore many image files, and the segments of videos."""

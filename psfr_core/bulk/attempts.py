@@ -10,7 +10,7 @@ from ..optional_package import import_optional
 
 
 class AttemptCounter:
-    """Actor of Ray that counts attempts by their keys."""
+    """Ray actor that counts attempts by key."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -27,7 +27,7 @@ class AttemptCounter:
 
 @dataclass(frozen=True)
 class Attempts:
-    """The attempts of all workers to load models and to do items. ``counter`` is a handle of the actor ``AttemptCounter``."""
+    """Attempts of all workers to load models and to process items. ``counter`` is the handle of an ``AttemptCounter`` actor."""
 
     counter: Any
 

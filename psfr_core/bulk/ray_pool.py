@@ -1,4 +1,4 @@
-"""Run work in the processes of a Ray cluster, and repeat the work of processes that end."""
+"""Run work in the processes of a Ray cluster, and repeat the work of processes that end unexpectedly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .ray_cluster import Cluster
 
 T = TypeVar("T")
 R = TypeVar("R")
-_MAX_ATTEMPTS = 2  # how often an item is tried alone after the process ended during its group
+_MAX_ATTEMPTS = 2  # maximum number of attempts to process an item alone, after the process ended during its group
 _ADVICE = "A frequent reason is too little memory: use fewer workers or smaller images. Ray's logs are in /tmp/ray."
 _LIBRARY = __name__.split(".")[0]
 
@@ -26,9 +26,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Work(Generic[T, R]):
-    """The work of a process: ``load`` is called once, ``do`` for groups of items, and ``fail`` for an item that ends processes.
+    """The work of worker processes.
 
-    The functions, items and results are pickled.
+    Each process calls ``load`` once. ``do`` returns the results of a group of items. ``fail`` returns the result of an item whose
+    process ends in each attempt. The functions, items and results are pickled.
     """
 
     load: Callable[[], RestorationModels]
@@ -39,8 +40,8 @@ class Work(Generic[T, R]):
 def run_in_workers(cluster: Cluster, work: Work[T, R], groups: Sequence[Sequence[T]]) -> Iterator[R]:
     """Yield the results of all ``groups`` as they arrive. Log the messages of the workers.
 
-    If a worker process ends, it is started again, and the items of its group are done one by one. An item that makes its process
-    end again and again has the result ``work.fail(item, error)``. Raises the errors of ``work.load`` and of ``work.do``, and
+    If a worker process ends, it is started again, and the items of its group are processed one by one. An item whose process ends
+    in each attempt has the result ``work.fail(item, error)``. Raises the errors of ``work.load`` and of ``work.do``, and
     WorkerError if processes end while they load.
     """
     workers = min(cluster.workers, len(groups))
@@ -75,7 +76,7 @@ def portable(error: Exception) -> Exception:
 
 
 class _Worker:
-    """Callable that Ray runs in a process of its own. It does the group of items in a row of a data set."""
+    """Callable that Ray runs in a separate process. It processes the group of items in a row of a data set."""
 
     def __init__(self, work: Work[Any, Any], attempts: Attempts, max_loads: int, log_level: int) -> None:
         self._work, self._attempts, self._max_loads, self._log_level = work, attempts, max_loads, log_level
@@ -103,7 +104,7 @@ class _Worker:
         return self._models
 
     def _results(self, items: Sequence[Any], models: RestorationModels) -> Iterator[Any]:
-        """Do a group of items together or, if an earlier attempt ended the process, one by one."""
+        """Yield the results of a group of items, processed one by one if an earlier attempt ended the process."""
         if self._attempts.start(f"group {items[0]!r}") == 1:
             yield from self._work.do(items, models)
             return
@@ -128,7 +129,7 @@ class _Message:
 
 @dataclass(frozen=True)
 class _Answer(Generic[R]):
-    """What a worker returns for a row."""
+    """The answer of a worker for a row."""
 
     results: Sequence[R]
     messages: Sequence[_Message]

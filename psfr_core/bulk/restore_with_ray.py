@@ -36,7 +36,7 @@ def restore_with_ray(
 
     Each worker calls ``load`` once, and restores groups of up to 16 files with ``restore_files``. With a batch size of 1 and the
     same number of threads, the results are bit-identical to those of ``restore_files``. Paths must be valid on all machines. If a
-    worker process ends, it is started again and its group is repeated. A file that makes its worker end again and again has a
+    worker process ends, it is started again and its group is repeated. A file whose worker ends in each attempt has a
     WorkerError in its result. Close the generator to stop early.
     Raises the errors of ``load``, of invalid options and of ``connect``, and WorkerError if the workers end while they load.
     """
@@ -54,7 +54,7 @@ def restore_with_ray(
 
 @dataclass(frozen=True)
 class _RestoreGroup:
-    """Function that restores a group of files in a worker."""
+    """Callable that restores a group of files in a worker."""
 
     options: RestoreOptions | None
     max_pixels: int | None

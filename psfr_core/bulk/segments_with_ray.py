@@ -18,8 +18,8 @@ def restore_segments_with_ray(
     """Restore segments of a video with the workers of a Ray cluster, and yield each job when its segment is finished.
 
     Use this function as the argument ``run`` of ``restore_in_segments``. Each worker calls ``load`` once. Paths must be valid on
-    all machines. The work of a worker process that ends is repeated. Raises the first error of a segment, and the errors of
-    ``load`` and ``connect``. Finished segments are kept.
+    all machines. The work of a worker process that ends is repeated. Raises the first error of a segment, the errors of ``load``
+    and ``connect``, and WorkerError if worker processes end in each attempt. Finished segments are kept.
     """
     if not jobs:
         return
