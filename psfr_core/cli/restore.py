@@ -135,7 +135,7 @@ def _plan(args: argparse.Namespace) -> Plan[Location]:
 
 
 def _plan_sequence(args: argparse.Namespace) -> Plan[Path]:
-    """Find the images of a sequence on disks, and plan the outputs."""
+    """Find the images of a sequence in local folders, and plan the outputs."""
     paths = [Path(parse_location(entry)) for entry in args.inputs]
     found = search_images(paths, recursive=args.recursive, leave_out=args.output)
     return plan_outputs(found, args.output, _suffix(args), resume=args.resume, also_read=_model_files(args))

@@ -74,7 +74,7 @@ class FrameSample:
 class VideoReader:
     """An open video file, which ``open_video`` yields. Its frames can be decoded once, in display order.
 
-    ``sample`` describes the first decoded frame, and is None until it is decoded. ``damage`` contains the damaged parts found so far.
+    ``sample`` describes the first frame, and is None until it is decoded. ``damage`` contains the damaged parts found so far.
     """
 
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:

@@ -126,7 +126,7 @@ def _find_plan(folder: Path, settings: str) -> ClipPlan | None:
     if not (folder / _PLAN).exists():
         if any(folder.glob(f"{'[0-9]' * _DIGITS}{SEGMENT_SUFFIX}")):
             raise OptionError(
-                f"{folder} has segments, but {_PLAN}, which tells their settings, is missing. Delete the folder to start over."
+                f"{folder} has segments, but {_PLAN}, which contains their settings, is missing. Delete the folder to start over."
             )
         return None
     check_same(folder, read_notes(folder / _PLAN), settings)
