@@ -129,7 +129,9 @@ def open_joiner(
     Everything else is as ``open_writer`` describes.
     """
     with _open_container(path) as container:
-        yield _started(container, container.add_stream_from_template(encoded), reader, sample, copied)
+        # Without an encoder of this name, as for libdav1d, the parameters are copied, which include aspect ratio and colors.
+        stream = container.add_stream_from_template(encoded, opaque=not _is_encoder(encoded.codec.name))
+        yield _started(container, stream, reader, sample, copied)
 
 
 def choose_output(source: Path, target: Path, options: EncodingOptions) -> Encoding:
@@ -217,10 +219,12 @@ def _started(
     container: OutputContainer, stream: Any, reader: VideoReader, sample: FrameSample, copied: list[Stream]
 ) -> VideoWriter:
     """Describe the video ``stream`` like that of ``reader``, add the ``copied`` streams, and write the header."""
-    stream.time_base = stream.codec_context.time_base = reader.time_base
-    if reader.stream.sample_aspect_ratio:
-        stream.codec_context.sample_aspect_ratio = reader.stream.sample_aspect_ratio
-    _describe_colors(stream, sample)
+    stream.time_base = reader.time_base
+    if stream.codec_context.is_encoder:
+        stream.codec_context.time_base = reader.time_base
+        if reader.stream.sample_aspect_ratio:
+            stream.codec_context.sample_aspect_ratio = reader.stream.sample_aspect_ratio
+        _describe_colors(stream, sample)
     if sample.display_matrix is not None:
         stream.set_display_matrix(sample.display_matrix)
     stream.metadata.update(reader.stream.metadata)
@@ -234,6 +238,14 @@ def _started(
     container.set_chapters(reader.container.chapters())
     container.start_encoding()
     return VideoWriter(container, stream, copies)
+
+
+def _is_encoder(name: str) -> bool:
+    av = load_av()
+    try:
+        return bool(av.codec.Codec(name, "w").is_encoder)
+    except av.codec.codec.UnknownCodecError:
+        return False
 
 
 def _describe_colors(stream: Any, sample: FrameSample) -> None:

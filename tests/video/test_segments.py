@@ -409,6 +409,7 @@ def test_a_changed_file_is_noticed(clips: ModuleType, source: Path, tmp_path: Pa
     [
         (".webm", "yuv420p", EncodingOptions()),
         (".mp4", "yuv420p", EncodingOptions(codec="libx265")),
+        (".mp4", "yuv420p", EncodingOptions(codec="libsvtav1")),
         (".mov", "yuv422p10le", EncodingOptions(codec="prores_ks")),
         (".mkv", "gbrp", EncodingOptions(lossless=True, codec="libx264rgb")),
     ],
