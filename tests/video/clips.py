@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 160, 120
 FORMATS_WITH_ALPHA = ("yuva420p", "gbrap")
+TIMES = [0, 3, 4, 10, 17, 18, 40, 41, 42, 60, 61, 62, 63, 64, 70, 71]  # a variable frame rate
 
 
 def random_frame(pixel_format: str, seed: int, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Any:
@@ -94,3 +95,26 @@ def packets(path: Path, kind: str) -> list[tuple[float, bytes]]:
             for packet in container.demux(streams)
             if packet.dts is not None
         ]
+
+
+def noisy_frames(count: int, repeats: tuple[int, ...] = ()) -> list[Any]:
+    """Return frames of one picture with new noise each, so that results depend on the frames around."""
+    frames = [random_frame("yuv420p", 0) for _ in range(count)]
+    seed = 0
+    for index, frame in enumerate(frames):
+        seed += index not in repeats
+        for plane in frame.planes:
+            samples = plane_of(plane, 8)
+            samples += np.random.default_rng(seed).integers(0, 12, samples.shape, dtype=np.uint8)
+    return frames
+
+
+def all_planes(path: Path) -> list[Any]:
+    """Return the planes of all frames."""
+    return [plane for frame in decoded(path) for plane in planes(frame)]
+
+
+def are_equal(one: Path, other: Path) -> bool:
+    """Return whether all planes of all frames are equal."""
+    pairs = zip(all_planes(one), all_planes(other), strict=True)
+    return all(np.array_equal(first, second) for first, second in pairs)

@@ -1,13 +1,11 @@
-"""Videos that are restored in segments."""
+"""Test videos that are restored in segments."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from psfr_core.errors import InputError, OptionError, VideoFileError
-from psfr_core.faces.face import Face
 from psfr_core.restoration.paste_options import PasteOptions
 from psfr_core.restoration.restoration_models import RestorationModels
 from psfr_core.restoration.restore_options import RestoreOptions
@@ -27,8 +24,7 @@ from psfr_core.video.plan_file import load_plan, read_notes, save_plan
 from psfr_core.video.restore_in_segments import parts_folder, restore_in_segments
 from psfr_core.video.restore_segment import restore_segment
 from psfr_core.video.restore_video import restore_video
-from psfr_core.video.tracks import TrackOptions
-from psfr_core.video.video_options import VideoOptions, VideoStep
+from psfr_core.video.video_options import VideoOptions
 from psfr_core.video.write_video import choose_output
 
 pytest.importorskip("av")
@@ -36,63 +32,6 @@ pytest.importorskip("av")
 LOSSLESS = VideoOptions(steady_frames=1, encoding=EncodingOptions(lossless=True))
 LOSSY = VideoOptions(steady_frames=1)
 WHOLE_CROP = RestoreOptions(guard=False, paste=PasteOptions(regions=None))
-TIMES = [0, 3, 4, 10, 17, 18, 40, 41, 42, 60, 61, 62, 63, 64, 70, 71]  # a variable frame rate
-
-
-@pytest.fixture
-def moving(models: RestorationModels, two_faces: list[Face]) -> RestorationModels:
-    """Return models whose detector finds two faces that move by a pixel per image."""
-
-    class MovingFaces:
-        def detect(self, images: Any, *_: Any, **__: Any) -> list[list[Face]]:
-            # Rounded, because the sum of many numbers depends on where they lie in memory.
-            shifts = [round(8 * float(image.double().mean()), 2) for image in images]
-            return [[replace(face, landmarks=face.landmarks + shift) for face in two_faces] for shift in shifts]
-
-    return replace(models, detector=MovingFaces())
-
-
-def noisy_frames(clips: ModuleType, count: int = len(TIMES), repeats: tuple[int, ...] = ()) -> list[Any]:
-    """Frames of one picture with new noise each, so that results depend on the frames around."""
-    frames = [clips.random_frame("yuv420p", 0) for _ in range(count)]
-    seed = 0
-    for index, frame in enumerate(frames):
-        seed += index not in repeats
-        for plane in frame.planes:
-            samples = clips.plane_of(plane, 8)
-            samples += np.random.default_rng(seed).integers(0, 12, samples.shape, dtype=np.uint8)
-    return frames
-
-
-@pytest.fixture
-def source(clips: ModuleType, tmp_path: Path) -> Path:
-    """Return a clip of 16 frames at a variable frame rate, with reordered frames and sound."""
-    return clips.write_clip(
-        tmp_path / "a.mp4",
-        noisy_frames(clips),
-        codec="libx264",
-        timestamps=[1000 * time for time in TIMES],
-        time_base=Fraction(1, 24000),
-        options={"qp": "0", "g": "6"},
-        sound="aac",
-    )
-
-
-def luma(clips: ModuleType, path: Path) -> list[Any]:
-    return [plane for frame in clips.decoded(path) for plane in clips.planes(frame)]
-
-
-def are_equal(clips: ModuleType, one: Path, other: Path) -> bool:
-    pairs = zip(luma(clips, one), luma(clips, other), strict=True)
-    return all(np.array_equal(first, second) for first, second in pairs)
-
-
-def stop_at(step: VideoStep, frame: int) -> Callable[[VideoStep, int, int], None]:
-    def stop(now: VideoStep, done: int, _: int) -> None:
-        if (now, done) == (step, frame):
-            raise KeyboardInterrupt
-
-    return stop
 
 
 @pytest.mark.parametrize("steady_frames", [0, 3])
@@ -103,19 +42,19 @@ def test_segments_have_no_seams(
     restore_video(source, tmp_path / "whole.mkv", moving, WHOLE_CROP, video)
     result = restore_in_segments(source, tmp_path / "parts.mkv", moving, WHOLE_CROP, video, segment_frames=5)
     assert (result.frame_count, result.face_count, result.shot_count, result.damage) == (16, 2, 1, "")
-    assert are_equal(clips, tmp_path / "whole.mkv", tmp_path / "parts.mkv")
-    assert not are_equal(clips, source, tmp_path / "parts.mkv")
+    assert clips.are_equal(tmp_path / "whole.mkv", tmp_path / "parts.mkv")
+    assert not clips.are_equal(source, tmp_path / "parts.mkv")
     assert not parts_folder(tmp_path / "parts.mkv").exists()
 
 
 def test_segments_between_repeated_frames_have_no_seams(
     clips: ModuleType, tmp_path: Path, moving: RestorationModels
 ) -> None:
-    source = clips.write_clip(tmp_path / "a.mkv", noisy_frames(clips, 12, repeats=(3, 4, 5, 6, 9)))
+    source = clips.write_clip(tmp_path / "a.mkv", clips.noisy_frames(12, repeats=(3, 4, 5, 6, 9)))
     restore_video(source, tmp_path / "whole.mkv", moving, WHOLE_CROP, LOSSLESS)
     restore_in_segments(source, tmp_path / "parts.mkv", moving, WHOLE_CROP, LOSSLESS, segment_frames=5)
-    assert are_equal(clips, tmp_path / "whole.mkv", tmp_path / "parts.mkv")
-    planes = luma(clips, tmp_path / "parts.mkv")[::3]
+    assert clips.are_equal(tmp_path / "whole.mkv", tmp_path / "parts.mkv")
+    planes = clips.all_planes(tmp_path / "parts.mkv")[::3]
     assert [index for index in range(1, 12) if np.array_equal(planes[index], planes[index - 1])] == [3, 4, 5, 6, 9]
 
 
@@ -133,101 +72,11 @@ def test_times_and_sound_are_those_of_the_source(
     assert clips.packets(target, "audio") == clips.packets(tmp_path / f"whole{suffix}", "audio")
     assert [data for _, data in clips.packets(target, "audio")] == [data for _, data in clips.packets(source, "audio")]
     if suffix != ".mkv":  # which shifts negative times of the sound, and rounds
-        assert after == [Fraction(time, 24) for time in TIMES]
+        assert after == [Fraction(time, 24) for time in clips.TIMES]
         assert clips.packets(target, "audio") == clips.packets(source, "audio")
     with clips.av.open(str(target)) as container:
         keys = [frame.key_frame for frame in container.decode(video=0)]
     assert [keys[start] for start in (0, 5, 10, 15)] == [True] * 4
-
-
-def test_an_interrupted_video_resumes_with_the_first_missing_segment(
-    clips: ModuleType,
-    source: Path,
-    tmp_path: Path,
-    moving: RestorationModels,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    whole, target = tmp_path / "whole.mp4", tmp_path / "out" / "b.mp4"
-    restore_in_segments(source, whole, moving, WHOLE_CROP, LOSSLESS, segment_frames=4)
-    target.parent.mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        restore_in_segments(
-            source, target, moving, WHOLE_CROP, LOSSLESS, segment_frames=4, progress=stop_at(VideoStep.RESTORE, 10)
-        )
-    assert "2 of 4 segments are finished" in caplog.text
-    parts = parts_folder(target)
-    assert sorted(path.name for path in target.parent.iterdir()) == ["b.mp4.parts"]
-    assert sorted(path.name for path in parts.iterdir()) == ["00000000.mkv", "00000004.mkv", "plan.safetensors"]
-    (parts / ".psfr-half.tmp").write_bytes(b"half")  # of a killed program
-    written = (parts / "00000004.mkv").stat().st_mtime_ns
-    seen: list[tuple[VideoStep, int]] = []
-
-    def note(step: VideoStep, done: int, total: int) -> None:
-        assert total == 16
-        assert (parts / "00000004.mkv").stat().st_mtime_ns == written
-        seen.append((step, done))
-
-    restore_in_segments(source, target, moving, WHOLE_CROP, LOSSLESS, segment_frames=4, progress=note)
-    assert {step for step, _ in seen} == {VideoStep.RESTORE}
-    assert (min(done for _, done in seen), seen[-1][1]) == (8, 16)
-    assert [path.name for path in target.parent.iterdir()] == ["b.mp4"]
-    assert are_equal(clips, target, whole)
-    assert clips.packets(target, "audio") == clips.packets(whole, "audio")
-
-
-def test_damaged_segments_are_restored_again(
-    clips: ModuleType, source: Path, tmp_path: Path, moving: RestorationModels, caplog: pytest.LogCaptureFixture
-) -> None:
-    target = tmp_path / "b.mp4"
-    with pytest.raises(KeyboardInterrupt):
-        restore_in_segments(
-            source, target, moving, WHOLE_CROP, LOSSLESS, segment_frames=4, progress=stop_at(VideoStep.RESTORE, 14)
-        )
-    kept, cut, empty = sorted(parts_folder(target).glob("*.mkv"))
-    written = kept.stat().st_mtime_ns
-    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
-    empty.write_bytes(b"")
-
-    def note(*_: object) -> None:
-        assert kept.stat().st_mtime_ns == written
-
-    restore_in_segments(source, target, moving, WHOLE_CROP, LOSSLESS, segment_frames=4, progress=note)
-    assert f"{cut} is damaged" in caplog.text
-    assert f"{empty} is damaged: it has 0 frames instead of 4. It is restored again." in caplog.text
-    assert f"{kept} is" not in caplog.text
-    restore_video(source, tmp_path / "whole.mp4", moving, WHOLE_CROP, LOSSLESS)
-    assert are_equal(clips, target, tmp_path / "whole.mp4")
-
-
-def test_a_folder_of_parts_that_cannot_be_used_is_an_error_before_the_work(
-    source: Path, tmp_path: Path, models: RestorationModels
-) -> None:
-    target = tmp_path / "b.mp4"
-    parts_folder(target).write_bytes(b"mine")
-
-    def stop(*_: object) -> None:
-        pytest.fail("The video was read.")
-
-    with pytest.raises(OptionError, match=r"b\.mp4\.parts is not a folder, but .* Rename it, or choose another output"):
-        restore_in_segments(source, target, models, progress=stop)
-    assert parts_folder(target).read_bytes() == b"mine"
-    parts_folder(target).unlink()
-    parts_folder(target).mkdir()
-    (parts_folder(target) / "00000000.mkv").write_bytes(b"of unknown settings")
-    with pytest.raises(OptionError, match=r"has segments, but plan\.safetensors, .*, is missing\. Delete the folder"):
-        restore_in_segments(source, target, models, progress=stop)
-    assert (parts_folder(target) / "00000000.mkv").exists()
-
-
-def test_other_files_in_the_folder_of_parts_are_kept(
-    source: Path, tmp_path: Path, moving: RestorationModels, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = tmp_path / "b.mp4.parts"
-    folder.mkdir()
-    clip = source.rename(folder / "holiday.mkv")
-    restore_in_segments(clip, tmp_path / "b.mp4", moving, WHOLE_CROP, LOSSY, segment_frames=8)
-    assert [path.name for path in folder.iterdir()] == ["holiday.mkv"]
-    assert f"{folder} is not removed, because it has other files." in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -246,23 +95,13 @@ def test_an_incomplete_plan_is_an_error(
         load_plan(path)
 
 
-@pytest.mark.parametrize("notes", ["", "{", "[1]"])
-def test_unreadable_settings_are_an_error(source: Path, tmp_path: Path, moving: RestorationModels, notes: str) -> None:
-    parts_folder(tmp_path / "b.mp4").mkdir()
-    save_plan(parts_folder(tmp_path / "b.mp4") / "plan.safetensors", plan_clip(source, moving), notes)
-    with pytest.raises(
-        OptionError, match=r"settings in .*b\.mp4\.parts cannot be read\. Delete the folder to start over"
-    ):
-        restore_in_segments(source, tmp_path / "b.mp4", moving)
-
-
 def test_frames_within_a_millisecond_keep_their_order(
     clips: ModuleType, tmp_path: Path, moving: RestorationModels
 ) -> None:
     times = [*range(0, 60, 10), 90000, 90030]  # in units of 1/90000 s
     source = clips.write_clip(
         tmp_path / "a.mp4",
-        noisy_frames(clips, len(times)),
+        clips.noisy_frames(len(times)),
         codec="libx264",
         timestamps=times,
         time_base=Fraction(1, 90000),
@@ -276,62 +115,15 @@ def test_frames_within_a_millisecond_keep_their_order(
     assert after == [Fraction(time, 90000) for time in times]
 
 
-@pytest.mark.parametrize("step", [VideoStep.FIND, VideoStep.REGISTER])
-def test_an_interrupted_plan_leaves_nothing(
-    source: Path, tmp_path: Path, moving: RestorationModels, step: VideoStep
-) -> None:
-    target = tmp_path / "out" / "b.mp4"
-    target.parent.mkdir()
-    with pytest.raises(KeyboardInterrupt):
-        restore_in_segments(source, target, moving, progress=stop_at(step, 16))
-    assert not list(target.parent.iterdir())
-
-
-def test_another_command_is_refused_by_the_names_of_its_settings(
+def test_a_plan_is_stored_completely(
     clips: ModuleType, source: Path, tmp_path: Path, moving: RestorationModels
 ) -> None:
-    target = tmp_path / "b.mp4"
-
-    def restore(
-        models: RestorationModels = moving,
-        options: RestoreOptions = WHOLE_CROP,
-        video: VideoOptions = LOSSY,
-        segment_frames: int = 4,
-    ) -> None:
-        stop = stop_at(VideoStep.RESTORE, 6)
-        restore_in_segments(source, target, models, options, video, segment_frames=segment_frames, progress=stop)
-
-    with pytest.raises(KeyboardInterrupt):
-        restore()
-    with pytest.raises(OptionError, match=r"restore\.strength was 1\.0, is 0\.5\. Restore the former settings"):
-        restore(options=replace(WHOLE_CROP, strength=0.5))
-    with pytest.raises(OptionError, match=r"video\.tracks\.max_gap was 8, is 2\."):
-        restore(video=replace(LOSSY, tracks=TrackOptions(max_gap=2)))
-    with pytest.raises(OptionError, match=r"encoding\.codec was \"libx264\", is \"libx265\""):
-        restore(video=replace(LOSSY, encoding=EncodingOptions(codec="libx265")))
-    with pytest.raises(OptionError, match=r"segment_frames was 4, is 5\."):
-        restore(segment_frames=5)
-    with pytest.raises(KeyboardInterrupt):
-        restore(options=replace(WHOLE_CROP, batch_size=2))
-    bias = next(moving.parse_net.parameters())
-    kept = bias.detach().clone()
-    bias.data += 1
-    with pytest.raises(OptionError, match=r"began with other settings: models\.parser was"):
-        restore()
-    bias.data = kept
-    source.write_bytes(source.read_bytes() + b"\0")
-    with pytest.raises(OptionError, match=r"source\.size was \d+, is \d+; source\.sha256"):
-        restore()
-    assert not target.exists()
-
-
-def test_a_plan_is_stored_completely(source: Path, tmp_path: Path, moving: RestorationModels) -> None:
     plan = plan_clip(source, moving)
     save_plan(tmp_path / "plan.safetensors", plan, "notes")
     loaded = load_plan(tmp_path / "plan.safetensors")
     assert read_notes(tmp_path / "plan.safetensors") == "notes"
     assert (loaded.timestamps, loaded.checksums) == (plan.timestamps, plan.checksums)
-    assert loaded.timestamps == [1000 * time for time in TIMES]
+    assert loaded.timestamps == [1000 * time for time in clips.TIMES]
     assert len(set(plan.checksums)) == 16
     assert (loaded.shot_count, loaded.damage) == (1, "")
     assert loaded.faces.sides == plan.faces.sides
@@ -364,7 +156,7 @@ def test_segments_of_any_order_and_length_are_joined(
         restore_segment(source, plan, start, stop, parts[start], moving, encoding, WHOLE_CROP, LOSSLESS)
         assert len(clips.decoded(parts[start])) == stop - start
     join_segments([parts[0], parts[2], parts[9]], source, tmp_path / "b.mkv", plan.timestamps)
-    assert are_equal(clips, tmp_path / "whole.mkv", tmp_path / "b.mkv")
+    assert clips.are_equal(tmp_path / "whole.mkv", tmp_path / "b.mkv")
     with pytest.raises(VideoFileError, match="9 packets for 16 frames"):
         join_segments([parts[0], parts[9]], source, tmp_path / "c.mkv", plan.timestamps)
     assert not (tmp_path / "c.mkv").exists()
@@ -375,16 +167,16 @@ def test_segments_of_any_order_and_length_are_joined(
 def test_a_file_without_an_index_is_decoded_from_the_beginning(
     clips: ModuleType, tmp_path: Path, moving: RestorationModels
 ) -> None:
-    source = clips.write_clip(tmp_path / "a.h264", noisy_frames(clips, 12), codec="libx264", options={"g": "4"})
+    source = clips.write_clip(tmp_path / "a.h264", clips.noisy_frames(12), codec="libx264", options={"g": "4"})
     restore_video(source, tmp_path / "whole.mkv", moving, WHOLE_CROP, LOSSLESS)
     restore_in_segments(source, tmp_path / "parts.mkv", moving, WHOLE_CROP, LOSSLESS, segment_frames=5)
-    assert are_equal(clips, tmp_path / "whole.mkv", tmp_path / "parts.mkv")
+    assert clips.are_equal(tmp_path / "whole.mkv", tmp_path / "parts.mkv")
 
 
 def test_a_codec_that_segments_cannot_contain_is_refused_before_the_work(
     clips: ModuleType, tmp_path: Path, models: RestorationModels
 ) -> None:
-    source = clips.write_clip(tmp_path / "a.mkv", noisy_frames(clips, 2))
+    source = clips.write_clip(tmp_path / "a.mkv", clips.noisy_frames(2))
     video = VideoOptions(encoding=EncodingOptions(codec="png"))
     with pytest.raises(OptionError, match=r"segment\.mkv: \.mkv files cannot contain png video"):
         restore_in_segments(source, tmp_path / "b.mov", models, video=video)
