@@ -42,7 +42,8 @@ class PSFR_LoadModels(io.ComfyNode):
                     default=ModelPreset.BUNDLED.value,
                     tooltip="Set of models. bundled: small models that come with this pack, with a 512 px generator for face crops "
                     "over 300 px and a 256 px generator for others. bundled 256 and bundled 512: the same, with only one of these "
-                    "generators. published 512: sharper, but its files must be installed. custom: the models selected below.",
+                    "generators. published 512: sharper, but its files must be installed or downloaded. custom: the models "
+                    "selected below.",
                 ),
                 _file_input(ModelKind.GENERATOR, "Used only if preset is custom. "),
                 _file_input(ModelKind.PARSER, "Used only if preset is custom. "),

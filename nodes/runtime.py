@@ -61,7 +61,7 @@ class HostedNetwork(Generic[N]):
 
     @classmethod
     def of(cls, network: N, image_bytes: int, precision: Precision) -> HostedNetwork[N]:
-        """Optimize ``network`` for inference and hand it to ComfyUI, on the offload device."""
+        """Optimize ``network`` for ComfyUI's device, and let ComfyUI manage its memory. The network is not moved yet."""
         load_device = management.get_torch_device()
         network = optimize_for_inference(network, load_device, precision.dtype)
         # Look up the class at each call, because ComfyUI replaces it after importing the packs.

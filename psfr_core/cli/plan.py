@@ -138,9 +138,9 @@ def plan_outputs(
 
 
 def check_overwrites(outputs: Iterable[PurePath], inputs: Iterable[PurePath]) -> None:
-    """Raise OptionError if an output is a folder, or is the same file as an input, directly or through links.
+    """Raise OptionError if an output is a local folder, or is the same file as an input, directly or through links.
 
-    URLs are compared by their texts, except those of local files, and object stores have no folders.
+    URLs are compared as text, except URLs of local files, which are resolved. URLs are not checked for folders.
     """
     read = {_identity(path) for path in inputs} - {None}
     for path in outputs:

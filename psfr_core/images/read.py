@@ -45,8 +45,9 @@ def read_image(path: str | Location, *, max_pixels: int | None = MAX_PIXELS) -> 
     Raises:
         ImageFileError: the file is missing, damaged, truncated, of an unknown format, or has pixels with an unknown white level.
         ImageTooLargeError: the image has more than ``max_pixels`` pixels.
-        OptionError: ``max_pixels`` is below 1.
-        MissingPackageError: a PNG file has 16-bit color, and OpenCV is not installed.
+        OptionError: ``max_pixels`` is below 1, or the store of a UrlPath is unknown.
+        MissingPackageError: a PNG file has 16-bit color, and OpenCV is not installed, or a package for the store of a UrlPath is
+            missing.
     """
     path = path if isinstance(path, UrlPath) else Path(path)
     data = _file_content(path)

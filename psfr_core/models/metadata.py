@@ -39,7 +39,7 @@ def read_metadata(path: Path) -> WeightMetadata | None:
 
 
 def stored_types(path: Path) -> str:
-    """Return the dtypes of the tensors in a .safetensors file by their names in this format, such as ``F16 and I64``."""
+    """Return the distinct dtypes in a .safetensors file as a text, such as ``F16 and I64``."""
     with safe_open(path, "pt") as file:
         return " and ".join(sorted({file.get_slice(key).get_dtype() for key in file.keys()}))  # noqa: SIM118
 

@@ -60,7 +60,10 @@ def choose_encoding_of_images(image: ImageFile, target: Path, options: EncodingO
 
 
 def video_frame(image: ImageFile, encoding: Encoding) -> av.VideoFrame:
-    """Return ``image`` as an RGB frame with sRGB colors, whose matrix and range are those of a video with ``encoding``."""
+    """Return ``image`` as an RGB frame that is tagged with the colors of a video with ``encoding``.
+
+    The tags are sRGB, and the matrix and range of the encoded video. The samples remain full-range RGB.
+    """
     frame = image_to_frame(image)
     frame.color_primaries, frame.color_trc = _BT709, _SRGB
     is_yuv = encoding.pixel_format.startswith("yuv")
