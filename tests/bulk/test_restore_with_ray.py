@@ -71,7 +71,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def report_of(path: Path) -> dict[str, Any]:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert all(line["seconds"] > 0 for line in lines)
+    assert all(line["seconds"] >= 0 for line in lines)  # rounded
     return {line["file"]: (line["target"].split("/")[-1], line["faces"], line["error"]) for line in lines}
 
 
