@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from psfr_core.errors import InputError, OptionError
-from psfr_core.images.filters import gaussian_blur, gaussian_kernel, separable_filter
+from psfr_core.images.filters import correlate, gaussian_blur, gaussian_kernel, separable_filter
 
 
 def impulse(size: int = 65) -> torch.Tensor:
@@ -54,6 +55,17 @@ def test_filters_correlate_instead_of_convolving() -> None:
     row = separable_filter(impulse(5), [0.0, 0.0, 1.0])[0, 0]
     assert row[1, 1] == 1
     assert row.sum() == 1
+
+
+@pytest.mark.parametrize("autocasts", [False, True])
+def test_a_single_convolution_equals_the_sum_of_shifted_images(autocasts: bool) -> None:
+    image = torch.rand(2, 3, 12, 9, generator=torch.Generator().manual_seed(0))
+    weights = torch.tensor([0.1, 0.2, 0.4, 0.2, 0.05, 0.03, 0.02])
+    padded = F.pad(image, (3, 3, 3, 3), mode="replicate")
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocasts):
+        correlated = correlate(padded, torch.outer(weights, weights))
+    assert correlated.dtype == torch.float32
+    assert torch.allclose(correlated, separable_filter(image, weights.tolist()), atol=1e-6)
 
 
 def test_sigma_0_returns_the_same_tensor_and_the_input_is_not_modified() -> None:

@@ -79,6 +79,8 @@ def motion_blur(image: Tensor, length_px: float, angle_degrees: float, balance: 
     kernel = _motion_kernel(length_px, math.radians(angle_degrees), balance)
     height, width = image.shape[-2:]
     extended = _extend(image, len(kernel) // 2)
+    if image.device.type != "cpu":
+        return filters.correlate(extended[None], kernel)[0]
     blurred = torch.zeros_like(image)
     # Few pixels of the square lie on the line, so this loop is faster than a convolution.
     for y, x in kernel.nonzero().tolist():
