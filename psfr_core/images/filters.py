@@ -47,27 +47,34 @@ def separable_filter(image: Tensor, weights: Sequence[float]) -> Tensor:
     check_shape(image, "B C H W", "image")
     check_float(image, "image")
     before, after = (len(weights) - 1) // 2, len(weights) // 2
-    columns = _correlate(F.pad(image, (0, 0, before, after), mode="replicate"), weights, dim=-2)
-    return _correlate(F.pad(columns, (before, after, 0, 0), mode="replicate"), weights, dim=-1)
+    kernel = torch.tensor(weights, dtype=torch.float64)
+    columns = correlate(F.pad(image, (0, 0, before, after), mode="replicate"), kernel[:, None])
+    return correlate(F.pad(columns, (before, after, 0, 0), mode="replicate"), kernel[None])
 
 
 def correlate(padded: Tensor, kernel: Tensor) -> Tensor:
-    """Correlate each channel of ``padded`` (B, C, H, W), float, with ``kernel`` (K, L), by a single convolution.
+    """Correlate each channel of ``padded`` (B, C, H, W), float, with ``kernel`` (K, L), a CPU tensor.
 
-    Returns (B, C, H - K + 1, W - L + 1). Autocast and TF32 are switched off, because both lose precision.
+    Returns (B, C, H - K + 1, W - L + 1).
+    """
+    if padded.device.type != "cpu":  # where launching a kernel for each weight would take longer
+        return correlate_by_convolution(padded, kernel)
+    # For kernels of one row or with few weights that are not 0, adding shifted images takes an eighth of the time of conv2d,
+    # which is slow for single channels on a CPU.
+    height, width = padded.shape[-2] - kernel.shape[0] + 1, padded.shape[-1] - kernel.shape[1] + 1
+    total = padded[..., :height, :width] * float(kernel[0, 0])
+    for y, x in kernel.nonzero().tolist():
+        if (y, x) != (0, 0):
+            total.add_(padded[..., y : y + height, x : x + width], alpha=float(kernel[y, x]))
+    return total
+
+
+def correlate_by_convolution(padded: Tensor, kernel: Tensor) -> Tensor:
+    """Return the result of ``correlate``, computed by a single convolution on any device.
+
+    Autocast and TF32 are switched off, because both lose precision.
     """
     channels = padded.flatten(0, 1)[:, None]
     full_precision = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     with torch.autocast(padded.device.type, enabled=False), full_precision:
         return F.conv2d(channels, kernel.to(padded)[None, None])[:, 0].unflatten(0, padded.shape[:2])
-
-
-def _correlate(padded: Tensor, weights: Sequence[float], dim: int) -> Tensor:
-    if padded.device.type != "cpu":  # where launching a kernel for each weight would take longer
-        return correlate(padded, torch.tensor(weights).view((-1, 1) if dim == -2 else (1, -1)))
-    # Adding shifted images takes an eighth of the time of conv2d, which is slow for single channels on a CPU.
-    length = padded.shape[dim] - len(weights) + 1
-    total = padded.narrow(dim, 0, length) * weights[0]
-    for offset, weight in enumerate(weights[1:], start=1):
-        total = total.add_(padded.narrow(dim, offset, length), alpha=weight)
-    return total

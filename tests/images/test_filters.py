@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from psfr_core.errors import InputError, OptionError
-from psfr_core.images.filters import correlate, gaussian_blur, gaussian_kernel, separable_filter
+from psfr_core.images.filters import correlate_by_convolution, gaussian_blur, gaussian_kernel, separable_filter
 
 
 def impulse(size: int = 65) -> torch.Tensor:
@@ -63,7 +63,7 @@ def test_a_single_convolution_equals_the_sum_of_shifted_images(autocasts: bool) 
     weights = torch.tensor([0.1, 0.2, 0.4, 0.2, 0.05, 0.03, 0.02])
     padded = F.pad(image, (3, 3, 3, 3), mode="replicate")
     with torch.autocast("cpu", torch.bfloat16, enabled=autocasts):
-        correlated = correlate(padded, torch.outer(weights, weights))
+        correlated = correlate_by_convolution(padded, torch.outer(weights, weights))
     assert correlated.dtype == torch.float32
     assert torch.allclose(correlated, separable_filter(image, weights.tolist()), atol=1e-6)
 

@@ -77,15 +77,7 @@ def motion_blur(image: Tensor, length_px: float, angle_degrees: float, balance: 
     ``1 - balance`` at its start to ``balance`` at its end, so 0.5 is a uniform motion.
     """
     kernel = _motion_kernel(length_px, math.radians(angle_degrees), balance)
-    height, width = image.shape[-2:]
-    extended = _extend(image, len(kernel) // 2)
-    if image.device.type != "cpu":
-        return filters.correlate(extended[None], kernel)[0]
-    blurred = torch.zeros_like(image)
-    # Few pixels of the square lie on the line, so this loop is faster than a convolution.
-    for y, x in kernel.nonzero().tolist():
-        blurred.add_(extended[..., y : y + height, x : x + width], alpha=float(kernel[y, x]))
-    return blurred
+    return filters.correlate(_extend(image, len(kernel) // 2)[None], kernel)[0]
 
 
 def resize(image: Tensor, size: Size, interpolation: Interpolation) -> Tensor:
