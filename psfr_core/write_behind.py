@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741
 
 
 def write_behind(tasks: Iterable[tuple[Callable[[], T], float]], *, threads: int, limit: float) -> Generator[T]:
@@ -28,6 +30,12 @@ def write_behind(tasks: Iterable[tuple[Callable[[], T], float]], *, threads: int
             yield running.popleft()[0].result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def write_each(items: Iterable[I], write: Callable[[I], object], *, limit: float) -> None:
+    """Call ``write`` for each of ``items`` in another thread, in order, while at most about ``limit`` items wait."""
+    for _ in write_behind(((partial(write, item), 1.0) for item in items), threads=1, limit=limit):
+        pass
 
 
 def _weight(running: Iterable[tuple[Future[T], float]]) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,14 +20,14 @@ from ..read_ahead import read_ahead
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import NoFace, RestoreOptions
 from ..restoration.second_opinion import with_second_opinion
-from ..write_behind import write_behind
+from ..write_behind import write_each
 from .face_plan import FacePlan
 from .find_faces import find_faces
 from .frame_images import choose_encoding_of_images, video_frame
 from .image_frame import ImageFrame
 from .read_video import FrameSample
 from .restore_frames import restore_frames
-from .restore_video import VideoResult
+from .restore_video import VideoResult, result_of
 from .video_options import VideoOptions, VideoProgress
 from .write_video import open_new_video
 
@@ -66,7 +65,7 @@ def restore_image_files(
         list(targets), models, options or RestoreOptions(), video or VideoOptions(), max_pixels, progress
     )
     plan, result = sequence.find()
-    _write_all(sequence.restore(plan), lambda frame: _write(frame, targets[frame.path]))
+    write_each(sequence.restore(plan), lambda frame: _write(frame, targets[frame.path]), limit=_IMAGES_BETWEEN_THREADS)
     return result
 
 
@@ -101,7 +100,7 @@ def restore_images_to_video(
             encoded.pts, encoded.time_base = frame.index, 1 / rate
             writer.write(encoded)
 
-        _write_all(sequence.restore(plan), write)
+        write_each(sequence.restore(plan), write, limit=_IMAGES_BETWEEN_THREADS)
     return result
 
 
@@ -132,8 +131,8 @@ class _Sequence:
             raise NoFaceError(
                 f"No face that fits the options was found in {len(self.paths)} images. Lower the minimum score or size."
             )
-        result = VideoResult(found.frame_count, len(found.tracks), len(found.cuts) + 1, "")
-        return FacePlan.of(found, self.video.smoothing), result
+        plan = FacePlan.of(found, self.video.smoothing)
+        return plan, result_of(plan, len(found.cuts) + 1)
 
     def restore(self, plan: FacePlan) -> Iterator[_FileFrame]:
         """Yield the restored images in their order."""
@@ -142,13 +141,6 @@ class _Sequence:
 
     def _read(self, path: Path) -> tuple[Path, ImageFile]:
         return path, read_image(path, max_pixels=self.max_pixels)
-
-
-def _write_all(frames: Iterable[_FileFrame], write: Callable[[_FileFrame], None]) -> None:
-    """Write ``frames`` in another thread."""
-    tasks = ((partial(write, frame), 1.0) for frame in frames)
-    for _ in write_behind(tasks, threads=1, limit=_IMAGES_BETWEEN_THREADS):
-        pass
 
 
 def _reading(

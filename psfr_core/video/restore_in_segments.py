@@ -17,7 +17,7 @@ from .encoding import Encoding
 from .join_segments import count_packets, join_segments
 from .plan_file import load_plan, read_notes, save_plan
 from .restore_segment import SEGMENT_SUFFIX, restore_segment
-from .restore_video import VideoResult
+from .restore_video import VideoResult, result_of
 from .segment_settings import check_same, describe_settings
 from .video_options import VideoOptions, VideoProgress, VideoStep
 from .write_video import check_container, choose_output
@@ -105,7 +105,7 @@ def restore_in_segments(
         _log_state(folder, paths)
         raise
     _remove_parts(folder, paths)
-    return _result(plan)
+    return result_of(plan.faces, plan.shot_count, plan.damage)
 
 
 def parts_folder(target: Path) -> Path:
@@ -208,7 +208,3 @@ def _log_state(folder: Path, paths: Sequence[Path]) -> None:
         len(paths),
         folder,
     )
-
-
-def _result(plan: ClipPlan) -> VideoResult:
-    return VideoResult(len(plan), len(plan.faces.tracks), plan.shot_count, plan.damage)

@@ -15,6 +15,7 @@ from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
 from ..write_behind import write_behind
 from .decoded_frames import DecodedFrame, numbered
+from .face_plan import FacePlan
 from .first_pass import find_and_align
 from .read_video import open_video
 from .restore_frames import restore_frames
@@ -69,8 +70,12 @@ def restore_video(
             frames = numbered(reader.frames(copied, packets.append), first.timestamps)
             restored = restore_frames(frames, first.faces, models, options, video, progress)
             write_frames(restored, packets, writer)
-    faces = first.faces
-    return VideoResult(faces.frame_count, len(faces.tracks), first.shot_count, reader.damage.describe())
+    return result_of(first.faces, first.shot_count, reader.damage.describe())
+
+
+def result_of(plan: FacePlan, shot_count: int, damage: str = "") -> VideoResult:
+    """Return the summary of a video whose faces are restored by ``plan``."""
+    return VideoResult(plan.frame_count, len(plan.tracks), shot_count, damage)
 
 
 def write_frames(frames: Iterable[DecodedFrame], packets: list[av.Packet[Any]], writer: VideoWriter) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,13 +9,13 @@ import torch
 from ..images.io import write_image
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
-from ..write_behind import write_behind
+from ..write_behind import write_each
 from .decoded_frames import DecodedFrame, numbered
 from .first_pass import find_and_align
 from .frame_images import frame_to_image, numbered_path
 from .read_video import open_video
 from .restore_frames import restore_frames
-from .restore_video import VideoResult
+from .restore_video import VideoResult, result_of
 from .video_options import VideoOptions, VideoProgress
 
 _IMAGES_BETWEEN_THREADS = 4  # maximum number of restored frames that wait to be written
@@ -48,20 +46,10 @@ def restore_video_to_images(
     with open_video(source) as reader:
         frames = numbered(reader.frames(), first.timestamps)
         restored = restore_frames(frames, first.faces, models, options, video, progress)
-        _write_all(restored, pattern, first.sample.quarters)
-    faces = first.faces
-    return VideoResult(faces.frame_count, len(faces.tracks), first.shot_count, reader.damage.describe())
 
+        def write(numbered_frame: tuple[int, DecodedFrame]) -> None:
+            number, frame = numbered_frame
+            write_image(numbered_path(pattern, number), frame_to_image(frame.frame, first.sample.quarters))
 
-def _write_all(frames: Iterable[DecodedFrame], pattern: Path, quarters: int) -> None:
-    """Write the frames in another thread."""
-    tasks = (
-        (partial(_write, frame, numbered_path(pattern, number), quarters), 1.0)
-        for number, frame in enumerate(frames, start=1)
-    )
-    for _ in write_behind(tasks, threads=1, limit=_IMAGES_BETWEEN_THREADS):
-        pass
-
-
-def _write(frame: DecodedFrame, path: Path, quarters: int) -> None:
-    write_image(path, frame_to_image(frame.frame, quarters))
+        write_each(enumerate(restored, start=1), write, limit=_IMAGES_BETWEEN_THREADS)
+    return result_of(first.faces, first.shot_count, reader.damage.describe())
