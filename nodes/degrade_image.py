@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, fields
+from dataclasses import Field
 from typing import Any
 
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import split_alpha
-from ..psfr_core.lab.degradation.config import DegradationConfig, FieldKind, limits_of
+from ..psfr_core.lab.degradation.config import DegradationConfig
 from ..psfr_core.lab.degradation.pipeline import apply_degradation, sample_degradation
+from ..psfr_core.lab.degradation.ranges import FieldKind, limits_of, ranged_fields
 from ..psfr_core.options import description_of
 from .images import blank_image, to_frames
 from .previews import preview
@@ -102,7 +103,7 @@ class PSFR_DegradationOptions(io.ComfyNode):
     @classmethod
     def execute(cls, **values: float) -> io.NodeOutput:
         config: dict[str, Any] = {}
-        for option in fields(DegradationConfig):
+        for option in ranged_fields(DegradationConfig):
             if limits_of(option).kind is FieldKind.RANGE:
                 config[option.name] = (values[option.name + LOW], values[option.name + HIGH])
             elif option.name in values:
@@ -111,7 +112,7 @@ class PSFR_DegradationOptions(io.ComfyNode):
 
 
 def _config_inputs() -> list[io.Float.Input | io.Int.Input]:
-    return [config_input for option in fields(DegradationConfig) for config_input in _inputs_of(option)]
+    return [config_input for option in ranged_fields(DegradationConfig) for config_input in _inputs_of(option)]
 
 
 def _inputs_of(option: Field[Any]) -> list[io.Float.Input | io.Int.Input]:

@@ -18,6 +18,7 @@ from .batch import run_plan, summarize
 from .option_flags import add_options, given_options_from_args
 from .plan import add_file_arguments, check_folder, plan_from_args
 
+_SKIPPED = ("old_photo",)  # set by presets and JSON files
 DEGRADATION_HELP = (
     f"{', '.join(preset.value for preset in DegradationPreset)}, or a JSON file of ranges; default: paper"
 )
@@ -44,14 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"{DEGRADATION_HELP}; flags for single ranges override it",
     )
-    add_options(parser, DegradationConfig)
+    add_options(parser, DegradationConfig, skip=_SKIPPED)
     # the default None marks flags that are not given
     parser.set_defaults(**{field.name: None for field in fields(DegradationConfig)})
 
 
 def run(args: argparse.Namespace) -> int:
     """Write a PNG file for each image and print its degradation. Return 1 if an image failed, else 0."""
-    config = replace(load_degradation(args.degradation), **given_options_from_args(args, DegradationConfig))
+    config = replace(
+        load_degradation(args.degradation), **given_options_from_args(args, DegradationConfig, skip=_SKIPPED)
+    )
     check_seed(args.seed, "--seed")
     if args.hq is not None:
         check_folder(args.hq)

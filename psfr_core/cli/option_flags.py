@@ -44,9 +44,9 @@ def options_from_args(args: argparse.Namespace, options: type[T], *, skip: Itera
     )
 
 
-def given_options_from_args(args: argparse.Namespace, options: type) -> dict[str, Any]:
+def given_options_from_args(args: argparse.Namespace, options: type, *, skip: Iterable[str] = ()) -> dict[str, Any]:
     """Return the values of the flags that were given, by field of ``options``. The parser's defaults must be None."""
-    values = [(field.name, getattr(args, field.name), hint) for field, hint in _fields(options, ())]
+    values = [(field.name, getattr(args, field.name), hint) for field, hint in _fields(options, skip)]
     return {name: _parse_value(value, hint) for name, value, hint in values if value is not None}
 
 

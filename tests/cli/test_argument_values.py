@@ -82,7 +82,7 @@ def test_overrides_that_are_not_valid_yaml_raise(text: str) -> None:
         (SelectionOptions, ("indices",)),
         (RestoreOptions, ("selection", "paste")),
         (PasteOptions, ("regions", "strengths")),
-        (DegradationConfig, ()),
+        (DegradationConfig, ("old_photo",)),
         (LoopConfig, ()),
     ],
 )
@@ -110,7 +110,7 @@ JSON = st.recursive(
 
 
 @quickly
-@given(st.sampled_from(["noise_std", "passes", "jpeg_probability", "other"]), JSON)
+@given(st.sampled_from(["noise_std", "passes", "jpeg_probability", "old_photo", "other"]), JSON)
 def test_degradation_configurations_are_parsed_or_raise(name: str, value: Any) -> None:
     with suppress(OptionError):
         DegradationConfig.from_dict({name: value})

@@ -10,7 +10,7 @@ from psfr_core.cli import degrade as command
 from psfr_core.errors import ImageFileError, OptionError
 from psfr_core.images.io import ImageFile, read_image, write_image
 from psfr_core.lab.degradation.config import DegradationConfig, DegradationPreset
-from psfr_core.lab.degradation.pipeline import degrade
+from psfr_core.lab.degradation.pipeline import degrade, sample_degradation
 
 
 def run(*arguments):
@@ -110,6 +110,17 @@ def test_given_ranges_replace_those_of_the_preset(
     assert run(face, "-o", tmp_path, "--seed", 5, "--degradation", "harder", *given) == 0
     pair = degrade(read_image(face).pixels, expected, torch.Generator().manual_seed(5))
     assert torch.equal(read_image(tmp_path / f"{face.stem}.png").pixels, pair.lq)
+
+
+def test_old_photographs_are_made_and_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    face = next((Path(__file__).parents[1] / "data" / "faces").glob("*.jpg"))
+    assert run(face, "-o", tmp_path, "--seed", 8, "--degradation", "old", "--jpeg-probability", 0) == 0
+    config = replace(DegradationPreset.OLD.config, jpeg_probability=0)
+    pixels, generator = read_image(face).pixels, torch.Generator()
+    assert torch.equal(
+        read_image(tmp_path / f"{face.stem}.png").pixels, degrade(pixels, config, generator.manual_seed(8)).lq
+    )
+    assert str(sample_degradation(config, min(pixels.shape[-2:]), generator.manual_seed(8))) in capsys.readouterr().out
 
 
 def test_images_above_the_limit_are_reported_and_the_others_processed(tmp_path, capsys):

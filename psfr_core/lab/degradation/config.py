@@ -2,58 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import Field, asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, cast
 
 from ...errors import OptionError
 from ...files import read_json
-from ...options import check_value
+from .old_photo_config import OldPhotoConfig
+from .ranges import Range, RangeConfig, count, number_range, probability
 
-T = TypeVar("T")
 REFERENCE_SIDE = 512  # ranges in pixels refer to images with this shorter side
 MAX_PASSES = 4
-Range = tuple[float, float]
-
-
-class FieldKind(Enum):
-    """Type of the value of a field of ``DegradationConfig``."""
-
-    PROBABILITY = "probability"  # a number from 0 to 1
-    RANGE = "range"  # (low, high), including both ends
-    COUNT = "count"  # an integer
 
 
 @dataclass(frozen=True)
-class FieldLimits:
-    """Type of a field, and the minimum and maximum of the numbers in its value."""
-
-    kind: FieldKind
-    low: float
-    high: float
-
-
-def limits_of(config_field: Field[Any]) -> FieldLimits:
-    """Return the limits of a field of ``DegradationConfig``."""
-    return config_field.metadata["limits"]
-
-
-def _probability(default: float, description: str) -> float:
-    return _limited(default, description, FieldLimits(FieldKind.PROBABILITY, 0.0, 1.0))
-
-
-def _range(default: Range, description: str, *, low: float, high: float) -> Range:
-    return _limited(default, description, FieldLimits(FieldKind.RANGE, low, high))
-
-
-def _limited(default: T, description: str, limits: FieldLimits) -> T:
-    return field(default=default, metadata={"description": description, "limits": limits})
-
-
-@dataclass(frozen=True)
-class DegradationConfig:
+class DegradationConfig(RangeConfig):
     """Probabilities and ranges from which a degradation is sampled; the defaults are those of the paper.
 
     Lengths in pixels refer to an image whose shorter side is 512 pixels, and scale with that side. With several ``passes``,
@@ -62,61 +27,41 @@ class DegradationConfig:
     Source: Chen et al., Progressive Semantic-Aware Style Transformation for Blind Face Restoration (2021).
     """
 
-    grey_probability: float = _probability(0.3, "probability of removing the color")
-    blur_probability: float = _probability(
-        0.5, "probability of a blur: Gaussian, box, median or motion, equally likely"
-    )
-    gaussian_sigma_px: Range = _range(
+    grey_probability: float = probability(0.3, "probability of removing the color")
+    blur_probability: float = probability(0.5, "probability of a blur: Gaussian, box, median or motion, equally likely")
+    gaussian_sigma_px: Range = number_range(
         (3.0, 15.0), "standard deviation of the Gaussian blur, in pixels", low=0, high=100
     )
-    box_size_px: Range = _range((3.0, 15.0), "side of the box blur, in pixels", low=1, high=100)
-    median_size_px: Range = _range((3.0, 15.0), "side of the median filter, in pixels", low=1, high=31)
-    motion_length_px: Range = _range((5.0, 25.0), "length of the motion blur, in pixels", low=1, high=100)
-    reduced_side: Range = _range(
+    box_size_px: Range = number_range((3.0, 15.0), "side of the box blur, in pixels", low=1, high=100)
+    median_size_px: Range = number_range((3.0, 15.0), "side of the median filter, in pixels", low=1, high=31)
+    motion_length_px: Range = number_range((5.0, 25.0), "length of the motion blur, in pixels", low=1, high=100)
+    reduced_side: Range = number_range(
         (1 / 16, 1 / 2), "side of the reduced image, as a fraction of the original side", low=1 / 512, high=1
     )
-    noise_probability: float = _probability(0.2, "probability of Gaussian noise")
-    noise_std: Range = _range(
+    noise_probability: float = probability(0.2, "probability of Gaussian noise")
+    noise_std: Range = number_range(
         (0.0, 0.1), "standard deviation of the noise, for pixel values from 0 to 1", low=0, high=1
     )
-    noise_per_channel_probability: float = _probability(0.5, "probability that noise is colored instead of gray")
-    jpeg_probability: float = _probability(0.7, "probability of JPEG compression")
-    jpeg_quality: Range = _range((35.0, 90.0), "JPEG quality", low=1, high=100)
-    passes: int = _limited(
+    noise_per_channel_probability: float = probability(0.5, "probability that noise is colored instead of gray")
+    jpeg_probability: float = probability(0.7, "probability of JPEG compression")
+    jpeg_quality: Range = number_range((35.0, 90.0), "JPEG quality", low=1, high=100)
+    passes: int = count(
         1,
         "number of passes of blur, reduction, noise and JPEG; 2 simulates images that were shared repeatedly",
-        FieldLimits(FieldKind.COUNT, 1, MAX_PASSES),
+        low=1,
+        high=MAX_PASSES,
     )
-
-    def __post_init__(self) -> None:
-        for config_field in fields(self):
-            name, value, limits = config_field.name, getattr(self, config_field.name), limits_of(config_field)
-            match limits.kind:
-                case FieldKind.PROBABILITY:
-                    check_value(name, value, float, low=limits.low, high=limits.high)
-                case FieldKind.COUNT:
-                    check_value(name, value, int, low=limits.low, high=limits.high)
-                case FieldKind.RANGE:
-                    _check_range(name, value, limits.low, limits.high)
-
-    def to_dict(self) -> dict[str, float | list[float]]:
-        """Return the fields by name as JSON values; ranges become lists."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+    old_photo: OldPhotoConfig | None = None
+    """Look and damage of an old photograph, applied before the blur; None omits them."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> DegradationConfig:
-        """Return the configuration for the result of ``to_dict``. Missing fields have their defaults.
-
-        Raises OptionError for unknown fields and for values out of range.
-        """
-        known = [config_field.name for config_field in fields(cls)]
-        unknown = [name for name in values if name not in known]
-        if unknown:
-            raise OptionError(
-                f"Unknown fields of a degradation: {', '.join(unknown)}. Known fields: {', '.join(known)}."
-            )
-        ranges: dict[str, Any] = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-        return cls(**{**values, **ranges})
+        old_photo = values.get("old_photo")
+        if old_photo is None:
+            return super().from_dict(values)
+        if not isinstance(old_photo, dict):
+            raise OptionError(f"old_photo must be an object of ranges by name or null, got {old_photo!r}.")
+        return super().from_dict({**values, "old_photo": OldPhotoConfig.from_dict(cast("dict[str, Any]", old_photo))})
 
 
 class DegradationPreset(str, Enum):
@@ -124,6 +69,8 @@ class DegradationPreset(str, Enum):
 
     PAPER = "paper"  # the published degradation, used for all reported metrics
     HARDER = "harder"  # a second-order degradation, similar to images that were shared and saved many times
+    OLD = "old"  # old photographs: grain, halftone, fading, toning, paper, scratches, dust and lines of a scanner
+    NONE = "none"  # no degradation, for training that leaves sharp faces unchanged
 
     @property
     def config(self) -> DegradationConfig:
@@ -151,15 +98,14 @@ def load_degradation(source: str) -> DegradationConfig:
     return DegradationConfig.from_dict(values)
 
 
-def _check_range(name: str, value: object, minimum: float, maximum: float) -> None:
-    match value:
-        case (int() | float() as low, int() | float() as high) if isinstance(value, tuple):
-            if not minimum <= low <= high <= maximum:
-                raise OptionError(
-                    f"{name} must be (low, high) with {minimum:g} <= low <= high <= {maximum:g}, got {value}."
-                )
-        case _:
-            raise OptionError(f"{name} must be two numbers (low, high), got {value!r}.")
+def load_degradations(sources: str | Sequence[str]) -> list[DegradationConfig]:
+    """Return the degradation of each source, or that of a single source. See ``load_degradation``.
+
+    Raises OptionError if there is no source.
+    """
+    if not sources:
+        raise OptionError("A list of degradations needs at least one entry, such as paper.")
+    return [load_degradation(source) for source in ([sources] if isinstance(sources, str) else sources)]
 
 
 _PRESETS = {
@@ -171,5 +117,20 @@ _PRESETS = {
         jpeg_probability=0.9,
         jpeg_quality=(30.0, 90.0),
         passes=2,
+    ),
+    DegradationPreset.OLD: DegradationConfig(
+        grey_probability=0.9,
+        blur_probability=0.4,
+        gaussian_sigma_px=(0.7, 5.0),
+        box_size_px=(1.0, 7.0),
+        median_size_px=(1.0, 7.0),
+        motion_length_px=(1.0, 8.0),
+        reduced_side=(1 / 4, 1.0),
+        noise_std=(0.0, 0.06),
+        jpeg_quality=(40.0, 95.0),
+        old_photo=OldPhotoConfig(),
+    ),
+    DegradationPreset.NONE: DegradationConfig(
+        grey_probability=0, blur_probability=0, reduced_side=(1.0, 1.0), noise_probability=0, jpeg_probability=0
     ),
 }

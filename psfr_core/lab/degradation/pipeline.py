@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ...checks import check_float, check_shape
-from ...errors import InputError
 from ...images.box import Size
 from . import operations
-from .config import REFERENCE_SIDE, DegradationConfig, Range
+from .config import REFERENCE_SIDE, DegradationConfig
+from .old_photo import OldPhoto, sample_old_photo
 from .operations import Interpolation
-
-T = TypeVar("T")
+from .sampler import Sampler
 
 
 class BlurKind(str, Enum):
@@ -77,9 +76,12 @@ class Degradation:
     noise: Noise | None
     jpeg_quality: int | None
     then: Degradation | None = None
+    old_photo: OldPhoto | None = None
 
     def __str__(self) -> str:
         steps = ["gray"] if self.gray else []
+        if self.old_photo is not None:
+            steps.append(str(self.old_photo))
         if self.blur is not None:
             steps.append(f"{self.blur.kind.value} blur {self.blur.extent_px:.1f} px")
         steps.append(f"reduced to {self.reduced_side:.3f} ({self.interpolation.value})")
@@ -93,7 +95,7 @@ class Degradation:
 
 
 class DegradedPair(NamedTuple):
-    """Degraded image and restoration target, both (3, H, W). If ``lq`` is gray, ``hq`` is gray too."""
+    """Degraded image and restoration target, both (3, H, W). If ``lq`` is gray, faded or toned, ``hq`` is too."""
 
     lq: Tensor
     hq: Tensor
@@ -108,15 +110,18 @@ def degrade(hq: Tensor, config: DegradationConfig, generator: torch.Generator) -
 def apply_degradation(hq: Tensor, degradation: Degradation) -> DegradedPair:
     """Degrade the clean image ``hq`` (3, H, W), RGB in [0, 1], and quantize the result to 256 levels.
 
-    The published order of the steps is used: gray, blur, downscale, noise, JPEG, upscale (bicubic). Both images of the pair
-    have the size of ``hq``.
+    The published order of the steps is used: gray, blur, downscale, noise, JPEG, upscale (bicubic). The steps of an old
+    photograph follow gray. Both images of the pair have the size of ``hq``.
     """
     check_shape(hq, "3 H W", "hq")
     check_float(hq, "hq")
     if degradation.gray:
         hq = operations.gray(hq)
+    lq = hq
+    if degradation.old_photo is not None:
+        lq, hq = degradation.old_photo.degraded(hq), degradation.old_photo.target(hq)
     size = Size.of(hq)
-    lq = operations.quantized(operations.resize(_reduce(hq, degradation, size), size, Interpolation.BICUBIC))
+    lq = operations.quantized(operations.resize(_reduce(lq, degradation, size), size, Interpolation.BICUBIC))
     return DegradedPair(lq, hq)
 
 
@@ -137,12 +142,16 @@ def sample_degradation(config: DegradationConfig, side: int, generator: torch.Ge
 
     Raises InputError if ``generator`` is not a CPU generator.
     """
-    sampler = _Sampler(generator)
-    return _sample_pass(config, side, sampler, gray=sampler.happens(config.grey_probability), passes=config.passes)
+    sampler = Sampler(generator)
+    is_gray = sampler.happens(config.grey_probability)
+    old_photo = None
+    if config.old_photo is not None:  # None draws no random number, so that older degradations stay reproducible
+        old_photo = sample_old_photo(config.old_photo, side / REFERENCE_SIDE, sampler)
+    return replace(_sample_pass(config, side, sampler, gray=is_gray, passes=config.passes), old_photo=old_photo)
 
 
 def _sample_pass(
-    config: DegradationConfig, side: int, sampler: _Sampler, *, passes: int, gray: bool = False, reduced: float = 1.0
+    config: DegradationConfig, side: int, sampler: Sampler, *, passes: int, gray: bool = False, reduced: float = 1.0
 ) -> Degradation:
     """Sample ``passes`` chained degradations. The first one gets the image at the fraction ``reduced`` of its original side."""
     scale = reduced * side / REFERENCE_SIDE
@@ -159,31 +168,7 @@ def _sample_pass(
     )
 
 
-class _Sampler:
-    """Sample random values from a CPU generator."""
-
-    def __init__(self, generator: torch.Generator) -> None:
-        if generator.device.type != "cpu":
-            raise InputError(
-                f"Degradations are sampled from a CPU generator to be equal on all devices; got a generator on {generator.device}."
-            )
-        self._generator = generator
-
-    def uniform(self, limits: Range) -> float:
-        low, high = limits
-        return low + (high - low) * torch.rand((), generator=self._generator).item()
-
-    def happens(self, probability: float) -> bool:
-        return self.uniform((0.0, 1.0)) < probability
-
-    def choice(self, choices: tuple[T, ...]) -> T:
-        return choices[int(torch.randint(len(choices), (), generator=self._generator))]
-
-    def seed(self) -> int:
-        return int(torch.randint(2**62, (), generator=self._generator))
-
-
-def _sample_blur(config: DegradationConfig, scale: float, sampler: _Sampler) -> Blur:
+def _sample_blur(config: DegradationConfig, scale: float, sampler: Sampler) -> Blur:
     kind = sampler.choice(tuple(BlurKind))
     match kind:
         case BlurKind.GAUSSIAN:
@@ -199,7 +184,7 @@ def _sample_blur(config: DegradationConfig, scale: float, sampler: _Sampler) -> 
             )
 
 
-def _sample_noise(config: DegradationConfig, sampler: _Sampler) -> Noise:
+def _sample_noise(config: DegradationConfig, sampler: Sampler) -> Noise:
     per_channel = sampler.happens(config.noise_per_channel_probability)
     return Noise(sampler.uniform(config.noise_std), per_channel, sampler.seed())
 

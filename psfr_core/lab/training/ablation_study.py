@@ -18,7 +18,7 @@ from ...networks.parse_net import ParseNet
 from ...options import option
 from ...parsing.parser import parse_faces
 from ...progress import Progress
-from ..degradation.config import load_degradation
+from ..degradation.config import load_degradations
 from ..evaluation.scorer import MetricSet, Scorer
 from ..evaluation.sources import Sample
 from ..evaluation.stage import Row, Stage
@@ -114,16 +114,16 @@ def run_study(
     """
     target = resolve_device(device)
     recipe, size = study.full, study.full.network.size
-    data, degradation = recipe.data, load_degradation(recipe.degradation)
+    data, degradations = recipe.data, load_degradations(recipe.degradation)
     loss_networks = load_loss_networks(recipe, target)
     lpips = load_lpips(study.lpips_features, study.lpips_heads).to(target)
     metrics = MetricSet(target, [PSNR, SSIM, lpips_metric(lpips)])
     faces = load_face_set(data.faces, data.labels, size)
     test_faces = load_face_set(data.val_faces, data.val_labels, size)
-    test = degraded_once(test_faces, degradation, seed=TEST_SEED, count=data.val_count or len(test_faces))
+    test = degraded_once(test_faces, degradations, seed=TEST_SEED, count=data.val_count or len(test_faces))
     rows = [StudyRow("degraded", TEST_SEED, _measure(test.lq, test.hq, metrics))]
     for variant in study.recipes():
-        samples = FaceSamples(faces, degradation, seed=variant.loop.seed)
+        samples = FaceSamples(faces, degradations, seed=variant.loop.seed)
         network = _train(variant, samples, loss_networks, test, out, target, progress)
         restored = _restore(network, test, cast("ParseNet", loss_networks.parser))
         rows.append(StudyRow(variant.variant.value, variant.loop.seed, _measure(restored, test.hq, metrics)))

@@ -26,7 +26,7 @@ from ...networks.parse_net import ParseNet
 from ...networks.psfr_generator import PsfrGenerator
 from ...networks.spectral_norm import add_spectral_norm
 from ...progress import Progress
-from ..degradation.config import load_degradation
+from ..degradation.config import load_degradations
 from ..metrics.image_features import ImageFeatures, load_image_features
 from ..metrics.lpips import load_lpips
 from .acceleration import make_accelerator
@@ -157,13 +157,13 @@ def _samples(
     recipe: ParserRecipe | GeneratorRecipe, size: int, closed_eyes: float = 0.0
 ) -> tuple[FaceSamples, FaceSample]:
     """Return the training samples and the batch of validation samples."""
-    data, degradation = recipe.data, load_degradation(recipe.degradation)
+    data, degradations = recipe.data, load_degradations(recipe.degradation)
     faces = open_face_set(data.faces, data.labels, size)
     validation = open_face_set(data.val_faces, data.val_labels, size)
     count = data.validation_samples(len(validation))
     return (
-        FaceSamples(faces, degradation, seed=recipe.loop.seed, closed_eyes=closed_eyes),
-        degraded_once(validation, degradation, seed=VALIDATION_SEED, count=count),
+        FaceSamples(faces, degradations, seed=recipe.loop.seed, closed_eyes=closed_eyes),
+        degraded_once(validation, degradations, seed=VALIDATION_SEED, count=count),
     )
 
 

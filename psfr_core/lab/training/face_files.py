@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +74,8 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
     """Find all images in the folders and their subfolders, with their labels. Each image folder has one label folder.
 
     The labels of an image are a PNG file at the same relative path, a PNG file of the same name anywhere in the label folder,
-    or masks named as in CelebAMask-HQ. Raises TrainingError if the numbers of folders differ, a folder has no images, an
-    image has no labels or ambiguous ones, or two images have the same labels.
+    or masks named as in CelebAMask-HQ. If a folder is named several times, so are its faces. Raises TrainingError if the numbers
+    of folders differ, a folder has no images, an image has no labels or ambiguous ones, or two images have the same labels.
     """
     if len(image_folders) != len(label_folders):
         raise TrainingError(
@@ -88,13 +87,14 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
         for known in [_label_files_by_name(label_folder)]
         for path in _faces_in(image_folder, label_folder)
     ]
-    users = Counter(path for file in files for path in _files_of(file.labels))
-    shared = next((path for path, count in users.items() if count > 1), None)
-    if shared is not None:
-        first, second, *_ = (file.image for file in files if shared in _files_of(file.labels))
-        raise TrainingError(
-            f"{shared} would be the labels of both {first} and {second}. Give each image its own labels."
-        )
+    users: dict[Path, Path] = {}
+    for file in files:
+        for path in _files_of(file.labels):
+            first = users.setdefault(path, file.image)
+            if first != file.image:
+                raise TrainingError(
+                    f"{path} would be the labels of both {first} and {file.image}. Give each image its own labels."
+                )
     return files
 
 

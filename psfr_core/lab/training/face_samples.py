@@ -104,15 +104,18 @@ def _load(files: Sequence[FaceFile], size: int) -> FaceSet:
 class FaceSamples(Dataset[FaceSample]):
     """Endless, reproducible series of augmented samples. Item ``i`` depends only on the seed and ``i``.
 
-    ``closed_eyes`` is the fraction of samples, 0 to 1, whose eyes are drawn closed or narrowed. The eyes stay open if the
-    degradation would hide the lids. Raises OptionError if ``closed_eyes`` is out of range.
+    Each sample has one of ``degradations``, which are equally likely. ``closed_eyes`` is the fraction of samples, 0 to 1, whose
+    eyes are drawn closed or narrowed. The eyes stay open if the degradation would hide the lids. Raises OptionError if
+    ``closed_eyes`` is out of range.
     """
 
-    def __init__(self, faces: Faces, degradation: DegradationConfig, *, seed: int, closed_eyes: float = 0.0) -> None:
+    def __init__(
+        self, faces: Faces, degradations: Sequence[DegradationConfig], *, seed: int, closed_eyes: float = 0.0
+    ) -> None:
         if not 0.0 <= closed_eyes <= 1.0:
             raise OptionError(f"closed_eyes must be between 0 and 1, got {closed_eyes}.")
         self._faces = faces
-        self._degradation = degradation
+        self._degradations = degradations
         self._seed = seed
         self._closed_eyes = closed_eyes
 
@@ -137,15 +140,18 @@ class FaceSamples(Dataset[FaceSample]):
 
     def _augmented(self, hq: Tensor, labels: Tensor, generator: torch.Generator) -> FaceSample:
         hq, labels = _jitter(hq, labels, generator)
-        return _degraded(hq, labels, self._degradation, generator)
+        return _degraded(hq, labels, self._degradations, generator)
 
 
-def degraded_once(faces: Faces, degradation: DegradationConfig, *, seed: int, count: int) -> FaceSample:
-    """Return the first ``count`` faces as one batch, degraded but not augmented. The degradations depend only on ``seed``."""
+def degraded_once(faces: Faces, degradations: Sequence[DegradationConfig], *, seed: int, count: int) -> FaceSample:
+    """Return the first ``count`` faces as one batch, degraded but not augmented.
+
+    Each face has one of ``degradations``, which are equally likely. The degradations depend only on ``seed``.
+    """
     samples: list[FaceSample] = []
     for index in range(count):
         image, labels = faces.face(index)
-        samples.append(_degraded(image.float() / 255, labels, degradation, _generator(seed, index)))
+        samples.append(_degraded(image.float() / 255, labels, degradations, _generator(seed, index)))
     return FaceSample(*(torch.stack(parts) for parts in zip(*samples, strict=True)))
 
 
@@ -154,8 +160,12 @@ def _generator(seed: int, index: int) -> torch.Generator:
     return seeded_generator(seed * 1_000_003 + index)
 
 
-def _degraded(hq: Tensor, labels: Tensor, degradation: DegradationConfig, generator: torch.Generator) -> FaceSample:
-    pair = degrade(hq, degradation, generator)
+def _degraded(
+    hq: Tensor, labels: Tensor, degradations: Sequence[DegradationConfig], generator: torch.Generator
+) -> FaceSample:
+    # a single degradation draws no random number here, so that older runs stay reproducible
+    drawn = int(torch.randint(len(degradations), (), generator=generator)) if len(degradations) > 1 else 0
+    pair = degrade(hq, degradations[drawn], generator)
     return FaceSample(pair.lq, pair.hq, labels.long())
 
 

@@ -21,6 +21,9 @@ from .loop_config import LoopConfig
 from .parser import ParserLossConfig
 
 MAX_DEFAULT_VALIDATION_COUNT = 32
+_DEGRADATION = (
+    "degradation: paper, harder, old, none, or a JSON file of ranges; a list draws one of its entries for each sample"
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class ParserRecipe(TrainingRecipe):
     kind: ClassVar[str] = "parser"
     network: ParseNetConfig
     losses: ParserLossConfig = field(default_factory=ParserLossConfig)
-    degradation: str = option("paper", "degradation: paper, harder, or a JSON file of ranges")
+    degradation: str | tuple[str, ...] = option("paper", _DEGRADATION)
     closed_eyes: float = option(
         0.4,
         "fraction of samples, 0 to 1, with eyes drawn closed or narrowed, unless the degradation hides the lids",
@@ -127,7 +130,7 @@ class GeneratorRecipe(TrainingRecipe):
     network: GeneratorConfig
     losses: GeneratorLossConfig = field(default_factory=GeneratorLossConfig)
     loss_networks: LossNetworkSources = field(default_factory=LossNetworkSources)
-    degradation: str = option("paper", "degradation: paper, harder, or a JSON file of ranges")
+    degradation: str | tuple[str, ...] = option("paper", _DEGRADATION)
     spectral_norm: bool = option(False, "whether the generator has spectral norm, as published")
 
     def __post_init__(self) -> None:

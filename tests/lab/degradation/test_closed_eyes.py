@@ -85,7 +85,7 @@ def mean_eye_area(degradation: DegradationConfig, closed_eyes: float) -> float:
     """Return the mean area of the eyes in the labels of 30 samples, as a fraction of their area in the open face."""
     image, labels = open_eyed_face()
     faces = FaceSet((image * 255).to(torch.uint8)[None], labels[None])
-    samples = FaceSamples(faces, degradation, seed=0, closed_eyes=closed_eyes)
+    samples = FaceSamples(faces, [degradation], seed=0, closed_eyes=closed_eyes)
     return float(
         torch.stack([is_eye(samples[index].labels).sum() for index in range(30)]).float().mean() / is_eye(labels).sum()
     )
@@ -104,4 +104,4 @@ def test_eyes_that_are_too_blurred_stay_open() -> None:
 def test_fractions_out_of_range_are_rejected() -> None:
     faces = FaceSet(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.zeros(1, 8, 8, dtype=torch.uint8))
     with pytest.raises(OptionError, match=r"closed_eyes must be between 0 and 1, got 1\.5"):
-        FaceSamples(faces, GENTLE, seed=0, closed_eyes=1.5)
+        FaceSamples(faces, [GENTLE], seed=0, closed_eyes=1.5)

@@ -5,6 +5,7 @@ import pytest
 
 from psfr_core.errors import OptionError
 from psfr_core.lab.degradation.config import DegradationConfig
+from psfr_core.lab.degradation.old_photo_config import OldPhotoConfig
 
 
 def test_the_defaults_are_the_published_values():
@@ -23,6 +24,17 @@ def test_json_round_trip():
     assert DegradationConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
+def test_json_round_trip_of_old_photographs():
+    config = DegradationConfig(
+        jpeg_probability=0.1, old_photo=OldPhotoConfig(dust_count=(1, 2), toning_probability=1.0)
+    )
+    values = json.loads(json.dumps(config.to_dict()))
+    assert values["old_photo"]["dust_count"] == [1, 2]
+    assert DegradationConfig.from_dict(values) == config
+    assert DegradationConfig().to_dict()["old_photo"] is None
+    assert DegradationConfig.from_dict({"old_photo": {}}).old_photo == OldPhotoConfig()
+
+
 def test_missing_names_keep_their_defaults():
     assert DegradationConfig.from_dict({"noise_std": [0.0, 0.2]}) == DegradationConfig(noise_std=(0.0, 0.2))
     assert DegradationConfig.from_dict({}) == DegradationConfig()
@@ -39,6 +51,12 @@ def test_missing_names_keep_their_defaults():
         ({"box_size_px": 3.0}, "box_size_px must be two numbers (low, high), got 3.0"),
         ({"box_size_px": [3.0]}, "box_size_px must be two numbers (low, high), got (3.0,)"),
         ({"box_size_px": ["a", "b"]}, "box_size_px must be two numbers (low, high), got ('a', 'b')"),
+        ({"old_photo": 1}, "old_photo must be an object of ranges by name or null, got 1"),
+        ({"old_photo": {"tone_hue": [0, 400]}}, "tone_hue must be (low, high) with 0 <= low <= high <= 360"),
+        (
+            {"old_photo": {"jpeg_quality": [1, 2]}},
+            "Unknown fields of a degradation: jpeg_quality. Known fields: focus_prob",
+        ),
         (
             {"sharpness": [0, 1]},
             "Unknown fields of a degradation: sharpness. Known fields: grey_probability, blur_probability,",

@@ -11,7 +11,7 @@ import torch
 
 from psfr_core.errors import OptionError
 from psfr_core.images.box import Size
-from psfr_core.lab.degradation.config import DegradationConfig, DegradationPreset, load_degradation
+from psfr_core.lab.degradation.config import DegradationConfig, DegradationPreset, load_degradation, load_degradations
 from psfr_core.lab.degradation.operations import Interpolation, jpeg, quantized, resize
 from psfr_core.lab.degradation.pipeline import Degradation, apply_degradation, degrade, sample_degradation
 
@@ -71,6 +71,40 @@ def test_the_harder_preset_is_harder_and_reproducible() -> None:
     assert torch.equal(degrade(hq, HARDER, seeded(5)).lq, degrade(hq, HARDER, seeded(5)).lq)
 
 
+@pytest.mark.parametrize(
+    ("preset", "seed", "expected", "following"),
+    [
+        (DegradationPreset.PAPER, 0, "reduced to 0.101 (nearest), JPEG 62", 0.8964447379112244),
+        (DegradationPreset.PAPER, 3, "gray, box blur 1.7 px, reduced to 0.269 (nearest)", 0.5944212079048157),
+        (
+            DegradationPreset.HARDER,
+            3,
+            "gray, box blur 1.7 px, reduced to 0.269 (nearest), JPEG 66, then reduced to 0.260 (area), noise 0.005 per channel",
+            0.8473186492919922,
+        ),
+        (
+            DegradationPreset.HARDER,
+            7,
+            "box blur 5.4 px, reduced to 0.164 (area), noise 0.037, JPEG 47, then median blur 1.0 px, reduced to 0.378 "
+            "(nearest), JPEG 83",
+            0.41317241,
+        ),
+    ],
+)
+def test_each_seed_keeps_its_degradation(preset: DegradationPreset, seed: int, expected: str, following: float) -> None:
+    """Test recorded values: metrics of earlier runs depend on the degradations, and on the number of random draws."""
+    generator = seeded(seed)
+    assert str(sample_degradation(preset.config, 256, generator)) == expected
+    assert float(torch.rand((), generator=generator)) == pytest.approx(following, abs=1e-6)
+
+
+def test_lists_of_degradations_load() -> None:
+    assert load_degradations("harder") == [HARDER]
+    assert load_degradations(["paper", "harder", "paper"]) == [DegradationConfig(), HARDER, DegradationConfig()]
+    with pytest.raises(OptionError, match="needs at least one entry"):
+        load_degradations([])
+
+
 def test_degradations_load_by_name_and_from_a_file(tmp_path: Path) -> None:
     assert load_degradation("paper") == DegradationConfig()
     file = tmp_path / "ranges.json"
@@ -84,7 +118,7 @@ def test_degradations_load_by_name_and_from_a_file(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(OptionError, match=message):
             load_degradation(str(file))
-    with pytest.raises(OptionError, match="paper, harder"):
+    with pytest.raises(OptionError, match="paper, harder, old, none"):
         load_degradation("hardest")
 
 

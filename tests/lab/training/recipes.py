@@ -39,11 +39,11 @@ def small_faces() -> FaceSet:
 
 
 def samples(faces: FaceSet) -> FaceSamples:
-    return FaceSamples(faces, DegradationConfig(), seed=1)
+    return FaceSamples(faces, [DegradationConfig()], seed=1)
 
 
 def validation_of(faces: FaceSet, count: int) -> FaceSample:
-    return degraded_once(faces, DegradationConfig(), seed=1, count=count)
+    return degraded_once(faces, [DegradationConfig()], seed=1, count=count)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -25,7 +25,7 @@ def test_sharding_does_not_change_the_samples_of_a_step(processes: int, parts: i
 
 def test_workers_do_not_change_the_batches() -> None:
     faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
-    samples = FaceSamples(faces, DegradationConfig(), seed=2)
+    samples = FaceSamples(faces, [DegradationConfig()], seed=2)
     drawn = torch.random.get_rng_state()
     in_process, in_workers = (
         list(load_batches(samples, ShardedBatchSampler(range(4), 2), workers, torch.device("cpu")))

@@ -140,6 +140,21 @@ def test_a_finished_run_is_not_repeated(tmp_path: Path) -> None:
     assert path.stat().st_mtime_ns != before
 
 
+def test_degradations_are_compared_by_value(tmp_path: Path) -> None:
+    file = tmp_path / "ranges.json"
+    file.write_text('{"blur_probability": 0}')
+    recipe = small_generator(degradation=("paper", "none", str(file)))
+    run(recipe, tmp_path / "run", CPU)
+    assert "degradation" in (tmp_path / "run" / "runs.json").read_text()
+    longer = replace(recipe, loop=replace(LOOP, steps=2))
+    with pytest.raises(TrainingError, match=r'degradation was \["paper", "none", .*\], is "paper"'):
+        run(replace(longer, degradation="paper"), tmp_path / "run", CPU)
+    run(longer, tmp_path / "run", CPU)
+    file.write_text("{}")
+    with pytest.raises(TrainingError, match='degradation was "sha256'):
+        run(replace(recipe, loop=replace(LOOP, steps=3)), tmp_path / "run", CPU)
+
+
 def test_a_run_resumes_only_with_its_recipe(tmp_path: Path) -> None:
     run(small_generator(), tmp_path, CPU)
     other = small_generator(loop=replace(LOOP, steps=3, seed=4), losses=replace(PIXEL_ONLY, pixel=5))

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 from psfr_core.errors import TrainingError
-from psfr_core.lab.degradation.config import DegradationConfig
+from psfr_core.lab.degradation.config import DegradationConfig, DegradationPreset
+from psfr_core.lab.degradation.operations import quantized
 from psfr_core.lab.training import face_samples as faces_module
-from psfr_core.lab.training.face_files import FaceFile
+from psfr_core.lab.training.face_files import FaceFile, find_face_files
 from psfr_core.lab.training.face_samples import (
     FaceSamples,
     FaceSet,
@@ -42,12 +43,12 @@ def test_faces_and_labels_are_paired_by_name() -> None:
 
 def test_samples_are_reproducible_and_different() -> None:
     faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
-    first, again = (FaceSamples(faces, DegradationConfig(), seed=3) for _ in range(2))
+    first, again = (FaceSamples(faces, [DegradationConfig()], seed=3) for _ in range(2))
     for index in (0, 7):
         for one, other in zip(first[index], again[index], strict=True):
             assert torch.equal(one, other)
     assert not torch.equal(first[0].lq, first[1].lq)
-    assert not torch.equal(first[0].lq, FaceSamples(faces, DegradationConfig(), seed=4)[0].lq)
+    assert not torch.equal(first[0].lq, FaceSamples(faces, [DegradationConfig()], seed=4)[0].lq)
     with torch.autocast("cpu", torch.bfloat16):  # as in a training step
         for one, other in zip(first[0], again[0], strict=True):
             assert torch.equal(one, other)
@@ -57,20 +58,38 @@ def test_samples_are_reproducible_and_different() -> None:
 
 def test_each_face_is_degraded_once_in_order() -> None:
     faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
-    batch = degraded_once(faces, DegradationConfig(), seed=1_000, count=3)
+    batch = degraded_once(faces, [DegradationConfig()], seed=1_000, count=3)
     assert torch.equal(batch.hq, faces.images[:3].float() / 255)
     assert torch.equal(batch.labels, faces.labels[:3].long())
     # these values must not change, because metrics of earlier runs depend on the samples
     assert batch.lq.mean(dim=(1, 2, 3)).tolist() == pytest.approx([0.462174, 0.415616, 0.405591], abs=2e-6)
-    fewer = degraded_once(faces, DegradationConfig(), seed=1_000, count=2)
+    fewer = degraded_once(faces, [DegradationConfig()], seed=1_000, count=2)
     assert torch.equal(fewer.lq, batch.lq[:2])
+
+
+def test_each_sample_has_one_of_the_degradations() -> None:
+    faces = load_face_set([DATA / "faces"], [DATA / "labels"], 32)
+    none, gray = DegradationPreset.NONE.config, DegradationConfig(grey_probability=1.0)
+    samples = FaceSamples(faces, [none, none, none, gray], seed=5)
+    unchanged = [torch.equal(sample.lq, quantized(sample.hq)) for sample in map(samples.__getitem__, range(200))]
+    assert sum(unchanged) / 200 == pytest.approx(0.75, abs=0.07)
+    batch = degraded_once(FaceSet(faces.images[:1].expand(40, -1, -1, -1), faces.labels), [none, gray], seed=2, count=4)
+    assert 0 < sum(torch.equal(lq, hq) for lq, hq in zip(batch.lq, batch.hq, strict=True)) < 4
+
+
+def test_a_folder_may_be_named_several_times(tmp_path: Path) -> None:
+    make_pair(tmp_path)
+    shutil.copytree(tmp_path, tmp_path / "other")
+    folders = [tmp_path / "faces", *[tmp_path / "other" / "faces"] * 3]
+    labels = [tmp_path / "labels", *[tmp_path / "other" / "labels"] * 3]
+    assert [file.image.parent for file in find_face_files(folders, labels)] == folders
 
 
 def test_mirrored_faces_swap_left_and_right() -> None:
     labels = torch.zeros(1, 32, 32, dtype=torch.uint8)
     labels[:, 12:16, 20:24] = FaceRegion.LEFT_EYE  # the person's left eye is on the right of the image
     faces = FaceSet(torch.zeros(1, 3, 32, 32, dtype=torch.uint8), labels)
-    samples = FaceSamples(faces, DegradationConfig(), seed=0)
+    samples = FaceSamples(faces, [DegradationConfig()], seed=0)
     seen = {FaceRegion.LEFT_EYE: 0, FaceRegion.RIGHT_EYE: 0}
     for index in range(16):
         found = samples[index].labels
@@ -88,7 +107,7 @@ def test_labels_move_with_the_image() -> None:
     labels = torch.where(is_hair, FaceRegion.HAIR, FaceRegion.SKIN).to(torch.uint8)
     image = 255 * torch.stack([is_hair, ~is_hair, torch.zeros_like(is_hair)]).to(torch.uint8)
     faces = FaceSet(image[None], labels[None])
-    samples = FaceSamples(faces, DegradationConfig(grey_probability=0), seed=0)
+    samples = FaceSamples(faces, [DegradationConfig(grey_probability=0)], seed=0)
     for index in range(12):
         _, (red, green, _), found = samples[index]
         # pixels at edges have mixed colors and are excluded
@@ -221,7 +240,7 @@ def test_sets_on_disk_give_the_same_samples(monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(on_disk, FacesOnDisk)
     assert not isinstance(in_memory, FacesOnDisk)
     assert len(on_disk) == len(in_memory) == 4
-    one, other = (FaceSamples(faces, DegradationConfig(), seed=3)[5] for faces in (in_memory, on_disk))
+    one, other = (FaceSamples(faces, [DegradationConfig()], seed=3)[5] for faces in (in_memory, on_disk))
     assert torch.equal(one.lq, other.lq)
     assert torch.equal(one.labels, other.labels)
 

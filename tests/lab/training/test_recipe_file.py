@@ -29,7 +29,9 @@ from .recipes import small_generator, small_parser
 ROOT, OUT = Path("root"), Path("out")
 
 
-@pytest.mark.parametrize("recipe", [small_parser(), small_generator(), BlendRecipe("a", "b", 0.25)])
+@pytest.mark.parametrize(
+    "recipe", [small_parser(), small_generator(degradation=("paper", "paper", "old")), BlendRecipe("a", "b", 0.25)]
+)
 def test_recipe_round_trip(tmp_path: Path, recipe: ParserRecipe) -> None:
     (tmp_path / "mine.yaml").write_text(to_yaml(recipe))
     assert read_recipes(tmp_path / "mine.yaml") == {"mine": recipe}
