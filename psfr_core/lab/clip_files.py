@@ -13,11 +13,11 @@ from torch import Tensor
 from ..images.box import Size
 from ..video.read_video import load_av, open_video
 
-_RATE = 25
+_RATE = 25  # frames per second
 
 
 def write_clip(path: Path, frames: Sequence[Tensor], quality: int = 28) -> None:
-    """Write ``frames`` (3, H, W), RGB in [0, 1], as an H.264 file with 25 frames per second. H and W must be even.
+    """Write ``frames`` (3, H, W), RGB in [0, 1] on the CPU, as an H.264 file with 25 frames per second. H and W must be even.
 
     ``quality`` is the constant rate factor, and higher values compress more. The default compresses visibly. Raises
     MissingPackageError if PyAV is not installed.

@@ -17,8 +17,8 @@ from ...networks.psfr_generator import PUBLISHED_GENERATOR, PsfrGenerator
 class BenchmarkContext:
     """Device, number of runs, models and images that all cases use.
 
-    Models are names or files. If ``generator`` or ``parser`` is None, that network has random weights. ``images`` are
-    (3, H, W), RGB in [0, 1].
+    Models are names or files. If ``generator`` or ``parser`` is None, the cases networks and loading use random weights in the
+    published shapes, and other cases use the bundled network. ``images`` are (3, H, W), RGB in [0, 1].
     """
 
     device: torch.device
@@ -29,11 +29,11 @@ class BenchmarkContext:
     images: tuple[Tensor, ...] = ()
 
     def plain_generator(self) -> PsfrGenerator:
-        """Load the generator without optimizing it."""
+        """Load the generator, or create one with random weights, without optimizing it."""
         return PsfrGenerator(PUBLISHED_GENERATOR).eval() if self.generator is None else load_generator(self.generator)
 
     def plain_parse_net(self) -> ParseNet:
-        """Load the parsing network without optimizing it."""
+        """Load the parsing network, or create one with random weights, without optimizing it."""
         return ParseNet(PUBLISHED_PARSE_NET).eval() if self.parser is None else load_parse_net(self.parser)
 
     @property

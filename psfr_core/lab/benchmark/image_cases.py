@@ -153,6 +153,7 @@ class _Scene:
 
     @staticmethod
     def of(width: int, height: int, count: int) -> _Scene:
+        """Return an image of ``width`` x ``height`` pixels with ``count`` faces in a grid."""
         torch.manual_seed(0)
         image = resize(torch.rand(1, 3, height // 16, width // 16), (width, height))[0].clamp(0, 1)
         turn = torch.tensor([[0.995, 0.0998], [-0.0998, 0.995]], dtype=torch.float64)
@@ -179,4 +180,5 @@ def _collage(images: Sequence[Tensor], width: int, height: int) -> Tensor:
 
 
 def _bgr(image: Tensor) -> object:
+    """Convert an image (3, H, W), RGB in [0, 1], to an 8-bit BGR array (H, W, 3)."""
     return (image.flip(0) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()

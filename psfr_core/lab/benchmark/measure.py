@@ -63,7 +63,7 @@ def timed(work: Work) -> float:
 
 
 def peak_megabytes(work: Work, networks: Sequence[nn.Module], device: torch.device) -> float | None:
-    """Return the peak memory of ``work`` on ``device`` plus the size of ``networks``, in MB.
+    """Return the peak increase of used memory on ``device`` during ``work``, plus the size of ``networks``, in MB.
 
     Returns None without calling ``work`` if the memory of the device cannot be measured.
     """
@@ -117,6 +117,7 @@ def _bytes(network: nn.Module) -> int:
 
 
 def _status(field: str) -> int:
+    """Return a memory field of this process, such as ``VmRSS``, in bytes."""
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(field))
     return int(line.split()[1]) * 1024
 

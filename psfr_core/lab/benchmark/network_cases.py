@@ -157,7 +157,7 @@ def loading(context: BenchmarkContext) -> Iterator[Measurement]:
 
 
 def training(context: BenchmarkContext) -> Iterator[Measurement]:
-    """Measure four variants of a training step of the generator, and the time to degrade a sample."""
+    """Compare variants of a training step of the generator, and measure the time to degrade a sample."""
     config = load_generator(context.generator or BUNDLED_GENERATOR).config
     lq, one_hot = (tensor.to(context.device) for tensor in _face(config.size))
     yield from training_steps(config, lq, one_hot, context.repeats)

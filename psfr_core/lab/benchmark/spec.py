@@ -21,8 +21,9 @@ from .measure import MIN_REPEATS
 class BenchmarkSpec:
     """Specification of a benchmark: names of the cases, number of runs, models by name or file, and photos with faces.
 
-    If ``cases`` is empty, all cases that can be measured are measured. If ``generator`` or ``parser`` is None, that network
-    has random weights in the published shapes.
+    If ``cases`` is empty, all cases that can be measured are measured. ``BenchmarkContext`` states which networks are used if
+    ``generator`` or ``parser`` is None. ``max_pixels`` is the maximum number of pixels of an image, and None sets no limit.
+    Raises OptionError for an unknown case and for too few repeats.
     """
 
     cases: tuple[str, ...] = ()

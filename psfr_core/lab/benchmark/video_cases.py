@@ -29,8 +29,8 @@ from .measure import Measurement, compare, timed
 
 _FRAMES = 12
 _SIZE = Size(1280, 720)
-_SIDE = 320
-_QUALITY = 17
+_SIDE = 320  # side of the face in pixels
+_QUALITY = 17  # constant rate factor of all files; higher values compress more
 
 
 @torch.no_grad()

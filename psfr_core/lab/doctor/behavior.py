@@ -25,13 +25,13 @@ from .check import Finding, Outcome, passed_if
 from .equality import drawn_maps, similarity
 from .portrait import drawn_crops, drawn_portrait
 
-BATCH = 8
+BATCH = 8  # number of faces in the checks of batches
 TOO_MANY_BYTES = 2**60  # more memory than any device has
-_REPEATS = 2
+_REPEATS = 2  # number of timed runs; the fastest run counts
 
 
 def bundled_models(device: torch.device, dtype: torch.dtype, generator: str = BUNDLED_GENERATOR) -> RestorationModels:
-    """Load the bundled ``generator``, detector and parsing network onto ``device``; only the detector ignores ``dtype``."""
+    """Load the bundled ``generator``, detector and parsing network onto ``device``. The detector always computes in float32."""
     return load_models(generator, detector=BUNDLED_DETECTOR, device=device, dtype=dtype)
 
 
@@ -43,7 +43,10 @@ def paste_back(device: torch.device) -> Finding:
 
 
 def check_paste(image: Tensor, pasted: Tensor, mask: Tensor, faces: int) -> Finding:
-    """Check that one face was found, and that ``pasted`` differs from ``image`` only where ``mask`` is not 0."""
+    """Check that one face was found, and that ``pasted`` differs from ``image`` where ``mask`` is not 0, and only there.
+
+    ``image`` and ``pasted`` are (3, H, W), ``mask`` is (1, H, W), and ``faces`` is the number of faces found.
+    """
     outside = (mask == 0).expand_as(image)
     changed = int((image != pasted)[outside].sum())
     inside = int((image != pasted)[~outside].sum())
@@ -53,7 +56,7 @@ def check_paste(image: Tensor, pasted: Tensor, mask: Tensor, faces: int) -> Find
 
 
 def batches(device: torch.device) -> Finding:
-    """Check that a batch of eight faces gives the same labels and restored faces as eight batches of one face."""
+    """Check that a batch of eight faces gives the same labels and restored faces as eight batches of one face, up to rounding."""
     dtype = fastest_dtype(device)
     models = bundled_models(device, dtype)
     crops = drawn_crops(BATCH, models.crop_size)
@@ -112,7 +115,10 @@ def compiled(device: torch.device) -> Finding:
 
 
 def compare_compiled(generator: PsfrGenerator) -> Finding:
-    """Compare ``generator`` before and after compilation. The check fails if the uncompiled network is used instead."""
+    """Compare the optimized ``generator`` before and after compilation.
+
+    The check fails if compilation logs a warning, because the network then runs uncompiled.
+    """
     dtype = generator.const_input.dtype
     crops, maps = drawn_crops(1, generator.size), drawn_maps(generator.size)
     expected = enhance_faces(crops, maps, generator)

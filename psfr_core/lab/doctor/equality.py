@@ -62,12 +62,12 @@ def compare_generators(plain: PsfrGenerator, optimized: PsfrGenerator, dtype: to
 
 @cache
 def drawn_maps(side: int) -> ParseMap:
-    """Return the parse map of the drawn face, computed on the CPU in float32."""
+    """Return the parse map of the drawn face at ``side`` pixels, computed on the CPU in float32."""
     return parse_faces(drawn_crops(1, side), optimized_on(load_parse_net(BUNDLED_PARSE_NET), "cpu", torch.float32))
 
 
 def similarity(found: Tensor, expected: Tensor, dtype: torch.dtype) -> Finding:
-    """Check that the PSNR between ``found`` and ``expected`` reaches the limit for ``dtype``."""
+    """Check that the PSNR between ``found`` and ``expected`` (B, 3, S, S) reaches the limit for ``dtype`` for each face."""
     decibels, limit = float(psnr(found, expected).min()), LIMITS[dtype].psnr
     difference = float((found - expected).abs().max())
     return passed_if(

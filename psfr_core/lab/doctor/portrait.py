@@ -11,7 +11,7 @@ from ...faces.align import align_faces
 from ...faces.face import Face
 from ...images.box import Box
 
-# Eyes, nose tip and mouth corners, as fractions of the side.
+# Positions (x, y) of the eyes, nose tip and mouth corners, as fractions of the image side.
 _LANDMARKS = ((0.427, 0.462), (0.574, 0.464), (0.500, 0.561), (0.438, 0.641), (0.556, 0.642))
 
 
@@ -75,9 +75,9 @@ def drawn_portrait(side: int = 512) -> Tensor:
 def drawn_crops(count: int, side: int) -> Tensor:
     """Return aligned crops (count, 3, side, side) of the drawn face, RGB in [0, 1].
 
-    The brightness decreases from 1.0 in the first crop to 0.7 in the last.
+    The crops are darkened by factors from 1.0 for the first to 0.7 for the last.
     """
-    landmarks = torch.tensor(_LANDMARKS) * 512 - 0.5
+    landmarks = torch.tensor(_LANDMARKS) * 512 - 0.5  # landmarks refer to pixel centers
     portrait, face = drawn_portrait(512), Face(Box(166, 148, 346, 390), landmarks, 1.0)
     crop = align_faces(portrait, [face], side)[0].crop
     return crop * torch.linspace(1.0, 0.7, count)[:, None, None, None]

@@ -28,7 +28,7 @@ from ..degradation.pipeline import Blur, BlurKind, Degradation, Noise, apply_deg
 FACE_SIDE = 256
 """Side in pixels of the faces in clips."""
 
-FRAME_SIZE = Size(384, 320)
+FRAME_SIZE = Size(384, 320)  # width and height in pixels
 CLIP_FRAMES = 32
 _PART = 8  # number of frames of each kind of motion: none, panning, rotation, zoom
 _PAN, _ROTATION, _ZOOM = 5.0, math.radians(2.0), 0.015  # change per frame in pixels, radians and relative size
@@ -110,7 +110,7 @@ def _pasted(background: Tensor, face: Tensor, motion: Tensor) -> Tensor:
 
 
 def _with_closed_eyes(face: Tensor, labels: Tensor, seed: int) -> Tensor:
-    """Return ``face`` with both eyes closed; a drawing that leaves a part of an eye open is drawn again."""
+    """Return ``face`` with lids over both eyes. Draw them up to 20 times until no part of an eye stays open."""
     generator = seeded_generator(seed)
     drawn = face
     for _ in range(_MAX_DRAWINGS):
@@ -121,7 +121,7 @@ def _with_closed_eyes(face: Tensor, labels: Tensor, seed: int) -> Tensor:
 
 
 def _with_object(face: Tensor, labels: Tensor) -> Tensor:
-    """Return ``face`` with a plain ellipse in the color of shaded skin over its mouth."""
+    """Return ``face`` with a plain ellipse in the color of shaded skin over the mouth."""
     place = torch.linspace(-1, 1, FACE_SIDE)
     is_object = (place / 0.35).square() + ((place[:, None] - 0.5) / 0.2).square() <= 1
     skin = face[:, labels == FaceRegion.SKIN]

@@ -10,8 +10,9 @@ from .stage import Row
 
 
 def match_faces(found: Sequence[Face], expected: Sequence[Face]) -> Row:
-    """Match faces by their landmarks, and count found, expected, missed and extra faces.
+    """Match each expected face with the nearest found face, and count found, expected, missed and extra faces.
 
+    Each found face is matched at most once, and only if its landmark distance is less than ``SAME_FACE_DISTANCE``.
     ``landmark_error`` is the mean landmark distance of the matched faces, or NaN if no face is matched.
     """
     rest = list(found)

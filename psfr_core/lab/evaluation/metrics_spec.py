@@ -25,7 +25,10 @@ from .scorer import MetricSet
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsSpec:
-    """Metrics in addition to PSNR and SSIM, which are always measured."""
+    """Metrics in addition to PSNR and SSIM, which are always measured.
+
+    Raises OptionError if a field needs another field that is not set, or if ``rank_by`` names a metric that is not measured.
+    """
 
     ms_ssim: bool = option(False, "measure MS-SSIM; needs images of at least 176 px, and torchmetrics")
     features: Path | None = option(
@@ -39,10 +42,11 @@ class MetricsSpec:
         "file of ArcFace (needs facexlib)",
     )
     landmarks: bool = option(
-        False, "measure the mean distance of the five landmarks, divided by the eye distance of the reference"
+        False,
+        "measure the mean distance between the five landmarks of image and reference, in units of the eye distance",
     )
     detector: str | None = option(None, f"detector for the landmarks; default: {BUNDLED_DETECTOR} (bundled)")
-    niqe: bool = option(False, "measure NIQE, a no-reference metric; needs pyiqa")
+    niqe: bool = option(False, "measure NIQE, a no-reference metric; needs pyiqa, which downloads its parameters")
     rank_by: str | None = option(
         None, "metric that ranks the faces in the report, such as ssim; default: lpips if measured, else psnr"
     )

@@ -15,8 +15,8 @@ from ...errors import OptionError
 class EvaluationProtocol:
     """Protocol that measures a random sample of ``count`` faces, resized to ``size`` pixels.
 
-    The n-th face is degraded with seed ``seed`` + n. The metrics are PSNR, SSIM, MS-SSIM, LPIPS, a Fréchet distance, and
-    FID if its Inception weights are given.
+    Face n of the sample, counted from 0, is degraded with seed ``seed`` + n. The metrics are PSNR, SSIM, MS-SSIM, LPIPS, a
+    Fréchet distance, and FID if its Inception weights are given.
     """
 
     count: int
@@ -24,7 +24,7 @@ class EvaluationProtocol:
     seed: int
 
     def draw(self, faces: Sequence[Path]) -> list[Path]:
-        """Draw ``count`` of the ``faces`` and return them in their order. Raise OptionError if there are too few."""
+        """Draw ``count`` of the ``faces`` and return them in the order of ``faces``. Raise OptionError if there are too few."""
         if len(faces) < self.count:
             raise OptionError(
                 f"The protocol measures {self.count:,} faces, but only {len(faces):,} were found. "

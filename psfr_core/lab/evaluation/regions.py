@@ -13,7 +13,7 @@ _PAIRS = (RegionGroup.EYES, RegionGroup.BROWS, RegionGroup.LIPS)
 
 
 def region_row(matrix: ConfusionMatrix) -> Row:
-    """Return the accuracy, the mean IoU, and the IoU of each region.
+    """Return the accuracy, the mean IoU, and the IoU of each region in ``MEASURED_REGIONS``.
 
     The row also has the IoU of the merged pairs (eyes, brows, lips) and the mean IoU with these pairs merged. The IoU of a
     region that occurs in neither map is NaN and is not averaged. Raises InputError if no region occurs.

@@ -58,7 +58,10 @@ def report_files(folder: Path) -> list[Path]:
 
 
 def chosen_cases(ranked: Sequence[str]) -> dict[CaseGroup, list[str]]:
-    """Return up to 8 worst, 8 median and 8 best names without repetition; ``ranked`` begins with the worst."""
+    """Return the worst, median and best names without repetition; ``ranked`` begins with the worst.
+
+    Each group has at most 8 names, and at most a third of all names if there are three or more.
+    """
     count = len(ranked)
     each = min(MAX_FACES_PER_GROUP, max(count // 3, 1))
     worst, best = list(ranked[:each]), list(ranked[max(count - each, each) :])

@@ -25,7 +25,7 @@ class MetricSet:
 
 
 class Scorer:
-    """Measure samples one at a time, and keep only their metrics and the statistics for Fréchet distances."""
+    """Accumulator that measures samples one at a time, and keeps only their metrics and the statistics for Fréchet distances."""
 
     def __init__(self, metrics: MetricSet, stages: Sequence[Stage]) -> None:
         self._metrics, self._stages = metrics, tuple(stages)

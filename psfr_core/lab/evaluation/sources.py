@@ -125,9 +125,10 @@ class _ImagesByName:
 
 
 class DegradedFaces:
-    """Clean aligned faces at ``size`` pixels and their degraded versions. The n-th face is degraded with seed ``seed`` + n.
+    """Clean aligned faces at ``size`` pixels and their degraded versions.
 
-    ``degradation`` None is that of the paper. Raises OptionError if two files have the same name without suffix.
+    Face n, counted from 0, is degraded with seed ``seed`` + n. None for ``degradation`` stands for the degradation of the paper.
+    Raises OptionError if two files have the same name without suffix.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ class DegradedFaces:
 
 
 class RestoredFaces:
-    """Degraded faces and their restorations. The generator and the parsing network must be on the same device."""
+    """Degraded faces and their restorations by ``generator``."""
 
     stages = (Stage.BEFORE, Stage.GENERATOR, Stage.COLOR_MATCHED)
 

@@ -1,4 +1,7 @@
-"""Define and read the specifications of evaluations."""
+"""Define and read the specifications of evaluations.
+
+In all specifications, ``max_pixels`` is the maximum number of pixels of an image, and None sets no limit.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,9 @@ class ImagesSpec:
 class GeneratorSpec:
     """Evaluation of a generator on clean aligned faces, which are degraded and restored.
 
-    The n-th face is degraded with seed ``seed`` + n. ``size`` is the side of the faces in pixels; if it is None, the size of
-    the generator is used. A protocol sets the seed, degradation and size. ``fidelity`` applies only to CodeFormer: see
-    ``load_face_restorer``.
+    Face n, counted from 0, is degraded with seed ``seed`` + n. ``size`` is the side of the faces in pixels; if it is None, the
+    size of the generator is used. A protocol sets the seed, degradation and size. ``fidelity`` applies only to CodeFormer: see
+    ``load_face_restorer``. Raises OptionError for values out of range, and for fields that contradict the protocol.
     """
 
     kind: ClassVar[str] = "generator"
@@ -81,7 +84,8 @@ class RestorersSpec:
     """Comparison of several restorers on the same degraded faces (see ``GeneratorSpec``).
 
     ``restorers`` are generator names or files that ``load_face_restorer`` reads. ``fidelity`` applies only to CodeFormer. If
-    ``size`` is None, the size of the largest restorer is used. Colors are matched before the faces are measured.
+    ``size`` is None, the size of the largest restorer is used. Colors are matched before the faces are measured. Raises
+    OptionError for values out of range, and if two names in the tables are equal.
     """
 
     kind: ClassVar[str] = "restorers"
@@ -118,7 +122,8 @@ class RestorersSpec:
 class ParserSpec:
     """Evaluation of a parsing network on degraded faces.
 
-    The PNG label images in ``labels`` have the names of the clean faces. The n-th face is degraded with seed ``seed`` + n.
+    The PNG label images in ``labels`` have the names of the clean faces. Face n, counted from 0, is degraded with seed
+    ``seed`` + n.
     """
 
     kind: ClassVar[str] = "parser"
@@ -137,8 +142,8 @@ class ParserSpec:
 class StrengthSpec:
     """Comparison of the automatic strength with no restoration and full restoration, on faces at many degradation levels.
 
-    The clean aligned ``faces`` are degraded, the n-th face with seed ``seed`` + n. ``features`` and ``heads`` are the weight files
-    of LPIPS.
+    The clean aligned ``faces`` are degraded; face n, counted from 0, with seed ``seed`` + n. ``features`` and ``heads`` are the
+    weight files of LPIPS.
     """
 
     kind: ClassVar[str] = "strength"
@@ -158,8 +163,8 @@ class StrengthSpec:
 class VideoSpec:
     """Comparison of clips of degraded faces that are restored frame by frame and as one video.
 
-    The clips are made of clean aligned faces; the n-th clip uses seed ``seed`` + n. ``features`` and ``heads`` are the weight
-    files of LPIPS.
+    The clips are made of clean aligned faces. Clip n, counted from 0, uses seed ``seed`` + n. ``features`` and ``heads`` are the
+    weight files of LPIPS.
     """
 
     kind: ClassVar[str] = "video"
@@ -180,8 +185,8 @@ class DetectorSpec:
     """Comparison of a detector with a reference detector.
 
     ``inputs`` are image files, folders or patterns. ``detector`` and ``reference`` are model names or files. If ``detector``
-    is None, the default detector is used. If ``reference`` is None, the images are assumed to show no faces. Model names are
-    also searched in ``folders``. If ``download`` is true, a missing ``detector`` is downloaded.
+    is None, ``load_detector`` chooses it. If ``reference`` is None, the images are assumed to show no faces. Models given by
+    name are also searched for in ``folders``. If ``download`` is true, a missing ``detector`` is downloaded.
     """
 
     kind: ClassVar[str] = "detector"

@@ -25,8 +25,9 @@ def strength_rows(
 ) -> Mapping[str, Row]:
     """Return one row for each degradation level of the clean ``face`` (3, S, S), where S is the size of the generator.
 
-    The columns are the LPIPS of the degraded face, of its full restoration and of its restoration at the automatic strength,
-    followed by that strength and the two measurements that determine it.
+    ``input``, ``full`` and ``automatic`` are the LPIPS of the degraded face, of the fully restored face and of the face restored
+    at the automatic strength. ``strength`` is the automatic strength, which ``correlation`` and ``removed_noise`` determine.
+    ``seed`` determines the degradations. ``lpips`` must be on the device of the generator.
     """
     rows: dict[str, Row] = {}
     device = next(generator.parameters()).device

@@ -94,6 +94,7 @@ def clip_row(clip: FaceClip, frames: Sequence[Tensor], mask: Tensor, lpips: Call
 
 
 def _in_face_coordinates(frames: Sequence[Tensor], motions: Sequence[Tensor]) -> Tensor:
+    """Align the frames (3, H, W) with the face by the inverse ``motions``, and return the faces (N, 3, S, S)."""
     size = Size(FACE_SIDE, FACE_SIDE)
     pairs = zip(frames, motions, strict=True)
     return torch.stack([warp_affine(frame, invert_affine(motion), size) for frame, motion in pairs])

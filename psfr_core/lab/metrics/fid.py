@@ -25,7 +25,10 @@ class InceptionFeatures:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """Return the features (B, 2048) of images (B, 3, H, W), RGB in [0, 1]."""
+        """Return the features (B, 2048) of images (B, 3, H, W), RGB in [0, 1]; the network gets 8-bit images.
+
+        Raises InputError for other shapes or dtypes.
+        """
         check_shape(images, "B 3 H W", "images")
         check_float(images, "images")
         with without_autocast(images.device):

@@ -25,10 +25,10 @@ class PooledFeatures(Protocol):
 
 
 class ImageNetFeatures:
-    """Spatial mean of the activations at the last tap of a network trained on ImageNet.
+    """Features that are the spatial means of the activations at the last tap of a network trained on ImageNet.
 
-    The distance is named after the network and layer, such as ``frechet_alexnet_relu5``. It is not comparable with FID,
-    which uses the features of Inception.
+    Their Fréchet distance is named after the network and layer, such as ``frechet_alexnet_relu5``. It is not comparable with
+    FID, which uses the features of Inception.
     """
 
     def __init__(self, features: ImageFeatures) -> None:
@@ -37,12 +37,13 @@ class ImageNetFeatures:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
+        """Return the features (B, C) of images (B, 3, H, W), RGB in [0, 1]. Raise the errors of ``ImageFeatures``."""
         with without_autocast(images.device):
             return self._features(images)[self._features.taps[-1]].mean(dim=(2, 3))
 
 
 class FeatureStatistics:
-    """Mean and covariance of the features of an image set, accumulated in float64."""
+    """Mean and covariance of the features of an image set, accumulated in float64 on the CPU."""
 
     def __init__(self, channels: int) -> None:
         self.count = 0
@@ -50,7 +51,7 @@ class FeatureStatistics:
         self._products = torch.zeros(channels, channels, dtype=torch.float64)
 
     def add(self, features: Tensor) -> None:
-        """Add the features (B, C) of further images."""
+        """Add the features (B, C) of further images. Raise InputError for another number of channels."""
         check_shape(features, f"B {len(self._sum)}", "features")
         features = features.cpu().double()  # not all accelerators support float64
         self.count += len(features)
@@ -59,7 +60,7 @@ class FeatureStatistics:
 
     @property
     def mean(self) -> Tensor:
-        """The mean (C,)."""
+        """The mean (C,); NaN if there are no images."""
         return self._sum / self.count
 
     @property

@@ -30,7 +30,10 @@ class IdentityNetwork(Protocol):
         ...
 
     def embed(self, images: Tensor) -> Tensor:
-        """Return the embeddings (B, D) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]."""
+        """Return the embeddings (B, D) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1].
+
+        Raises InputError for other shapes or dtypes.
+        """
         ...
 
     def distance(self, embeddings: Tensor, others: Tensor) -> Tensor:
@@ -41,7 +44,8 @@ class IdentityNetwork(Protocol):
 class _Chip(NamedTuple):
     """Square crop of an FFHQ-aligned face.
 
-    ``left``, ``top`` and ``side`` are fractions of the face's side. The crop is resized to ``pixels`` for the network.
+    ``left``, ``top`` and ``side`` are fractions of the side of the face image. For the network, the crop is resized to a side
+    of ``pixels`` pixels.
     """
 
     left: float
@@ -100,7 +104,7 @@ class ArcFaceIdentity:
 
     @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
-        """Return the embeddings (B, 512) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]."""
+        """Return the embeddings (B, 512) of FFHQ-aligned faces (B, 3, S, S), float32 RGB in [0, 1], on the network's device."""
         with without_autocast(images.device):
             return self._network(_ARCFACE_CHIP.cut(images) * 2 - 1)
 
@@ -121,7 +125,8 @@ def load_identity(source: str, device: torch.device) -> IdentityNetwork:
 def load_dlib_identity() -> DlibIdentity:
     """Load dlib's network with the weights in the package face_recognition_models. The network runs on the CPU.
 
-    Raises MissingPackageError if dlib or this package is not installed, and CheckpointError if its weights are missing.
+    Raises MissingPackageError if dlib or face_recognition_models is not installed, and CheckpointError if
+    face_recognition_models does not contain the weights.
     """
     # The package is not imported, because it imports pkg_resources, which setuptools no longer contains.
     found = importlib.util.find_spec("face_recognition_models")
@@ -138,7 +143,7 @@ def load_dlib_identity() -> DlibIdentity:
 
 
 def load_arcface(path: str | Path, device: torch.device) -> ArcFaceIdentity:
-    """Load ArcFace from a file of facexlib's ``recognition_arcface_ir_se50`` weights (.safetensors, .pth, .pt).
+    """Load ArcFace onto ``device`` from a file of facexlib's ``recognition_arcface_ir_se50`` weights (.safetensors, .pth, .pt).
 
     Raises MissingPackageError without facexlib, ModelNotFoundError if there is no such file, and CheckpointError for other
     contents.

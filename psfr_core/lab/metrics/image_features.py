@@ -29,13 +29,14 @@ _TORCHVISION_FILES = {  # torch.hub checks the hash in the file name
 }
 _VGG_CHANNELS = (64, 128, 256, 512, 512)
 _VGG_CONVS = {Backbone.VGG16: (2, 2, 3, 3, 3), Backbone.VGG19: (2, 2, 4, 4, 4)}
+# Minimum side of an image in pixels: smaller images become empty in the pooling layers.
 _MIN_SIDE = {Backbone.ALEXNET: 31, Backbone.VGG16: 16, Backbone.VGG19: 16}
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class ImageFeatures(nn.Module):
-    """Frozen network that returns the activations at the layers ``taps``. Gradients flow to the image.
+    """Frozen network that returns the activations at the layers ``taps``. Gradients flow to the images.
 
     VGG layers are named by block and convolution: ``conv3_4`` before and ``relu3_4`` after the activation, then ``pool3``.
     AlexNet layers are named ``conv3``, ``relu3``, ``pool2``. Layers after the last tap are omitted. The state dict has
@@ -66,7 +67,8 @@ class ImageFeatures(nn.Module):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return the activations (B, C, h, w) by name of the tap, in the order of ``taps``.
 
-        ``images`` (B, 3, H, W) are RGB in [0, 1], with sides of at least 31 px for AlexNet and 16 px for VGG.
+        ``images`` (B, 3, H, W) are RGB in [0, 1], with sides of at least 31 px for AlexNet and 16 px for VGG. Raises InputError
+        for smaller images, other shapes, and another dtype or device than that of the weights.
         """
         check_shape(images, "B 3 H W", "images")
         check_network_input(images, self, "images")
@@ -96,18 +98,21 @@ class ImageFeatures(nn.Module):
 
 
 def load_image_features(path: str | Path, taps: Sequence[str]) -> ImageFeatures:
-    """Load the frozen network from a file of torchvision's weights, with taps at the named layers.
+    """Load the frozen network from a file of torchvision's weights, with taps at the layers ``taps``.
 
     The file may be .safetensors, .pth or .pt, with or without the classifier. ``path`` may also be the name of a backbone:
-    see ``read_backbone``. Raises ModelNotFoundError if there is no such file, CheckpointError for other contents, and
-    DownloadError if a download fails.
+    see ``read_backbone``. Raises ModelNotFoundError if there is no such file, CheckpointError for other contents,
+    DownloadError if a download fails, and OptionError for unknown taps.
     """
     path = Path(path)
     return build_image_features(path, read_backbone(path), taps)
 
 
 def build_image_features(path: Path, weights: Mapping[str, Tensor], taps: Sequence[str]) -> ImageFeatures:
-    """Build the frozen network with the ``weights`` read from ``path``. Raise CheckpointError if they do not fit."""
+    """Build the frozen network with the ``weights`` read from ``path``.
+
+    Raises CheckpointError if the weights do not fit, and OptionError for unknown taps.
+    """
     network = ImageFeatures(recognize_backbone(path, weights), taps)
     wanted = network.state_dict()
     missing = [name for name in wanted if name not in weights]

@@ -17,7 +17,8 @@ _MIN_EYE_DISTANCE_PX = 1.0  # avoids division by zero if the eyes coincide
 def landmark_distance(landmarks: Tensor, expected: Tensor) -> float:
     """Return the mean distance of ``landmarks`` (5, 2) from ``expected`` (5, 2), divided by the eye distance of ``expected``.
 
-    Both are in pixels of the same image, and the first two landmarks are the eyes. Lower is better.
+    Both are in pixels of the same image, and the first two landmarks are the eyes. An eye distance below 1 px counts as 1 px.
+    Lower is better. Raises InputError for other shapes.
     """
     check_shape(landmarks, "5 2", "landmarks")
     check_shape(expected, "5 2", "expected landmarks")
@@ -40,7 +41,8 @@ def face_distance(found: Sequence[Face], expected: Sequence[Face]) -> float:
 def landmark_metric(detector: FaceDetector) -> Metric:
     """Return a metric: the distance between the landmarks that ``detector`` finds in an image and in its reference.
 
-    The metric is NaN if a face is missing.
+    The face is the first that the detector returns for the reference. The metric is NaN if the detector finds no face in the
+    reference, or does not find the same face in the image.
     """
 
     def against(reference: Tensor) -> Measure:

@@ -31,7 +31,8 @@ _HEAD_CHANNELS = {Backbone.ALEXNET: (64, 192, 384, 256, 256), Backbone.VGG16: (6
 class Lpips(nn.Module):
     """LPIPS v0.1: the weighted squared distance between unit-length activations; lower is better, 0 for equal images.
 
-    ``features`` must tap the layers of LPIPS and may tap other layers as well.
+    ``features`` must tap the layers of LPIPS and may tap other layers as well. ``heads`` are the channel weights (C,) of the
+    layers of LPIPS.
     Source: Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (2018), equation 1.
     """
 
@@ -41,7 +42,10 @@ class Lpips(nn.Module):
         self.heads = nn.ParameterList(nn.Parameter(head, requires_grad=False) for head in heads)
 
     def forward(self, images: Tensor, references: Tensor) -> Tensor:
-        """Return the distances (B,) between paired images (B, 3, H, W), RGB in [0, 1]. Both inputs receive gradients."""
+        """Return the distances (B,) between paired images (B, 3, H, W), RGB in [0, 1]. Both inputs receive gradients.
+
+        Raises InputError if the shapes differ, and for images that ``ImageFeatures`` does not accept.
+        """
         check_pair(images, references)
         with without_autocast(images.device):
             return self.compare(self.features(images), self.features(references))
@@ -63,8 +67,9 @@ def lpips_metric(lpips: Lpips) -> Metric:
 def load_lpips(features_path: str | Path, heads_path: str | Path, more_taps: Sequence[str] = ()) -> Lpips:
     """Load LPIPS from a file of torchvision's AlexNet or VGG-16 and the file of its LPIPS v0.1 heads.
 
-    The features also tap the layers ``more_taps``, for use by other metrics and losses. Raises ModelNotFoundError if a file
-    does not exist, and CheckpointError if a file has other contents or the two files do not match.
+    ``features_path`` may also be the name of a backbone: see ``read_backbone``. The features also tap the layers ``more_taps``,
+    for use by other metrics and losses. Raises ModelNotFoundError if a file does not exist, CheckpointError if a file has other
+    contents or the two files do not match, DownloadError if a download fails, and OptionError for unknown taps.
     """
     features_path, heads_path = Path(features_path), Path(heads_path)
     heads = _heads(heads_path)

@@ -13,7 +13,7 @@ from ...networks.inference.autocast import without_autocast
 from ...optional_package import import_optional
 from .metric import Metric, paired_metric
 
-MIN_SIDE = 176  # the 11-pixel window must fit into the image at the coarsest of the five scales
+MIN_SIDE = 176  # in pixels; the 11-pixel window must fit into the image at the coarsest of the five scales
 
 
 def import_ms_ssim() -> ModuleType:
@@ -25,7 +25,7 @@ def ms_ssim(images: Tensor, references: Tensor) -> Tensor:
     """Return the multi-scale structural similarity (B,) with the published weights; at most 1, higher is better.
 
     Images and references are (B, 3, H, W), RGB in [0, 1], of at least 176 x 176 pixels. torchmetrics computes the metric.
-    Raises InputError for smaller images, and MissingPackageError if torchmetrics is not installed.
+    Raises InputError for smaller images or different shapes, and MissingPackageError if torchmetrics is not installed.
     Source: Wang et al., Multi-scale Structural Similarity for Image Quality Assessment (2003), equation 7.
     """
     check_pair(images, references)

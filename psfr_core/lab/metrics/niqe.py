@@ -24,7 +24,7 @@ class Niqe:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """Return the scores (B,) of images (B, 3, H, W), RGB in [0, 1]."""
+        """Return the scores (B,) of images (B, 3, H, W), RGB in [0, 1]. Raise InputError for other shapes or dtypes."""
         check_shape(images, "B 3 H W", "images")
         check_float(images, "images")
         with without_autocast(images.device):

@@ -20,7 +20,7 @@ def ssim(images: Tensor, references: Tensor) -> Tensor:
     """Return the structural similarity (B,) of images and references (B, 3, H, W), RGB in [0, 1].
 
     The value is at most 1, and higher is better. The window is a Gaussian of 11 pixels with a sigma of 1.5 pixels. Images are
-    mirrored at the edges, as in torchmetrics. Raises InputError for images smaller than 11 x 11 pixels.
+    mirrored at the edges, as in torchmetrics. Raises InputError for different shapes and for images smaller than 11 x 11 pixels.
     Source: Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity (2004), equation 13.
     """
     check_pair(images, references)
@@ -34,7 +34,7 @@ def ssim(images: Tensor, references: Tensor) -> Tensor:
 
 
 def _channel_ssim(images: Tensor, references: Tensor) -> Tensor:
-    """Return the mean structural similarity (B,) of images (B, 1, H, W)."""
+    """Return the mean structural similarity (B,) of images and references (B, 1, H, W)."""
     x, y = (F.pad(channel, 4 * (_RADIUS_PX,), mode="reflect") for channel in (images, references))
     mean_x, mean_y = _local_mean(x), _local_mean(y)
     variance_x = _local_mean(x * x) - mean_x * mean_x
@@ -46,7 +46,7 @@ def _channel_ssim(images: Tensor, references: Tensor) -> Tensor:
 
 
 def _local_mean(values: Tensor) -> Tensor:
-    """Return the window's weighted mean at all positions where the window fits into the image."""
+    """Return the weighted means (B, 1, H, W) in the windows around the inner pixels of ``values`` (B, 1, H + 10, W + 10)."""
     filtered = separable_filter(values, gaussian_kernel(_SIGMA_PX, _RADIUS_PX))
     return filtered[..., _RADIUS_PX:-_RADIUS_PX, _RADIUS_PX:-_RADIUS_PX]
 
