@@ -21,7 +21,8 @@ from .template import check_crop_size, template_for
 class AlignedFace:
     """A face aligned to the FFHQ template.
 
-    ``crop`` (3, S, S) is float32 RGB in [0, 1]. ``image_to_crop`` (2, 3) maps pixels of the image to pixels of the crop.
+    ``crop`` (3, S, S) is float32 RGB in [0, 1]. ``image_to_crop`` (2, 3), float64 on the CPU, maps pixels of the image to pixels of
+    the crop. In both, (0, 0) is the center of the top-left pixel.
     """
 
     face: Face
@@ -45,8 +46,9 @@ def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[Al
 
     A similarity transform maps the landmarks of each face to the template. Landmarks that disagree with the others are ignored.
     Reduced crops are antialiased, edge pixels are replicated beyond the image, and values are clamped to [0, 1]. The run time
-    depends on the areas of the faces. Raises InputError for landmarks that do not form a face and for crops that lie outside the
-    image or contain NaN, and OptionError for a crop size that is not from 1 to 8192.
+    depends on the areas of the faces, but not on the size of the image.
+    Raises InputError for an image of another shape or dtype, for landmarks that do not form a face, and for crops that lie outside
+    the image or contain NaN. Raises OptionError for a crop size that is not from 1 to 8192.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -74,7 +76,7 @@ def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
     """Combine ``faces`` and their ``crops`` (N, 3, S, S), and recompute the transforms for the size of the crops.
 
     The crops may have been processed in any way that does not move the faces in them. Raises InputError unless there is one
-    crop for each face.
+    square crop for each face, and the errors of ``fit_template``.
     """
     if len(crops) != len(faces):
         raise InputError(f"There are {len(crops)} crops but {len(faces)} faces. Each face needs one crop.")
@@ -88,7 +90,8 @@ def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
 def fit_template(landmarks: Tensor, crop_size: int) -> Tensor:
     """Return the similarity (2, 3) that maps ``landmarks`` in image pixels to the template in a crop of ``crop_size``.
 
-    Raises InputError unless ``landmarks`` (5, 2) are distinct finite points in the order of the template.
+    Raises InputError unless ``landmarks`` (5, 2) are distinct finite points in the order of the template, and OptionError for a
+    crop size that is not from 1 to 8192.
     """
     check_shape(landmarks, "5 2", "landmarks")
     try:

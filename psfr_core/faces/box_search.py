@@ -18,7 +18,7 @@ from .painted_areas import painted_areas
 from .selection import SelectionOptions, select_faces
 
 PLACE_MIN_SCORE = 0.3  # lower than for whole images, because a given place probably contains a face
-_MARGIN = 1.0  # width of the searched surroundings, as a multiple of the box's longer side
+_MARGIN = 1.0  # width of the searched surroundings on each side of a box, as a multiple of the box's longer side
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ def find_faces_in_boxes(
     """Find one face for each of ``boxes``, in pixels of ``image`` (3, H, W), RGB in [0, 1]. A box without a face gets None.
 
     A box can only get a face whose center is inside the box. Each box gets the face with the largest overlap, and no face is
-    returned for two boxes.
-    ``detector`` searches the whole image, and then the enlarged surroundings of each box that is still empty. If ``options`` is
-    None, the minimum score is ``PLACE_MIN_SCORE``.
+    returned for two boxes. ``detector`` searches the whole image, and then the surroundings of each box that is still empty. If
+    ``options`` is None, the minimum score is ``PLACE_MIN_SCORE``. Raises InputError for an image of another shape or dtype, and
+    unless ``boxes`` is a sequence.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -59,8 +59,9 @@ def find_faces_in_mask(
 ) -> FacesInMask:
     """Find all faces of ``image`` (3, H, W), RGB in [0, 1], that ``select_faces`` keeps with ``mask`` (H, W).
 
-    ``detector`` searches the whole image, and then the enlarged surroundings of each painted area that is still empty. If
-    ``options`` is None, the minimum score is ``PLACE_MIN_SCORE``.
+    ``detector`` searches the whole image, and then the surroundings of each painted area that is still empty. If ``options`` is
+    None, the minimum score is ``PLACE_MIN_SCORE``. Raises InputError for an image or a mask of another shape or dtype, and for a
+    mask with another aspect ratio than the image.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")

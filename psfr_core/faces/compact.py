@@ -17,7 +17,7 @@ DEFAULT_MIN_SCORE = 0.6
 AVERAGED_CELLS = 5  # side of the square of cells whose boxes and landmarks are averaged
 SCALE_RANGE = ScaleRange(max_face=160, coarsest_side=128)
 
-# The origin of CompactFaceNet's boxes is the center of the top-left pixel. The origin of candidates' boxes is its corner.
+# The origin of CompactFaceNet's boxes is the center of the top-left pixel. The origin of candidates' boxes is its outer corner.
 _PIXEL_CENTER = 0.5
 
 

@@ -24,7 +24,7 @@ class DetectionOptions:
         low=1,
         high=65536,
     )
-    tiles: bool = option(False, "also search large images in tiles at full size, for tiny faces")
+    tiles: bool = option(False, "also search images larger than max-side in tiles at full size, for tiny faces")
     turned: bool = option(
         False,
         "also search at 90, 180 and 270 degrees; four times slower",

@@ -39,8 +39,9 @@ def load_detector(
     """Load the face detector in ``source``, a model name or a weight file, on ``device``.
 
     Without ``source``, the best RetinaFace whose file is in ``folders`` or the default folder is loaded if facexlib works, and
-    otherwise the bundled detector. Nothing is downloaded in this case. ``options`` are the detector's defaults. Raises OptionError
-    for an unusable device, and the errors of ``load_detector_network``.
+    otherwise the bundled detector. Nothing is downloaded in this case. ``options`` are the detector's defaults. ``folders`` and
+    ``download`` apply as in ``load_generator``. Raises OptionError for an unusable device, and the errors of
+    ``load_detector_network``.
     """
     chosen = default_detector(folders) if source is None else source
     network = load_detector_network(chosen, folders=folders, download=download)
@@ -56,7 +57,10 @@ def make_detector(network: nn.Module, options: DetectionOptions | None = None) -
 
 
 def default_detector(folders: Sequence[str | Path] = ()) -> str:
-    """Return the name of the detector that ``load_detector`` uses by default."""
+    """Return the name of the detector that ``load_detector`` uses by default.
+
+    If a RetinaFace file is found but facexlib cannot be imported, a warning is logged.
+    """
     library = ModelLibrary(folders)
     for name in PREFERRED_DETECTORS:
         path = library.find(model_file(name))

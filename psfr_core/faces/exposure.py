@@ -8,7 +8,7 @@ from torch import Tensor
 SUFFICIENT_CONTRAST = 0.5  # minimum difference between the quantiles of an image that is searched only once
 DARKEST, BRIGHTEST = 0.01, 0.99  # quantiles of the values that become 0 and 1
 MAX_GAIN = 32.0  # amplifies the noise of a black image, one level of 255, to at most about an eighth of the range
-SAMPLES_PER_SIDE = 128
+SAMPLES_PER_SIDE = 128  # minimum number of sampled rows and columns, if the image has as many
 
 
 def find_low_contrast(images: Tensor) -> list[int]:
@@ -21,15 +21,16 @@ def find_low_contrast(images: Tensor) -> list[int]:
 
 
 def stretch_contrast(images: Tensor) -> Tensor:
-    """Return float32 copies of ``images`` (B, 3, H, W) whose 1 % and 99 % quantiles are 0 and 1.
+    """Return float32 copies of ``images`` (B, 3, H, W) whose contrast is increased linearly and values are clamped to [0, 1].
 
-    The gain is at most 32. Values are clamped to [0, 1].
+    The 1 % quantile becomes 0 and the 99 % quantile becomes 1, or less if this needs a gain above 32.
     """
     low, high = (level.view(-1, 1, 1, 1) for level in _quantiles(images))
     return ((images.float() - low) / (high - low).clamp(min=1 / MAX_GAIN)).clamp(0, 1)
 
 
 def _quantiles(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the 1 % and 99 % quantiles (B,) of a grid of samples, with values clamped to [0, 1]."""
     rows, columns = (max(side // SAMPLES_PER_SIDE, 1) for side in images.shape[-2:])
     samples = images[..., ::rows, ::columns].float().clamp(0, 1).flatten(1)
     low, high = torch.quantile(samples, samples.new_tensor([DARKEST, BRIGHTEST]), dim=1)

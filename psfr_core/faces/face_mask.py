@@ -25,8 +25,8 @@ class MaskShape(str, Enum):
 def faces_mask(faces: Sequence[Face], image_size: Size, shape: MaskShape, scale: float = 1.0) -> Tensor:
     """Return a float32 mask (H, W) of ``image_size`` that is 1 inside the ``faces``, 0 elsewhere, and antialiased at edges.
 
-    ``scale`` enlarges the boxes of the faces around their centers. Raises InputError for faces whose numbers are not finite, and
-    OptionError for a ``scale`` that is not above 0.
+    ``scale`` multiplies the sides of the faces' boxes, whose centers do not move. Raises InputError for faces whose numbers are not
+    finite, and OptionError for a ``scale`` that is not above 0.
     """
     check_faces(faces)
     check_type(image_size, Size, "image_size")
@@ -55,7 +55,7 @@ def face_mask(face: Face, part: PixelBox, shape: MaskShape, scale: float = 1.0) 
 
 
 def scaled_box(box: Box, scale: float) -> Box:
-    """Return ``box`` enlarged ``scale`` times around its center. Raise OptionError unless ``scale`` is above 0."""
+    """Return ``box`` with sides multiplied by ``scale`` and the same center. Raise OptionError unless ``scale`` is above 0."""
     if not (math.isfinite(scale) and scale > 0):
         raise OptionError(f"scale must be a number above 0, got {scale}. 1 keeps the size of the boxes.")
     (x, y), across, down = box.center, box.width * scale / 2, box.height * scale / 2

@@ -16,7 +16,7 @@ from .face import Face
 class Candidates:
     """The N proposals in one image: boxes (N, 4) as left, top, right, bottom, landmarks (N, 5, 2) as x, y, and scores (N,).
 
-    The origin of boxes is the corner of the top-left pixel, and the origin of landmarks is its center.
+    The origin of boxes is the outer corner of the top-left pixel, and the origin of landmarks is the center of this pixel.
     """
 
     boxes: Tensor
@@ -37,7 +37,7 @@ class Candidates:
         return Candidates(self.boxes[index], self.landmarks[index], self.scores[index])
 
     def on_cpu(self) -> Candidates:
-        """Return a copy in float32 on the CPU."""
+        """Return the proposals as float32 tensors on the CPU."""
         boxes, landmarks, scores = (
             tensor.detach().float().cpu() for tensor in (self.boxes, self.landmarks, self.scores)
         )
@@ -57,7 +57,7 @@ class Candidates:
         return Candidates(boxes, torch.stack([height - 1 - y, x], dim=2), self.scores)
 
     def sorted(self) -> Candidates:
-        """Sort by descending score, and sort equal scores by top and then by left."""
+        """Return the proposals sorted by descending score. Equal scores are sorted by top and then by left."""
         order = torch.arange(len(self.scores), device=self.scores.device)
         for key in (self.boxes[:, 0], self.boxes[:, 1], -self.scores):
             order = order[key[order].argsort(stable=True)]

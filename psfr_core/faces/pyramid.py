@@ -49,7 +49,7 @@ class PyramidLevel:
     def is_reliable(self, candidates: Candidates, image_size: Size) -> Tensor:
         """Return a mask (N,) of the ``candidates`` that are not too large and not truncated by an inner border of the level.
 
-        ``candidates`` are in pixels of this level.
+        ``candidates`` are in pixels of this level. An inner border is a border of ``part`` that is not a border of the image.
         """
         part, image, boxes = self.part, PixelBox(0, 0, *image_size), candidates.boxes
         low = [-inf if part[side] == image[side] else BORDER_PX for side in (0, 1)]
@@ -61,8 +61,9 @@ class PyramidLevel:
 def level_images(images: Tensor, levels: Sequence[PyramidLevel]) -> Iterator[Tensor]:
     """Yield ``images`` (B, C, H, W) at each of ``levels``, padded at the right and the bottom to multiples of 32 pixels.
 
-    The padding has the mean color of the level. If border pixels were replicated, they would form large stripes in small levels,
-    and the network would miss faces that touch the border.
+    Levels of the whole image must be sorted by descending size, because each is computed from the previous one. The padding has the
+    mean color of the level. If border pixels were replicated, they would form large stripes in small levels, and the network would
+    miss faces that touch the border.
     """
     whole = images
     for level in levels:
@@ -99,7 +100,10 @@ def _halved(images: Tensor) -> Tensor:
 
 
 def image_pyramid(size: Size, options: DetectionOptions, scale_range: ScaleRange) -> list[PyramidLevel]:
-    """Return the pyramid levels of the whole image and, with the option ``tiles``, tiles of the image at full size."""
+    """Return the pyramid levels of an image of ``size``.
+
+    With the option ``tiles``, an image with a side above ``max_side`` is also divided into tiles at full size.
+    """
     whole = PixelBox(0, 0, *size)
     sizes = search_sizes(size, options, scale_range.coarsest_side)
     levels = [
@@ -135,7 +139,7 @@ def _tiles(size: Size, side: int) -> list[PixelBox]:
 
 
 def _intervals(length: int, side: int) -> list[tuple[int, int]]:
-    """Return equal intervals of at most ``side`` that cover 0 to ``length`` and overlap by at least a quarter."""
+    """Return equal intervals of at most ``side`` that cover 0 to ``length`` and overlap by at least a quarter of ``side``."""
     if length <= side:
         return [(0, length)]
     overlap = round(side * TILE_OVERLAP)

@@ -16,8 +16,8 @@ DEFAULT_MIN_SCORE = 0.9
 
 _MEAN_BGR = (104.0, 117.0, 123.0)  # mean color of ImageNet from 0 to 255, as in training
 _ANCHOR_SIDES_OF_STRIDE = {8: (16, 32), 16: (64, 128), 32: (256, 512)}  # pixels
-# The origin of the network's coordinates is the corner of the top-left pixel, because the landmarks of mirrored images agree only
-# with this origin. facexlib does not correct it, so its landmarks are half a pixel too far to the right and down.
+# The origin of the network's coordinates is the outer corner of the top-left pixel. With any other origin, the landmarks of an
+# image and of its mirror image disagree. facexlib ignores this, so its landmarks are half a pixel too far to the right and down.
 _PIXEL_CENTER = 0.5
 _CENTER_UNIT, _SIDE_UNIT = 0.1, 0.2  # the "variances" by which offsets were divided in training
 

@@ -95,7 +95,7 @@ def _quarter_turns(options: DetectionOptions) -> range:
 def _search_batch(
     images: Tensor, propose: Propose, options: DetectionOptions, scale_range: ScaleRange
 ) -> list[list[Candidates]]:
-    """Return the candidates of all levels and rotations for each image."""
+    """Return the candidates of all levels and rotations for each image, in pixels of the unrotated image."""
     found: list[list[Candidates]] = [[] for _ in images]
     for quarters in _quarter_turns(options):
         turned = images.rot90(-quarters, (-2, -1)) if quarters else images  # clockwise

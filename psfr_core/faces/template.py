@@ -24,7 +24,10 @@ FFHQ_TEMPLATE: tuple[tuple[float, float], ...] = tuple(((x + 0.5) / _SIDE, (y + 
 
 
 def template_for(crop_size: int) -> Tensor:
-    """Return the template (5, 2), float64, in pixels of a crop of ``crop_size``. (0, 0) is the center of the top-left pixel."""
+    """Return the template (5, 2), float64, in pixels of a crop of ``crop_size``. (0, 0) is the center of the top-left pixel.
+
+    Raises OptionError as ``check_crop_size`` does.
+    """
     check_crop_size(crop_size)
     return torch.tensor(FFHQ_TEMPLATE, dtype=torch.float64, device="cpu") * crop_size - 0.5
 

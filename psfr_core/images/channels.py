@@ -28,7 +28,7 @@ def to_rgb(image: Tensor) -> Tensor:
     """Return the visible colors (3, H, W), float32, of ``image`` (C, H, W) with 1 to 4 channels.
 
     Alpha is dropped. Pixels hidden by alpha take the colors of their visible neighbors, so that hidden colors reach neither
-    networks nor blurs.
+    networks nor blurs. Raises InputError for another shape or dtype.
     """
     colors, alpha = split_alpha(image)
     colors = colors.float()
@@ -70,7 +70,10 @@ def _half(planes: Tensor) -> Tensor:
 
 
 def split_alpha(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Split ``image`` (C, H, W) into RGB colors (3, H, W) and alpha (0 or 1, H, W) of the same dtype."""
+    """Split ``image`` (C, H, W) into RGB colors (3, H, W) and alpha (0 or 1, H, W), which are views of ``image``.
+
+    Raises InputError for another shape or dtype.
+    """
     check_channels(image)
     count = 1 if len(image) < 3 else 3
     return image[:count].expand(3, -1, -1), image[count:]

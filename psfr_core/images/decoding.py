@@ -58,10 +58,9 @@ def opened(
 ) -> Generator[PillowFile]:
     """Open an image file, or its ``content`` if given, for decoding inside the ``with`` block.
 
-    Only one thread decodes at a time. Raises ImageFileError for a file that is missing, special or damaged, and OptionError if
-    ``max_pixels`` is below 1.
-    Raises ImageTooLargeError for an image with more than ``max_pixels`` pixels, before their memory is allocated. None sets no
-    limit.
+    Only one thread decodes at a time. Errors inside the block are converted as in ``decoding``. Raises ImageFileError for a file
+    that is missing, special or damaged, and OptionError if ``max_pixels`` is below 1. Raises ImageTooLargeError for an image with
+    more than ``max_pixels`` pixels, before their memory is allocated. None sets no limit.
     """
     if max_pixels is not None and max_pixels < 1:
         raise OptionError(f"max_pixels must be at least 1, or None for no limit, got {max_pixels}.")

@@ -42,7 +42,8 @@ def gaussian_blur(image: Tensor, sigma_px: float) -> Tensor:
 def separable_filter(image: Tensor, weights: Sequence[float]) -> Tensor:
     """Correlate ``image`` (B, C, H, W), float, with ``weights`` along y and then along x.
 
-    Edge pixels are replicated. With an even number of weights, the result is shifted by half a pixel to the left and up.
+    Edge pixels are replicated. With an even number of weights, the result is shifted by half a pixel to the left and up. Raises
+    InputError for another shape or dtype.
     """
     check_shape(image, "B C H W", "image")
     check_float(image, "image")

@@ -45,7 +45,7 @@ def search_images(
     The images of folders and patterns are sorted by name and have a readable suffix; hidden files are ignored. A file that is
     itself an input is accepted with any suffix. ``recursive`` also searches subfolders. For recursive searches and for patterns
     with ``**``, the relative path of an image includes its subfolders. Otherwise, it is the file name. An existing path is taken
-    literally, even if it contains brackets. The folder ``leave_out`` is skipped unless it is an input itself. If an input cannot
+    literally, even if it contains brackets. ``recursive`` and ``**`` do not enter the subfolder ``leave_out``. If an input cannot
     be read or has no images, this is recorded in the result, and the search continues.
     """
     search = _Search(recursive, leave_out)
@@ -121,7 +121,7 @@ class _Search:
                 self._add_found(path, path.relative_to(root))
 
     def _matches(self, folder: Path, parts: Sequence[str]) -> Iterator[Path]:
-        """Yield the paths below ``folder`` whose names match ``parts``."""
+        """Yield the paths below ``folder`` that match the pattern ``parts``, which has one entry for each level of folders."""
         if not parts:
             yield folder
             return

@@ -19,7 +19,8 @@ def with_end_marker(data: bytes) -> bytes | None:
     """Return the JPEG file ``data`` with the missing end marker, or None if image data is missing as well.
 
     A decoder that runs out of data before the end marker silently fills the rest with gray. Therefore, the file is decoded
-    twice, once with filler before the end marker. The pixels are equal only if no image data is missing.
+    twice, once with filler before the end marker. The pixels are equal only if no image data is missing. For damaged data, errors
+    of any type can be raised.
     """
     body = data.rstrip(b"\xff")  # the data may end with the first byte of the marker
     if not _has_all_scans(body):

@@ -31,8 +31,8 @@ _BLOCK_BYTES = 1 << 16  # a compressed block, which expands to at most about 100
 class Png16:
     """A PNG file with 16 bits per channel, split into two PNG files.
 
-    ``metadata`` contains everything except the image data, and ``image`` contains only the image data. Pixels with the
-    channel values ``transparent_color`` are transparent.
+    ``metadata`` contains everything except the image data, and ``image`` contains only the header and the image data. Pixels with
+    the channel values ``transparent_color``, if not None, are transparent.
     """
 
     metadata: bytes
@@ -57,7 +57,7 @@ class Png16:
 def split_png16(data: bytes) -> Png16 | None:
     """Split the PNG file ``data``. Return None for files with fewer than 16 bits per channel and for other formats.
 
-    Raises ValueError for an invalid PNG header, and for damaged chunks in a file with 16 bits per channel.
+    Raises ValueError for an invalid PNG header, and ValueError or struct.error for damaged chunks of a 16-bit file.
     """
     if not data.startswith(_SIGNATURE):
         return None
@@ -80,7 +80,7 @@ def split_png16(data: bytes) -> Png16 | None:
 
 
 def decode_png16(png: Png16) -> NDArray[np.uint16]:
-    """Decode the pixels (H, W, C). If the file has a transparent color, an alpha channel is added.
+    """Decode the pixels (H, W, C) of ``png``. If the file has a transparent color, an alpha channel is added.
 
     Raises ValueError for truncated image data, an error of the decoder for damaged data, and MissingPackageError for color if
     OpenCV is not installed.
@@ -96,8 +96,8 @@ def decode_png16(png: Png16) -> NDArray[np.uint16]:
 def encode_png16(pixels: NDArray[np.uint16], metadata: bytes = b"") -> bytes:
     """Encode ``pixels`` (H, W, C) as PNG; the channels are gray, gray + alpha, RGB or RGBA.
 
-    The chunks of the PNG file ``metadata``, except header and image data, are copied into the result.
-    Raises MissingPackageError for color if OpenCV is not installed.
+    The chunks of the PNG file ``metadata``, except header and image data, are copied into the result. Raises MissingPackageError
+    for color if OpenCV is not installed, and ValueError if OpenCV cannot encode the pixels.
     """
     file = _encode_with_pillow(pixels) if pixels.shape[2] <= 2 else _encode_with_opencv(pixels)
     extra = [chunk for kind, _, chunk in _chunks(metadata) if kind != b"IDAT"]

@@ -40,7 +40,10 @@ def interpolate(images: Tensor, size: tuple[int, int], mode: Literal["bilinear",
 
 
 def resize_within(image: Tensor, longer_side: int) -> Tensor:
-    """Shrink ``image`` to at most ``longer_side`` pixels per side, and keep its aspect ratio. Smaller images are unchanged."""
+    """Shrink ``image`` (..., C, H, W) to at most ``longer_side`` pixels per side with ``resize``, and keep its aspect ratio.
+
+    An image that is small enough is returned unchanged.
+    """
     height, width = image.shape[-2:]
     factor = longer_side / max(height, width)
     if factor >= 1:

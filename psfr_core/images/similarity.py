@@ -92,7 +92,7 @@ def _complex(points: Tensor) -> Tensor:
 
 
 def invert_affine(affine: Tensor) -> Tensor:
-    """Return the inverse of ``affine`` (2, 3). Raise InputError if it is not invertible."""
+    """Return the inverse of ``affine`` (2, 3). Raise InputError as ``check_affine`` does."""
     check_affine(affine, "affine")
     inverse = torch.linalg.inv(affine[:, :2])
     return torch.cat([inverse, -inverse @ affine[:, 2:]], dim=1)

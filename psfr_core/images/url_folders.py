@@ -33,7 +33,7 @@ def search_locations(
 
 
 def _search(url: UrlPath, found: FoundImages[Location], recursive: bool, leave_out: Location | None) -> None:
-    """Add the images of one URL to ``found``, or the reason why there are none to its failures."""
+    """Add the images of ``url`` to ``found.images``. If there are none, add the reason to ``found.failures``."""
     try:
         if url.is_file():
             found.images.setdefault(url, PurePath(url.name))
@@ -74,7 +74,7 @@ def _add_pattern(url: UrlPath, found: FoundImages[Location], leave_out: Location
 def _add_files(
     files: Sequence[UrlPath], folder: UrlPath, found: FoundImages[Location], leave_out: Location | None
 ) -> int:
-    """Add ``files``, whose results are placed relative to ``folder``, and return the number of images.
+    """Add ``files`` with their paths relative to ``folder`` to ``found``, and return the number of images.
 
     Hidden files and files below ``leave_out`` are ignored.
     """

@@ -39,7 +39,8 @@ def write_image(path: str | Location, image: ImageFile, *, jpeg_quality: int = 9
     Raises:
         ImageFileError: the file cannot be written, or the format does not support the image.
         InputError: the image has values that are not finite.
-        MissingPackageError: a PNG file has 16-bit color, and OpenCV is not installed.
+        MissingPackageError: a PNG file has 16-bit color, and OpenCV is not installed, or a package for the store of a UrlPath is
+            missing.
     """
     path = path if isinstance(path, UrlPath) else Path(path)
     if path.suffix.lower() not in WRITABLE_SUFFIXES:
