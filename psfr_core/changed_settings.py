@@ -8,9 +8,9 @@ from typing import Any, cast
 
 
 def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], ignored: Collection[str] = ()) -> str:
-    """Return the nested settings that differ, such as ``loop.steps was 10, is 20``; empty if there are none.
+    """Return a text with the nested settings that differ, such as ``loop.steps was 10, is 20``, or an empty text.
 
-    ``ignored`` are dotted names.
+    Settings whose dotted names are in ``ignored`` are not compared. A missing setting equals None.
     """
     old, new = dict(flat_settings(before)), dict(flat_settings(now))
     names = [name for name in {**old, **new} if name not in ignored and old.get(name) != new.get(name)]
@@ -18,7 +18,7 @@ def changed_settings(before: Mapping[str, Any], now: Mapping[str, Any], ignored:
 
 
 def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield nested settings with dotted names."""
+    """Yield dotted names and values of nested ``settings``. Names start with ``prefix``."""
     for name, value in settings.items():
         if isinstance(value, dict):
             yield from flat_settings(cast("dict[str, Any]", value), f"{prefix}{name}.")

@@ -56,7 +56,10 @@ def check_float(tensor: Tensor, name: str) -> None:
 
 
 def check_real(tensor: Tensor, name: str) -> None:
-    """Raise InputError unless PyTorch can compute with the dtype of ``tensor``: bool, integer or floating point."""
+    """Raise InputError unless PyTorch can compute with the dtype of ``tensor``.
+
+    Such dtypes are bool, uint8, signed integers, and floating point types of at least 16 bits.
+    """
     check_tensor(tensor, name)
     if tensor.dtype not in (
         *COMPUTE_DTYPES,

@@ -41,7 +41,7 @@ class DownloadError(PsfrError):
 
 
 class ExportError(PsfrError):
-    """Raised when the outputs of an exported network differ too much from those of the original."""
+    """Raised when the outputs of an exported network differ too much from the outputs of the original network."""
 
 
 class PublishError(PsfrError):
@@ -65,7 +65,7 @@ class MissingPackageError(PsfrError, ImportError):
 
 
 class WorkerError(PsfrError):
-    """Raised when the process that restored a file ended before the file was finished."""
+    """Raised when a worker process ends before it has loaded its models or finished its work."""
 
 
 class TrainingError(PsfrError):

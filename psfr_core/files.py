@@ -24,7 +24,7 @@ _LEFTOVER_SECONDS = 3600.0  # writing a file takes less time
 
 
 def expand_user(path: str | Path) -> Path:
-    """Replace a leading ``~`` or ``~user`` by the home folder. Raise OptionError for an unknown user."""
+    """Return ``path`` with a leading ``~`` or ``~user`` replaced by the home folder. Raise OptionError for an unknown user."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -51,7 +51,7 @@ def is_special(path: Path) -> bool:
 
 
 def read_json(path: Path) -> Any:
-    """Load a JSON file. Raise OSError if it cannot be read, and ValueError if it is not valid JSON."""
+    """Return the content of a JSON file. Raise OSError if the file cannot be read, and ValueError if it is not valid JSON."""
     try:
         return json.loads(read_regular_file(path))
     except RecursionError as error:

@@ -9,7 +9,7 @@ from .errors import MissingPackageError
 
 
 def import_optional(module: str, purpose: str, package: str) -> ModuleType:
-    """Import ``module``. If this fails, raise a MissingPackageError that names ``purpose`` and the pip ``package``."""
+    """Import and return ``module``. If this fails, raise a MissingPackageError that names ``purpose`` and the pip ``package``."""
     try:
         return importlib.import_module(module)
     except Exception as error:  # a broken package can raise any error, not only ImportError

@@ -28,7 +28,7 @@ def description_of(entry: Field[Any]) -> str:
 
 
 def check_options(options: Any) -> None:
-    """Raise OptionError unless all fields of the dataclass ``options`` have their types and ranges."""
+    """Raise OptionError unless the values of all fields of the dataclass ``options`` have the declared types and ranges."""
     hints = _hints_of(type(options))
     for entry in fields(options):
         low, high = entry.metadata.get("low"), entry.metadata.get("high")

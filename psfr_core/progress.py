@@ -11,7 +11,7 @@ Progress = Callable[[int, int], None]
 def hold_progress(progress: Progress | None) -> Progress | None:
     """Return a callback that always reports 0 finished items to ``progress``, or None if ``progress`` is None.
 
-    A preparatory step, whose items do not count, calls it so that ``progress`` can stop the step.
+    A preparatory step, whose items do not count, calls the returned callback, so that ``progress`` can stop the step.
     """
     if progress is None:
         return None
@@ -21,7 +21,8 @@ def hold_progress(progress: Progress | None) -> Progress | None:
 def offset_progress(progress: Progress | None, before: int, total: int) -> Progress | None:
     """Return a callback for one of several steps, or None if ``progress`` is None.
 
-    The callback adds ``before``, the number of items that earlier steps finished, and reports ``total`` as the total.
+    The callback passes on the finished items of this step plus ``before``, the number of items that earlier steps finished. It
+    replaces the total of this step by ``total``.
     """
     if progress is None:
         return None

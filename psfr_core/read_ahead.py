@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class _Stock:
-    """The total weight of the values that were read but not yet yielded."""
+    """Counter of the total weight of the values that were read but not yet yielded. Two threads share it."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit

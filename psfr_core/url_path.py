@@ -73,7 +73,7 @@ class UrlPath(PurePosixPath):
                 return []
 
     def list_folder(self) -> tuple[list[UrlPath], list[UrlPath]]:
-        """Return the sorted files and the sorted subfolders directly in this folder."""
+        """Return the sorted files and the sorted subfolders directly in this folder. Raise OSError for a missing folder."""
         with self._store() as (store, path):
             entries = store.ls(path, detail=True)
             files = [entry["name"] for entry in entries if entry["type"] == "file"]

@@ -23,7 +23,8 @@ _GAP = 0.02  # gap between images as a fraction of their height
 def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
     """Draw the box, the landmarks and the track or index of each face on a copy of ``image`` (3, H, W), RGB in [0, 1].
 
-    All other pixels stay bit-identical.
+    Faces whose boxes lie outside the image are not drawn. All other pixels stay bit-identical. Raises InputError for another shape
+    or dtype.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -37,7 +38,10 @@ def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
 
 
 def difference_image(images: Tensor, references: Tensor, gain: float = 1.0) -> Tensor:
-    """Return ``gain`` times the absolute difference between ``images`` and ``references`` (B, 3, H, W), clamped to [0, 1]."""
+    """Return ``gain`` times the absolute difference between ``images`` and ``references`` (B, 3, H, W), clamped to [0, 1].
+
+    Raises InputError unless both are float batches of the same shape.
+    """
     check_pair(images, references)
     return ((images - references).abs() * gain).clamp(0, 1)
 
@@ -45,7 +49,7 @@ def difference_image(images: Tensor, references: Tensor, gain: float = 1.0) -> T
 def side_by_side(images: Sequence[Tensor]) -> Tensor:
     """Arrange images (3, H, W), RGB in [0, 1], in a row with white gaps.
 
-    All images are resized to the height of the tallest one. Raises InputError for an empty sequence.
+    All images are resized to the height of the tallest one. Raises InputError for an empty sequence and for other shapes.
     """
     if not images:
         raise InputError("At least one image is needed, got none.")

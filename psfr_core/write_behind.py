@@ -33,7 +33,10 @@ def write_behind(tasks: Iterable[tuple[Callable[[], T], float]], *, threads: int
 
 
 def write_each(items: Iterable[I], write: Callable[[I], object], *, limit: float) -> None:
-    """Call ``write`` for each of ``items`` in another thread, in order, while at most about ``limit`` items wait."""
+    """Call ``write`` for each of ``items`` in another thread, in order, while at most about ``limit`` items wait.
+
+    An exception of ``write`` or ``items`` is raised as ``write_behind`` describes.
+    """
     for _ in write_behind(((partial(write, item), 1.0) for item in items), threads=1, limit=limit):
         pass
 

@@ -27,7 +27,7 @@ class AttemptCounter:
 
 @dataclass(frozen=True)
 class Attempts:
-    """Attempts of all workers to load models and to process items. ``counter`` is the handle of an ``AttemptCounter`` actor."""
+    """Client of the ``AttemptCounter`` actor with the handle ``counter``, which all workers share."""
 
     counter: Any
 

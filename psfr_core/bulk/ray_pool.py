@@ -28,8 +28,8 @@ _log = logging.getLogger(__name__)
 class Work(Generic[T, R]):
     """The work of worker processes.
 
-    Each process calls ``load`` once. ``do`` returns the results of a group of items. ``fail`` returns the result of an item whose
-    process ends in each attempt. The functions, items and results are pickled.
+    Each process calls ``load`` once. ``do`` returns one result for each item of a group. ``fail`` returns the result of an item
+    whose process ends in each attempt. The functions, items and results are pickled.
     """
 
     load: Callable[[], RestorationModels]
@@ -38,7 +38,7 @@ class Work(Generic[T, R]):
 
 
 def run_in_workers(cluster: Cluster, work: Work[T, R], groups: Sequence[Sequence[T]]) -> Iterator[R]:
-    """Yield the results of all ``groups`` as they arrive. Log the messages of the workers.
+    """Yield the results of all ``groups`` as they arrive, in any order. Log the messages of the workers.
 
     If a worker process ends, it is started again, and the items of its group are processed one by one. An item whose process ends
     in each attempt has the result ``work.fail(item, error)``. Raises the errors of ``work.load`` and of ``work.do``, and
@@ -67,7 +67,7 @@ def run_in_workers(cluster: Cluster, work: Work[T, R], groups: Sequence[Sequence
 
 
 def portable(error: Exception) -> Exception:
-    """Return ``error`` if it can be sent to another process, else a PsfrError with its message."""
+    """Return ``error`` if it can be pickled for another process, else a PsfrError with the same message."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - made in this line
     except Exception:
@@ -129,7 +129,7 @@ class _Message:
 
 @dataclass(frozen=True)
 class _Answer(Generic[R]):
-    """The answer of a worker for a row."""
+    """The answer of a worker for a group: the results, the log messages, and the error that ended the work, if any."""
 
     results: Sequence[R]
     messages: Sequence[_Message]

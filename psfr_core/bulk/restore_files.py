@@ -22,11 +22,14 @@ from ..url_path import Location
 from ..write_behind import write_behind
 
 PIXELS_PER_STEP = 2**25
-"""Maximum total number of pixels of the images that wait before or after the restoration. One image alone may exceed it."""
+"""Limit of the total pixels of the images that wait for the restoration, are restored together, or wait to be written.
 
-_IMAGES_PER_STEP = 16
-_MIN_WEIGHT = PIXELS_PER_STEP / _IMAGES_PER_STEP  # minimum weight of an image, pixels
-_MAX_WRITERS = 8
+It applies to each of these steps. The last image of a step may exceed it.
+"""
+
+_IMAGES_PER_STEP = 16  # maximum number of images in a step, for small images
+_MIN_WEIGHT = PIXELS_PER_STEP / _IMAGES_PER_STEP  # pixels; smaller images count as images of this size
+_MAX_WRITERS = 8  # maximum number of threads that write
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ def restore_files(
     One thread reads, the calling thread restores, and several threads write. Faces of several images share batches of
     ``options.batch_size`` faces (None: the default of the device). With a batch size of 1, the files are bit-identical to those
     of ``restore_image``. An error in one file is part of its result and does not stop the other files. An image of more than
-    ``max_pixels`` pixels is an error. The memory does not depend on the number of files. Close the generator to stop early;
-    files that were already started are finished.
+    ``max_pixels`` pixels is an error; None sets no limit. ``save`` writes each result. The memory does not depend on the number
+    of files. Close the generator to stop early; running writes are finished.
     """
     options = RestoreOptions() if options is None else options
     batch_size = options.batch_size or default_batch_size(next(models.generator.parameters()).device)

@@ -18,9 +18,7 @@ from .ray_pool import Work, portable, run_in_workers
 from .restore_files import FileJob, FileResult, Save, restore_files, save_result
 
 _MAX_GROUP = 16  # maximum number of files per group, so that faces of several files share batches
-_GROUPS_PER_WORKER = (
-    4  # minimum number of groups per worker if there are enough files, so that the workers finish together
-)
+_GROUPS_PER_WORKER = 4  # minimum number of groups per worker, if files suffice; all workers then finish together
 
 
 def restore_with_ray(
@@ -32,7 +30,7 @@ def restore_with_ray(
     max_pixels: int | None = MAX_PIXELS,
     save: Save = save_result,
 ) -> Generator[FileResult]:
-    """Restore image files with the workers of a Ray cluster, and yield the result of each as soon as it is known.
+    """Restore image files with the workers of a Ray cluster, and yield each result as soon as it is known, in any order.
 
     Each worker calls ``load`` once, and restores groups of up to 16 files with ``restore_files``. With a batch size of 1 and the
     same number of threads, the results are bit-identical to those of ``restore_files``. Paths must be valid on all machines. If a

@@ -13,7 +13,7 @@ from ..errors import ExportError
 from ..optional_package import import_optional
 from .export_graph import ExportGraph
 
-BATCHES = (1, 3)
+BATCHES = (1, 3)  # batch sizes that are compared
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Limits:
     """Tolerances for ONNX Runtime against PyTorch in float32."""
 
     value: float  # maximum difference between restored faces, and between detection scores
-    pixels: float  # maximum difference in pixels between boxes or landmarks, per 100 px of the coordinate
+    pixels: float  # maximum difference between coordinates, in pixels up to 100 px, and in percent above
     equal_labels: float  # minimum fraction of equal labels
 
 
@@ -32,7 +32,7 @@ LIMITS: Mapping[torch.dtype, Limits] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Comparison:
-    """The maximum difference of each output. For labels, it is the fraction of different labels."""
+    """The maximum difference of each output, in the units of ``Limits``. For labels, it is the fraction of different labels."""
 
     differences: Mapping[str, float]
 
@@ -49,8 +49,8 @@ def reference_outputs(graph: ExportGraph) -> list[tuple[Tensor, ...]]:
 def compare(content: bytes, graph: ExportGraph, expected: list[tuple[Tensor, ...]], dtype: torch.dtype) -> Comparison:
     """Run the ONNX file ``content`` on the inputs of ``graph``, and compare its outputs with ``expected``.
 
-    ``dtype`` is the precision of the exported weights, on which the limits depend. Raises ExportError if a limit is exceeded, and
-    MissingPackageError without onnxruntime.
+    ``expected`` comes from ``reference_outputs``. ``dtype`` is the precision of the exported weights, on which the limits depend.
+    Raises ExportError if shapes differ or a limit is exceeded, and MissingPackageError without onnxruntime.
     """
     runtime = import_optional("onnxruntime", "psfr export", "onnxruntime")
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])

@@ -22,7 +22,7 @@ from .graphs import CompactDetectorGraph, GeneratorGraph, ParserGraph, RestorerG
 IMAGES = "float32 RGB in [0, 1], channels first"
 _LANDMARKS = "left eye, right eye, nose tip, left and right mouth corner as seen in the image"
 _DETECTOR_SIDES = (96, 128)  # height and width of the image with which a detector is traced
-_CELL = 32  # the sides of images for detectors must be multiples of this number
+_CELL = 32  # pixels; the sides of images for detectors must be multiples of this number
 
 Axes = Mapping[int, Any]
 """Dynamic axes of an input, with the torch.export dimension of each axis."""

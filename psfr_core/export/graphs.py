@@ -66,8 +66,8 @@ class CompactDetectorGraph(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return scores (B, N), boxes (B, N, 4) and landmarks (B, N, 5, 2) of the N cells of ``images`` (B, 3, H, W).
 
-        Cells that are not local maxima have the score 0. Coordinates are computed in float32, because float16 cannot represent
-        fractions above 1024.
+        Boxes and landmarks are in pixels. Cells that are not local maxima have the score 0. Coordinates are computed in float32,
+        because float16 cannot represent fractions above 1024.
         """
         raw = self.network.predict(images.to(_dtype_of(self.network))).float()
         cells = dense_predictions(decode(raw))
@@ -84,7 +84,10 @@ class RetinaFaceGraph(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores (B, N), boxes (B, N, 4) and landmarks (B, N, 5, 2) of the N anchors of ``images`` (B, 3, H, W)."""
+        """Return scores (B, N), boxes (B, N, 4) and landmarks (B, N, 5, 2) of the N anchors of ``images`` (B, 3, H, W).
+
+        Boxes and landmarks are in pixels.
+        """
         inputs = retinaface.network_input(images).to(_dtype_of(self.network))
         box_offsets, class_scores, landmark_offsets = (values.float() for values in self.network(inputs))
         anchors = retinaface.anchors_for(images.shape[-2], images.shape[-1], images.device)

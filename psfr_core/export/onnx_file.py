@@ -42,10 +42,11 @@ def export_onnx(
     """Write the network ``source`` (a model name or a path) to ``target``, and return the differences from PyTorch's outputs.
 
     The batch axis is dynamic, and for detectors also height and width. ``dtype`` is the precision of the weights; inputs and
-    outputs are always float32 or uint8. ``fidelity`` is an option of CodeFormer, whose value is fixed in the file. An existing
-    ``target`` is overwritten. Nothing is written if the outputs of ONNX Runtime differ too much from PyTorch's.
-    Raises MissingPackageError without the packages of the extra ``onnx``, ExportError if the outputs differ too much, OptionError
-    for another suffix or dtype, and the errors of the loaders.
+    outputs are always float32 or uint8. ``fidelity`` is an option of CodeFormer, whose value is fixed in the file. The folder of
+    ``target`` is created, and an existing ``target`` is overwritten. No file is written if an error is raised.
+    Raises MissingPackageError without the packages of the extra ``onnx``, ExportError if the outputs of ONNX Runtime differ too
+    much from PyTorch's, OptionError for a suffix other than .onnx and for a ``dtype`` that is not in ``DTYPES`` or that the network
+    does not support, and the errors of the loaders.
     """
     if target.suffix != SUFFIX:
         raise OptionError(f"The exported file must end in {SUFFIX}, got {target.name}.")
@@ -65,8 +66,9 @@ def export_onnx(
 def onnx_bytes(network: nn.Module, dtype: torch.dtype, origin: dict[str, str]) -> tuple[bytes, Comparison]:
     """Return the content of an ONNX file for ``network``, and the differences between its outputs and PyTorch's.
 
-    ``network`` is modified. ``origin`` is added to the metadata of the file. Raises ExportError if the outputs differ too
-    much, and MissingPackageError without the packages of the extra ``onnx``.
+    ``network`` is modified: batch norm is folded, and the weights are converted to ``dtype``. ``origin`` is added to the metadata
+    of the file. Raises ExportError if the outputs differ too much, and MissingPackageError without the packages of the extra
+    ``onnx``.
     """
     graph = graph_of(fold_batch_norm(network.eval().requires_grad_(False)))
     expected = reference_outputs(graph)
@@ -117,5 +119,6 @@ def _translate(graph: ExportGraph) -> Any:
 
 
 def _origin(path: Path, kind: ModelKind) -> dict[str, str]:
+    """Return the metadata about the origin of the weight file ``path``: task, source and license."""
     licence, source = provenance(path)
     return {"kind": kind.value, "source": source, "license": licence}

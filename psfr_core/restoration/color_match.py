@@ -46,9 +46,10 @@ def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
     which keeps its fine detail. Degradation hardly changes low frequencies, but generators, in particular small ones, do not
     preserve them exactly. If the fine chroma of photo and result is correlated, the photo's fine chroma is used as well, which
     preserves the colors of eyes and lips. Noise, strong blur and JPEG destroy this correlation. ``DETAIL_ONLY`` replaces all
-    except the highest frequencies, so that folds and shadows also come from the photo. If a crop has a single tone, such as
-    gray or sepia, the result has this tone with every method. Raises InputError for shapes that differ and for values that are
-    not finite.
+    except the highest frequencies, so that folds and shadows also come from the photo. ``NONE`` keeps the colors of the result. If
+    a crop has a single tone, such as gray or sepia, the result has this tone with every method. The result has the dtype and the
+    device of ``restored``. Raises InputError for shapes that differ, for values that are not finite, and for another type of
+    ``method``.
     """
     for faces, name in ((restored, "restored"), (crops, "crops")):
         check_shape(faces, "N 3 S S", name)

@@ -29,13 +29,14 @@ def enhance_faces(
     batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Restore aligned ``crops`` (B, 3, S, S), RGB in [0, 1], with their parse maps. Return float32 faces of the same shape.
+    """Restore aligned ``crops`` (B, 3, S, S), RGB in [0, 1], with their parse maps.
 
-    Crops and maps of other sizes than the generator's are resized, and the result is resized to the size of the crops.
-    ``parse_map`` may be None for a generator that does not use it, such as GFPGAN. ``sides`` are the sides of the crops in pixels
-    of their images (see ``crop_side``), by which a ``SizedRestorer`` selects the restorer of each face; None stands for S. One
-    forward pass restores ``batch_size`` faces; None chooses it for the device, and halves it if memory runs out. ``progress`` is
-    called with the number of restored faces and the total after each batch, and may raise to stop.
+    Returns faces (B, 3, S, S), float32 in [0, 1], on the device of ``crops``. Crops and maps of other sizes than the generator's
+    are resized, and the result is resized to S. ``parse_map`` (B, any square size) may be None for a generator that does not use
+    it, such as GFPGAN. ``sides`` are the sides of the B crops in pixels of their images (see ``crop_side``), by which a
+    ``SizedRestorer`` selects the restorer of each face; None stands for S. One forward pass restores up to ``batch_size`` faces.
+    With None, the number depends on the device, and is halved if memory runs out. ``progress`` is called with the number of
+    restored faces and the total after each batch, and may raise to stop.
     Raises InputError for crops and maps that do not match, for crops with values that are not finite and for a generator in
     training mode, OptionError for a ``batch_size`` out of range, and PsfrError if the output of the generator is not finite.
     Source: section 3.1 of the paper.

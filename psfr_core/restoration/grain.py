@@ -18,7 +18,7 @@ from .paste import PasteResult
 
 _BLOCK = 16  # side in pixels of the blocks in which grain is measured
 _SMALL_BLOCK = 8  # for faces with few blocks of the normal size
-_MIN_BLOCKS = 12
+_MIN_BLOCKS = 12  # minimum number of usable blocks; with fewer, smaller blocks are tried
 # Blocks between these quantiles of the variance are flat. Blocks with more variance contain edges or hair, and blocks with less
 # variance have little grain by chance.
 _FLAT_QUANTILES = (0.1, 0.5)
@@ -27,13 +27,13 @@ _CLIPPING_MARGIN = 0.03  # grain is clipped if the brightness is closer than thi
 
 @dataclass(frozen=True, eq=False)
 class Grain:
-    """Statistics of grain: the covariance (C, C) of its channels, and the kernel (1, 1, K, K) that filters white noise."""
+    """Statistics of grain: the covariance (C, C) of its channels, and the kernel (1, 1, K, K) that turns white noise into grain."""
 
     covariance: Tensor
     kernel: Tensor
 
     def draw(self, size: Size, seed: int) -> Tensor:
-        """Return grain (C, H, W) on the CPU. Equal seeds give equal grain."""
+        """Return grain (C, H, W) of ``size`` with a mean of 0, on the CPU. Equal seeds give equal grain."""
         side = self.kernel.shape[-1]
         shape = (len(self.covariance), 1, size.height + side - 1, size.width + side - 1)
         white = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
@@ -66,7 +66,7 @@ def _grained(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace],
 
 
 def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount: float, result: Tensor) -> None:
-    """Add grain to the pixels of ``box`` in ``result`` where ``mask`` is above 0."""
+    """Add grain to the pixels of ``box`` in ``result`` (C, H, W) where ``mask`` (1, H, W) is above 0."""
     channels = 1 if len(image) < 3 else 3
     before, after = (box.cut(whole)[:channels].float() for whole in (image, pasted.image))
     mask = box.cut(mask)
@@ -85,9 +85,9 @@ def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount
 
 
 def _measure(before: Tensor, after: Tensor, mask: Tensor) -> tuple[Grain, Tensor] | None:
-    """Return the grain of ``before`` inside ``mask``, and the fraction of its variance that ``after`` lacks.
+    """Return the grain of ``before`` (C, h, w) inside ``mask`` (1, h, w), and the fraction of its variance that ``after`` lacks.
 
-    Returns None if there are too few blocks to measure.
+    ``after`` (C, h, w) is the pasted image. Returns None if there are too few blocks to measure.
     """
     for side in (_BLOCK, _SMALL_BLOCK):
         blocks = _blocks(torch.cat([before, after, mask]), side)  # (N, 2 C + 1, side, side)

@@ -18,7 +18,7 @@ from ..parsing.parse_map import ParseMap
 from .paste_options import PasteOptions
 from .region_strengths import RegionStrengths
 
-_SIGMAS_IN_FEATHER = 3
+_SIGMAS_IN_FEATHER = 3  # feather divided by the standard deviation of the blur
 _MAX_INVISIBLE = 1e-3  # maximum difference between mask values that is invisible in the image
 
 # Parts that may be smaller than the soft edge. Left and right are separate, because their sizes differ in turned heads.
@@ -43,7 +43,8 @@ def crop_masks(crop_size: int, options: PasteOptions, parse_map: ParseMap | None
     A mask is the product of the blurred strengths of ``options.regions`` and a soft rectangle, which rises from 0 at the crop's
     outer pixels to 1 over ``options.feather``. Parts of the face that are smaller than the soft edge reach their strength in the
     middle. If ``options.regions`` is None and all strengths are 1, a mask is the rectangle. Without a parse map, a single rectangle
-    is returned. Raises InputError for strengths other than 1 without a parse map.
+    on the CPU is returned, whatever the regions. Otherwise, the masks are on the device of the map.
+    Raises InputError for strengths other than 1 without a parse map, and OptionError for a ``crop_size`` outside 1 to 8192.
     """
     check_crop_size(crop_size)
     check_type(options, PasteOptions, "options")
@@ -95,6 +96,7 @@ def snap_mask(mask: Tensor) -> Tensor:
 
 
 def _soft_rectangle(size: int, feather: float) -> Tensor:
+    """Return a mask (1, 1, ``size``, ``size``) that rises from 0 at the outer pixels to 1 over ``feather`` * ``size`` pixels."""
     place = torch.arange(size, dtype=torch.float32)
     to_border = torch.minimum(place, place.flip(0))
     rise = (to_border / max(feather * size, 1.0)).clamp(max=1)

@@ -44,7 +44,8 @@ def paste_faces(
     is 0 stay bit-identical. Where faces overlap, the mask is the maximum, and colors are averaged with the weight
     mask / distance^4, where the distance is measured to the crop center. Therefore, the order of the faces has no effect. If
     ``out``, a tensor like the image, is given, the result is written to it. ``out`` may be the image itself.
-    Raises InputError for shapes that do not match, and for restored faces or masks that are not finite.
+    Raises InputError for shapes and dtypes that do not match, for restored faces or masks that are not finite, and for an ``out``
+    whose shape, dtype or device differs from the image's.
     """
     _check_inputs(image, aligned, restored, masks)
     patches = _patches(image, aligned, restored.to(image.device), masks.to(image.device)) if aligned else []
@@ -70,6 +71,7 @@ def _blend(layer: _Layer, image: Tensor, others: Sequence[_Layer]) -> tuple[Tens
 
 
 def _filled(out: Tensor, image: Tensor) -> Tensor:
+    """Copy ``image`` (C, H, W) to ``out`` unless ``out`` is the image, and return ``out``."""
     if out is image:
         return out
     check_tensor(out, "out")
@@ -82,6 +84,7 @@ def _filled(out: Tensor, image: Tensor) -> Tensor:
 
 
 def _untouched_mask(image: Tensor) -> Tensor:
+    """Return zeros (1, H, W), float32, on the device of ``image`` (C, H, W)."""
     size = (1, *image.shape[-2:])
     if image.device.type == "cpu":  # NumPy allocates the memory of zeros on access, and most pixels are never accessed
         return torch.from_numpy(np.zeros(size, np.float32))
@@ -122,7 +125,11 @@ class _Bounded:
 
 @dataclass(frozen=True, eq=False)
 class _Patch:
-    """One restored face (3, S, S), its mask (1, S, S), and its bounding box and transform in the image."""
+    """One restored face (3, S, S) with its mask (1, S, S).
+
+    ``box`` is the bounding box of the face's crop in the image. ``image_to_restored`` (2, 3) maps pixels of the image to pixels of
+    ``restored``.
+    """
 
     box: PixelBox
     image_to_restored: Tensor
@@ -171,6 +178,7 @@ def _bounded(batch: Tensor, name: str) -> list[_Bounded]:
 
 
 def _layer(patch: _Patch, image: Tensor) -> _Layer:
+    """Warp ``patch`` to its rectangle of ``image`` (C, H, W). The mask is 0 outside the crop and where alpha is 0."""
     restored, mask, box = patch.restored.values, patch.mask.values, patch.box
     color = luma(restored.float()) if len(image) < 3 else restored
     to_box = compose_affines(invert_affine(patch.image_to_restored), shift_affine(-box.left, -box.top))

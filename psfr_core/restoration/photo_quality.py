@@ -34,7 +34,7 @@ def noise_level(photos: Tensor) -> Tensor:
 
 
 def _finest_diagonals(images: Tensor) -> Tensor:
-    """Return the second differences along x and then along y of the channel mean of ``images`` (N, 3, S, S)."""
+    """Return the second differences (N, 1, S - 2, S - 2) along x, then y, of the channel mean of ``images`` (N, 3, S, S)."""
     return images.mean(1, keepdim=True).diff(n=2, dim=-1).diff(n=2, dim=-2)
 
 

@@ -27,7 +27,7 @@ class PreparedImage:
     image: Tensor  # (C, H, W), the unchanged input
     aligned: list[AlignedFace]
     sides: list[float]  # side of each crop in pixels of the image
-    left_out: Mapping[LeftOut, int]  # number of omitted faces by reason
+    left_out: Mapping[LeftOut, int]  # number of omitted faces by reason; empty if faces were given
 
 
 def prepare_image(
@@ -41,8 +41,9 @@ def prepare_image(
 ) -> PreparedImage:
     """Detect, select and align the faces in ``image``. The arguments are those of ``restore_image``.
 
-    The crops have the size of the largest generator that any of the faces needs. Raises InputError for an invalid image and for
-    ``mask`` with ``faces``, and NoFaceError for an image without faces if the options request it.
+    The crops have the size of the largest generator that any of the faces needs. ``progress`` is called only with 0. Raises
+    InputError for an invalid image, for a mask that does not fit, for faces that cannot be aligned, and for ``mask`` with ``faces``.
+    Raises NoFaceError for an image without faces if the options request it.
     """
     check_type(models, RestorationModels, "models")
     check_type(options, RestoreOptions, "options")
@@ -68,7 +69,7 @@ def _selected(
     mask: Tensor | None,
     progress: Progress | None,
 ) -> Selection:
-    """Detect faces in ``colors`` (3, H, W), and select faces by the options and the mask (H, W)."""
+    """Detect faces in ``colors`` (3, H, W), and select among them by the options and the mask (H, W)."""
     detector = with_second_opinion(models.detector, models.parse_net)
     given = [] if options.detection is None else [options.detection]  # custom detectors may not accept options
     found = detector.detect(colors[None], *given, progress=hold_progress(progress))

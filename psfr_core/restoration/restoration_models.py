@@ -26,14 +26,14 @@ logger = logging.getLogger(__name__)
 BUNDLED_GENERATOR = "psfrgan-256"
 BUNDLED_LARGE_GENERATOR = "psfrgan-512-small"
 BUNDLED = "bundled"  # stands for both bundled generators
-# Crops with a larger side, in image pixels, are restored by the large generator. Its LPIPS is lower from 265 px under a mild
-# degradation, from 364 px under the paper's, and from 300 px in the mean of both; see docs/evaluation.md.
+# Crops with a larger side, in image pixels, are restored by the large generator. Its LPIPS is lower than that of the small one
+# from 265 px under a mild degradation, from 364 px under the paper's, and from 300 px in the mean of both; see docs/evaluation.md.
 LARGE_SIDE = 300.0
 BUNDLED_PARSE_NET = "parsenet-256"
 
 
 class ModelPreset(str, Enum):
-    """Sets of known models that belong together."""
+    """Named set of a generator, a parsing network and a detector that belong together."""
 
     BUNDLED = "bundled"
     BUNDLED_256 = "bundled 256"
@@ -83,12 +83,15 @@ class RestorationModels:
         return self.generator.size
 
     def crop_size_for(self, sides: Sequence[float]) -> int:
-        """Return the largest crop size in pixels that any generator needs for crops with these ``sides`` (see ``crop_side``)."""
+        """Return the crop size of the largest generator that crops with these ``sides`` need, in pixels.
+
+        ``sides`` are in image pixels (see ``crop_side``). Returns ``crop_size`` if there are none.
+        """
         return max((self.generator.for_side(side).size for side in sides), default=self.crop_size)
 
 
 def load_bundled_restorer() -> SizedRestorer:
-    """Load both bundled generators, in eval mode, float32, on the CPU."""
+    """Load both bundled generators as one restorer, in eval mode, float32, on the CPU."""
     generators = load_generator(BUNDLED_GENERATOR), load_generator(BUNDLED_LARGE_GENERATOR)
     return SizedRestorer(*generators, LARGE_SIDE).eval()
 
@@ -110,14 +113,15 @@ def load_models(
 
     The generator ``bundled`` restores crops with a side of more than 300 image pixels with psfrgan-512-small, and others with
     psfrgan-256. ``generator`` may also be a GFPGAN, RestoreFormer or CodeFormer file, and ``fidelity`` is an option of CodeFormer
-    (see ``load_face_restorer``). If ``detector`` is None, an available RetinaFace is loaded, or else the bundled detector. Known
-    models are searched for in ``folders`` and the default folder. With ``download``, missing models are downloaded. ``device`` None
-    selects the best device. Generator and parser compute in ``dtype`` (None: ``fastest_dtype``), and the detector computes in
-    float32. All networks are optimized for the device and must remain on it (see ``optimize_for_inference``). ``compile_networks``
-    compiles generator and parser with ``torch.compile`` on a GPU (see ``compile_for_inference``). Compilation takes a minute for
-    the first face, and is worthwhile for many faces. On a CPU, the option only logs a warning.
+    (see ``load_face_restorer``). If ``detector`` is None, an available RetinaFace is loaded, or else the bundled detector.
+    ``detection`` are the default options of the detector. Known models are searched for in ``folders`` and the default folder.
+    With ``download``, missing models are downloaded. ``device`` None selects the best device. Generator and parser compute in
+    ``dtype`` (None: ``fastest_dtype``), and the detector computes in float32. All networks are optimized for the device and must
+    remain on it (see ``optimize_for_inference``). ``compile_networks`` compiles generator and parser with ``torch.compile`` on a
+    GPU (see ``compile_for_inference``). The first batch of each size then takes about a minute longer, so compilation is worthwhile
+    only for many faces. On a CPU, the option only logs a warning.
     Raises ModelNotFoundError, CheckpointError, DownloadError and MissingPackageError as the loaders do, and OptionError for a
-    device that cannot be used.
+    device that cannot be used, a model of another task, a ``fidelity`` out of range, or a ``dtype`` that a network cannot use.
     """
     device = resolve_device(device)
     if generator == BUNDLED:

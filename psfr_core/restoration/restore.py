@@ -36,12 +36,12 @@ class RestorationResult:
     mask: Tensor  # (1, H, W) float32: blend weight of each pixel, 0 to 1
     aligned: list[AlignedFace]
     parse_maps: ParseMap | None  # (N, S, S), as parsed or given, before ``options.eyes`` is applied; None without faces
-    restored: Tensor  # (N, 3, S, S) in [0, 1], after the color match
+    restored: Tensor  # (N, 3, S, S) float32 in [0, 1], after the color match
     left_out: Mapping[LeftOut, int] = field(default_factory=dict)  # number of omitted faces by reason
 
     @property
     def faces(self) -> list[Face]:
-        """Restored faces."""
+        """The restored faces, with boxes and landmarks in pixels of the image."""
         return [aligned.face for aligned in self.aligned]
 
 
@@ -62,9 +62,11 @@ def restore_image(
     ``faces`` replaces detection and selection, and ``parse_maps``, one for each face, replaces parsing and disables the option
     ``guard``. To edit a result, pass its faces and its edited maps. Pixels where the result's mask is 0 stay bit-identical. An
     image without faces is returned unchanged, unless the options request a NoFaceError. ``progress`` is called with 0 during
-    detection, and then counts each face twice, after parsing and after restoration. It may raise to stop.
-    Raises InputError for an invalid image, including colors that are not finite, for ``parse_maps`` without ``faces``, and for
-    ``mask`` with ``faces``.
+    detection, and then counts each face twice, after parsing and after restoration. It may raise to stop. Given ``parse_maps``
+    count as parsed.
+    Raises InputError for an invalid image, including colors that are not finite, for faces that cannot be aligned, for a mask or
+    maps that do not fit, for ``parse_maps`` without ``faces``, and for ``mask`` with ``faces``. Raises PsfrError if the output of a
+    network is not finite.
     """
     options = RestoreOptions() if options is None else options
     check_type(parse_maps, ParseMap | None, "parse_maps")
@@ -85,8 +87,9 @@ def restore_prepared(
 ) -> list[RestorationResult]:
     """Restore the faces of ``prepared`` images, whose crops must have the same size, and return one result per image.
 
-    Faces of several images are restored in common batches. ``parse_maps``, one for each face, replaces parsing and disables the
-    option ``guard``. ``progress`` counts as in ``restore_image``.
+    Faces of several images are restored in common batches. ``parse_maps``, one for each face of all images in order, replaces
+    parsing and disables the option ``guard``. ``progress`` counts as in ``restore_image``. Raises InputError if the number of
+    parse maps differs from the number of faces, and PsfrError if the output of a network is not finite.
     """
     faces = [face for image in prepared for face in image.aligned]
     if not faces:
@@ -129,7 +132,7 @@ def _pasted(
     *,
     guard: bool,
 ) -> RestorationResult:
-    """Match the colors of the ``restored`` faces (N, 3, S, S) of one image, and paste the faces into this image."""
+    """Match the colors of the ``restored`` faces (N, 3, S, S) of one image, paste the faces into this image, and add grain."""
     restored = match_colors(restored, crops, options.color_match)
     sizes = [models.generator.for_side(side).size for side in prepared.sides]
     masks = blend_masks(restored, crops, parse_maps, options, guard=guard, sizes=sizes)
@@ -157,8 +160,8 @@ def blend_masks(
     """Return the masks (N, 1, S, S) in [0, 1] for pasting ``restored`` (N, 3, S, S), the result for ``crops`` (N, 3, S, S).
 
     A mask is the product of the soft regions of the parse map, the strength, and the automatic strength if it is enabled. With
-    ``guard``, the mask is reduced where ``restored`` contradicts the photo. ``sizes`` are the sides at which the faces were
-    restored; None stands for S.
+    ``guard``, the mask is reduced where ``restored``, with the colors already matched, contradicts the photo. ``sizes`` are the
+    sides in pixels at which the faces were restored; None stands for S.
     """
     masks = options.strength * crop_masks(crops.shape[-1], options.paste, parse_maps)
     if options.automatic_strength:

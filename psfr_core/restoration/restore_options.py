@@ -37,7 +37,7 @@ class Eyes(str, Enum):
 
 @dataclass(frozen=True)
 class RestoreOptions:
-    """Options of ``restore_image``: detection, selection, restoration and pasting of faces."""
+    """Options for restoring the faces in an image."""
 
     strength: float = option(
         1.0, "blend strength, 0 to 1; 0 keeps the image unchanged, 1 replaces the faces", low=0, high=1
@@ -48,7 +48,11 @@ class RestoreOptions:
         low=1,
         high=MAX_BATCH_SIZE,
     )
-    color_match: ColorMatch = option(ColorMatch.LOW_FREQUENCY, "source of the low-frequency colors of a face")
+    color_match: ColorMatch = option(
+        ColorMatch.LOW_FREQUENCY,
+        "source of the overall colors of a face; low-frequency: the photo; none: the generator; detail-only: the photo, also for "
+        "its shading, so that the generator adds only fine detail",
+    )
     no_face: NoFace = option(NoFace.KEEP, "behavior for images without faces: keep them, or raise an error")
     eyes: Eyes = option(
         Eyes.AS_PARSED, "state of the eyes; closed restores all eyes as closed, even if the parser labels them as open"
@@ -59,7 +63,7 @@ class RestoreOptions:
     )
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     paste: PasteOptions = field(default_factory=PasteOptions)
-    detection: DetectionOptions | None = None  # None selects the detector's own options
+    detection: DetectionOptions | None = None  # None stands for the options with which the detector was loaded
     automatic_strength: bool = option(
         False, "reduce the strength for faces of good quality; sharp faces with little noise stay unchanged"
     )

@@ -27,10 +27,10 @@ from ..progress import Progress
 
 LOWEST_SCORE = 0.4  # minimum score of proposals if min_score is not set
 SURE_SCORE = 0.7  # faces with at least this score need no second opinion
-UNSURE_SPAN = 0.1  # scores between a given min_score and min_score + UNSURE_SPAN are verified
-EVIDENCE_PER_SCORE = 0.15  # required fraction of nose and brows per unit of the score below SURE_SCORE
-# Faces in which the 75 % quantile of the pixel values is below DARK_FACE are too dark to parse. They are brightened until it is
-# LIT_FACE, but at most by the factor MAX_GAIN.
+UNSURE_SPAN = 0.1  # scores from a given min_score to min_score + UNSURE_SPAN are verified if they are below SURE_SCORE
+EVIDENCE_PER_SCORE = 0.15  # required facial_evidence per unit of the score below the score of sure faces
+# Faces in which the 75 % quantile of the pixel values is below DARK_FACE are too dark to parse. They are brightened until this
+# quantile is LIT_FACE, but at most by the factor MAX_GAIN.
 DARK_FACE, LIT_FACE = 0.2, 0.6
 _MIDDLE = ((0.25, 0.85), (0.2, 0.8))  # rows and columns from brows to chin, as fractions of the crop's side
 
@@ -67,6 +67,7 @@ class ConfirmedDetector:
         ]
 
     def _confirmed(self, image: Tensor, faces: Sequence[Face], sure: float) -> list[Face]:
+        """Return the ``faces`` in ``image`` (3, H, W) that have at least the score ``sure`` or a convincing parse map."""
         if find_low_contrast(image[None]):
             image = stretch_contrast(image[None])[0]  # the parsing network does not recognize dark faces either
         crops = {
@@ -91,7 +92,7 @@ def facial_evidence(parse_maps: ParseMap) -> Tensor:
 
 
 def _brightened(crops: Tensor) -> Tensor:
-    """Return ``crops`` (N, 3, S, S) with dark, backlit faces brightened. The parsing network fails on dark faces."""
+    """Return ``crops`` (N, 3, S, S) with dark faces brightened, for example backlit ones, because the network cannot parse them."""
     level = _middle(crops).flatten(1).quantile(0.75, dim=1).view(-1, 1, 1, 1)
     brightened = (crops * (LIT_FACE / level).clamp(max=MAX_GAIN)).clamp(0, 1)
     return torch.where(level < DARK_FACE, brightened, crops)

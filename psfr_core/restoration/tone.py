@@ -9,7 +9,7 @@ from torch import Tensor
 from ..images.channels import chroma, from_luma_and_chroma, luma
 
 _LEVELS = 64  # number of luma levels; a photo in a single tone has one chroma at each level
-_LEVEL_BLUR = 1.0  # chroma is averaged over neighboring levels with this standard deviation
+_LEVEL_BLUR = 1.0  # standard deviation, in levels, of the Gaussian that averages chroma over neighboring levels
 # Maximum deviation of chroma from a function of luma, for values in [0, 1]. Sepia photos saved as JPEG of quality 45 deviate less,
 # and color photos of faces deviate more than twice as much. The limit is lower for photos with little chroma, so that faded color
 # photos keep their colors.
@@ -38,7 +38,10 @@ def keep_tone(restored: Tensor, crops: Tensor) -> Tensor:
 
 
 def _tone_curve(brightness: Tensor, color: Tensor) -> Tensor:
-    """Return the mean chroma (N, 2, levels) at each level of luma. For levels without pixels, it is extrapolated."""
+    """Return the mean of the chroma ``color`` (N, 2, S, S) at each level of the luma ``brightness`` (N, 1, S, S).
+
+    The curve (N, 2, levels) is interpolated and extrapolated for levels without pixels.
+    """
     position = (brightness.clamp(0, 1) * (_LEVELS - 1)).round().long().flatten(2)
     pixels = torch.cat([color, torch.ones_like(brightness)], dim=1).flatten(2)
     sums = pixels.new_zeros(len(pixels), 3, _LEVELS).scatter_add_(2, position.expand_as(pixels), pixels)
