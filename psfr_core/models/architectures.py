@@ -25,9 +25,9 @@ class Architecture(Generic[N_co]):
 
     name: str  # written into converted files
     kind: ModelKind
-    title: str
+    title: str  # with an article, for messages
     required_keys: frozenset[str]
-    config: Callable[[Tensors], Mapping[str, object]]
+    config: Callable[[Tensors], Mapping[str, object]]  # written into converted files
     build: Callable[[Tensors], N_co]
 
     def matches(self, keys: Collection[str]) -> bool:

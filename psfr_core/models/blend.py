@@ -25,9 +25,9 @@ def blend_weights(
     ``amount`` is the weight of ``other``, 0 to 1. One of the networks should have been trained from the other. To balance
     accuracy and detail, interpolate a generator with small errors and a generator with much detail. ``half`` stores float16. An
     existing target is replaced only with ``overwrite``.
-    Raises OptionError for networks of different sizes, an amount out of range, weights too large for float16, and a target that
-    exists or does not end in .safetensors. Also raises the errors of ``read_with_metadata``. If an error is raised, nothing is
-    written.
+    Raises OptionError for networks of different architectures or sizes, an amount out of range, weights too large for float16, and
+    a target that exists or does not end in .safetensors. Also raises the errors of ``read_with_metadata``. In these cases, nothing
+    is written.
     Source: Wang et al., ESRGAN (2018), section 3.4, network interpolation.
     """
     if not 0 <= amount <= 1:

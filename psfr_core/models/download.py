@@ -39,8 +39,9 @@ def download_model(
     interrupted download resumes where it stopped. If several programs or threads download the same model, one downloads it and the
     others wait.
     An existing or downloaded file must have the published hash. If no hash is published, it must load as a model for this task. A
-    valid download is installed as ``install_download`` describes. Raises a DownloadError that explains how to download the file
-    manually.
+    valid download is installed as ``install_download`` describes. Raises DownloadError for a bundled model, for an existing file
+    that is not valid, and for a failed download. In the last case, the message explains how to download the file manually. Raises
+    MissingPackageError if checking an existing file needs a package that is not installed.
     """
     folder = expand_user(folder)
     if entry.is_bundled:

@@ -24,7 +24,7 @@ def install_download(entry: ModelFile, arrived: Path, path: Path, url: str) -> P
 
     If no hash is published for the file, the hash of its first download is saved beside it (see ``hash_pin``), a warning is logged
     if a later download differs, and the file is replaced by its conversion to safetensors. The source and the license are logged.
-    Raises OSError if the file cannot be renamed.
+    Raises OSError if the file cannot be renamed or the hash cannot be saved.
     """
     digest, size = sha256_of(arrived), arrived.stat().st_size
     arrived.replace(path)

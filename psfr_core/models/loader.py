@@ -44,9 +44,9 @@ def load_face_restorer(
     """Load a PSFR-GAN generator, GFPGAN, RestoreFormer or CodeFormer; otherwise like ``load_generator``.
 
     The network is recognized from the content of the file. ``fidelity`` is an option of CodeFormer, 0 to 1: 0 invents the most
-    detail, 1 stays closest to the input, and None stands for 0.5. Other restorers ignore it with a warning. Raises
-    MissingPackageError without the package that builds the network, which is spandrel_extra_arches for CodeFormer and spandrel for
-    other restorers.
+    detail, 1 stays closest to the input, and None stands for 0.5. Other restorers ignore it with a warning. Raises OptionError for
+    a fidelity out of range, and MissingPackageError without the package that builds the network, which is spandrel_extra_arches for
+    CodeFormer and spandrel for GFPGAN and RestoreFormer.
     """
     return load_restorer_file(_library(folders, download).locate(source, ModelKind.GENERATOR), fidelity)
 

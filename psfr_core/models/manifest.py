@@ -45,8 +45,8 @@ class ModelFile:
     size_bytes: int | None = None
     sha256: str | None = None
     repo_id: str | None = None  # repository on the Hugging Face Hub
-    revision: str | None = None
-    repo_path: str | None = None
+    revision: str | None = None  # commit in this repository; None for the main branch
+    repo_path: str | None = None  # path in this repository; None for file_name
     url: str | None = None  # official address; None if the file ships with this package
     page: str | None = None  # web page with a link to the file
     folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` in which packs store the file

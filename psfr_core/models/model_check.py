@@ -20,7 +20,7 @@ def check_model_file(entry: ModelFile, path: Path, name: str) -> None:
     """Raise CheckpointError unless ``path`` is the model ``entry``. ``name`` is its current or future file name.
 
     A published file must have the published hash. If no hash is published, or if ``path`` is a converted copy, the weights must
-    load as a network for the model's task. Raises MissingPackageError if such a network cannot be built.
+    load as a network for the model's task. Raises MissingPackageError without the package that builds it.
     """
     if name == entry.file_name and entry.sha256 is not None:
         found = _hash_of(path)

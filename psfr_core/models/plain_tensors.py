@@ -37,7 +37,8 @@ def check_shapes(file_name: str, shapes: Mapping[str, Sequence[int]]) -> None:
 def check_plain(file_name: str, tensors: Mapping[str, Tensor], file_bytes: int) -> None:
     """Raise CheckpointError unless all ``tensors`` are plain and together have at most ``file_bytes``, the size of their file.
 
-    A view can repeat a stored value any number of times, and would fill the memory in a computation.
+    Plain tensors are dense, real and not quantized, and satisfy ``check_shapes``. The size is limited because a view can repeat a
+    stored value any number of times, and would fill the memory in a computation.
     """
     check_shapes(file_name, {key: tensor.shape for key, tensor in tensors.items() if not tensor.is_nested})
     for key, tensor in tensors.items():

@@ -22,7 +22,8 @@ DATA_PARALLEL_PREFIX = "module."
 def read_state_dict(path: Path) -> StateDict:
     """Read the weights in a file as float32 CPU tensors by name, with spectral norm folded. Integers are unchanged.
 
-    Code in the file is never run. Raises ModelNotFoundError, and CheckpointError for files without valid weights.
+    Code in the file is never run. Raises ModelNotFoundError for a missing file, and CheckpointError for a file without valid
+    weights.
     """
     state_dict = read_tensors(path)
     with reporting_out_of_memory(path):
@@ -42,7 +43,8 @@ def read_state_dict(path: Path) -> StateDict:
 def read_tensors(path: Path) -> StateDict:
     """Read the tensors of the network in a file by name, with their stored dtypes, on the CPU.
 
-    Code in the file is never run. Raises ModelNotFoundError, and CheckpointError if the file contains no valid tensors.
+    Code in the file is never run. Raises ModelNotFoundError for a missing file, and CheckpointError for a file without valid
+    tensors.
     """
     checkpoint = read_checkpoint(path)
     tensors = unwrap(checkpoint)
@@ -56,7 +58,10 @@ def read_tensors(path: Path) -> StateDict:
 
 
 def unwrap(checkpoint: object) -> StateDict:
-    """Return the tensors of the network in ``checkpoint`` without the wrappers and prefixes of training programs."""
+    """Return the tensors of the network in ``checkpoint`` without the wrappers and prefixes of training programs.
+
+    The result is empty if there are no tensors.
+    """
     for _ in WRAPPERS:  # the nesting depth is limited, because a pickle can contain itself
         if isinstance(checkpoint, Mapping):
             inner = (checkpoint.get(name) for name in WRAPPERS)

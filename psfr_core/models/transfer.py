@@ -159,7 +159,10 @@ class Transfer:
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follow redirects, but never from https to another scheme. The authorization is sent only to the same server."""
+    """Handler that follows redirects, but never from https to another scheme.
+
+    It sends the authorization only to the same server.
+    """
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str

@@ -76,8 +76,9 @@ class CompactFaceNet(nn.Module):
         """Return raw predictions (B, 15, H/4, W/4) for ``images`` (B, 3, H, W), RGB in [0, 1].
 
         H and W must be multiples of 32. The channels are the score logit, the logarithms of the four distances from the cell center
-        to the sides of the box in units of 8 px, and the landmark offsets from the cell center in units of the face size.
-        ``decode`` converts them.
+        to the sides of the box in units of 8 px, and the landmark offsets from the cell center in units of the face size, which is
+        the mean of the box's width and height. ``decode`` converts them. Raises InputError for images of another shape, dtype or
+        device.
         """
         check_shape(images, "B 3 H W", "images")
         check_network_input(images, self, "images")
@@ -97,7 +98,7 @@ class CompactFaceNet(nn.Module):
         return self.head(merged)
 
     def forward(self, images: Tensor) -> CompactFaceNetOutput:
-        """Predict the score, box and landmarks of each cell of ``images`` (B, 3, H, W); ``predict`` states their requirements."""
+        """Return the score, box and landmarks of each cell of ``images`` (B, 3, H, W), which ``predict`` describes."""
         return decode(self.predict(images))
 
 
@@ -105,7 +106,7 @@ def decode(raw: Tensor) -> CompactFaceNetOutput:
     """Convert the raw values (B, 15, H/4, W/4) of ``CompactFaceNet.predict`` to scores, boxes and landmarks."""
     score_logits, box_raw, landmark_raw = raw.split((1, 4, 10), dim=1)
     centers = cell_centers(box_raw.shape[-2], box_raw.shape[-1], box_raw)
-    distances = BOX_UNIT_PX * torch.exp(box_raw.clamp(max=6.0))
+    distances = BOX_UNIT_PX * torch.exp(box_raw.clamp(max=6.0))  # at most 3,227 px; exp must not overflow
     boxes = torch.cat([centers - distances[:, :2], centers + distances[:, 2:]], dim=1)
     face_size = distances.sum(dim=1, keepdim=True) / 2
     return CompactFaceNetOutput(score_logits, boxes, centers.repeat(1, 5, 1, 1) + landmark_raw * face_size)

@@ -1,4 +1,4 @@
-"""The multi-scale discriminator of PSFR-GAN (paper, section 3.3).
+"""Define the multi-scale discriminator of PSFR-GAN (paper, section 3.3).
 
 Attribute names match the published state dict.
 """
@@ -52,7 +52,8 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor, parse_one_hot: Tensor) -> list[DiscriminatorOutput]:
         """Return an output per scale, full size first.
 
-        ``images`` (B, 3, H, W) are RGB in [-1, 1], and ``parse_one_hot`` is (B, 19, H, W).
+        ``images`` (B, 3, H, W) are RGB in [-1, 1], and ``parse_one_hot`` is (B, 19, H, W). Raises InputError for images of another
+        shape.
         """
         check_shape(images, "B 3 H W", "images")
         conditioned = torch.cat([images, parse_one_hot.to(images.dtype)], dim=1)

@@ -1,4 +1,4 @@
-"""A small network that classifies eyes as closed or open."""
+"""Define a small network that classifies eyes as closed or open."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class EyeNet(nn.Module):
         self.linear = nn.Linear(16 * (rows // 8) * (columns // 8), 1)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Return logits (N,) for gray windows (N, 1, 32, 48) that show left eyes or mirrored right eyes."""
+        """Return logits (N,) for gray windows (N, 1, 32, 48), in [0, 1], that show left eyes or mirrored right eyes."""
         mean = windows.mean(dim=(1, 2, 3), keepdim=True)
         contrast = windows.std(dim=(1, 2, 3), keepdim=True) + _CONTRAST_FLOOR
         features = (windows - mean) / contrast

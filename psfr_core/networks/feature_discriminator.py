@@ -1,4 +1,4 @@
-"""A discriminator whose input is the activations of a frozen network.
+"""Define a discriminator whose input is the activations of a frozen network.
 
 It needs fewer training steps than a discriminator of images, and is not part of the paper.
 """
@@ -19,7 +19,8 @@ from .spade import LEAKY_SLOPE
 class FeatureDiscriminator(nn.Module):
     """A patch discriminator for the activations of each layer, conditioned on the parse map.
 
-    Source: Sauer et al., Projected GANs Converge Faster (NeurIPS 2021), section 3, without feature mixing across layers.
+    ``layer_channels`` are the channels of the activations by layer name. Source: Sauer et al., Projected GANs Converge Faster
+    (NeurIPS 2021), section 3, without feature mixing across layers.
     """
 
     def __init__(self, layer_channels: Mapping[str, int], hidden_channels: int = 64) -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 
 def fingerprint(network: nn.Module) -> str:
-    """Return the SHA-256 of the names and values of the weights of ``network`` as 64 hexadecimal digits."""
+    """Return the SHA-256 of the names, dtypes, shapes and values in the state dict of ``network`` as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for name, values in sorted(network.state_dict().items()):
         plain = values.to_dense() if values.is_mkldnn else values  # weights that are packed for the processor

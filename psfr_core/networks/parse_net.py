@@ -78,12 +78,13 @@ class ParseNet(nn.Module):
         """Return parse logits (B, 19, H, W) and the reconstructed face (B, 3, H, W) in about [-1, 1].
 
         ``lq`` (B, 3, H, W) is RGB in [-1, 1]. H and W are normally ``config.size``; they must be multiples of ``config.size`` / 32.
+        Raises InputError for another shape, dtype or device.
         """
         features = self._features(lq)
         return self.out_mask_conv(features), self.out_img_conv(features)
 
     def parse_logits(self, lq: Tensor) -> Tensor:
-        """Return the parse logits (B, 19, H, W) without computing the reconstructed face, which only training uses."""
+        """Return the parse logits of ``forward`` without computing the reconstructed face, which only training uses."""
         return self.out_mask_conv(self._features(lq))
 
     def _features(self, lq: Tensor) -> Tensor:

@@ -95,7 +95,8 @@ class PsfrGenerator(FaceRestorer):
         """Restore the faces ``lq`` (B, 3, S, S), RGB in [-1, 1], with one-hot parse maps (B, 19, S, S).
 
         Returns RGB faces with a side of ``config.size`` in about [-1, 1]. S is normally ``config.size`` as well. Other sizes
-        16 * 2^k are supported, because the inputs are resized to each scale.
+        16 * 2^k are supported, because the inputs are resized to each scale. Raises InputError for other shapes, and if ``lq`` has
+        another dtype or device than the weights.
         """
         _check_inputs(lq, parse_one_hot)
         check_network_input(lq, self, "lq")

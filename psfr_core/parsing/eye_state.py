@@ -1,7 +1,7 @@
 """Find closed eyes that a parser labeled as eyes, and relabel them as skin.
 
-Parsers see few closed eyes in training, and label parts of the lids as eyes. There, a generator would draw open eyes.
-``EyeNet`` classifies both eyes of a face as open or closed.
+Parsers see few closed eyes in training, and label parts of the lids as eyes, where a generator would draw open eyes. ``EyeNet``
+classifies each eye of a face as open or closed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ _MIN_AREA = 6 / _SIDE**2  # fraction of the face; smaller regions are remnants o
 
 
 class EyeWindows(NamedTuple):
-    """Gray windows of the left eye and the mirrored right eye, and whether the parse map has labels of these eyes.
+    """Gray windows of the left eye and the mirrored right eye, and whether the parse map has enough labels of these eyes.
 
-    ``windows`` is (B, 2, 32, 48), or larger with a margin, in [0, 1] on the CPU. ``is_labeled`` is bool (B, 2).
+    ``windows`` is (B, 2, 32, 48), or larger with a margin, in [0, 1] on the CPU. ``is_labeled`` is bool (B, 2), also on the CPU.
+    The windows of eyes that are not labeled have no meaning.
     """
 
     windows: Tensor
@@ -54,7 +55,10 @@ def with_closed_eyes(crops: Tensor, parse_map: ParseMap) -> ParseMap:
 
 
 def eye_windows(crops: Tensor, parse_map: ParseMap, margin: int = 0) -> EyeWindows:
-    """Resize ``crops`` to 256 px, and cut a window around each labeled eye, extended by ``margin`` pixels on each side."""
+    """Resize ``crops`` (B, 3, S, S), RGB in [0, 1], to 256 px, and cut a window around each labeled eye.
+
+    Each window is extended by ``margin`` pixels on each side.
+    """
     gray = luma(interpolate(crops.float(), (_SIDE, _SIDE), "bilinear")).clamp(0, 1).cpu()
     maps = torch.stack([parse_map.labels == eye for eye in _EYES], dim=1).float().cpu()
     rows, columns = (size + 2 * margin for size in EYE_WINDOW)

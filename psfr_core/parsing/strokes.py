@@ -105,7 +105,7 @@ def _stroke_text(stroke: Stroke) -> str:
 
 
 def _coverage(stroke: Stroke, height: int, width: int) -> Tensor:
-    """Return a bool mask (H, W), which is True if the center of a pixel is under the brush.
+    """Return a bool mask (H, W) on the CPU that is True for pixels whose center is under the brush.
 
     web/js/lib/strokes.js performs the same operations in the same order, so that both masks are equal.
     """
@@ -128,7 +128,7 @@ def _coverage(stroke: Stroke, height: int, width: int) -> Tensor:
 
 
 def _span(start: float, end: float, radius: float, limit: int) -> tuple[int, int]:
-    """Return the first pixel and the end (exclusive) of the range that a segment can cover along one axis."""
+    """Return the first and the end pixel (exclusive) that a segment from ``start`` to ``end`` can cover along one axis."""
     first = min(max(int(min(start, end) - radius - 1), 0), limit)
     return first, min(max(int(max(start, end) + radius + 2), first), limit)
 

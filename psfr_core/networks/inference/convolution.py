@@ -1,4 +1,4 @@
-"""Convolution layers whose weights are packed once for the CPU and whose activation is fused.
+"""Define convolution layers whose weights are packed once for the CPU and whose activation is fused.
 
 The layers call the oneDNN operators that PyTorch's compiler uses on CPUs. If these operators are missing or do not support a dtype,
 the standard operators compute the same result.
@@ -31,7 +31,7 @@ class _PackedLayer(nn.Module):
         self.is_packed, self.leaky = is_packed, leaky
 
     def to_own_dtype(self, features: Tensor) -> Tensor:
-        """Convert ``features`` to the dtype of the weights. Under autocast, a preceding padding may have changed it."""
+        """Convert ``features`` to the dtype of the weights. Under autocast, padding may have changed their dtype."""
         return features.to(self.bias.dtype)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _PackedLayer:

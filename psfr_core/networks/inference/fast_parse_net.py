@@ -38,7 +38,7 @@ class FastReflectConv(nn.Module):
 
 
 class FastResidualBlock(nn.Module):
-    """A ``ResidualBlock`` that keeps the size."""
+    """A ``ResidualBlock`` that keeps the size of features of about ``side`` pixels."""
 
     def __init__(self, block: ResidualBlock, side: int) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class FastUpBlock(nn.Module):
         return result
 
     def _strip(self, features: Tensor, result: Tensor, start: int, stop: int) -> None:
-        """Write the output of input rows ``start`` to ``stop`` to ``result``."""
+        """Compute the output for the input rows [``start``, ``stop``), and store it in ``result``."""
         height = features.shape[-2]
         first, last = max(start - 1, 0), min(stop + 1, height)
         # Reflection padding of the upsampled image is equal to replication padding before upsampling.
@@ -116,7 +116,7 @@ class FastUpBlock(nn.Module):
 
 
 def _bordered(features: Tensor, start: int, stop: int, mode: str) -> Tensor:
-    """Return rows ``start`` to ``stop`` with one padding column at each side.
+    """Return the rows [``start``, ``stop``) with one padding column at each side.
 
     At each end, one row may lie outside the image. ``mode`` is the padding mode of F.pad: ``reflect`` or ``replicate``.
     """

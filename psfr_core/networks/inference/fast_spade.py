@@ -58,7 +58,7 @@ class _FastSpadeNorm(nn.Module):
         self.gamma_beta = PackedConv2d(_concatenate(norm.gamma_conv, norm.beta_conv), (rows + 4, side), padding=(0, 1))
 
     def forward(self, features: Tensor, statistics: Statistics, reference: Tensor, start: int, stop: int) -> Tensor:
-        """Return the modulated rows from ``start`` - 1 to ``stop`` + 1, where rows outside the image are zero."""
+        """Return the modulated rows [``start`` - 1, ``stop`` + 1), where rows outside the image are zero."""
         height = features.shape[-2]
         hidden = self.hidden(_rows(reference, start - 3, stop + 3))
         _clear_outside(hidden, start - 2, height)
@@ -79,7 +79,7 @@ def _statistics(features: Tensor) -> Statistics:
 
 
 def _rows(features: Tensor, start: int, stop: int) -> Tensor:
-    """Return rows ``start`` to ``stop``, with zeros outside the image. The result is a view if all rows are inside."""
+    """Return the rows [``start``, ``stop``), with zeros outside the image. The result is a view if all rows are inside."""
     height = features.shape[-2]
     inside = features[:, :, max(start, 0) : min(stop, height)]
     above, below = max(-start, 0), max(stop - height, 0)

@@ -1,4 +1,4 @@
-"""Optimize networks for inference. The optimized networks differ from the plain ones only by rounding of their outputs."""
+"""Optimize networks for inference. Only rounding changes their outputs."""
 
 from __future__ import annotations
 
