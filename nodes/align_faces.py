@@ -29,14 +29,15 @@ class PSFR_AlignFaces(io.ComfyNode):
             "Paste Faces Back returns them to their original positions.",
             inputs=[
                 io.Image.Input("image", tooltip="Images in which the faces were detected, or upscaled copies of them."),
-                FacesSocket.Input("faces", tooltip="Faces from Detect Faces or Select Faces."),
+                FacesSocket.Input("faces", tooltip="Faces from Detect Faces, Select Faces or Track Faces."),
                 io.Int.Input(
                     "crop_size",
                     default=512,
                     min=64,
                     max=2048,
                     step=64,
-                    tooltip="Side length of the crops, in pixels. Generators of a different size resize them.",
+                    tooltip="Side length of the crops, in pixels. Choose the size of the generator, 256 or 512; a generator of "
+                    "another size resizes the crops.",
                 ),
             ],
             outputs=[

@@ -1,4 +1,4 @@
-"""Convert between faces and ComfyUI's BOUNDING_BOX: a list of {x, y, width, height, label, score} for each frame."""
+"""Write and read ComfyUI's BOUNDING_BOX: a list of {x, y, width, height, label, score} for each frame, in pixels."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _TYPES: dict[type[io.Input], type] = {
 def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
     """Wrap ``execute`` of ``node`` so that it first checks its inputs, and adds the node's notes to its output.
 
-    The wrapped method raises OptionError for numbers and strings of another type or out of the widget's range, and InputError
+    The wrapped method raises OptionError for widget values of another type or out of the widget's range, and InputError
     for images and masks of another shape or type, or with values that are not finite. The values of combos are checked by the
     code that uses them.
     """

@@ -45,7 +45,7 @@ class PSFR_CompareImages(io.ComfyNode):
                     min=1.0,
                     max=64.0,
                     step=0.5,
-                    tooltip="Brightness factor of the difference image, 1 to 64.",
+                    tooltip="Brightness factor of the difference image, 1 to 64. Higher values show smaller differences.",
                 ),
                 _weights_input(
                     "lpips_features", "AlexNet or VGG-16 features with torchvision's tensor names", "features.0.weight"
@@ -59,7 +59,9 @@ class PSFR_CompareImages(io.ComfyNode):
                 io.Float.Output(
                     display_name="lpips", tooltip="Perceptual distance. Lower is better. NaN without the LPIPS weights."
                 ),
-                io.Image.Output(display_name="difference", tooltip="Brightened difference image."),
+                io.Image.Output(
+                    display_name="difference", tooltip="Absolute difference of every pixel, multiplied by gain."
+                ),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["PSNR", "SSIM", "LPIPS", "image quality"]),
@@ -130,5 +132,5 @@ def _weights_input(name: str, what: str, tensor_name: str) -> io.Combo.Input:
         name,
         options=[NO_FILE, *weight_files((OWN_FOLDER,), lambda names: tensor_name in names)],
         default=NO_FILE,
-        tooltip=f"For LPIPS: {what}, from models/{OWN_FOLDER}.",
+        tooltip=f"For LPIPS: {what}, from models/{OWN_FOLDER}. '{NO_FILE}' omits LPIPS.",
     )

@@ -63,7 +63,8 @@ class PSFR_FacesToSEGS(io.ComfyNode):
                     min=1.0,
                     max=100.0,
                     step=0.1,
-                    tooltip="Side of the region that a detailer crops, relative to the side of the face box.",
+                    tooltip="Side of the region that a detailer crops, relative to the side of the face box. Larger regions show "
+                    "the detailer more of the surroundings.",
                 ),
             ],
             outputs=[

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import split_alpha
-from ..psfr_core.lab.degradation.config import DegradationConfig
+from ..psfr_core.lab.degradation.config import REFERENCE_SIDE, DegradationConfig
 from ..psfr_core.lab.degradation.pipeline import apply_degradation, sample_degradation
 from ..psfr_core.lab.degradation.ranges import FieldKind, limits_of, ranged_fields
 from ..psfr_core.options import description_of
@@ -44,12 +44,12 @@ class PSFR_DegradeImage(io.ComfyNode):
                     min=0,
                     max=_SEEDS - 1,
                     control_after_generate=True,
-                    tooltip="Seed of the random degradation.",
+                    tooltip="Seed of the random degradation. The same seed gives the same result.",
                 ),
                 DegradationSocket.Input(
                     "options",
                     optional=True,
-                    tooltip="Ranges from Degradation Options. Default: the ranges of the paper.",
+                    tooltip="Ranges from Degradation Options. Default: the ranges of the PSFR-GAN paper.",
                 ),
             ],
             outputs=[
@@ -128,8 +128,11 @@ def _inputs_of(option: Field[Any]) -> list[io.Float.Input | io.Int.Input]:
             return [io.Int.Input(name, default=default, min=int(low), max=int(high), tooltip=meaning, optional=True)]
         case FieldKind.RANGE:
             step = 0.0005 if high <= 1 else 0.5
+            where = f", for an image whose shorter side is {REFERENCE_SIDE} pixels" if name.endswith("_px") else ""
             return [
-                io.Float.Input(name + end, default=value, min=low, max=high, step=step, tooltip=f"{meaning} {bound}.")
+                io.Float.Input(
+                    name + end, default=value, min=low, max=high, step=step, tooltip=f"{meaning} {bound}{where}."
+                )
                 for end, value, bound in zip(
                     (LOW, HIGH), default, ("Lower end of the range", "Upper end of the range"), strict=True
                 )

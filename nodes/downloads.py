@@ -18,7 +18,7 @@ class _CanceledError(Exception):
 
 
 class _Download(threading.Thread):
-    """Download one file in the background, so that Cancel does not wait for the network."""
+    """A thread that downloads one file, so that Cancel does not wait for the network."""
 
     def __init__(self, entry: ModelFile, folder: Path) -> None:
         super().__init__(name=f"download of {entry.name}", daemon=True)

@@ -32,9 +32,11 @@ def host_generator(path: Path, precision: Precision) -> HostedNetwork[FaceRestor
 
 
 def host_restorer(path: Path, precision: Precision, fidelity: float) -> HostedNetwork[FaceRestorer]:
-    """Load a face restorer. ``fidelity`` applies only to CodeFormer. Raise CheckpointError for other files.
+    """Load a face restorer. ``fidelity``, 0 to 1, applies only to CodeFormer.
 
     Precision ``auto`` means float32 for restorers other than PSFR-GAN, because their quality in other types was not measured.
+    Raise CheckpointError for other files, MissingPackageError without the package that builds the network, and OptionError for a
+    precision that the network does not support.
     """
     network = load_restorer_file(path, None if fidelity == DEFAULT_FIDELITY else fidelity)
     if not isinstance(network, OtherRestorer):
@@ -51,7 +53,10 @@ def host_parser(path: Path, precision: Precision) -> HostedNetwork[ParseNet]:
 
 
 def host_detector(path: Path) -> HostedNetwork[nn.Module]:
-    """Load a face detector in float32. Raise CheckpointError for other files."""
+    """Load a face detector in float32.
+
+    Raise CheckpointError for other files, and MissingPackageError for a RetinaFace detector without facexlib.
+    """
     return HostedNetwork.of(load_network(path, DETECTORS), _DETECTION_BYTES, Precision.FLOAT32)
 
 

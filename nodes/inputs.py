@@ -82,7 +82,8 @@ def min_size_input() -> io.Float.Input:
         min=0.0,
         max=16384.0,
         step=1.0,
-        tooltip="Minimum length of the shorter side of a face box, in pixels. 0 keeps all faces.",
+        tooltip="Minimum length of the shorter side of a face box, in pixels. Smaller faces are left out, for example those in "
+        "the background. 0 means no limit.",
     )
 
 
@@ -104,7 +105,7 @@ def no_face_input() -> io.Combo.Input:
         "no_face",
         options=NoFace,
         default=NoFace.KEEP,
-        tooltip="Behavior if no face is found: keep continues and leaves the images unchanged, error stops the workflow.",
+        tooltip="Behavior if no face is found: 'keep' continues and leaves the images unchanged, 'error' stops the workflow.",
     )
 
 
@@ -114,8 +115,8 @@ def eyes_input() -> io.Combo.Input:
         options=Eyes,
         default=Eyes.AS_PARSED,
         optional=True,
-        tooltip="State of the eyes. as-parsed follows the face parser; closed restores all eyes as closed, for closed eyes that "
-        "would come out open.",
+        tooltip="State of the eyes. 'as-parsed' follows the face parser; 'closed' restores all eyes as closed, for closed eyes "
+        "that would come out open.",
     )
 
 
@@ -186,8 +187,9 @@ def color_match_input() -> io.Combo.Input:
         "color_match",
         options=ColorMatch,
         default=ColorMatch.LOW_FREQUENCY,
-        tooltip="Source of the overall colors of a restored face. 'low-frequency' uses the photo, and 'none' uses the "
-        "generator. 'detail-only' also keeps the shading of the photo and adds only fine detail.",
+        tooltip="Source of the overall colors of a restored face. 'low-frequency': the photo, for most images. 'none': the "
+        "generator, for photos with wrong colors. 'detail-only': the photo, also for the shading; adds only fine detail, for "
+        "slightly soft faces.",
     )
 
 
@@ -232,7 +234,9 @@ def region_strength_inputs() -> list[io.Input]:
 def more_regions_inputs() -> list[io.Input]:
     """Return toggles for hats, necks and clothes. They are optional, because older workflows do not have them."""
     return [
-        io.Boolean.Input(name, default=False, optional=True, tooltip=f"Also paste {what}, in addition to regions.")
+        io.Boolean.Input(
+            name, default=False, optional=True, tooltip=f"Paste {what} too, in addition to the chosen regions."
+        )
         for name, what in {"hat": "hats", "neck": "the neck and necklaces", "cloth": "clothes"}.items()
     ]
 

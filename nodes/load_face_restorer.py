@@ -45,7 +45,8 @@ class PSFR_LoadFaceRestorer(io.ComfyNode):
                     "precision",
                     options=[precision.value for precision in _PRECISIONS],
                     default=Precision.AUTO.value,
-                    tooltip="Compute precision. auto is float32. GFPGAN and RestoreFormer also support bfloat16.",
+                    tooltip="Compute precision. 'auto' is float32. bfloat16 is faster on most GPUs, but CodeFormer does not "
+                    "support it.",
                 ),
             ],
             outputs=[

@@ -40,10 +40,10 @@ class PSFR_LoadModels(io.ComfyNode):
                     "preset",
                     options=[*(preset.value for preset in ModelPreset), CUSTOM],
                     default=ModelPreset.BUNDLED.value,
-                    tooltip="Set of models. bundled: small models that come with this pack, with a 512 px generator for face crops "
-                    "over 300 px and a 256 px generator for others. bundled 256 and bundled 512: the same, with only one of these "
-                    "generators. published 512: sharper, but its files must be installed or downloaded. custom: the models "
-                    "selected below.",
+                    tooltip="Set of models. 'bundled': small models that come with this pack, with a 512 px generator for face "
+                    "crops over 300 px and a 256 px generator for others. 'bundled 256' and 'bundled 512': the same, with only "
+                    "one of these generators. 'published 512': sharper, but its files must be installed or downloaded. 'custom': "
+                    "the models selected below.",
                 ),
                 _file_input(ModelKind.GENERATOR, "Used only if preset is custom. "),
                 _file_input(ModelKind.PARSER, "Used only if preset is custom. "),
@@ -211,7 +211,8 @@ def _precision_input() -> io.Combo.Input:
         "precision",
         options=Precision,
         default=Precision.AUTO,
-        tooltip="Compute precision. auto uses ComfyUI's choice for the device; on a CPU, bfloat16 if it is fast there.",
+        tooltip="Compute precision. 'auto' uses ComfyUI's choice for the device; on a CPU, bfloat16 if it is fast there. If "
+        "float16 causes an error, choose float32.",
     )
 
 

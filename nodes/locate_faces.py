@@ -153,7 +153,7 @@ def _confidence_input() -> io.Float.Input:
         max=1.0,
         step=0.01,
         tooltip="Minimum detection score, 0.05 to 1. The default is lower than for whole images, because the place of "
-        "the face is known.",
+        "the face is known. Lower it if a face is not found.",
     )
 
 

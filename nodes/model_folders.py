@@ -59,7 +59,7 @@ def model_choices(kind: ModelKind) -> list[str]:
 
 
 def restorer_choices() -> list[str]:
-    """Return the options of a combo box: the files of other restorers, or the placeholder ``GFPGANv1.4.pth`` if there are none."""
+    """Return the options of a combo: the files of other restorers, or the placeholder ``GFPGANv1.4.pth`` if there are none."""
     return weight_files(FOLDERS[ModelKind.GENERATOR], is_other_restorer) or ["GFPGANv1.4.pth"]
 
 
@@ -109,8 +109,8 @@ def find_weight_file(name: str, folders: tuple[str, ...]) -> Path | None:
 def locate_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
     """Return the path that ``find_model`` returns. Download a missing known model if ``may_download`` is set.
 
-    Raise ModelNotFoundError, which says how to get the file, if it does not exist, DownloadError if the download fails, and
-    OptionError for a known model of another kind.
+    Raise ModelNotFoundError, which says how to get the file, if it does not exist, DownloadError if the download fails,
+    CheckpointError if a file with a known name cannot be read, and OptionError for a known model of another kind.
     """
     try:
         return _locate(name, kind, may_download=may_download)
@@ -119,9 +119,10 @@ def locate_model(name: str, kind: ModelKind, *, may_download: bool) -> Path:
 
 
 def locate_models(names: Mapping[ModelKind, str], *, may_download: bool) -> dict[ModelKind, Path]:
-    """Return the paths of several models as ``locate_model`` does. Raise one ModelNotFoundError for all missing files.
+    """Return the paths of several models as ``locate_model`` does.
 
-    After a failed download, no other download is tried, because without a network each one would wait for a timeout.
+    Raise one ModelNotFoundError for all files that are missing or that could not be downloaded. After a failed download, no other
+    download is tried, because without a network each one would wait for a timeout.
     """
     found: dict[ModelKind, Path] = {}
     missing: list[str] = []
@@ -194,5 +195,5 @@ def _paths(folders: tuple[str, ...]) -> list[str]:
 
 
 def _download(entry: ModelFile) -> Path:
-    """Download ``entry`` into the folder in which other packs look for the same file."""
+    """Download ``entry`` into the first of the folders in which packs look for the file, and return its path."""
     return download(entry, Path(folder_paths.get_folder_paths(entry.folders[0])[0]))

@@ -105,8 +105,8 @@ class PSFR_EditParseMap(io.ComfyNode):
                     "replaces",
                     options=[ANY_REGION, *_REGION_CHOICES, *_PAIRS],
                     default=ANY_REGION,
-                    tooltip="Region to replace; any replaces all regions. With region set to skin, glasses removes glasses and "
-                    "eyes closes the eyes.",
+                    tooltip="Region to replace; 'any' replaces all regions. If region is 'skin', 'glasses' removes glasses, and "
+                    "'eyes' closes the eyes.",
                 ),
                 io.Mask.Input(
                     "mask", optional=True, tooltip="Area to change: one mask for all faces, or one per face."

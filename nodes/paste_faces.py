@@ -114,9 +114,9 @@ class PSFR_PasteOptions(io.ComfyNode):
                     min=0.0,
                     max=0.5,
                     step=0.01,
-                    tooltip="Width of the soft edge, as a fraction of the crop size.",
+                    tooltip="Width of the soft edge, as a fraction of the crop size. 0 gives a hard edge.",
                 ),
-                regions_input(PASTED_REGION_NAMES, f"Regions to paste; {WHOLE_CROP} pastes the whole crop."),
+                regions_input(PASTED_REGION_NAMES, f"Regions to paste; '{WHOLE_CROP}' pastes the whole crop."),
                 io.Float.Input(  # optional, because older workflows do not have it
                     "grain",
                     default=PasteOptions.grain,

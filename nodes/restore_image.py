@@ -164,8 +164,8 @@ class PSFR_RestoreOptions(io.ComfyNode):
                     options=Frames,
                     default=Frames.SINGLE,
                     optional=True,
-                    tooltip="Relation of the images of a batch. single images restores each image separately; one video follows "
-                    "the faces over successive frames and restores them without flicker.",
+                    tooltip="Relation of the images of a batch. 'single images' restores each image separately; 'one video' "
+                    "follows the faces over successive frames and restores them without flicker.",
                 ),
             ],
             outputs=[

@@ -52,14 +52,14 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
                     default=FaceSelection.ALL,
                     tooltip="Faces to restore in each shot: all, the largest, or the one closest to the center.",
                 ),
-                strength_input("Blend strength, 0 to 1. 0 keeps the video unchanged, 1 replaces the faces."),
+                strength_input("Blend strength, 0 to 1. 0 keeps the faces unchanged, 1 replaces them."),
                 io.Int.Input(
                     "steady_frames",
                     default=3,
                     min=0,
                     max=30,
                     tooltip="Number of frames before and after each frame over which the unchanged parts of a face are averaged. "
-                    "Higher values reduce flicker more; 0 restores each frame separately.",
+                    "Higher values reduce flicker more; with 0, nothing is averaged.",
                 ),
                 io.Int.Input(
                     "quality",
@@ -76,7 +76,10 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
             ],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="Video with restored faces and the sound of the input."),
-                io.Int.Output(display_name="face count", tooltip="Number of faces that were followed and restored."),
+                io.Int.Output(
+                    display_name="face count",
+                    tooltip="Number of faces that were followed and restored. A person in two shots counts twice.",
+                ),
                 io.String.Output(
                     display_name="report",
                     tooltip="Text report with the numbers of faces and frames, and the damage of the video, if any.",

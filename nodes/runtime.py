@@ -30,7 +30,7 @@ _STEPS_PER_FRAME = 1000
 class Precision(str, Enum):
     """Compute precision."""
 
-    AUTO = "auto"  # ComfyUI's choice for the device and its --force flags; on a CPU, the fastest dtype
+    AUTO = "auto"  # ComfyUI's choice by the device and the --force flags; on a CPU, ``fastest_dtype``
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
@@ -50,7 +50,7 @@ class Precision(str, Enum):
 
 @dataclass(frozen=True, eq=False)
 class HostedNetwork(Generic[N]):
-    """A network whose memory ComfyUI manages.
+    """A network whose memory ComfyUI manages through ``patcher``, a ModelPatcher.
 
     ``image_bytes`` is the memory in bytes that the activations for one image need.
     """
@@ -61,7 +61,10 @@ class HostedNetwork(Generic[N]):
 
     @classmethod
     def of(cls, network: N, image_bytes: int, precision: Precision) -> HostedNetwork[N]:
-        """Optimize ``network`` for ComfyUI's device, and let ComfyUI manage its memory. The network is not moved yet."""
+        """Optimize ``network`` in place for ComfyUI's device, and let ComfyUI manage its memory. The network is not moved yet.
+
+        Raise OptionError for a ``precision`` that the network does not support.
+        """
         load_device = management.get_torch_device()
         network = optimize_for_inference(network, load_device, precision.dtype)
         # Look up the class at each call, because ComfyUI replaces it after importing the packs.

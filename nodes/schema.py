@@ -11,7 +11,7 @@ from comfy_api.latest import io
 from ..psfr_core.errors import OptionError
 
 CATEGORY = "face restoration/PSFR-GAN"
-TEST_CATEGORY = f"{CATEGORY}/testing"  # nodes that measure a restoration
+TEST_CATEGORY = f"{CATEGORY}/testing"  # nodes that degrade and compare images
 CONVERSION_CATEGORY = f"{CATEGORY}/conversion"  # nodes that exchange faces with other nodes
 REPORT_TOOLTIP = "Text report with the number of faces, and the reasons why faces were left out."
 

@@ -26,7 +26,7 @@ class PSFR_TrackFaces(io.ComfyNode):
             display_name="Track Faces (PSFR-GAN)",
             category=CATEGORY,
             description="Follows the faces of successive frames, so that Align Faces crops each of them steadily. "
-            "Bridges short gaps, drops faces found in few frames, and keeps the chosen people.",
+            "Bridges short gaps, drops faces found in few frames, and keeps only the chosen people.",
             inputs=[
                 io.Image.Input("image", tooltip="Frames in which the faces were detected."),
                 FacesSocket.Input("faces", tooltip="Faces from Detect Faces or Select Faces."),
