@@ -75,6 +75,7 @@ class FaceDetector(Protocol):
         """Return one list of faces per image of a batch (B, 3, H, W), RGB in [0, 1], with the highest score first.
 
         If ``options`` is None, the detector's own options apply. ``progress`` is called with the numbers of finished
-        and total passes through the network, and may raise to stop.
+        and total passes through the network, and may raise to stop. Raises InputError for images of another shape or dtype,
+        or with values that are not finite.
         """
         ...

@@ -35,7 +35,7 @@ _KEYWORDS_OF_OTHER_DATA = frozenset({_XMP_KEYWORD, "Raw profile type exif", "Raw
 _XMP_ORIENTATIONS = (rb'\s+tiff:Orientation="[^"]*"', rb"<tiff:Orientation>[^<]*</tiff:Orientation>")
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _MAX_SEGMENT_BYTES = 65533  # maximum content of a JPEG segment
-_MAX_DPI = 65535
+_MAX_DPI = 65535  # JPEG files store a resolution in 16 bits
 
 _log = logging.getLogger(__name__)
 

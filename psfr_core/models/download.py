@@ -24,7 +24,7 @@ from .transfer import NotOnServerError, Transfer
 logger = logging.getLogger(__name__)
 
 STAGING_FOLDER = ".downloads"  # inside the target folder, so that the finished file can be renamed
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.2  # time between calls of the progress callback while waiting
 _MAX_RETRIES = 20  # retries if another download removes the folder of the lock
 
 

@@ -27,8 +27,8 @@ MAX_BYTES = 4 << 30  # larger than any supported model
 MAX_WAIT_SECONDS = 30  # during a longer wait without progress, the program would seem to hang
 TIMEOUT_SECONDS = 15
 TRIES = 5  # maximum number of successive tries without new data
-_BUSY = frozenset({408, 429, 500, 502, 503, 504})
-_POLL_SECONDS = 0.2
+_BUSY = frozenset({408, 429, 500, 502, 503, 504})  # HTTP status codes after which another try may succeed
+_POLL_SECONDS = 0.2  # time between calls of the progress callback while waiting
 _BLOCK_BYTES = 1 << 18
 _NETWORK_ERRORS = (URLError, IncompleteRead, BadStatusLine, ConnectionError, TimeoutError, ssl.SSLError)
 
@@ -54,10 +54,11 @@ class Transfer:
     def run(self) -> None:
         """Download the missing rest of ``part``.
 
-        Bytes of an interrupted download are kept if the server still has the same version of the file, which ``version_file``
-        stores. If a connection is lost or a server is busy, the download is retried, except if the server cannot be reached before
-        new data has arrived. Raises NotOnServerError for a missing file, OSError if ``part`` cannot be written, HTTPException or
-        ValueError for an invalid address, and DownloadError for all other failures.
+        ``version_file`` stores the version of the server's file. Bytes of an interrupted download are kept if the server still has
+        this version. If the connection is lost or the server is busy, the download is retried. If the server cannot be reached, the
+        download is retried only after this run has received data.
+        Raises NotOnServerError for a missing file, OSError if ``part`` cannot be written, HTTPException or ValueError for an invalid
+        address, and DownloadError for all other failures.
         """
         if urlsplit(self.url).scheme not in ("http", "https"):
             raise DownloadError(f"{self.url} does not begin with https:// or http://")

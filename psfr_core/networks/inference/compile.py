@@ -18,11 +18,11 @@ N = TypeVar("N", FaceRestorer, ParseNet)
 
 
 def compile_for_inference(network: N) -> N:
-    """Change ``network`` so that it is compiled on its next call, and return it.
+    """Change ``network`` so that its next call compiles it, and return ``network``.
 
     It is compiled once per input shape, with CUDA graphs if available. If compilation fails, for example because no compiler is
-    installed, a warning is logged, and the network runs uncompiled. Out-of-memory errors are raised. On a CPU, the optimized
-    networks are faster without compilation.
+    installed, a warning is logged, and the network runs uncompiled. Out-of-memory errors and the errors of this library are raised.
+    On a CPU, the optimized networks are faster without compilation.
     """
     if isinstance(network, SizedRestorer):
         network.small, network.large = compile_for_inference(network.small), compile_for_inference(network.large)
