@@ -62,6 +62,7 @@ class _CoarseReference(PsfrGenerator):
 
 
 def _reduced_to(side: int, images: Tensor) -> Tensor:
+    """Return ``images`` (B, C, S, S) downscaled to ``side`` pixels and upscaled again to S pixels."""
     small = F.interpolate(images, (side, side), mode="bicubic", align_corners=False, antialias=True)
     return F.interpolate(small, images.shape[-2:], mode="bicubic", align_corners=False)
 
@@ -70,6 +71,8 @@ class EncoderDecoder(nn.Module):
     """Encoder-decoder without skip connections.
 
     It downsamples face and parse map to the resolution of the generator's coarsest stage, and upsamples them again.
+    ``channels`` are those of the generator, from coarse to fine. ``blocks`` is the number of residual blocks at each scale of
+    the decoder.
     """
 
     def __init__(self, channels: Sequence[int], blocks: int) -> None:
@@ -92,7 +95,7 @@ class EncoderDecoder(nn.Module):
         return min(candidates, key=lambda candidate: abs(parameter_count(candidate) - parameter_count(generator)))
 
     def forward(self, lq: Tensor, parse_one_hot: Tensor) -> Tensor:
-        """Return restored faces (B, 3, S, S) in [-1, 1], as ``PsfrGenerator`` does."""
+        """Return restored faces (B, 3, S, S) in about [-1, 1], as ``PsfrGenerator`` does."""
         return self.decoder(self.encoder(torch.cat([lq, parse_one_hot.to(lq.dtype)], dim=1)))
 
 

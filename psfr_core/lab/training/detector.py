@@ -22,7 +22,8 @@ BOX_WEIGHT, LANDMARK_WEIGHT = 1.0, 20.0
 def make_targets(scene: Scene) -> Tensor:
     """Return the targets of a scene (16, S/4, S/4).
 
-    The channels are the score map, 14 raw values of box and landmarks (see ``CompactFaceNet``), and the regression weight.
+    The channels are the score map, 14 raw values of box and landmarks (see ``CompactFaceNet.predict``), and the regression
+    weight. Each cell has the values of the face whose peak is highest there.
     """
     side = scene.image.shape[-1] // STRIDE
     x, y = cell_centers(side, side, torch.zeros(()))[0].numpy()
@@ -95,9 +96,9 @@ class DetectorTask(TrainingTask[CompactFaceNet]):
 
 
 def focal_loss(score_logits: Tensor, peaks: Tensor) -> Tensor:
-    """Return the penalty-reduced focal loss of score maps (B, 1, h, w), divided by the number of faces.
+    """Return the penalty-reduced focal loss of ``score_logits`` (B, 1, h, w), divided by the number of faces or at least 1.
 
-    ``peaks`` are the target score maps, with the value 1 at each face.
+    ``peaks`` (B, 1, h, w) are the target score maps, with the value 1 in the central cell of each face.
     Source: Law and Deng, CornerNet (2018), equation 1, with alpha = 2 and beta = 4.
     """
     score = score_logits.sigmoid()

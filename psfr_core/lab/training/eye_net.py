@@ -35,10 +35,11 @@ _DEGRADATIONS = (None, _SLIGHT_DEGRADATION, DegradationPreset.PAPER.config, Degr
 
 
 def train_eye_net(faces: Faces, parse_net: ParseNet, *, epochs: int = 30, seed: int = 0) -> EyeNet:
-    """Train the network on ``faces`` with open eyes and with drawn closed eyes, both sharp and degraded.
+    """Train a network on the open eyes of ``faces`` and on closed eyes that are drawn over them, both sharp and degraded.
 
-    The network is returned in evaluation mode. ``parse_net`` locates the eye windows, as in inference. Training on 1,200 faces
-    takes 10 to 15 minutes on one CPU core.
+    The network is returned in evaluation mode, on the CPU. ``parse_net`` locates the eye windows, as in inference. ``epochs`` is
+    the number of passes over the windows. ``seed`` determines lids, degradations, initial weights and the order of the windows.
+    Training on 1,200 faces takes 10 to 15 minutes on one CPU core.
     """
     windows, is_closed = _examples(faces, parse_net, seed)
     generator = seeded_generator(seed)
@@ -90,9 +91,9 @@ def _windows(crop: Tensor, parse_net: ParseNet) -> EyeWindows:
 
 
 def _samples(image: Tensor, labels: Tensor, generator: torch.Generator) -> Iterator[tuple[FaceSample, Tensor]]:
-    """Yield the face with open eyes and the face with drawn lids at each degradation, both with the labels of the open eyes.
+    """Yield the face with open eyes and the face with drawn lids at each degradation.
 
-    Faces with drawn lids are omitted if the degradation hides the lids.
+    Both come with the labels before the lids were drawn. Faces with drawn lids are omitted if the degradation hides the lids.
     """
     drawn, closed_labels = close_eyes(image, labels, generator)
     for config in _DEGRADATIONS:

@@ -41,8 +41,8 @@ class FaceFile:
     def check(self, size: int) -> None:
         """Check the files by their headers.
 
-        Raises TrainingError if a file is not a square image, if the face is smaller than ``size`` pixels, or if its masks
-        have different sizes.
+        Raises TrainingError if a file is not a readable square image, if the face is smaller than ``size`` pixels, or if its
+        masks have different sizes.
         """
         width = _checked_width(self.image)
         if width < size:
@@ -74,8 +74,9 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
     """Find all images in the folders and their subfolders, with their labels. Each image folder has one label folder.
 
     The labels of an image are a PNG file at the same relative path, a PNG file of the same name anywhere in the label folder,
-    or masks named as in CelebAMask-HQ. If a folder is named several times, so are its faces. Raises TrainingError if the numbers
-    of folders differ, a folder has no images, an image has no labels or ambiguous ones, or two images have the same labels.
+    or masks named as in CelebAMask-HQ. The faces of a folder that is given several times are returned as often. Raises
+    TrainingError if the numbers of folders differ, a folder has no images, an image has no labels or ambiguous ones, or two
+    images have the same labels.
     """
     if len(image_folders) != len(label_folders):
         raise TrainingError(
@@ -133,6 +134,10 @@ def _label_files_by_name(label_folder: Path) -> dict[str, list[Path]]:
 
 
 def _labels_of(image: Path, folder: Path, known: Mapping[str, Sequence[Path]]) -> Path | Mapping[FaceRegion, Path]:
+    """Return the labels of ``image``, a path relative to its face folder. ``known`` are the PNG files in the label ``folder``.
+
+    Raises TrainingError if the image has no labels or ambiguous ones.
+    """
     same_place = folder / image.with_suffix(".png")
     if same_place.exists():
         return same_place

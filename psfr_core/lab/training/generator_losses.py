@@ -36,7 +36,7 @@ class GeneratorLossConfig:
     discriminator_learning_rate: float = option(4e-4, "learning rate of the discriminator")
     feature_layers: tuple[str, ...] = option(
         ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
-        "layers of the feature network for the perceptual and style losses and a feature discriminator",
+        "layers of the feature network, finest first, for the perceptual and style losses and a feature discriminator",
     )
     feature_window: int | None = option(
         None, "side of the random window that the feature network gets, in pixels; null: the whole face"

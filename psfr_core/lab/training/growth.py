@@ -11,7 +11,7 @@ from ...networks.psfr_generator import PsfrGenerator
 
 @torch.no_grad()
 def start_from(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
-    """Copy the weights of ``smaller`` into ``network``, which may have more fine stages and wider layers.
+    """Copy the weights of ``smaller`` into ``network`` in place. ``network`` may have more fine stages and wider layers.
 
     New channels have no effect at first, so the outputs of the old stages do not change. A new stage at first upsamples the
     old output by 2. A residual network that starts from one without residual at first returns its degraded input.

@@ -41,8 +41,10 @@ def train(
 
     Training resumes from the checkpoint in ``folder`` if there is one. ``log.csv``, ``validation.csv``, ``checkpoint.pt`` and
     ``tensorboard`` are written into ``folder``. If several processes are launched, each must call this function with the same
-    arguments and have access to the same folder.
-    Raises TrainingError if the checkpoint does not belong to this training, or if a loss is not finite.
+    arguments and have access to the same folder. If ``accelerator`` is None, one is made for the device of ``task``.
+    ``progress`` is called with the number of finished steps and of all steps after each step, and may raise an error to stop.
+    Raises TrainingError if the checkpoint does not belong to this training, if a loss or gradient is not finite, or if a file
+    cannot be written, and the errors of ``make_accelerator``.
     """
     accelerator = accelerator or make_accelerator(config, task.device)
     is_main = accelerator.is_main_process
@@ -79,7 +81,7 @@ def train(
 
 
 class _Due(NamedTuple):
-    """Whether logs, validation metrics and a checkpoint are due after a step."""
+    """Flags that state whether logs, validation metrics and a checkpoint are due after a step."""
 
     log: bool
     validation: bool

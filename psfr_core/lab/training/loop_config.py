@@ -22,7 +22,7 @@ class LoopConfig:
     """Configuration of the loop, which uses Adam with a linear warm-up and a cosine decay to 5 % of the peak learning rate."""
 
     steps: int = field(metadata={"description": "number of training steps"})
-    batch_size: int = option(8, "samples per step, over all processes", low=1)
+    batch_size: int = option(8, "samples per step, over all processes and accumulation steps", low=1)
     learning_rate: float = option(2e-4, "peak learning rate of Adam", low=0)
     betas: tuple[float, float] = option((0.9, 0.999), "Adam's decay rates of the first and second moments, 0 to 1")
     warmup_steps: int = option(50, "number of steps with a linearly rising learning rate", low=0)

@@ -40,7 +40,10 @@ def psnr_loss(fake: Tensor, real: Tensor) -> Tensor:
 
 
 def perceptual_loss(fake_features: Sequence[Tensor], real_features: Sequence[Tensor]) -> Tensor:
-    """Return the weighted mean squared difference of ImageNet features, summed over layers. Real features get no gradient."""
+    """Return the weighted mean squared difference of ImageNet features, summed over layers.
+
+    The features are those of at most five layers, finest first. Real features get no gradient.
+    """
     # sum over layers of w * E[(f(fake) - f(real))^2]
     weights = PERCEPTUAL_WEIGHTS[-len(fake_features) :]
     return _total(
@@ -88,9 +91,9 @@ def region_grams(features: Tensor, masks: Tensor) -> Tensor:
 
 
 class _RegionGrams(torch.autograd.Function):
-    """Compute the Gram matrices one region at a time, and keep no masked copies of the features for the gradient.
+    """Differentiable function that computes the Gram matrices one region at a time.
 
-    Autograd would keep a copy for each region.
+    It keeps no masked copies of the features for the gradient. Autograd would keep one copy for each region.
     """
 
     @staticmethod

@@ -35,14 +35,14 @@ SOURCES = frozenset(
 )
 
 
-_MAX_STEP_DIGITS = 18
+_MAX_STEP_DIGITS = 18  # a number with this many digits or more is not a step but damage
 
 
 def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) -> None:
     """Write recipe.yaml, and append the environment of a started or resumed run to runs.json.
 
-    Raises TrainingError if the folder contains a checkpoint of another recipe or of other data, or if a file that the recipe
-    names cannot be read.
+    If the folder has no checkpoint, earlier entries of runs.json are removed. Raises TrainingError if the folder contains a
+    checkpoint of another recipe, of other data or of unknown origin, or if a file that the recipe names cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = to_yaml(recipe)
@@ -59,7 +59,7 @@ def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) ->
 
 
 def is_recorded(folder: Path, recipe: HasKind) -> bool:
-    """Return whether the last run in ``folder`` had the same recipe."""
+    """Return whether the last run in ``folder`` had the same recipe. Raise TrainingError if recipe.yaml is damaged."""
     return (folder / RECIPE).exists() and _read_recipe(folder / RECIPE) == yaml.safe_load(to_yaml(recipe))
 
 
@@ -112,7 +112,7 @@ def append_row(path: Path, row: Mapping[str, float]) -> None:
 def drop_rows_after(path: Path, step: int) -> None:
     """Remove an incomplete last row and all rows after ``step``, which a resumed run writes again.
 
-    Raises TrainingError if a line does not begin with the number of a step.
+    If no row remains, the file is removed. Raises TrainingError if a row does not begin with the number of a step.
     """
     if _is_empty(path):
         return

@@ -182,6 +182,10 @@ class Scenes:
     def _paste_face(
         self, canvas: Image.Image, placed: list[tuple[Box, np.ndarray]], face_px: float, random: Generator
     ) -> None:
+        """Paste a random face of about ``face_px`` pixels, and append its box and landmarks to ``placed``.
+
+        Nothing is pasted if the face would cover too much of an earlier face or overlap its box too much.
+        """
         cut_out = self._cut_outs[int(random.integers(len(self._cut_outs)))]
         scale = max(face_px, MIN_FACE_PX) / math.sqrt(cut_out.box.area)
         if random.random() < OCCLUDED_FRACTION:
@@ -204,7 +208,7 @@ class Scenes:
 
 
 def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Image, Box, np.ndarray]:
-    """Scale, rotate and recolor the cut-out, and mirror it with probability 0.5. Return its image, box and landmarks."""
+    """Scale, rotate and recolor the cut-out, and mirror it with probability 0.5. Return the new image, box and landmarks."""
     image, box, landmarks = cut_out.image, cut_out.box, cut_out.landmarks
     side = image.width
     is_mirrored = random.random() < 0.5
@@ -247,6 +251,7 @@ def _recolored(image: Image.Image, random: Generator) -> Image.Image:
 
 
 def _covered_fraction(alpha: np.ndarray, box: Box) -> float:
+    """Return the mean of ``alpha`` (S, S) inside the box, or 0 if the box is outside the scene."""
     side = len(alpha)
     rows = slice(max(int(box.top), 0), min(math.ceil(box.bottom), side))
     columns = slice(max(int(box.left), 0), min(math.ceil(box.right), side))
@@ -254,6 +259,7 @@ def _covered_fraction(alpha: np.ndarray, box: Box) -> float:
 
 
 def _overlap(box: Box, other: Box) -> bool:
+    """Return whether the intersection of the boxes is larger than 10 % of the smaller box."""
     width = min(box.right, other.right) - max(box.left, other.left)
     height = min(box.bottom, other.bottom) - max(box.top, other.top)
     return width > 0 and height > 0 and width * height > 0.1 * min(box.area, other.area)
@@ -277,7 +283,7 @@ def _photographed(canvas: Image.Image, max_reduction: float, random: Generator) 
         image = operations.add_noise(
             image, random.uniform(0.0, 0.08), bool(random.random() < 0.5), int(random.integers(2**31))
         )
-    if random.random() < 0.1:  # a dark photo with raised contrast, as detection raises it
+    if random.random() < 0.1:  # a dark photo with increased contrast, as from ``stretch_contrast``
         dark = (image * random.uniform(0.04, 0.3) * 255).round()
         image = dark / dark.max().clamp(min=1)
     if random.random() < 0.6:

@@ -25,7 +25,7 @@ FINAL_LEARNING_RATE_FACTOR = 0.05
 
 
 class Trainer(Generic[N]):
-    """Task with its optimizer and the moving average of its weights.
+    """Training task with its optimizer and the moving average of the network's weights.
 
     If there are several processes, each has its own trainer, and all must call ``update`` and ``mean_losses`` for the same
     steps.
@@ -49,10 +49,12 @@ class Trainer(Generic[N]):
 
     @property
     def averaged_network(self) -> N:
+        """Copy of the network with averaged weights."""
         return cast("N", self._averaged.module)
 
     @property
     def learning_rate(self) -> float:
+        """Current learning rate of the network, which may differ from that of the discriminator."""
         return self._optimizer.param_groups[0]["lr"]
 
     def checkpoint_parts(self) -> dict[str, Stateful]:
