@@ -57,8 +57,8 @@ class Transfer:
         ``version_file`` stores the version of the server's file. Bytes of an interrupted download are kept if the server still has
         this version. If the connection is lost or the server is busy, the download is retried. If the server cannot be reached, the
         download is retried only after this run has received data.
-        Raises NotOnServerError for a missing file, OSError if ``part`` cannot be written, HTTPException or ValueError for an invalid
-        address, and DownloadError for all other failures.
+        Raises NotOnServerError for a missing file, OSError if ``part`` cannot be written, HTTPException or ValueError for an
+        invalid address, and DownloadError for all other failures.
         """
         if urlsplit(self.url).scheme not in ("http", "https"):
             raise DownloadError(f"{self.url} does not begin with https:// or http://")
