@@ -34,10 +34,10 @@ def find_faces_in_boxes(
 ) -> list[Face | None]:
     """Find one face for each of ``boxes``, in pixels of ``image`` (3, H, W), RGB in [0, 1]. A box without a face gets None.
 
-    A box can only get a face whose center is inside the box. Each box gets the face with the largest overlap, and no face is
-    returned for two boxes. ``detector`` searches the whole image, and then the surroundings of each box that is still empty. If
-    ``options`` is None, the minimum score is ``PLACE_MIN_SCORE``. Raises InputError for an image of another shape or dtype, and
-    unless ``boxes`` is a sequence.
+    A box can only get a face whose center is inside the box. Each box gets the face with the largest intersection over union, and
+    no face is returned for two boxes. ``detector`` searches the whole image, and then the surroundings of each box that is still
+    empty. If ``options`` is None, the minimum score is ``PLACE_MIN_SCORE``. Raises InputError for an image of another shape or
+    dtype, and unless ``boxes`` is a sequence.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -111,6 +111,7 @@ def _is_known(face: Face, known: Sequence[Face], options: DetectionOptions) -> b
 
 
 def _overlap(one: Box, other: Box) -> float:
+    """Return the intersection over union, 0 to 1."""
     return float(iou(torch.tensor(one), torch.tensor([other])))
 
 
