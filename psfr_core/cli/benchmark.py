@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure the cases, and print each line of the table as soon as it is measured."""
+    """Measure the cases, print each line of the table as soon as it is measured, and write the files if ``--out`` is given."""
     spec = spec_from_args(args)
     files = [args.out / name for name in ("benchmark.md", "benchmark.json")] if args.out else []
     if args.out:

@@ -115,6 +115,10 @@ def exit_on_interrupt() -> Generator[None]:
 
 @contextmanager
 def _handling(handler: Callable[[int, FrameType | None], None], *names: str) -> Generator[None]:
+    """Set ``handler`` for the signals ``names`` inside the context.
+
+    Signals that are ignored or have a handler of their own keep it. Outside the main thread, nothing is set.
+    """
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has no SIGHUP
     defaults = (signal.SIG_DFL, signal.default_int_handler)
     is_main_thread = threading.current_thread() is threading.main_thread()
@@ -149,7 +153,7 @@ def describe_error(error: Exception) -> str:
 
 @contextmanager
 def progress_bar(label: str, unit: str = "it") -> Generator[Callable[[int, int], None]]:
-    """Yield a function that sets the finished and total numbers of a progress bar."""
+    """Yield a function that shows the number of finished items and the total on a progress bar. ``unit`` "B" means bytes."""
     from tqdm import tqdm  # a dependency of huggingface-hub
 
     bar = tqdm(desc=label, unit=unit, unit_scale=unit == "B", mininterval=1.0)

@@ -82,6 +82,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _hq_files(target: Path, output: Path, folder: Path | None) -> list[Path]:
-    """Return a list with the file for the restoration target of ``target``, which is empty without --hq."""
+    """Return the file in ``folder`` for the restoration target of the degraded image ``target``.
+
+    The list has one file, whose subfolders are those of ``target`` in ``output``. It is empty if ``folder`` is None.
+    """
     place = target.relative_to(output) if output in target.parents else Path(target.name)
     return [] if folder is None else [folder / place]

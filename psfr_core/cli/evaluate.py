@@ -58,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_verbose_argument(command)
         has_page = spec in _WITH_PAGE
         page = " and an HTML page with the worst, median and best images" if has_page else ""
-        command.add_argument("--out", type=Path, help=f"folder for tables (CSV, JSON, Markdown){page}")
+        clips = " and the clips" if spec is VideoSpec else ""
+        command.add_argument("--out", type=Path, help=f"folder for tables (CSV, JSON, Markdown){page}{clips}")
         add_size_limit_argument(command)
         add_subject_arguments(command)
 
@@ -87,7 +88,9 @@ def _add_generator(command: argparse.ArgumentParser) -> None:
     command.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
     command.add_argument("--size", type=int, help="side of the measured faces in pixels; default: the generator's size")
     command.add_argument(
-        "--protocol", choices=[name.value for name in ProtocolName], help="evaluation protocol; see below"
+        "--protocol",
+        choices=[name.value for name in ProtocolName],
+        help="evaluation protocol (see below), which needs --features and --heads and excludes --seed, --size and --degradation",
     )
 
 
@@ -132,10 +135,8 @@ def _add_clean_faces(command: argparse.ArgumentParser, generator: str) -> None:
     command.add_argument(
         "--heads", type=Path, required=True, help="file of the LPIPS v0.1 heads for the network in --features"
     )
-    for name, default in (("generator", generator), ("parser", BUNDLED_PARSE_NET)):
-        command.add_argument(
-            f"--{name}", default=default, help=f"name or file of the {name}; default: {default} (bundled)"
-        )
+    command.add_argument("--generator", default=generator, help=f"name or file of the generator; default: {generator}")
+    _add_parser_network(command)
 
 
 def _add_detector(command: argparse.ArgumentParser) -> None:
@@ -149,7 +150,7 @@ def _add_detector(command: argparse.ArgumentParser) -> None:
     expected.add_argument(
         "--face-free",
         action="store_true",
-        help="assume that no image shows a face, so that all detected faces count as extra, which means false positives",
+        help="assume that no image shows a face, so that all detected faces are false positives, which tables call extra",
     )
     add_detector_arguments(command)
 
@@ -165,6 +166,10 @@ def _add_faces(command: argparse.ArgumentParser) -> None:
         "--seed", type=int, help="random seed of the first degradation; each next face uses the next seed; default: 0"
     )
     command.add_argument("--degradation", metavar="NAME", help=DEGRADATION_HELP)
+    _add_parser_network(command)
+
+
+def _add_parser_network(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--parser",
         default=BUNDLED_PARSE_NET,
@@ -173,7 +178,7 @@ def _add_faces(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print a table, and write tables and a report if ``--out`` is given."""
+    """Run the evaluation, print a table, and write tables, and the report page or clips, if ``--out`` is given."""
     spec = spec_from_args(args)
     if args.out:
         _check_output(spec, args.out)

@@ -40,7 +40,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--generator",
         default=BUNDLED,
         help=f"generator, or a GFPGAN, RestoreFormer or CodeFormer file; default: {BUNDLED}, which uses "
-        f"{BUNDLED_LARGE_GENERATOR} for crops larger than {LARGE_SIDE:g} px and {BUNDLED_GENERATOR} for others",
+        f"{BUNDLED_LARGE_GENERATOR} for crops with a side of more than {LARGE_SIDE:g} image pixels and {BUNDLED_GENERATOR} for "
+        "others",
     )
     group.add_argument("--fidelity", type=float, help=FIDELITY_HELP)
     group.add_argument(
@@ -49,13 +50,14 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--dtype",
         choices=_DTYPES,
-        help="precision of generator and parser; default: bfloat16 on CPUs with fast bfloat16, else float32",
+        help="precision of generator and parser; default: bfloat16 on CPUs with fast bfloat16, else float32; GFPGAN, RestoreFormer "
+        "and CodeFormer: float32",
     )
     group.add_argument(
         "--compile",
         action="store_true",
-        help="compile generator and parser with torch.compile, which is worthwhile for many faces on a GPU; the first batch of "
-        "each size takes about a minute longer; if compilation fails, a warning is shown",
+        help="compile generator and parser with torch.compile on a GPU, which is worthwhile for many faces; the first batch of "
+        "each size takes about a minute longer; on a CPU, or if compilation fails, a warning is shown and the networks run uncompiled",
     )
     add_detector_arguments(parser)
 

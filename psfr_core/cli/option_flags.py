@@ -38,7 +38,10 @@ def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterabl
 
 
 def options_from_args(args: argparse.Namespace, options: type[T], *, skip: Iterable[str] = ()) -> T:
-    """Create ``options`` from parsed flags. Its checks raise OptionError for values out of range."""
+    """Return an instance of the dataclass ``options`` with the values of the parsed flags.
+
+    Fields in ``skip`` have their defaults. The checks of the dataclass raise OptionError for values out of range.
+    """
     return options(
         **{field.name: _parse_value(getattr(args, field.name), hint) for field, hint in _fields(options, skip)}
     )

@@ -29,9 +29,13 @@ _FACE_FILE = re.compile(r"(?P<stem>.+)_[0-9]+(_crop|_color)?\.png", re.IGNORECAS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr parse``."""
     add_file_arguments(parser, "output folder for label and color images")
-    parser.add_argument("--aligned", action="store_true", help="treat each image as one aligned face")
     parser.add_argument(
-        "--size", type=int, help="side of the parse maps in pixels; default: the size of the parsing network"
+        "--aligned", action="store_true", help="treat each image, which must be square, as one aligned face"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        help=f"side of the parse maps in pixels, 1 to {MAX_SIDE}; default: the size of the parsing network",
     )
     parser.add_argument(
         "--parser",

@@ -106,8 +106,8 @@ def plan_outputs(
 ) -> Plan[P]:
     """Choose the target of each image.
 
-    If targets would have the same name, the suffix or the folder of their image is added to the name, and the new names are
-    reported.
+    If targets would have the same name, the suffix or the folder of the image, or a hash of its path, is added to each name, and
+    the new names are reported.
 
     Args:
         found: images to process.
@@ -119,7 +119,8 @@ def plan_outputs(
 
     Raises:
         ImageFileError: no image was found.
-        OptionError: a result would overwrite an input, or ``output`` cannot be written.
+        OptionError: a result would overwrite an input or another result, or ``output`` cannot be written or is one file for
+            several images.
     """
     if not found.images:
         reasons = [f"{path}: {reason}" for path, reason in found.skipped.items()]
@@ -228,7 +229,7 @@ def _distinct_targets(
 
 
 def _stem(source: PurePath, level: int) -> str:
-    """Return the file name of a target without suffix. Higher levels distinguish more images.
+    """Return the file name of the target of ``source`` without suffix. Higher levels distinguish more images.
 
     The name depends only on the image and the level, so that ``--resume`` finds the result again.
     """
@@ -247,11 +248,13 @@ def _report_renamed(targets: Mapping[P, P]) -> None:
 
 
 def _looks_like_file(output: PurePath) -> bool:
+    """Return whether ``output`` is not an existing folder and has the suffix of an image or .json."""
     is_folder = isinstance(output, Path | UrlPath) and output.is_dir()
     return not is_folder and (is_readable(output) or output.suffix.lower() == ".json")
 
 
 def _checked_file(output: P, count: int, suffix: str | None) -> P:
+    """Return the file ``output``. Raise OptionError unless it can be written as the result of a single image."""
     if count > 1:
         raise OptionError(f"{output} is one file, but there are {count} images. Use a folder.")
     if suffix is not None and suffix != output.suffix.lower():

@@ -34,7 +34,7 @@ def add_ray_arguments(parser: argparse.ArgumentParser) -> None:
         const=LOCAL,
         metavar="ADDRESS",
         help="restore images, and segments of videos, with the workers of a Ray cluster at this address, such as auto, "
-        "HOST:6379 or ray://HOST:10001; without an address, Ray is started on this machine; name the inputs first",
+        "HOST:6379 or ray://HOST:10001; without an address, Ray is started on this machine; write this option after the inputs",
     )
     group.add_argument(
         "--ray-workers",
@@ -81,7 +81,7 @@ def refuse_urls(args: argparse.Namespace) -> None:
 def ray_results(
     jobs: Sequence[FileJob], args: argparse.Namespace, options: RestoreOptions, ray: RayOptions, save: Save
 ) -> Generator[Generator[FileResult]]:
-    """Yield the results of ``restore_with_ray``."""
+    """Yield the generator of the results of ``restore_with_ray``, and close it afterwards."""
     results = restore_with_ray(jobs, _load(args), options, ray, max_pixels=args.max_pixels, save=save)
     with _without_messages(args), closing(results):
         yield results
@@ -105,6 +105,7 @@ def _without_messages(args: argparse.Namespace) -> Generator[None]:
 
 
 def _load(args: argparse.Namespace) -> Callable[[], RestorationModels]:
+    """Return a function that loads the selected models in a worker."""
     return partial(models_from_args, _with_absolute_paths(args))
 
 

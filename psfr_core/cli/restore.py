@@ -20,8 +20,9 @@ from ..images.folders import P, search_images
 from ..images.formats import WRITABLE_SUFFIXES
 from ..images.io import ImageFile, write_image
 from ..images.url_folders import search_locations
+from ..parsing.labels import REGION_NAMES
 from ..restoration.paste_options import PASTED_REGION_NAMES, PasteOptions, parse_pasted_regions
-from ..restoration.region_strengths import parse_region_strengths
+from ..restoration.region_strengths import PART_NAMES, parse_region_strengths
 from ..restoration.restore import RestorationResult
 from ..restoration.restore_options import RestoreOptions
 from ..url_path import Location, UrlPath, parse_location
@@ -58,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=[s[1:] for s in WRITABLE_SUFFIXES],
-        help="format of the results; default: webp for WebP images, else png, both lossless",
+        help="format of the results; default: the suffix of an output file, else webp for WebP images and png for others, both "
+        "lossless",
     )
     parser.add_argument(
         "--compare", action="store_true", help="also write NAME_compare.png with the image before and after"
@@ -71,17 +73,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--regions",
-        help=f"regions to paste back, or 'all' for the whole crop; default: {PASTED_REGION_NAMES}",
+        help=f"comma-separated regions to paste back, out of {', '.join(REGION_NAMES)}; or only 'all' for the whole crop; default: "
+        f"{PASTED_REGION_NAMES}",
     )
     parser.add_argument(
         "--region-strengths",
-        help="blend strengths of parts of the face, such as 'eyes=0.5,hair=0'; default: 1 for all parts",
+        help=f"blend strengths, 0 to 1, of {', '.join(PART_NAMES)}, such as 'eyes=0.5,hair=0'; 0 keeps the part of the photo; "
+        "default: 1 for all parts",
     )
     parser.add_argument(
         "--report",
         type=parse_location,
         metavar="FILE.jsonl",
-        help="append a JSON line for each image, which contains file, target, number of faces, seconds and error",
+        help="append a line of JSON to this file for each image, with file, target, number of faces, seconds and error",
     )
     add_options(parser, RestoreOptions, skip=_SKIPPED_RESTORE)
     add_options(parser, SelectionOptions, skip=_SKIPPED_SELECTION)
@@ -118,7 +122,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> Plan[Location]:
-    """Find the images in folders and at URLs, and plan the outputs. Raise OptionError if the output is a video file."""
+    """Find the images on disks and at URLs, and plan the outputs.
+
+    Raises OptionError if the output is a video file, and the errors of ``plan_outputs``.
+    """
     if is_video(args.output) and not (isinstance(args.output, Path) and args.output.is_dir()):
         raise OptionError(
             f"{args.output} is the name of a video, but the inputs are images. Use --one-video if they are its frames, or name "
@@ -168,6 +175,7 @@ def _checked_report(file: Location, plan: Plan[Any]) -> Path:
 
 
 def _outcomes(results: Iterable[FileResult], add_to_report: Callable[[FileResult], None] | None) -> Iterator[Outcome]:
+    """Yield the outcome of each of ``results``, after adding it to the report if there is one."""
     for result in results:
         if add_to_report is not None:
             add_to_report(result)

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "recipes", nargs="+", metavar="RECIPE", help=f"recipe file, or one of {', '.join(recipe_names())}"
     )
-    parser.add_argument("--only", metavar="STAGE", help="single stage to train; default: all stages in order")
+    parser.add_argument("--only", metavar="STAGE", help="name of the only stage to train; default: all stages in order")
     add_recipe_arguments(parser)
 
 

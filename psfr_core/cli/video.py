@@ -31,9 +31,9 @@ from .option_flags import add_options, options_from_args
 from .plan import Plan, check_folder, check_overwrites
 
 _SKIPPED = ("tracks", "encoding")  # their fields have separate flags
-_MAX_DENOMINATOR = 1001  # maximum denominator of frame rates
+_MAX_DENOMINATOR = 1001  # of frame rates; NTSC rates such as 30000/1001 need it
 _MAX_RATE = 1000  # frames per second; containers round times to milliseconds or less
-_DEFAULT_SUFFIX = ".mkv"  # of results whose inputs have a suffix that cannot be written
+_DEFAULT_SUFFIX = ".mkv"  # suffix of a result if videos with the suffix of the input cannot be written
 
 
 def add_video_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _rate(text: str) -> Fraction:
-    """Parse a number of frames per second."""
+    """Parse a number of frames per second, and round it to a fraction with a denominator of at most 1001."""
     try:
         rate = Fraction(text).limit_denominator(_MAX_DENOMINATOR)
     except (ValueError, ZeroDivisionError):
@@ -103,7 +103,8 @@ def restore_videos(
 ) -> int:
     """Restore all videos, and continue after failures, which are reported. Return 1 if a video failed, else 0.
 
-    ``run_segments`` restores segments of the videos elsewhere; None restores them in this process.
+    ``run_segments`` restores segments of the videos elsewhere; None restores the videos in this process. Raises OptionError for
+    arguments that do not apply to videos, and for targets that cannot be written or would overwrite an input.
     """
     if args.compare or args.format or args.report:
         raise OptionError(
@@ -138,7 +139,7 @@ def _restorer(args: argparse.Namespace, run_segments: RunSegments | None) -> Cal
 
 
 def _image_targets(videos: Sequence[Path], args: argparse.Namespace) -> dict[Path, Path]:
-    """Return the video, and the pattern of its images. Raise OptionError if other arguments do not allow images."""
+    """Map the only video to the pattern of its images. Raise OptionError for several videos and for other arguments."""
     output: Path = args.output
     if len(videos) > 1 or args.resume or args.ray is not None:
         raise OptionError(
@@ -154,7 +155,11 @@ def _image_targets(videos: Sequence[Path], args: argparse.Namespace) -> dict[Pat
 
 
 def restore_images_as_video(args: argparse.Namespace, options: RestoreOptions, models: RestorationModels) -> int:
-    """Restore the images in ``args.inputs`` as the frames of the video file ``args.output``; return 0."""
+    """Restore the images in ``args.inputs`` as the frames of the video file ``args.output``; return 0.
+
+    Raises OptionError for arguments that do not apply, and for an output that cannot be written or would overwrite an input, and
+    ImageFileError if there are no images.
+    """
     if args.compare or args.report or args.resume or args.format:
         raise OptionError("--compare, --report, --format and --resume do not apply to a video from images.")
     found = search_images([Path(parse_location(entry)) for entry in args.inputs], recursive=args.recursive)
@@ -182,7 +187,10 @@ def restore_images_as_video(args: argparse.Namespace, options: RestoreOptions, m
 def restore_image_sequence(
     plan: Plan[Path], args: argparse.Namespace, options: RestoreOptions, models: RestorationModels
 ) -> int:
-    """Restore all images of ``plan`` as the frames of one video; return 0."""
+    """Restore all images of ``plan`` as the frames of one video, and write them as images; return 0.
+
+    Raises OptionError for arguments that do not apply.
+    """
     if args.compare or args.report or args.resume:
         raise OptionError(
             "--compare, --report and --resume are for images that are restored one by one, without --one-video."
@@ -204,6 +212,7 @@ def _files(*names: str | None) -> list[Path]:
 
 
 def _targets(videos: Sequence[Path], output: Path) -> dict[Path, Path]:
+    """Map each video to the file of its result. Raise OptionError if ``output`` is neither a folder nor a file for one video."""
     if is_video(output) and not output.is_dir():
         if len(videos) > 1:
             raise OptionError(f"{output} is one file, but there are {len(videos)} videos. Use a folder.")

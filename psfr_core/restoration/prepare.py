@@ -42,8 +42,8 @@ def prepare_image(
     """Detect, select and align the faces in ``image``. The arguments are those of ``restore_image``.
 
     The crops have the size of the largest generator that any of the faces needs. ``progress`` is called only with 0. Raises
-    InputError for an invalid image, for a mask that does not fit, for faces that cannot be aligned, and for ``mask`` with ``faces``.
-    Raises NoFaceError for an image without faces if the options request it.
+    InputError for an invalid image, for a mask that does not fit, for faces that cannot be aligned, and for ``mask`` with
+    ``faces``. Raises NoFaceError for an image without faces if the options request it.
     """
     check_type(models, RestorationModels, "models")
     check_type(options, RestoreOptions, "options")
