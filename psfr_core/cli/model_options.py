@@ -57,7 +57,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--compile",
         action="store_true",
         help="compile generator and parser with torch.compile on a GPU, which is worthwhile for many faces; the first batch of "
-        "each size takes about a minute longer; on a CPU, or if compilation fails, a warning is shown and the networks run uncompiled",
+        "each size takes about a minute longer; on a CPU, or if compilation fails, the networks run uncompiled with a warning",
     )
     add_detector_arguments(parser)
 
