@@ -186,7 +186,8 @@ class DetectorSpec:
 
     ``inputs`` are image files, folders or patterns. ``detector`` and ``reference`` are model names or files. If ``detector``
     is None, ``load_detector`` chooses it. If ``reference`` is None, the images are assumed to show no faces. Models given by
-    name are also searched for in ``folders``. If ``download`` is true, a missing ``detector`` is downloaded.
+    name are also searched for in ``folders``. If ``download`` is true, a missing ``detector`` is downloaded. The second opinion
+    in ``options`` is that of the bundled parsing network.
     """
 
     kind: ClassVar[str] = "detector"

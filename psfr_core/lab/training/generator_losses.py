@@ -21,7 +21,7 @@ class GeneratorLossConfig:
     """Weights and settings of the generator's loss, and the learning rate of the discriminator.
 
     A weight of 0 omits a term. ``style_per_region`` makes the style loss semantic-aware. The terms ``psnr`` and ``lpips`` are
-    not in the paper.
+    not in the paper. Raises OptionError for values out of range, and for too few or too many ``feature_layers``.
     """
 
     pixel: float = option(10.0, "weight of the L1 pixel loss")

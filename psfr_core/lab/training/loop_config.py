@@ -19,15 +19,24 @@ class MixedPrecision(str, Enum):
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Configuration of the loop, which uses Adam with a linear warm-up and a cosine decay to 5 % of the peak learning rate."""
+    """Configuration of the loop, which uses Adam with a linear warm-up and a cosine decay to 5 % of the peak learning rate.
+
+    Raises OptionError for values out of range.
+    """
 
     steps: int = field(metadata={"description": "number of training steps"})
     batch_size: int = option(8, "samples per step, over all processes and accumulation steps", low=1)
     learning_rate: float = option(2e-4, "peak learning rate of Adam", low=0)
-    betas: tuple[float, float] = option((0.9, 0.999), "Adam's decay rates of the first and second moments, 0 to 1")
+    betas: tuple[float, float] = option(
+        (0.9, 0.999), "Adam's decay rates of the first and second moments, 0 to below 1"
+    )
     warmup_steps: int = option(50, "number of steps with a linearly rising learning rate", low=0)
-    ema_decay: float = option(0.995, "decay of the moving average of the weights, 0 to 1; the average is the result")
-    mixed_precision: MixedPrecision = option(MixedPrecision.BF16, "autocast dtype: none, bf16 or fp16")
+    ema_decay: float = option(
+        0.995, "decay of the moving average of the weights, from 0 (no averaging) to below 1; the average is the result"
+    )
+    mixed_precision: MixedPrecision = option(
+        MixedPrecision.BF16, "autocast dtype: bf16, fp16 (for GPUs without bfloat16), or none (float32)"
+    )
     seed: int = option(0, "random seed of the samples and the initial weights", low=0, high=2**64 - 1)
     accumulation_steps: int = option(
         1, "number of parts of a batch for gradient accumulation, which saves memory", low=1

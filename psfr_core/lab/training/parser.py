@@ -24,7 +24,10 @@ from .task import MAX_PREVIEW_FACES, TrainingTask
 
 @dataclass(frozen=True)
 class ParserLossConfig:
-    """Weights of the terms that are added to the cross-entropy. A weight of 0 omits a term."""
+    """Weights of the terms that are added to the cross-entropy. A weight of 0 omits a term.
+
+    Raises OptionError for negative weights.
+    """
 
     dice: float = option(1.0, "weight of the Dice loss, which is not in the paper")
     reconstruction: float = option(0.5, "weight of the L1 loss on the reconstructed face")

@@ -208,7 +208,10 @@ class Scenes:
 
 
 def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Image, Box, np.ndarray]:
-    """Scale, rotate and recolor the cut-out, and mirror it with probability 0.5. Return the new image, box and landmarks."""
+    """Scale, rotate and recolor the cut-out, and mirror it with probability 0.5. Return the new image, box and landmarks.
+
+    The box moves with the face, but its sides stay upright.
+    """
     image, box, landmarks = cut_out.image, cut_out.box, cut_out.landmarks
     side = image.width
     is_mirrored = random.random() < 0.5
