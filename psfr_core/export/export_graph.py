@@ -33,7 +33,7 @@ class ExportGraph:
     """A graph to export.
 
     ``inputs`` are the names of the inputs with their dynamic axes, and ``outputs`` the names of the outputs. ``example`` returns
-    inputs for a batch size, and ``notes`` is the metadata of the file.
+    random inputs for a batch size, which are equal in each call, and ``notes`` is the metadata of the file.
     """
 
     module: nn.Module

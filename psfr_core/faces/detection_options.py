@@ -31,7 +31,7 @@ class DetectionOptions:
     )
     second_opinion: bool = option(
         True,
-        "let a parsing network verify uncertain faces of the bundled detector; a given min_score remains the minimum",
+        "let a parsing network verify uncertain faces of the bundled detector; a given min-score remains the minimum",
     )
     batch_size: int = option(4, "number of images per batch", low=1, high=MAX_BATCH_SIZE)
 

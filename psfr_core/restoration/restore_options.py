@@ -19,7 +19,7 @@ class NoFace(str, Enum):
     """Behavior for an image without a face to restore."""
 
     KEEP = "keep"  # keep the image unchanged
-    ERROR = "error"
+    ERROR = "error"  # raise NoFaceError
 
 
 class Eyes(str, Enum):
