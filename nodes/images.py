@@ -57,7 +57,7 @@ def to_image(frames: Tensor | Sequence[Tensor]) -> Tensor:
 
 
 def blank_image(frames: Tensor, channels: int = 3) -> Tensor:
-    """Allocate an uninitialized float32 IMAGE with the number and size of ``frames``, to fill frame by frame."""
+    """Return an uninitialized float32 IMAGE with ``channels`` channels, and the number, size and device of ``frames`` (B, C, H, W)."""
     return frames.new_empty((len(frames), *frames.shape[2:], channels), dtype=torch.float32)
 
 

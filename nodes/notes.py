@@ -78,7 +78,10 @@ def add_selection_notes(note: Note, selections: Sequence[Selection], options: Se
 
 
 def add_face_notes(note: Note, images: Sequence[ImageFaces], options: SelectionOptions) -> None:
-    """Add ``note`` with the number of used faces unless it is 0, and notes on images without a face and on omitted faces."""
+    """Add ``note`` with the number of used faces unless it is 0, and notes on images without a face and on omitted faces.
+
+    ``options`` contains the minimum and maximum size, which the notes on omitted faces name.
+    """
     if used := sum(image.used for image in images):
         add_note(note, count=used)
     without = [number for number, image in enumerate(images, start=1) if not image.used and not image.left_out]
