@@ -57,6 +57,14 @@ class Box(NamedTuple):
     def center(self) -> tuple[float, float]:
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
+    def iou(self, other: Box) -> float:
+        """Return the intersection over union of the two boxes, from 0 to 1; 0 if neither has an area."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        shared = max(width, 0.0) * max(height, 0.0)
+        union = self.area + other.area - shared
+        return shared / union if union else 0.0
+
     def contains(self, point: tuple[float, float]) -> bool:
         """Return whether ``point`` (x, y) lies in this box."""
         x, y = point

@@ -11,6 +11,7 @@ from ..faces.face import Face, check_faces
 from ..images.box import Box
 
 _NUMBERS = 15  # numbers per face: 4 for the box, 10 for the landmarks, and the score
+_NOT_SEARCHED = -1  # count of a frame that was not searched
 
 
 class FaceLog:
@@ -27,23 +28,29 @@ class FaceLog:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def add(self, faces: Sequence[Face]) -> None:
-        """Add the faces of the next frame. Raise InputError for invalid faces (see ``check_faces``)."""
-        check_faces(faces)
-        for face in faces:
+    def add(self, faces: Sequence[Face] | None) -> None:
+        """Add the faces of the next frame, or None if it was not searched.
+
+        Raises InputError for invalid faces (see ``check_faces``).
+        """
+        check_faces(faces or [])
+        for face in faces or []:
             self._values.extend((*face.box, *face.landmarks.flatten().tolist(), face.score))
-        self._counts.append(len(faces))
+        self._counts.append(_NOT_SEARCHED if faces is None else len(faces))
 
     def repeat(self) -> None:
-        """Add the faces of the last frame once more."""
+        """Add the last frame once more."""
         count = self._counts[-1]
-        self._values.extend(self._values[len(self._values) - count * _NUMBERS :])
+        self._values.extend(self._values[len(self._values) - max(count, 0) * _NUMBERS :])
         self._counts.append(count)
 
-    def __iter__(self) -> Iterator[list[Face]]:
-        """Yield the faces of each frame."""
+    def __iter__(self) -> Iterator[list[Face] | None]:
+        """Yield the faces of each frame, or None for a frame that was not searched."""
         start = 0
         for count in self._counts:
+            if count == _NOT_SEARCHED:
+                yield None
+                continue
             faces: list[Face] = []
             for _ in range(count):
                 left, top, right, bottom, *landmarks, score = self._values[start : start + _NUMBERS]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-import torch
 from torch import Tensor
 
 from ..errors import InputError
@@ -14,7 +13,8 @@ from ..faces.face import FaceDetector
 from ..faces.selection import SelectionOptions, select_faces
 from ..images.box import Size
 from .face_log import FaceLog
-from .scene_cuts import SceneCutFinder
+from .scene_cuts import CUT_DISTANCE, SceneCutFinder
+from .search_frames import FrameSearch
 from .tracks import Track, TrackOptions, track_faces
 from .video_options import VideoProgress, VideoStep
 
@@ -41,6 +41,24 @@ class _Findings:
     cuts: SceneCutFinder = field(default_factory=SceneCutFinder)
     upright: Size | None = None
 
+    def add(self, frames: Sequence[Tensor | None], search: FrameSearch) -> None:
+        """Search the next ``frames``, of which None repeats the previous frame."""
+        images = [frame for frame in frames if frame is not None]
+        begins_shot: list[bool] = []
+        for frame in frames:
+            if frame is None:
+                self.cuts.repeat()
+            else:
+                begins_shot.append(self.cuts.add(frame) >= CUT_DISTANCE)
+        results = iter(search.search(images, begins_shot))
+        for frame in frames:
+            if frame is None:
+                self.repeats.add(len(self.faces))
+                self.faces.repeat()
+            else:
+                self.faces.add(next(results))
+                self.upright = Size.of(frame)
+
 
 def find_faces(
     frames: Iterable[Tensor | None],
@@ -54,13 +72,14 @@ def find_faces(
 ) -> VideoFaces:
     """Detect and follow the faces of all frames, and select among the tracks of each shot.
 
+    Frames between two with the same faces are skipped (see ``FrameSearch``); their faces are interpolated.
     ``frames`` are upright colors (3, H, W), RGB in [0, 1], or None for a frame that is equal to the previous one, so its faces are
     the same. ``progress`` is called with at least ``estimated_frames`` as the total. Raises InputError if there is no frame.
     """
     found = _Findings()
-    batch_size = (detection or DetectionOptions()).batch_size
-    for batch in _batches(frames, batch_size):
-        _detect(batch, detector, detection, found)
+    search = FrameSearch(detector, detection)
+    for batch in _batches(frames, search.frame_count):
+        found.add(batch, search)
         if progress is not None:
             progress(VideoStep.FIND, len(found.faces), max(estimated_frames, len(found.faces)))
     if found.upright is None:
@@ -82,28 +101,6 @@ def _batches(frames: Iterable[Tensor | None], size: int) -> Iterator[list[Tensor
         count += frame is not None
     if batch:
         yield batch
-
-
-def _detect(
-    batch: Sequence[Tensor | None], detector: FaceDetector, detection: DetectionOptions | None, found: _Findings
-) -> None:
-    images = [frame for frame in batch if frame is not None]
-    given = [] if detection is None else [detection]  # a user's detector may not accept options
-    results = detector.detect(torch.stack(images), *given) if images else []
-    if len(results) != len(images):
-        raise InputError(f"The detector must return one list of faces per image, got {len(results)} for {len(images)}.")
-    fresh = iter(zip(images, results, strict=True))
-    last: Tensor | None = None
-    for frame in batch:
-        if frame is None:
-            found.repeats.add(len(found.faces))
-            found.faces.repeat()
-            found.cuts.repeat()
-        else:
-            last, faces = next(fresh)
-            found.faces.add(faces)
-            found.cuts.add(last)
-            found.upright = Size.of(last)
 
 
 def _selected(tracks: Sequence[Track], cuts: Sequence[int], size: Size, selection: SelectionOptions) -> list[Track]:

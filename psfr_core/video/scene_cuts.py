@@ -29,11 +29,12 @@ class SceneCutFinder:
             set()
         )  # pairs of similar frames, earlier and later, that are not neighbors
 
-    def add(self, frame: Tensor) -> None:
-        """Add the next ``frame`` (3, H, W), float RGB in [0, 1]."""
+    def add(self, frame: Tensor) -> float:
+        """Add the next ``frame`` (3, H, W), float RGB in [0, 1], and return its distance from the last one; 0 for the first."""
         check_shape(frame, "3 H W", "frame")
         check_float(frame, "frame")
         self._add(F.adaptive_avg_pool2d(frame.float(), _THUMBNAIL).clamp(0, 1).cpu())
+        return self._distances[-1]
 
     def repeat(self) -> None:
         """Add the last frame once more."""

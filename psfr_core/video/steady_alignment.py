@@ -12,7 +12,7 @@ from ..images.box import Size
 from ..images.similarity import compose_affines, fit_similarity, resize_affine, similarity_inliers
 from .one_euro import smooth_causally
 from .steady_landmarks import smooth_landmarks
-from .tracks import Track
+from .tracks import Track, interpolated
 
 _UNIT = 1  # side in pixels of the crop of align_track
 _INLIER_DEVIATION = 4.0  # standard deviation, in frames, of the Gaussian window that averages the inlier flags
@@ -51,7 +51,8 @@ def _smoothed(track: Track, smoothing: Smoothing) -> Tensor:
         return track.landmarks
     if smoothing is Smoothing.PAST_ONLY:
         return smooth_causally(track.landmarks)
-    return smooth_landmarks(track.landmarks, track.scores > 0)
+    found = (track.scores > 0).nonzero().flatten()
+    return interpolated(smooth_landmarks(track.landmarks[found], found), found, len(track))
 
 
 def _averaged(flags: Tensor, smoothing: Smoothing) -> Tensor:

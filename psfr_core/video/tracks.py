@@ -42,7 +42,8 @@ class Track:
     """The face of one person in successive frames of one shot.
 
     ``landmarks`` is float64 (N, 5, 2), ``boxes`` float64 (N, 4) and ``scores`` float64 (N,), one entry for each frame from
-    ``start``. A score of 0 marks a frame in which the face was not found: its landmarks and box are interpolated.
+    ``start``. A score of 0 marks a frame in which the face was not found or that was not searched: its landmarks and box are
+    interpolated.
     """
 
     start: int
@@ -58,11 +59,6 @@ class Track:
         """Indices of the frames."""
         return range(self.start, self.start + len(self))
 
-    @property
-    def found_share(self) -> float:
-        """Share of the frames in which the face was found."""
-        return float((self.scores > 0).double().mean())
-
     def face(self, frame: int) -> Face:
         """Return the face in the frame with the index ``frame``. Raise PositionError if the track does not cover it."""
         if frame not in self.frames:
@@ -72,11 +68,11 @@ class Track:
 
 
 def track_faces(
-    faces: Sequence[Sequence[Face]], cuts: Collection[int] = (), options: TrackOptions | None = None
+    faces: Sequence[Sequence[Face] | None], cuts: Collection[int] = (), options: TrackOptions | None = None
 ) -> list[Track]:
     """Follow the ``faces`` of successive frames; return the tracks, ordered by their first frame.
 
-    Faces are assigned to tracks with the least total cost. The cost depends on the overlap of the boxes and the distance of the
+    None stands for a frame that was not searched, because it lies between two frames with the same faces. Faces are assigned to tracks with the least total cost. The cost depends on the overlap of the boxes and the distance of the
     landmarks from the position that the motion of the track predicts. No track crosses a cut; ``cuts`` are the indices of the
     first frames of shots. Gaps of up to ``max_gap`` frames are interpolated. Faces that are found too rarely are dropped, so that
     a face is restored either throughout or not at all. Raises InputError for invalid faces (see ``check_faces``).
@@ -84,7 +80,7 @@ def track_faces(
     options = TrackOptions() if options is None else options
     check_type(options, TrackOptions, "options")
     for of_frame in faces:
-        check_faces(of_frame)
+        check_faces(of_frame or [])
     starts = sorted({0, *(cut for cut in cuts if 0 < cut < len(faces)), len(faces)})
     return [track for start, stop in pairwise(starts) for track in _tracks_of_shot(faces[start:stop], start, options)]
 
@@ -108,19 +104,31 @@ class _OpenTrack:
         return Face(box, last.landmarks + last.landmarks.new_tensor([x, y]), last.score)
 
 
-def _tracks_of_shot(faces: Sequence[Sequence[Face]], start: int, options: TrackOptions) -> list[Track]:
+def _tracks_of_shot(faces: Sequence[Sequence[Face] | None], start: int, options: TrackOptions) -> list[Track]:
     tracks: list[_OpenTrack] = []
+    searched: list[int] = []
     for frame, found in enumerate(faces):
-        reachable = [track for track in tracks if frame - track.frames[-1] - 1 <= options.max_gap]
+        if found is None:
+            continue
+        reachable = [
+            track for track in tracks if track.frames[-1] == searched[-1] or frame - track.frames[-1] - 1 <= options.max_gap
+        ]
         pairs = _matches(reachable, found, frame)
         for track, face in pairs:
             track.frames.append(frame)
             track.faces.append(face)
         continued = [face for _, face in pairs]
         tracks += [_OpenTrack([frame], [face]) for face in found if not any(face is other for other in continued)]
+        searched.append(frame)
     min_frames = min(options.min_frames, len(faces))
-    bridged = [_bridged(track, start) for track in tracks if len(track.frames) >= min_frames]
-    return [track for track in bridged if track.found_share >= options.min_share]
+    return [_bridged(track, start) for track in tracks if _is_found_often(track, searched, min_frames, options.min_share)]
+
+
+def _is_found_often(track: _OpenTrack, searched: Sequence[int], min_frames: int, min_share: float) -> bool:
+    """Return whether the track is long enough. Frames that were not searched count like those around them."""
+    first, last = track.frames[0], track.frames[-1]
+    share = len(track.frames) / sum(first <= frame <= last for frame in searched)
+    return share >= min_share and share * (last - first + 1) >= min_frames
 
 
 def _matches(tracks: Sequence[_OpenTrack], faces: Sequence[Face], frame: int) -> list[tuple[_OpenTrack, Face]]:
@@ -138,14 +146,7 @@ def _cost(track: _OpenTrack, face: Face, frame: int) -> float:
         return 2 * _MAX_COST
     distance = float((face.landmarks - expected.landmarks).norm(dim=1).mean()) / max(side, expected_side)
     gap = frame - track.frames[-1] - 1
-    return max(distance + 1 - _iou(face.box, expected.box) - _BONUS_PER_GAP * gap, 0.0)
-
-
-def _iou(one: Box, other: Box) -> float:
-    width = min(one.right, other.right) - max(one.left, other.left)
-    height = min(one.bottom, other.bottom) - max(one.top, other.top)
-    shared = max(width, 0.0) * max(height, 0.0)
-    return shared / (one.area + other.area - shared)
+    return max(distance + 1 - face.box.iou(expected.box) - _BONUS_PER_GAP * gap, 0.0)
 
 
 def _bridged(track: _OpenTrack, start: int) -> Track:
@@ -157,11 +158,11 @@ def _bridged(track: _OpenTrack, start: int) -> Track:
     scores = torch.zeros(last - first + 1, dtype=torch.float64)
     scores[found] = torch.tensor([face.score for face in track.faces], dtype=torch.float64).clamp(min=1e-6)
     return Track(
-        start + first, _interpolated(landmarks, found, len(scores)), _interpolated(boxes, found, len(scores)), scores
+        start + first, interpolated(landmarks, found, len(scores)), interpolated(boxes, found, len(scores)), scores
     )
 
 
-def _interpolated(values: Tensor, known: Tensor, count: int) -> Tensor:
+def interpolated(values: Tensor, known: Tensor, count: int) -> Tensor:
     """Return ``values`` (K, ...) at the indices ``known`` (K,), linearly interpolated to ``count`` indices."""
     index = torch.arange(count)
     after = torch.searchsorted(known, index)

@@ -30,6 +30,17 @@ def test_an_empty_frame_can_be_repeated() -> None:
     assert list(log) == [[], []]
 
 
+def test_frames_that_were_not_searched_are_kept_apart_from_empty_ones() -> None:
+    face = Face(Box(1, 2, 30, 40), torch.rand(5, 2), 0.5)
+    log = FaceLog()
+    for of_frame in ([face], None, []):
+        log.add(of_frame)
+    log.add(None)
+    log.repeat()
+    log.add([face])
+    assert [None if of_frame is None else len(of_frame) for of_frame in log] == [1, None, 0, None, None, 1]
+
+
 def test_invalid_faces_are_refused() -> None:
     with pytest.raises(InputError, match="finite"):
         FaceLog().add([Face(Box(0, 0, float("nan"), 1), torch.zeros(5, 2), 1.0)])

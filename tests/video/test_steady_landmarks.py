@@ -97,14 +97,24 @@ def test_identical_frames_give_identical_results() -> None:
     assert crop_transform(transforms[0], 64) == pytest.approx(fit_template(STILL[0], 64), abs=1e-9)
 
 
-def test_interpolated_landmarks_do_not_count() -> None:
-    found = noisy(STILL)
-    is_found = torch.ones(100, dtype=torch.bool)
-    is_found[30:36] = False
-    interpolated = found.clone()
-    interpolated[30:36] += 6
-    error = (smooth_landmarks(interpolated, is_found) - STILL)[20:46].square().mean()
-    assert error < 0.2 * (smooth_landmarks(interpolated) - STILL)[20:46].square().mean()
+@pytest.mark.parametrize("truth", [STILL, PAN], ids=["still", "pan"])
+def test_frames_without_the_face_do_not_count(truth: Tensor) -> None:
+    found, scores = noisy(truth), torch.ones(100).double()
+    found[31:36], scores[31:36] = 1e3, 0  # a gap
+    found[41:99:2], scores[41:99:2] = 1e3, 0  # skipped frames
+    exact = align_track(track_of(truth), Smoothing.NONE)
+    error = (crop_corners(align_track(track_of(found, scores))) - crop_corners(exact)).square().mean()
+    before = (crop_corners(align_track(track_of(noisy(truth)), Smoothing.NONE)) - crop_corners(exact)).square().mean()
+    assert error < 0.4**2 * before
+
+
+def test_a_false_detection_between_skipped_frames_is_ignored() -> None:
+    frames = torch.cat([torch.arange(0, 40, 2), torch.arange(40, 50), torch.arange(50, 100, 3)])
+    truth = moving(2 * FRAMES)[frames]
+    for index in (8, 25, 40):
+        found = noisy(truth)
+        found[index] += 30
+        assert (smooth_landmarks(found, frames)[index] - truth[index]).abs().max() < 2.5
 
 
 def test_noise_is_measured_without_the_motion() -> None:

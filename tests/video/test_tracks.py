@@ -84,6 +84,23 @@ def test_gaps_are_bridged_by_interpolation() -> None:
     assert track.face(9).score == 0
 
 
+def test_frames_that_are_not_searched_are_interpolated_and_do_not_count() -> None:
+    frames = [[face(50 + 3 * t)] if t % 2 == 0 else None for t in range(21)]
+    (track,) = track_faces(frames, options=TrackOptions(max_gap=0, min_share=1))
+    assert track.frames == range(21)
+    assert centers(track) == pytest.approx([50 + 3 * t for t in range(21)], abs=1e-3)
+    frames[10] = []
+    assert [one.frames for one in track_faces(frames, options=TrackOptions(max_gap=2))] == [range(9), range(12, 21)]
+    assert [one.frames for one in track_faces(frames, options=TrackOptions(max_gap=3))] == [range(21)]
+    assert track_faces(frames, options=TrackOptions(max_gap=3, min_share=0.95)) == []  # found in 10 of 11 searched frames
+
+
+def test_a_short_track_has_the_length_of_its_frames_not_of_the_searched_ones() -> None:
+    frames = [[face(50)] if t % 2 == 0 else None for t in range(5)]
+    assert len(track_faces([*frames, *[[]] * 10], options=TrackOptions(min_frames=5))) == 1
+    assert track_faces([*frames, *[[]] * 10], options=TrackOptions(min_frames=6)) == []
+
+
 def test_a_longer_gap_ends_the_track() -> None:
     frames = [[face(50)]] * 6 + [[]] * 4 + [[face(50)]] * 6
     assert [track.frames for track in track_faces(frames, options=TrackOptions(max_gap=3))] == [range(6), range(10, 16)]
