@@ -54,21 +54,27 @@ def parse_faces(
 
 @torch.no_grad()
 def parse_probabilities(crops: Tensor, parse_net: ParseNet, batch_size: int | None = None) -> Tensor:
-    """Return the probabilities (B, 19, S, S) of the regions in ``crops`` (B, 3, S, S), float32 on the network's device.
+    """Return the probabilities (B, 19, P, P) of the regions in ``crops`` (B, 3, S, S), float32 on the network's device.
 
-    Their argmax is the label of each pixel before ``with_closed_eyes``. The parameters and errors are those of ``parse_faces``.
+    P is the size of the network. ``most_probable_regions`` returns their parse maps before ``with_closed_eyes``. The parameters and
+    errors are those of ``parse_faces``.
     """
     _check_inputs(crops, parse_net, batch_size)
     weight = next(parse_net.parameters())
 
     def probabilities(batch: slice) -> Tensor:
-        scores = region_scores(crops[batch], parse_net)
-        check_output(scores, "parser", weight.dtype)
-        return scores.softmax(dim=1)
+        parse_logits = _logits(crops[batch], parse_net)
+        check_output(parse_logits, "parser", weight.dtype)
+        return parse_logits.softmax(dim=1)
 
     size = batch_size or default_batch_size(weight.device)
     with without_autocast(weight.device):
         return in_batches(probabilities, len(crops), size, halve=batch_size is None)
+
+
+def most_probable_regions(probabilities: Tensor, side: int) -> ParseMap:
+    """Return parse maps of ``side`` pixels with the most probable region of ``probabilities`` (B, 19, P, P) at each pixel."""
+    return ParseMap.from_logits(_resized(probabilities, side))
 
 
 def _check_inputs(crops: Tensor, parse_net: ParseNet, batch_size: int | None) -> None:
@@ -82,10 +88,14 @@ def _check_inputs(crops: Tensor, parse_net: ParseNet, batch_size: int | None) ->
 
 def region_scores(crops: Tensor, parse_net: ParseNet) -> Tensor:
     """Return the region scores (B, 19, S, S), float32 on the network's device, of ``crops`` (B, 3, S, S), RGB in [0, 1]."""
+    return _resized(_logits(crops, parse_net), crops.shape[-1])
+
+
+def _logits(crops: Tensor, parse_net: ParseNet) -> Tensor:
+    """Return the region scores (B, 19, P, P) in the size of the network."""
     weight = next(parse_net.parameters())
     inputs = _resized(crops.float().clamp(0, 1), parse_net.config.size) * 2 - 1
-    parse_logits = parse_net.parse_logits(inputs.to(weight))
-    return _resized(parse_logits.float(), crops.shape[-1])
+    return parse_net.parse_logits(inputs.to(weight)).float()
 
 
 def _resized(images: Tensor, side: int) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
@@ -12,18 +12,18 @@ from torch import Tensor
 from ..batch_size import default_batch_size
 from ..parsing.eye_state import with_closed_eyes
 from ..parsing.parse_map import ParseMap
-from ..parsing.parser import parse_probabilities
+from ..parsing.parser import most_probable_regions, parse_probabilities
 from ..restoration.color_match import match_colors
 from ..restoration.enhance import enhance_faces
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore import blend_masks
 from ..restoration.restore_options import RestoreOptions
 from .face_patches import paste_into_frame
-from .face_plan import FacePlan
+from .face_plan import FacePlan, PlannedFace
 from .moving_frame import F
 from .steady_alignment import Smoothing
 from .steady_crops import CropCutter, SteadyCrop
-from .steady_looks import TrackLook, average_look, windows
+from .steady_looks import FrameWeights, windows
 from .video_options import VideoOptions, VideoProgress, VideoStep
 
 _MAX_FRAMES = 32  # maximum number of frames per batch
@@ -31,17 +31,25 @@ _AVERAGES = 3  # successive averages over ``steady_frames``: crops, parse maps a
 
 
 @dataclass(frozen=True, eq=False)
+class _CutFrame(Generic[F]):
+    """A frame with the crops of its faces."""
+
+    frame: F
+    is_repeat: bool
+    cuts: list[SteadyCrop]
+
+
+@dataclass(frozen=True, eq=False)
 class _Face:
-    """A face of a frame. ``steady`` is its crop (3, S, S), averaged over time.
+    """A face of a frame. ``steady`` is its crop (3, S, S), averaged over time with ``weights``."""
 
-    ``strength`` and ``side`` are those of ``PlannedFace``.
-    """
-
-    track: int
     cut: SteadyCrop
-    strength: float
-    side: float
+    weights: FrameWeights
     steady: Tensor
+
+    @property
+    def planned(self) -> PlannedFace:
+        return self.cut.planned
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,35 +134,38 @@ class _Count:
             self._progress(VideoStep.RESTORE, self._done, max(self._total, self._done))
 
 
-def _cut(frames: Iterable[F], plan: FacePlan, crop_size: int, cutter: CropCutter) -> Iterator[_Frame[F]]:
+def _cut(frames: Iterable[F], plan: FacePlan, crop_size: int, cutter: CropCutter) -> Iterator[_CutFrame[F]]:
     """Yield each frame with the crops of its faces; frames that repeat the previous one have none."""
     for frame in frames:
         if frame.index in plan.repeats:
-            yield _Frame(frame, True, [])
+            yield _CutFrame(frame, True, [])
             continue
         planes = frame.to_read()
+        cuts = (cutter.cut(planes, planned) for planned in plan.faces_in(frame.index, crop_size))
+        yield _CutFrame(frame, False, [cut for cut in cuts if cut is not None])
+
+
+def _denoised(frames: Iterable[_CutFrame[F]], radius: int) -> Iterator[_Frame[F]]:
+    """Yield each frame with averaged crops, and the weights for all averages."""
+    for window in windows(frames, radius):
         faces: list[_Face] = []
-        for planned in plan.faces_in(frame.index, crop_size):
-            cut = cutter.cut(planes, planned)
-            if cut is not None:
-                faces.append(_Face(planned.track, cut, planned.strength, planned.side, cut.crop))
-        yield _Frame(frame, False, faces)
-
-
-def _denoised(frames: Iterable[_Frame[F]], radius: int) -> Iterator[_Frame[F]]:
-    """Yield each frame with averaged crops."""
-    steps = (_Step(frame, [face.cut.crop for face in frame.faces]) for frame in frames)
-    for window in windows(steps, radius):
-        work = window.center.work
-        averaged = _averaged(window.center, window.neighbors)
-        faces = [replace(face, steady=crop) for face, crop in zip(work.faces, averaged, strict=True)]
-        yield replace(work, faces=faces)
+        for cut in window.center.cuts:
+            around = {
+                other.frame.index: same
+                for other in window.neighbors
+                for same in other.cuts
+                if same.planned.track == cut.planned.track
+            }
+            weights = FrameWeights.of(cut.outline, {frame: same.outline for frame, same in around.items()})
+            steady = weights.average(cut.crop, {frame: same.crop for frame, same in around.items()})
+            faces.append(_Face(cut, weights, steady))
+        yield _Frame(window.center.frame, window.center.is_repeat, faces)
 
 
 def _parsed(
     frames: Iterable[_Frame[F]], models: RestorationModels, options: RestoreOptions, batch_size: int
 ) -> Iterator[_Step[F]]:
-    """Yield each frame with the probabilities of the regions (19, S, S) of its faces, float16."""
+    """Yield each frame with the probabilities of the regions (19, P, P) of its faces, float16, in the size of the network."""
     for batch in _batches(((frame, len(frame.faces)) for frame in frames), batch_size):
         crops = [face.steady for frame in batch for face in frame.faces]
         results = iter(
@@ -171,9 +182,10 @@ def _mapped(steps: Iterable[_Step[F]], radius: int) -> Iterator[_Step[F]]:
         if not work.faces:
             yield _Step(work, [])
             continue
-        labels = torch.stack([mean.argmax(0) for mean in _averaged(window.center, window.neighbors)])
         crops = torch.stack([face.steady for face in work.faces])
-        yield _Step(work, [], with_closed_eyes(crops, ParseMap(labels.to(torch.uint8))))
+        probabilities = torch.stack(_averaged(window.center, window.neighbors))
+        parse_maps = most_probable_regions(probabilities, crops.shape[-1])
+        yield _Step(work, [], with_closed_eyes(crops, parse_maps))
 
 
 def _enhanced(
@@ -186,7 +198,7 @@ def _enhanced(
         results: Iterator[Tensor] = iter(())
         if crops:
             parse_map = options.eyes.applied_to(ParseMap(torch.cat(maps)))
-            sides = [face.side for step in batch for face in step.work.faces]
+            sides = [face.planned.side for step in batch for face in step.work.faces]
             results = iter(
                 enhance_faces(
                     torch.stack(crops), parse_map, models.generator, sides=sides, batch_size=options.batch_size
@@ -196,14 +208,18 @@ def _enhanced(
             yield _Step(step.work, [next(results) for _ in step.work.faces], step.parse_maps)
 
 
-def _averaged(step: _Step[F], neighbors: Iterable[_Step[F]]) -> list[Tensor]:
-    around = [look for other in neighbors for look in _looks(other)]
-    return [average_look(look, around) for look in _looks(step)]
-
-
-def _looks(step: _Step[F]) -> list[TrackLook]:
-    pairs = zip(step.work.faces, step.results, strict=True)
-    return [TrackLook(face.track, face.cut.outline, result) for face, result in pairs]
+def _averaged(step: _Step[F], neighbors: Sequence[_Step[F]]) -> list[Tensor]:
+    """Return the results of the faces of ``step``, averaged with those of the same faces in ``neighbors``."""
+    averaged: list[Tensor] = []
+    for face, result in zip(step.work.faces, step.results, strict=True):
+        around = {
+            other.work.frame.index: values
+            for other in neighbors
+            for same, values in zip(other.work.faces, other.results, strict=True)
+            if same.planned.track == face.planned.track
+        }
+        averaged.append(face.weights.average(result, around))
+    return averaged
 
 
 def _paste(
@@ -211,9 +227,9 @@ def _paste(
 ) -> None:
     crops = torch.stack([face.steady for face in work.faces])
     matched = match_colors(restored, crops, options.color_match)
-    sizes = [models.generator.for_side(face.side).size for face in work.faces]
+    sizes = [models.generator.for_side(face.planned.side).size for face in work.faces]
     masks = blend_masks(matched, crops, parse_maps, options, guard=options.guard, sizes=sizes)
-    strengths = torch.tensor([face.strength for face in work.faces], device=masks.device)
+    strengths = torch.tensor([face.planned.strength for face in work.faces], device=masks.device)
     aligned = [face.cut.aligned for face in work.faces]
     weights = masks * strengths[:, None, None, None]
     paste_into_frame(work.frame.to_write(), aligned, matched, weights, options.paste.grain)

@@ -22,8 +22,9 @@ _KEPT = 0.95
 
 @dataclass(frozen=True, eq=False)
 class SteadyCrop:
-    """An aligned face, its crop (3, S, S) on the device of the networks, and the outline of the crop."""
+    """A planned face, aligned, its crop (3, S, S) on the device of the networks, and the outline of the crop."""
 
+    planned: PlannedFace
     aligned: AlignedFace
     crop: Tensor
     outline: Tensor
@@ -57,7 +58,7 @@ class CropCutter:
         if aligned is None:
             return None
         crop = aligned.crop.to(self._device)
-        return SteadyCrop(aligned, crop, outline_of(crop))
+        return SteadyCrop(planned, aligned, crop, outline_of(crop))
 
     def _correction(self, outline: Tensor, before: Tensor) -> Tensor:
         """Return the similarity (2, 3) in crop pixels that moves ``outline`` towards ``before``, by the fraction _KEPT."""

@@ -11,7 +11,11 @@ from torch import Tensor
 from ..checks import check_finite, check_shape
 
 _PILOT_RADIUS = 3  # frames in which the face was found
-_WIDTHS = (1.5, 3.0, 6.0)  # standard deviations of the windows of successive fits, in frames in which the face was found
+_WIDTHS = (
+    1.5,
+    3.0,
+    6.0,
+)  # standard deviations of the windows of successive fits, in frames in which the face was found
 _RADIUS_IN_WIDTHS = 2.5
 _REJECTED = 4.0  # residual, in standard deviations of the noise, from which a frame has no weight
 # RMS distances between the smoothed and the detected landmarks, in standard deviations of the noise. In linear motion, the distance

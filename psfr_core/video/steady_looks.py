@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -21,42 +21,46 @@ _SPREAD = 2  # radius in pixels of the outline; the surroundings of a change, su
 _CHANGED = 0.03  # RMS difference of colors in [0, 1] from which a pixel counts as changed
 
 
-@dataclass(frozen=True, eq=False)
-class TrackLook:
-    """One face of a frame: its track, the outline of its crop, and a tensor (C, S, S) to be averaged over time."""
-
-    track: int
-    outline: Tensor
-    values: Tensor
-
-
 def outline_of(crop: Tensor) -> Tensor:
     """Return a small blurred copy (3, K, K) of a crop (3, S, S) that ``unchanged`` compares."""
     side = min(_OUTLINE_SIDE, crop.shape[-1])
     return gaussian_blur(F.adaptive_avg_pool2d(crop.float(), side)[None], _OUTLINE_BLUR)[0]
 
 
-def unchanged(outline: Tensor, other: Tensor, side: int) -> Tensor:
-    """Return a map (1, ``side``, ``side``) from 0, where two aligned crops differ, to 1, where they are equal, by their outlines.
+def unchanged(outline: Tensor, other: Tensor) -> Tensor:
+    """Return a map (1, K, K) from 0, where two aligned crops differ, to 1, where they are equal, by their outlines (3, K, K).
 
     A blink, a smile or a hand lowers the map only in its place and close to it.
     """
     difference = (outline - other).square().mean(0, keepdim=True)
     difference = F.max_pool2d(difference[None], 2 * _SPREAD + 1, stride=1, padding=_SPREAD)[0]
-    share = (1 - difference / _CHANGED**2).clamp(min=0).square()
-    return F.interpolate(share[None], (side, side), mode="bilinear", align_corners=False)[0]
+    return (1 - difference / _CHANGED**2).clamp(min=0).square()
 
 
-def average_look(look: TrackLook, neighbors: Sequence[TrackLook]) -> Tensor:
-    """Return the values of ``look`` averaged with those of its track in ``neighbors``, with the weights of ``unchanged``."""
-    side = look.values.shape[-1]
-    total, weights = look.values.float(), torch.ones_like(look.values[:1], dtype=torch.float32)
-    for other in neighbors:
-        if other.track == look.track:
-            weight = unchanged(look.outline, other.outline, side)
-            total = total + weight * other.values
-            weights = weights + weight
-    return total / weights
+@dataclass(frozen=True, eq=False)
+class FrameWeights:
+    """Weights with which a face of one frame and of ``frames`` around it are averaged.
+
+    ``maps`` (1 + N, 1, K, K) has one map for the face itself, followed by one for each of the N frames. Their sum is 1.
+    """
+
+    frames: list[int]
+    maps: Tensor
+
+    @classmethod
+    def of(cls, outline: Tensor, others: Mapping[int, Tensor]) -> FrameWeights:
+        """Return the weights of a face with ``outline`` and of its outlines in other frames, by the indices of these frames."""
+        maps = [torch.ones_like(outline[:1]), *(unchanged(outline, other) for other in others.values())]
+        weights = torch.stack(maps)
+        return cls(list(others), weights / weights.sum(0))
+
+    def average(self, values: Tensor, others: Mapping[int, Tensor]) -> Tensor:
+        """Return the average, float32, of ``values`` (C, S, S) and of those in ``others``, by the indices of their frames."""
+        maps = F.interpolate(self.maps, values.shape[-2:], mode="bilinear", align_corners=False)
+        total = values.float() * maps[0]
+        for weight, frame in zip(maps[1:], self.frames, strict=True):
+            total.addcmul_(weight, others[frame].float())
+        return total
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,11 @@ def track_faces(
 ) -> list[Track]:
     """Follow the ``faces`` of successive frames; return the tracks, ordered by their first frame.
 
-    None stands for a frame that was not searched, because it lies between two frames with the same faces. Faces are assigned to tracks with the least total cost. The cost depends on the overlap of the boxes and the distance of the
-    landmarks from the position that the motion of the track predicts. No track crosses a cut; ``cuts`` are the indices of the
-    first frames of shots. Gaps of up to ``max_gap`` frames are interpolated. Faces that are found too rarely are dropped, so that
-    a face is restored either throughout or not at all. Raises InputError for invalid faces (see ``check_faces``).
+    None stands for a frame that was not searched because it lies between two frames with the same faces. Faces are assigned to
+    tracks with the least total cost. The cost depends on the overlap of the boxes and the distance of the landmarks from the
+    position that the motion of the track predicts. No track crosses a cut; ``cuts`` are the indices of the first frames of shots.
+    Gaps of up to ``max_gap`` frames are interpolated. Faces that are found too rarely are dropped, so that a face is restored
+    either throughout or not at all. Raises InputError for invalid faces (see ``check_faces``).
     """
     options = TrackOptions() if options is None else options
     check_type(options, TrackOptions, "options")
@@ -111,7 +112,9 @@ def _tracks_of_shot(faces: Sequence[Sequence[Face] | None], start: int, options:
         if found is None:
             continue
         reachable = [
-            track for track in tracks if track.frames[-1] == searched[-1] or frame - track.frames[-1] - 1 <= options.max_gap
+            track
+            for track in tracks
+            if track.frames[-1] == searched[-1] or frame - track.frames[-1] - 1 <= options.max_gap
         ]
         pairs = _matches(reachable, found, frame)
         for track, face in pairs:
@@ -121,7 +124,9 @@ def _tracks_of_shot(faces: Sequence[Sequence[Face] | None], start: int, options:
         tracks += [_OpenTrack([frame], [face]) for face in found if not any(face is other for other in continued)]
         searched.append(frame)
     min_frames = min(options.min_frames, len(faces))
-    return [_bridged(track, start) for track in tracks if _is_found_often(track, searched, min_frames, options.min_share)]
+    return [
+        _bridged(track, start) for track in tracks if _is_found_often(track, searched, min_frames, options.min_share)
+    ]
 
 
 def _is_found_often(track: _OpenTrack, searched: Sequence[int], min_frames: int, min_share: float) -> bool:

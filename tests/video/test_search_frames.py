@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ class NumberedFrames:
     def frame(self, index: int) -> Tensor:
         return torch.full((3, 8, 8), index / 255)
 
-    def detect(self, images: Tensor, *_: object) -> list[list[Face]]:
+    def detect(self, images: Tensor, *_: Any, **__: Any) -> list[list[Face]]:
         self.searched.append([round(float(image[0, 0, 0]) * 255) for image in images])
         return [self.faces[index] for index in self.searched[-1]]
 
@@ -78,7 +79,7 @@ def test_an_exchange_of_two_faces_is_no_difference() -> None:
 
 def test_a_detector_must_return_a_list_for_each_frame() -> None:
     class Broken:
-        def detect(self, images: Tensor, *_: object) -> list[list[Face]]:
+        def detect(self, images: Tensor, *_: Any, **__: Any) -> list[list[Face]]:
             return [[]]
 
     with pytest.raises(InputError, match="got 1 for 2"):

@@ -92,7 +92,9 @@ def test_frames_that_are_not_searched_are_interpolated_and_do_not_count() -> Non
     frames[10] = []
     assert [one.frames for one in track_faces(frames, options=TrackOptions(max_gap=2))] == [range(9), range(12, 21)]
     assert [one.frames for one in track_faces(frames, options=TrackOptions(max_gap=3))] == [range(21)]
-    assert track_faces(frames, options=TrackOptions(max_gap=3, min_share=0.95)) == []  # found in 10 of 11 searched frames
+    assert (
+        track_faces(frames, options=TrackOptions(max_gap=3, min_share=0.95)) == []
+    )  # found in 10 of 11 searched frames
 
 
 def test_a_short_track_has_the_length_of_its_frames_not_of_the_searched_ones() -> None:
