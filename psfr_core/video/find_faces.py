@@ -7,16 +7,18 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from ..errors import InputError
-from ..faces.detection_options import DetectionOptions
-from ..faces.face import FaceDetector
+from ..errors import InputError, NoFaceError
 from ..faces.selection import SelectionOptions, select_faces
 from ..images.box import Size
+from ..restoration.restoration_models import RestorationModels
+from ..restoration.restore_options import NoFace, RestoreOptions
+from ..restoration.second_opinion import with_second_opinion
 from .face_log import FaceLog
 from .scene_cuts import CUT_DISTANCE, SceneCutFinder
 from .search_frames import FrameSearch
-from .tracks import Track, TrackOptions, track_faces
-from .video_options import VideoProgress, VideoStep
+from .steady_alignment import Smoothing
+from .tracks import Track, track_faces
+from .video_options import VideoOptions, VideoProgress, VideoStep
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,22 +64,23 @@ class _Findings:
 
 def find_faces(
     frames: Iterable[Tensor | None],
-    detector: FaceDetector,
-    detection: DetectionOptions | None,
-    selection: SelectionOptions,
-    options: TrackOptions,
+    models: RestorationModels,
+    options: RestoreOptions,
+    video: VideoOptions,
     *,
     progress: VideoProgress | None = None,
     estimated_frames: int = 0,
 ) -> VideoFaces:
     """Detect and follow the faces of all frames, and select among the tracks of each shot.
 
-    Frames between two with the same faces are skipped (see ``FrameSearch``); their faces are interpolated.
-    ``frames`` are upright colors (3, H, W), RGB in [0, 1], or None for a frame that is equal to the previous one, so its faces are
-    the same. ``progress`` is called with at least ``estimated_frames`` as the total. Raises InputError if there is no frame.
+    If the alignment is smoothed by past and future frames, frames between two with the same faces are skipped (see
+    ``FrameSearch``), and their faces are interpolated. ``frames`` are upright colors (3, H, W), RGB in [0, 1], or None for a frame
+    that is equal to the previous one, so its faces are the same. ``progress`` is called with at least ``estimated_frames`` as the
+    total. Raises InputError if there is no frame.
     """
+    detector = with_second_opinion(models.detector, models.parse_net)
+    search = FrameSearch(detector, options.detection, skips=video.smoothing is Smoothing.TWO_SIDED)
     found = _Findings()
-    search = FrameSearch(detector, detection)
     for batch in _batches(frames, search.frame_count):
         found.add(batch, search)
         if progress is not None:
@@ -85,8 +88,17 @@ def find_faces(
     if found.upright is None:
         raise InputError("A video needs at least one frame, got none.")
     cuts = found.cuts.cuts()
-    tracks = _selected(track_faces(list(found.faces), cuts, options), cuts, found.upright, selection)
+    tracks = _selected(track_faces(list(found.faces), cuts, video.tracks), cuts, found.upright, options.selection)
     return VideoFaces(tracks, cuts, frozenset(found.repeats), len(found.faces), found.upright)
+
+
+def check_found(faces: VideoFaces, options: RestoreOptions, place: str) -> None:
+    """Raise NoFaceError if ``options`` require a face but none was found; its message names the ``place``."""
+    if not faces.tracks and options.no_face is NoFace.ERROR:
+        raise NoFaceError(
+            f"No face that fits the options was found in {place}. Lower the minimum score, size or share of frames, or allow "
+            "videos without a face."
+        )
 
 
 def _batches(frames: Iterable[Tensor | None], size: int) -> Iterator[list[Tensor | None]]:

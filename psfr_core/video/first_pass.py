@@ -6,14 +6,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import NoFaceError, VideoFileError
+from ..errors import VideoFileError
 from ..read_ahead import read_ahead
 from ..restoration.restoration_models import RestorationModels
-from ..restoration.restore_options import NoFace, RestoreOptions
-from ..restoration.second_opinion import with_second_opinion
+from ..restoration.restore_options import RestoreOptions
 from .decoded_frames import upright_colors
 from .face_plan import FacePlan
-from .find_faces import find_faces
+from .find_faces import check_found, find_faces
 from .read_video import FrameSample, open_video
 from .video_options import VideoOptions, VideoProgress
 
@@ -51,21 +50,11 @@ def find_and_align(
         decoded = upright_colors(reader, timestamps)
         with closing(read_ahead(decoded, lambda frame: frame, lambda _: 1, _FRAMES_BETWEEN_THREADS)) as frames:
             found = find_faces(
-                frames,
-                with_second_opinion(models.detector, models.parse_net),
-                options.detection,
-                options.selection,
-                video.tracks,
-                progress=progress,
-                estimated_frames=reader.estimated_frames,
+                frames, models, options, video, progress=progress, estimated_frames=reader.estimated_frames
             )
         sample, damage = reader.sample, reader.damage.describe()
     if sample is None:
         raise VideoFileError(f"{source} has no frame that can be decoded.")
-    if not found.tracks and options.no_face is NoFace.ERROR:
-        raise NoFaceError(
-            f"No face that fits the options was found in {source}. Lower the minimum score, size or share of frames, or allow "
-            "videos without a face."
-        )
+    check_found(found, options, str(source))
     plan = FacePlan.of(found, video.smoothing, sample.quarters)
     return FirstPass(plan, sample, timestamps, len(found.cuts) + 1, damage)

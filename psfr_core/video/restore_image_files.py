@@ -11,18 +11,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import NoFaceError, VideoFileError
+from ..errors import VideoFileError
 from ..images.box import Size
 from ..images.channels import clamped, to_rgb
 from ..images.decoding import MAX_PIXELS
 from ..images.io import ImageFile, read_image, write_image
 from ..read_ahead import read_ahead
 from ..restoration.restoration_models import RestorationModels
-from ..restoration.restore_options import NoFace, RestoreOptions
-from ..restoration.second_opinion import with_second_opinion
+from ..restoration.restore_options import RestoreOptions
 from ..write_behind import write_each
 from .face_plan import FacePlan
-from .find_faces import find_faces
+from .find_faces import check_found, find_faces
 from .frame_images import choose_encoding_of_images, video_frame
 from .image_frame import ImageFrame
 from .read_video import FrameSample
@@ -120,17 +119,13 @@ class _Sequence:
         with _reading(self.paths, self._read) as files:
             found = find_faces(
                 _new_colors(files),
-                with_second_opinion(self.models.detector, self.models.parse_net),
-                self.options.detection,
-                self.options.selection,
-                self.video.tracks,
+                self.models,
+                self.options,
+                self.video,
                 progress=self.progress,
                 estimated_frames=len(self.paths),
             )
-        if not found.tracks and self.options.no_face is NoFace.ERROR:
-            raise NoFaceError(
-                f"No face that fits the options was found in {len(self.paths)} images. Lower the minimum score or size."
-            )
+        check_found(found, self.options, f"{len(self.paths)} images")
         plan = FacePlan.of(found, self.video.smoothing)
         return plan, result_of(plan, len(found.cuts) + 1)
 

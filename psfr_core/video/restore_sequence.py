@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from ..checks import check_finite, check_shape, check_type
-from ..errors import NoFaceError
 from ..faces.selection import SelectionOptions, select_faces
 from ..images.channels import clamped, to_rgb
 from ..restoration.restoration_models import RestorationModels
-from ..restoration.restore_options import NoFace, RestoreOptions
-from ..restoration.second_opinion import with_second_opinion
+from ..restoration.restore_options import RestoreOptions
 from .face_plan import FacePlan
-from .find_faces import VideoFaces, find_faces
+from .find_faces import VideoFaces, check_found, find_faces
 from .image_frame import ImageFrame
 from .restore_frames import restore_frames
 from .tracks import Track
@@ -55,21 +53,9 @@ def restore_sequence(
     check_finite(images, "images")
     equal = [index > 0 and torch.equal(image, images[index - 1]) for index, image in enumerate(images)]
     colors = (None if same else clamped(to_rgb(image)) for image, same in zip(images, equal, strict=True))
-    found = find_faces(
-        colors,
-        with_second_opinion(models.detector, models.parse_net),
-        options.detection,
-        options.selection,
-        video.tracks,
-        progress=progress,
-        estimated_frames=len(images),
-    )
+    found = find_faces(colors, models, options, video, progress=progress, estimated_frames=len(images))
     found = _masked(found, masks)
-    if not found.tracks and options.no_face is NoFace.ERROR:
-        raise NoFaceError(
-            "No face that fits the options was found in the frames. Lower the minimum score, size or share of frames, or allow "
-            "sequences without a face."
-        )
+    check_found(found, options, "the frames")
     restored = images.clone()
     pasted = images.new_zeros((len(images), 1, *images.shape[-2:]), dtype=torch.float32)
     frames = [ImageFrame(index, *pair) for index, pair in enumerate(zip(restored, pasted, strict=True))]

@@ -16,10 +16,13 @@ _MIN_OVERLAP = 0.5  # minimum IoU of the boxes of a face in two frames of which 
 
 
 class FrameSearch:
-    """Search of successive frames. About every second frame is skipped where faces neither appear, leave nor move fast."""
+    """Search of successive frames.
 
-    def __init__(self, detector: FaceDetector, options: DetectionOptions | None) -> None:
-        self._detector = detector
+    If it ``skips``, about every second frame is skipped where faces neither appear, leave nor move fast.
+    """
+
+    def __init__(self, detector: FaceDetector, options: DetectionOptions | None, *, skips: bool) -> None:
+        self._detector, self._skips = detector, skips
         self._options = [] if options is None else [options]  # a user's detector may not accept options
         self._batch_size = (options or DetectionOptions()).batch_size
         self._last: list[Face] | None = None  # the faces of the last frame
@@ -41,7 +44,8 @@ class FrameSearch:
         between = [
             index
             for index in range(1 - ends.start, len(frames) - 1, 2)
-            if any(begins_shot[index : index + 2])
+            if not self._skips
+            or any(begins_shot[index : index + 2])
             or not are_same_faces(found.get(index - 1, self._last), found[index + 1])
         ]
         found.update(zip(between, self._detect([frames[index] for index in between]), strict=True))

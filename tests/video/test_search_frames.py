@@ -34,10 +34,12 @@ class NumberedFrames:
         return [self.faces[index] for index in self.searched[-1]]
 
 
-def searched(faces: Sequence[list[Face]], groups: Sequence[int], cut: int | None = None) -> list[int]:
+def searched(
+    faces: Sequence[list[Face]], groups: Sequence[int], cut: int | None = None, skips: bool = True
+) -> list[int]:
     """Return the indices of the frames that are searched, and check that their faces are returned."""
     detector = NumberedFrames(faces)
-    search = FrameSearch(detector, DetectionOptions(batch_size=2))
+    search = FrameSearch(detector, DetectionOptions(batch_size=2), skips=skips)
     results: list[list[Face] | None] = []
     for size in groups:
         indices = range(len(results), len(results) + size)
@@ -52,6 +54,7 @@ def searched(faces: Sequence[list[Face]], groups: Sequence[int], cut: int | None
 def test_every_second_frame_is_searched_where_faces_stay() -> None:
     assert searched([[face(10 + t), face(200)] for t in range(12)], [4, 4, 4]) == [0, 1, 3, 5, 7, 9, 11]
     assert searched([[] for _ in range(8)], [4, 4]) == [0, 1, 3, 5, 7]
+    assert searched([[face(10)]] * 8, [4, 4], skips=False) == list(range(8))
 
 
 def test_the_last_frame_of_each_group_is_searched() -> None:
@@ -83,4 +86,4 @@ def test_a_detector_must_return_a_list_for_each_frame() -> None:
             return [[]]
 
     with pytest.raises(InputError, match="got 1 for 2"):
-        FrameSearch(Broken(), None).search([torch.zeros(3, 8, 8)] * 4, [False] * 4)
+        FrameSearch(Broken(), None, skips=True).search([torch.zeros(3, 8, 8)] * 4, [False] * 4)

@@ -11,17 +11,16 @@ import torch
 from torch import Tensor
 
 from ...faces.detector import BUNDLED_DETECTOR
-from ...faces.selection import SelectionOptions
 from ...images.box import Size
 from ...images.resize import resize
 from ...restoration.restoration_models import RestorationModels, load_models
 from ...restoration.restore import restore_image
+from ...restoration.restore_options import RestoreOptions
 from ...video.decoded_frames import upright_colors
 from ...video.encoding import EncodingOptions
 from ...video.find_faces import find_faces
 from ...video.read_video import open_video
 from ...video.restore_video import restore_video
-from ...video.tracks import TrackOptions
 from ...video.video_options import VideoOptions
 from ..clip_files import read_clip, write_clip
 from .context import BenchmarkContext
@@ -69,7 +68,7 @@ def _steps(source: Path, target: Path, models: RestorationModels, total: float) 
 
 def _find(source: Path, models: RestorationModels) -> None:
     with open_video(source) as reader:
-        find_faces(upright_colors(reader, []), models.detector, None, SelectionOptions(), TrackOptions())
+        find_faces(upright_colors(reader, []), models, RestoreOptions(), VideoOptions())
 
 
 def _frames(context: BenchmarkContext) -> list[Tensor]:
