@@ -11,10 +11,12 @@ from torch import Tensor
 
 from ..batch_size import default_batch_size
 from ..parsing.eye_state import with_closed_eyes
+from ..parsing.labels import FaceRegion
 from ..parsing.parse_map import ParseMap
 from ..parsing.parser import most_probable_regions, parse_probabilities
 from ..restoration.color_match import match_colors
 from ..restoration.enhance import enhance_faces
+from ..restoration.paste_options import PasteOptions
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore import blend_masks
 from ..restoration.restore_options import RestoreOptions
@@ -28,6 +30,9 @@ from .video_options import VideoOptions, VideoProgress, VideoStep
 
 _MAX_FRAMES = 32  # maximum number of frames per batch
 _AVERAGES = 3  # successive averages over ``steady_frames``: crops, parse maps and restored faces
+_MIN_SHARE = (
+    0.5  # minimum of ``unchanged`` in the pasted regions between frames of which the frame between is not restored
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +68,15 @@ class _Frame(Generic[F]):
 
 @dataclass(frozen=True, eq=False)
 class _Step(Generic[F]):
-    """A frame with the result of a step for each of its faces, and the parse maps once they are known."""
+    """A frame with the result of a step for each of its faces, or None for a face that is not restored but averaged.
+
+    ``parse_maps`` are those of the faces, once they are known.
+    """
 
     work: _Frame[F]
-    results: list[Tensor]
+    results: Sequence[Tensor | None]
     parse_maps: ParseMap | None = None
+    is_averaged: Sequence[bool] = ()
 
 
 def restore_frames(
@@ -91,7 +100,7 @@ def restore_frames(
     registers = plan.registered is None and video.smoothing is not Smoothing.NONE
     cut = _cut(count.watch(frames), plan, crop_size, CropCutter(crop_size, device, registers=registers))
     denoised = _denoised(cut, video.steady_frames)
-    mapped = _mapped(_parsed(denoised, models, options, batch_size), video.steady_frames)
+    mapped = _mapped(_parsed(denoised, models, options, batch_size), video.steady_frames, options.paste)
     restored = _enhanced(mapped, models, options, batch_size)
     before: F | None = None
     for window in windows(restored, video.steady_frames):
@@ -175,8 +184,8 @@ def _parsed(
             yield _Step(frame, [next(results) for _ in frame.faces])
 
 
-def _mapped(steps: Iterable[_Step[F]], radius: int) -> Iterator[_Step[F]]:
-    """Yield each frame with the parse maps of its averaged probabilities."""
+def _mapped(steps: Iterable[_Step[F]], radius: int, paste: PasteOptions) -> Iterator[_Step[F]]:
+    """Yield each frame with the parse maps of its averaged probabilities, and whether its faces need not be restored."""
     for window in windows(steps, radius):
         work = window.center.work
         if not work.faces:
@@ -184,28 +193,48 @@ def _mapped(steps: Iterable[_Step[F]], radius: int) -> Iterator[_Step[F]]:
             continue
         crops = torch.stack([face.steady for face in work.faces])
         probabilities = torch.stack(_averaged(window.center, window.neighbors))
-        parse_maps = most_probable_regions(probabilities, crops.shape[-1])
-        yield _Step(work, [], with_closed_eyes(crops, parse_maps))
+        parse_maps = with_closed_eyes(crops, most_probable_regions(probabilities, crops.shape[-1]))
+        yield _Step(work, [], parse_maps, _are_averaged(work, parse_maps, paste))
+
+
+def _are_averaged(work: _Frame[F], parse_maps: ParseMap, paste: PasteOptions) -> list[bool]:
+    """Return which faces are averages of the previous and the next frame: in every second frame, those that do not change."""
+    index = work.frame.index
+    if index % 2 == 0:
+        return [False] * len(work.faces)
+    pasted = parse_maps.mask({region for region in FaceRegion if paste.strength_of(region)}) > 0
+    shares = [
+        face.weights.least_share([index - 1, index + 1], region)
+        for face, region in zip(work.faces, pasted, strict=True)
+    ]
+    return [share >= _MIN_SHARE for share in torch.stack(shares).tolist()]
 
 
 def _enhanced(
     steps: Iterable[_Step[F]], models: RestorationModels, options: RestoreOptions, batch_size: int
 ) -> Iterator[_Step[F]]:
     """Yield each frame with its restored faces (3, S, S)."""
-    for batch in _batches(((step, len(step.work.faces)) for step in steps), batch_size):
-        crops = [face.steady for step in batch for face in step.work.faces]
-        maps = [step.parse_maps.labels for step in batch if step.parse_maps is not None]
+    for batch in _batches(((step, step.is_averaged.count(False)) for step in steps), batch_size):
+        faces = [
+            face
+            for step in batch
+            for face, averaged in zip(step.work.faces, step.is_averaged, strict=True)
+            if not averaged
+        ]
         results: Iterator[Tensor] = iter(())
-        if crops:
+        if faces:
+            maps = [
+                step.parse_maps.labels[~torch.tensor(step.is_averaged)] for step in batch if step.parse_maps is not None
+            ]
             parse_map = options.eyes.applied_to(ParseMap(torch.cat(maps)))
-            sides = [face.planned.side for step in batch for face in step.work.faces]
+            sides = [face.planned.side for face in faces]
+            crops = torch.stack([face.steady for face in faces])
             results = iter(
-                enhance_faces(
-                    torch.stack(crops), parse_map, models.generator, sides=sides, batch_size=options.batch_size
-                )
+                enhance_faces(crops, parse_map, models.generator, sides=sides, batch_size=options.batch_size)
             )
         for step in batch:
-            yield _Step(step.work, [next(results) for _ in step.work.faces], step.parse_maps)
+            restored = [None if averaged else next(results) for averaged in step.is_averaged]
+            yield _Step(step.work, restored, step.parse_maps)
 
 
 def _averaged(step: _Step[F], neighbors: Sequence[_Step[F]]) -> list[Tensor]:

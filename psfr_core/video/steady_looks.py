@@ -18,6 +18,7 @@ T = TypeVar("T")
 _OUTLINE_SIDE = 128  # crops are compared at this size, so that noise and compression hardly count
 _OUTLINE_BLUR = 2.0  # standard deviation in pixels of the outline
 _SPREAD = 2  # radius in pixels of the outline; the surroundings of a change, such as a moving iris, change less
+_LEAST_SUM = 1e-6  # sum of weights below which no frame has a known value
 _CHANGED = 0.03  # RMS difference of colors in [0, 1] from which a pixel counts as changed
 
 
@@ -54,13 +55,35 @@ class FrameWeights:
         weights = torch.stack(maps)
         return cls(list(others), weights / weights.sum(0))
 
-    def average(self, values: Tensor, others: Mapping[int, Tensor]) -> Tensor:
-        """Return the average, float32, of ``values`` (C, S, S) and of those in ``others``, by the indices of their frames."""
-        maps = F.interpolate(self.maps, values.shape[-2:], mode="bilinear", align_corners=False)
-        total = values.float() * maps[0]
-        for weight, frame in zip(maps[1:], self.frames, strict=True):
-            total.addcmul_(weight, others[frame].float())
+    def average(self, values: Tensor | None, others: Mapping[int, Tensor | None]) -> Tensor:
+        """Return the average (C, S, S), float32, of ``values`` and of those in ``others``, by the indices of their frames.
+
+        None stands for values that are not known; at least one tensor must be given.
+        """
+        known = [
+            (weight, tensor)
+            for weight, tensor in zip(self.maps, (values, *map(others.get, self.frames)), strict=True)
+            if tensor is not None
+        ]
+        maps = torch.stack([weight for weight, _ in known])
+        maps = maps / maps.sum(0).clamp(min=_LEAST_SUM)
+        side = known[0][1].shape[-2:]
+        large = F.interpolate(maps, side, mode="bilinear", align_corners=False)
+        total = known[0][1].float() * large[0]
+        for weight, (_, tensor) in zip(large[1:], known[1:], strict=True):
+            total.addcmul_(weight, tensor.float())
         return total
+
+    def least_share(self, frames: Sequence[int], region: Tensor) -> Tensor:
+        """Return the minimum of ``unchanged`` for ``frames`` in ``region`` (1, S, S), bool, as a scalar tensor.
+
+        It is 0 if the face is missing in one of ``frames``.
+        """
+        if not set(frames) <= set(self.frames):
+            return self.maps.new_zeros(())
+        inside = F.adaptive_max_pool2d(region.float(), self.maps.shape[-2:]) > 0
+        shares = self.maps[[1 + self.frames.index(frame) for frame in frames]] / self.maps[0]
+        return shares.where(inside, 1).min()
 
 
 @dataclass(frozen=True)
