@@ -19,6 +19,7 @@ from psfr_core.errors import MissingPackageError, NoFaceError, OptionError, Vide
 from psfr_core.faces.face import Face
 from psfr_core.faces.selection import FaceSelection, SelectionOptions
 from psfr_core.images.box import Size
+from psfr_core.restoration.enhance import enhance_faces
 from psfr_core.restoration.paste_options import PasteOptions
 from psfr_core.restoration.restoration_models import RestorationModels
 from psfr_core.restoration.restore_options import NoFace, RestoreOptions
@@ -428,18 +429,54 @@ def flicker(clips: ModuleType, frames: list[Any]) -> float:
     return float(np.abs(np.diff(luma, axis=0)).mean())
 
 
-def test_what_the_networks_make_of_noise_does_not_flicker(
-    clips: ModuleType, tmp_path: Path, found: RestorationModels
-) -> None:
+def still_frames(clips: ModuleType, noise: int) -> list[Any]:
+    """Return ten equal frames with different noise from 0 to ``noise``, of 255."""
     frames = [clips.random_frame("yuv444p", 0) for _ in range(10)]
     for index, frame in enumerate(frames):
         for plane in frame.planes:
             samples = clips.plane_of(plane, 8)
-            samples += np.random.default_rng(index).integers(0, 9, samples.shape, dtype=np.uint8)
-    source = clips.write_clip(tmp_path / "a.mkv", frames)
+            samples += np.random.default_rng(index).integers(0, noise + 1, samples.shape, dtype=np.uint8)
+    return frames
+
+
+def test_what_the_networks_make_of_noise_does_not_flicker(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels
+) -> None:
+    source = clips.write_clip(tmp_path / "a.mkv", still_frames(clips, 8))
     results: list[float] = []
     for steady_frames in (0, 3):
         options = VideoOptions(steady_frames=steady_frames, encoding=EncodingOptions(lossless=True))
         restore_video(source, tmp_path / "b.mkv", found, WHOLE_CROP, options)
         results.append(flicker(clips, clips.decoded(tmp_path / "b.mkv")))
     assert results[1] < 0.5 * results[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "restored"),
+    [
+        (None, [0, 2, 4, 6, 8, 9]),  # the last frame has no next one
+        (4, [0, 2, 3, 4, 5, 6, 8, 9]),
+        (5, [0, 2, 4, 5, 6, 8, 9]),
+    ],
+)
+def test_every_second_frame_of_a_face_that_does_not_change_is_averaged(
+    clips: ModuleType,
+    tmp_path: Path,
+    found: RestorationModels,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: int | None,
+    restored: list[int],
+) -> None:
+    frames = still_frames(clips, 2)
+    if changed is not None:
+        clips.plane_of(frames[changed].planes[0], 8)[44:50, 34:46] = 20  # the middle of the first face
+    counts: list[int] = []
+
+    def counting(crops: Tensor, *args: Any, **options: Any) -> Tensor:
+        counts.append(len(crops))
+        return enhance_faces(crops, *args, **options)
+
+    monkeypatch.setattr("psfr_core.video.restore_frames.enhance_faces", counting)
+    source = clips.write_clip(tmp_path / "a.mkv", frames)
+    restore_video(source, tmp_path / "b.mkv", found, WHOLE_CROP, LOSSLESS)
+    assert sum(counts) == len(restored) + 6  # the second face does not change

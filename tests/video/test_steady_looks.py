@@ -68,3 +68,25 @@ def test_equal_crops_are_unchanged_and_unlike_ones_are_not() -> None:
     one = outline_of(torch.rand(3, 256, 256))
     assert unchanged(one, one).min() == 1
     assert unchanged(one, one + 0.1).max() == 0
+
+
+def test_unknown_values_do_not_count() -> None:
+    face, blink = torch.full((3, 128, 128), 0.5), torch.full((3, 128, 128), 0.5)
+    blink[:, :40] = 0.9
+    weights = FrameWeights.of(outline_of(face), {2: outline_of(face), 4: outline_of(blink), 5: outline_of(face)})
+    values = {2: torch.full((1, 64, 64), 1.0), 4: torch.full((1, 64, 64), 4.0), 5: None}
+    average = weights.average(None, values)
+    assert average[:, :18].max() == 1  # only frame 2 is like this one
+    assert average[:, 26:] == pytest.approx(torch.full((1, 38, 64), 2.5))
+
+
+def test_the_least_share_is_that_of_the_region() -> None:
+    face, blink = torch.full((3, 128, 128), 0.5), torch.full((3, 128, 128), 0.5)
+    blink[:, 40:56, 30:70] = 0.51
+    weights = FrameWeights.of(outline_of(face), {1: outline_of(face), 3: outline_of(blink)})
+    eyes, chin = torch.zeros(1, 256, 256, dtype=torch.bool), torch.zeros(1, 256, 256, dtype=torch.bool)
+    eyes[:, 80:112, 60:140] = True
+    chin[:, 200:] = True
+    assert weights.least_share([1, 3], eyes) == pytest.approx((1 - (0.01 / 0.03) ** 2) ** 2, rel=1e-3)
+    assert weights.least_share([1, 3], chin) == weights.least_share([1], eyes) == 1
+    assert weights.least_share([1, 2], chin) == 0  # the face is missing in frame 2
