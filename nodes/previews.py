@@ -50,7 +50,8 @@ def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -
     first = faces.pictures[0].frame
     found = [start.face for start in starts.values()] or faces.frames[first]
     frames: dict[int, list[dict[str, Any]]] = {picture.frame: [] for picture in faces.pictures}
-    for index, face in enumerate(select_faces(found, faces.size, without_numbers(options))):
+    selected = select_faces(found, faces.size, without_numbers(options))
+    for index, face in enumerate(selected):
         number, frame = (index, first) if face.track is None else (face.track, starts[face.track].frame)
         if frame in frames:
             frames[frame].append(_picked(face, number, faces.size))
@@ -64,6 +65,7 @@ def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -
                     {"image": _saved(picture.pixels), "faces": frames[picture.frame]} for picture in faces.pictures
                 ],
                 "count": max(starts, default=len(found) - 1) + 1,
+                "hidden": len(selected) - sum(map(len, frames.values())),
                 "indices": indices,
             }
         ]

@@ -117,10 +117,19 @@ Location = Path | UrlPath
 
 
 def parse_location(text: str | PurePath) -> Location:
-    """Return a UrlPath for a URL, and a Path for anything else, including ``file:///folder``."""
+    """Return a UrlPath for a URL, and a Path for anything else, including ``file:///folder``.
+
+    Raises OptionError for a URL such as ``file://host/folder``, which names another machine.
+    """
     text = str(text)
     if text.startswith("file://"):
-        return Path(url2pathname(text.removeprefix("file://")))
+        host, slash, path = text.removeprefix("file://").partition("/")
+        if host not in ("", "localhost"):
+            raise OptionError(
+                f"{text} names the machine {host!r}, whose files cannot be read. Write file:///{host}{slash}{path} for the file "
+                f"/{host}{slash}{path} of this machine."
+            )
+        return Path(url2pathname(f"/{path}"))
     return UrlPath(text) if "://" in text else Path(text)
 
 

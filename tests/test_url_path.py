@@ -109,3 +109,13 @@ def test_unknown_stores_and_missing_packages_are_named(monkeypatch: pytest.Monke
     monkeypatch.setattr("fsspec.core.url_to_fs", fail)
     with pytest.raises(MissingPackageError, match="s3://bucket cannot be accessed: Install s3fs to access S3"):
         UrlPath("s3://bucket").is_dir()
+
+
+def test_a_file_of_another_machine_is_refused() -> None:
+    assert (
+        parse_location("file://localhost/photos/a.jpg")
+        == parse_location("file:///photos/a.jpg")
+        == Path("/photos/a.jpg")
+    )
+    with pytest.raises(OptionError, match=r"names the machine 'photos'.*file:///photos/a.jpg"):
+        parse_location("file://photos/a.jpg")

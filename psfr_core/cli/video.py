@@ -240,8 +240,9 @@ def _name(video: Path) -> str:
 
 
 def _describe(source: Path | str, target: Path, result: VideoResult) -> str:
-    found = f"{result.face_count} faces in {result.frame_count} frames and {result.shot_count} shots"
-    line = f"{source}: {found}: {target}"
+    counts = ((result.face_count, "face"), (result.frame_count, "frame"), (result.shot_count, "shot"))
+    faces, frames, shots = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+    line = f"{source}: {faces} in {frames} and {shots}: {target}"
     return f"{line}\n{source}: {result.damage}; the rest was restored" if result.damage else line
 
 

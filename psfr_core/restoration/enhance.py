@@ -37,16 +37,19 @@ def enhance_faces(
     ``SizedRestorer`` selects the restorer of each face; None stands for S. One forward pass restores up to ``batch_size`` faces.
     With None, the number depends on the device, and is halved if memory runs out. ``progress`` is called with the number of
     restored faces and the total after each batch, and may raise to stop.
-    Raises InputError for crops and maps that do not match, for crops with values that are not finite and for a generator in
+    Raises InputError for crops, maps and sides that do not match, for crops with values that are not finite and for a generator in
     training mode, OptionError for a ``batch_size`` out of range, and PsfrError if the output of the generator is not finite.
     Source: section 3.1 of the paper.
     """
     _check_inputs(crops, parse_map, generator)
     check_batch_size(batch_size)
+    sides = [crops.shape[-1]] * len(crops) if sides is None else sides
+    if len(sides) != len(crops):
+        raise InputError(f"sides must have one entry for each of the {len(crops)} crops, got {len(sides)}.")
     size = batch_size or default_batch_size(next(generator.parameters()).device)
     restored = torch.empty_like(crops, dtype=torch.float32)
     done = 0
-    for restorer, faces in _by_restorer(generator, [crops.shape[-1]] * len(crops) if sides is None else sides).items():
+    for restorer, faces in _by_restorer(generator, sides).items():
         work = partial(_enhance_selected, crops, parse_map, restorer, faces)
         total_progress = offset_progress(progress, done, len(crops))
         restored[faces] = in_batches(work, len(faces), size, halve=batch_size is None, progress=total_progress)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import av
 
-_NUMBER = re.compile(r"%(?:0\d+)?d")
+_NUMBER = re.compile(r"%(?:0\d\d?)?d")
 _BT709, _SRGB, _RGB, _LIMITED = 1, 13, 0, 1  # FFmpeg's numbers: primaries and matrix, transfer, matrix, range
 
 

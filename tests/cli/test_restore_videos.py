@@ -43,7 +43,7 @@ def test_a_video_is_restored_with_its_options(
     target = tmp_path / "b.mkv"
     flags = ["--codec", "ffv1", "--lossless", "--min-frames", "1", "--regions", "all", "--no-guard"]
     assert main(["restore", str(source), "-o", str(target), *flags]) == 0
-    assert "2 faces in 3 frames and 1 shots" in capsys.readouterr().out
+    assert "2 faces in 3 frames and 1 shot:" in capsys.readouterr().out
     with clips.av.open(str(target)) as container:
         assert container.streams.video[0].codec_context.name == "ffv1"
     old, new = clips.planes(before[0])[0], clips.planes(clips.decoded(target)[0])[0]
@@ -143,7 +143,7 @@ def test_images_are_restored_as_one_video(tmp_path: Path, capsys: pytest.Capture
     assert (
         main(["restore", pattern, "-o", str(tmp_path / "video"), "--no-guard", "--regions", "all", "--one-video"]) == 0
     )
-    assert "4 images: 2 faces in 4 frames and 1 shots" in capsys.readouterr().out
+    assert "4 images: 2 faces in 4 frames and 1 shot:" in capsys.readouterr().out
     before, single, steady = (
         torch.stack([read_image(path).pixels for path in sorted((tmp_path / name).glob("*.png"))])
         for name in ("", "single", "video")
@@ -174,7 +174,7 @@ def test_images_become_a_video_and_a_video_becomes_images(
     target = tmp_path / "out" / "b.mp4"
     command = ["restore", str(tmp_path / "in"), "--one-video", "-o", str(target)]
     assert main([*command, "--fps", "23.976", "--quality", "10"]) == 0
-    assert "3 images: 2 faces in 3 frames and 1 shots" in capsys.readouterr().out
+    assert "3 images: 2 faces in 3 frames and 1 shot:" in capsys.readouterr().out
     with clips.av.open(str(target)) as container:
         assert float(container.streams.video[0].average_rate) == pytest.approx(23.976, abs=1e-3)
     assert main(["restore", str(target), "-o", str(tmp_path / "frames" / "f%04d.webp")]) == 0

@@ -54,7 +54,7 @@ def test_the_picker_gets_all_faces_by_their_numbers(run: Run, faces: Any) -> Non
     (message,) = shown["face_picker"]
     (frame,) = message["frames"]
     assert (message["width"], message["height"], frame["image"]["type"]) == (100, 50, "temp")
-    assert (message["count"], message["indices"]) == (3, "1")
+    assert (message["count"], message["hidden"], message["indices"]) == (3, 0, "1")
     assert frame["faces"] == [
         {"index": 0, "box": [0.4, 0.2, 0.6, 0.6], "score": 0.9},
         {"index": 1, "box": [0.7, 0.2, 1.0, 0.8], "score": 0.8},
@@ -120,6 +120,20 @@ def test_the_picker_gets_each_track_in_its_first_frame(run: Run, tracked: Any) -
     assert message["frames"][1]["faces"][1]["box"] == [0.7, 0.2, 1.0, 0.8]
     for frame, picture in zip(message["frames"], tracked.pictures, strict=True):
         assert torch.equal(frame["image"].pixels.movedim(-1, 0), picture.pixels)
+
+
+def test_the_picker_counts_the_tracks_without_a_picture(run: Run, pack: Any, host: object) -> None:
+    face, box = pack("psfr_core.faces.face").Face, pack("psfr_core.images.box").Box
+    found = [
+        [
+            face(box(5.0 * track, 10.0, 5.0 * track + 20, 30.0), torch.zeros(5, 2), 0.9, track)
+            for track in range(frame + 1)
+        ]
+        for frame in range(20)
+    ]
+    tracked = pack("nodes.detected_faces").DetectedFaces.of(found, torch.rand(20, 3, 50, 120))
+    (message,) = run("PSFR_SelectFaces", faces=tracked).ui["face_picker"]
+    assert (message["count"], message["hidden"], len(message["frames"])) == (20, 4, 16)
 
 
 @pytest.mark.parametrize(

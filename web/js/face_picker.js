@@ -19,7 +19,8 @@ import {
 /**
  * @typedef {{index: number, box: number[], score: number}} Face the box is in fractions of the frame's size
  * @typedef {{image: Record<string, string>, faces: Face[]}} Frame
- * @typedef {{frames: Frame[], width: number, height: number, count: number, indices: string}} Pick count is one more than the highest index
+ * @typedef {{frames: Frame[], width: number, height: number, count: number, hidden: number, indices: string}} Pick count is one
+ *   more than the highest index, and hidden is the number of faces that no frame shows
  * @typedef {{face_picker?: Pick[]} | null | undefined} Output data that the node sends after a run
  */
 
@@ -29,6 +30,7 @@ const TEXTS = Object.freeze({
     face: "Face",
     toRun: "Run the workflow once to see the faces.",
     noFace: "No face in this image.",
+    hidden: "Faces without a picture:",
     linked: "indices is linked: change it at the other end.",
     unreadable: "indices cannot be read:",
   },
@@ -36,6 +38,7 @@ const TEXTS = Object.freeze({
     face: "人脸",
     toRun: "运行一次工作流即可看到人脸。",
     noFace: "此图像中没有人脸。",
+    hidden: "没有图片的人脸数：",
     linked: "indices 已连线，请在连线的另一端修改。",
     unreadable: "无法读取 indices：",
   },
@@ -43,6 +46,7 @@ const TEXTS = Object.freeze({
     face: "顔",
     toRun: "一度実行すると顔が表示されます。",
     noFace: "この画像に顔はありません。",
+    hidden: "画像のない顔の数：",
     linked: "indices はリンクされています。リンク元で変更してください。",
     unreadable: "indices を読み取れません：",
   },
@@ -50,6 +54,7 @@ const TEXTS = Object.freeze({
     face: "얼굴",
     toRun: "워크플로를 한 번 실행하면 얼굴이 표시됩니다.",
     noFace: "이 이미지에 얼굴이 없습니다.",
+    hidden: "그림이 없는 얼굴 수:",
     linked: "indices가 연결되어 있습니다. 연결된 쪽에서 변경하세요.",
     unreadable: "indices를 읽을 수 없습니다:",
   },
@@ -57,6 +62,7 @@ const TEXTS = Object.freeze({
     face: "Лицо",
     toRun: "Запустите процесс, чтобы увидеть лица.",
     noFace: "На этом изображении нет лиц.",
+    hidden: "Лиц без изображения:",
     linked: "indices приходит по связи: измените его на другом конце.",
     unreadable: "Не удалось прочитать indices:",
   },
@@ -64,6 +70,7 @@ const TEXTS = Object.freeze({
     face: "Visage",
     toRun: "Exécutez le workflow pour voir les visages.",
     noFace: "Aucun visage dans cette image.",
+    hidden: "Visages sans image :",
     linked: "indices est relié : modifiez-le à l'autre bout.",
     unreadable: "indices illisible :",
   },
@@ -134,7 +141,8 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
     if (!pick) return texts.toRun;
     if (!hasFaces()) return texts.noFace;
     if (linked()) return texts.linked;
-    return error === null ? "" : `${texts.unreadable} ${error}`;
+    if (error !== null) return `${texts.unreadable} ${error}`;
+    return pick.hidden ? `${texts.hidden} ${pick.hidden}` : "";
   }
 
   function show(/** @type {Output} */ output) {

@@ -73,7 +73,7 @@ def make_clip(face: Tensor, labels: Tensor, seed: int) -> FaceClip:
 
 
 def degraded(frames: Sequence[Tensor], seed: int) -> list[Tensor]:
-    """Blur the ``frames`` (3, H, W), downscale them to half the size and upscale them again, with new noise in each frame."""
+    """Blur the ``frames`` (3, H, W), downscale them to half the size, add noise that is new in each frame, and upscale them."""
     return [
         apply_degradation(
             frame,

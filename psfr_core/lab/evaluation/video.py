@@ -83,7 +83,7 @@ def clip_row(clip: FaceClip, frames: Sequence[Tensor], mask: Tensor, lpips: Call
     area = 3 * int(mask.sum())
     temporal = torch.stack([(new - old).abs().sum() / area for old, new in pairwise(errors)])
     psnr = -10 * (errors.square().sum((1, 2, 3)) / area).log10()
-    changes = [errors[index][:, place[0]].abs().mean() for index, place in clip.changes.items()]
+    changes = [errors[index][:, (place & mask)[0]].abs().mean() for index, place in clip.changes.items()]
     distances = [lpips(face[None].where(mask, truth), truth[None]) for face, truth in zip(faces, truths, strict=True)]
     return {
         "temporal_error": 255 * float(temporal.mean()),
