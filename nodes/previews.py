@@ -40,11 +40,12 @@ def preview_faces(faces: DetectedFaces) -> ui.PreviewImage:
 
 
 def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:
-    """Return the data for web/js/face_picker.js: the pictures with their faces, ``count``, and ``indices``.
+    """Return the data for web/js/face_picker.js: the pictures with their faces, ``count``, ``hidden``, and
+    ``indices``.
 
-    ``count`` is one more than the highest number of a face. Faces are numbered in the order of ``options``. Tracked faces keep the
-    numbers of their tracks, and each is only in the picture in which its track starts. ``indices`` is included because it may come
-    from a link, and the widget does not show values from links.
+    ``count`` is one more than the highest number of a face, and ``hidden`` is the number of faces that no picture shows. Faces are
+    numbered in the order of ``options``. Tracked faces keep the numbers of their tracks, and each is only in the picture in which
+    its track starts. ``indices`` is included because it may come from a link, and the widget does not show values from links.
     """
     starts = track_starts(faces.frames)
     first = faces.pictures[0].frame

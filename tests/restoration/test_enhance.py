@@ -73,6 +73,11 @@ def test_bad_inputs_are_refused(generator: PsfrGenerator, shape: tuple[int, ...]
         enhance_faces(torch.rand(shape), random_map(maps, 64), generator)
 
 
+def test_each_crop_needs_a_side(generator: PsfrGenerator) -> None:
+    with pytest.raises(InputError, match="one entry for each of the 2 crops, got 1"):
+        enhance_faces(torch.rand(2, 3, 64, 64), random_map(2, 64), generator, sides=[100.0])
+
+
 def test_an_enlarged_map_restores_the_same_face(generator: PsfrGenerator) -> None:
     crops, parse_map = torch.rand(1, 3, 64, 64), random_map(1, 64)
     enlarged = ParseMap(parse_map.labels.repeat_interleave(3, 1).repeat_interleave(3, 2))
