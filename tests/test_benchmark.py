@@ -57,7 +57,8 @@ def test_a_video_is_compared_with_single_frames_and_divided_into_steps(
     models.detector.faces[:] = two_faces  # type: ignore[attr-defined]
     monkeypatch.setattr(video_cases, "load_models", lambda **_: models)
     monkeypatch.setattr(video_cases, "_FRAMES", 2)
-    whole, *steps = video_cases.video(BenchmarkContext(torch.device("cpu"), 1))
+    changing, whole, *steps = video_cases.video(BenchmarkContext(torch.device("cpu"), 1))
+    assert (changing.name, changing.baseline) == ("video of a changing face", "frame by frame")
     assert (whole.name, whole.baseline) == ("video", "frame by frame")
     assert f"{2 / whole.seconds:.1f} frames per second" in whole.note
     assert [step.name.removeprefix("video: ") for step in steps] == [
