@@ -39,7 +39,10 @@ class PSFR_TrackFaces(io.ComfyNode):
             ],
             outputs=[
                 FacesSocket.Output(display_name="faces", tooltip="Followed faces, in the order of the tracks."),
-                io.Int.Output(display_name="track count", tooltip="Number of followed people."),
+                io.Int.Output(
+                    display_name="track count",
+                    tooltip="Number of tracks. A person who returns after a cut or a long gap counts again.",
+                ),
             ],
             **shows_preview(),
             **supported_fields(search_aliases=["video face", "face tracking", "stabilize faces"]),

@@ -65,7 +65,7 @@ class MissingPackageError(PsfrError, ImportError):
 
 
 class WorkerError(PsfrError):
-    """Raised when a worker process ends before it has loaded its models or finished its work."""
+    """Raised when worker processes end in every attempt to load the models or to do the work."""
 
 
 class TrainingError(PsfrError):

@@ -34,7 +34,7 @@ def restore_segments_with_ray(
 
 @dataclass(frozen=True)
 class _Result:
-    """A segment that is finished, or its error."""
+    """A finished segment, or the error that prevented it."""
 
     job: SegmentJob
     error: Exception | None = None

@@ -21,7 +21,7 @@ def find_low_contrast(images: Tensor) -> list[int]:
 
 
 def stretch_contrast(images: Tensor) -> Tensor:
-    """Return float32 copies of ``images`` (B, 3, H, W) whose contrast is increased linearly and values are clamped to [0, 1].
+    """Return float32 copies of ``images`` (B, 3, H, W) with linearly increased contrast and values clamped to [0, 1].
 
     The 1 % quantile becomes 0 and the 99 % quantile becomes 1, or less if this needs a gain above 32.
     """

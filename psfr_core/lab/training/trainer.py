@@ -38,7 +38,7 @@ class Trainer(Generic[N]):
         network_group = {"params": [*task.network.parameters()], "lr": config.learning_rate, "betas": config.betas}
         optimizer = Adam([network_group, *task.discriminator_parameters()])
         self._objective, self._optimizer = accelerator.prepare(task.train(), optimizer)
-        # Batch norm statistics are averaged as well. The vectors of spectral norm are not, because their mean has no unit length.
+        # Batch norm statistics are averaged as well. The vectors of spectral norm are not, because their mean would be shorter.
         self._averaged = AveragedModel(
             task.network,
             multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),
