@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Generic, TypeVar
 
 import torch
@@ -15,21 +16,22 @@ from ..images.filters import gaussian_blur
 
 T = TypeVar("T")
 
-_OUTLINE_SIDE = 128  # crops are compared at this size, so that noise and compression hardly count
+_OUTLINE_SIDE = 128  # side in pixels at which crops are compared; noise and compression have little effect at this size
 _OUTLINE_BLUR = 2.0  # standard deviation in pixels of the outline
-_SPREAD = 2  # radius in pixels of the outline; the surroundings of a change, such as a moving iris, change less
-_LEAST_SUM = 1e-6  # sum of weights below which no frame has a known value
+# A change also counts within this radius, in pixels of the outline, because its surroundings change too little to be detected.
+_SPREAD = 2
+_LEAST_SUM = 1e-6  # lower limit of a sum of weights, against division by zero where all known frames differ
 _CHANGED = 0.03  # RMS difference of colors in [0, 1] from which a pixel counts as changed
 
 
 def outline_of(crop: Tensor) -> Tensor:
-    """Return a small blurred copy (3, K, K) of a crop (3, S, S) that ``unchanged`` compares."""
+    """Return a blurred copy (3, K, K), float32, of a crop (3, S, S) for ``unchanged``, where K is min(S, 128)."""
     side = min(_OUTLINE_SIDE, crop.shape[-1])
     return gaussian_blur(F.adaptive_avg_pool2d(crop.float(), side)[None], _OUTLINE_BLUR)[0]
 
 
 def unchanged(outline: Tensor, other: Tensor) -> Tensor:
-    """Return a map (1, K, K) from 0, where two aligned crops differ, to 1, where they are equal, by their outlines (3, K, K).
+    """Compare the outlines (3, K, K) of two aligned crops, and return a map (1, K, K) from 0, different, to 1, equal.
 
     A blink, a smile or a hand lowers the map only in its place and close to it.
     """
@@ -40,9 +42,9 @@ def unchanged(outline: Tensor, other: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class FrameWeights:
-    """Weights with which a face of one frame and of ``frames`` around it are averaged.
+    """Weights that average the face of one frame with the same face in N other ``frames``, which are given by their indices.
 
-    ``maps`` (1 + N, 1, K, K) has one map for the face itself, followed by one for each of the N frames. Their sum is 1.
+    ``maps`` (1 + N, 1, K, K) has one map for the frame itself, followed by one for each of ``frames``. They add up to 1.
     """
 
     frames: list[int]
@@ -50,15 +52,16 @@ class FrameWeights:
 
     @classmethod
     def of(cls, outline: Tensor, others: Mapping[int, Tensor]) -> FrameWeights:
-        """Return the weights of a face with ``outline`` and of its outlines in other frames, by the indices of these frames."""
+        """Compute the weights from the ``outline`` of the face (3, K, K) and its outlines in ``others``, by frame index."""
         maps = [torch.ones_like(outline[:1]), *(unchanged(outline, other) for other in others.values())]
         weights = torch.stack(maps)
         return cls(list(others), weights / weights.sum(0))
 
     def average(self, values: Tensor | None, others: Mapping[int, Tensor | None]) -> Tensor:
-        """Return the average (C, S, S), float32, of ``values`` and of those in ``others``, by the indices of their frames.
+        """Return the average (C, S, S), float32, of the ``values`` (C, S, S) of the frame and those of ``others``, by frame index.
 
-        None stands for values that are not known; at least one tensor must be given.
+        A frame whose values are None or missing does not count; at least one frame must have values. Where the weights of all
+        frames with values are 0, the result is 0.
         """
         known = [
             (weight, tensor)
@@ -75,9 +78,9 @@ class FrameWeights:
         return total
 
     def least_share(self, frames: Sequence[int], region: Tensor) -> Tensor:
-        """Return the minimum of ``unchanged`` for ``frames`` in ``region`` (1, S, S), bool, as a scalar tensor.
+        """Return the minimum of ``unchanged`` over ``frames`` and the pixels of ``region`` (1, S, S), bool, as a scalar tensor.
 
-        It is 0 if the face is missing in one of ``frames``.
+        The result is 0 if the face is missing in one of ``frames``, and otherwise 1 if ``region`` is empty.
         """
         if not set(frames) <= set(self.frames):
             return self.maps.new_zeros(())
@@ -96,20 +99,11 @@ class Window(Generic[T]):
 
 def windows(items: Iterable[T], radius: int) -> Iterator[Window[T]]:
     """Yield each item with up to ``radius`` items before and after it. ``radius`` items are read ahead."""
-    recent: deque[T] = deque(maxlen=2 * radius + 1)
-    ahead = 0  # items after the last center
-    for item in items:
-        recent.append(item)
-        ahead += 1
-        if ahead > radius:
-            ahead -= 1
-            yield _window(recent, ahead, radius)
-    while ahead:
-        ahead -= 1
-        yield _window(recent, ahead, radius)
-
-
-def _window(recent: Sequence[T], ahead: int, radius: int) -> Window[T]:
-    center = len(recent) - 1 - ahead
-    neighbors = [item for index, item in enumerate(recent) if index != center and abs(index - center) <= radius]
-    return Window(recent[center], neighbors)
+    iterator = iter(items)
+    before: deque[T] = deque(maxlen=radius)
+    after = deque(islice(iterator, radius + 1))
+    while after:
+        center = after.popleft()
+        yield Window(center, [*before, *after])
+        before.append(center)
+        after.extend(islice(iterator, 1))
