@@ -30,7 +30,10 @@ class UnknownColor(str, Enum):
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class ParseMap:
-    """Region labels of a batch of faces: ``labels`` (B, H, W) is uint8 and contains the numbers of FaceRegion."""
+    """Region labels of a batch of faces: ``labels`` (B, H, W) is uint8 and contains the numbers of FaceRegion.
+
+    Raises InputError for another shape or dtype, and for other numbers.
+    """
 
     labels: Tensor
 
@@ -47,7 +50,10 @@ class ParseMap:
 
     @classmethod
     def from_logits(cls, parse_logits: Tensor) -> ParseMap:
-        """Return maps with the region of the highest class score in ``parse_logits`` (B, 19, H, W) for each pixel."""
+        """Return maps with the region of the highest class score in ``parse_logits`` (B, 19, H, W) for each pixel.
+
+        Raises InputError for another shape or dtype, and for values that are not finite.
+        """
         check_shape(parse_logits, f"B {_CLASSES} H W", "parse_logits")
         check_float(parse_logits, "parse_logits")
         check_finite(parse_logits, "parse_logits")
@@ -58,7 +64,7 @@ class ParseMap:
         """Read the maps from images (B, 3, H, W), RGB in [0, 1], that ``to_grey`` or ``to_color`` returned.
 
         Images that contain only gray levels from 0 to 18 of 255 are read as labels. Except for black, no region has such a color.
-        Other images are read by ``from_color``.
+        Other images are read by ``from_color``, which may raise InputError.
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")
@@ -104,7 +110,8 @@ class ParseMap:
     def to_png(self, path: str | Path) -> None:
         """Write the map of one face to an 8-bit gray PNG file with the labels as values, which looks nearly black.
 
-        Raises InputError unless there is exactly one map, and ImageFileError if the file cannot be written.
+        Raises InputError unless there is exactly one map, and ImageFileError if the file cannot be written or its name does not end
+        with .png.
         """
         if len(self) != 1:
             raise InputError(
@@ -147,7 +154,10 @@ class ParseMap:
         return (self.labels[:, None] == channels[:, None, None]).float()
 
     def mask(self, regions: Regions) -> Tensor:
-        """Return a mask, float32 (B, 1, H, W), that is 1 in ``regions`` and 0 elsewhere."""
+        """Return a mask, float32 (B, 1, H, W), that is 1 in ``regions`` and 0 elsewhere.
+
+        Raises OptionError for ``regions`` of another type.
+        """
         chosen = regions_of(regions)
         table = torch.tensor(
             [region in chosen for region in FaceRegion], dtype=torch.float32, device=self.labels.device
@@ -185,7 +195,10 @@ class ParseMap:
         return ParseMap(exchange[self.labels.flip(-1).long()])
 
     def replaced(self, mask: Tensor, region: FaceRegion) -> ParseMap:
-        """Return the map with ``region`` where ``mask`` (B, 1, H, W) or (1, 1, H, W) is above 0.5."""
+        """Return the map with ``region`` where ``mask`` (B, 1, H, W) or (1, 1, H, W) is above 0.5.
+
+        Raises InputError for a mask of another shape or dtype.
+        """
         check_type(region, FaceRegion, "region")
         check_real(mask, "mask")
         check_shape(mask, f"B 1 {self.size.height} {self.size.width}", "mask")
@@ -197,10 +210,12 @@ class ParseMap:
 
 
 def _palette(device: torch.device) -> Tensor:
+    """Return the region colors (19, 3), integers from 0 to 255."""
     return torch.tensor([REGION_COLORS[region] for region in FaceRegion], device=device)
 
 
 def _nearest_color(image: Tensor) -> Tensor:
+    """Return the labels (B, H, W) of the regions whose colors are nearest to ``image`` (B, 3, H, W) in RGB."""
     colors = _palette(image.device).float() / 255
     flat = image.float().permute(0, 2, 3, 1).reshape(-1, 3)
     nearest = [torch.cdist(part, colors).argmin(dim=1) for part in flat.split(1 << 20)]  # 80 MB of distances at a time
@@ -228,4 +243,5 @@ def _unknown_color(image: Tensor, is_unknown: Tensor) -> str:
 
 
 def _nearest(old: int, new: int, device: torch.device) -> Tensor:
+    """Return the index of the nearest of ``old`` pixels for each of ``new`` pixels along an axis."""
     return ((torch.arange(new, device=device) + 0.5) * (old / new)).long().clamp(max=old - 1)

@@ -34,7 +34,7 @@ def parse_faces(
         Parse maps of the size and on the device of ``crops``.
 
     Raises:
-        InputError: the crops have another shape or contain NaN or infinity, or the network is in training mode.
+        InputError: the crops have another shape or dtype or contain NaN or infinity, or the network is in training mode.
         OptionError: ``batch_size`` is not from 1 to 4096.
         PsfrError: the output of the network is not finite.
     """
@@ -56,8 +56,8 @@ def parse_faces(
 def parse_probabilities(crops: Tensor, parse_net: ParseNet, batch_size: int | None = None) -> Tensor:
     """Return the probabilities (B, 19, P, P) of the regions in ``crops`` (B, 3, S, S), float32 on the network's device.
 
-    P is the size of the network. ``most_probable_regions`` returns their parse maps before ``with_closed_eyes``. The parameters and
-    errors are those of ``parse_faces``.
+    P is the size of the network. ``most_probable_regions`` converts the probabilities to parse maps, without ``with_closed_eyes``.
+    The parameters and errors are those of ``parse_faces``.
     """
     _check_inputs(crops, parse_net, batch_size)
     weight = next(parse_net.parameters())

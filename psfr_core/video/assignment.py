@@ -1,4 +1,4 @@
-"""Assign faces to tracks with the least total cost."""
+"""Assign faces to tracks, or to the faces of another frame, with the least total cost."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class ClipPlan:
     """The registered faces of a video file, and the timestamps and checksums that identify its frames.
 
-    ``timestamps`` are in units of the time base of the video stream. ``checksums`` are those of ``checksum``. ``damage`` describes
-    the parts that could not be decoded, and is empty if there are none.
+    ``timestamps`` are in units of the time base of the video stream. ``checksums`` are the results of ``checksum`` for the frames.
+    ``damage`` describes the parts that could not be decoded, and is empty if there are none.
     """
 
     faces: FacePlan
@@ -83,7 +83,8 @@ def planned_frames(
     """Yield the frames from ``start`` up to, but not including, ``stop``.
 
     With ``seeks``, decoding starts at a key frame, which some files do not allow. Otherwise, it starts at the beginning of the
-    file. Raises FrameChangedError if the file has no index, or if a frame is missing or differs from the planned one.
+    file. Raises FrameChangedError if ``seeks`` needs an index that the file does not have, or if a frame is missing or differs from
+    the planned one.
     """
     if seeks and start and not reader.seek(plan.timestamps[start]):
         raise FrameChangedError(f"{reader.path} has no index.")
@@ -103,7 +104,7 @@ def planned_frames(
 
 
 def checksum(frame: av.VideoFrame) -> int:
-    """Return a checksum of the first plane of a decoded frame."""
+    """Return the CRC-32 of the first plane of a decoded planar frame."""
     return zlib.crc32(plane_arrays(frame)[0].tobytes())
 
 
@@ -125,7 +126,10 @@ def _checked(
 def _registered(
     frames: Iterator[DecodedFrame], plan: FacePlan, models: RestorationModels, *, registers: bool
 ) -> FacePlan:
-    """Return ``plan`` with the transforms with which ``CropCutter`` cuts the faces of successive frames."""
+    """Return ``plan`` with the transforms with which ``CropCutter`` cuts the faces of successive frames.
+
+    All ``frames`` are read, also without ``registers``, because reading them records their checksums.
+    """
     size = models.crop_size_for(plan.sides)
     cutter = CropCutter(size, next(models.generator.parameters()).device, registers=registers)
     transforms = [torch.stack([crop_transform(one, size) for one in of_track]) for of_track in plan.transforms]

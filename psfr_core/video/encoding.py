@@ -50,7 +50,8 @@ class EncodingOptions:
 
     codec: str | None = option(
         None,
-        "FFmpeg's name of the encoder; none: libvpx-vp9 for .webm, ffv1 for lossless .mkv, otherwise libx264 or libx264rgb",
+        "FFmpeg's name of the encoder; none: libvpx-vp9 for .webm, ffv1 for lossless .mkv, libx264rgb for other lossless RGB "
+        "videos, otherwise libx264",
     )
     quality: int | None = option(
         None,
@@ -93,7 +94,8 @@ def choose_encoding(options: EncodingOptions, muxer: str, planar_format: str, si
 
     ``muxer`` and ``planar_format`` are FFmpeg's names. Unless the options name a pixel format, it is the format of the frames, or
     one that holds the same values. If the encoder supports neither, the format that loses least is chosen, and a warning is
-    logged. Raises OptionError for an unknown encoder, and for a pixel format, quality or lossless mode that it does not support.
+    logged. Raises OptionError for an unknown encoder, and for a size, pixel format, quality or lossless mode that it does not
+    support.
     """
     codec = _encoder(options, muxer, planar_format)
     pixel_format = _pixel_format(codec, options, planar_format, size)

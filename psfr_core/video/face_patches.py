@@ -18,12 +18,15 @@ from ..restoration.grain import add_grain
 from ..restoration.paste import paste_faces
 from .moving_frame import Planes
 
-_FILTER_RADIUS = 3  # margin around the crop that a warp reads, crop pixels
-_FILTER_MARGIN = 4  # additional margin, image pixels
+_FILTER_RADIUS = 3  # margin around the crop that a warp reads, in crop pixels
+_FILTER_MARGIN = 4  # additional margin, in frame pixels
 
 
 def cut_face(planes: Planes, face: Face, image_to_crop: Tensor, crop_size: int) -> AlignedFace | None:
-    """Return the face with its aligned crop, or None if the crop lies outside the frame."""
+    """Return ``face`` with its aligned crop (3, S, S), S = ``crop_size``, or None if the crop lies outside the frame.
+
+    ``image_to_crop`` (2, 3) maps pixels of the stored frame to pixels of the crop.
+    """
     box = _box_in_frame(planes, image_to_crop, crop_size)
     if box.is_empty:
         return None
@@ -35,7 +38,7 @@ def cut_face(planes: Planes, face: Face, image_to_crop: Tensor, crop_size: int) 
 def paste_into_frame(
     planes: Planes, aligned: Sequence[AlignedFace], restored: Tensor, masks: Tensor, grain: float
 ) -> None:
-    """Paste ``restored`` (N, 3, S, S) through ``masks`` (N, 1, S, S) into the frame, at the ``aligned`` faces.
+    """Paste ``restored`` (N, 3, S, S), RGB in [0, 1], through ``masks`` (N, 1, S, S) into the frame, at the ``aligned`` faces.
 
     ``masks`` are blend weights from 0 to 1, and ``grain`` is the option of ``PasteOptions``. Samples outside the masks stay
     bit-identical; a chroma sample is outside if all its pixels are.
@@ -56,6 +59,7 @@ def paste_into_frame(
 
 
 def _box_in_frame(planes: Planes, image_to_crop: Tensor, crop_size: int) -> PixelBox:
+    """Return the part of the frame that a warp to the crop reads; it is empty if the crop lies outside the frame."""
     box = output_box(invert_affine(image_to_crop), Size(crop_size, crop_size))
     if box.to_pixels(planes.size).is_empty:
         return PixelBox(0, 0, 0, 0)
@@ -64,6 +68,7 @@ def _box_in_frame(planes: Planes, image_to_crop: Tensor, crop_size: int) -> Pixe
 
 
 def _from_box(image_to_crop: Tensor, box: PixelBox) -> Tensor:
+    """Return the transform (2, 3) from pixels of ``box`` to pixels of the crop."""
     return compose_affines(shift_affine(box.left, box.top), image_to_crop)
 
 

@@ -38,13 +38,15 @@ class VideoFaces:
 
 @dataclass
 class _Findings:
+    """Faces, repeated frames and cuts of the frames that were added so far, and the size of an upright frame."""
+
     faces: FaceLog = field(default_factory=FaceLog)
     repeats: set[int] = field(default_factory=set[int])
     cuts: SceneCutFinder = field(default_factory=SceneCutFinder)
     upright: Size | None = None
 
     def add(self, frames: Sequence[Tensor | None], search: FrameSearch) -> None:
-        """Search the next ``frames``, of which None repeats the previous frame."""
+        """Search the next ``frames`` (3, H, W), RGB in [0, 1], or None for a frame that is equal to the previous one."""
         images = [frame for frame in frames if frame is not None]
         begins_shot: list[bool] = []
         for frame in frames:
@@ -73,10 +75,11 @@ def find_faces(
 ) -> VideoFaces:
     """Detect and follow the faces of all frames, and select among the tracks of each shot.
 
-    If the alignment is smoothed by past and future frames, frames between two with the same faces are skipped (see
+    If ``video.smoothing`` uses past and future frames, frames between two frames with the same faces are skipped (see
     ``FrameSearch``), and their faces are interpolated. ``frames`` are upright colors (3, H, W), RGB in [0, 1], or None for a frame
-    that is equal to the previous one, so its faces are the same. ``progress`` is called with at least ``estimated_frames`` as the
-    total. Raises InputError if there is no frame.
+    that is equal to the previous one, so its faces are the same. ``progress`` is called after each group of frames, with at least
+    ``estimated_frames`` as the total, and may raise to stop. Raises InputError if there is no frame, or if the detector returns
+    invalid faces.
     """
     detector = with_second_opinion(models.detector, models.parse_net)
     search = FrameSearch(detector, options.detection, skips=video.smoothing is Smoothing.TWO_SIDED)
@@ -116,7 +119,10 @@ def _batches(frames: Iterable[Tensor | None], size: int) -> Iterator[list[Tensor
 
 
 def _selected(tracks: Sequence[Track], cuts: Sequence[int], size: Size, selection: SelectionOptions) -> list[Track]:
-    """Return the tracks that ``selection`` chooses in each shot, by the middle face and the highest score of each."""
+    """Return the tracks that ``selection`` chooses in each shot.
+
+    A track is represented by its face in the middle frame, with the highest score of all its frames.
+    """
     shots: dict[int, list[Track]] = {}
     for track in tracks:
         shots.setdefault(sum(cut <= track.start for cut in cuts), []).append(track)

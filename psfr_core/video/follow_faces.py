@@ -22,7 +22,7 @@ def follow_faces(
 
     ``Face.track`` is the index of the track in the result. The landmarks are those of the template, placed in the image such that
     ``align_faces`` returns the transforms of ``align_track``. In a frame in which the face was not found, its score is
-    the mean score of the frames in which it was found.
+    the mean score of the frames in which it was found. Raises InputError as ``track_faces`` does.
     """
     followed: list[dict[int, Face]] = []
     for number, track in enumerate(track_faces(faces, cuts, options)):

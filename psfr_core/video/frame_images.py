@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import av
 
 _NUMBER = re.compile(r"%(?:0\d\d?)?d")
-_BT709, _SRGB, _RGB, _LIMITED = 1, 13, 0, 1  # FFmpeg's numbers: primaries and matrix, transfer, matrix, range
+# FFmpeg's numbers for the primaries and the matrix of BT.709, the sRGB transfer curve, the RGB matrix, and the limited range.
+_BT709, _SRGB, _RGB, _LIMITED = 1, 13, 0, 1
 
 
 def frame_to_image(frame: av.VideoFrame, quarters: int = 0) -> ImageFile:
@@ -51,7 +52,8 @@ def image_to_frame(image: ImageFile) -> av.VideoFrame:
 def choose_encoding_of_images(image: ImageFile, target: Path, options: EncodingOptions) -> Encoding:
     """Return the encoder for images like ``image``; see ``choose_encoding``.
 
-    Lossy videos are yuv420p by default, or the closest format to yuva420p that the encoder supports for images with alpha.
+    Lossy videos are yuv420p by default, or the closest format to yuva420p that the encoder supports for images with alpha. Raises
+    OptionError as ``check_target`` and ``choose_encoding`` do.
     """
     frame = image_to_frame(image)
     lossy = "yuva420p" if image.has_alpha else "yuv420p"

@@ -11,8 +11,8 @@ from ..checks import check_finite, check_shape
 
 # Cutoff frequencies in cycles per frame.
 _MIN_CUTOFF = 0.02  # cutoff at rest
-_VELOCITY_CUTOFF = 0.03
-# Increase of the cutoff per pixel per frame. At constant speed, the filter lags at most 1 / (2 pi _SPEED_GAIN) pixels.
+_VELOCITY_CUTOFF = 0.03  # cutoff of the filter of the velocity
+# Increase of the cutoff for each pixel per frame of speed. At constant speed, the lag is at most 1 / (2 pi _SPEED_GAIN) pixels.
 _SPEED_GAIN = 0.4
 
 
@@ -30,7 +30,10 @@ class OneEuroFilter:
         self._velocity = torch.zeros(2, dtype=torch.float64)
 
     def add(self, landmarks: Tensor) -> Tensor:
-        """Add the ``landmarks`` (5, 2) of the next frame, and return their smoothed positions, float64 on the CPU."""
+        """Add the ``landmarks`` (5, 2) of the next frame, and return their smoothed positions, float64 on the CPU.
+
+        Raises InputError for another shape and for values that are not finite.
+        """
         check_shape(landmarks, "5 2", "landmarks")
         check_finite(landmarks, "landmarks")
         points = landmarks.detach().cpu().double()
@@ -46,7 +49,10 @@ class OneEuroFilter:
 
 
 def smooth_causally(landmarks: Tensor) -> Tensor:
-    """Return ``landmarks`` (N, 5, 2) of successive frames, smoothed by a OneEuroFilter, as float64 on the CPU."""
+    """Return ``landmarks`` (N, 5, 2) of successive frames, smoothed by a OneEuroFilter, as float64 on the CPU.
+
+    Raises InputError for another shape and for values that are not finite.
+    """
     check_shape(landmarks, "N 5 2", "landmarks")
     one_euro = OneEuroFilter()
     return torch.stack([one_euro.add(points) for points in landmarks])

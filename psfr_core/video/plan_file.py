@@ -24,7 +24,10 @@ _OF_TRACKS = ("landmarks", "boxes", "scores", "transforms", "strengths", "crop_t
 
 
 def save_plan(path: Path, plan: ClipPlan, notes: str = "") -> None:
-    """Write ``plan`` and ``notes``, a text such as its settings, atomically to a .safetensors file."""
+    """Write ``plan`` and ``notes``, a text such as its settings, atomically to a .safetensors file.
+
+    Raises OSError if the file cannot be written.
+    """
     faces = plan.faces
     registered = faces.registered or CropTransforms(0, [])
     lists = (

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-_DEFAULT_RATE = Fraction(25)
+_DEFAULT_RATE = Fraction(25)  # frames per second of a file that does not state its rate
 _NAMED_DAMAGES = 5  # maximum number of damaged parts that are named; the others are only counted
 
 _log = logging.getLogger(__name__)
@@ -154,6 +154,7 @@ class VideoReader:
         return size
 
     def _packets(self, streams: list[Any]) -> Iterator[av.Packet[Any]]:
+        """Yield the packets of ``streams``. If the rest of the file cannot be read, note this as damage and end."""
         packets = self.container.demux(streams)
         while True:
             try:

@@ -11,8 +11,8 @@ from ..images.warp import warp_affine
 
 _ITERATIONS = 6
 _TOLERATED = 0.04  # color difference from which pixels get little weight, for example in a blink
-_MAX_ERROR = 0.4  # maximum mean robust error, from 0 to 1
-_DAMPING = 1e-4  # relative; keeps flat crops where they are
+_MAX_ERROR = 0.4  # maximum mean robust error, from 0 to 1, of crops that are registered
+_DAMPING = 1e-4  # relative to the mean diagonal of the Hessian; keeps crops without structure where they are
 
 
 def register_crop(moving: Tensor, fixed: Tensor) -> Tensor:

@@ -30,14 +30,14 @@ from .video_options import VideoOptions, VideoProgress, VideoStep
 
 _MAX_FRAMES = 32  # maximum number of frames per batch
 _AVERAGES = 3  # successive averages over ``steady_frames``: crops, parse maps and restored faces
-_MIN_SHARE = (
-    0.5  # minimum of ``unchanged`` in the pasted regions between frames of which the frame between is not restored
-)
+# A face is averaged instead of restored if the maps of ``unchanged`` for the previous and the next frame are at least this high in
+# the pasted regions.
+_MIN_SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class _CutFrame(Generic[F]):
-    """A frame with the crops of its faces."""
+    """A frame with the crops of its faces. ``is_repeat`` tells whether it equals the previous frame; then it has no crops."""
 
     frame: F
     is_repeat: bool
@@ -59,7 +59,7 @@ class _Face:
 
 @dataclass(frozen=True, eq=False)
 class _Frame(Generic[F]):
-    """A frame with its faces."""
+    """A frame with its faces, which are none if ``is_repeat``."""
 
     frame: F
     is_repeat: bool
@@ -68,9 +68,10 @@ class _Frame(Generic[F]):
 
 @dataclass(frozen=True, eq=False)
 class _Step(Generic[F]):
-    """A frame with the result of a step for each of its faces, or None for a face that is not restored but averaged.
+    """A frame with the results of a step for its faces: region probabilities, nothing yet, or restored faces.
 
-    ``parse_maps`` are those of the faces, once they are known.
+    The result is None for a face that is averaged instead of restored. ``parse_maps`` and ``is_averaged``, one for each face, are
+    set once they are known; ``parse_maps`` is None for a frame without faces.
     """
 
     work: _Frame[F]
@@ -87,11 +88,13 @@ def restore_frames(
     video: VideoOptions,
     progress: VideoProgress | None = None,
 ) -> Iterator[F]:
-    """Yield the ``frames`` in their order, with restored faces. A few frames are read ahead.
+    """Restore the faces of ``frames`` in place, and yield the frames in their order. A few frames are read ahead.
 
     Crops, parse maps and restored faces are averaged over ``video.steady_frames`` frames before and after, where the face did
-    not change. A frame that repeats the previous one has a bit-identical result. ``progress`` is called with the number of restored
-    frames whenever a frame is read or restored, and may raise to stop.
+    not change. In every second frame, faces that do not change are not restored, and get the average of the restored faces around
+    them. A frame that repeats the previous one has a bit-identical result. ``progress`` is called with the number of restored
+    frames whenever a frame is read or restored, and may raise to stop. Raises InputError if ``plan`` was registered for another
+    crop size, and PsfrError if the output of a network is not finite.
     """
     count = _Count(progress, plan.frame_count)
     device = next(models.generator.parameters()).device
@@ -144,7 +147,7 @@ class _Count:
 
 
 def _cut(frames: Iterable[F], plan: FacePlan, crop_size: int, cutter: CropCutter) -> Iterator[_CutFrame[F]]:
-    """Yield each frame with the crops of its faces; frames that repeat the previous one have none."""
+    """Yield each frame with the crops of its faces. Faces outside the frame and repeated frames have none."""
     for frame in frames:
         if frame.index in plan.repeats:
             yield _CutFrame(frame, True, [])
@@ -155,7 +158,7 @@ def _cut(frames: Iterable[F], plan: FacePlan, crop_size: int, cutter: CropCutter
 
 
 def _denoised(frames: Iterable[_CutFrame[F]], radius: int) -> Iterator[_Frame[F]]:
-    """Yield each frame with averaged crops, and the weights for all averages."""
+    """Yield each frame with averaged crops, and the weights that all averages use."""
     for window in windows(frames, radius):
         faces: list[_Face] = []
         for cut in window.center.cuts:
@@ -174,7 +177,7 @@ def _denoised(frames: Iterable[_CutFrame[F]], radius: int) -> Iterator[_Frame[F]
 def _parsed(
     frames: Iterable[_Frame[F]], models: RestorationModels, options: RestoreOptions, batch_size: int
 ) -> Iterator[_Step[F]]:
-    """Yield each frame with the probabilities of the regions (19, P, P) of its faces, float16, in the size of the network."""
+    """Yield each frame with the region probabilities (19, P, P), float16, of its faces, where P is the size of the parser."""
     for batch in _batches(((frame, len(frame.faces)) for frame in frames), batch_size):
         crops = [face.steady for frame in batch for face in frame.faces]
         results = iter(
@@ -185,7 +188,7 @@ def _parsed(
 
 
 def _mapped(steps: Iterable[_Step[F]], radius: int, paste: PasteOptions) -> Iterator[_Step[F]]:
-    """Yield each frame with the parse maps of its averaged probabilities, and whether its faces need not be restored."""
+    """Yield each frame, without results, with the parse maps of its averaged probabilities, and which faces are not restored."""
     for window in windows(steps, radius):
         work = window.center.work
         if not work.faces:
@@ -198,7 +201,7 @@ def _mapped(steps: Iterable[_Step[F]], radius: int, paste: PasteOptions) -> Iter
 
 
 def _are_averaged(work: _Frame[F], parse_maps: ParseMap, paste: PasteOptions) -> list[bool]:
-    """Return which faces are averages of the previous and the next frame: in every second frame, those that do not change."""
+    """Return which faces are averaged instead of restored: in every second frame, those alike in the previous and next one."""
     index = work.frame.index
     if index % 2 == 0:
         return [False] * len(work.faces)
@@ -213,7 +216,7 @@ def _are_averaged(work: _Frame[F], parse_maps: ParseMap, paste: PasteOptions) ->
 def _enhanced(
     steps: Iterable[_Step[F]], models: RestorationModels, options: RestoreOptions, batch_size: int
 ) -> Iterator[_Step[F]]:
-    """Yield each frame with its restored faces (3, S, S)."""
+    """Yield each frame with its restored faces (3, S, S), or None for each face that is averaged instead."""
     for batch in _batches(((step, step.is_averaged.count(False)) for step in steps), batch_size):
         faces = [
             face
@@ -254,6 +257,7 @@ def _averaged(step: _Step[F], neighbors: Sequence[_Step[F]]) -> list[Tensor]:
 def _paste(
     work: _Frame[F], restored: Tensor, parse_maps: ParseMap, models: RestorationModels, options: RestoreOptions
 ) -> None:
+    """Match the colors of the ``restored`` faces (N, 3, S, S) of a frame, and paste the faces into it in place."""
     crops = torch.stack([face.steady for face in work.faces])
     matched = match_colors(restored, crops, options.color_match)
     sizes = [models.generator.for_side(face.planned.side).size for face in work.faces]
@@ -268,7 +272,10 @@ S = TypeVar("S")
 
 
 def _batches(items: Iterable[tuple[S, int]], face_count: int) -> Iterator[list[S]]:
-    """Yield groups of successive items, which come with their numbers of faces. A group ends at ``face_count`` faces."""
+    """Yield groups of successive items, which come with their numbers of faces.
+
+    A group ends as soon as it has at least ``face_count`` faces or ``_MAX_FRAMES`` items.
+    """
     batch: list[S] = []
     count = 0
     for item, faces in items:

@@ -84,7 +84,8 @@ def restore_images_to_video(
 
     ``rate`` is the number of frames per second. A lossless video has exactly the colors of the images. Other videos are
     yuv420p, which all players support, unless the encoding of ``video`` names another pixel format. ``target`` appears when it is
-    complete. Raises OptionError for an encoding that is not possible, and the errors of ``restore_image_files``.
+    complete. Raises OptionError for an encoding that is not possible, VideoFileError or OSError if the video cannot be written,
+    and the errors of ``restore_image_files``.
     """
     options, video, target = options or RestoreOptions(), video or VideoOptions(), Path(target)
     sequence = _Sequence(list(paths), models, options, video, max_pixels, progress)

@@ -124,7 +124,7 @@ class _Segment:
 
 
 def _spaced(frames: Iterable[DecodedFrame], time_base: Fraction) -> Iterator[DecodedFrame]:
-    """Yield ``frames`` with times that stay different in a segment, from which ``join_segments`` derives their order."""
+    """Yield ``frames`` with timestamps that stay different when Matroska rounds them; ``join_segments`` sorts by these."""
     distance, earliest = ceil(_MIN_DISTANCE / time_base), None
     for frame in frames:
         if earliest is not None:

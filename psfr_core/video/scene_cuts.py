@@ -25,12 +25,14 @@ class SceneCutFinder:
     def __init__(self) -> None:
         self._recent: list[Tensor] = []  # the last thumbnails, oldest first
         self._distances: list[float] = []  # distance of each frame from the previous frame
-        self._repeats: set[tuple[int, int]] = (
-            set()
-        )  # pairs of similar frames, earlier and later, that are not neighbors
+        # Pairs of the indices of similar frames, earlier and later, with one or two frames between them.
+        self._repeats: set[tuple[int, int]] = set()
 
     def add(self, frame: Tensor) -> float:
-        """Add the next ``frame`` (3, H, W), float RGB in [0, 1], and return its distance from the last one; 0 for the first."""
+        """Add the next ``frame`` (3, H, W), float RGB in [0, 1], and return its distance from the last one; 0 for the first.
+
+        Raises InputError for another shape or dtype.
+        """
         check_shape(frame, "3 H W", "frame")
         check_float(frame, "frame")
         self._add(F.adaptive_avg_pool2d(frame.float(), _THUMBNAIL).clamp(0, 1).cpu())
@@ -61,11 +63,13 @@ class SceneCutFinder:
         ]
 
     def _stands_out(self, index: int) -> bool:
+        """Return whether the distance at ``index`` is much larger than the distances of the frames around it."""
         first = max(index - _SURROUNDINGS, 1)
         around = [*self._distances[first:index], *self._distances[index + 1 : index + 1 + _SURROUNDINGS]]
         return not around or self._distances[index] >= _MIN_RATIO * sorted(around)[len(around) // 2]
 
     def _belongs_to_flash(self, index: int) -> bool:
+        """Return whether a flash begins at ``index`` or ends before it, because the frames around the flash are similar."""
         lengths = range(1, _LONGEST_FLASH + 1)
         begins_flash = any((index - 1, index + length) in self._repeats for length in lengths)
         return begins_flash or any((index - 1 - length, index) in self._repeats for length in lengths)
@@ -99,6 +103,10 @@ def _histogram(frame: Tensor) -> Tensor:
 
 
 def _layout_distance(one: Tensor, other: Tensor) -> float:
+    """Return one minus the correlation of the channel means, at most 1.
+
+    If a frame has no layout, the correlation is not defined. The result is then 1 if the other frame clearly has one, otherwise 0.
+    """
     first, second = (frame.mean(0) - frame.mean() for frame in (one, other))
     contrasts = [float(frame.square().mean().sqrt()) for frame in (first, second)]
     if min(contrasts) < _MIN_CONTRAST:

@@ -29,9 +29,10 @@ class Smoothing(str, Enum):
 def align_track(track: Track, smoothing: Smoothing = Smoothing.TWO_SIDED) -> Tensor:
     """Return the similarity transforms (N, 2, 3) from the image to the aligned crop, one for each frame of ``track``.
 
-    The side of the crop is 1 pixel. ``crop_transform`` scales a transform to another crop size. A landmark that disagrees with the
-    others, such as the nose of a turned head, gets less weight. With smoothing, its weight is the weighted fraction of nearby
-    frames in which it agrees, because a separate decision in each frame would make the crop jump.
+    The transforms are float64. The side of the crop is 1 pixel; ``crop_transform`` scales a transform to another crop size. A
+    landmark that disagrees with the others, such as the nose of a turned head, is ignored without smoothing. With smoothing, its
+    weight is the weighted fraction of nearby frames in which it agrees, because a separate decision in each frame would make the
+    crop jump.
     """
     landmarks = _smoothed(track, smoothing)
     template = template_for(_UNIT)
@@ -47,6 +48,7 @@ def crop_transform(unit_transform: Tensor, crop_size: int) -> Tensor:
 
 
 def _smoothed(track: Track, smoothing: Smoothing) -> Tensor:
+    """Return the smoothed landmarks (N, 5, 2), float64, of all frames of ``track``."""
     if smoothing is Smoothing.NONE:
         return track.landmarks
     if smoothing is Smoothing.PAST_ONLY:

@@ -42,7 +42,7 @@ class CropCutter:
         self._outlines: dict[int, Tensor] = {}  # the last one of each track
 
     def cut(self, planes: Planes, planned: PlannedFace) -> SteadyCrop | None:
-        """Return the crop of a face in the next frame, or None if the crop lies outside the frame."""
+        """Return the crop of a face in a frame, or None if the crop lies outside the frame. Frames must be passed in order."""
         cut = self._cut(planes, planned, planned.image_to_crop)
         if cut is None or not self._registers:
             return cut

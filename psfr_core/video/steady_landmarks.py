@@ -10,19 +10,17 @@ from torch import Tensor
 
 from ..checks import check_finite, check_shape
 
-_PILOT_RADIUS = 3  # frames in which the face was found
-_WIDTHS = (
-    1.5,
-    3.0,
-    6.0,
-)  # standard deviations of the windows of successive fits, in frames in which the face was found
-_RADIUS_IN_WIDTHS = 2.5
+# Only frames in which the face was found count as frames.
+_PILOT_RADIUS = 3  # radius in frames of the windows of the first fit
+_WIDTHS = (1.5, 3.0, 6.0)  # standard deviations in frames of the windows of the following fits
+_RADIUS_IN_WIDTHS = 2.5  # radius of these windows in standard deviations
 _REJECTED = 4.0  # residual, in standard deviations of the noise, from which a frame has no weight
 # RMS distances between the smoothed and the detected landmarks, in standard deviations of the noise. In linear motion, the distance
 # is about 1.0 +- 0.2. From the first limit to the second, the weight of the detected landmarks rises from 0 to 1.
 _TRUST_LIMITS = (1.4, 2.0)
-_OUTLIER = 7.0  # minimum distance of an outlier from the position predicted by its neighbors, in the same unit
-_OUTLIER_RATIO = 1.3  # minimum ratio of its distance to that of its neighbors; 1.5 without noise
+# Minimum distance of an outlier from the position that its neighbors predict, in standard deviations of the noise.
+_OUTLIER = 7.0
+_OUTLIER_RATIO = 1.3  # minimum ratio of this distance to that of the neighbors; without noise, the ratio is 1.5
 _FRAMES_AT_ONCE = 1024  # limits the memory for long tracks
 _MAD_TO_DEVIATION = 1.4826  # factor from median absolute to standard deviation for a normal distribution
 
@@ -34,8 +32,9 @@ def smooth_landmarks(landmarks: Tensor, frames: Tensor | None = None) -> Tensor:
     frame is predicted by a line through the frames around it, fitted with weights: near frames count more, and frames that
     deviate from the motion count less, or not at all. A steady pan is followed without delay, a sudden movement is not blurred,
     and the landmarks of a single frame that deviate from those before and after are ignored. The noise is measured on the
-    landmarks themselves, and the result stays within two standard deviations of them (RMS), so landmarks without noise are
-    returned unchanged.
+    landmarks themselves. Except for ignored landmarks, the result stays within two standard deviations of the noise (RMS) of
+    ``landmarks``. Landmarks without noise and those of fewer than four frames are returned unchanged. Raises InputError for another
+    shape and for values that are not finite.
     """
     check_shape(landmarks, "N 5 2", "landmarks")
     check_finite(landmarks, "landmarks")
@@ -53,20 +52,20 @@ def smooth_landmarks(landmarks: Tensor, frames: Tensor | None = None) -> Tensor:
 def landmark_noise(landmarks: Tensor) -> float:
     """Return the standard deviation of the jitter in ``landmarks`` (N, 5, 2), in pixels; 0 for fewer than four frames.
 
-    It is estimated from second differences over time of the landmarks around their center, which the motion of a head
+    It is estimated from second differences over time of the landmarks relative to their center, which the motion of a head
     changes little.
     """
     if len(landmarks) < 4:
         return 0.0
     around_center = landmarks - landmarks.mean(dim=1, keepdim=True)
     curvature = around_center.diff(n=2, dim=0).abs()
-    # The variance of a second difference is 6 times that of the noise, and 4 of 5 parts of it are around the center.
+    # A second difference has 6 times the variance of the noise. Subtracting the center of 5 landmarks leaves 4/5 of it.
     return float(curvature.median()) * _MAD_TO_DEVIATION / math.sqrt(6 * 4 / 5)
 
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """The landmarks of a face: ``points`` (N, 10) at ``times`` (N,), whose unit is the usual time between two of them."""
+    """The landmarks of a face: ``points`` (N, 10) at ``times`` (N,), in units of the median time between successive entries."""
 
     points: Tensor
     times: Tensor
@@ -80,7 +79,10 @@ class _Found:
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """The ``points`` (K, W, 10), ``times`` (K, W) and ``index`` (K, W) of K windows, and whether each entry exists."""
+    """K windows of W entries: ``points`` (K, W, 10), ``times`` and ``index`` (K, W), and which entries exist, bool (K, W).
+
+    Before the first and after the last entry of the track, that entry takes the place of those that do not exist.
+    """
 
     points: Tensor
     times: Tensor
@@ -89,7 +91,7 @@ class _Window:
 
 
 def _outliers(found: _Found, noise: float) -> Tensor:
-    """Return a bool mask (N,) of the points far from where their neighbors predict them, if the neighbors are close.
+    """Return a bool mask (N,) of the points that deviate from the prediction of their neighbors, and do so more than these.
 
     At a sudden step, two neighboring frames deviate equally. A false detection deviates more than both of its neighbors.
     """
@@ -107,13 +109,11 @@ def _outliers(found: _Found, noise: float) -> Tensor:
 
 
 def _deviation(points: Tensor, times: Tensor, others: list[int]) -> Tensor:
-    """Return the distance of each point from the polynomial through ``others``, which index the points around it.
+    """Return the RMS distance of the middle point of each window from the polynomial through the points ``others`` of the window.
 
-    The last of ``others`` is the last point of the window, in whose middle the point is.
+    ``others`` are indices in the window, up to the index of its last point. The result is (N - W + 1,) for windows of W points.
     """
     width = others[-1] + 1
-    if len(points) < width:
-        return points.new_zeros(0)
     near, when = points.unfold(0, width, 1), times.unfold(0, width, 1)  # (K, 10, W) and (K, W)
     elapsed = when[:, others] - when[:, width // 2, None]
     # Lagrange's weights: the product over all other points m of t_m / (t_m - t_j).
@@ -123,9 +123,9 @@ def _deviation(points: Tensor, times: Tensor, others: list[int]) -> Tensor:
 
 
 def _smooth(found: _Found, counts: Tensor, noise: float, centers: Tensor) -> Tensor:
-    """Return the smooth positions (K, 10) of the entries ``centers`` (K,); entries that do not count are ignored.
+    """Return the smooth positions (K, 10) of the entries ``centers`` (K,). Only entries that count, bool (N,), have weight.
 
-    Each entry uses the widest window in which its motion is linear.
+    Each entry uses the widest window in which its motion is linear. ``noise`` is a standard deviation in pixels.
     """
     position, velocity = _pilot(found, centers)
     measured, result = found.points[centers], found.points[centers]
@@ -143,9 +143,10 @@ def _smooth(found: _Found, counts: Tensor, noise: float, centers: Tensor) -> Ten
 
 
 def _pilot(found: _Found, centers: Tensor) -> tuple[Tensor, Tensor]:
-    """Return position and velocity (K, 10) of ``centers`` on lines fitted by repeated medians (Siegel, 1982).
+    """Return position and velocity (K, 10) of the entries ``centers`` on lines fitted by repeated medians (Siegel, 1982).
 
-    A fit ignores up to three outliers among its seven points. The window moves inwards at the ends of the track.
+    A fit ignores up to three outliers among its seven points. The window moves inwards at the ends of the track, and is smaller if
+    the track has fewer points.
     """
     radius = min(_PILOT_RADIUS, (len(found.points) - 1) // 2)
     near = found.around(centers.clamp(radius, len(found.points) - 1 - radius), radius)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -19,7 +19,7 @@ from .assignment import assign
 # Costs are sums of a landmark distance in face sides and one minus the IoU of the boxes.
 _MAX_COST = 1.3
 _BONUS_PER_GAP = 0.05  # subtracted for each frame without the face, because predictions get worse
-_MAX_GROWTH = 1.8  # maximum ratio of the sides of a face before and after a gap
+_MAX_GROWTH = 1.8  # maximum ratio of the sides of a face in successive frames of a track, also across a gap
 _VELOCITY_FRAMES = 5  # number of found faces whose motion predicts the next position
 
 
@@ -75,8 +75,9 @@ def track_faces(
     None stands for a frame that was not searched because it lies between two frames with the same faces. Faces are assigned to
     tracks with the least total cost. The cost depends on the overlap of the boxes and the distance of the landmarks from the
     position that the motion of the track predicts. No track crosses a cut; ``cuts`` are the indices of the first frames of shots.
-    Gaps of up to ``max_gap`` frames are interpolated. Faces that are found too rarely are dropped, so that a face is restored
-    either throughout or not at all. Raises InputError for invalid faces (see ``check_faces``).
+    Gaps of up to ``max_gap`` frames are interpolated, as are frames that were not searched, which alone do not end a track. Faces
+    that are found too rarely are dropped, so that a face is restored either throughout or not at all. Raises InputError for invalid
+    faces (see ``check_faces``).
     """
     options = TrackOptions() if options is None else options
     check_type(options, TrackOptions, "options")
@@ -88,13 +89,13 @@ def track_faces(
 
 @dataclass
 class _OpenTrack:
-    """A track that may continue: the frames and faces found so far."""
+    """A track that may continue: the faces found so far, and the indices of their frames in the shot."""
 
-    frames: list[int] = field(default_factory=list[int])
-    faces: list[Face] = field(default_factory=list[Face])
+    frames: list[int]
+    faces: list[Face]
 
     def predict(self, frame: int) -> Face:
-        """Return the last face, moved on with the mean velocity of the last found ones."""
+        """Return the face expected in ``frame``: the last face, moved with the mean velocity of the last few faces."""
         last, earlier = self.faces[-1], self.faces[-_VELOCITY_FRAMES:][0]
         elapsed = self.frames[-1] - self.frames[-_VELOCITY_FRAMES:][0]
         if elapsed == 0:
@@ -106,6 +107,7 @@ class _OpenTrack:
 
 
 def _tracks_of_shot(faces: Sequence[Sequence[Face] | None], start: int, options: TrackOptions) -> list[Track]:
+    """Return the tracks of one shot, whose first frame has the index ``start``."""
     tracks: list[_OpenTrack] = []
     searched: list[int] = []
     for frame, found in enumerate(faces):
@@ -130,7 +132,7 @@ def _tracks_of_shot(faces: Sequence[Sequence[Face] | None], start: int, options:
 
 
 def _is_found_often(track: _OpenTrack, searched: Sequence[int], min_frames: int, min_share: float) -> bool:
-    """Return whether the track is long enough. Frames that were not searched count like those around them."""
+    """Return whether the face is found often enough, assuming the same share in the frames that were not searched."""
     first, last = track.frames[0], track.frames[-1]
     share = len(track.frames) / sum(first <= frame <= last for frame in searched)
     return share >= min_share and share * (last - first + 1) >= min_frames
@@ -144,7 +146,7 @@ def _matches(tracks: Sequence[_OpenTrack], faces: Sequence[Face], frame: int) ->
 
 
 def _cost(track: _OpenTrack, face: Face, frame: int) -> float:
-    """Return the cost of ``face`` as the next one of ``track``; more than _MAX_COST if it cannot be."""
+    """Return the cost of ``face`` as the next face of ``track``; more than _MAX_COST if their sizes differ too much."""
     expected = track.predict(frame)
     side, expected_side = face.box.area**0.5, expected.box.area**0.5
     if max(side, expected_side) >= _MAX_GROWTH * min(side, expected_side):  # also for boxes without area
@@ -155,12 +157,13 @@ def _cost(track: _OpenTrack, face: Face, frame: int) -> float:
 
 
 def _bridged(track: _OpenTrack, start: int) -> Track:
-    """Return the track with interpolated faces in its gaps."""
+    """Return the track with interpolated faces in its gaps. The shot begins with the frame ``start``."""
     first, last = track.frames[0], track.frames[-1]
     found = torch.tensor(track.frames) - first
     landmarks = torch.stack([face.landmarks.double() for face in track.faces])
     boxes = torch.tensor([tuple(face.box) for face in track.faces], dtype=torch.float64)
     scores = torch.zeros(last - first + 1, dtype=torch.float64)
+    # A score of 0 would mark a frame without the face.
     scores[found] = torch.tensor([face.score for face in track.faces], dtype=torch.float64).clamp(min=1e-6)
     return Track(
         start + first, interpolated(landmarks, found, len(scores)), interpolated(boxes, found, len(scores)), scores
@@ -168,7 +171,10 @@ def _bridged(track: _OpenTrack, start: int) -> Track:
 
 
 def interpolated(values: Tensor, known: Tensor, count: int) -> Tensor:
-    """Return ``values`` (K, ...) at the indices ``known`` (K,), linearly interpolated to ``count`` indices."""
+    """Interpolate float64 ``values`` (K, ...) linearly from the ascending indices ``known`` (K,) to all indices below ``count``.
+
+    ``known`` must contain 0 and ``count`` - 1.
+    """
     index = torch.arange(count)
     after = torch.searchsorted(known, index)
     before = torch.where(known[after] == index, after, after - 1)

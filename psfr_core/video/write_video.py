@@ -47,7 +47,7 @@ class VideoWriter:
         before = frame
         if frame.format.name != self._stream.pix_fmt:
             matrix = frame.colorspace
-            color_range = FULL if frame.color_range == FULL else 1
+            color_range = FULL if frame.color_range == FULL else 1  # 1 is FFmpeg's number for the limited range
             frame = frame.reformat(
                 format=self._stream.pix_fmt,
                 src_colorspace=matrix,
