@@ -30,14 +30,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"number of runs of each function, at least {MIN_REPEATS}; default: {MIN_REPEATS}",
     )
     parser.add_argument(
-        "--generator", help="name or file of the generator; default: random weights in the published shapes"
+        "--generator",
+        help="name or file of the generator, for the cases networks, quality, loading, training and onnx; default: random weights "
+        "in the published shapes for networks and loading, psfrgan-256 for the others",
     )
     parser.add_argument(
-        "--parser", help="name or file of the parsing network; default: random weights in the published shapes"
+        "--parser",
+        help="name or file of the parsing network, for the cases networks, quality and onnx; default: random weights in the "
+        "published shapes for networks, parsenet-256 for the others",
     )
     parser.add_argument("--detector", help="name or file of a RetinaFace, for the case detection")
     parser.add_argument(
-        "--images", nargs="+", type=Path, default=[], help="photos with faces, for the cases quality and detection"
+        "--images",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="photos with faces, for the cases quality and detection; restoration, bulk and video restore the first photo",
     )
     add_size_limit_argument(parser)
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps; default: the best available")
