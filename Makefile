@@ -45,12 +45,12 @@ test: $(VENV)/installed-dev
 
 # Run the tests that take a minute or more: exports, other restorers, long videos.
 test-long: $(VENV)/installed-dev
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -n 0 -m long
 
 # Test the pack in ComfyUI, over its API and in Chromium. Set COMFYUI_PATH and, if necessary, COMFYUI_PYTHON, COMFYUI_ARGS and CHROMIUM.
 test-comfyui: $(VENV)/installed-dev
 	cd tests/browser && npm install
-	$(BIN)/pytest -m comfyui -rs
+	$(BIN)/pytest -n 0 -m comfyui -rs
 
 # Make the pictures of the examples and the help pages in Chromium. Needs a ComfyUI of version 0.17 or newer; see test-comfyui.
 # PICTURES="05_step_by_step psfr_graph" makes only these.

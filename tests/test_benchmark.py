@@ -50,6 +50,7 @@ def test_peak_memory_includes_work_and_weights() -> None:
     assert 103 < found < 125  # 100 MB of work and 4 MB of weights
 
 
+@pytest.mark.slow
 def test_a_video_is_compared_with_single_frames_and_divided_into_steps(
     models: RestorationModels, two_faces: list[Face], monkeypatch: pytest.MonkeyPatch
 ) -> None:

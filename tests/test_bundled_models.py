@@ -71,6 +71,7 @@ def face_psnr(result: psfr_core.RestorationResult, image: Tensor, clean: Tensor)
     return float(psnr(image[None, :, top:bottom, left:right], clean[None, :, top:bottom, left:right]))
 
 
+@pytest.mark.slow
 def test_restoration_increases_the_psnr_of_faces(models: psfr_core.RestorationModels) -> None:
     gains: list[float] = []
     for name in NAMES:
@@ -104,6 +105,7 @@ def test_face_in_a_dark_or_pale_photo_is_detected(
     assert faces[0].score > 0.7
 
 
+@pytest.mark.slow
 def test_masked_face_is_detected_by_a_second_opinion(models: psfr_core.RestorationModels) -> None:
     with Image.open(EXAMPLES / "portrait_clean.jpg") as portrait:
         masked = portrait.convert("RGB")
@@ -123,6 +125,7 @@ def test_detection_does_not_depend_on_autocast(models: psfr_core.RestorationMode
     assert (face.box, face.score) == (expected.box, expected.score)
 
 
+@pytest.mark.slow
 def test_larger_generator_restores_large_faces_better() -> None:
     clean = read_image(EXAMPLES / "portrait_clean.jpg").pixels  # the face is 270 px wide
     slightly = replace(DEGRADATION, blur=Blur(BlurKind.GAUSSIAN, 0.7), reduced_side=0.7, jpeg_quality=80)
@@ -137,6 +140,7 @@ def test_larger_generator_restores_large_faces_better() -> None:
     assert found[ModelPreset.BUNDLED_512] > found[ModelPreset.BUNDLED_256] + 0.4
 
 
+@pytest.mark.slow
 def test_restoration_depends_on_the_parse_map(models: psfr_core.RestorationModels) -> None:
     degraded, clean = photo("male_58")
     good = psfr_core.restore_image(degraded, models)
@@ -188,6 +192,7 @@ def test_closed_eyes_are_parsed_as_skin_and_open_eyes_as_eyes(models: psfr_core.
     assert sum(fractions["closed"]) / len(NAMES) < 0.1  # the parser alone gives 0.25
 
 
+@pytest.mark.slow
 def test_closed_eyes_stay_closed_in_the_restored_face(models: psfr_core.RestorationModels) -> None:
     image = read_image(DATA / "closed_eyes.jpg").pixels
     result = psfr_core.restore_image(image, models)

@@ -40,6 +40,7 @@ def arguments(tmp_path: Path) -> list[str]:
     return [*command, *(word for value in values for word in ("--set", value))]
 
 
+@pytest.mark.slow
 def test_each_network_is_trained_with_each_seed_and_measured(arguments: list[str], tmp_path: Path) -> None:
     assert main([*arguments, "--set", "seeds=[0, 3]"]) == 0
     with (tmp_path / "out" / "ablations.csv").open() as file:

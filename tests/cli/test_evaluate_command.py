@@ -256,6 +256,7 @@ def lpips_files(folder: Path) -> list[str]:
     return ["--features", str(folder / "alexnet.safetensors"), "--heads", str(folder / "heads.safetensors")]
 
 
+@pytest.mark.slow
 def test_the_protocol_sets_faces_size_and_metrics(
     tmp_path: Path, generator_file: str, parser_file: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -311,6 +312,7 @@ def test_missing_packages_are_named_before_measuring(
     assert capsys.readouterr().err.count(words) == 1
 
 
+@pytest.mark.slow
 def test_the_automatic_strength_is_measured_at_every_level(
     tmp_path: Path, generator_file: str, parser_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -331,6 +333,7 @@ def test_the_automatic_strength_is_measured_at_every_level(
             assert automatic == pytest.approx(float(row["full" if float(row["strength"]) else "input"]), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_video_is_compared_with_single_frames(
     tmp_path: Path,
     generator_file: str,

@@ -66,6 +66,7 @@ def test_a_bad_video_does_not_stop_the_others(
     assert "skipped, because the result" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_interrupted_video_is_continued_by_the_same_command(
     clips: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +167,7 @@ def test_images_of_one_video_have_one_size(tmp_path: Path, capsys: pytest.Captur
     assert "without --one-video" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_images_become_a_video_and_a_video_becomes_images(
     clips: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -70,6 +70,7 @@ def test_graph_of_the_detector_equals_the_library() -> None:
         torch.testing.assert_close(landmarks[index][found], candidates.landmarks)
 
 
+@pytest.mark.slow
 def test_an_exported_generator_restores_batches_as_in_pytorch(
     runtime: Any, tmp_path: Path, generator: PsfrGenerator, capsys: pytest.CaptureFixture[str]
 ) -> None:

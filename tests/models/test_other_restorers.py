@@ -64,6 +64,7 @@ def test_a_restoreformer_file_restores_as_spandrel_does(
     torch.testing.assert_close(enhance_faces(crops, None, restorer), expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_parse_map_is_accepted_and_not_used(restoreformer: StateDict, crops: Tensor) -> None:
     restorer = build_restorer(restoreformer, "r.pth")
     small = crops[..., :100, :100]

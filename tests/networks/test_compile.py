@@ -30,6 +30,7 @@ def compiling_as(monkeypatch: pytest.MonkeyPatch, compiled: Callable[..., Any]) 
     monkeypatch.setattr(torch, "compile", lambda function, **options: partial(compiled, function))
 
 
+@pytest.mark.slow
 def test_compiled_networks_equal_the_plain_ones(generator: PsfrGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
     parse_net = ParseNet(ParseNetConfig((4, 6), 1)).eval().requires_grad_(False)
     lq, parse_map = inputs(2)

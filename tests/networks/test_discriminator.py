@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from types import ModuleType
 
+import pytest
 import torch
 
 from psfr_core.networks.discriminator import Discriminator
 from psfr_core.networks.spectral_norm import add_spectral_norm
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_equals_the_published_discriminator(golden: ModuleType) -> None:
     discriminator = add_spectral_norm(Discriminator())

@@ -73,6 +73,7 @@ def optimized(network: N, dtype: torch.dtype = torch.float32) -> N:
     return optimize_for_inference(copy.deepcopy(network), "cpu", dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("operators", "strips")
 @pytest.mark.parametrize("config", GENERATORS, ids=str)
 @pytest.mark.parametrize("batch", [1, 3])
@@ -85,6 +86,7 @@ def test_optimized_generator_equals_the_plain_one(config: GeneratorConfig, batch
     assert fast.config == config
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("operators", "strips")
 @pytest.mark.parametrize("config", PARSE_NETS, ids=str)
 @pytest.mark.parametrize("batch", [1, 3])

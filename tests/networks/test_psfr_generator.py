@@ -29,6 +29,7 @@ def test_equals_the_published_generator(golden: ModuleType) -> None:
     assert (out[..., 200:264, 200:264] - golden.expected("generator/out_crop")).abs().max() <= 1e-4
 
 
+@pytest.mark.slow
 def test_parameters_have_the_published_names_and_shapes(golden: ModuleType) -> None:
     generator = add_spectral_norm(PsfrGenerator(PUBLISHED_GENERATOR))
     published = golden.state_dict("generator")

@@ -84,7 +84,7 @@ def test_nodes_import_the_library_relatively_and_no_other_packs(path: Path) -> N
 
 def test_node_files_and_methods_are_short() -> None:
     for path in (ROOT / "nodes").glob("*.py"):
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 250, path
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name == "execute":
                 assert len(node.body) <= 20, f"{path}: {node.lineno}"

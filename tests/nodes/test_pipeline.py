@@ -30,6 +30,7 @@ def steps(run: Run, models: dict[str, Any], image: Tensor, faces: Any) -> tuple[
     return run("PSFR_PasteFacesBack", image=image, faces=faces, crops=restored, parse_map=parse_map).args
 
 
+@pytest.mark.slow
 def test_one_node_equals_the_steps_and_the_library(
     run: Run, models: dict[str, Any], portrait: Tensor, detected: Any, pack: Any
 ) -> None:
@@ -50,6 +51,7 @@ def test_one_node_equals_the_steps_and_the_library(
     assert (whole - portrait).abs().max() > 0.1
 
 
+@pytest.mark.slow
 def test_one_node_needs_no_loader(run: Run, portrait: Tensor, pack: Any) -> None:
     """Test that the bundled models are used if no models are connected, and that they are loaded once."""
     names = ("generator", "parser", "detector")
@@ -61,6 +63,7 @@ def test_one_node_needs_no_loader(run: Run, portrait: Tensor, pack: Any) -> None
     assert hosted.bundled_generators() is hosted.bundled_generators()
 
 
+@pytest.mark.slow
 def test_the_generator_is_selected_by_the_size_of_the_face(run: Run, portrait: Tensor, pack: Any) -> None:
     by_preset = {
         preset: dict(zip(("generator", "parser", "detector"), run("PSFR_LoadModels", preset=preset).args, strict=True))
@@ -86,6 +89,7 @@ def test_the_generator_is_selected_by_the_size_of_the_face(run: Run, portrait: T
     assert torch.equal(by_crop["bundled"], by_crop["bundled 256"])
 
 
+@pytest.mark.slow
 def test_faces_are_pasted_into_their_own_frames(
     run: Run, models: dict[str, Any], portrait: Tensor, detected: Any
 ) -> None:
@@ -103,6 +107,7 @@ def test_faces_are_pasted_into_their_own_frames(
     assert torch.equal(pasted[1], batch[1])
 
 
+@pytest.mark.slow
 def test_crops_and_maps_of_earlier_frames_are_freed(
     run: Run, models: dict[str, Any], portrait: Tensor, pack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +130,7 @@ def test_crops_and_maps_of_earlier_frames_are_freed(
     assert max(alive) <= 2  # each result is freed when the next result is returned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_a_batch_of_any_image_keeps_all_but_the_faces(
@@ -147,6 +153,7 @@ def test_a_batch_of_any_image_keeps_all_but_the_faces(
     assert mask[::2].max() == 0
 
 
+@pytest.mark.slow
 def test_strength_0_changes_nothing(run: Run, models: dict[str, Any], portrait: Tensor, detected: Any) -> None:
     assert torch.equal(run("PSFR_RestoreFacesInImage", image=portrait, strength=0.0, **models).args[0], portrait)
     crops = run("PSFR_AlignFaces", image=portrait, faces=detected[0]).args[0]
@@ -188,6 +195,7 @@ def test_no_face_passes_through_every_node(run: Run, models: dict[str, Any]) -> 
     assert (mask.shape, mask.dtype, float(mask.max())) == ((2, 128, 96), torch.float32, 0)
 
 
+@pytest.mark.slow
 def test_a_parser_confirms_faces_that_the_detector_is_unsure_of(
     run: Run, models: dict[str, Any], portrait: Tensor
 ) -> None:
@@ -204,6 +212,7 @@ def test_a_parser_confirms_faces_that_the_detector_is_unsure_of(
     assert (unconfirmed, confirmed, restored) == (0, 1, 1)
 
 
+@pytest.mark.slow
 def test_no_face_in_a_batch_can_be_an_error(run: Run, models: dict[str, Any], portrait: Tensor, pack: Any) -> None:
     image = torch.full((1, 64, 64, 3), 0.4)
     no_face = pack("psfr_core.errors").NoFaceError
@@ -216,6 +225,7 @@ def test_no_face_in_a_batch_can_be_an_error(run: Run, models: dict[str, Any], po
     assert run("PSFR_RestoreFacesInImage", image=batch, options=options, **models).args[2] == 1
 
 
+@pytest.mark.slow
 def test_options_reach_the_library(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
     none = run("PSFR_RestoreOptions", indices="none").args[0]
     assert run("PSFR_RestoreFacesInImage", image=portrait, options=none, **models).args[2] == 0
@@ -249,6 +259,7 @@ def test_the_default_options_equal_those_of_the_library(run: Run, pack: Any) -> 
     assert options == pack("nodes.batch_options").BatchOptions(detection=detection)
 
 
+@pytest.mark.slow
 def test_a_mask_chooses_faces(run: Run, models: dict[str, Any], portrait: Tensor) -> None:
     corner = torch.zeros(1, 128, 128)
     corner[:, :9, :9] = 1
@@ -319,6 +330,7 @@ def test_an_image_with_invalid_values_is_an_error(run: Run, models: dict[str, An
         run("PSFR_DetectFaces", image=image, detector=models["detector"])
 
 
+@pytest.mark.slow
 def test_grain_comes_from_the_photo_in_both_ways(
     run: Run, models: dict[str, Any], portrait: Tensor, detected: Any
 ) -> None:
@@ -337,6 +349,7 @@ def test_grain_comes_from_the_photo_in_both_ways(
     assert torch.equal(grainy[mask == 0], noisy[mask == 0])
 
 
+@pytest.mark.slow
 def test_the_guard_keeps_lettering_over_a_face_in_both_ways(run: Run, models: dict[str, Any]) -> None:
     clean = run("PSFR_LoadExampleImage", picture="portrait_clean.jpg").args[0][:, ::2, ::2]
     is_letter = torch.zeros(1, 256, 256, dtype=torch.bool)
@@ -359,6 +372,7 @@ def test_the_guard_keeps_lettering_over_a_face_in_both_ways(run: Run, models: di
     assert 0.01 < kept.float().mean() < 0.2
 
 
+@pytest.mark.slow
 def test_automatic_strength_returns_sharp_crops_of_any_size_unchanged(run: Run, models: dict[str, Any]) -> None:
     sharp = read_image(FACE).pixels.movedim(0, -1)[None]
     # larger than the generator's input of 256 px

@@ -35,6 +35,7 @@ def video_of(host: Callable[[str], ModuleType], source: Any) -> Any:
     return host("comfy_api.latest").InputImpl.VideoFromFile(source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_a_video_is_restored_through_a_temporary_file(
     run: Callable[..., Any],
@@ -95,6 +96,7 @@ def test_cancel_leaves_no_file(
     assert list((tmp_path / "temp").glob("*")) == []
 
 
+@pytest.mark.slow
 def test_frames_of_one_video_are_restored_together(
     run: Callable[..., Any], models: dict[str, Any], portrait: Tensor
 ) -> None:
@@ -114,6 +116,7 @@ def test_frames_of_one_video_are_restored_together(
     assert torch.equal(steady.args[0][outside], frames[outside])
 
 
+@pytest.mark.slow
 def test_faces_of_several_images_share_a_batch(
     run: Callable[..., Any],
     pack: Callable[[str], ModuleType],
@@ -135,6 +138,7 @@ def test_faces_of_several_images_share_a_batch(
     assert together.args[2] == 3
 
 
+@pytest.mark.slow
 def test_faces_are_followed_and_chosen_by_track(
     run: Callable[..., Any], models: dict[str, Any], portrait: Tensor
 ) -> None:

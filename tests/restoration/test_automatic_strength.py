@@ -38,6 +38,7 @@ def noisy(faces: Tensor, std: float) -> Tensor:
     return (faces + std * torch.randn(faces.shape, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_strength_is_0_for_sharp_faces_and_1_for_soft_and_noisy_faces(clean: Tensor) -> None:
     generator, parse_net = load_generator(BUNDLED_GENERATOR), load_parse_net(BUNDLED_PARSE_NET)

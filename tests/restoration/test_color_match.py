@@ -87,6 +87,7 @@ def test_chroma_noise_of_the_photo_does_not_reach_the_result() -> None:
     assert difference.diff(dim=-1).abs().mean() < 0.01
 
 
+@pytest.mark.slow
 def test_large_crops_get_the_correction_of_their_full_size() -> None:
     """Compare the correction, which is computed at a reduced size, with the blur at the full size."""
     torch.manual_seed(1)

@@ -86,6 +86,7 @@ def test_crops_have_the_size_of_the_largest_generator_needed(restorer: SizedRest
     assert models.crop_size == 64
 
 
+@pytest.mark.slow
 def test_the_bundled_generators_are_both_optimized_and_used() -> None:
     models = load_models()
     assert isinstance(models.generator, SizedRestorer)

@@ -109,6 +109,7 @@ def damage(clips: ModuleType, source: Path) -> None:
     source.write_bytes(bytes(data))
 
 
+@pytest.mark.slow
 def test_a_damaged_video_is_restored_in_segments(clips: ModuleType, tmp_path: Path, found: RestorationModels) -> None:
     frames = [clips.random_frame("yuv420p", seed) for seed in range(20)]
     options = {"qp": "0", "bf": "0", "g": "5"}

@@ -36,6 +36,7 @@ def stop_at(step: VideoStep, frame: int) -> Callable[[VideoStep, int, int], None
     return stop
 
 
+@pytest.mark.slow
 def test_an_interrupted_video_resumes_with_the_first_missing_segment(
     clips: ModuleType,
     source: Path,
@@ -71,6 +72,7 @@ def test_an_interrupted_video_resumes_with_the_first_missing_segment(
     assert clips.packets(target, "audio") == clips.packets(whole, "audio")
 
 
+@pytest.mark.slow
 def test_damaged_segments_are_restored_again(
     clips: ModuleType, source: Path, tmp_path: Path, moving: RestorationModels, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -34,6 +34,7 @@ LOSSY = VideoOptions(steady_frames=1)
 WHOLE_CROP = RestoreOptions(guard=False, paste=PasteOptions(regions=None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steady_frames", [0, 3])
 def test_segments_have_no_seams(
     clips: ModuleType, source: Path, tmp_path: Path, moving: RestorationModels, steady_frames: int
@@ -58,6 +59,7 @@ def test_segments_between_repeated_frames_have_no_seams(
     assert [index for index in range(1, 12) if np.array_equal(planes[index], planes[index - 1])] == [3, 4, 5, 6, 9]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_times_and_sound_are_those_of_the_source(
     clips: ModuleType, source: Path, tmp_path: Path, moving: RestorationModels, suffix: str
@@ -144,6 +146,7 @@ def test_a_plan_without_faces_is_stored(source: Path, tmp_path: Path, models: Re
         load_plan(tmp_path / "plan.safetensors")
 
 
+@pytest.mark.slow
 def test_segments_of_any_order_and_length_are_joined(
     clips: ModuleType, source: Path, tmp_path: Path, moving: RestorationModels
 ) -> None:
@@ -164,6 +167,7 @@ def test_segments_of_any_order_and_length_are_joined(
         restore_segment(source, plan, 9, 17, tmp_path / "x.mkv", moving, encoding)
 
 
+@pytest.mark.slow
 def test_a_file_without_an_index_is_decoded_from_the_beginning(
     clips: ModuleType, tmp_path: Path, moving: RestorationModels
 ) -> None:

@@ -26,6 +26,7 @@ def no_gradients():
         yield
 
 
+@pytest.mark.slow
 def test_one_altered_channel_of_a_generator_fails() -> None:
     plain, altered = load_generator("psfrgan-256"), load_generator("psfrgan-256")
     optimized = optimized_on(load_generator("psfrgan-256"), CPU, torch.float32)

@@ -40,6 +40,7 @@ def eye_logits(network: EyeNet, image: Tensor, parse_net: ParseNet) -> list[floa
         return network(windows[is_labeled][:, None]).tolist()
 
 
+@pytest.mark.slow
 def test_training_separates_drawn_lids_from_open_eyes(faces: FaceSet, parse_net: ParseNet) -> None:
     network = train_eye_net(faces, parse_net, epochs=400)
     assert not network.training
@@ -57,6 +58,7 @@ def test_training_separates_drawn_lids_from_open_eyes(faces: FaceSet, parse_net:
     assert max(opened) < min(closed)
 
 
+@pytest.mark.slow
 def test_training_is_reproducible_and_keeps_the_global_random_state(faces: FaceSet, parse_net: ParseNet) -> None:
     first = FaceSet(faces.images[:1], faces.labels[:1])
     state = torch.get_rng_state()
