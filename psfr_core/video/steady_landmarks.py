@@ -91,9 +91,10 @@ class _Window:
 
 
 def _outliers(found: _Found, noise: float) -> Tensor:
-    """Return a bool mask (N,) of the points that deviate from the prediction of their neighbors, and do so more than these.
+    """Return a bool mask (N,) of the points that deviate from the positions that the points around them predict.
 
-    At a sudden step, two neighboring frames deviate equally. A false detection deviates more than both of its neighbors.
+    At a sudden step, two neighboring frames deviate equally. A false detection deviates more than both of its neighbors, and lies
+    farther from their connecting line than they lie from each other.
     """
     points, times = found.points, found.times
     is_outlier = torch.zeros(len(points), dtype=torch.bool)
