@@ -37,11 +37,10 @@ _MIN_SHARE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class _CutFrame(Generic[F]):
-    """A frame with the crops of its faces. ``is_repeat`` tells whether it equals the previous frame; then it has no crops."""
+    """A frame with the crops of its faces by track."""
 
     frame: F
-    is_repeat: bool
-    cuts: list[SteadyCrop]
+    cuts: dict[int, SteadyCrop]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,28 +55,31 @@ class _Face:
     def planned(self) -> PlannedFace:
         return self.cut.planned
 
+    @property
+    def track(self) -> int:
+        return self.cut.planned.track
+
 
 @dataclass(frozen=True, eq=False)
 class _Frame(Generic[F]):
-    """A frame with its faces, which are none if ``is_repeat``."""
+    """A frame with its faces."""
 
     frame: F
-    is_repeat: bool
     faces: list[_Face]
 
 
 @dataclass(frozen=True, eq=False)
 class _Step(Generic[F]):
-    """A frame with the results of a step for its faces: region probabilities, nothing yet, or restored faces.
+    """A frame with the results of a step by track: region probabilities of ``_parsed``, or restored faces of ``_enhanced``.
 
-    The result is None for a face that is averaged instead of restored. ``parse_maps`` and ``is_averaged``, one for each face, are
-    set once they are known; ``parse_maps`` is None for a frame without faces.
+    Between these steps, ``_mapped`` yields no results, but the parse maps of all faces, or None if there are no faces, and
+    ``to_restore``, the indices of the faces that are restored. The other faces are averaged.
     """
 
     work: _Frame[F]
-    results: Sequence[Tensor | None]
+    results: dict[int, Tensor]
     parse_maps: ParseMap | None = None
-    is_averaged: Sequence[bool] = ()
+    to_restore: Sequence[int] = ()
 
 
 def restore_frames(
@@ -110,9 +112,8 @@ def restore_frames(
         step = window.center
         frame = step.work.frame
         if step.parse_maps is not None:
-            steady = torch.stack(_averaged(step, window.neighbors))
-            _paste(step.work, steady, step.parse_maps, models, options)
-        elif step.work.is_repeat and before is not None:
+            _paste(step.work, _averaged(step, window.neighbors), step.parse_maps, models, options)
+        elif frame.index in plan.repeats and before is not None:
             frame.repeat(before)
         before = frame
         count.advance()
@@ -150,28 +151,23 @@ def _cut(frames: Iterable[F], plan: FacePlan, crop_size: int, cutter: CropCutter
     """Yield each frame with the crops of its faces. Faces outside the frame and repeated frames have none."""
     for frame in frames:
         if frame.index in plan.repeats:
-            yield _CutFrame(frame, True, [])
+            yield _CutFrame(frame, {})
             continue
         planes = frame.to_read()
         cuts = (cutter.cut(planes, planned) for planned in plan.faces_in(frame.index, crop_size))
-        yield _CutFrame(frame, False, [cut for cut in cuts if cut is not None])
+        yield _CutFrame(frame, {cut.planned.track: cut for cut in cuts if cut is not None})
 
 
 def _denoised(frames: Iterable[_CutFrame[F]], radius: int) -> Iterator[_Frame[F]]:
     """Yield each frame with averaged crops, and the weights that all averages use."""
     for window in windows(frames, radius):
         faces: list[_Face] = []
-        for cut in window.center.cuts:
-            around = {
-                other.frame.index: same
-                for other in window.neighbors
-                for same in other.cuts
-                if same.planned.track == cut.planned.track
-            }
+        for track, cut in window.center.cuts.items():
+            around = {other.frame.index: other.cuts[track] for other in window.neighbors if track in other.cuts}
             weights = FrameWeights.of(cut.outline, {frame: same.outline for frame, same in around.items()})
             steady = weights.average(cut.crop, {frame: same.crop for frame, same in around.items()})
             faces.append(_Face(cut, weights, steady))
-        yield _Frame(window.center.frame, window.center.is_repeat, faces)
+        yield _Frame(window.center.frame, faces)
 
 
 def _parsed(
@@ -184,74 +180,62 @@ def _parsed(
             parse_probabilities(torch.stack(crops), models.parse_net, options.batch_size).half() if crops else []
         )
         for frame in batch:
-            yield _Step(frame, [next(results) for _ in frame.faces])
+            yield _Step(frame, {face.track: next(results) for face in frame.faces})
 
 
 def _mapped(steps: Iterable[_Step[F]], radius: int, paste: PasteOptions) -> Iterator[_Step[F]]:
-    """Yield each frame, without results, with the parse maps of its averaged probabilities, and which faces are not restored."""
+    """Yield each frame with the parse maps of its averaged probabilities, and the indices of the faces that are restored."""
     for window in windows(steps, radius):
         work = window.center.work
         if not work.faces:
-            yield _Step(work, [])
+            yield _Step(work, {})
             continue
         crops = torch.stack([face.steady for face in work.faces])
-        probabilities = torch.stack(_averaged(window.center, window.neighbors))
-        parse_maps = with_closed_eyes(crops, most_probable_regions(probabilities, crops.shape[-1]))
-        yield _Step(work, [], parse_maps, _are_averaged(work, parse_maps, paste))
+        parse_maps = most_probable_regions(_averaged(window.center, window.neighbors), crops.shape[-1])
+        parse_maps = with_closed_eyes(crops, parse_maps)
+        yield _Step(work, {}, parse_maps, _to_restore(work, parse_maps, paste))
 
 
-def _are_averaged(work: _Frame[F], parse_maps: ParseMap, paste: PasteOptions) -> list[bool]:
-    """Return which faces are averaged instead of restored: in every second frame, those alike in the previous and next one."""
+def _to_restore(work: _Frame[F], parse_maps: ParseMap, paste: PasteOptions) -> Sequence[int]:
+    """Return the indices of the faces that are restored: in every second frame, only those that change."""
     index = work.frame.index
     if index % 2 == 0:
-        return [False] * len(work.faces)
+        return range(len(work.faces))
     pasted = parse_maps.mask({region for region in FaceRegion if paste.strength_of(region)}) > 0
     shares = [
         face.weights.least_share([index - 1, index + 1], region)
         for face, region in zip(work.faces, pasted, strict=True)
     ]
-    return [share >= _MIN_SHARE for share in torch.stack(shares).tolist()]
+    return [place for place, share in enumerate(torch.stack(shares).tolist()) if share < _MIN_SHARE]
 
 
 def _enhanced(
     steps: Iterable[_Step[F]], models: RestorationModels, options: RestoreOptions, batch_size: int
 ) -> Iterator[_Step[F]]:
-    """Yield each frame with its restored faces (3, S, S), or None for each face that is averaged instead."""
-    for batch in _batches(((step, step.is_averaged.count(False)) for step in steps), batch_size):
-        faces = [
-            face
-            for step in batch
-            for face, averaged in zip(step.work.faces, step.is_averaged, strict=True)
-            if not averaged
-        ]
+    """Yield each frame with its restored faces (3, S, S)."""
+    for batch in _batches(((step, len(step.to_restore)) for step in steps), batch_size):
+        chosen = [[step.work.faces[index] for index in step.to_restore] for step in batch]
+        faces = [face for of_step in chosen for face in of_step]
         results: Iterator[Tensor] = iter(())
         if faces:
-            maps = [
-                step.parse_maps.labels[~torch.tensor(step.is_averaged)] for step in batch if step.parse_maps is not None
-            ]
+            maps = [step.parse_maps.labels[list(step.to_restore)] for step in batch if step.parse_maps is not None]
             parse_map = options.eyes.applied_to(ParseMap(torch.cat(maps)))
             sides = [face.planned.side for face in faces]
             crops = torch.stack([face.steady for face in faces])
             results = iter(
                 enhance_faces(crops, parse_map, models.generator, sides=sides, batch_size=options.batch_size)
             )
-        for step in batch:
-            restored = [None if averaged else next(results) for averaged in step.is_averaged]
-            yield _Step(step.work, restored, step.parse_maps)
+        for step, of_step in zip(batch, chosen, strict=True):
+            yield _Step(step.work, {face.track: next(results) for face in of_step}, step.parse_maps)
 
 
-def _averaged(step: _Step[F], neighbors: Sequence[_Step[F]]) -> list[Tensor]:
-    """Return the results of the faces of ``step``, averaged with those of the same faces in ``neighbors``."""
+def _averaged(step: _Step[F], neighbors: Sequence[_Step[F]]) -> Tensor:
+    """Return the results (N, C, S, S) for the N >= 1 faces of ``step``, averaged with those for the same faces in ``neighbors``."""
     averaged: list[Tensor] = []
-    for face, result in zip(step.work.faces, step.results, strict=True):
-        around = {
-            other.work.frame.index: values
-            for other in neighbors
-            for same, values in zip(other.work.faces, other.results, strict=True)
-            if same.planned.track == face.planned.track
-        }
-        averaged.append(face.weights.average(result, around))
-    return averaged
+    for face in step.work.faces:
+        around = {other.work.frame.index: other.results.get(face.track) for other in neighbors}
+        averaged.append(face.weights.average(step.results.get(face.track), around))
+    return torch.stack(averaged)
 
 
 def _paste(
