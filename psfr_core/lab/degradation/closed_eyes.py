@@ -44,7 +44,7 @@ class _Style(NamedTuple):
     rise: float  # movement of the lower lid
     bend: float  # downward bend of the line where the lids meet
     reach: float  # height of the stretched skin above and below the opening
-    lash_edge: float  # height from the opening's upper edge to where stretching begins; above 0, the upper lashes are stretched too
+    lash_edge: float  # lowest stretched row, below the opening's upper edge; lashes are stretched if positive
     plainness: float  # 0: stretched skin, 1: mean color of the skin
     shade: float  # darkening towards crease and lashes
     crease: float  # opacity of the crease

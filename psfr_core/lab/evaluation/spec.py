@@ -27,7 +27,7 @@ _DEFAULT_REFERENCE = "retinaface-mobile0.25"
 
 
 class ProtocolName(str, Enum):
-    """Name of an evaluation protocol, which fixes the faces, their size and their seeds."""
+    """Name of an evaluation protocol, which fixes the number of faces, their size, seeds and degradation."""
 
     PAPER = "paper"
 

@@ -37,9 +37,10 @@ _DEGRADATIONS = (None, _SLIGHT_DEGRADATION, DegradationPreset.PAPER.config, Degr
 def train_eye_net(faces: Faces, parse_net: ParseNet, *, epochs: int = 30, seed: int = 0) -> EyeNet:
     """Train a network on the open eyes of ``faces`` and on closed eyes that are drawn over them, both sharp and degraded.
 
-    The network is returned in evaluation mode, on the CPU. ``parse_net`` locates the eye windows, as in inference. ``epochs`` is
-    the number of passes over the windows. ``seed`` determines lids, degradations, initial weights and the order of the windows.
-    Training on 1,200 faces takes 10 to 15 minutes on one CPU core.
+    The network is returned in evaluation mode, on the CPU. ``parse_net`` locates the eye windows, as in inference. As many
+    windows as ``epochs`` passes would contain are drawn at random, with replacement. ``seed`` determines the lids, the
+    degradations, the initial weights, and the choice, shifts and noise of the windows. Training on 1,200
+    faces takes 10 to 15 minutes on one CPU core.
     """
     windows, is_closed = _examples(faces, parse_net, seed)
     generator = seeded_generator(seed)

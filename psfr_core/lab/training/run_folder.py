@@ -19,7 +19,8 @@ from .recipe_file import HasKind, to_yaml
 
 CHECKPOINT, RECIPE, RUNS = "checkpoint.pt", "recipe.yaml", "runs.json"
 LOG, VALIDATION = "log.csv", "validation.csv"
-# Settings that may change on resume, because they affect neither samples nor weights.
+# Settings that may change on resume. They do not affect the samples. Of the weights, ``steps`` affects the learning rate of the
+# following steps, and ``accumulation_steps`` the statistics of batch normalization.
 CHANGEABLE_SETTINGS = frozenset(
     {"license"}
     | {
