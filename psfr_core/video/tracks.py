@@ -18,7 +18,7 @@ from .assignment import assign
 
 # Costs are sums of a landmark distance in face sides and one minus the IoU of the boxes.
 _MAX_COST = 1.3
-_BONUS_PER_GAP = 0.05  # subtracted for each frame without the face, because predictions get worse
+_BONUS_PER_GAP = 0.05  # subtracted for each frame between the two faces, because predictions get worse
 _MAX_GROWTH = 1.8  # maximum ratio of the sides of a face in successive frames of a track, also across a gap
 _VELOCITY_FRAMES = 5  # number of found faces whose motion predicts the next position
 
@@ -113,6 +113,7 @@ def _tracks_of_shot(faces: Sequence[Sequence[Face] | None], start: int, options:
     for frame, found in enumerate(faces):
         if found is None:
             continue
+        # A gap begins only where a face is missing in a searched frame.
         reachable = [
             track
             for track in tracks
