@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import VideoFileError
+from ..errors import InputError, VideoFileError
 from ..images.box import Size
 from ..images.channels import clamped, to_rgb
 from ..images.decoding import MAX_PIXELS
@@ -56,9 +56,9 @@ def restore_image_files(
 
     ``targets`` maps each image file to its target, in the order of the frames. Faces are followed, aligned and averaged over time
     as in ``restore_video``; the encoding of ``video`` has no effect. Files are read twice, so memory does not grow with their
-    number. Metadata and bit depth are kept. ``progress`` may raise to stop. Raises ImageFileError for files that cannot be
-    read or have more than ``max_pixels`` pixels (None: no limit), VideoFileError for images of different sizes, and NoFaceError if
-    the options require a face but none is found; all files are checked before the first is written.
+    number. Metadata and bit depth are kept. ``progress`` may raise to stop. Raises InputError if there are no files, ImageFileError
+    for files that cannot be read or have more than ``max_pixels`` pixels (None: no limit), VideoFileError for images of different
+    sizes, and NoFaceError if the options require a face but none is found; all files are checked before the first is written.
     """
     sequence = _Sequence(
         list(targets), models, options or RestoreOptions(), video or VideoOptions(), max_pixels, progress
@@ -114,6 +114,10 @@ class _Sequence:
     video: VideoOptions
     max_pixels: int | None
     progress: VideoProgress | None
+
+    def __post_init__(self) -> None:
+        if not self.paths:
+            raise InputError("A video needs at least one image file, got none.")
 
     def find(self) -> tuple[FacePlan, VideoResult]:
         """Find and align the faces of all images. Return the plan and a summary."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from psfr_core.errors import OptionError
+from psfr_core.errors import InputError, OptionError
 from psfr_core.faces.face import Face
 from psfr_core.images.io import ImageFile, read_image, write_image
 from psfr_core.restoration.paste_options import PasteOptions
@@ -148,3 +148,10 @@ def test_transparent_colors_are_kept() -> None:
     pixels[3] = 0
     again = frame_to_image(image_to_frame(ImageFile(pixels))).pixels
     assert np.abs((again - pixels).numpy()).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_video_of_no_images_is_refused(tmp_path: Path, models: RestorationModels) -> None:
+    with pytest.raises(InputError, match="at least one image file"):
+        restore_images_to_video([], tmp_path / "a.mp4", models)
+    with pytest.raises(InputError, match="at least one image file"):
+        restore_image_files({}, models)
