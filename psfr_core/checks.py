@@ -56,9 +56,9 @@ def check_float(tensor: Tensor, name: str) -> None:
 
 
 def check_real(tensor: Tensor, name: str) -> None:
-    """Raise InputError unless PyTorch can compute with the dtype of ``tensor``.
+    """Raise InputError unless the dtype of ``tensor`` is real, and PyTorch can compute with it.
 
-    Such dtypes are bool, uint8, signed integers, and floating point types of at least 16 bits.
+    The accepted dtypes are bool, uint8, signed integers, and floating point types of at least 16 bits.
     """
     check_tensor(tensor, name)
     if tensor.dtype not in (

@@ -20,7 +20,7 @@ from typing import Any
 from .errors import OptionError
 
 _LEFTOVER = re.compile(r"\.psfr-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-f]{32}\.tmp")
-_LEFTOVER_SECONDS = 3600.0  # writing a file takes less time
+_LEFTOVER_SECONDS = 3600.0  # since the last change; a file that is being written changes more often
 
 
 def expand_user(path: str | Path) -> Path:
@@ -99,7 +99,7 @@ def sha256_of(path: Path) -> str:
 
 @cache  # once per folder and process
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that ended processes of this machine left, and all temporary files older than an hour."""
+    """Remove temporary files of ended processes of this machine, and temporary files that have not changed for an hour."""
     with suppress(OSError):
         for entry in os.scandir(folder):
             name = _LEFTOVER.fullmatch(entry.name)

@@ -23,8 +23,8 @@ _GAP = 0.02  # gap between images as a fraction of their height
 def draw_faces(image: Tensor, faces: Sequence[Face]) -> Tensor:
     """Draw the box, the landmarks and the track or index of each face on a copy of ``image`` (3, H, W), RGB in [0, 1].
 
-    Faces whose boxes lie outside the image are not drawn. All other pixels stay bit-identical. Raises InputError for another shape
-    or dtype.
+    Faces whose boxes lie outside the image are not drawn. Pixels that are not drawn on stay bit-identical. Raises InputError for
+    another shape or dtype.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")

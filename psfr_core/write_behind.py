@@ -13,11 +13,11 @@ I = TypeVar("I")  # noqa: E741
 
 
 def write_behind(tasks: Iterable[tuple[Callable[[], T], float]], *, threads: int, limit: float) -> Generator[T]:
-    """Run tasks in ``threads`` threads, and yield their results in order, each as soon as it and all before it are finished.
+    """Run ``tasks`` in ``threads`` threads, and yield their results in order.
 
-    Each task has a weight. No further task is taken from ``tasks`` while the total weight of unfinished tasks is ``limit`` or more.
-    An exception of a task or of ``tasks`` is raised after the tasks that have not started are canceled and the running ones have
-    ended.
+    Finished results are yielded whenever a task has been taken from ``tasks``. Each task has a weight. No further task is taken
+    while the total weight of unfinished tasks is ``limit`` or more. An exception of a task or of ``tasks`` is raised after the
+    tasks that have not started are canceled and the running ones have ended.
     """
     running: deque[tuple[Future[T], float]] = deque()
     pool = ThreadPoolExecutor(threads, "psfr write behind")

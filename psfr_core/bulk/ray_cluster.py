@@ -59,10 +59,10 @@ class Cluster:
 def connect(options: RayOptions) -> Generator[Cluster]:
     """Connect to the cluster of ``options``, or start Ray on this machine, and yield the cluster.
 
-    At the end of the context, the connection is closed, and a Ray that was started here is stopped. A connection that the program
+    At the end of the context, the connection is closed, and Ray is stopped if it was started here. A connection that the program
     already has is used and kept. If Ray is started here, it sends no usage reports. Ray's messages are hidden unless debug messages
-    of this library are enabled. Raises MissingPackageError if Ray is missing, OptionError if the workers do not fit into the
-    cluster, and ConnectionError if the cluster cannot be reached.
+    of this library are enabled. Raises MissingPackageError if Ray is missing, OptionError if ``options.workers`` is
+    None but no worker fits into the cluster, and ConnectionError if the cluster cannot be reached.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if not _log.isEnabledFor(logging.DEBUG):

@@ -42,7 +42,7 @@ def run_in_workers(cluster: Cluster, work: Work[T, R], groups: Sequence[Sequence
 
     If a worker process ends, it is started again, and the items of its group are processed one by one. An item whose process ends
     in each attempt has the result ``work.fail(item, error)``. Raises the errors of ``work.load`` and of ``work.do``, and
-    WorkerError if processes end while they load.
+    WorkerError if processes repeatedly end while they load.
     """
     workers = min(cluster.workers, len(groups))
     attempts = Attempts(cluster.ray.remote(num_cpus=0, max_restarts=-1)(AttemptCounter).remote())

@@ -27,7 +27,7 @@ PIXELS_PER_STEP = 2**25
 It applies to each of these steps. The last image of a step may exceed it.
 """
 
-_IMAGES_PER_STEP = 16  # maximum number of images in a step, for small images
+_IMAGES_PER_STEP = 16  # maximum number of images in a step, even if the images are small
 _MIN_WEIGHT = PIXELS_PER_STEP / _IMAGES_PER_STEP  # pixels; smaller images count as images of this size
 _MAX_WRITERS = 8  # maximum number of threads that write
 
@@ -78,10 +78,10 @@ def restore_files(
     """Restore image files, and yield the result of each in the order of ``jobs``.
 
     One thread reads, the calling thread restores, and several threads write. Faces of several images share batches of
-    ``options.batch_size`` faces (None: the default of the device). With a batch size of 1, the files are bit-identical to those
+    ``options.batch_size`` faces (None: the default of the device). With a batch size of 1, the images are bit-identical to those
     of ``restore_image``. An error in one file is part of its result and does not stop the other files. An image of more than
-    ``max_pixels`` pixels is an error; None sets no limit. ``save`` writes each result. The memory does not depend on the number
-    of files. Close the generator to stop early; running writes are finished.
+    ``max_pixels`` pixels is an error; None sets no limit. ``save`` writes each result. The needed memory does not depend on the
+    number of files. Close the generator to stop early; running writes are finished.
     """
     options = RestoreOptions() if options is None else options
     batch_size = options.batch_size or default_batch_size(next(models.generator.parameters()).device)

@@ -17,8 +17,8 @@ from .ray_cluster import RayOptions, connect
 from .ray_pool import Work, portable, run_in_workers
 from .restore_files import FileJob, FileResult, Save, restore_files, save_result
 
-_MAX_GROUP = 16  # maximum number of files per group, so that faces of several files share batches
-_GROUPS_PER_WORKER = 4  # minimum number of groups per worker, if files suffice; all workers then finish together
+_MAX_GROUP = 16  # maximum number of files per group; faces of the files in a group share batches
+_GROUPS_PER_WORKER = 4  # minimum number of groups per worker, if files suffice; workers then finish almost together
 
 
 def restore_with_ray(
@@ -32,11 +32,11 @@ def restore_with_ray(
 ) -> Generator[FileResult]:
     """Restore image files with the workers of a Ray cluster, and yield each result as soon as it is known, in any order.
 
-    Each worker calls ``load`` once, and restores groups of up to 16 files with ``restore_files``. With a batch size of 1 and the
-    same number of threads, the results are bit-identical to those of ``restore_files``. Paths must be valid on all machines. If a
-    worker process ends, it is started again and its group is repeated. A file whose worker ends in each attempt has a
-    WorkerError in its result. Close the generator to stop early.
-    Raises the errors of ``load``, of invalid options and of ``connect``, and WorkerError if the workers end while they load.
+    Each worker calls ``load`` once, and restores groups of up to 16 files with ``restore_files``. With a batch size of 1, the same
+    kind of device and the same number of PyTorch threads, the results are bit-identical to those of ``restore_files``. Paths must
+    be valid on all machines. If a worker process ends, it is started again and its group is repeated. A file whose worker ends in
+    each attempt has a WorkerError in its result. Close the generator to stop early.
+    Raises the errors of ``load``, of invalid options and of ``connect``, and WorkerError if workers repeatedly end while they load.
     """
     if not jobs:
         return

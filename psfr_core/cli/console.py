@@ -117,7 +117,8 @@ def exit_on_interrupt() -> Generator[None]:
 def _handling(handler: Callable[[int, FrameType | None], None], *names: str) -> Generator[None]:
     """Set ``handler`` for the signals ``names`` inside the context.
 
-    Signals that are ignored or have a handler of their own keep it. Outside the main thread, nothing is set.
+    Only default handlers are replaced: other handlers are kept, and ignored signals stay ignored. Outside the main thread, no
+    handler is set.
     """
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has no SIGHUP
     defaults = (signal.SIG_DFL, signal.default_int_handler)

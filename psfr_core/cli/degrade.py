@@ -51,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write a PNG file for each image and print its degradation. Return 1 if an image failed, else 0."""
+    """Write each degraded image, and with ``--hq`` its restoration target, as PNG files, and print the degradation.
+
+    Returns 1 if an image failed, else 0.
+    """
     config = replace(
         load_degradation(args.degradation), **given_options_from_args(args, DegradationConfig, skip=_SKIPPED)
     )

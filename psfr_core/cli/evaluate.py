@@ -178,7 +178,7 @@ def _add_parser_network(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the evaluation, print a table, and write tables, and the report page or clips, if ``--out`` is given."""
+    """Run the evaluation and print a table. With ``--out``, write the tables, and the report page or the clips, if any."""
     spec = spec_from_args(args)
     if args.out:
         _check_output(spec, args.out)

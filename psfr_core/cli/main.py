@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     The code is 0 for success, 1 for a failure, and 2 for invalid arguments. If a signal stopped the command, the code is 128
-    plus the number of the signal, such as 130 for Ctrl-C and 143 for SIGTERM. For ``--help``, ``--version`` and arguments that
-    argparse rejects, SystemExit is raised with this code.
+    plus the number of the signal, such as 130 for Ctrl-C and 143 for SIGTERM. For ``--help`` and ``--version``, SystemExit
+    is raised with code 0, and for arguments that argparse rejects, with code 2.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     protect_streams()

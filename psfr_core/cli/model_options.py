@@ -93,7 +93,10 @@ def models_from_args(args: argparse.Namespace) -> RestorationModels:
 
 
 def detector_from_args(args: argparse.Namespace, parse_net: ParseNet | None = None) -> FaceDetector:
-    """Load the detector, with a second opinion by ``parse_net`` or, if that is None, by the bundled parsing network."""
+    """Load the detector that the flags select.
+
+    The bundled detector gets a second opinion from ``parse_net``, or from the bundled parsing network if ``parse_net`` is None.
+    """
     device = device_from_args(args)
     detector = load_detector(
         args.detector,

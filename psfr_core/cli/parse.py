@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _existing_face_files(targets: Iterable[Path]) -> list[Path]:
-    """Return existing files whose names the faces of ``targets`` may get."""
+    """Return the existing files that the faces of the images with these ``targets`` may overwrite."""
     stems = {target.with_suffix("") for target in targets}
     paths = [path for folder in {stem.parent for stem in stems} if folder.is_dir() for path in folder.iterdir()]
     names = [(path, _FACE_FILE.fullmatch(path.name)) for path in paths]

@@ -25,7 +25,7 @@ _SHOWN_RENAMES = 5
 
 @dataclass(frozen=True)
 class Plan(Generic[P]):
-    """Target of each image, and the images whose results already exist."""
+    """Target of each image, the images that ``--resume`` skips, and the result of the search for images."""
 
     targets: Mapping[P, P]
     finished: frozenset[P]

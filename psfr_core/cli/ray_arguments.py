@@ -99,7 +99,7 @@ def ray_segments(args: argparse.Namespace, ray: RayOptions) -> RunSegments:
 
 @contextmanager
 def _without_messages(args: argparse.Namespace) -> Generator[None]:
-    """Discard text for stdout, where Ray prints messages of its processes, or print it to stderr with ``--verbose``."""
+    """Discard output to stdout, where Ray prints messages of its processes. With ``--verbose``, redirect it to stderr."""
     with Path(os.devnull).open("w", encoding="utf-8") as null, redirect_stdout(sys.stderr if args.verbose else null):
         yield
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the stages of all recipes in order, each in a run folder of its name, and print the resulting files.
+    """Run the stages of all recipes in order, each in a run folder with the name of the stage, and print the resulting files.
 
     If ``--show`` is given, print the recipes instead.
     """

@@ -32,7 +32,7 @@ from .plan import Plan, check_folder, check_overwrites
 
 _SKIPPED = ("tracks", "encoding")  # their fields have separate flags
 _MAX_DENOMINATOR = 1001  # of frame rates; NTSC rates such as 30000/1001 need it
-_MAX_RATE = 1000  # frames per second; containers round times to milliseconds or less
+_MAX_RATE = 1000  # frames per second; containers round times to milliseconds or finer units
 _DEFAULT_SUFFIX = ".mkv"  # suffix of a result if videos with the suffix of the input cannot be written
 
 
@@ -139,7 +139,10 @@ def _restorer(args: argparse.Namespace, run_segments: RunSegments | None) -> Cal
 
 
 def _image_targets(videos: Sequence[Path], args: argparse.Namespace) -> dict[Path, Path]:
-    """Map the only video to the pattern of its images. Raise OptionError for several videos and for other arguments."""
+    """Map the only video to the pattern of its images.
+
+    Raises OptionError for several videos, for ``--resume`` and ``--ray``, and for an output that cannot be written.
+    """
     output: Path = args.output
     if len(videos) > 1 or args.resume or args.ray is not None:
         raise OptionError(
@@ -212,7 +215,10 @@ def _files(*names: str | None) -> list[Path]:
 
 
 def _targets(videos: Sequence[Path], output: Path) -> dict[Path, Path]:
-    """Map each video to the file of its result. Raise OptionError if ``output`` is neither a folder nor a file for one video."""
+    """Map each video to the file of its result.
+
+    Raises OptionError if ``output`` is neither a folder nor a file for one video, or if two results would have the same name.
+    """
     if is_video(output) and not output.is_dir():
         if len(videos) > 1:
             raise OptionError(f"{output} is one file, but there are {len(videos)} videos. Use a folder.")

@@ -21,7 +21,7 @@ class Limits:
     """Tolerances for ONNX Runtime against PyTorch in float32."""
 
     value: float  # maximum difference between restored faces, and between detection scores
-    pixels: float  # maximum difference between coordinates, in pixels up to 100 px, and in percent above
+    pixels: float  # maximum difference between coordinates: in pixels for coordinates up to 100 px, in percent for larger ones
     equal_labels: float  # minimum fraction of equal labels
 
 

@@ -36,7 +36,7 @@ class GeneratorGraph(nn.Module):
         self.network = network
 
     def forward(self, faces: Tensor, labels: Tensor) -> Tensor:
-        """Return the restored ``faces`` (B, 3, S, S) with the region ``labels`` (B, S, S), uint8."""
+        """Return the restored ``faces`` (B, 3, S, S), whose regions are given by ``labels`` (B, S, S), uint8."""
         lq = _to_network_range(faces, self.network)
         regions = torch.arange(PARSE_CLASSES, dtype=torch.uint8, device=labels.device)
         one_hot = labels[:, None] == regions[:, None, None]

@@ -70,8 +70,8 @@ def to_half(state_dict: StateDict) -> StateDict:
 def provenance(path: Path) -> tuple[str, str]:
     """Return the license and the source of a weight file.
 
-    They are stored in its metadata, or known if the name and the hash of the file are published. For other files, the license is
-    ``UNKNOWN``, and the source is the file name.
+    They come from the metadata of the file, or from the known model with the same file name, size and hash. Unknown sizes and
+    hashes are not compared. For other files, the license is ``UNKNOWN``, and the source is the file name.
     """
     written = read_metadata(path)
     if written is not None:
@@ -84,7 +84,7 @@ def provenance(path: Path) -> tuple[str, str]:
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """Raise OptionError if ``target`` has another suffix than .safetensors, or exists and ``overwrite`` is not set."""
+    """Raise OptionError if ``target`` does not end in .safetensors, or if it exists and ``overwrite`` is false."""
     if target.suffix != SUFFIX:
         raise OptionError(f"The converted file must end in {SUFFIX}, got {target.name}.")
     if target.exists() and not overwrite:

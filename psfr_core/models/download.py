@@ -33,9 +33,9 @@ def download_model(
 ) -> Path:
     """Download a known model into ``folder`` unless the folder already contains it, and return its path.
 
-    The source is the known copy on the Hugging Face Hub, if there is one, and otherwise the official release. ``repo_id``
-    (``OWNER/NAME``) names another repository on the Hub that contains the file or its converted copy. ``progress`` is called
-    with received and total bytes, and may raise to stop. Without ``progress``, every tenth of the download is logged. An
+    The known copy on the Hugging Face Hub is tried first, if there is one, and then the official release. With ``repo_id``
+    (``OWNER/NAME``), only this repository on the Hub is tried, for the converted copy and the file. ``progress`` is called with
+    received and total bytes, and may raise to stop. Without ``progress``, every tenth of the download is logged. An
     interrupted download resumes where it stopped. If several programs or threads download the same model, one downloads it and the
     others wait.
     An existing or downloaded file must have the published hash. If no hash is published, it must load as a model for this task. A

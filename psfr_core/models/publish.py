@@ -25,7 +25,7 @@ class HubApi(Protocol):
 
 
 def publish_weights(path: str | Path, repo_id: str, *, private: bool = False, api: HubApi | None = None) -> str:
-    """Upload a converted weight file with a model card to the repository ``repo_id`` (``OWNER/NAME``), and return its address.
+    """Upload a converted weight file with a model card to the repository ``repo_id`` (``OWNER/NAME``). Return the file's address.
 
     If the repository does not exist, it is created, and ``private`` makes it private. An existing model card is kept. The default
     ``api`` uses the login of ``huggingface_hub``.

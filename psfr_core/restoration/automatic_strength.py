@@ -12,8 +12,9 @@ from ..errors import InputError
 from ..images.resize import resize_within
 from .photo_quality import fine_correlation, noise_level
 
-# The strength is 0 up to the first value of each pair and 1 from the second value. The values were fitted to clean faces and their
-# degraded versions, with both bundled generators: from about these values, LPIPS of the result is lower than that of the photo.
+# The first value of each pair gives the strength 0, the second gives 1. The larger of the two strengths is used. The values were
+# fitted to clean faces and their degraded versions, with both bundled generators: from about these values, LPIPS of the result is
+# lower than that of the photo.
 # ``psfr evaluate strength`` measures the LPIPS of photo and result for every level of degradation; see docs/evaluation.md.
 _SOFT_FROM, _SOFT_FULL = 0.55, 0.45  # correlation of the finest structure of photo and result
 _NOISY_FROM, _NOISY_FULL = 0.0007, 0.0012  # standard deviation of the photo's noise minus that of the result

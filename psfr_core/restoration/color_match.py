@@ -20,7 +20,7 @@ from .tone import keep_tone
 # Standard deviations of Gaussians, as fractions of the crop's side.
 BLUR_SIGMA = 0.06  # about half the width of an eye; coarser than the detail that a restorer invents
 _DETAIL_ONLY_SIGMA = 0.02  # about the radius of an iris; coarser structure comes from the photo
-_FINE_SIGMA = 0.004  # about one pixel of a 256 px crop
+_FINE_SIGMA = 0.004  # about one pixel of a 256 px crop; chroma finer than this scale comes from the generator
 _DETAIL_SIGMA = 0.016  # chroma finer than this scale is compared
 
 _MAX_SIDE = 512  # pixels; for larger crops, corrections are computed at this size to save time
@@ -48,8 +48,8 @@ def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
     preserves the colors of eyes and lips. Noise, strong blur and JPEG destroy this correlation. ``DETAIL_ONLY`` replaces all
     except the highest frequencies, so that folds and shadows also come from the photo. ``NONE`` keeps the colors of the result. If
     a crop has a single tone, such as gray or sepia, the result has this tone with every method. The result has the dtype and the
-    device of ``restored``. Raises InputError for shapes that differ, for values that are not finite, and for another type of
-    ``method``.
+    device of ``restored``. Raises InputError for shapes that differ, for values that are not finite, and if ``method``
+    is not a ColorMatch.
     """
     for faces, name in ((restored, "restored"), (crops, "crops")):
         check_shape(faces, "N 3 S S", name)

@@ -82,7 +82,7 @@ def _unexplained(structure: Tensor, other: Tensor, max_gain: float) -> Tensor:
 
 
 def _relative(deviation: Tensor, scale: float) -> Tensor:
-    """Return ``deviation`` (N, 1, S, S) divided by its limit."""
+    """Return ``deviation`` (N, 1, S, S) divided by its limit, which depends on ``scale`` and the median of each crop."""
     median = deviation.flatten(1).median(1).values.clamp(min=_MIN_MEDIAN)
     return deviation / (scale * median[:, None, None, None] ** _EXPONENT)
 

@@ -78,7 +78,7 @@ def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount
     grain, missing = measured
     seed = zlib.crc32((before.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes())
     noise = grain.draw(Size.of(before), seed).to(before)
-    # Blended pixels keep the fraction (1 - mask) ** 2 of the photo's variance.
+    # Blended pixels keep the fraction (1 - mask) ** 2 of the variance of the photo's grain.
     strength = amount * (missing * mask * (2 - mask)).clamp(0, 1).sqrt()
     grainy = torch.minimum((after + strength * noise).maximum(after.clamp(max=0)), after.clamp(min=1))
     box.cut(result)[:channels] = grainy.where(mask > 0, after).to(result.dtype)
@@ -87,7 +87,8 @@ def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount
 def _measure(before: Tensor, after: Tensor, mask: Tensor) -> tuple[Grain, Tensor] | None:
     """Return the grain of ``before`` (C, h, w) inside ``mask`` (1, h, w), and the fraction of its variance that ``after`` lacks.
 
-    ``after`` (C, h, w) is the pasted image. Returns None if there are too few blocks to measure.
+    ``after`` (C, h, w) is the pasted image. The fraction is estimated for pixels with a mask of 1. Returns None if there are too
+    few blocks to measure.
     """
     for side in (_BLOCK, _SMALL_BLOCK):
         blocks = _blocks(torch.cat([before, after, mask]), side)  # (N, 2 C + 1, side, side)
@@ -127,7 +128,7 @@ def _without_slope(blocks: Tensor) -> Tensor:
 
 
 def _kernel(blocks: Tensor) -> Tensor:
-    """Return the kernel (1, 1, K, K) with norm 1 that has the mean power spectrum of ``blocks`` (N, C, K, K)."""
+    """Return a kernel (1, 1, K, K) of norm 1 with a power spectrum proportional to the mean over ``blocks`` (N, C, K, K)."""
     window = torch.hann_window(blocks.shape[-1], device=blocks.device)
     power = torch.fft.fft2(blocks * window * window[:, None]).abs().square().mean((0, 1))
     kernel = torch.fft.fftshift(torch.fft.ifft2(power.sqrt()).real)

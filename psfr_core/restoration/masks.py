@@ -70,7 +70,8 @@ def _soft_strengths(crop_size: int, options: PasteOptions, parse_map: ParseMap) 
     planes = resize(planes, (crop_size, crop_size)).clamp(0, 1)
     soft, *masks = gaussian_blur(planes, options.feather * crop_size / _SIGMAS_IN_FEATHER).split(1, dim=1)
     for part, mask in zip(parts, masks, strict=True):
-        # Blurring weakens the middle of the part. Add its blurred mask such that the middle has full strength.
+        # Blurring mixes the strength of a part with its surroundings. Add or subtract the part's blurred mask such that the middle
+        # of the part gets the exact strength.
         peak, place = mask.flatten(1).max(dim=1, keepdim=True)
         missing = strengths[next(iter(part))] - soft.flatten(1).gather(1, place)
         soft = soft + mask * (missing / peak.clamp(min=_MIN_PEAK))[..., None, None]

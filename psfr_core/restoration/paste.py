@@ -18,7 +18,7 @@ from ..images.similarity import compose_affines, invert_affine, resize_affine, s
 from ..images.warp import output_box, warp_affine
 from .masks import snap_mask
 
-_EPSILON = 1e-4  # prevents division by zero at the crop center, in squared crop sides
+_EPSILON = 1e-4  # in squared crop sides; prevents division by zero at the crop center
 
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool

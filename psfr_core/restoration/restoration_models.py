@@ -79,13 +79,13 @@ class RestorationModels:
 
     @property
     def crop_size(self) -> int:
-        """Side in pixels of the crops that the generator restores."""
+        """Side in pixels of the crops that the generator restores. For a ``SizedRestorer``, the side of the large generator."""
         return self.generator.size
 
     def crop_size_for(self, sides: Sequence[float]) -> int:
         """Return the crop size of the largest generator that crops with these ``sides`` need, in pixels.
 
-        ``sides`` are in image pixels (see ``crop_side``). Returns ``crop_size`` if there are none.
+        ``sides`` are in image pixels (see ``crop_side``). Returns ``crop_size`` if ``sides`` is empty.
         """
         return max((self.generator.for_side(side).size for side in sides), default=self.crop_size)
 

@@ -28,7 +28,7 @@ from ..progress import Progress
 LOWEST_SCORE = 0.4  # minimum score of proposals if min_score is not set
 SURE_SCORE = 0.7  # faces with at least this score need no second opinion
 UNSURE_SPAN = 0.1  # scores from a given min_score to min_score + UNSURE_SPAN are verified if they are below SURE_SCORE
-EVIDENCE_PER_SCORE = 0.15  # required facial_evidence per unit of the score below the score of sure faces
+EVIDENCE_PER_SCORE = 0.15  # required facial_evidence divided by the score that a face lacks to count as sure
 # Faces in which the 75 % quantile of the pixel values is below DARK_FACE are too dark to parse. They are brightened until this
 # quantile is LIT_FACE, but at most by the factor MAX_GAIN.
 DARK_FACE, LIT_FACE = 0.2, 0.6
@@ -69,7 +69,8 @@ class ConfirmedDetector:
     def _confirmed(self, image: Tensor, faces: Sequence[Face], sure: float) -> list[Face]:
         """Return the ``faces`` in ``image`` (3, H, W) that have at least the score ``sure`` or a convincing parse map."""
         if find_low_contrast(image[None]):
-            image = stretch_contrast(image[None])[0]  # the parsing network does not recognize dark faces either
+            # The parsing network, like the detector, does not recognize faces in dark or pale images.
+            image = stretch_contrast(image[None])[0]
         crops = {
             index: crop
             for index, face in enumerate(faces)
