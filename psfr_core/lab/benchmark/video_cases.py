@@ -84,7 +84,7 @@ def _find(source: Path, models: RestorationModels) -> None:
 def _frames(context: BenchmarkContext, *, changes: bool) -> list[Tensor]:
     """Return frames in which the first image of ``context``, or a smooth image if there is none, moves to the right.
 
-    If it ``changes``, it is darker in every second frame.
+    If ``changes`` is true, the moving image is darker in every second frame.
     """
     torch.manual_seed(0)
     face = context.images[0][None] if context.images else resize(torch.rand(1, 3, 16, 16), (_SIDE, _SIDE))

@@ -59,7 +59,7 @@ _ELLIPSES = (
 
 
 def drawn_portrait(side: int = 512) -> Tensor:
-    """Return the portrait (3, side, side), RGB in [0, 1]."""
+    """Return the drawn portrait (3, side, side), RGB in [0, 1]."""
     position = (torch.arange(side) + 0.5) / side
     y, x = position[:, None], position[None, :]
     image = torch.stack(

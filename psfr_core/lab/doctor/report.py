@@ -15,7 +15,7 @@ def heading(device: str) -> str:
 
 
 def row(check: Check) -> str:
-    """Return the table row of a check, with its detail on one line, cut off after 300 characters."""
+    """Return the table row of a check. The detail is joined into one line and cut off after 300 characters."""
     outcome = f"**{check.outcome.value}**" if check.outcome is Outcome.FAILED else check.outcome.value
     detail = " ".join(check.detail.split()).replace("|", "\\|")
     return f"| {check.name} | {outcome} | {detail if len(detail) <= _MAX_DETAIL else f'{detail[:_MAX_DETAIL]} ...'} |"

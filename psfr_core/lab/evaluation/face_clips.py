@@ -1,4 +1,4 @@
-"""Make clips of still faces with known motion, blinks and occlusions, and degrade them like a poor recording."""
+"""Make clips with known motion, blinks and occlusions from photos of faces, and degrade the clips like poor recordings."""
 
 from __future__ import annotations
 

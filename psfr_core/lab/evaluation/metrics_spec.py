@@ -33,7 +33,8 @@ class MetricsSpec:
     ms_ssim: bool = option(False, "measure MS-SSIM; needs images of at least 176 px, and torchmetrics")
     features: Path | None = option(
         None,
-        "network for LPIPS and a Fréchet distance: a weight file of AlexNet or VGG-16, or alexnet or vgg16, which is downloaded",
+        "network for LPIPS and a Fréchet distance: a weight file of AlexNet or VGG-16, or the name alexnet or vgg16, whose weights "
+        "are downloaded",
     )
     heads: Path | None = option(None, "file of the LPIPS v0.1 heads for the network in features")
     fid: Path | None = option(None, "file of Inception weights, for FID; needs torchmetrics and torch-fidelity")

@@ -29,7 +29,7 @@ dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 
 
 class CaseGroup(str, Enum):
-    """Groups of faces on the page."""
+    """Group of faces on the page."""
 
     WORST = "worst"
     MEDIAN = "median"
@@ -59,7 +59,10 @@ def page(
     rank_by: Metric,
     settings: Mapping[str, str],
 ) -> str:
-    """Return the HTML page: ``settings``, the summary, and the ``faces`` of each group that is not empty."""
+    """Return the HTML page: ``settings``, the summary, and the ``faces`` of each group that is not empty.
+
+    The headings of the groups name the metric ``rank_by``.
+    """
     title = f"Evaluation of {len(result.rows)} images"
     notes = "".join(f"<p>{escape(note)}.</p>" for note in result.notes)
     groups = "".join(

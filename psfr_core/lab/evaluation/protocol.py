@@ -1,4 +1,4 @@
-"""Define evaluation protocols, which fix the number, size and seeds of the faces."""
+"""Define evaluation protocols, which fix the number and size of the faces, and the seeds of their degradation."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ...errors import OptionError
 class EvaluationProtocol:
     """Protocol that measures a random sample of ``count`` faces, resized to ``size`` pixels.
 
-    Face n of the sample, counted from 0, is degraded with seed ``seed`` + n. The metrics are PSNR, SSIM, MS-SSIM, LPIPS, a
-    Fréchet distance, and FID if its Inception weights are given.
+    Face n of the sample, counted from 0, is degraded with seed ``seed`` + n. PSNR, SSIM, MS-SSIM, LPIPS and a
+    Fréchet distance are always measured, and other metrics such as FID on request.
     """
 
     count: int

@@ -56,7 +56,7 @@ class SampleSource(Protocol):
 class ResultFolder:
     """Results of any method, with references and optional inputs of the same names.
 
-    A reference or input may have another suffix than its result if no other file in its folder has the same stem. Raises
+    A reference or input may differ from its result in the suffix if no other file in the same folder has this stem. Raises
     ImageFileError if a folder does not exist or contains no images.
     """
 
@@ -170,7 +170,7 @@ class RestoredFaces:
         self.names = faces.names
 
     def load(self, path: Path) -> Sample:
-        """Return the sample of a clean face: the degraded face, the restored face, and the latter with matched colors."""
+        """Return the sample of a clean face: the degraded face, and the restored face before and after color matching."""
         lq, hq = (face[None] for face in self._faces.pair(path))
         on_device = lq.to(next(self._generator.parameters()).device)
         restored = enhance_faces(on_device, parse_faces(on_device, self._parse_net), self._generator).cpu()
@@ -188,7 +188,7 @@ class ComparedRestorers:
         self.names = faces.names
 
     def load(self, path: Path) -> Sample:
-        """Return the sample of a clean face: the degraded face, and the face that each restorer returns."""
+        """Return the sample of a clean face: the degraded face, and its restoration by each restorer, with matched colors."""
         lq, hq = (face[None] for face in self._faces.pair(path))
         on_device = lq.to(next(self._parse_net.parameters()).device)
         parse_map = parse_faces(on_device, self._parse_net)

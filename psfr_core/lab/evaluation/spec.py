@@ -49,8 +49,9 @@ class GeneratorSpec:
     """Evaluation of a generator on clean aligned faces, which are degraded and restored.
 
     Face n, counted from 0, is degraded with seed ``seed`` + n. ``size`` is the side of the faces in pixels; if it is None, the
-    size of the generator is used. A protocol sets the seed, degradation and size. ``fidelity`` applies only to CodeFormer: see
-    ``load_face_restorer``. Raises OptionError for values out of range, and for fields that contradict the protocol.
+    size of the generator is used. A protocol sets the seed, degradation and size, so these fields must keep their defaults. It
+    needs ``metrics.features``. ``fidelity`` applies only to CodeFormer: see ``load_face_restorer``. Raises OptionError for
+    values out of range, and for fields that do not fit the protocol.
     """
 
     kind: ClassVar[str] = "generator"
@@ -85,7 +86,8 @@ class RestorersSpec:
 
     ``restorers`` are generator names or files that ``load_face_restorer`` reads. ``fidelity`` applies only to CodeFormer. If
     ``size`` is None, the size of the largest restorer is used. Colors are matched before the faces are measured. Raises
-    OptionError for values out of range, and if two names in the tables are equal.
+    OptionError for values out of range, if there is no restorer, and if a name in the tables occurs twice or is "before" or
+    "reference".
     """
 
     kind: ClassVar[str] = "restorers"
@@ -142,7 +144,7 @@ class ParserSpec:
 class StrengthSpec:
     """Comparison of the automatic strength with no restoration and full restoration, on faces at many degradation levels.
 
-    The clean aligned ``faces`` are degraded; face n, counted from 0, with seed ``seed`` + n. ``features`` and ``heads`` are the
+    Face n of the clean aligned ``faces``, counted from 0, is degraded with seed ``seed`` + n. ``features`` and ``heads`` are the
     weight files of LPIPS.
     """
 

@@ -55,8 +55,8 @@ def video_rows(face: Tensor, seed: int, models: RestorationModels, lpips: Lpips,
 
     The frames are aligned with the face and compared with those of the clean clip in the face regions that are pasted. ``lpips``
     and ``psnr``, in dB, are means over the frames. ``temporal_error`` is the mean absolute change of the error from one frame to
-    the next. ``change_error`` is the mean absolute error at the pixels that a blink or a hidden part changes, or NaN if there are
-    no such pixels. Both are in 255ths of the value range. The files of the clips are written into ``folder``.
+    the next. ``change_error`` is the mean absolute error at the pixels that a blink or an occlusion changes, or NaN if there are
+    no such pixels. Both errors are in 255ths of the value range. The files of the clips are written into ``folder``.
     """
     device = next(models.parse_net.parameters()).device
     parse_map = ParseMap(parse_faces(face[None].to(device), models.parse_net).labels.cpu())

@@ -81,7 +81,7 @@ def frechet_distance(one: FeatureStatistics, other: FeatureStatistics) -> float:
     Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule (2017), equation 6.
     """
     covariance, other_covariance = one.covariance, other.covariance
-    # If R is the root of C1, (C1 C2)^(1/2) has the trace of (R C2 R)^(1/2), which is symmetric and therefore real.
+    # If R is the root of C1, (C1 C2)^(1/2) and (R C2 R)^(1/2) have the same trace, and R C2 R is symmetric with real eigenvalues.
     root = _root(covariance)
     roots = torch.linalg.eigvalsh(root @ other_covariance @ root).clamp(min=0).sqrt()
     distance = (one.mean - other.mean).square().sum() + covariance.trace() + other_covariance.trace() - 2 * roots.sum()

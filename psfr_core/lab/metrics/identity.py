@@ -81,7 +81,7 @@ class DlibIdentity:
         self._network = network
 
     def embed(self, images: Tensor) -> Tensor:
-        """Return the embeddings (B, 128) of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]; float64 on the CPU."""
+        """Return the embeddings (B, 128), float64 on the CPU, of FFHQ-aligned faces (B, 3, S, S), RGB in [0, 1]."""
         chips = (_DLIB_CHIP.cut(images) * 255).round().byte().permute(0, 2, 3, 1).contiguous().cpu()
         found = [list(self._network.compute_face_descriptor(chip.numpy())) for chip in chips]
         return torch.tensor(found, dtype=torch.float64)
@@ -117,7 +117,7 @@ def load_identity(source: str, device: torch.device) -> IdentityNetwork:
     """Load dlib's network if ``source`` is "dlib", otherwise facexlib's ArcFace (IR-SE-50) from the file ``source``.
 
     ``device`` applies to ArcFace only. Raises MissingPackageError if a package is not installed, ModelNotFoundError if the
-    file does not exist, and CheckpointError if a file is missing in a package or has other contents.
+    ArcFace file does not exist, and CheckpointError if it has other contents or dlib's file is missing from its package.
     """
     return load_dlib_identity() if source == DLIB else load_arcface(source, device)
 

@@ -15,7 +15,7 @@ from ...models.state_dict import read_tensors
 
 
 class Backbone(str, Enum):
-    """Supported networks."""
+    """Supported network trained on ImageNet."""
 
     ALEXNET = "alexnet"
     VGG16 = "vgg16"
@@ -68,7 +68,7 @@ class ImageFeatures(nn.Module):
         """Return the activations (B, C, h, w) by name of the tap, in the order of ``taps``.
 
         ``images`` (B, 3, H, W) are RGB in [0, 1], with sides of at least 31 px for AlexNet and 16 px for VGG. Raises InputError
-        for smaller images, other shapes, and another dtype or device than that of the weights.
+        for smaller images, other shapes, and a dtype or device that differs from that of the weights.
         """
         check_shape(images, "B 3 H W", "images")
         check_network_input(images, self, "images")

@@ -41,8 +41,8 @@ def face_distance(found: Sequence[Face], expected: Sequence[Face]) -> float:
 def landmark_metric(detector: FaceDetector) -> Metric:
     """Return a metric: the distance between the landmarks that ``detector`` finds in an image and in its reference.
 
-    The face is the first that the detector returns for the reference. The metric is NaN if the detector finds no face in the
-    reference, or does not find the same face in the image.
+    Only the first face that the detector returns for the reference is measured. The metric is NaN if the detector finds no
+    face in the reference, or does not find the same face in the image.
     """
 
     def against(reference: Tensor) -> Measure:

@@ -17,7 +17,7 @@ from ...networks.psfr_generator import PARSE_CLASSES
 class ConfusionMatrix:
     """Number of pixels by true region (row) and predicted region (column), int64 (19, 19) on the CPU.
 
-    Small regions are noisy in single images, so add the matrices of a data set and evaluate the sum.
+    The IoU of a small region is noisy in a single image, so add the matrices of all images and evaluate the sum.
     """
 
     counts: Tensor

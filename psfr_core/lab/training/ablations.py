@@ -90,7 +90,7 @@ class EncoderDecoder(nn.Module):
 
     @staticmethod
     def matching(generator: PsfrGenerator) -> EncoderDecoder:
-        """Return the encoder-decoder whose parameter count is closest to that of ``generator``."""
+        """Return the encoder-decoder with 1 to 8 blocks per scale whose parameter count is closest to that of ``generator``."""
         candidates = [EncoderDecoder(generator.config.channels, blocks) for blocks in range(1, 9)]
         return min(candidates, key=lambda candidate: abs(parameter_count(candidate) - parameter_count(generator)))
 

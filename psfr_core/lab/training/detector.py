@@ -14,7 +14,8 @@ from ...networks.compact_face_net import BOX_UNIT_PX, STRIDE, CompactFaceNet, ce
 from .scenes import Scene, Scenes
 from .task import TrainingTask
 
-PEAK_SIGMA = 0.07  # standard deviation of a face's peak in the score map, as a fraction of the face's size
+# Standard deviation of a face's peak in the score map, as a fraction of the face's size. It is at least half a cell.
+PEAK_SIGMA = 0.07
 MIN_REGRESSION_PEAK = 0.3  # box and landmarks are learned where the score map exceeds this value
 BOX_WEIGHT, LANDMARK_WEIGHT = 1.0, 20.0
 
@@ -96,7 +97,7 @@ class DetectorTask(TrainingTask[CompactFaceNet]):
 
 
 def focal_loss(score_logits: Tensor, peaks: Tensor) -> Tensor:
-    """Return the penalty-reduced focal loss of ``score_logits`` (B, 1, h, w), divided by the number of faces or at least 1.
+    """Return the penalty-reduced focal loss of ``score_logits`` (B, 1, h, w), divided by the number of faces (at least 1).
 
     ``peaks`` (B, 1, h, w) are the target score maps, with the value 1 in the central cell of each face.
     Source: Law and Deng, CornerNet (2018), equation 1, with alpha = 2 and beta = 4.

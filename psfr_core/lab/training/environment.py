@@ -36,7 +36,10 @@ def describe_environment(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def describe_commit(file: Path) -> dict[str, str | bool | None]:
-    """Return the commit of ``file``, and whether tracked files have changed since. Both are None if git does not track it."""
+    """Return the current commit of the repository of ``file``, and whether tracked files differ from this commit.
+
+    Both are None if git does not track ``file``.
+    """
     # an installed package may lie inside the repository of another project, so the file itself must be tracked
     commit = _git(file, "rev-parse", "HEAD") if _git(file, "ls-files", "--error-unmatch", file.name) else None
     changes = _git(file, "status", "--porcelain", "--untracked-files=no")

@@ -22,7 +22,7 @@ from .face_samples import Faces, FaceSample, shows_lids
 
 JITTER = 4  # maximum shift of a window, in pixels
 NOISE_STD = 0.1  # maximum standard deviation of added noise, as a fraction of the window's contrast
-# Loss weight of open eyes. They are more common, and mistaking an open eye for a closed one is the worse error.
+# Loss weight of open eyes. Most eyes in photos are open, and mistaking an open eye for a closed one is the worse error.
 OPEN_WEIGHT = 3.0
 BATCH_SIZE = 64
 LEARNING_RATE = 3e-3

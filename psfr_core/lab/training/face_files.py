@@ -102,7 +102,7 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
 def list_images(folder: Path) -> list[Path]:
     """Return the image files in ``folder`` and its subfolders, sorted by path.
 
-    Images of unreadable formats are skipped and logged. Raises TrainingError if no image is found.
+    Images in formats that cannot be read are skipped with a warning. Raises TrainingError if no image is found.
     """
     files = sorted(folder.rglob("*"))
     paths = [path for path in files if is_readable(path)]

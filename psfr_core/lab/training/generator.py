@@ -37,7 +37,7 @@ _DiscriminatorInput: TypeAlias = Tensor | Mapping[str, Tensor]
 class GeneratorTask(TrainingTask[N]):
     """Training of a generator, or of another network with the same interface.
 
-    Raises OptionError if a loss with a positive weight has no loss network.
+    Raises OptionError if a network is missing that a loss with a positive weight or the discriminator needs.
     """
 
     def __init__(

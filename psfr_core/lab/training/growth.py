@@ -15,7 +15,8 @@ def start_from(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
 
     New channels have no effect at first, so the outputs of the old stages do not change. A new stage at first upsamples the
     old output by 2. A residual network that starts from one without residual at first returns its degraded input.
-    Raises OptionError if any part of ``smaller`` is larger, or if a new stage has fewer than the three channels of an image.
+    Raises OptionError if a part of ``smaller`` is larger than in ``network`` or missing there, or if a new stage has fewer than
+    three channels.
     """
     config, smaller_config = network.config, smaller.config
     state, initial = network.state_dict(), smaller.state_dict()

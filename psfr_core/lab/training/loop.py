@@ -42,7 +42,7 @@ def train(
     Training resumes from the checkpoint in ``folder`` if there is one. ``log.csv``, ``validation.csv``, ``checkpoint.pt`` and
     ``tensorboard`` are written into ``folder``. If several processes are launched, each must call this function with the same
     arguments and have access to the same folder. If ``accelerator`` is None, one is made for the device of ``task``.
-    ``progress`` is called with the number of finished steps and of all steps after each step, and may raise an error to stop.
+    After each step, ``progress`` is called with the numbers of finished and of all steps; it may raise an error to stop.
     Raises TrainingError if the checkpoint does not belong to this training, if a loss or gradient is not finite, or if a file
     cannot be written, and the errors of ``make_accelerator``.
     """

@@ -15,9 +15,10 @@ _MASK_COLORS = ((150, 195, 230), (120, 190, 190), (235, 235, 235), (25, 25, 30),
 
 
 class _FaceFrame:
-    """Coordinate system of a face. The unit is the eye distance, and the origin is midway between the eyes.
+    """Coordinate system of a face. The origin is midway between the eyes, and the unit of the x axis is the eye distance.
 
-    The x axis points from the left to the right eye as seen in the image, and the y axis points to the mouth.
+    The x axis points from the left to the right eye as seen in the image. The y axis points to the mouth, and its unit is
+    chosen such that the mouth of any face is at y = 1.05.
     """
 
     def __init__(self, landmarks: np.ndarray) -> None:
@@ -25,7 +26,7 @@ class _FaceFrame:
         self._middle = (landmarks[0] + landmarks[1]) / 2
         self._across = (landmarks[1] - landmarks[0]) / self.unit
         mouth = (landmarks[3] + landmarks[4]) / 2
-        self._down = (mouth - self._middle) / 1.05 / self.unit  # the mouth of a frontal face is at (0, 1.05)
+        self._down = (mouth - self._middle) / 1.05 / self.unit  # puts the mouth at (0, 1.05), as in a frontal face
 
     def points(self, coordinates: Points) -> list[tuple[float, float]]:
         """Convert face coordinates to pixels."""

@@ -19,8 +19,8 @@ from .recipe_file import HasKind, to_yaml
 
 CHECKPOINT, RECIPE, RUNS = "checkpoint.pt", "recipe.yaml", "runs.json"
 LOG, VALIDATION = "log.csv", "validation.csv"
-# Settings that may change on resume. They do not affect the samples. Of the weights, ``steps`` affects the learning rate of the
-# following steps, and ``accumulation_steps`` the statistics of batch normalization.
+# Settings that may change on resume. None of them affects the samples. Only two affect the weights: ``steps`` through the
+# learning rate of the following steps, and ``accumulation_steps`` through the statistics of batch normalization.
 CHANGEABLE_SETTINGS = frozenset(
     {"license"}
     | {

@@ -29,8 +29,9 @@ from .occluders import occlude
 logger = logging.getLogger(__name__)
 
 BACKGROUND_SIDE = 1024  # maximum side in pixels to which backgrounds are reduced
-MIN_FACE_PX = 9.0  # minimum size of a pasted face
-TYPICAL_FACE_PX = (12.0, 180.0)  # range of face sizes; larger faces are detected in smaller copies of an image
+MIN_FACE_PX = 9.0  # minimum size of a pasted face, the square root of the area of its box
+# Range of the typical face size of a scene. Larger faces are detected in smaller copies of an image.
+TYPICAL_FACE_PX = (12.0, 180.0)
 LEGIBLE_FACE_PX = 10.0  # minimum size at which a face is recognizable
 MAX_FACES, MAX_DISTRACTORS = 20, 8
 OCCLUDED_FRACTION = 0.35  # fraction of faces that are partly occluded
@@ -76,7 +77,7 @@ class Scene(NamedTuple):
 def make_cut_outs(faces: FaceSet, found: Sequence[Sequence[Face]]) -> list[CutOut]:
     """Cut out each face along its parse map. ``found`` holds the detections in each image; the most central one is used.
 
-    Images without detections are skipped and logged. Raises TrainingError if no face is left.
+    Images without detections are skipped with a warning. Raises TrainingError if no face is left.
     """
     cut_outs: list[CutOut] = []
     for image, labels, candidates in zip(faces.images, faces.labels, found, strict=True):
@@ -210,7 +211,7 @@ class Scenes:
 def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Image, Box, np.ndarray]:
     """Scale, rotate and recolor the cut-out, and mirror it with probability 0.5. Return the new image, box and landmarks.
 
-    The box moves with the face, but its sides stay upright.
+    The box follows the center and scale of the face, but is not rotated.
     """
     image, box, landmarks = cut_out.image, cut_out.box, cut_out.landmarks
     side = image.width
@@ -235,7 +236,10 @@ def _posed(cut_out: CutOut, scale: float, random: Generator) -> tuple[Image.Imag
 
 
 def _pose(side: int, new_side: int, degrees: float, *, is_mirrored: bool) -> Tensor:
-    """Return the affine transform (2, 3) that mirrors and resizes an image and rotates it counterclockwise about its center."""
+    """Return the affine transform (2, 3) that resizes an image and rotates it counterclockwise about its center.
+
+    The image has ``side`` pixels before and ``new_side`` pixels after resizing. If ``is_mirrored`` is true, it is mirrored first.
+    """
     flip, shift = (-1.0, side - 1.0) if is_mirrored else (1.0, 0.0)
     mirror = torch.tensor([[flip, 0.0, shift], [0.0, 1.0, 0.0]], dtype=torch.float64)
     resized = compose_affines(mirror, resize_affine(Size(side, side), Size(new_side, new_side)))

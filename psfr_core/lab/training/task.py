@@ -40,7 +40,7 @@ class TrainingTask(nn.Module, ABC, Generic[N]):
         """Return the losses of a batch of ``samples`` by name: ``total``, which is minimized, and its terms.
 
         ``discriminator``, if present, is minimized in the same step and has gradients only for the discriminator. Random
-        numbers depend only on ``step``.
+        numbers depend only on ``step``, which is counted from 0.
         """
 
     @abstractmethod

@@ -38,7 +38,8 @@ class Trainer(Generic[N]):
         network_group = {"params": [*task.network.parameters()], "lr": config.learning_rate, "betas": config.betas}
         optimizer = Adam([network_group, *task.discriminator_parameters()])
         self._objective, self._optimizer = accelerator.prepare(task.train(), optimizer)
-        # Batch norm statistics are averaged as well. The vectors of spectral norm are not, because their mean would be shorter.
+        # Buffers such as batch norm statistics are averaged as well, except in networks with spectral norm, whose buffers are unit
+        # vectors: their mean would be shorter.
         self._averaged = AveragedModel(
             task.network,
             multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),
@@ -85,7 +86,7 @@ class Trainer(Generic[N]):
     def check_finite(self, step: int) -> None:
         """Raise TrainingError if a loss, or a gradient of the network, was infinite or NaN at any step up to ``step``.
 
-        Gradients are not checked in float16, because the gradient scaler skips such steps.
+        Gradients are not checked in float16, because the gradient scaler skips steps whose gradients are infinite or NaN.
         """
         if not bool(self._is_finite):
             raise TrainingError(
