@@ -45,8 +45,8 @@ class _Download(threading.Thread):
 def download(entry: ModelFile, folder: Path) -> Path:
     """Download ``entry`` into ``folder`` and return its path.
 
-    Cancel stops the download at once, and the next run resumes it. Raise DownloadError if the download fails. Its message
-    names the file and its address, and explains how to download the file manually.
+    Cancel stops the node at once, and the download when its next bytes arrive. The next run resumes the download. Raise
+    DownloadError, which names the file and its address and explains how to download it manually, if the download fails.
     """
     thread = _Download(entry, folder)
     thread.start()

@@ -57,7 +57,7 @@ def to_image(frames: Tensor | Sequence[Tensor]) -> Tensor:
 
 
 def blank_image(frames: Tensor, channels: int = 3) -> Tensor:
-    """Return an uninitialized float32 IMAGE with ``channels``, and the number, size and device of ``frames`` (B, C, H, W)."""
+    """Return an uninitialized float32 IMAGE (B, H, W, ``channels``) on the device of ``frames`` (B, C, H, W)."""
     return frames.new_empty((len(frames), *frames.shape[2:], channels), dtype=torch.float32)
 
 

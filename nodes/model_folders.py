@@ -46,7 +46,7 @@ def model_choices(kind: ModelKind) -> list[str]:
     """Return the options of a combo: the names of the known models of type ``kind``, then the files of such models.
 
     A converted copy of a known model is also listed under the name of the published file, and loaded under both names. Saved
-    workflows contain the published name, and the frontend would report it as missing.
+    workflows may contain the published name, which the frontend would otherwise report as missing.
     """
 
     def fits(names: TensorNames) -> bool:

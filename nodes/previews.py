@@ -40,8 +40,7 @@ def preview_faces(faces: DetectedFaces) -> ui.PreviewImage:
 
 
 def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -> dict[str, Any]:
-    """Return the data for web/js/face_picker.js: the pictures with their faces, ``count``, ``hidden``, and
-    ``indices``.
+    """Return the data for web/js/face_picker.js: the pictures with their faces, ``count``, ``hidden`` and ``indices``.
 
     ``count`` is one more than the highest number of a face, and ``hidden`` is the number of faces that no picture shows. Faces are
     numbered in the order of ``options``. Tracked faces keep the numbers of their tracks, and each is only in the picture in which

@@ -90,12 +90,12 @@ def check_target(path: Path) -> str:
 
 
 def choose_encoding(options: EncodingOptions, muxer: str, planar_format: str, size: Size) -> Encoding:
-    """Return the encoder for frames of ``planar_format`` and ``size`` in the container ``muxer``.
+    """Return the encoder and its settings for frames of ``planar_format`` and ``size`` in the container ``muxer``.
 
-    ``muxer`` and ``planar_format`` are FFmpeg's names. Unless the options name a pixel format, it is the format of the frames, or
-    one that holds the same values. If the encoder supports neither, the format that loses least is chosen, and a warning is
-    logged. Raises OptionError for an unknown encoder, and for a size, pixel format, quality or lossless mode that it does not
-    support.
+    ``muxer`` and ``planar_format`` are FFmpeg's names. Unless the options name a pixel format, the video has the format of the
+    frames, or one that holds the same values. If the encoder supports neither, the format that loses least is chosen, and a
+    warning is logged. Raises OptionError for an unknown encoder, and for a size, pixel format, quality or lossless mode that the
+    encoder does not support.
     """
     codec = _encoder(options, muxer, planar_format)
     pixel_format = _pixel_format(codec, options, planar_format, size)

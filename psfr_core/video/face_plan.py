@@ -48,8 +48,8 @@ class PlannedFace(NamedTuple):
 class FacePlan:
     """The faces of all frames of a video. ``faces_in`` returns the faces of one frame.
 
-    ``repeats`` are the indices of the frames that are equal to the previous frame. If ``registered`` is None, crops are registered
-    with each other while they are cut; see ``CropCutter``.
+    ``repeats`` are the indices of the frames that are equal to the previous frame. If ``registered`` is None, ``CropCutter``
+    registers the crops with each other while it cuts them, unless the smoothing is NONE.
     """
 
     tracks: Sequence[Track]
@@ -106,7 +106,7 @@ class FacePlan:
 
 
 def _strengths(track: Track, borders: set[int]) -> Tensor:
-    """Return the strengths (N,) of the frames of a track. It does not fade where it begins or ends at a border of a shot."""
+    """Return the strengths (N,) of the frames of a track. A track does not fade where it begins or ends at a border of a shot."""
     position = torch.arange(1, len(track) + 1).double() / (FADE_FRAMES + 1)
     rise = torch.ones(len(track)).double() if track.frames.start in borders else position.clamp(max=1)
     fall = torch.ones(len(track)).double() if track.frames.stop in borders else position.flip(0).clamp(max=1)

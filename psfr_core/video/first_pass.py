@@ -21,7 +21,7 @@ _FRAMES_BETWEEN_THREADS = 8  # maximum number of decoded frames that wait for th
 
 @dataclass(frozen=True, eq=False)
 class FirstPass:
-    """The faces of a video, and a sample of its frames.
+    """The faces of a video, and its first frame as a sample.
 
     ``timestamps`` are in units of the time base of the video stream. ``damage`` describes the parts that could not be decoded,
     and is empty if there are none.

@@ -52,8 +52,8 @@ def image_to_frame(image: ImageFile) -> av.VideoFrame:
 def choose_encoding_of_images(image: ImageFile, target: Path, options: EncodingOptions) -> Encoding:
     """Return the encoder for images like ``image``; see ``choose_encoding``.
 
-    Lossy videos are yuv420p by default, or the closest format to yuva420p that the encoder supports for images with alpha. Raises
-    OptionError as ``check_target`` and ``choose_encoding`` do.
+    The default pixel format of lossy videos is yuv420p, or yuva420p for images with alpha. If the encoder does not support it, the
+    closest format is chosen. Raises OptionError as ``check_target`` and ``choose_encoding`` do.
     """
     frame = image_to_frame(image)
     lossy = "yuva420p" if image.has_alpha else "yuv420p"
@@ -62,9 +62,10 @@ def choose_encoding_of_images(image: ImageFile, target: Path, options: EncodingO
 
 
 def video_frame(image: ImageFile, encoding: Encoding) -> av.VideoFrame:
-    """Return ``image`` as an RGB frame that is tagged with the colors of a video with ``encoding``.
+    """Return ``image`` as an RGB frame with the color tags of a video with ``encoding``.
 
-    The tags are sRGB, and the matrix and range of the encoded video. The samples remain full-range RGB.
+    Primaries and transfer curve are tagged as sRGB. Matrix and range are tagged as in the encoded video, although the samples are
+    full-range RGB.
     """
     frame = image_to_frame(image)
     frame.color_primaries, frame.color_trc = _BT709, _SRGB
@@ -81,7 +82,7 @@ def is_numbered(path: Path) -> bool:
 def numbered_path(pattern: Path, number: int) -> Path:
     """Return ``pattern`` with ``number`` in place of its placeholder, such as ``%06d``.
 
-    Raises OptionError unless its name has exactly one placeholder.
+    Raises OptionError unless the name of ``pattern`` has exactly one placeholder.
     """
     places = _NUMBER.findall(pattern.name)
     if len(places) != 1:

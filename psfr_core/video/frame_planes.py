@@ -25,7 +25,7 @@ _LUMA_SHARES = {
     6: (0.299, 0.114),  # BT.601, NTSC
     7: (0.212, 0.087),  # SMPTE 240M
     9: (0.2627, 0.0593),  # BT.2020
-    10: (0.2627, 0.0593),  # BT.2020, constant luminance, treated alike
+    10: (0.2627, 0.0593),  # BT.2020 with constant luminance, treated like 9
 }
 _MIN_HD_HEIGHT = 720  # from this height on, videos without a named matrix are BT.709
 

@@ -46,7 +46,7 @@ class ImageFrame:
     def write(self, box: PixelBox, before: Tensor, after: Tensor, mask: Tensor) -> None:
         """Replace the colors in ``box``, which were ``before``, by ``after`` where ``mask`` (1, h, w) is above 0.
 
-        The mask of the frame is replaced as well.
+        The paste mask of the frame becomes ``mask`` in the whole box.
         """
         box.cut(self.image).copy_(after.where(mask > 0, before))
         box.cut(self.mask).copy_(mask)

@@ -22,10 +22,10 @@ def join_segments(
 ) -> None:
     """Join the files of ``restore_segment`` to the video file ``target``.
 
-    ``segments`` are in their order and contain all frames. The frames get the ``timestamps`` of the plan. Sound, subtitles,
-    rotation, colors, metadata and chapters are those of ``source``. ``target`` appears when it is complete. Raises VideoFileError
-    if a file cannot be read or written, or if the number of frames is not that of ``timestamps``, OptionError for a suffix that
-    cannot be written, and OSError if the target cannot be written.
+    ``segments`` are in the order of their frames, and contain all frames. The frames get the ``timestamps`` of the plan. Sound,
+    subtitles, rotation, colors, metadata and chapters are those of ``source``. ``target`` appears when it is complete. Raises
+    VideoFileError if a file cannot be read or written, or if the number of frames is not that of ``timestamps``, OptionError for a
+    suffix that cannot be written, and OSError if the target cannot be written.
     """
     paths, source, target = [Path(path) for path in segments], Path(source), Path(target)
     orders = [_display_order(path) for path in paths]

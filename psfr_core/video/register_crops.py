@@ -11,7 +11,7 @@ from ..images.warp import warp_affine
 
 _ITERATIONS = 6
 _TOLERATED = 0.04  # color difference from which pixels get little weight, for example in a blink
-_MAX_ERROR = 0.4  # maximum mean robust error, from 0 to 1, of crops that are registered
+_MAX_ERROR = 0.4  # maximum mean robust error, from 0 to 1, after registration; above it, crops stay unregistered
 _DAMPING = 1e-4  # relative to the mean diagonal of the Hessian; keeps crops without structure where they are
 
 

@@ -30,8 +30,8 @@ from .video_options import VideoOptions, VideoProgress, VideoStep
 
 _MAX_FRAMES = 32  # maximum number of frames per batch
 _AVERAGES = 3  # successive averages over ``steady_frames``: crops, parse maps and restored faces
-# A face is averaged instead of restored if the maps of ``unchanged`` for the previous and the next frame are at least this high in
-# the pasted regions.
+# In every second frame, a face is averaged instead of restored if the maps of ``unchanged`` for the previous and the next frame
+# are at least this high in the pasted regions.
 _MIN_SHARE = 0.5
 
 
@@ -73,7 +73,7 @@ class _Step(Generic[F]):
     """A frame with the results of a step by track: region probabilities of ``_parsed``, or restored faces of ``_enhanced``.
 
     Between these steps, ``_mapped`` yields no results, but the parse maps of all faces, or None if there are no faces, and
-    ``to_restore``, the indices of the faces that are restored. The other faces are averaged.
+    ``to_restore``, the indices of the faces that are restored. The other faces only get averages of neighboring frames.
     """
 
     work: _Frame[F]
@@ -92,11 +92,11 @@ def restore_frames(
 ) -> Iterator[F]:
     """Restore the faces of ``frames`` in place, and yield the frames in their order. A few frames are read ahead.
 
-    Crops, parse maps and restored faces are averaged over ``video.steady_frames`` frames before and after, where the face did
-    not change. In every second frame, faces that do not change are not restored, and get the average of the restored faces around
-    them. A frame that repeats the previous one has a bit-identical result. ``progress`` is called with the number of restored
-    frames whenever a frame is read or restored, and may raise to stop. Raises InputError if ``plan`` was registered for another
-    crop size, and PsfrError if the output of a network is not finite.
+    Crops, parse maps and restored faces are averaged over up to ``video.steady_frames`` frames on each side of a frame, where the
+    face does not change. In every second frame, a face that does not change is not restored, but gets the average of the results
+    for this face in neighboring frames. A frame that repeats the previous one has a bit-identical result. ``progress`` is called
+    with the number of restored frames whenever a frame is read or restored, and may raise to stop. Raises InputError if ``plan``
+    was registered for another crop size, and PsfrError if the output of a network is not finite.
     """
     count = _Count(progress, plan.frame_count)
     device = next(models.generator.parameters()).device
@@ -121,7 +121,7 @@ def restore_frames(
 
 
 def frames_around(video: VideoOptions) -> int:
-    """Return the number of frames before and after a frame that influence its result."""
+    """Return how many frames on each side of a frame influence its result."""
     return _AVERAGES * video.steady_frames
 
 

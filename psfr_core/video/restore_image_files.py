@@ -82,15 +82,15 @@ def restore_images_to_video(
 ) -> VideoResult:
     """Restore the image files ``paths``, successive frames in this order, and write the video file ``target``.
 
-    ``rate`` is the number of frames per second. A lossless video has exactly the colors of the images. Other videos are
-    yuv420p, which all players support, unless the encoding of ``video`` names another pixel format. ``target`` appears when it is
-    complete. Raises OptionError for an encoding that is not possible, VideoFileError or OSError if the video cannot be written,
-    and the errors of ``restore_image_files``.
+    ``rate`` is the number of frames per second. A lossless video has exactly the colors of the images. The default pixel format of
+    other videos is yuv420p, which all players support, or yuva420p for images with alpha. If the encoder does not support it, as
+    for odd sizes, the closest format is chosen. ``target`` appears when it is complete. Raises OptionError for an encoding that is
+    not possible, VideoFileError or OSError if the video cannot be written, and the errors of ``restore_image_files``.
     """
     options, video, target = options or RestoreOptions(), video or VideoOptions(), Path(target)
     sequence = _Sequence(list(paths), models, options, video, max_pixels, progress)
     first = read_image(paths[0], max_pixels=max_pixels)
-    encoding = choose_encoding_of_images(first, target, video.encoding)  # before hours of work
+    encoding = choose_encoding_of_images(first, target, video.encoding)  # raises errors before hours of work
     plan, result = sequence.find()
     sample = FrameSample(video_frame(first, encoding), 0, None, is_interlaced=False)
     with open_new_video(target, rate, sample, encoding) as writer:
@@ -150,7 +150,10 @@ def _reading(
 
 
 def _new_colors(files: Iterable[tuple[Path, ImageFile]]) -> Iterator[Tensor | None]:
-    """Yield the colors (3, H, W) of each file, or None for a file whose pixels are equal to those of the previous one."""
+    """Yield the colors (3, H, W) of each file, or None for a file whose pixels are equal to those of the previous one.
+
+    Raise VideoFileError for files of different sizes.
+    """
     before: Tensor | None = None
     for path, file in files:
         size = Size.of(file.pixels)

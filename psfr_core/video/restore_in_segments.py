@@ -67,13 +67,14 @@ def restore_in_segments(
     run: RunSegments | None = None,
     progress: VideoProgress | None = None,
 ) -> VideoResult:
-    """Restore the video file ``source`` to ``target`` as ``restore_video`` does, so that it can be interrupted.
+    """Restore the video file ``source`` to ``target`` as ``restore_video`` does, but such that an interrupted call can be resumed.
 
-    The plan of the faces and finished segments of ``segment_frames`` frames are kept in the folder ``parts_folder(target)``. After
+    The folder ``parts_folder(target)`` keeps the plan of the faces, and the finished segments of ``segment_frames`` frames. After
     an interruption, a call with the same arguments continues with the missing segments, and replaces damaged ones. Finally, the
     segments are joined, and the folder is removed. ``run`` restores the segments elsewhere; None restores them one by one with
-    ``models``. Decodes the file one more time than ``restore_video``. Raises OptionError if the folder belongs to another source,
-    other options or other models, has segments without a plan, or is not a folder, and the errors of ``restore_video``.
+    ``models``. Decodes the file one more time than ``restore_video``. Raises OptionError for ``segment_frames`` below 1, and if the
+    folder belongs to another source, other options or other models, has segments without a plan, or is not a folder. Also raises
+    the errors of ``restore_video``.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(models, RestorationModels, "models")
@@ -186,7 +187,7 @@ def _restore_elsewhere(jobs: Sequence[SegmentJob], run: RunSegments, progress: V
 
 
 def _counted(progress: VideoProgress, start: int, total: int) -> VideoProgress:
-    """Return a callback for a segment that counts the frames of the video."""
+    """Return a callback for one segment, which reports the number of finished frames of the whole video."""
     return lambda step, done, _: progress(step, start + done, total)
 
 

@@ -50,8 +50,8 @@ def restore_segment(
     ``plan`` is the result of ``plan_clip`` for the same models and options, and ``encoding`` that of ``choose_output``. The
     restored frames do not depend on where segments begin, because the frames around the segment are read as well; only rounding
     may differ if batches have several faces. ``segment`` appears when it is complete. ``progress`` counts its frames, and may
-    raise to stop. Raises InputError for frames that the plan does not have and for a suffix other than .mkv, VideoFileError for
-    files that cannot be read, and OSError if the file cannot be written.
+    raise to stop. Raises InputError for frames that the plan does not have and for a suffix other than .mkv, and VideoFileError
+    or OSError for files that cannot be read or written.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(plan, ClipPlan, "plan")

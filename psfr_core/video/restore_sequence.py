@@ -65,7 +65,7 @@ def restore_sequence(
 
 
 def _masked(found: VideoFaces, masks: Sequence[Tensor | None] | None) -> VideoFaces:
-    """Return ``found`` with only the tracks whose face in the middle frame is in its mask."""
+    """Return ``found`` with only the tracks whose face in the middle frame is in the mask of this frame."""
     if masks is None:
         return found
     kept: list[Track] = []

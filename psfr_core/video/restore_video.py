@@ -48,20 +48,21 @@ def restore_video(
     *,
     progress: VideoProgress | None = None,
 ) -> VideoResult:
-    """Restore the faces of the video file ``source`` and write it to ``target``, whose suffix chooses the container.
+    """Restore the faces of the video file ``source`` and write the video to ``target``, whose suffix chooses the container.
 
     The first pass finds and follows the faces, and the second pass restores them. Both stream, so memory does not grow with the
-    length of the video. Sound, subtitles, timestamps, rotation, colors and metadata are kept. Samples outside the faces are those
-    of the decoded frames. ``target`` appears when it is complete, and is not left after an error. ``progress`` may raise to stop.
-    Raises VideoFileError or OSError for files that cannot be read or written, OptionError for an encoding that is not possible,
-    NoFaceError if the options require a face but none is found, and MissingPackageError if PyAV is not installed.
+    length of the video. Sound, subtitles, timestamps, rotation, colors and metadata are kept. Until they are encoded, samples
+    outside the faces are those of the decoded frames. ``target`` appears when it is complete, and is not left after an error.
+    ``progress`` may raise to stop. Raises VideoFileError or OSError for files that cannot be read or written, OptionError for an
+    encoding that is not possible, NoFaceError if the options require a face but none is found, and MissingPackageError if PyAV is
+    not installed.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     check_type(models, RestorationModels, "models")
     check_type(options, RestoreOptions, "options")
     check_type(video, VideoOptions, "video")
     source, target = Path(source), Path(target)
-    encoding = choose_output(source, target, video.encoding)  # before hours of work
+    encoding = choose_output(source, target, video.encoding)  # raises errors before hours of work
     first = find_and_align(source, models, options, video, progress)
     with open_video(source) as reader:
         copied = copyable_streams(reader, target)

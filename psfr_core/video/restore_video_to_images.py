@@ -40,7 +40,7 @@ def restore_video_to_images(
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     source, pattern = Path(source), Path(pattern)
-    numbered_path(pattern, 1)  # before hours of work
+    numbered_path(pattern, 1)  # raises errors before hours of work
     first = find_and_align(source, models, options, video, progress)
     pattern.parent.mkdir(parents=True, exist_ok=True)
     with open_video(source) as reader:

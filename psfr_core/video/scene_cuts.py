@@ -14,7 +14,7 @@ CUT_DISTANCE = 0.3
 _THUMBNAIL = (36, 64)  # rows and columns
 _LEVELS = 8  # histogram bins per color channel
 _LONGEST_FLASH = 2  # frames
-_MIN_CONTRAST = 0.02  # standard deviation of the channel means below which a frame has no layout
+_MIN_CONTRAST = 0.02  # standard deviation of the gray image (mean of the channels) below which a frame has no layout
 _SURROUNDINGS = 4  # frames on each side that show how much the shot moves
 _MIN_RATIO = 2.5  # minimum ratio of the distance at a cut to the median distance around it
 
@@ -79,7 +79,8 @@ def frame_distance(one: Tensor, other: Tensor) -> float:
     """Return the distance between two frames (3, H, W) of equal size, RGB in [0, 1]: 0 for equal frames, 1 for unrelated frames.
 
     It is the mean of two distances from 0 to 1. The first is the total variation distance between the color histograms, which
-    ignores motion. The second is one minus the correlation of the channel means, clamped to 1, which ignores changes of exposure.
+    ignores motion. The second is one minus the correlation of the gray images (means of the channels), clamped to 1, which ignores
+    changes of exposure.
     """
     return (_histogram_distance(one, other) + _layout_distance(one, other)) / 2
 
@@ -103,7 +104,7 @@ def _histogram(frame: Tensor) -> Tensor:
 
 
 def _layout_distance(one: Tensor, other: Tensor) -> float:
-    """Return one minus the correlation of the channel means, at most 1.
+    """Return one minus the correlation of the gray images, which are the means of the channels. The result is at most 1.
 
     If a frame has no layout, the correlation is not defined. The result is then 1 if the other frame clearly has one, otherwise 0.
     """

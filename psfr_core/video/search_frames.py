@@ -18,7 +18,7 @@ _MIN_OVERLAP = 0.5  # minimum IoU of the boxes of one face before and after a sk
 class FrameSearch:
     """Search of the successive frames of a video with ``detector``.
 
-    With ``skips``, about every second frame is skipped where faces neither appear, leave nor move fast. If ``options`` is None,
+    With ``skips``, about every second frame is skipped where no face appears, leaves or moves fast. If ``options`` is None,
     the detector's own options apply, in batches of the default size.
     """
 

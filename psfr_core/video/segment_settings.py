@@ -54,9 +54,9 @@ def describe_settings(
 
 
 def check_same(folder: Path, before: str, now: str) -> None:
-    """Raise OptionError if two texts of ``describe_settings`` differ in a setting that must not change on resume.
+    """Raise OptionError if ``before`` cannot be read, or differs from ``now`` in a setting that must not change on resume.
 
-    The message names the settings that differ.
+    Both are texts of ``describe_settings``. The message names the settings that differ.
     """
     try:
         former: Any = json.loads(before)

@@ -29,10 +29,10 @@ class Smoothing(str, Enum):
 def align_track(track: Track, smoothing: Smoothing = Smoothing.TWO_SIDED) -> Tensor:
     """Return the similarity transforms (N, 2, 3) from the image to the aligned crop, one for each frame of ``track``.
 
-    The transforms are float64. The side of the crop is 1 pixel; ``crop_transform`` scales a transform to another crop size. A
-    landmark that disagrees with the others, such as the nose of a turned head, is ignored without smoothing. With smoothing, its
-    weight is the weighted fraction of nearby frames in which it agrees, because a separate decision in each frame would make the
-    crop jump.
+    The transforms are float64. The side of the crop is 1 pixel; ``crop_transform`` scales a transform to another crop size.
+    Without smoothing, a landmark that disagrees with the others, such as the nose of a turned head, is ignored. With smoothing,
+    its weight is the weighted fraction of nearby frames in which it agrees, because a separate decision in each frame would make
+    the crop jump.
     """
     landmarks = _smoothed(track, smoothing)
     template = template_for(_UNIT)

@@ -16,13 +16,14 @@ from .moving_frame import Planes
 from .register_crops import register_crop
 from .steady_looks import outline_of
 
-# Fraction of a correction that the next frame keeps. Crops follow the image in the short term, and the landmarks in the long term.
+# Fraction of the registration with the previous crop that is applied. Crops follow the image in the short term, and the landmarks
+# in the long term.
 _KEPT = 0.95
 
 
 @dataclass(frozen=True, eq=False)
 class SteadyCrop:
-    """A planned face, aligned, its crop (3, S, S) on the device of the networks, and the outline of the crop."""
+    """A planned face, the same face aligned, its crop (3, S, S) on the device of the networks, and the outline of the crop."""
 
     planned: PlannedFace
     aligned: AlignedFace

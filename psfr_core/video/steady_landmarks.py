@@ -10,17 +10,18 @@ from torch import Tensor
 
 from ..checks import check_finite, check_shape
 
-# Only frames in which the face was found count as frames.
+# In the following numbers of frames, only frames in which the face was found are counted.
 _PILOT_RADIUS = 3  # radius in frames of the windows of the first fit
 _WIDTHS = (1.5, 3.0, 6.0)  # standard deviations in frames of the windows of the following fits
 _RADIUS_IN_WIDTHS = 2.5  # radius of these windows in standard deviations
 _REJECTED = 4.0  # residual, in standard deviations of the noise, from which a frame has no weight
 # RMS distances between the smoothed and the detected landmarks, in standard deviations of the noise. In linear motion, the distance
-# is about 1.0 +- 0.2. From the first limit to the second, the weight of the detected landmarks rises from 0 to 1.
+# is about 1.0 +- 0.2. From the first limit to the second, the weight of a fit falls from 1 to 0 in favor of the fit in the narrower
+# window, or of the detected landmarks in place of the narrowest one.
 _TRUST_LIMITS = (1.4, 2.0)
 # Minimum distance of an outlier from the position that its neighbors predict, in standard deviations of the noise.
 _OUTLIER = 7.0
-_OUTLIER_RATIO = 1.3  # minimum ratio of this distance to that of the neighbors; without noise, the ratio is 1.5
+_OUTLIER_RATIO = 1.3  # minimum ratio of an outlier's distance to the distances of both its neighbors; 1.5 without noise
 _FRAMES_AT_ONCE = 1024  # limits the memory for long tracks
 _MAD_TO_DEVIATION = 1.4826  # factor from median absolute to standard deviation for a normal distribution
 
@@ -71,7 +72,7 @@ class _Found:
     times: Tensor
 
     def around(self, centers: Tensor, radius: int) -> _Window:
-        """Return the window of ``radius`` entries before and after each of the entries ``centers`` (K,)."""
+        """Return the windows that have ``radius`` entries on each side of the entries ``centers`` (K,)."""
         index = centers[:, None] + torch.arange(-radius, radius + 1)
         inside = index.clamp(0, len(self.points) - 1)
         return _Window(self.points[inside], self.times[inside], inside, index == inside)
@@ -81,7 +82,7 @@ class _Found:
 class _Window:
     """K windows of W entries: ``points`` (K, W, 10), ``times`` and ``index`` (K, W), and which entries exist, bool (K, W).
 
-    Before the first and after the last entry of the track, that entry takes the place of those that do not exist.
+    Before the first and after the last entry of the track, no entry exists; the first or the last entry is repeated there.
     """
 
     points: Tensor
@@ -124,7 +125,7 @@ def _deviation(points: Tensor, times: Tensor, others: list[int]) -> Tensor:
 
 
 def _smooth(found: _Found, counts: Tensor, noise: float, centers: Tensor) -> Tensor:
-    """Return the smooth positions (K, 10) of the entries ``centers`` (K,). Only entries that count, bool (N,), have weight.
+    """Return the smooth positions (K, 10) of the entries ``centers`` (K,). Only entries with True in ``counts`` (N,) have weight.
 
     Each entry uses the widest window in which its motion is linear. ``noise`` is a standard deviation in pixels.
     """

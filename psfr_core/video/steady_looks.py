@@ -17,8 +17,9 @@ from ..images.filters import gaussian_blur
 T = TypeVar("T")
 
 _OUTLINE_SIDE = 128  # side in pixels at which crops are compared; noise and compression have little effect at this size
-_OUTLINE_BLUR = 2.0  # standard deviation in pixels of the outline
-# A change also counts within this radius, in pixels of the outline, because its surroundings change too little to be detected.
+_OUTLINE_BLUR = 2.0  # standard deviation of the blur, in pixels of the outline
+# A change counts in all pixels within this radius around it, in pixels of the outline, because its surroundings change too little
+# to be detected.
 _SPREAD = 2
 _LEAST_SUM = 1e-6  # lower limit of a sum of weights, against division by zero where all known frames differ
 _CHANGED = 0.03  # RMS difference of colors in [0, 1] from which a pixel counts as changed
@@ -98,7 +99,7 @@ class Window(Generic[T]):
 
 
 def windows(items: Iterable[T], radius: int) -> Iterator[Window[T]]:
-    """Yield each item with up to ``radius`` items before and after it. ``radius`` items are read ahead."""
+    """Yield each item with up to ``radius`` items on each side of it. ``radius`` items are read ahead."""
     iterator = iter(items)
     before: deque[T] = deque(maxlen=radius)
     after = deque(islice(iterator, radius + 1))

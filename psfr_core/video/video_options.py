@@ -34,7 +34,7 @@ class VideoOptions:
     )
     steady_frames: int = option(
         3,
-        "number of frames before and after a frame over which crops, parse maps and results are averaged where the face does not "
+        "number of frames on each side of a frame over which crops, parse maps and results are averaged where the face does not "
         "change; 0: no averaging",
         low=0,
         high=30,

@@ -81,7 +81,7 @@ class VideoWriter:
         """Write a packet. libx265 sets wrong decoding times if a video has fewer frames than it holds back; correct them."""
         times, number = self._first_times, self._packet_count
         if number < len(times) and not _is_plausible(packet):
-            packet.dts = times[number] - (times[-1] - times[0])  # increases, and is not after any frame
+            packet.dts = times[number] - (times[-1] - times[0])  # increases, and is never later than the first frame
         self._packet_count += 1
         self._container.mux(packet)
 
