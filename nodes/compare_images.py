@@ -33,7 +33,7 @@ class PSFR_CompareImages(io.ComfyNode):
             node_id="PSFR_CompareImages",
             display_name="Compare Images (PSFR-GAN)",
             category=TEST_CATEGORY,
-            description="Compares images with references by PSNR, SSIM and, if its weights are given, LPIPS.",
+            description="Compares images with references by PSNR and SSIM, and by LPIPS if its two weight files are selected.",
             inputs=[
                 io.Image.Input("image", tooltip="Images to evaluate."),
                 io.Image.Input(
@@ -132,5 +132,5 @@ def _weights_input(name: str, what: str, tensor_name: str) -> io.Combo.Input:
         name,
         options=[NO_FILE, *weight_files((OWN_FOLDER,), lambda names: tensor_name in names)],
         default=NO_FILE,
-        tooltip=f"For LPIPS: {what}, from models/{OWN_FOLDER}. '{NO_FILE}' omits LPIPS.",
+        tooltip=f"For LPIPS: {what}, from models/{OWN_FOLDER}. To omit LPIPS, choose '{NO_FILE}' for both files.",
     )

@@ -56,7 +56,7 @@ class PSFR_DegradeImage(io.ComfyNode):
                 io.Image.Output(display_name="degraded", tooltip="Degraded images, at the size of the input."),
                 io.Image.Output(
                     display_name="target",
-                    tooltip="Ground truth: the input images, in grayscale where color was removed.",
+                    tooltip="Ground truth: each input image, in grayscale if its color was removed.",
                 ),
                 io.String.Output(display_name="description", tooltip="Degradations applied to each image."),
             ],

@@ -53,8 +53,8 @@ def face_mask_input() -> io.Input:
     return io.Mask.Input(
         "mask",
         optional=True,
-        tooltip="Mask of the faces to use: their center or at least half of their box must be painted. An unpainted mask has "
-        "no effect.",
+        tooltip="Mask that marks the faces to use. A face is marked if its center, or at least half of its box, is painted. An "
+        "unpainted mask has no effect.",
     )
 
 
@@ -105,7 +105,8 @@ def no_face_input() -> io.Combo.Input:
         "no_face",
         options=NoFace,
         default=NoFace.KEEP,
-        tooltip="Behavior if no face is found: 'keep' continues and leaves the images unchanged, 'error' stops the workflow.",
+        tooltip="Behavior if no image has a face that fits the settings: 'keep' continues and leaves the images unchanged, "
+        "'error' stops the workflow.",
     )
 
 

@@ -45,7 +45,7 @@ class PSFR_BoxesToFaces(io.ComfyNode):
                 _confidence_input(),
                 detector_input(optional=True),
             ],
-            outputs=_outputs("Faces, at most one per box"),
+            outputs=_outputs("Faces, at most one per box", "boxes"),
             **shows_preview(),
             **supported_fields(search_aliases=["bbox", "bounding box", "landmarks", "YOLO"]),
         )
@@ -76,7 +76,7 @@ class PSFR_SEGSToFaces(io.ComfyNode):
                 _confidence_input(),
                 detector_input(optional=True),
             ],
-            outputs=_outputs("Faces, at most one per segment"),
+            outputs=_outputs("Faces, at most one per segment", "segments"),
             **shows_preview(),
             **supported_fields(search_aliases=["Impact Pack", "segments", "landmarks"]),
         )
@@ -104,13 +104,13 @@ class PSFR_MaskToFaces(io.ComfyNode):
                 _image_input(),
                 io.Mask.Input(
                     "mask",
-                    tooltip="Mask in which the center or at least half of the box of each face is painted. One mask for all "
-                    "images, or one per image.",
+                    tooltip="Mask that marks the faces to find. A face is marked if its center, or at least half of its box, is "
+                    "painted. One mask for all images, or one per image.",
                 ),
                 _confidence_input(),
                 detector_input(optional=True),
             ],
-            outputs=_outputs("Faces whose center or at least half of whose box is painted"),
+            outputs=_outputs("Faces that the mask marks", "painted areas"),
             **shows_preview(),
             **supported_fields(search_aliases=["paint faces", "face mask", "missed faces"]),
         )
@@ -157,12 +157,12 @@ def _confidence_input() -> io.Float.Input:
     )
 
 
-def _outputs(faces: str) -> list[io.Output]:
+def _outputs(faces: str, places: str) -> list[io.Output]:
     return [
         FacesSocket.Output(display_name="faces", tooltip=f"{faces}, for Select Faces or Align Faces."),
         io.Int.Output(display_name="count", tooltip="Total number of faces in all images."),
         io.String.Output(
-            display_name="report", tooltip="Text report with the number of faces and the places without a face."
+            display_name="report", tooltip=f"Text report with the number of faces, and the {places} without a face."
         ),
     ]
 

@@ -42,8 +42,8 @@ class PSFR_PaintParseMap(io.ComfyNode):
                 io.String.Input(
                     "strokes",
                     default="",
-                    tooltip="Brush strokes in the format of the editor: face, region, diameter and points, in thousandths of the "
-                    "map's side. Empty leaves the map unchanged.",
+                    tooltip="Brush strokes in the format of the editor: face, region, diameter and points. Diameters and points "
+                    "are in thousandths of the map's side. Empty leaves the map unchanged.",
                 ),
             ],
             outputs=[

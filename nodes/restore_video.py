@@ -58,7 +58,7 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
                     default=3,
                     min=0,
                     max=30,
-                    tooltip="Number of frames before and after each frame over which the unchanged parts of a face are averaged. "
+                    tooltip="Number of frames on each side of a frame over which the unchanged parts of a face are averaged. "
                     "Higher values reduce flicker more; with 0, nothing is averaged.",
                 ),
                 io.Int.Input(
@@ -78,11 +78,11 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
                 io.Video.Output(display_name="video", tooltip="Video with restored faces and the sound of the input."),
                 io.Int.Output(
                     display_name="face count",
-                    tooltip="Number of faces that were followed and restored. A person in two shots counts twice.",
+                    tooltip="Number of restored tracks of faces. A person who returns after a cut or a long gap counts again.",
                 ),
                 io.String.Output(
                     display_name="report",
-                    tooltip="Text report with the numbers of faces and frames, and the damage of the video, if any.",
+                    tooltip="Text report with the numbers of faces and frames, and the damaged parts of the video, if any.",
                 ),
             ],
             **supported_fields(search_aliases=["video face restore", "face enhance video", "deflicker faces"]),

@@ -33,7 +33,7 @@ class PSFR_TrackFaces(io.ComfyNode):
                 io.String.Input(
                     "tracks",
                     default="",
-                    tooltip="People to keep, by number from 0 in the order of their first frames, for example 0,2; -1 is the "
+                    tooltip="Tracks to keep, by number from 0 in the order of their first frames, for example 0,2; -1 is the "
                     "last. Empty keeps all.",
                 ),
             ],
@@ -41,7 +41,7 @@ class PSFR_TrackFaces(io.ComfyNode):
                 FacesSocket.Output(display_name="faces", tooltip="Followed faces, in the order of the tracks."),
                 io.Int.Output(
                     display_name="track count",
-                    tooltip="Number of tracks. A person who returns after a cut or a long gap counts again.",
+                    tooltip="Number of kept tracks. A person who returns after a cut or a long gap counts again.",
                 ),
             ],
             **shows_preview(),
