@@ -47,8 +47,8 @@ def align_faces(image: Tensor, faces: Sequence[Face], crop_size: int) -> list[Al
     A similarity transform maps the landmarks of each face to the template. Landmarks that disagree with the others are ignored.
     Reduced crops are antialiased, edge pixels are replicated beyond the image, and values are clamped to [0, 1]. The run time
     depends on the areas of the faces, but not on the size of the image.
-    Raises InputError for an image of another shape or dtype, for landmarks that do not form a face, and for crops that lie outside
-    the image or contain NaN. Raises OptionError for a crop size that is not from 1 to 8192.
+    Raises InputError for an image of another shape or dtype, for faces that ``check_faces`` or ``fit_template`` rejects, and for
+    crops that lie outside the image or contain NaN. Raises OptionError for a crop size that is not from 1 to 8192.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -90,8 +90,8 @@ def place_crops(faces: Sequence[Face], crops: Tensor) -> list[AlignedFace]:
 def fit_template(landmarks: Tensor, crop_size: int) -> Tensor:
     """Return the similarity (2, 3) that maps ``landmarks`` in image pixels to the template in a crop of ``crop_size``.
 
-    Raises InputError unless ``landmarks`` (5, 2) are distinct finite points in the order of the template, and OptionError for a
-    crop size that is not from 1 to 8192.
+    Raises InputError unless ``landmarks`` (5, 2) are finite, if all of them coincide, and if no similarity fits. A wrong order of
+    the landmarks is usually not detected. Raises OptionError for a crop size that is not from 1 to 8192.
     """
     check_shape(landmarks, "5 2", "landmarks")
     try:

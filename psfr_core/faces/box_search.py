@@ -34,10 +34,10 @@ def find_faces_in_boxes(
 ) -> list[Face | None]:
     """Find one face for each of ``boxes``, in pixels of ``image`` (3, H, W), RGB in [0, 1]. A box without a face gets None.
 
-    A box can only get a face whose center is inside the box. Each box gets the face with the largest intersection over union, and
-    no face is returned for two boxes. ``detector`` searches the whole image, and then the surroundings of each box that is still
-    empty. If ``options`` is None, the minimum score is ``PLACE_MIN_SCORE``. Raises InputError for an image of another shape or
-    dtype, and unless ``boxes`` is a sequence.
+    A box can only get a face whose center is inside the box. Pairs of a box and a face are assigned in the order of descending
+    intersection over union, and no face is returned for two boxes. ``detector`` searches the whole image, and then the surroundings
+    of each box that still has no face. If ``options`` is None, the minimum score is ``PLACE_MIN_SCORE``. Raises InputError for an
+    image of another shape or dtype, and unless ``boxes`` is a sequence.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")
@@ -57,11 +57,11 @@ def find_faces_in_boxes(
 def find_faces_in_mask(
     image: Tensor, mask: Tensor, detector: FaceDetector, options: DetectionOptions | None = None
 ) -> FacesInMask:
-    """Find all faces of ``image`` (3, H, W), RGB in [0, 1], that ``select_faces`` keeps with ``mask`` (H, W).
+    """Find the faces of ``image`` (3, H, W), RGB in [0, 1], in the painted areas of ``mask`` (H, W), above 0.5.
 
-    ``detector`` searches the whole image, and then the surroundings of each painted area that is still empty. If ``options`` is
-    None, the minimum score is ``PLACE_MIN_SCORE``. Raises InputError for an image or a mask of another shape or dtype, and for a
-    mask with another aspect ratio than the image.
+    ``select_faces`` decides whether a face is in them. ``detector`` searches the whole image, and then the surroundings of each
+    painted area that still has no face. If ``options`` is None, the minimum score is ``PLACE_MIN_SCORE``. Raises InputError for an
+    image or a mask of another shape or dtype, and for a mask with another aspect ratio than the image.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")

@@ -17,12 +17,12 @@ DEFAULT_MIN_SCORE = 0.6
 AVERAGED_CELLS = 5  # side of the square of cells whose boxes and landmarks are averaged
 SCALE_RANGE = ScaleRange(max_face=160, coarsest_side=128)
 
-# The origin of CompactFaceNet's boxes is the center of the top-left pixel. The origin of candidates' boxes is its outer corner.
+# The origin of CompactFaceNet's boxes is the center of the top-left pixel. That of candidates' boxes is this pixel's outer corner.
 _PIXEL_CENTER = 0.5
 
 
 class CompactDetector(NetworkDetector[CompactFaceNet]):
-    """Detector with a ``CompactFaceNet`` in eval mode. The local maxima of its score map are faces."""
+    """Detector with a ``CompactFaceNet`` in eval mode. Local maxima of the score map are candidates."""
 
     default_min_score = DEFAULT_MIN_SCORE
     scale_range = SCALE_RANGE
@@ -39,7 +39,7 @@ class CompactDetector(NetworkDetector[CompactFaceNet]):
 
 
 class CellPredictions(NamedTuple):
-    """Predictions of all cells, in the conventions of ``Candidates``."""
+    """Predictions of all cells. Boxes and landmarks have the origins of ``Candidates``."""
 
     scores: Tensor  # (B, 1, H/4, W/4) in [0, 1]
     is_peak: Tensor  # (B, 1, H/4, W/4): whether no neighbor has a higher score

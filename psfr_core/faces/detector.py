@@ -38,8 +38,8 @@ def load_detector(
 ) -> FaceDetector:
     """Load the face detector in ``source``, a model name or a weight file, on ``device``.
 
-    Without ``source``, the best RetinaFace whose file is in ``folders`` or the default folder is loaded if facexlib works, and
-    otherwise the bundled detector. Nothing is downloaded in this case. ``options`` are the detector's defaults. ``folders`` and
+    Without ``source``, nothing is downloaded. The best RetinaFace whose file is in ``folders`` or the default folder is loaded if
+    facexlib works, and otherwise the bundled detector. ``options`` apply to calls of the detector without options. ``folders`` and
     ``download`` apply as in ``load_generator``. Raises OptionError for an unusable device, and the errors of
     ``load_detector_network``.
     """

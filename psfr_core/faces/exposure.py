@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SUFFICIENT_CONTRAST = 0.5  # minimum difference between the quantiles of an image that is searched only once
+SUFFICIENT_CONTRAST = 0.5  # images are searched twice if their quantiles differ by less than this, but are not equal
 DARKEST, BRIGHTEST = 0.01, 0.99  # quantiles of the values that become 0 and 1
-MAX_GAIN = 32.0  # amplifies the noise of a black image, one level of 255, to at most about an eighth of the range
+MAX_GAIN = 32.0  # noise of one level of 255 in a black image is amplified to an eighth of the range
 SAMPLES_PER_SIDE = 128  # minimum number of sampled rows and columns, if the image has as many
 
 

@@ -25,8 +25,8 @@ class MaskShape(str, Enum):
 def faces_mask(faces: Sequence[Face], image_size: Size, shape: MaskShape, scale: float = 1.0) -> Tensor:
     """Return a float32 mask (H, W) of ``image_size`` that is 1 inside the ``faces``, 0 elsewhere, and antialiased at edges.
 
-    ``scale`` multiplies the sides of the faces' boxes, whose centers do not move. Raises InputError for faces whose numbers are not
-    finite, and OptionError for a ``scale`` that is not above 0.
+    ``scale`` multiplies the sides of the faces' boxes, whose centers do not move. Raises InputError for faces that ``check_faces``
+    rejects, and OptionError for a ``scale`` that is not above 0.
     """
     check_faces(faces)
     check_type(image_size, Size, "image_size")

@@ -54,7 +54,10 @@ def _areas(boxes: Tensor) -> Tensor:
 
 
 def plausible(candidates: Candidates, size: Size, min_eye_distance: float) -> Candidates:
-    """Return the candidates with finite values, a valid box centered in the image, and the minimum eye distance in pixels."""
+    """Return the candidates with finite values, a box of positive size, and at least ``min_eye_distance`` pixels between the eyes.
+
+    The center of the box must lie in the image of ``size``.
+    """
     boxes, landmarks = candidates.boxes, candidates.landmarks
     is_finite = boxes.isfinite().all(dim=1) & landmarks.isfinite().all(dim=2).all(dim=1) & candidates.scores.isfinite()
     has_area = (boxes[:, 2:] > boxes[:, :2]).all(dim=1)

@@ -44,7 +44,7 @@ class Candidates:
         return Candidates(boxes, landmarks, scores)
 
     def mapped(self, scale: tuple[float, float], shift: tuple[float, float]) -> Candidates:
-        """Multiply all coordinates by ``scale`` (x, y), and then add ``shift`` (x, y) in pixels."""
+        """Return the proposals after a resize of their image by ``scale`` (x, y) and a shift by ``shift`` (x, y) pixels."""
         factor, offset = self.boxes.new_tensor(scale), self.boxes.new_tensor(shift)
         boxes = self.boxes * factor.repeat(2) + offset.repeat(2)
         return Candidates(boxes, (self.landmarks + 0.5) * factor - 0.5 + offset, self.scores)

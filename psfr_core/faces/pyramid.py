@@ -85,7 +85,10 @@ def _padded(level_image: Tensor) -> Tensor:
 
 
 def _shrunk(images: Tensor, size: Size) -> Tensor:
-    """Resize ``images`` to ``size``. First halve them by averaging, which takes a fifth of the time of bicubic resizing."""
+    """Resize ``images`` to ``size``. While their sides are even and at least twice as long, halve them by averaging.
+
+    Averaging takes a fifth of the time of bicubic resizing.
+    """
     while min(images.shape[-1] / size.width, images.shape[-2] / size.height) >= 2 and not (
         images.shape[-1] % 2 or images.shape[-2] % 2
     ):
@@ -118,8 +121,8 @@ def image_pyramid(size: Size, options: DetectionOptions, scale_range: ScaleRange
 def search_sizes(size: Size, options: DetectionOptions, coarsest_side: int) -> list[Size]:
     """Return the sizes at which an image of ``size`` is searched, largest first.
 
-    The first size has a shorter side of at least ``min_side``, but a longer side of at most ``max_side``. Each following size is
-    half as large, until the longer side is at most ``coarsest_side``.
+    The first size is that of the image. If necessary, it is enlarged to a shorter side of ``min_side``, and then limited to a
+    longer side of ``max_side``. The sides are halved until the longer side is at most ``coarsest_side``.
     """
     scale = min(max(1.0, options.min_side / min(size)), options.max_side / max(size))
     sizes = [_scaled(size, scale)]

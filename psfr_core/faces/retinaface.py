@@ -58,7 +58,7 @@ def anchors_for(height: int, width: int, device: torch.device) -> Tensor:
 
 
 def decode(box_offsets: Tensor, landmark_offsets: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """Convert the predicted offsets from N ``anchors`` to boxes (..., N, 4) and landmarks (..., N, 5, 2) as in ``Candidates``."""
+    """Convert offsets relative to N ``anchors`` into boxes (..., N, 4) and landmarks (..., N, 5, 2) as in ``Candidates``."""
     centers, sides = anchors[:, :2], anchors[:, 2:]
     box_centers = centers + _CENTER_UNIT * box_offsets[..., :2] * sides
     half_sizes = sides * torch.exp(_SIDE_UNIT * box_offsets[..., 2:]) / 2

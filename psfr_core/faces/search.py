@@ -110,7 +110,7 @@ def _search_batch(
 def _plausible_in_image(
     candidates: Candidates, level: PyramidLevel, size: Size, options: DetectionOptions
 ) -> Candidates:
-    """Convert ``candidates`` of ``level`` to pixels of an image of ``size``, without unreliable and implausible candidates."""
+    """Drop unreliable and implausible ``candidates`` of ``level``, and convert the others to pixels of an image of ``size``."""
     here = candidates.on_cpu()
     return plausible(level.to_image(here.select(level.is_reliable(here, size))), size, options.min_eye_distance)
 

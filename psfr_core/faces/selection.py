@@ -48,7 +48,8 @@ class FaceSelection(str, Enum):
 class SelectionOptions:
     """Criteria for the selection of faces.
 
-    The minimum and maximum size are applied first. Then, the other options are applied to the remaining faces in the order below.
+    The minimum and maximum size are applied first. Then, ``order``, ``indices``, ``selection`` and ``max_faces`` are applied one
+    after the other to the remaining faces.
     """
 
     min_size: float = option(0.0, "minimum shorter side of the box in pixels", low=0)
@@ -106,7 +107,7 @@ def explain_selection(
     With ``mask`` (H, W), only the part of a face's box inside the image counts: the face is kept if the mask exceeds 0.5 at the
     center or in at least half of this part. A mask of another size and the same aspect ratio is resized. Faces that are equal in
     the chosen order are sorted by descending score, then by top and left. The result may be empty. Raises InputError for faces
-    whose numbers are not finite, and for masks of another shape, dtype or aspect ratio.
+    that ``check_faces`` rejects, and for masks of another shape, dtype or aspect ratio.
     """
     check_faces(faces)
     check_type(image_size, Size, "image_size")
@@ -137,7 +138,10 @@ def _chosen(faces: Sequence[Face], image_size: Size, options: SelectionOptions) 
 
 
 def positions(indices: Iterable[int], count: int) -> set[int]:
-    """Return the positions in ``count`` items that ``indices`` name, where negative indices count from the end."""
+    """Return ``indices`` as positions in ``count`` items, where negative indices count from the end.
+
+    The result may contain positions outside the items.
+    """
     return {index if index >= 0 else count + index for index in indices}
 
 

@@ -58,7 +58,7 @@ def correlate(padded: Tensor, kernel: Tensor) -> Tensor:
 
     Returns (B, C, H - K + 1, W - L + 1).
     """
-    if padded.device.type != "cpu":  # where launching a kernel for each weight would take longer
+    if padded.device.type != "cpu":  # on other devices, starting an operation for each weight takes longer
         return correlate_by_convolution(padded, kernel)
     # For kernels of one row or with few weights that are not 0, adding shifted images takes an eighth of the time of conv2d,
     # which is slow for single channels on a CPU.

@@ -137,7 +137,7 @@ class _Search:
                     yield from self._matches(path, rest)
 
     def _folders_below(self, top: Path) -> Iterator[Path]:
-        """Yield ``top`` and its subfolders at all depths, each only once even if links form a loop."""
+        """Yield ``top`` and its subfolders except the one to leave out, at all depths, each only once even if links form a loop."""
         entered = {self._left_out}
         waiting = [top]
         while waiting:
@@ -185,7 +185,7 @@ def _path_type(path: Path) -> _PathType:
         mode = path.stat().st_mode
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
-            return _PathType.FILE  # for example without permission; the reader reports the reason later
+            return _PathType.FILE  # for example, permission is missing; the reader reports the reason later
         return _PathType.BROKEN_LINK if path.is_symlink() else _PathType.NOTHING
     except ValueError:  # the path contains a null character
         return _PathType.NOTHING

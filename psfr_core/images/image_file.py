@@ -13,7 +13,7 @@ from .channels import check_channels
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
 class ImageFile:
-    """The content of an image file in upright orientation. Raises InputError for other shapes, dtypes and bit depths.
+    """The content of an image file in upright orientation. Raises InputError for another shape or bit depth, and for integers.
 
     Attributes:
         pixels: float32 (C, H, W) in [0, 1]; the channels are gray, gray + alpha, RGB or RGBA.

@@ -83,7 +83,7 @@ def read_xmp(path: PurePath, image: PillowFile, exif: Image.Exif) -> bytes | Non
 
 
 def read_texts(image: PillowFile) -> dict[str, str]:
-    """Return the texts of a PNG file by keyword, or the comment of another file with the keyword ``COMMENT``."""
+    """Return the texts of a PNG file by keyword, or the comment of a file in another format under ``COMMENT``."""
     if image.format == "PNG":
         found = {str(key): text for key, text in image.info.items() if isinstance(text, str)}
         return {key: text for key, text in found.items() if key not in _KEYWORDS_OF_OTHER_DATA}

@@ -1,4 +1,4 @@
-"""Read and write PNG files with 16 bits per channel. Color files need OpenCV, because Pillow keeps only 8 bits of them."""
+"""Read and write PNG files with 16 bits per channel. Color files need OpenCV, because Pillow reduces them to 8 bits per channel."""
 
 from __future__ import annotations
 

@@ -66,8 +66,8 @@ def similarity_inliers(source: Tensor, target: Tensor) -> Tensor:
     """Return a bool mask (N,) of the points in ``source`` (N, 2) that agree on a similarity to ``target`` (N, 2).
 
     Of the similarities through all pairs of points, the one with the least median of squared distances is used (Rousseeuw, 1984).
-    OpenCV's ``estimateAffinePartial2D`` with ``LMEDS`` samples pairs at random instead. Two points always agree. Raises InputError
-    as ``fit_similarity`` does, also for a single point.
+    Points within 2.5 robust standard deviations agree on it. Two points always agree. OpenCV's ``estimateAffinePartial2D`` with
+    ``LMEDS`` samples pairs at random instead. Raises InputError as ``fit_similarity`` does, also for a single point.
     """
     fit_similarity(source, target)  # checks the points
     count = len(source)
@@ -82,7 +82,7 @@ def similarity_inliers(source: Tensor, target: Tensor) -> Tensor:
     squares = (w[one, None] + rotation[:, None] * (z - z[one, None]) - w).abs().square()
     medians = squares.sort(dim=1).values[:, count // 2]
     best_median, best = medians.min(dim=0)
-    # Robust standard deviation (Rousseeuw and Leroy, 1987). 99 % of the inliers lie within 2.5 standard deviations.
+    # Robust standard deviation. The factors and the threshold of 2.5 are those of Rousseeuw and Leroy (1987).
     deviation = max(1.4826 * (1 + 5 / (count - 2)) * math.sqrt(float(best_median)), _MIN_DEVIATION_PX)
     return squares[best] <= (2.5 * deviation) ** 2
 

@@ -84,11 +84,12 @@ def _warp(batch: Tensor, affine: Tensor, size: Size) -> Tensor:
 
 
 def _shrink(affine: Tensor, source: Size) -> float:
-    """Return the number of source pixels per output pixel along an axis, at least 1."""
+    """Return the mean number of source pixels per output pixel along an axis, from 1 to a limit."""
     shrink = 1 / affine_scale(affine)
     if shrink < _MIN_SHRINK:
         return 1.0
-    # The limit keeps the filter smaller than the source. An image that is reduced further is so small that aliasing is invisible.
+    # The limit restricts the filter to 256 px, or to a quarter of the source's longer side if this is more. An image that is
+    # reduced further is smaller than 16 px, so aliasing is invisible.
     return min(shrink, max(64.0, max(source) / 16))
 
 
@@ -167,6 +168,6 @@ def _sampling_grid(output_to_patch: Tensor, size: Size, patch: Tensor) -> Tensor
     device = torch.device("cpu") if patch.device.type == "mps" else patch.device
     across = torch.arange(size.width, dtype=torch.float32, device=device)
     down = torch.arange(size.height, dtype=torch.float32, device=device)[:, None]
-    # Complex numbers x + iy compute both coordinates in one pass, interleaved as grid_sample expects.
+    # As complex numbers x + iy, both coordinates are computed in one pass and interleaved as grid_sample expects.
     grid = torch.view_as_real(across * complex(xx, yx) + (down * complex(xy, yy) + complex(x0, y0)))
     return grid[None].to(patch.device)

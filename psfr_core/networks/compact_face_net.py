@@ -1,4 +1,4 @@
-"""Define the network of the bundled face detector, which predicts centers, boxes and five landmarks.
+"""Define the network of the bundled face detector, which predicts the center, the box and five landmarks of each face.
 
 Faces are detected as points, as in CenterNet (Zhou et al., 2019, "Objects as Points"). The network predicts a score, a box and five
 landmarks for each cell of 4 x 4 pixels. Local maxima of the score are faces.

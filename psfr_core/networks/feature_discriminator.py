@@ -17,7 +17,7 @@ from .spade import LEAKY_SLOPE
 
 
 class FeatureDiscriminator(nn.Module):
-    """A patch discriminator for the activations of each layer, conditioned on the parse map.
+    """Patch discriminators, one for the activations of each layer, conditioned on the parse map.
 
     ``layer_channels`` are the channels of the activations by layer name. Source: Sauer et al., Projected GANs Converge Faster
     (NeurIPS 2021), section 3, without feature mixing across layers.

@@ -24,7 +24,7 @@ from .parse_map import ParseMap
 CLOSED_LOGITS = 3.0  # eyes are closed if the sum of both logits is larger
 _EYES = (FaceRegion.LEFT_EYE, FaceRegion.RIGHT_EYE)
 _SIDE = 256  # side of the faces from which windows are cut, in pixels
-_MIN_AREA = 6 / _SIDE**2  # fraction of the face; smaller regions are remnants of eyes behind hair
+_MIN_AREA = 6 / _SIDE**2  # fraction of the crop's area; smaller regions are remnants of eyes behind hair
 
 
 class EyeWindows(NamedTuple):

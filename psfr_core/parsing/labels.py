@@ -66,7 +66,7 @@ Regions: TypeAlias = "FaceRegion | RegionGroup | Iterable[FaceRegion | RegionGro
 
 
 def regions_of(regions: Regions) -> frozenset[FaceRegion]:
-    """Return the regions in a region, a group, or a collection of both. Raise OptionError for other types."""
+    """Return the regions of a region, a group, or a collection of regions and groups. Raise OptionError for other types."""
     if isinstance(regions, RegionGroup):
         return regions.regions
     if isinstance(regions, FaceRegion):

@@ -25,7 +25,7 @@ class UnknownColor(str, Enum):
     """Handling of colors that do not belong to any region."""
 
     ERROR = "error"
-    NEAREST = "nearest"  # use the region with the nearest color, for soft brushes, resized and generated images
+    NEAREST = "nearest"  # use the nearest region color, for images that are resized, generated or softly painted
 
 
 @dataclass(frozen=True, eq=False)  # comparing tensors does not yield a single bool
@@ -63,8 +63,8 @@ class ParseMap:
     def from_picture(cls, picture: Tensor, unknown: UnknownColor = UnknownColor.ERROR) -> ParseMap:
         """Read the maps from images (B, 3, H, W), RGB in [0, 1], that ``to_grey`` or ``to_color`` returned.
 
-        Images that contain only gray levels from 0 to 18 of 255 are read as labels. Except for black, no region has such a color.
-        Other images are read by ``from_color``, which may raise InputError.
+        If all images contain only gray levels from 0 to 18 of 255, these are the labels. Except for black, no region has such a
+        color. Otherwise, the images are read by ``from_color``, which may raise InputError.
         """
         check_shape(picture, "B 3 H W", "picture")
         check_float(picture, "picture")

@@ -13,7 +13,7 @@ from .labels import FaceRegion
 from .parse_map import ParseMap
 
 UNITS = 1000  # units per side of the map; with relative lengths, strokes fit a map of any size
-ERASER = "parsed"  # stands for a region in the text of a stroke that erases
+ERASER = "parsed"  # replaces the name of the region in the text of a stroke that erases
 MAX_TEXT_LENGTH = 2_000_000
 _MIN_RADIUS_PX = 0.75  # any dot of this radius covers the center of a pixel
 _STROKE = re.compile(r"(\d{1,4}) ([a-z_]+) (\d{1,4})((?: -?\d{1,4},-?\d{1,4})+)")
@@ -24,8 +24,8 @@ class Stroke:
     """One stroke of a round brush on one face.
 
     ``face`` is the index of the face's map. ``diameter`` and ``points`` (x, y) are in thousandths of the map's side. Points are
-    relative to the top-left corner, and may lie outside the map. A stroke whose ``region`` is None erases other strokes, which
-    restores the regions below them.
+    relative to the top-left corner, and may lie outside the map. A stroke whose ``region`` is None erases earlier strokes,
+    which restores the regions of the parse map.
     """
 
     face: int

@@ -1,6 +1,6 @@
 """Compute the layers of the parsing network quickly on a CPU, with batch norm folded into the convolutions.
 
-All layers except those of small residual blocks are computed in strips of rows, so that only the outputs of blocks are stored at
+All layers except the residual blocks at 32 px are computed in strips of rows, so that only the outputs of blocks are stored at
 full size. Rows at the edges of strips are computed twice. As in the plain network, images are padded by reflection.
 """
 
