@@ -19,7 +19,7 @@ _RATE = 25  # frames per second
 def write_clip(path: Path, frames: Sequence[Tensor], quality: int = 28) -> None:
     """Write ``frames`` (3, H, W), RGB in [0, 1] on the CPU, as an H.264 file with 25 frames per second. H and W must be even.
 
-    ``quality`` is the constant rate factor, and higher values compress more. The default compresses visibly. Raises
+    ``quality`` is the constant rate factor, and higher values compress more. The default causes visible artifacts. Raises
     MissingPackageError if PyAV is not installed.
     """
     av = load_av()

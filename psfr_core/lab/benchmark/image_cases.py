@@ -76,7 +76,7 @@ def _facexlib_paste(image: Tensor, restored: Tensor, crop_to_image: Sequence[Ten
     """
     from facexlib.utils.face_restoration_helper import FaceRestoreHelper
 
-    helper = FaceRestoreHelper.__new__(FaceRestoreHelper)  # because the constructor downloads networks
+    helper = FaceRestoreHelper.__new__(FaceRestoreHelper)  # without its constructor, which downloads networks
     helper.upscale_factor, helper.face_size, helper.use_parse, helper.device = 1, (512, 512), masked, "cpu"
     helper.input_img, helper.save_ext = _bgr(image), "png"
     helper.restored_faces = [_bgr(face) for face in restored]

@@ -16,7 +16,7 @@ def region_row(matrix: ConfusionMatrix) -> Row:
     """Return the accuracy, the mean IoU, and the IoU of each region in ``MEASURED_REGIONS``.
 
     The row also has the IoU of the merged pairs (eyes, brows, lips) and the mean IoU with these pairs merged. The IoU of a
-    region that occurs in neither map is NaN and is not averaged. Raises InputError if no region occurs.
+    region that occurs in neither map is NaN and is not averaged. Raises InputError if no measured region occurs.
     """
     regions = {region.name.lower(): matrix.iou(region) for region in sorted(MEASURED_REGIONS)}
     pairs = {group.value: matrix.iou(*group.regions) for group in _PAIRS}

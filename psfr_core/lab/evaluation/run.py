@@ -100,7 +100,7 @@ def run(
 
 
 def images_of(spec: EvaluationSpec) -> list[Path]:
-    """Return the image files that ``spec`` measures. Raise ImageFileError if none are found."""
+    """Return the image files that ``spec`` names. A protocol measures a sample of them. Raise ImageFileError if none are found."""
     if isinstance(spec, DetectorSpec):
         return find_images(spec.inputs)
     return find_images([spec.results if isinstance(spec, ImagesSpec) else spec.faces])

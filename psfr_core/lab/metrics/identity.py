@@ -65,7 +65,7 @@ class _Chip(NamedTuple):
         return warp_affine(images, affine, Size(self.pixels, self.pixels)).clamp(0, 1)
 
 
-# Mean over 56 FFHQ-aligned photos of the crops that dlib's get_face_chip (padding 0.25) makes with dlib's landmarks. Each of
+# Mean of the crops that dlib's get_face_chip (padding 0.25) makes of 56 FFHQ-aligned photos with dlib's landmarks. Each of
 # these crops is within 0.02 of the mean. A fixed crop also works for degraded faces in which dlib finds no landmarks.
 _DLIB_CHIP = _Chip(0.1576, 0.2691, 0.690, 150)
 # Crop given by the similarity transform from the FFHQ template to ArcFace's five-landmark template.

@@ -54,7 +54,7 @@ class ConfusionMatrix:
         return float(self.counts.diagonal().sum() / self.counts.sum())
 
     def iou(self, *regions: int) -> float:
-        """Return the IoU of one region or of several merged regions, 0 to 1; NaN if no region occurs in either map."""
+        """Return the IoU of one region or of several merged regions, 0 to 1; NaN if none of them occurs in either map."""
         merged = torch.tensor(regions)
         both = self.counts[merged][:, merged].sum()
         return float(both / (self.counts[merged].sum() + self.counts[:, merged].sum() - both))

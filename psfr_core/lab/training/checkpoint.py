@@ -63,7 +63,7 @@ def _read(path: Path) -> dict[str, Any]:
             if damage:
                 raise CheckpointError(damage)
             file.seek(0)
-            # load to the CPU, because Adam would wait for the GPU at every step to read its step counters
+            # load to the CPU: with step counters on the GPU, Adam would wait for the GPU at every step
             content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         return {**content, "step": int(content["step"])}
     except Exception as error:  # damaged files raise zip, pickle, KeyError, EOFError and other errors

@@ -94,7 +94,7 @@ def _due_after(step: int, config: LoopConfig) -> _Due:
 
 
 def _resume(folder: Path, trainer: Trainer[Any], config: LoopConfig) -> int:
-    """Load the checkpoint in ``folder`` and return its step, or return 0 if there is no checkpoint.
+    """Load the checkpoint in ``folder``, drop later rows of the logs, and return the step, or 0 if there is no checkpoint.
 
     Raises TrainingError if the processes find different checkpoints, or if the checkpoint is beyond the last step.
     """
