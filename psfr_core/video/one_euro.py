@@ -17,7 +17,7 @@ _SPEED_GAIN = 0.4
 
 
 class OneEuroFilter:
-    """Low-pass filter of landmarks whose cutoff rises with their speed: steady at rest, and fast in motion.
+    """Low-pass filter of landmarks. The cutoff rises with the speed of the face: steady at rest, and fast in motion.
 
     Source: Casiez, Roussel and Vogel, "1 euro filter" (2012). All landmarks of a face share one cutoff, which depends on
     the speed of their center, because it is less noisy than the speed of a landmark. At constant speed, the filter lags by at most

@@ -43,7 +43,7 @@ _PACKED_TWINS = {
 
 
 def to_planar(frame: VideoFrame) -> VideoFrame:
-    """Return ``frame`` in a planar format with the same values; the same frame if it has one already.
+    """Return ``frame`` in a planar format with the same values, or ``frame`` itself if it needs no conversion.
 
     Raises VideoFileError for formats without an equivalent planar format.
     """

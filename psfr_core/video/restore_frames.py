@@ -256,7 +256,7 @@ S = TypeVar("S")
 
 
 def _batches(items: Iterable[tuple[S, int]], face_count: int) -> Iterator[list[S]]:
-    """Yield groups of successive items, which come with their numbers of faces.
+    """Yield groups of successive items. ``items`` contains each item with its number of faces.
 
     A group ends as soon as it has at least ``face_count`` faces or ``_MAX_FRAMES`` items.
     """

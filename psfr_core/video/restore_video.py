@@ -50,7 +50,7 @@ def restore_video(
 ) -> VideoResult:
     """Restore the faces of the video file ``source`` and write the video to ``target``, whose suffix chooses the container.
 
-    The first pass finds and follows the faces, and the second pass restores them. Both stream, so memory does not grow with the
+    The first pass finds and follows the faces, and the second pass restores them. Both stream, so memory hardly grows with the
     length of the video. Sound, subtitles, timestamps, rotation, colors and metadata are kept. Until they are encoded, samples
     outside the faces are those of the decoded frames. ``target`` appears when it is complete, and is not left after an error.
     ``progress`` may raise to stop. Raises VideoFileError or OSError for files that cannot be read or written, OptionError for an

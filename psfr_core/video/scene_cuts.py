@@ -29,7 +29,7 @@ class SceneCutFinder:
         self._repeats: set[tuple[int, int]] = set()
 
     def add(self, frame: Tensor) -> float:
-        """Add the next ``frame`` (3, H, W), float RGB in [0, 1], and return its distance from the last one; 0 for the first.
+        """Add the next ``frame`` (3, H, W), float RGB in [0, 1], and return its distance from the previous frame; 0 for the first.
 
         Raises InputError for another shape or dtype.
         """

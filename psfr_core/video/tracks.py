@@ -16,9 +16,9 @@ from ..images.box import Box
 from ..options import check_options, option
 from .assignment import assign
 
-# Costs are sums of a landmark distance in face sides and one minus the IoU of the boxes.
+# A cost is the mean distance of the landmarks, as a fraction of the side of the face, plus one minus the IoU of the boxes.
 _MAX_COST = 1.3
-_BONUS_PER_GAP = 0.05  # subtracted for each frame between the two faces, because predictions get worse
+_BONUS_PER_GAP = 0.05  # subtracted from the cost for each frame between the two faces, because predictions get worse
 _MAX_GROWTH = 1.8  # maximum ratio of the sides of a face in successive frames of a track, also across a gap
 _VELOCITY_FRAMES = 5  # number of found faces whose motion predicts the next position
 
