@@ -21,8 +21,8 @@ def hold_progress(progress: Progress | None) -> Progress | None:
 def offset_progress(progress: Progress | None, before: int, total: int) -> Progress | None:
     """Return a callback for one of several steps, or None if ``progress`` is None.
 
-    The callback passes on the finished items of this step plus ``before``, the number of items that earlier steps finished. It
-    replaces the total of this step by ``total``.
+    The callback passes on the finished items of this step plus ``before``, the number of items that earlier steps finished, and
+    ``total`` instead of the total of this step.
     """
     if progress is None:
         return None

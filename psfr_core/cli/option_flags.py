@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser, options: type, *, skip: Iterabl
 
     ``defaults`` replace the defaults of fields. A field without a default becomes a required flag.
     """
-    title = re.sub("(?<=[a-z])(?=[A-Z])", " ", options.__name__).lower()  # "detection options"
+    title = re.sub("(?<=[a-z])(?=[A-Z])", " ", options.__name__).lower()  # such as "detection options"
     group = parser.add_argument_group(title, (options.__doc__ or "").split("\n")[0])
     for field, hint in _fields(options, skip):
         default = _enum_value(defaults.get(field.name, field.default))

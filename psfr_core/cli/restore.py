@@ -68,8 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--indices",
         default="",
-        help="faces to restore in the order of --order, such as '0,2,4-6', '1-' (1 and all later faces) or '-1' (the last face); "
-        "default: all",
+        help="faces to restore, numbered from 0 in the order of --order, such as '0,2,4-6', '1-' (1 and all later faces) or '-1' "
+        "(the last face); default: all",
     )
     parser.add_argument(
         "--regions",
@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--region-strengths",
-        help=f"blend strengths, 0 to 1, of {', '.join(PART_NAMES)}, such as 'eyes=0.5,hair=0'; 0 keeps the part of the photo; "
+        help=f"blend strengths, 0 to 1, of {', '.join(PART_NAMES)}, such as 'eyes=0.5,hair=0'; 0 keeps the part unchanged; "
         "default: 1 for all parts",
     )
     parser.add_argument(

@@ -122,7 +122,7 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
 
 def _refusal(path: Path, reason: str) -> str:
     code = re.search(r"GLOBAL ([\w.]{1,100})", reason)
-    found = f"program code ({code[1]})" if code else "other objects than tensors"
+    found = f"program code ({code[1]})" if code else "objects other than tensors"
     return (
         f"{path.name} was refused: it contains {found} and may be unsafe. No code was run. "
         "Choose a file that contains only a state dict, preferably a .safetensors file."

@@ -60,7 +60,7 @@ def _compare_with_pin(path: Path, digest: str, url: str) -> None:
 
 
 def _converted(entry: ModelFile, path: Path, url: str, digest: str) -> Path:
-    """Replace ``path`` by its conversion to safetensors, and return the new path.
+    """Convert the file ``path`` to safetensors, delete the original, and return the new path.
 
     If the conversion fails, the file is kept, and a warning is logged.
     """

@@ -16,7 +16,7 @@ NON_COMMERCIAL = "CC-BY-NC-SA-4.0"
 
 
 def hub_address() -> str:
-    """Return the address of the Hugging Face Hub, which HF_ENDPOINT can replace."""
+    """Return the address of the Hugging Face Hub, or the value of the environment variable HF_ENDPOINT if it is set."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
@@ -49,7 +49,7 @@ class ModelFile:
     repo_path: str | None = None  # path in this repository; None for file_name
     url: str | None = None  # official address; None if the file ships with this package
     page: str | None = None  # web page with a link to the file
-    folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` in which packs store the file
+    folders: tuple[str, ...] = ()  # folders below ComfyUI's ``models`` in which node packs store the file
 
     @property
     def is_bundled(self) -> bool:

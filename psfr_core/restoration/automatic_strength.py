@@ -21,7 +21,7 @@ _NOISY_FROM, _NOISY_FULL = 0.0007, 0.0012  # standard deviation of the photo's n
 
 
 def automatic_strength(restored: Tensor, crops: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
-    """Return strengths (N,) from 0 to 1 for the quality of ``crops``, which were restored to ``restored``.
+    """Return strengths (N,), 0 to 1, that depend on the quality of ``crops``, whose restored versions are ``restored``.
 
     Both are (N, 3, S, S), RGB in [0, 1]. ``sizes`` are the sides in pixels at which the faces were restored; None stands for S.
     The strength is 1 for soft or noisy faces. It is 0 for sharp faces without removable noise, because a generator would only

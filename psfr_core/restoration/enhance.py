@@ -31,8 +31,8 @@ def enhance_faces(
 ) -> Tensor:
     """Restore aligned ``crops`` (B, 3, S, S), RGB in [0, 1], with their parse maps.
 
-    Returns faces (B, 3, S, S), float32 in [0, 1], on the device of ``crops``. Crops and maps of other sizes than the generator's
-    are resized, and the result is resized to S. ``parse_map`` (B, any square size) may be None for a generator that does not use
+    Returns faces (B, 3, S, S), float32 in [0, 1], on the device of ``crops``. Crops and maps are resized to the size of
+    the generator, and the result is resized to S. ``parse_map`` (B, any square size) may be None for a generator that does not use
     it, such as GFPGAN. ``sides`` are the sides of the B crops in pixels of their images (see ``crop_side``), by which a
     ``SizedRestorer`` selects the restorer of each face; None stands for S. One forward pass restores up to ``batch_size`` faces.
     With None, the number depends on the device, and is halved if memory runs out. ``progress`` is called with the number of

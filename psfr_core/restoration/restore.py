@@ -58,12 +58,12 @@ def restore_image(
 ) -> RestorationResult:
     """Restore the faces in ``image`` (C, H, W), of any float dtype with values in [0, 1], and keep the dtype.
 
-    ``image`` is gray, gray with alpha, RGB, or RGB with alpha. With ``mask`` (H, W), only faces inside the mask are restored.
-    ``faces`` replaces detection and selection, and ``parse_maps``, one for each face, replaces parsing and disables the option
-    ``guard``. To edit a result, pass its faces and its edited maps. Pixels where the result's mask is 0 stay bit-identical. An
-    image without faces is returned unchanged, unless the options request a NoFaceError. ``progress`` is called with 0 during
-    detection, and then counts each face twice, after parsing and after restoration. It may raise to stop. Given ``parse_maps``
-    count as parsed.
+    ``image`` is gray, gray with alpha, RGB, or RGB with alpha. With ``mask`` (H, W), a face is restored only if the mask exceeds
+    0.5 at the center of its box or in at least half of the box. ``faces`` replaces detection and selection, and ``parse_maps``,
+    one for each face, replaces parsing and disables the option ``guard``. To edit a result, pass its faces and its edited maps.
+    Pixels where the result's mask is 0 stay bit-identical. An image without faces is returned unchanged, unless the options
+    request a NoFaceError. ``progress`` is called with 0 during detection, and then counts each face twice, after parsing and after
+    restoration. It may raise to stop. Given ``parse_maps`` count as parsed.
     Raises InputError for an invalid image, including colors that are not finite, for faces that cannot be aligned, for a mask or
     maps that do not fit, for ``parse_maps`` without ``faces``, and for ``mask`` with ``faces``. Raises PsfrError if the output of a
     network is not finite.

@@ -53,7 +53,9 @@ class RestoreOptions:
         "source of the overall colors of a face; low-frequency: the photo; none: the generator; detail-only: the photo, also for "
         "its shading, so that the generator adds only fine detail",
     )
-    no_face: NoFace = option(NoFace.KEEP, "behavior for images without faces: keep them, or raise an error")
+    no_face: NoFace = option(
+        NoFace.KEEP, "behavior for images without a face to restore: keep the image unchanged, or raise an error"
+    )
     eyes: Eyes = option(
         Eyes.AS_PARSED, "state of the eyes; closed restores all eyes as closed, even if the parser labels them as open"
     )

@@ -36,7 +36,7 @@ _MIDDLE = ((0.25, 0.85), (0.2, 0.8))  # rows and columns from brows to chin, as 
 
 
 def with_second_opinion(detector: FaceDetector, parse_net: ParseNet) -> FaceDetector:
-    """Return the bundled ``detector`` with a second opinion by ``parse_net``. Return other detectors unchanged."""
+    """Return the bundled ``detector`` with a second opinion from ``parse_net``. Return other detectors unchanged."""
     return ConfirmedDetector(detector, parse_net) if isinstance(detector, CompactDetector) else detector
 
 
