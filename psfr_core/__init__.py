@@ -17,7 +17,7 @@ __version__ = "0.4.0"
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name or a subpackage on first use, because importing PyTorch takes a second."""
+    """Import a public name or a subpackage on first use, because importing PyTorch takes about a second."""
     if not name.startswith("_") or name == "__all__":
         api = import_module(".api", __name__)
         if hasattr(api, name):

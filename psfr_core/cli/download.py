@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repo-id",
         metavar="OWNER/NAME",
-        help="another repository on the Hub that contains the file or its converted copy",
+        help="repository on the Hub from which the file or its converted copy is downloaded instead",
     )
 
 

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the facts about each model, one per line."""
+    """Print a block of facts about each known model, with one fact per line."""
     folders = existing_folders("--folder", args.folder)
     library = ModelLibrary(folders)
     print("\n\n".join(_block(entry, library) for entry in MODEL_FILES))
