@@ -17,8 +17,8 @@ _SIDE = 256  # maximum side of the grid of cells in which areas are separated
 def painted_areas(mask: Tensor) -> list[PixelBox]:
     """Return the boxes of the connected areas in which ``mask`` (H, W) is above 0.5, sorted by top and then by left.
 
-    Diagonal neighbors and areas closer than 1/256 of the longer side are connected as well. Raises InputError for a mask of another
-    shape or dtype.
+    Areas are connected if they lie in the same cell or in adjacent cells, also diagonally, of a grid with at most 256 cells per
+    side. Raises InputError for a mask of another shape or dtype.
     """
     check_shape(mask, "H W", "mask")
     check_real(mask, "mask")

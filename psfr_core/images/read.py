@@ -35,8 +35,8 @@ def read_image(path: str | Location, *, max_pixels: int | None = MAX_PIXELS) -> 
     """Read the first frame of an image file, rotated upright by its EXIF orientation.
 
     Palettes and other color spaces are converted to RGB, and CMYK colors are converted with their color profile. Transparent
-    colors become an alpha channel. PNG and gray TIFF files keep 16 bits. Lost bits, frames and metadata, and a missing JPEG end
-    marker, are logged as warnings.
+    colors become an alpha channel. PNG files and gray TIFF and JPEG 2000 files keep 16 bits. Lost bits of TIFF and PPM files, lost
+    frames and metadata, and a missing JPEG end marker are logged as warnings.
 
     Args:
         path: file in any format of ``formats.READABLE_SUFFIXES`` or of an installed plug-in. A UrlPath is read from its store.

@@ -14,9 +14,10 @@ from ..errors import InputError, OptionError
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize ``image`` (..., C, H, W), float, to ``size`` = (width, height) pixels.
 
-    The interpolation is bicubic (Catmull-Rom) with antialiasing, computed in float32 or higher precision. Sharp edges
-    overshoot by a few percent, so clamp the result if it must stay in a range. The dtype is kept. An image that already has
-    this size is returned unchanged. Raises OptionError for an empty ``size``, and InputError for another shape or dtype.
+    The interpolation is bicubic (Catmull-Rom) with antialiasing, computed in float32 or higher precision. Sharp edges may overshoot
+    by 7 % of their contrast, and sharp corners by 15 %, so clamp the result if it must stay in a range. The dtype is kept. An image
+    that already has this size is returned unchanged. Raises OptionError for an empty ``size``, and InputError for another shape or
+    dtype.
     """
     width, height = size
     if width < 1 or height < 1:
