@@ -57,11 +57,11 @@ def find_faces_in_boxes(
 def find_faces_in_mask(
     image: Tensor, mask: Tensor, detector: FaceDetector, options: DetectionOptions | None = None
 ) -> FacesInMask:
-    """Find the faces of ``image`` (3, H, W), RGB in [0, 1], in the painted areas of ``mask`` (H, W), above 0.5.
+    """Find the faces of ``image`` (3, H, W), RGB in [0, 1], in the painted areas of ``mask`` (H, W).
 
-    ``select_faces`` decides whether a face is in them. ``detector`` searches the whole image, and then the surroundings of each
-    painted area that still has no face. If ``options`` is None, the minimum score is ``PLACE_MIN_SCORE``. Raises InputError for an
-    image or a mask of another shape or dtype, and for a mask with another aspect ratio than the image.
+    ``select_faces`` decides whether a face is in a painted area. ``detector`` searches the whole image, and then the surroundings
+    of each painted area that still has no face. If ``options`` is None, the minimum score is ``PLACE_MIN_SCORE``. Raises
+    InputError for an image or a mask of another shape or dtype, and for a mask with another aspect ratio than the image.
     """
     check_shape(image, "3 H W", "image")
     check_float(image, "image")

@@ -137,7 +137,7 @@ class _Search:
                     yield from self._matches(path, rest)
 
     def _folders_below(self, top: Path) -> Iterator[Path]:
-        """Yield ``top`` and its subfolders except the one to leave out, at all depths, each only once even if links form a loop."""
+        """Yield ``top`` and its subfolders at all depths except the left-out one, each only once even if links form a loop."""
         entered = {self._left_out}
         waiting = [top]
         while waiting:

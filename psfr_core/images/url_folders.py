@@ -14,7 +14,7 @@ from .formats import FORMAT_LIST, is_readable, unreadable_reason
 def search_locations(
     inputs: Sequence[str], *, recursive: bool = False, leave_out: Location | None = None
 ) -> FoundImages[Location]:
-    """Find the images in files, folders and patterns on disks, as ``search_images`` does, and then those of URLs.
+    """Find the images in files, folders and patterns on disks, as ``search_images`` does, and then those at URLs.
 
     The rules for URLs are the same. Raises MissingPackageError and OptionError as ``UrlPath`` does.
     """
