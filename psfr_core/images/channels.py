@@ -44,7 +44,7 @@ def clamped(rgb: Tensor) -> Tensor:
 
 
 def fill_hidden(colors: Tensor, alpha: Tensor) -> Tensor:
-    """Replace ``colors`` (3, H, W) that ``alpha`` (1, H, W) hides with a smooth fill from their visible neighbors.
+    """Fill the ``colors`` (3, H, W) that ``alpha`` (1, H, W) hides smoothly from their visible neighbors.
 
     Colors with an alpha of at least 0.05 stay bit-identical, and colors with an alpha of 0 are ignored. If no pixel is visible,
     the result is black. Each level of an image pyramid fills the gaps of the next finer level.

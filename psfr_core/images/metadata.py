@@ -24,7 +24,8 @@ COMMENT = "Comment"
 _XMP_TAG = 700
 _XMP_KEYWORD = "XML:com.adobe.xmp"
 _IPTC_TAG, _IPTC_RESOURCE = 33723, 0x0404
-# TIFF tags that describe how pixels are stored, or contain other data such as XMP. They do not apply to another file.
+# TIFF tags that are not copied into the EXIF data of another file. They describe how pixels are stored, or contain other data, such
+# as XMP, which is read separately.
 _STORAGE_TAGS = frozenset(
     {*range(254, 267), 273, *range(277, 282), 284, *range(286, 294), 297, 317, *range(320, 348), 351, *range(400, 436)}
     | {*range(512, 522), *range(529, 533), 559, _XMP_TAG, 32781, *range(32994, 33000), 33421, 33422, _IPTC_TAG}

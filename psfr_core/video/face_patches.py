@@ -18,7 +18,7 @@ from ..restoration.grain import add_grain
 from ..restoration.paste import paste_faces
 from .moving_frame import Planes
 
-_FILTER_RADIUS = 3  # margin around the crop that a warp reads, in crop pixels
+_FILTER_RADIUS = 3  # margin around the crop that a warp reads, in pixels of the crop or the frame, whichever are larger
 _FILTER_MARGIN = 4  # additional margin, in frame pixels
 
 

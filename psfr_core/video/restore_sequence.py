@@ -23,7 +23,7 @@ from .video_options import VideoOptions, VideoProgress
 
 @dataclass(frozen=True, eq=False)
 class SequenceResult:
-    """The restored images and their masks (B, 1, H, W), blend weights from 0 to 1, and the tracks of the faces."""
+    """The restored images, masks (B, 1, H, W) with the blend weights of the pixels, from 0 to 1, and the tracks of the faces."""
 
     images: Tensor  # with the shape and dtype of the input
     masks: Tensor

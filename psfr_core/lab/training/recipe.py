@@ -64,7 +64,7 @@ class LossNetworkSources:
 
     parser: str | None = option(None, "model that computes the input parse maps, as in inference; null: the true maps")
     features: str | None = option(
-        None, "ImageNet feature network: a weight file, or vgg19, which is downloaded; null: none"
+        None, "ImageNet feature network: a weight file, or the name vgg19, whose weights are downloaded; null: none"
     )
     heads: Path | None = option(None, "file of LPIPS v0.1 heads for the feature network; null: none")
     discriminator_input: DiscriminatorInput = option(
