@@ -172,7 +172,7 @@ def test_a_video_of_segments_has_the_frames_of_one_process(
     assert main([*arguments, "-o", str(tmp_path / "ray.mkv"), "--ray", "--segment-frames", "3"]) == 0
     plain, ray = capsys.readouterr().out.splitlines()
     assert plain.replace("plain.mkv", "ray.mkv") == ray
-    assert "1 faces in 8 frames" in ray
+    assert "1 face in 8 frames and 1 shot" in ray
     restored = [[clips.planes(frame) for frame in clips.decoded(tmp_path / f"{name}.mkv")] for name in ("plain", "ray")]
     for before, after in zip(*restored, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
