@@ -21,7 +21,7 @@ _OUTLINE_BLUR = 2.0  # standard deviation of the blur, in pixels of the outline
 # A change counts in all pixels within this radius around it, in pixels of the outline, because its surroundings change too little
 # to be detected.
 _SPREAD = 2
-_LEAST_SUM = 1e-6  # lower limit of a sum of weights, against division by zero where all known frames differ
+_LEAST_WEIGHT = 1e-6  # added to the weights of known values, which then count equally where all of their frames differ
 _CHANGED = 0.03  # RMS difference of colors in [0, 1] from which a pixel counts as changed
 
 
@@ -62,15 +62,15 @@ class FrameWeights:
         """Return the average (C, S, S), float32, of the ``values`` (C, S, S) of the frame and those of ``others``, by frame index.
 
         A frame whose values are None or missing does not count; at least one frame must have values. Where the weights of all
-        frames with values are 0, the result is 0.
+        frames with values are 0, these frames count equally.
         """
         known = [
             (weight, tensor)
             for weight, tensor in zip(self.maps, (values, *map(others.get, self.frames)), strict=True)
             if tensor is not None
         ]
-        maps = torch.stack([weight for weight, _ in known])
-        maps = maps / maps.sum(0).clamp(min=_LEAST_SUM)
+        maps = torch.stack([weight for weight, _ in known]) + _LEAST_WEIGHT
+        maps = maps / maps.sum(0)
         side = known[0][1].shape[-2:]
         large = F.interpolate(maps, side, mode="bilinear", align_corners=False)
         total = known[0][1].float() * large[0]

@@ -76,8 +76,16 @@ def test_unknown_values_do_not_count() -> None:
     weights = FrameWeights.of(outline_of(face), {2: outline_of(face), 4: outline_of(blink), 5: outline_of(face)})
     values = {2: torch.full((1, 64, 64), 1.0), 4: torch.full((1, 64, 64), 4.0), 5: None}
     average = weights.average(None, values)
-    assert average[:, :18].max() == 1  # only frame 2 is like this one
+    assert average[:, :18].max() == pytest.approx(1, abs=1e-4)  # only frame 2 is like this one
     assert average[:, 26:] == pytest.approx(torch.full((1, 38, 64), 2.5))
+
+
+def test_known_values_count_equally_where_all_of_their_frames_differ() -> None:
+    face, change = torch.full((3, 128, 128), 0.5), torch.full((3, 128, 128), 0.9)
+    weights = FrameWeights.of(outline_of(face), {2: outline_of(change), 4: outline_of(change)})
+    values = {2: torch.full((1, 64, 64), 1.0), 4: torch.full((1, 64, 64), 4.0)}
+    assert weights.average(None, values) == pytest.approx(torch.full((1, 64, 64), 2.5))
+    assert weights.average(torch.zeros(1, 64, 64), values).max() < 1e-4
 
 
 def test_the_least_share_is_that_of_the_region() -> None:
