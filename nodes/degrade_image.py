@@ -9,6 +9,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..psfr_core.checks import seeded_generator
 from ..psfr_core.images.box import Size
 from ..psfr_core.images.channels import split_alpha
 from ..psfr_core.lab.degradation.config import REFERENCE_SIDE, DegradationConfig
@@ -74,9 +75,7 @@ class PSFR_DegradeImage(io.ComfyNode):
         descriptions: list[str] = []
         for index, (frame, lq, hq) in enumerate(zip(frames, to_frames(degraded), to_frames(target), strict=True)):
             colors, alpha = split_alpha(frame.cpu().float().clamp(0, 1))
-            drawn = sample_degradation(
-                config, min(Size.of(colors)), torch.Generator().manual_seed((seed + index) % _SEEDS)
-            )
+            drawn = sample_degradation(config, min(Size.of(colors)), seeded_generator(seed + index))
             pair = apply_degradation(colors, drawn)
             lq.copy_(torch.cat([pair.lq, alpha]))
             hq.copy_(torch.cat([pair.hq, alpha]))

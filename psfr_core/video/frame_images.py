@@ -14,7 +14,7 @@ from ..images.image_file import ImageFile
 from .encoding import Encoding, EncodingOptions, check_target, choose_encoding
 from .frame_planes import FramePlanes
 from .orientation import turn_upright
-from .pixel_formats import FULL, plane_arrays
+from .pixel_formats import FULL, LIMITED, plane_arrays
 from .read_video import load_av
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import av
 
 _NUMBER = re.compile(r"%(?:0\d\d?)?d")
-# FFmpeg's numbers for the primaries and the matrix of BT.709, the sRGB transfer curve, the RGB matrix, and the limited range.
-_BT709, _SRGB, _RGB, _LIMITED = 1, 13, 0, 1
+# FFmpeg's numbers for the primaries and the matrix of BT.709, the sRGB transfer curve, and the RGB matrix.
+_BT709, _SRGB, _RGB = 1, 13, 0
 
 
 def frame_to_image(frame: av.VideoFrame, quarters: int = 0) -> ImageFile:
@@ -70,7 +70,7 @@ def video_frame(image: ImageFile, encoding: Encoding) -> av.VideoFrame:
     frame = image_to_frame(image)
     frame.color_primaries, frame.color_trc = _BT709, _SRGB
     is_yuv = encoding.pixel_format.startswith("yuv")
-    frame.colorspace, frame.color_range = (_BT709, _LIMITED) if is_yuv else (_RGB, FULL)
+    frame.colorspace, frame.color_range = (_BT709, LIMITED) if is_yuv else (_RGB, FULL)
     return frame
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PLANAR = re.compile(r"(yuva?4\d\dp|gbra?p|gray)(9|1[0246])?(le)?")
 _FULL_RANGE = re.compile(r"yuvj(4\d\dp)")
-FULL = 2  # FFmpeg's number for the full color range
+LIMITED, FULL = 1, 2  # FFmpeg's numbers for the color ranges
 
 # For each supported format that is not planar, the planar format that holds exactly the same values.
 _PLANAR_TWINS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -135,7 +136,7 @@ def _tracks_of_shot(faces: Sequence[Sequence[Face] | None], start: int, options:
 def _is_found_often(track: _OpenTrack, searched: Sequence[int], min_frames: int, min_share: float) -> bool:
     """Return whether the face is found often enough, assuming the same share in the frames that were not searched."""
     first, last = track.frames[0], track.frames[-1]
-    share = len(track.frames) / sum(first <= frame <= last for frame in searched)
+    share = len(track.frames) / (bisect_right(searched, last) - bisect_left(searched, first))
     return share >= min_share and share * (last - first + 1) >= min_frames
 
 

@@ -14,7 +14,7 @@ from ..errors import OptionError, VideoFileError
 from ..files import atomic_path
 from ..images.box import Size
 from .encoding import Encoding, EncodingOptions, check_target, choose_encoding
-from .pixel_formats import FULL
+from .pixel_formats import FULL, LIMITED
 from .read_video import FrameSample, VideoReader, load_av, open_video, read_sample
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class VideoWriter:
         before = frame
         if frame.format.name != self._stream.pix_fmt:
             matrix = frame.colorspace
-            color_range = FULL if frame.color_range == FULL else 1  # 1 is FFmpeg's number for the limited range
+            color_range = FULL if frame.color_range == FULL else LIMITED
             frame = frame.reformat(
                 format=self._stream.pix_fmt,
                 src_colorspace=matrix,

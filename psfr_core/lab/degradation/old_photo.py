@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...checks import seeded_generator
 from ...images.channels import luma
 from . import operations
 from .old_photo_config import OldPhotoConfig
@@ -45,7 +46,7 @@ class OldPhoto:
         return _in_turn(self.look, image)
 
     def degraded(self, image: Tensor) -> Tensor:
-        """Return the clean ``image`` (3, H, W) after all steps."""
+        """Apply all steps to the clean ``image`` (3, H, W), and return the result."""
         return _in_turn((*self.printed, *self.look, *self.damage), image)
 
     def __str__(self) -> str:
@@ -65,7 +66,7 @@ class UnevenFocus:
 
     def apply(self, image: Tensor) -> Tensor:
         blurred = operations.gaussian_blur(image, self.sigma_px)
-        return image + (blurred - image) * (0.5 + _slow_field(image, _seeded(self.seed))).clamp(0, 1)
+        return image + (blurred - image) * (0.5 + _slow_field(image, seeded_generator(self.seed))).clamp(0, 1)
 
     def __str__(self) -> str:
         return f"uneven focus up to {self.sigma_px:.1f} px"
@@ -81,7 +82,7 @@ class FilmGrain:
 
     def apply(self, image: Tensor) -> Tensor:
         light = luma(image)
-        grain = _grain(image, self.sigma_px, _seeded(self.seed))
+        grain = _grain(image, self.sigma_px, seeded_generator(self.seed))
         return (image + self.std * grain * (0.3 + 2.8 * light * (1 - light))).clamp(0, 1)
 
     def __str__(self) -> str:
@@ -152,7 +153,7 @@ class Paper:
     seed: int
 
     def apply(self, image: Tensor) -> Tensor:
-        generator = _seeded(self.seed)
+        generator = seeded_generator(self.seed)
         texture = _grain(image, self.sigma_px, generator) + _slow_field(image, generator)
         return (image * (1 + self.std * texture)).clamp(0, 1)
 
@@ -169,7 +170,7 @@ class Scratches:
     seed: int
 
     def apply(self, image: Tensor) -> Tensor:
-        generator, side = _seeded(self.seed), max(image.shape[-2:])
+        generator, side = seeded_generator(self.seed), max(image.shape[-2:])
         for _ in range(self.count):
             angle, x, y, length, bend, gaps, width, strength, lightness = torch.rand(9, generator=generator).tolist()
             along, across = _rotated_positions(image, 180 * angle, (side * (x - 0.5), side * (y - 0.5)))
@@ -194,7 +195,7 @@ class Dust:
 
     def apply(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
-        generator = _seeded(self.seed)
+        generator = seeded_generator(self.seed)
         for _ in range(self.count):
             x, y, size, angle, ratio, strength, lightness = torch.rand(7, generator=generator).tolist()
             long, short = _rotated_positions(image, 180 * angle, (width * (x - 0.5), height * (y - 0.5)))
@@ -217,7 +218,7 @@ class ScanLines:
 
     def apply(self, image: Tensor) -> Tensor:
         length = image.shape[-1 if self.vertical else -2]
-        noise = torch.randn(length, generator=_seeded(self.seed))
+        noise = torch.randn(length, generator=seeded_generator(self.seed))
         lines = (noise + noise**3) / math.sqrt(22)  # of variance 1
         lines = lines[None, None] if self.vertical else lines[None, :, None]
         return (image * (1 + self.std * lines.to(image))).clamp(0, 1)
@@ -252,10 +253,6 @@ def sample_old_photo(config: OldPhotoConfig, scale: float, sampler: Sampler) -> 
     if happens(c.scan_line_probability):
         damage.append(ScanLines(pick(c.scan_line_std), happens(0.5), sampler.seed()))
     return OldPhoto(tuple(printed), tuple(look), tuple(damage))
-
-
-def _seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def _grain(like: Tensor, sigma_px: float, generator: torch.Generator) -> Tensor:

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...checks import seeded_generator
 from ...images import filters
 from ...images.box import Size
 from ...images.channels import luma
@@ -95,7 +96,7 @@ def resize(image: Tensor, size: Size, interpolation: Interpolation) -> Tensor:
 def add_noise(image: Tensor, std: float, per_channel: bool, seed: int) -> Tensor:
     """Add Gaussian noise and clamp the image to [0, 1]. All channels get the same noise unless ``per_channel`` is true."""
     height, width = image.shape[-2:]
-    noise = torch.randn(3 if per_channel else 1, height, width, generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(3 if per_channel else 1, height, width, generator=seeded_generator(seed))
     return (image + std * noise.to(image)).clamp(0, 1)
 
 
