@@ -1,4 +1,5 @@
-# Targets: demo (default), bench, test, test-long, test-comfyui, pictures, docs, lint, locales, train-lite, train-paper, ablations, clean.
+# Targets: demo (default), bench, test, test-long, test-comfyui, pictures, docs, lint, locales, train-lite, train-gpu,
+# train-paper, ablations, clean.
 # Each target sets up .venv if necessary.
 PYTHON ?= python3
 VENV := .venv
@@ -20,7 +21,7 @@ TRAIN = MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 $(BI
 bench: $(VENV)/installed
 	$(BIN)/psfr benchmark --images examples/images/portrait.jpg examples/images/solvay_conference_1927.jpg $(BENCH)
 
-.PHONY: bench demo docs test test-long test-comfyui pictures lint locales train-lite train-paper ablations clean
+.PHONY: bench demo docs test test-long test-comfyui pictures lint locales train-lite train-gpu train-paper ablations clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -79,9 +80,25 @@ locales: $(VENV)/installed-dev
 train-lite: $(VENV)/installed-train
 	$(TRAIN) train parsenet_256 compact_face psfrgan_256 psfrgan_512_small --data $(DATA) --out $(RUNS) $(SET)
 
-# Train networks of the published sizes on GPUs; for several GPUs, set LAUNCH="accelerate launch --multi_gpu -m psfr_core".
+# The command psfr for GPUs: for several GPUs, set LAUNCH="accelerate launch --multi_gpu -m psfr_core". With
+# LAUNCH="python3 -m psfr_core", the Python in the PATH is used and nothing is installed.
 LAUNCH ?= $(BIN)/psfr
-train-paper: $(VENV)/installed-train
+LAUNCHER := $(if $(filter $(BIN)/%,$(LAUNCH)),$(VENV)/installed-train)
+
+# Train the bundled parser and generators further on one GPU within 25 minutes. Interrupted runs resume. LIMIT="9m" stops after
+# 9 minutes. If PARTS names a folder, the run folders are first read from the files in it, if there are any, and at the end written
+# there as files of 15 MB, without the checkpoints of finished stages.
+LIMIT ?= 1d
+FINISHED = $$(cd $(RUNS) && ls */*.safetensors 2>/dev/null | sed 's|^|--exclude=|; s|/[^/]*$$|/checkpoint.pt|')
+WRITE_PARTS = mkdir -p $(PARTS) && rm -f $(PARTS)/part.* && tar -c -C $(RUNS) $(FINISHED) . | split -b 15M - $(PARTS)/part.
+train-gpu: $(LAUNCHER)
+	mkdir -p $(RUNS)
+	if ls $(PARTS)/part.* >/dev/null 2>&1; then cat $(PARTS)/part.* | tar -x -C $(RUNS); fi
+	@timeout --signal=INT $(LIMIT) $(LAUNCH) train bundled_gpu --data $(DATA) --out $(RUNS) $(SET); status=$$?; \
+	if [ -n "$(PARTS)" ]; then $(WRITE_PARTS); fi; exit $$status
+
+# Train networks of the published sizes on GPUs.
+train-paper: $(LAUNCHER)
 	$(LAUNCH) train paper_parser paper_generator --data $(DATA) --out $(RUNS) $(SET)
 
 # Measure the effect of each idea of the paper on a small generator; see psfr_core/assets/ablations.md.

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import OptionError
 from .console import progress_bar
 from .plan import check_folder, check_overwrites
 from .recipe_options import add_recipe_arguments
+
+if TYPE_CHECKING:
+    from ..lab.training.recipe import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,13 +24,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "recipes", nargs="+", metavar="RECIPE", help=f"recipe file, or one of {', '.join(recipe_names())}"
     )
     parser.add_argument("--only", metavar="STAGE", help="name of the only stage to train; default: all stages in order")
+    parser.add_argument(
+        "--copy-data",
+        type=Path,
+        metavar="DIR",
+        help="write a small copy of the data that the stages read into DIR, for training on another machine, and exit",
+    )
+    parser.add_argument(
+        "--quality", type=int, default=78, help="WebP quality of the faces in the copy, 0 to 100; default: 78"
+    )
     add_recipe_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the stages of all recipes in order, each in a run folder with the name of the stage, and print the resulting files.
 
-    If ``--show`` is given, print the recipes instead.
+    If ``--show`` is given, print the recipes instead, and if ``--copy-data`` is given, copy the data instead.
     """
     from ..lab.training.experiment import result_file
     from ..lab.training.experiment import run as run_experiment
@@ -42,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     if args.show:
         print("\n".join(f"# {name}\n{to_yaml(recipe)}" for name, recipe in chosen), end="")
         return 0
+    if args.copy_data:
+        return _copy_data([recipe for _, recipe in chosen], args)
     check_folder(args.out)
     for name, recipe in chosen:
         read = [getattr(recipe, field, None) for field in ("start_from", "first", "second")]
@@ -50,4 +66,19 @@ def run(args: argparse.Namespace) -> int:
         with progress_bar(f"training {name}") as report:
             result = run_experiment(recipe, args.out / name, args.device, report)
         print(result)
+    return 0
+
+
+def _copy_data(recipes: Sequence[Recipe], args: argparse.Namespace) -> int:
+    from ..lab.training.recipe import BlendRecipe
+    from ..lab.training.small_data import write_small_data
+
+    if args.data is None:
+        raise OptionError("--copy-data copies the folder of the training data: give it with --data.")
+    check_folder(args.copy_data)
+    trained = [recipe for recipe in recipes if not isinstance(recipe, BlendRecipe)]
+    with progress_bar("copying data") as report:
+        write_small_data(trained, args.data, args.copy_data, quality=args.quality, progress=report)
+    size = sum(path.stat().st_size for path in args.copy_data.rglob("*") if path.is_file())
+    print(f"{args.copy_data}: {size / 1e6:.1f} MB")
     return 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from psfr_core.cli.main import main
 
@@ -55,6 +56,16 @@ def test_show_prints_the_recipe_without_training(
     assert shown.count("  pixel: 3") == 2
     assert f'start_from: "{tmp_path}/small/generator.safetensors"' in shown
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grown.yaml"]
+
+
+def test_a_small_copy_of_the_data_is_written(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = tmp_path / "copy"
+    assert train(recipe, tmp_path / "runs", "--copy-data", str(copy), "--quality", "50") == 0
+    assert capsys.readouterr().out == f"{copy}: 0.0 MB\n"
+    assert Image.open(copy / "faces" / "male_58.webp").size == (64, 64)
+    assert not (tmp_path / "runs").exists()
+    assert main(["train", recipe, "--data", str(copy), "--out", str(tmp_path / "runs"), "--device", "cpu"]) == 0
+    assert main(["train", recipe, "--copy-data", str(copy)]) == 2
 
 
 def test_the_result_does_not_overwrite_the_initial_weights(

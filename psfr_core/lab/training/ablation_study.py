@@ -118,8 +118,8 @@ def run_study(
     loss_networks = load_loss_networks(recipe, target)
     lpips = load_lpips(study.lpips_features, study.lpips_heads).to(target)
     metrics = MetricSet(target, [PSNR, SSIM, lpips_metric(lpips)])
-    faces = load_face_set(data.faces, data.labels, size)
-    test_faces = load_face_set(data.val_faces, data.val_labels, size)
+    faces = load_face_set(data.faces, data.labels, size, skip_small=data.skip_small)
+    test_faces = load_face_set(data.val_faces, data.val_labels, size, skip_small=data.skip_small)
     test = degraded_once(test_faces, degradations, seed=TEST_SEED, count=data.val_count or len(test_faces))
     rows = [StudyRow("degraded", TEST_SEED, _measure(test.lq, test.hq, metrics))]
     for variant in study.recipes():

@@ -45,6 +45,7 @@ from .recipe import (
     GeneratorRecipe,
     ParserRecipe,
     Recipe,
+    TrainedRecipe,
 )
 from .run_folder import is_recorded, record_run
 from .run_lock import recorded_run
@@ -59,7 +60,6 @@ _ARCHITECTURES: dict[str, Architecture[Any]] = {
     DetectorRecipe.kind: COMPACT_FACE_NET,
     GeneratorRecipe.kind: PSFR_GENERATOR,
 }
-_DETECTOR_FACE_SIZE = 256  # side in pixels of the faces from which scenes are made
 
 
 def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, progress: Progress | None = None) -> Path:
@@ -96,7 +96,7 @@ def result_file(recipe: Recipe, out: Path) -> Path:
     return out / f"{recipe.kind}.safetensors"
 
 
-def make_task(recipe: ParserRecipe | DetectorRecipe | GeneratorRecipe, device: torch.device) -> TrainingTask[Any]:
+def make_task(recipe: TrainedRecipe, device: torch.device) -> TrainingTask[Any]:
     """Return the training task of ``recipe``, with its network on ``device``, its data and its losses."""
     match recipe:
         case ParserRecipe():
@@ -111,7 +111,7 @@ def _parser_task(recipe: ParserRecipe, device: torch.device) -> ParserTask:
     network = ParseNet(recipe.network)
     if recipe.start_from:
         _copy_weights(load_parse_net(recipe.start_from), network)
-    samples, validation = _samples(recipe, network.config.size, recipe.closed_eyes)
+    samples, validation = _samples(recipe, recipe.closed_eyes)
     return ParserTask(network.to(device), samples, recipe.losses, validation)
 
 
@@ -121,7 +121,7 @@ def _generator_task(recipe: GeneratorRecipe, device: torch.device) -> GeneratorT
         start_from(network, load_generator(recipe.start_from))
     if recipe.spectral_norm:
         add_spectral_norm(network)
-    samples, validation = _samples(recipe, network.config.size)
+    samples, validation = _samples(recipe)
     return GeneratorTask(network.to(device), samples, load_loss_networks(recipe, device), recipe.losses, validation)
 
 
@@ -129,9 +129,9 @@ def _detector_task(recipe: DetectorRecipe, device: torch.device) -> DetectorTask
     network = CompactFaceNet(recipe.network)
     if recipe.start_from:
         _copy_weights(load_detector_network(recipe.start_from), network)
-    data, size = recipe.data, _DETECTOR_FACE_SIZE
-    faces = load_face_set(data.faces, data.labels, size)
-    validation = load_face_set(data.val_faces, data.val_labels, size)
+    data, size = recipe.data, recipe.face_size
+    faces = load_face_set(data.faces, data.labels, size, skip_small=data.skip_small)
+    validation = load_face_set(data.val_faces, data.val_labels, size, skip_small=data.skip_small)
     backgrounds = load_backgrounds(recipe.backgrounds)
 
     def scenes(face_set: FaceSet, seed: int) -> Scenes:
@@ -153,13 +153,11 @@ def _labeled_cut_outs(faces: FaceSet, teacher: str, device: torch.device) -> lis
     return make_cut_outs(faces, found)
 
 
-def _samples(
-    recipe: ParserRecipe | GeneratorRecipe, size: int, closed_eyes: float = 0.0
-) -> tuple[FaceSamples, FaceSample]:
+def _samples(recipe: ParserRecipe | GeneratorRecipe, closed_eyes: float = 0.0) -> tuple[FaceSamples, FaceSample]:
     """Return the training samples and the batch of validation samples."""
     data, degradations = recipe.data, load_degradations(recipe.degradation)
-    faces = open_face_set(data.faces, data.labels, size)
-    validation = open_face_set(data.val_faces, data.val_labels, size)
+    faces = open_face_set(data.faces, data.labels, recipe.face_size, skip_small=data.skip_small)
+    validation = open_face_set(data.val_faces, data.val_labels, recipe.face_size, skip_small=data.skip_small)
     count = data.validation_samples(len(validation))
     return (
         FaceSamples(faces, degradations, seed=recipe.loop.seed, closed_eyes=closed_eyes),
@@ -205,10 +203,11 @@ def _copy_weights(source: nn.Module, target: nn.Module) -> None:
         ) from error
 
 
-def _write_result(network: nn.Module, recipe: ParserRecipe | DetectorRecipe | GeneratorRecipe, path: Path) -> None:
+def _write_result(network: nn.Module, recipe: TrainedRecipe, path: Path) -> None:
     weights = fold_spectral_norm({name: tensor.cpu() for name, tensor in network.state_dict().items()})
     architecture = _ARCHITECTURES[recipe.kind]
-    source = f"training with psfr_core ({recipe.kind}, {recipe.loop.steps} steps)"
+    limit = f"{recipe.loop.steps} steps" if recipe.loop.minutes is None else f"{recipe.loop.minutes:g} minutes"
+    source = f"training with psfr_core ({recipe.kind}, {limit})"
     metadata = WeightMetadata(architecture.name, architecture.config(weights), recipe.license, source)
     try:
         weights = to_half(weights)

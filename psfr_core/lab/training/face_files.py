@@ -38,6 +38,10 @@ class FaceFile:
     image: Path
     labels: Path | Mapping[FaceRegion, Path]
 
+    def is_smaller_than(self, size: int) -> bool:
+        """Return whether the image is less than ``size`` pixels wide. Raise TrainingError for an invalid image."""
+        return _checked_width(self.image) < size
+
     def check(self, size: int) -> None:
         """Check the files by their headers.
 
@@ -48,7 +52,7 @@ class FaceFile:
         if width < size:
             raise TrainingError(
                 f"{self.image} is {width} pixels wide, but the network is trained at {size} pixels, and enlarged faces are "
-                "blurred. Remove the image, or train a smaller network."
+                "blurred. Set data.skip_small to leave out small images, or train a smaller network."
             )
         widths = {_checked_width(path) for path in _files_of(self.labels)}
         if len(widths) > 1:
@@ -96,6 +100,30 @@ def find_face_files(image_folders: Sequence[Path], label_folders: Sequence[Path]
                 raise TrainingError(
                     f"{path} would be the labels of both {first} and {file.image}. Give each image its own labels."
                 )
+    return files
+
+
+def find_checked_face_files(
+    image_folders: Sequence[Path], label_folders: Sequence[Path], size: int, *, skip_small: bool = False
+) -> list[FaceFile]:
+    """Find the faces as ``find_face_files`` does, and check them for a network with inputs of ``size`` pixels.
+
+    With ``skip_small``, smaller faces are left out with a warning. Raises TrainingError for invalid files and, without
+    ``skip_small``, for smaller faces.
+    """
+    files = find_face_files(image_folders, label_folders)
+    if skip_small:
+        found, files = files, [file for file in files if not file.is_smaller_than(size)]
+        if len(files) < len(found):
+            logger.warning(
+                "%d of %d faces are smaller than %d px and left out", len(found) - len(files), len(found), size
+            )
+        if not files:
+            raise TrainingError(
+                f"All faces in {image_folders[0]} are smaller than {size} pixels. Train a smaller network."
+            )
+    for file in files:
+        file.check(size)
     return files
 
 

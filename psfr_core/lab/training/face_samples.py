@@ -19,7 +19,7 @@ from ...parsing.parse_map import ParseMap
 from ..degradation.closed_eyes import close_eyes
 from ..degradation.config import DegradationConfig
 from ..degradation.pipeline import degrade
-from .face_files import FaceFile, find_face_files
+from .face_files import FaceFile, find_checked_face_files
 
 MAX_BYTES_IN_MEMORY = 4 * 2**30
 MIN_VISIBLE_FRACTION = 0.65  # fraction of the change caused by drawn lids that must remain after degradation
@@ -71,29 +71,27 @@ class FaceSample(NamedTuple):
     labels: Tensor
 
 
-def load_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> FaceSet:
+def load_face_set(
+    image_folders: Sequence[Path], label_folders: Sequence[Path], size: int, *, skip_small: bool = False
+) -> FaceSet:
     """Load all faces in the folders into memory at ``size`` pixels. See ``find_face_files`` for the folders.
 
-    No face is skipped. Raises TrainingError if a folder is empty, a file is unreadable, or a face is too small or has no
-    labels.
+    Faces smaller than ``size`` are left out with a warning if ``skip_small`` is true, and no other face is. Raises TrainingError
+    if a folder is empty, a file is unreadable, or a face has no labels or is too small without ``skip_small``.
     """
-    return _load(_checked(find_face_files(image_folders, label_folders), size), size)
+    return _load(find_checked_face_files(image_folders, label_folders, size, skip_small=skip_small), size)
 
 
-def open_face_set(image_folders: Sequence[Path], label_folders: Sequence[Path], size: int) -> Faces:
+def open_face_set(
+    image_folders: Sequence[Path], label_folders: Sequence[Path], size: int, *, skip_small: bool = False
+) -> Faces:
     """Load the faces as ``load_face_set`` does, but read them from disk at each access if they need more than 4 GiB of memory.
 
     In that case, only the headers of the files are checked in advance.
     """
-    files = _checked(find_face_files(image_folders, label_folders), size)
+    files = find_checked_face_files(image_folders, label_folders, size, skip_small=skip_small)
     is_small = len(files) * 4 * size * size <= MAX_BYTES_IN_MEMORY
     return _load(files, size) if is_small else FacesOnDisk(files, size)
-
-
-def _checked(files: Sequence[FaceFile], size: int) -> Sequence[FaceFile]:
-    for file in files:
-        file.check(size)
-    return files
 
 
 def _load(files: Sequence[FaceFile], size: int) -> FaceSet:

@@ -37,7 +37,7 @@ def train(
     accelerator: Accelerator | None = None,
     progress: Progress | None = None,
 ) -> N:
-    """Train until ``config.steps`` steps are done, and return the network with averaged weights in evaluation mode.
+    """Train until ``config.steps`` steps or ``config.minutes`` are done, and return the averaged network in evaluation mode.
 
     Training resumes from the checkpoint in ``folder`` if there is one. ``log.csv``, ``validation.csv``, ``checkpoint.pt`` and
     ``tensorboard`` are written into ``folder``. If several processes are launched, each must call this function with the same
@@ -52,13 +52,15 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(task, config, accelerator)
     saved = first = _resume(folder, trainer, config)
-    batches = _load_batches(task, range(first, config.steps), config, accelerator)
+    schedule = trainer.schedule
+    batches = _load_batches(task, range(first, schedule.steps), config, accelerator)
     started = time.monotonic()
     try:
         with open_tensorboard(folder, first) if is_main else nullcontext(TensorBoardWriter(None)) as tensorboard:
-            for step in range(first + 1, config.steps + 1):
+            for step in schedule.steps_after(first):
                 losses = trainer.update(batches, step)
-                due = _due_after(step, config)
+                trainer.keep_time_limit(step, first)
+                due = _due_after(step, schedule.steps, config)
                 if any(due):
                     trainer.check_finite(step)
                 if due.log:
@@ -72,7 +74,7 @@ def train(
                         save_checkpoint(folder / CHECKPOINT, step, trainer.checkpoint_parts())
                     saved = step
                 if progress is not None:
-                    progress(step, config.steps)
+                    progress(step, schedule.steps)
     except KeyboardInterrupt:
         if is_main:
             logger.warning("Interrupted. %s", _how_to_resume(folder, saved))
@@ -88,9 +90,9 @@ class _Due(NamedTuple):
     checkpoint: bool
 
 
-def _due_after(step: int, config: LoopConfig) -> _Due:
+def _due_after(step: int, last: int, config: LoopConfig) -> _Due:
     intervals = (config.log_every, config.validate_every, config.checkpoint_every)
-    return _Due(*(step == config.steps or step % interval == 0 for interval in intervals))
+    return _Due(*(step == last or step % interval == 0 for interval in intervals))
 
 
 def _resume(folder: Path, trainer: Trainer[Any], config: LoopConfig) -> int:

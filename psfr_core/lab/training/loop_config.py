@@ -25,6 +25,9 @@ class LoopConfig:
     """
 
     steps: int = field(metadata={"description": "number of training steps"})
+    minutes: float | None = option(
+        None, "maximum duration; steps is lowered after the first 50 steps, by their speed; null: no limit"
+    )
     batch_size: int = option(8, "samples per step, over all processes and accumulation steps", low=1)
     learning_rate: float = option(2e-4, "peak learning rate of Adam", low=0)
     betas: tuple[float, float] = option(
@@ -54,6 +57,8 @@ class LoopConfig:
     def __post_init__(self) -> None:
         check_options(self)
         check_value("steps", self.steps, int, low=1)
+        if self.minutes is not None and not self.minutes > 0:
+            raise OptionError(f"minutes must be positive, got {self.minutes}.")
         if not self.learning_rate > 0:
             raise OptionError(f"learning_rate must be positive, got {self.learning_rate}.")
         if not all(0 <= decay < 1 for decay in (*self.betas, self.ema_decay)):

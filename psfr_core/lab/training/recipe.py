@@ -34,6 +34,7 @@ class FaceFolders:
     labels: tuple[Path, ...] = option((), "label folders, one for each face folder")
     val_faces: tuple[Path, ...] = option((), "folders of validation faces, which must not be training faces")
     val_labels: tuple[Path, ...] = option((), "label folders, one for each validation folder")
+    skip_small: bool = option(False, "whether to leave out faces smaller than the network's input, instead of stopping")
     val_count: int | None = option(
         None, f"number of validation samples; null: {MAX_DEFAULT_VALIDATION_COUNT}, or all faces if fewer"
     )
@@ -110,6 +111,10 @@ class ParserRecipe(TrainingRecipe):
         "fraction of samples, 0 to 1, with eyes drawn closed or narrowed, unless the degradation hides the lids",
     )
 
+    @property
+    def face_size(self) -> int:
+        return self.network.size
+
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorRecipe(TrainingRecipe):
@@ -120,6 +125,10 @@ class DetectorRecipe(TrainingRecipe):
     backgrounds: tuple[Path, ...] = option((), "folders of images without faces")
     teacher: str = option("retinaface-mobile0.25", "RetinaFace that labels the faces: a model name or a weight file")
     scene_side: int = option(320, "side of the training scenes, in pixels")
+
+    @property
+    def face_size(self) -> int:
+        return 256  # scenes contain faces of up to 250 px
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +146,10 @@ class GeneratorRecipe(TrainingRecipe):
         if self.loss_networks.heads and not self.losses.lpips:
             raise OptionError("loss_networks.heads are for the LPIPS term: set losses.lpips above 0, or remove them.")
 
+    @property
+    def face_size(self) -> int:
+        return self.network.size
+
 
 @dataclass(frozen=True)
 class BlendRecipe:
@@ -148,7 +161,8 @@ class BlendRecipe:
     amount: float = option(0.5, "weight of the second network, 0 to 1")
 
 
-Recipe: TypeAlias = ParserRecipe | DetectorRecipe | GeneratorRecipe | BlendRecipe
+TrainedRecipe: TypeAlias = ParserRecipe | DetectorRecipe | GeneratorRecipe
+Recipe: TypeAlias = TrainedRecipe | BlendRecipe
 RECIPES: dict[str, type[Recipe]] = {
     recipe.kind: recipe for recipe in (ParserRecipe, DetectorRecipe, GeneratorRecipe, BlendRecipe)
 }

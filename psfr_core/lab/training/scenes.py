@@ -107,18 +107,19 @@ def load_backgrounds(folders: Sequence[Path]) -> list[Image.Image]:
 
     Raises TrainingError if an image cannot be read or a folder has no images.
     """
-    images: list[Image.Image] = []
-    for folder in folders:
-        for path in list_images(folder):
-            try:
-                with opened(path) as image:
-                    image.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
-                    reduced = image.convert("RGB")
-            except ImageFileError as error:
-                raise unreadable(path, error) from error
-            reduced.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
-            images.append(reduced)
-    return images
+    return [read_background(path) for folder in folders for path in list_images(folder)]
+
+
+def read_background(path: Path) -> Image.Image:
+    """Read an RGB image, reduced to at most 1024 pixels on the longer side. Raise TrainingError if it cannot be read."""
+    try:
+        with opened(path) as image:
+            image.draft("RGB", (BACKGROUND_SIDE, BACKGROUND_SIDE))
+            reduced = image.convert("RGB")
+    except ImageFileError as error:
+        raise unreadable(path, error) from error
+    reduced.thumbnail((BACKGROUND_SIDE, BACKGROUND_SIDE))
+    return reduced
 
 
 class Scenes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, cast
 
@@ -15,13 +15,13 @@ from ...errors import TrainingError
 from ...networks.spectral_norm import has_spectral_norm
 from .checkpoint import Stateful
 from .loop_config import LoopConfig
+from .schedule import SPEED_STEPS, Schedule
 from .task import N, TrainingTask
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 MAX_GRADIENT_NORM = 10.0  # limits the effect of rare outliers
-FINAL_LEARNING_RATE_FACTOR = 0.05
 
 
 class Trainer(Generic[N]):
@@ -33,6 +33,7 @@ class Trainer(Generic[N]):
 
     def __init__(self, task: TrainingTask[N], config: LoopConfig, accelerator: Accelerator) -> None:
         self.accelerator = accelerator
+        self.schedule = Schedule(config)
         self._task = task
         self._config = config
         network_group = {"params": [*task.network.parameters()], "lr": config.learning_rate, "betas": config.betas}
@@ -45,6 +46,7 @@ class Trainer(Generic[N]):
             multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),
             use_buffers=not has_spectral_norm(task.network),
         )
+        self._speed_start = 0.0
         # reading this flag waits for the GPU, so it is read only before results are written
         self._is_finite = torch.ones((), dtype=torch.bool, device=accelerator.device)
 
@@ -61,14 +63,16 @@ class Trainer(Generic[N]):
     def checkpoint_parts(self) -> dict[str, Stateful]:
         """Return all parts whose state changes during a run."""
         parts: dict[str, Stateful] = {"task": self._task, "averaged": self._averaged, "optimizer": self._optimizer}
-        scaler = self.accelerator.scaler
-        return parts if scaler is None else {**parts, "scaler": scaler}
+        if self._config.minutes is not None:
+            parts["schedule"] = self.schedule
+        if self.accelerator.scaler is not None:
+            parts["scaler"] = self.accelerator.scaler
+        return parts
 
     def update(self, batches: Iterator[Any], step: int) -> list[dict[str, Tensor]]:
         """Carry out the step number ``step``, counted from 1, and return the losses of each accumulated batch."""
-        self._optimizer.param_groups[0]["lr"] = self._config.learning_rate * learning_rate_factor(
-            step - 1, self._config
-        )
+        rate = self._config.learning_rate * self.schedule.learning_rate_factor(step)
+        self._optimizer.param_groups[0]["lr"] = rate
         losses: list[dict[str, Tensor]] = []
         for _ in range(self._config.accumulation_steps):
             with self.accelerator.accumulate(self._objective):
@@ -82,6 +86,23 @@ class Trainer(Generic[N]):
                 self._optimizer.zero_grad()
         self._averaged.update_parameters(self._task.network)
         return losses
+
+    def keep_time_limit(self, step: int, first: int) -> None:
+        """Lower the number of steps so that training ends after ``minutes``. Call this after each step.
+
+        ``first`` is the number of steps before this start. All processes decide on the same number.
+        """
+        minutes, done = self._config.minutes, step - first
+        if minutes is None or self.schedule.is_final:
+            return
+        if done == SPEED_STEPS.start:
+            self._wait_for_device()
+            self._speed_start = time.monotonic()
+        elif done == SPEED_STEPS.stop:
+            self._wait_for_device()
+            seconds = (time.monotonic() - self._speed_start) / len(SPEED_STEPS)
+            steps = torch.tensor([max(first + int(60 * minutes / seconds), step)], device=self.accelerator.device)
+            self.schedule.limit(int(cast("Tensor", self.accelerator.gather(steps))[0]))
 
     def check_finite(self, step: int) -> None:
         """Raise TrainingError if a loss, or a gradient of the network, was infinite or NaN at any step up to ``step``.
@@ -98,21 +119,15 @@ class Trainer(Generic[N]):
         means = {name: torch.stack([part[name].detach().float() for part in losses]).mean() for name in losses[0]}
         return {name: float(value) for name, value in self.accelerator.reduce(means, "mean").items()}
 
+    def _wait_for_device(self) -> None:
+        bool(self._is_finite)
+
     def _clip_gradients(self) -> Tensor:
         """Clip the gradients of the network, and return as a bool tensor whether they were finite (always true with a scaler)."""
         parameters = self._task.network.parameters()
         norm = torch.as_tensor(self.accelerator.clip_grad_norm_(parameters, MAX_GRADIENT_NORM))
         # if gradients overflow in fp16, the scaler skips the step and lowers its scale
         return norm.isfinite() if self.accelerator.scaler is None else torch.ones_like(norm, dtype=torch.bool)
-
-
-def learning_rate_factor(step: int, config: LoopConfig) -> float:
-    """Return the learning rate at ``step``, counted from 0, as a fraction of the peak rate."""
-    if step < config.warmup_steps:
-        return (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-    return FINAL_LEARNING_RATE_FACTOR + (1 - FINAL_LEARNING_RATE_FACTOR) * cosine
 
 
 def _objective_loss(losses: Mapping[str, Tensor]) -> Tensor:

@@ -173,6 +173,21 @@ def test_labels_out_of_range_are_an_error(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_faces_smaller_than_the_network_are_left_out_on_request(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(DATA / "faces", tmp_path / "faces")
+    Image.new("RGB", (63, 63)).save(tmp_path / "faces" / "male_58.jpg")
+    for read in (load_face_set, open_face_set):
+        with pytest.raises(TrainingError, match=r"male_58\.jpg is 63 pixels wide"):
+            read([tmp_path / "faces"], [DATA / "labels"], 64)
+        assert len(read([tmp_path / "faces"], [DATA / "labels"], 64, skip_small=True)) == 3
+        assert len(read([tmp_path / "faces"], [DATA / "labels"], 63, skip_small=True)) == 4
+    assert "1 of 4 faces are smaller than 64 px and left out" in caplog.text
+    with pytest.raises(TrainingError, match=r"All faces in .* are smaller than 2048 pixels"):
+        load_face_set([tmp_path / "faces"], [DATA / "labels"], 2048, skip_small=True)
+
+
 def test_each_face_folder_needs_a_label_folder() -> None:
     with pytest.raises(TrainingError, match="got 2 face and 1 label folders"):
         load_face_set([DATA / "faces"] * 2, [DATA / "labels"], 16)

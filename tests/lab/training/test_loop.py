@@ -27,7 +27,7 @@ from psfr_core.lab.training.loop import train
 from psfr_core.lab.training.loop_config import LoopConfig, MixedPrecision
 from psfr_core.lab.training.recipe import GeneratorRecipe, LossNetworkSources
 from psfr_core.lab.training.recipe_file import to_yaml
-from psfr_core.lab.training.trainer import learning_rate_factor
+from psfr_core.lab.training.schedule import SPEED_STEPS, Schedule
 from psfr_core.networks.discriminator import Discriminator, DiscriminatorConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.networks.spectral_norm import add_spectral_norm
@@ -109,6 +109,13 @@ def test_the_result_is_the_moving_average_of_the_weights(faces: FaceSet, tmp_pat
     validated = float(read_rows(tmp_path / "validation.csv")[-1]["psnr_db"])
     assert validated == pytest.approx(task.validate(averaged)["psnr_db"], rel=1e-5)
     assert validated != pytest.approx(task.validate(task.network)["psnr_db"], rel=1e-4)
+
+
+class Clock:
+    seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
 
 
 def stop_at(step: int) -> Progress:
@@ -252,8 +259,44 @@ def test_decay_rates_out_of_range_are_rejected() -> None:
 
 
 def test_learning_rate_warms_up_and_decays() -> None:
-    config = LoopConfig(steps=100, warmup_steps=10)
-    assert learning_rate_factor(0, config) == pytest.approx(0.1)
-    assert learning_rate_factor(10, config) == pytest.approx(1.0)
-    assert learning_rate_factor(55, config) == pytest.approx(0.525)
-    assert learning_rate_factor(100, config) == pytest.approx(0.05)
+    schedule = Schedule(LoopConfig(steps=100, warmup_steps=10))
+    assert schedule.learning_rate_factor(1) == pytest.approx(0.1)
+    assert schedule.learning_rate_factor(11) == pytest.approx(1.0)
+    assert schedule.learning_rate_factor(56) == pytest.approx(0.525)
+    assert schedule.learning_rate_factor(101) == pytest.approx(0.05)
+
+
+def test_minutes_lower_the_number_of_steps_by_the_speed_of_the_first_ones(
+    faces: FaceSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("psfr_core.lab.training.trainer.time", clock)
+    totals: list[int] = []
+
+    def second_per_step(done: int, total: int) -> None:
+        clock.seconds += 1
+        totals.append(total)
+        if done == 60 and not stopped:
+            stopped.append(done)
+            raise KeyboardInterrupt
+
+    stopped: list[int] = []
+    config = loop(10_000, checkpoint_every=55, minutes=1.25)
+    with pytest.raises(KeyboardInterrupt):
+        train(generator_task(faces), config, tmp_path, progress=second_per_step)
+    assert totals == [10_000] * (SPEED_STEPS.stop - 1) + [75] * 11
+    clock.seconds *= 10  # another speed after the restart does not change the number of steps
+    train(generator_task(faces), config, tmp_path, progress=second_per_step)
+    assert totals[60:] == [75] * 20
+    assert [int(row["step"]) for row in read_rows(tmp_path / "log.csv")] == list(range(1, 76))
+
+
+def test_minutes_never_raise_the_number_of_steps(faces: FaceSet, tmp_path: Path) -> None:
+    train(generator_task(faces), loop(60, checkpoint_every=60, minutes=1e6), tmp_path)
+    assert len(read_rows(tmp_path / "log.csv")) == 60
+
+
+@pytest.mark.parametrize("minutes", [0.0, -1.0])
+def test_minutes_must_be_positive(minutes: float) -> None:
+    with pytest.raises(OptionError, match="minutes must be positive"):
+        loop(1, minutes=minutes)

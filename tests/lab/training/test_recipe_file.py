@@ -134,7 +134,7 @@ def test_invalid_files_are_rejected(tmp_path: Path, content: str, words: str) ->
 
 def test_the_error_of_an_unknown_recipe_lists_the_known_ones() -> None:
     with pytest.raises(
-        OptionError, match=r"There is no recipe mine\. Give the path of a file, or one of ablations, comp"
+        OptionError, match=r"There is no recipe mine\. Give the path of a file, or one of ablations, bundled_gpu, comp"
     ):
         read_recipes("mine")
 
