@@ -35,8 +35,8 @@ def read_image(path: str | Location, *, max_pixels: int | None = MAX_PIXELS) -> 
     """Read the first frame of an image file, rotated upright by its EXIF orientation.
 
     Palettes and other color spaces are converted to RGB, and CMYK colors are converted with their color profile. Transparent
-    colors become an alpha channel. PNG files and gray TIFF and JPEG 2000 files keep 16 bits. Lost bits of TIFF and PPM files, lost
-    frames and metadata, and a missing JPEG end marker are logged as warnings.
+    colors become an alpha channel. PNG files and gray TIFF and JPEG 2000 files keep 16 bits. Other files
+    with more than 8 bits lose some. Lost bits, frames and metadata and a missing JPEG end marker are logged as warnings.
 
     Args:
         path: file in any format of ``formats.READABLE_SUFFIXES`` or of an installed plug-in. A UrlPath is read from its store.
@@ -54,7 +54,7 @@ def read_image(path: str | Location, *, max_pixels: int | None = MAX_PIXELS) -> 
     with decoding(path):
         png16 = split_png16(data)
     with opened(path, png16.metadata if png16 else data, max_pixels=max_pixels) as image:
-        _warn_of_lost_pixels(path, image)
+        _warn_of_lost_pixels(path, image, data)
         if png16 is not None:
             return _image_file(path, image, decode_png16(png16), image.info.get("icc_profile"))
         loaded = _loaded(path, image, data)
@@ -89,10 +89,10 @@ def _file_content(path: Location) -> bytes:
     return data
 
 
-def _warn_of_lost_pixels(path: PurePath, image: PillowFile) -> None:
+def _warn_of_lost_pixels(path: PurePath, image: PillowFile, data: bytes) -> None:
     if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO files contain one photo and previews of it
         _log.warning("%s has several frames; only the first is read", path)
-    bits = _bits_per_channel(image)
+    bits = _bits_per_channel(image, data)
     if bits > 8 and len(image.getbands()) > 1:
         _log.warning(
             "%s (%s) has %d bits per channel, of which only 8 are read; save it as a 16-bit PNG to keep all",
@@ -100,12 +100,19 @@ def _warn_of_lost_pixels(path: PurePath, image: PillowFile) -> None:
         )
 
 
-def _bits_per_channel(image: PillowFile) -> int:
-    """Return the bits per channel in a TIFF or PPM file before Pillow reduces them, and 8 for other formats."""
+def _bits_per_channel(image: PillowFile, data: bytes) -> int:
+    """Return the bits per channel in the file ``data`` before Pillow reduces them, and 8 for formats that never have more."""
     if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(_BITS_PER_SAMPLE_TAG, (8,)))
     if image.format == "PPM" and isinstance(arguments := image.tile[0][3], tuple):
         return int(arguments[-1]).bit_length()  # the last argument is the value of white
+    if image.format == "AVIF" and (start := data.find(b"av1C")) >= 0:  # AV1 Codec ISO Media File Format Binding, 2.3.3
+        flags = data[start + 6]
+        return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
+    if image.format == "JPEG2000" and (start := data.find(b"\xff\x4f\xff\x51")) >= 0:  # ISO/IEC 15444-1, A.5.1
+        return (data[start + 42] & 0x7F) + 1
+    if image.format == "HEIF":
+        return int(image.info.get("bit_depth", 8))
     return 8
 
 

@@ -11,7 +11,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -243,7 +245,34 @@ def test_bits_lost_on_reading_are_logged(
     assert re.search(rf"a\.tif \({kind}\) has 16 bits per channel, of which only 8 are read; save it", caplog.text)
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif", "ppm", "jpg"])
+@pytest.mark.parametrize(
+    ("codec", "container", "pixel_format", "kind", "bits"),
+    [("libsvtav1", "avif", "yuv420p10le", "AVIF", 10), ("jpeg2000", "image2", "rgb48le", "JPEG2000", 16)],
+)
+def test_lost_bits_of_compressed_colors_are_logged(
+    tmp_path: Path,
+    codec: str,
+    container: str,
+    pixel_format: str,
+    kind: str,
+    bits: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = tmp_path / "a.jp2"
+    with av.open(path, "w", format=container) as file:
+        stream = cast("av.VideoStream", file.add_stream(codec, rate=1))
+        stream.width = stream.height = 64
+        stream.pix_fmt = pixel_format
+        gray = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 0x8000, np.uint16), format="rgb48le")
+        for frame in (gray.reformat(format=pixel_format), None):
+            file.mux(stream.encode(frame))
+    read = read_image(path)
+    assert read.bit_depth == 8
+    assert float((read.pixels - 0.5).abs().max()) < 0.02
+    assert f"a.jp2 ({kind}) has {bits} bits per channel, of which only 8 are read" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "ppm", "jpg", "jp2", "avif"])
 def test_files_with_8_bits_are_read_without_a_warning(
     tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
