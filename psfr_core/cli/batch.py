@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from .console import describe_error, progress_bar, report
+from .console import count_of, describe_error, progress_bar, report
 from .plan import Plan
 
 _LISTED = 20  # maximum number of names in a list
@@ -77,7 +77,7 @@ def collect(label: str, plan: Plan[Any], outcomes: Iterable[Outcome]) -> BatchRe
                 report(f"{outcome.path}: {failures[outcome.path]}")
             show(done, count)
     if failed:
-        report(f"{failed} of {count} images failed; see above.")
+        report(f"{failed} of {count_of(count, 'image')} failed; see above.")
     return BatchResult(faces, failures)
 
 

@@ -140,6 +140,11 @@ def report(text: str) -> None:
     tqdm.write(text, file=sys.stderr)
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return ``number`` with ``noun``, such as "1 face" or "2 faces"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def describe_error(error: Exception) -> str:
     """Return the message for ``error`` with advice on options. Log the traceback of an unexpected error at debug level."""
     if isinstance(error, ModelNotFoundError) and error.downloadable:

@@ -15,6 +15,7 @@ from ..images.channels import to_rgb
 from ..images.io import ImageFile, read_image, write_image
 from ..visualize import draw_faces
 from .batch import run_plan, summarize
+from .console import count_of
 from .model_options import add_detector_arguments, detector_from_args
 from .option_flags import add_options, options_from_args
 from .plan import add_file_arguments, plan_from_args
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         return len(faces)
 
     result = run_plan("detecting", plan, detect)
-    print(f"{result.face_count} faces found in {len(result.faces)} images: {args.output}")
+    print(f"{count_of(result.face_count, 'face')} found in {count_of(len(result.faces), 'image')}: {args.output}")
     print(summarize(plan, result), end="")
     return result.exit_code
 

@@ -19,6 +19,7 @@ from ..options import check_value
 from ..parsing.parser import parse_faces
 from ..restoration.restoration_models import BUNDLED_PARSE_NET
 from .batch import run_plan, summarize
+from .console import count_of
 from .model_options import add_detector_arguments, detector_from_args, device_from_args, folders_from_args
 from .option_flags import MAX_SIDE
 from .plan import add_file_arguments, check_overwrites, plan_from_args
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         return len(crops)
 
     result = run_plan("parsing", plan, parse)
-    print(f"{result.face_count} faces parsed: {args.output}")
+    print(f"{count_of(result.face_count, 'face')} parsed: {args.output}")
     print(summarize(plan, result), end="")
     return result.exit_code
 

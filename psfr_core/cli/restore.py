@@ -29,6 +29,7 @@ from ..url_path import Location, UrlPath, parse_location
 from ..video.video_formats import is_video
 from ..visualize import side_by_side
 from .batch import Outcome, collect, summarize
+from .console import count_of
 from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
 from .plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_outputs
@@ -116,7 +117,8 @@ def run(args: argparse.Namespace) -> int:
         results = stack.enter_context(_results(jobs, args, options, ray, save))
         add = stack.enter_context(open_report(report_file)) if report_file else None
         result = collect("restoring", plan, _outcomes(results, add))
-    print(f"{result.face_count} faces restored in {len(result.faces)} images: {args.output}")
+    faces, images = count_of(result.face_count, "face"), count_of(len(result.faces), "image")
+    print(f"{faces} restored in {images}: {args.output}")
     print(summarize(plan, result), end="")
     return result.exit_code
 

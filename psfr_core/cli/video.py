@@ -26,7 +26,7 @@ from ..video.restore_video_to_images import restore_video_to_images
 from ..video.tracks import TrackOptions
 from ..video.video_formats import is_video, muxer_of
 from ..video.video_options import VideoOptions, VideoProgress, VideoStep
-from .console import describe_error, progress_bar, report
+from .console import count_of, describe_error, progress_bar, report
 from .option_flags import add_options, options_from_args
 from .plan import Plan, check_folder, check_overwrites
 
@@ -183,7 +183,7 @@ def restore_images_as_video(args: argparse.Namespace, options: RestoreOptions, m
             max_pixels=args.max_pixels,
             progress=progress,
         )
-    print(_describe(f"{result.frame_count} images", args.output, result))
+    print(_describe(count_of(result.frame_count, "image"), args.output, result))
     return 0
 
 
@@ -202,7 +202,7 @@ def restore_image_sequence(
         result = restore_image_files(
             plan.targets, models, options, video_options_from_args(args), max_pixels=args.max_pixels, progress=progress
         )
-    print(_describe(f"{result.frame_count} images", args.output, result))
+    print(_describe(count_of(result.frame_count, "image"), args.output, result))
     return 0
 
 
@@ -247,7 +247,7 @@ def _name(video: Path) -> str:
 
 def _describe(source: Path | str, target: Path, result: VideoResult) -> str:
     counts = ((result.face_count, "face"), (result.frame_count, "frame"), (result.shot_count, "shot"))
-    faces, frames, shots = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+    faces, frames, shots = (count_of(number, noun) for number, noun in counts)
     line = f"{source}: {faces} in {frames} and {shots}: {target}"
     return f"{line}\n{source}: {result.damage}; the rest was restored" if result.damage else line
 

@@ -107,7 +107,7 @@ def test_a_second_run_with_a_store_does_only_what_is_left(
     capsys.readouterr()
     assert main(["restore", *arguments]) == 0
     printed = capsys.readouterr().out
-    assert f"1 faces restored in 1 images: local://{out}\n" in printed
+    assert f"1 face restored in 1 image: local://{out}\n" in printed
     assert f"local://{photos}/a.jpg: the result local://{out}/a.png exists" in printed
     assert contents(out) == first
     assert (out / "a.png").stat().st_mtime_ns == before

@@ -168,7 +168,7 @@ def test_a_second_run_does_only_what_is_left(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "in/out/x/b_compare.png").exists()
     assert (tmp_path / "in/out/a.png").stat().st_mtime_ns == before
     printed = capsys.readouterr().out
-    assert printed.startswith("2 faces restored in 1 images: ")
+    assert printed.startswith("2 faces restored in 1 image: ")
     assert f"skipped: 1\n  {tmp_path}/in/a.png: the result " in printed
 
 
@@ -179,7 +179,7 @@ def test_output_that_the_console_cannot_show_is_escaped(tmp_path: Path, monkeypa
     assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "фото")]) == 0
     sys.stdout.flush()
     assert shown.getvalue().decode().splitlines() == [
-        f"2 faces restored in 1 images: {tmp_path}/\\u0444\\u043e\\u0442\\u043e"
+        f"2 faces restored in 1 image: {tmp_path}/\\u0444\\u043e\\u0442\\u043e"
     ]
 
 
@@ -288,7 +288,8 @@ def test_faces_are_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str], fl
     assert main(["restore", *arguments, "--regions", "all"]) == 0
     changed = (read_image(tmp_path / "out" / "a.png").pixels - before).abs().amax(0) > 0
     assert [bool(changed[:, :80].any()), bool(changed[:, 80:].any())] == [0.9 in scores, 0.8 in scores]
-    assert f"{len(scores)} faces restored in 1 images" in capsys.readouterr().out
+    faces = "1 face" if len(scores) == 1 else "2 faces"
+    assert f"{faces} restored in 1 image: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

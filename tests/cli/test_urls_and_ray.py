@@ -69,7 +69,7 @@ def test_a_second_run_skips_what_is_complete(capsys: pytest.CaptureFixture[str])
     capsys.readouterr()
     assert restore(*arguments) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("2 faces restored in 1 images: ")
+    assert printed.startswith("2 faces restored in 1 image: ")
     assert "skipped: 2\n  memory://bucket/in/a.png: the result memory://bucket/in/out/a.png exists" in printed
     assert (BUCKET / "in/out/x/a_compare.png").is_file()
 
