@@ -1,6 +1,6 @@
 # Targets: demo (default), bench, test, test-long, test-comfyui, pictures, docs, lint, locales, train-lite, train-gpu,
 # train-paper, ablations, clean.
-# Each target sets up .venv if necessary.
+# Each target sets up .venv if necessary, except train-gpu and train-paper with another LAUNCH.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -80,22 +80,25 @@ locales: $(VENV)/installed-dev
 train-lite: $(VENV)/installed-train
 	$(TRAIN) train parsenet_256 compact_face psfrgan_256 psfrgan_512_small --data $(DATA) --out $(RUNS) $(SET)
 
-# The command psfr for GPUs: for several GPUs, set LAUNCH="accelerate launch --multi_gpu -m psfr_core". With
-# LAUNCH="python3 -m psfr_core", the Python in the PATH is used and nothing is installed.
+# LAUNCH runs psfr on GPUs. By default, it is installed in .venv. Other values use what is installed: "python3 -m psfr_core", or, for
+# several GPUs, "accelerate launch --multi_gpu -m psfr_core".
 LAUNCH ?= $(BIN)/psfr
 LAUNCHER := $(if $(filter $(BIN)/%,$(LAUNCH)),$(VENV)/installed-train)
 
-# Train the bundled parser and generators further on one GPU within 25 minutes. Interrupted runs resume. LIMIT="9m" stops after
-# 9 minutes. If PARTS names a folder, the run folders are first read from the files in it, if there are any, and at the end written
-# there as files of 15 MB, without the checkpoints of finished stages.
+# Train the bundled parser and generators further on one GPU, for 22 minutes and the time for loading. Interrupted runs resume.
+# LIMIT=9m stops after 9 minutes. PARTS=DIR writes the run folders as files of 15 MB into DIR at the end, without the checkpoints of
+# finished stages. If there is no folder RUNS, it is restored from these files.
 LIMIT ?= 1d
 FINISHED = $$(cd $(RUNS) && ls */*.safetensors 2>/dev/null | sed 's|^|--exclude=|; s|/[^/]*$$|/checkpoint.pt|')
-WRITE_PARTS = mkdir -p $(PARTS) && rm -f $(PARTS)/part.* && tar -c -C $(RUNS) $(FINISHED) . | split -b 15M - $(PARTS)/part.
+READ_PARTS = if [ ! -e $(RUNS) ] && ls $(PARTS)/part.* >/dev/null 2>&1; then mkdir -p $(RUNS) && cat $(PARTS)/part.* | tar -x -C $(RUNS); fi
+WRITE_PARTS = mkdir -p $(PARTS) && rm -f $(PARTS)/new.* && tar -c -C $(RUNS) $(FINISHED) . | split -b 15M - $(PARTS)/new. && \
+	rm -f $(PARTS)/part.* && for file in $(PARTS)/new.*; do mv $$file $(PARTS)/part.$${file##*.}; done
+train-gpu: SHELL := /bin/bash
+train-gpu: .SHELLFLAGS := -o pipefail -c
 train-gpu: $(LAUNCHER)
-	mkdir -p $(RUNS)
-	if ls $(PARTS)/part.* >/dev/null 2>&1; then cat $(PARTS)/part.* | tar -x -C $(RUNS); fi
-	@timeout --signal=INT $(LIMIT) $(LAUNCH) train bundled_gpu --data $(DATA) --out $(RUNS) $(SET); status=$$?; \
-	if [ -n "$(PARTS)" ]; then $(WRITE_PARTS); fi; exit $$status
+	@$(if $(PARTS),$(READ_PARTS))
+	@trap : INT; timeout --foreground --kill-after=60 --signal=INT $(LIMIT) \
+	$(LAUNCH) train bundled_gpu --data $(DATA) --out $(RUNS) $(SET); status=$$?; $(if $(PARTS),$(WRITE_PARTS) || exit 1;) exit $$status
 
 # Train networks of the published sizes on GPUs.
 train-paper: $(LAUNCHER)

@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--copy-data",
         type=Path,
         metavar="DIR",
-        help="write a small copy of the data that the stages read into DIR, for training on another machine, and exit",
+        help="copy the data of the stages in a smaller form into the new folder DIR, for training on another machine, and exit",
     )
     parser.add_argument(
-        "--quality", type=int, default=78, help="WebP quality of the faces in the copy, 0 to 100; default: 78"
+        "--quality", type=int, default=75, help="WebP quality of the faces in the copy, 0 to 100; default: 75"
     )
     add_recipe_arguments(parser)
 
@@ -70,15 +70,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _copy_data(recipes: Sequence[Recipe], args: argparse.Namespace) -> int:
-    from ..lab.training.recipe import BlendRecipe
     from ..lab.training.small_data import write_small_data
 
     if args.data is None:
         raise OptionError("--copy-data copies the folder of the training data: give it with --data.")
     check_folder(args.copy_data)
-    trained = [recipe for recipe in recipes if not isinstance(recipe, BlendRecipe)]
     with progress_bar("copying data") as report:
-        write_small_data(trained, args.data, args.copy_data, quality=args.quality, progress=report)
+        write_small_data(recipes, args.data, args.copy_data, quality=args.quality, progress=report)
     size = sum(path.stat().st_size for path in args.copy_data.rglob("*") if path.is_file())
     print(f"{args.copy_data}: {size / 1e6:.1f} MB")
     return 0

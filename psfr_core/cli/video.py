@@ -246,8 +246,8 @@ def _name(video: Path) -> str:
 
 
 def _describe(source: Path | str, target: Path, result: VideoResult) -> str:
-    counts = ((result.face_count, "face"), (result.frame_count, "frame"), (result.shot_count, "shot"))
-    faces, frames, shots = (count_of(number, noun) for number, noun in counts)
+    faces, frames = count_of(result.face_count, "face"), count_of(result.frame_count, "frame")
+    shots = count_of(result.shot_count, "shot")
     line = f"{source}: {faces} in {frames} and {shots}: {target}"
     return f"{line}\n{source}: {result.damage}; the rest was restored" if result.damage else line
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from io import BytesIO
 from pathlib import Path, PurePath
 from typing import Any
@@ -35,8 +36,8 @@ def read_image(path: str | Location, *, max_pixels: int | None = MAX_PIXELS) -> 
     """Read the first frame of an image file, rotated upright by its EXIF orientation.
 
     Palettes and other color spaces are converted to RGB, and CMYK colors are converted with their color profile. Transparent
-    colors become an alpha channel. PNG files and gray TIFF and JPEG 2000 files keep 16 bits. Other files
-    with more than 8 bits lose some. Lost bits, frames and metadata and a missing JPEG end marker are logged as warnings.
+    colors become an alpha channel. PNG files and gray TIFF and JPEG 2000 files keep 16 bits. Other files with more than 8 bits per
+    channel lose bits. Lost bits, lost frames, lost metadata and a missing JPEG end marker are logged as warnings.
 
     Args:
         path: file in any format of ``formats.READABLE_SUFFIXES`` or of an installed plug-in. A UrlPath is read from its store.
@@ -101,16 +102,17 @@ def _warn_of_lost_pixels(path: PurePath, image: PillowFile, data: bytes) -> None
 
 
 def _bits_per_channel(image: PillowFile, data: bytes) -> int:
-    """Return the bits per channel in the file ``data`` before Pillow reduces them, and 8 for formats that never have more."""
+    """Return the bits per channel in the file ``data`` before Pillow reduces them, and 8 for all other files."""
     if isinstance(image, TiffImageFile):
         return max(image.tag_v2.get(_BITS_PER_SAMPLE_TAG, (8,)))
     if image.format == "PPM" and isinstance(arguments := image.tile[0][3], tuple):
         return int(arguments[-1]).bit_length()  # the last argument is the value of white
-    if image.format == "AVIF" and (start := data.find(b"av1C")) >= 0:  # AV1 Codec ISO Media File Format Binding, 2.3.3
-        flags = data[start + 6]
-        return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
+    if image.format == "AVIF":  # AV1 Codec ISO Media File Format Binding, 2.3.3; color and alpha each have such a box
+        flags = [match[1][0] for match in re.finditer(rb"av1C..(.)", data, re.DOTALL)]
+        return max(((12 if flag & 0x20 else 10) if flag & 0x40 else 8 for flag in flags), default=8)
     if image.format == "JPEG2000" and (start := data.find(b"\xff\x4f\xff\x51")) >= 0:  # ISO/IEC 15444-1, A.5.1
-        return (data[start + 42] & 0x7F) + 1
+        sizes = data[start + 42 :][: 3 * len(image.getbands()) : 3]
+        return max(((size & 0x7F) + 1 for size in sizes), default=8)
     if image.format == "HEIF":
         return int(image.info.get("bit_depth", 8))
     return 8

@@ -206,7 +206,7 @@ def _copy_weights(source: nn.Module, target: nn.Module) -> None:
 def _write_result(network: nn.Module, recipe: TrainedRecipe, path: Path) -> None:
     weights = fold_spectral_norm({name: tensor.cpu() for name, tensor in network.state_dict().items()})
     architecture = _ARCHITECTURES[recipe.kind]
-    limit = f"{recipe.loop.steps} steps" if recipe.loop.minutes is None else f"{recipe.loop.minutes:g} minutes"
+    limit = f"{recipe.loop.steps} steps" if recipe.loop.minutes is None else f"about {recipe.loop.minutes:g} minutes"
     source = f"training with psfr_core ({recipe.kind}, {limit})"
     metadata = WeightMetadata(architecture.name, architecture.config(weights), recipe.license, source)
     try:

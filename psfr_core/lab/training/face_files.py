@@ -38,9 +38,10 @@ class FaceFile:
     image: Path
     labels: Path | Mapping[FaceRegion, Path]
 
-    def is_smaller_than(self, size: int) -> bool:
-        """Return whether the image is less than ``size`` pixels wide. Raise TrainingError for an invalid image."""
-        return _checked_width(self.image) < size
+    @property
+    def width(self) -> int:
+        """Width of the image in pixels. Raises TrainingError if the image is not square or cannot be read."""
+        return _checked_width(self.image)
 
     def check(self, size: int) -> None:
         """Check the files by their headers.
@@ -113,15 +114,12 @@ def find_checked_face_files(
     """
     files = find_face_files(image_folders, label_folders)
     if skip_small:
-        found, files = files, [file for file in files if not file.is_smaller_than(size)]
+        found, files = files, [file for file in files if file.width >= size]
+        if found and not files:
+            folders = ", ".join(str(folder) for folder in image_folders)
+            raise TrainingError(f"All faces in {folders} are smaller than {size} pixels. Train a smaller network.")
         if len(files) < len(found):
-            logger.warning(
-                "%d of %d faces are smaller than %d px and left out", len(found) - len(files), len(found), size
-            )
-        if not files:
-            raise TrainingError(
-                f"All faces in {image_folders[0]} are smaller than {size} pixels. Train a smaller network."
-            )
+            logger.warning("faces smaller than %d px are left out: %d of %d", size, len(found) - len(files), len(found))
     for file in files:
         file.check(size)
     return files

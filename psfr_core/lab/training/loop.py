@@ -37,7 +37,7 @@ def train(
     accelerator: Accelerator | None = None,
     progress: Progress | None = None,
 ) -> N:
-    """Train until ``config.steps`` steps or ``config.minutes`` are done, and return the averaged network in evaluation mode.
+    """Train for ``config.steps`` steps or about ``config.minutes``, and return the averaged network in evaluation mode.
 
     Training resumes from the checkpoint in ``folder`` if there is one. ``log.csv``, ``validation.csv``, ``checkpoint.pt`` and
     ``tensorboard`` are written into ``folder``. If several processes are launched, each must call this function with the same

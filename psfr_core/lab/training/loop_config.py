@@ -26,7 +26,9 @@ class LoopConfig:
 
     steps: int = field(metadata={"description": "number of training steps"})
     minutes: float | None = option(
-        None, "maximum duration; steps is lowered after the first 50 steps, by their speed; null: no limit"
+        None,
+        "approximate maximum duration without validation and checkpoints; after 50 steps, their speed limits the number of steps; "
+        "null: no limit",
     )
     batch_size: int = option(8, "samples per step, over all processes and accumulation steps", low=1)
     learning_rate: float = option(2e-4, "peak learning rate of Adam", low=0)

@@ -61,7 +61,9 @@ def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) ->
 
 def is_recorded(folder: Path, recipe: HasKind) -> bool:
     """Return whether the last run in ``folder`` had the same recipe. Raise TrainingError if recipe.yaml is damaged."""
-    return (folder / RECIPE).exists() and _read_recipe(folder / RECIPE) == yaml.safe_load(to_yaml(recipe))
+    return (folder / RECIPE).exists() and not changed_settings(
+        _read_recipe(folder / RECIPE), yaml.safe_load(to_yaml(recipe))
+    )
 
 
 def fingerprints(settings: Mapping[str, Any]) -> dict[str, str]:

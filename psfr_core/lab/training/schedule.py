@@ -9,24 +9,25 @@ from typing import Any
 from .loop_config import LoopConfig
 
 FINAL_LEARNING_RATE_FACTOR = 0.05
-SPEED_STEPS = range(25, 50)  # steps after the start of which the speed is measured; earlier ones are slower
+SPEED_STEPS = range(
+    25, 50
+)  # the speed is measured from the end of step 25 to the end of step 50; earlier steps are slower
 
 
 class Schedule:
     """Number of steps of a run, and the learning rates: a linear warm-up, followed by a cosine decay.
 
-    ``steps`` is at first ``config.steps``. With ``config.minutes``, ``limit`` lowers it once. Checkpoints keep it.
+    ``limit`` is the number of steps that fit into ``config.minutes``, or None until the speed is known. Checkpoints contain it.
     """
 
     def __init__(self, config: LoopConfig) -> None:
         self._config = config
-        self.steps = config.steps
-        self.is_final = config.minutes is None
+        self.limit: int | None = None
 
-    def limit(self, steps: int) -> None:
-        """Lower the number of steps to ``steps``."""
-        self.steps = min(self.steps, steps)
-        self.is_final = True
+    @property
+    def steps(self) -> int:
+        """Number of all steps."""
+        return self._config.steps if self.limit is None else min(self._config.steps, self.limit)
 
     def steps_after(self, first: int) -> Iterator[int]:
         """Yield the numbers of the steps after step ``first``, counted from 1. The last one may change meanwhile."""
@@ -45,7 +46,7 @@ class Schedule:
         return FINAL_LEARNING_RATE_FACTOR + (1 - FINAL_LEARNING_RATE_FACTOR) * cosine
 
     def state_dict(self) -> dict[str, Any]:
-        return {"steps": self.steps, "is_final": self.is_final}
+        return {"limit": self.limit}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.steps, self.is_final = int(state_dict["steps"]), bool(state_dict["is_final"])
+        self.limit = state_dict["limit"]

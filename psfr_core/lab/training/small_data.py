@@ -2,81 +2,99 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
+import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
+from ...changed_settings import flat_settings
 from ...errors import OptionError
 from ...files import atomic_path
 from ...models.convert import to_half
+from ...models.state_dict import read_tensors
 from ...parsing.parse_map import ParseMap
 from ...progress import Progress
-from ..metrics.image_features import read_backbone
-from .face_files import FaceFile, find_checked_face_files, list_images
-from .recipe import DetectorRecipe, GeneratorRecipe, TrainedRecipe
+from .face_files import FaceFile, find_checked_face_files, find_face_files, list_images
+from .recipe import BlendRecipe, DetectorRecipe, Recipe
+from .recipe_file import to_yaml
+from .run_folder import SOURCES
 from .scenes import read_background
 
 
 def write_small_data(
-    recipes: Sequence[TrainedRecipe], data: Path, out: Path, *, quality: int = 78, progress: Progress | None = None
+    recipes: Sequence[Recipe], data: Path, out: Path, *, quality: int = 75, progress: Progress | None = None
 ) -> None:
     """Copy the files in the folder ``data`` that ``recipes`` read to the same relative paths in ``out``, in a smaller form.
 
-    Faces become WebP files of ``quality``, 0 to 100, at the size of the largest network that they train. Of the validation faces
-    of parsers and generators, only the measured ones are copied. Labels become PNG files of the size of their faces, and the
-    backgrounds of detectors become WebP files. The weights of feature networks become float16. ``progress`` counts the images.
-    Raises OptionError if images are not in ``data`` or ``quality`` is out of range, TrainingError for invalid data, and the errors
-    of reading weights.
+    Faces become WebP files of ``quality``, 0 to 100, at the size of the largest network that they train. Labels become PNG files of
+    the size of their faces, and the backgrounds of detectors become WebP files. ImageNet features in .safetensors files become
+    float16. ``progress`` counts the images.
+    Raises OptionError if ``quality`` is out of range, if ``out`` is not empty or is in ``data``, or if images are not in ``data``.
+    Raises TrainingError for invalid data, and the errors of reading weights.
     """
     if not 0 <= quality <= 100:
         raise OptionError(f"quality must be from 0 to 100, got {quality}.")
+    data, out = _absolute(data), _absolute(out)
+    if out.resolve().is_relative_to(data.resolve()) or (out.exists() and any(out.iterdir())):
+        raise OptionError(f"{out} must be a new or empty folder outside of {data}.")
     copier = _Copier(data, out, quality)
-    faces: dict[Path, _FaceCopy] = {}
-    for face in (face for recipe in recipes for face in _faces_of(recipe)):
-        known = faces.get(face.file.image, face)
-        faces[face.file.image] = max(face, known, key=lambda copy: copy.size)
-    tasks: list[Callable[[], None]] = [lambda face=face: copier.copy_face(face) for face in faces.values()]
-    detectors = (recipe for recipe in recipes if isinstance(recipe, DetectorRecipe))
-    backgrounds = {path for recipe in detectors for folder in recipe.backgrounds for path in list_images(folder)}
-    tasks += [lambda path=path: copier.write_webp(path, read_background(path)) for path in sorted(backgrounds)]
+    faces, backgrounds = _faces_of(recipes), _backgrounds_of(recipes)
+    tasks: list[Callable[[], None]] = [
+        *(lambda file=file, size=size: copier.copy_face(file, size) for file, size in faces),
+        *(lambda path=path: copier.copy_background(path) for path in backgrounds),
+    ]
     for done, task in enumerate(tasks, start=1):
         task()
         if progress is not None:
             progress(done, len(tasks))
+    for path in {path for recipe in recipes for path in _files_named_in(recipe)}:
+        copier.copy_file(path)
+
+
+def _faces_of(recipes: Sequence[Recipe]) -> list[tuple[FaceFile, int]]:
+    """Return all faces with the sizes at which they are needed. Raise TrainingError for invalid files."""
+    faces: dict[Path, tuple[FaceFile, int]] = {}
     for recipe in recipes:
-        copier.copy_weights(recipe)
+        if isinstance(recipe, BlendRecipe):
+            continue
+        data, size = recipe.data, recipe.face_size
+        for folders in ((data.faces, data.labels), (data.val_faces, data.val_labels)):
+            find_checked_face_files(*folders, size, skip_small=data.skip_small)
+            for file in find_face_files(*folders):
+                _, known_size = faces.get(_labels_file(file), (file, 0))
+                faces[_labels_file(file)] = file, max(known_size, min(size, file.width))
+    return [*faces.values()]
 
 
-@dataclass(frozen=True)
-class _FaceCopy:
-    """Face to copy at ``size`` pixels, and the path of its labels as one PNG file."""
-
-    file: FaceFile
-    labels: Path
-    size: int
+def _labels_file(file: FaceFile) -> Path:
+    """Return the path of the labels of ``file``. Masks become a single file in the folder of the first mask."""
+    if isinstance(file.labels, Path):
+        return file.labels
+    return next(iter(file.labels.values())).with_name(f"{file.image.stem}.png")
 
 
-def _faces_of(recipe: TrainedRecipe) -> Iterator[_FaceCopy]:
-    """Yield the training faces and the validation faces that ``recipe`` reads. Raise TrainingError for invalid files."""
-    data = recipe.data
-    validation = [*_faces_in(data.val_faces, data.val_labels, recipe)]
-    if not isinstance(recipe, DetectorRecipe):
-        validation = validation[: data.validation_samples(len(validation))]
-    yield from _faces_in(data.faces, data.labels, recipe)
-    yield from validation
+def _backgrounds_of(recipes: Sequence[Recipe]) -> list[Path]:
+    folders = {folder for recipe in recipes if isinstance(recipe, DetectorRecipe) for folder in recipe.backgrounds}
+    return [path for folder in sorted(folders) for path in list_images(folder)]
 
 
-def _faces_in(
-    image_folders: Sequence[Path], label_folders: Sequence[Path], recipe: TrainedRecipe
-) -> Iterator[_FaceCopy]:
-    size = recipe.face_size
-    for images, labels in zip(image_folders, label_folders, strict=True):
-        for file in find_checked_face_files([images], [labels], size, skip_small=recipe.data.skip_small):
-            yield _FaceCopy(file, labels / file.image.relative_to(images).with_suffix(".png"), size)
+def _files_named_in(recipe: Recipe) -> list[Path]:
+    """Return the weight files and degradation files that ``recipe`` names and that exist."""
+    settings = flat_settings(yaml.safe_load(to_yaml(recipe)))
+    values = [value for name, value in settings if name.rpartition(".")[2] in SOURCES]
+    texts = [text for value in values for text in (cast("list[Any]", value) if isinstance(value, list) else [value])]
+    return [Path(text) for text in texts if isinstance(text, str) and Path(text).is_file()]
+
+
+def _absolute(path: Path) -> Path:
+    """Return the absolute path without "..". Links are not resolved, because data folders may contain links."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 @dataclass(frozen=True)
@@ -87,35 +105,32 @@ class _Copier:
     out: Path
     quality: int
 
-    def copy_face(self, face: _FaceCopy) -> None:
-        image, labels = face.file.read(face.size)
-        self.write_webp(face.file.image, Image.fromarray(image.permute(1, 2, 0).numpy()))
-        ParseMap(labels[None]).to_png(self._target(face.labels))
+    def copy_face(self, file: FaceFile, size: int) -> None:
+        image, labels = file.read(size)
+        self._write_webp(self._target(file.image).with_suffix(".webp"), Image.fromarray(image.permute(1, 2, 0).numpy()))
+        ParseMap(labels[None]).to_png(self._target(_labels_file(file)))
 
-    def write_webp(self, source: Path, image: Image.Image) -> None:
-        with atomic_path(self._target(source).with_suffix(".webp")) as unfinished:
+    def copy_background(self, path: Path) -> None:
+        target = self._target(path)
+        self._write_webp(target.with_name(f"{target.name}.webp"), read_background(path))
+
+    def copy_file(self, path: Path) -> None:
+        """Copy a file that is in ``data``. ImageNet features are converted to float16."""
+        if not _absolute(path).is_relative_to(self.data):
+            return
+        tensors = read_tensors(path) if path.suffix == ".safetensors" else {}
+        if tensors and all(name.startswith(("features.", "classifier.")) for name in tensors):
+            features = {name: tensor for name, tensor in tensors.items() if name.startswith("features.")}
+            save_file(to_half(features), self._target(path))
+        else:
+            shutil.copyfile(path, self._target(path))
+
+    def _write_webp(self, path: Path, image: Image.Image) -> None:
+        with atomic_path(path) as unfinished:
             image.save(unfinished, "WEBP", quality=self.quality, method=6)
 
-    def copy_weights(self, recipe: TrainedRecipe) -> None:
-        """Copy the weight files in ``data`` that ``recipe`` names."""
-        copied = [recipe.start_from]
-        if isinstance(recipe, DetectorRecipe):
-            copied.append(recipe.teacher)
-        if isinstance(recipe, GeneratorRecipe):
-            networks = recipe.loss_networks
-            copied += [networks.parser, str(networks.heads) if networks.heads else None]
-            if networks.features and self._is_in_data(networks.features):
-                path = Path(networks.features)
-                tensors = {name: tensor for name, tensor in read_backbone(path).items() if name.startswith("features.")}
-                save_file(to_half(tensors), self._target(path).with_suffix(".safetensors"))
-        for source in copied:
-            if source and self._is_in_data(source):
-                shutil.copyfile(source, self._target(Path(source)))
-
-    def _is_in_data(self, source: str) -> bool:
-        return Path(source).is_relative_to(self.data)
-
     def _target(self, source: Path) -> Path:
+        source = _absolute(source)
         if not source.is_relative_to(self.data):
             raise OptionError(f"{source} is not in the folder {self.data}. Move it there, and use $data in the recipe.")
         target = self.out / source.relative_to(self.data)

@@ -88,12 +88,12 @@ class Trainer(Generic[N]):
         return losses
 
     def keep_time_limit(self, step: int, first: int) -> None:
-        """Lower the number of steps so that training ends after ``minutes``. Call this after each step.
+        """Limit the number of steps so that training ends after about ``minutes``. Call this after each step.
 
-        ``first`` is the number of steps before this start. All processes decide on the same number.
+        ``first`` is the number of steps before this start. All processes use the same limit.
         """
         minutes, done = self._config.minutes, step - first
-        if minutes is None or self.schedule.is_final:
+        if minutes is None or self.schedule.limit is not None:
             return
         if done == SPEED_STEPS.start:
             self._wait_for_device()
@@ -101,8 +101,9 @@ class Trainer(Generic[N]):
         elif done == SPEED_STEPS.stop:
             self._wait_for_device()
             seconds = (time.monotonic() - self._speed_start) / len(SPEED_STEPS)
-            steps = torch.tensor([max(first + int(60 * minutes / seconds), step)], device=self.accelerator.device)
-            self.schedule.limit(int(cast("Tensor", self.accelerator.gather(steps))[0]))
+            limit = first + min(60 * minutes / seconds, self._config.steps)
+            limits = self.accelerator.gather(torch.tensor([max(int(limit), step)], device=self.accelerator.device))
+            self.schedule.limit = int(cast("Tensor", limits)[0])
 
     def check_finite(self, step: int) -> None:
         """Raise TrainingError if a loss, or a gradient of the network, was infinite or NaN at any step up to ``step``.
@@ -120,7 +121,7 @@ class Trainer(Generic[N]):
         return {name: float(value) for name, value in self.accelerator.reduce(means, "mean").items()}
 
     def _wait_for_device(self) -> None:
-        bool(self._is_finite)
+        bool(self._is_finite)  # reading a value waits for the GPU
 
     def _clip_gradients(self) -> Tensor:
         """Clip the gradients of the network, and return as a bool tensor whether they were finite (always true with a scaler)."""

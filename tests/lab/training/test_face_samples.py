@@ -183,7 +183,7 @@ def test_faces_smaller_than_the_network_are_left_out_on_request(
             read([tmp_path / "faces"], [DATA / "labels"], 64)
         assert len(read([tmp_path / "faces"], [DATA / "labels"], 64, skip_small=True)) == 3
         assert len(read([tmp_path / "faces"], [DATA / "labels"], 63, skip_small=True)) == 4
-    assert "1 of 4 faces are smaller than 64 px and left out" in caplog.text
+    assert "faces smaller than 64 px are left out: 1 of 4" in caplog.text
     with pytest.raises(TrainingError, match=r"All faces in .* are smaller than 2048 pixels"):
         load_face_set([tmp_path / "faces"], [DATA / "labels"], 2048, skip_small=True)
 
