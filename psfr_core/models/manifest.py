@@ -76,8 +76,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="psfrgan_256.safetensors",
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
-        size_bytes=6_777_304,
-        sha256="d3423c11a1d366b103ec574837a67657da8b5a608b625424a995cab7385ced28",
+        size_bytes=6_777_376,
+        sha256="3689b7b0cc013d51ec5576b17b8f0c77440fb2121af31e5f82ccbb9c5d0d7cf6",
     ),
     ModelFile(
         name="psfrgan-512-small",

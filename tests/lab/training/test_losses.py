@@ -51,7 +51,9 @@ def test_the_psnr_term_weights_all_images_equally() -> None:
     fake = real + torch.tensor([0.2, 0.02])[:, None, None, None]
     assert float(psnr_loss(fake, real)) == pytest.approx(-30, abs=0.01)
     fake = real.requires_grad_() + 0.0
-    psnr_loss(fake, real.detach()).backward()  # equal images
+    loss = psnr_loss(fake, real.detach())  # equal images
+    assert loss.item() == pytest.approx(-40, abs=1e-4)
+    loss.backward()
     assert real.grad is not None
     assert bool(real.grad.isfinite().all())
 

@@ -64,8 +64,13 @@ def test_stages_inherit_unset_values() -> None:
     assert not pixel_only.losses.needs_features
     assert pixel_only.loss_networks == LossNetworkSources(parser="parsenet-256")
     assert stages["psfrgan_256"] == BlendRecipe(
-        "out/generator_256_g/generator.safetensors", "out/generator_256_j/generator.safetensors", 0.8
+        "out/generator_256_gj/blend.safetensors", "out/generator_256_k/generator.safetensors", 0.75
     )
+    of_k = stages["generator_256_k"]
+    assert isinstance(of_k, GeneratorRecipe)
+    assert of_k.losses == last.losses
+    assert of_k.start_from == "out/generator_256_gj/blend.safetensors"
+    assert of_k.degradation == ("paper",) * 8 + ("old", "none")
 
 
 def test_recipes_of_the_paper_equal_the_published_settings() -> None:
