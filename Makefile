@@ -92,7 +92,7 @@ LIMIT ?= 1d
 FINISHED = $$(cd $(RUNS) && ls */*.safetensors 2>/dev/null | sed 's|^|--exclude=|; s|/[^/]*$$|/checkpoint.pt|')
 READ_PARTS = if [ ! -e $(RUNS) ] && ls $(PARTS)/part.* >/dev/null 2>&1; then mkdir -p $(RUNS) && cat $(PARTS)/part.* | tar -x -C $(RUNS); fi
 WRITE_PARTS = mkdir -p $(PARTS) && rm -f $(PARTS)/new.* && tar -c -C $(RUNS) $(FINISHED) . | split -b 15M - $(PARTS)/new. && \
-	rm -f $(PARTS)/part.* && for file in $(PARTS)/new.*; do mv $$file $(PARTS)/part.$${file##*.}; done
+	rm -f $(PARTS)/part.* && for file in $(PARTS)/new.*; do mv $$file $(PARTS)/part.$${file: -2}; done
 train-gpu: SHELL := /bin/bash
 train-gpu: .SHELLFLAGS := -o pipefail -c
 train-gpu: $(LAUNCHER)
