@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--copy-data",
         type=Path,
         metavar="DIR",
-        help="copy the data of the stages in a smaller form into the new folder DIR, for training on another machine, and exit",
+        help="write a reduced copy of the training data into the new folder DIR, for training on another machine, and exit",
     )
     parser.add_argument(
         "--quality", type=int, default=75, help="WebP quality of the faces in the copy, 0 to 100; default: 75"

@@ -76,8 +76,8 @@ def load_face_set(
 ) -> FaceSet:
     """Load all faces in the folders into memory at ``size`` pixels. See ``find_face_files`` for the folders.
 
-    Faces smaller than ``size`` are left out with a warning if ``skip_small`` is true, and no other face is. Raises TrainingError
-    if a folder is empty, a file is unreadable, or a face has no labels or is too small without ``skip_small``.
+    ``skip_small`` leaves out faces smaller than ``size`` with a warning. No other face is skipped. Raises TrainingError if a folder
+    is empty, a file is unreadable, a face has no labels, or a face is too small and ``skip_small`` is false.
     """
     return _load(find_checked_face_files(image_folders, label_folders, size, skip_small=skip_small), size)
 

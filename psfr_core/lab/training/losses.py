@@ -34,9 +34,9 @@ def feature_matching_loss(fake_features: Sequence[Tensor], real_features: Sequen
 
 
 def psnr_loss(fake: Tensor, real: Tensor) -> Tensor:
-    """Return the negative PSNR in dB of images (B, 3, H, W) in [-1, 1], at least -40 dB for each image, averaged over the batch.
+    """Return the negative PSNR in dB of images (B, 3, H, W) in [-1, 1], averaged over the batch.
 
-    Images with more than 40 dB have no gradient. It grows with the PSNR, and would hide the gradients of the other images.
+    The PSNR of each image is limited to 40 dB. Without the limit, nearly perfect images would dominate the gradient.
     """
     # E over the batch of 10 log10(max(E[(fake - real)^2] / 2^2, 1e-4))
     error = (fake - real).square().mean(dim=(1, 2, 3)) / 4

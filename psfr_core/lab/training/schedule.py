@@ -30,7 +30,7 @@ class Schedule:
         return self._config.steps if self.limit is None else min(self._config.steps, self.limit)
 
     def steps_after(self, first: int) -> Iterator[int]:
-        """Yield the numbers of the steps after step ``first``, counted from 1. The last one may change meanwhile."""
+        """Yield the numbers of the steps after step ``first`` until ``steps``, which may be lowered meanwhile."""
         step = first
         while step < self.steps:
             step += 1
