@@ -15,6 +15,7 @@ from numpy.random import Generator
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from ...checks import seeded_generator
 from ...errors import ImageFileError, TrainingError
 from ...faces.face import Face
 from ...images.box import Box, Size
@@ -22,6 +23,9 @@ from ...images.decoding import opened
 from ...images.similarity import compose_affines, resize_affine, transform_points
 from ...parsing.labels import FaceRegion, RegionGroup
 from ..degradation import operations
+from ..degradation.old_photo import sample_old_photo
+from ..degradation.old_photo_config import OldPhotoConfig
+from ..degradation.sampler import Sampler
 from .face_files import list_images, unreadable
 from .face_samples import FaceSet
 from .occluders import occlude
@@ -33,6 +37,9 @@ MIN_FACE_PX = 9.0  # minimum size of a pasted face, the square root of the area 
 # Range of the typical face size of a scene. Larger faces are detected in smaller copies of an image.
 TYPICAL_FACE_PX = (12.0, 180.0)
 LEGIBLE_FACE_PX = 10.0  # minimum size at which a face is recognizable
+OLD_PHOTO_FRACTION = 0.2  # fraction of scenes that look like scans of old photographs, if their faces are large enough
+MIN_OLD_PHOTO_FACE_PX = 40.0
+ALIGNED_FACE_PX = 200.0  # approximate face size in an aligned crop of 512 px, to which lengths of OldPhotoConfig refer
 MAX_FACES, MAX_DISTRACTORS = 20, 8
 OCCLUDED_FRACTION = 0.35  # fraction of faces that are partly occluded
 MAX_HIDDEN_FRACTION = 0.25  # maximum fraction of a face's box that a later face may cover
@@ -155,7 +162,7 @@ class Scenes:
         wanted = 0 if random.random() < 0.12 else int(random.integers(1, 2 + int(0.35 * self._side / typical_px) ** 2))
         for _ in range(min(wanted, MAX_FACES)):
             self._paste_face(canvas, placed, typical_px * random.uniform(0.7, 1.4), random)
-        image = _photographed(canvas, typical_px / LEGIBLE_FACE_PX, random)
+        image = _photographed(canvas, typical_px, random)
         return Scene(
             image,
             np.array([box for box, _ in placed], np.float32).reshape(-1, 4),
@@ -273,18 +280,22 @@ def _overlap(box: Box, other: Box) -> bool:
     return width > 0 and height > 0 and width * height > 0.1 * min(box.area, other.area)
 
 
-def _photographed(canvas: Image.Image, max_reduction: float, random: Generator) -> Tensor:
+def _photographed(canvas: Image.Image, typical_px: float, random: Generator) -> Tensor:
     """Degrade the scene as an old or cheap camera would, and return it as (3, S, S), RGB in [0, 1].
 
-    The resolution is reduced by a factor of at most ``max_reduction``.
+    Faces of ``typical_px`` pixels stay legible.
     """
     if random.random() < 0.35:
-        side = round(canvas.width / math.exp(random.uniform(0, math.log(max(max_reduction, 1)))))
+        max_reduction = max(typical_px / LEGIBLE_FACE_PX, 1)
+        side = round(canvas.width / math.exp(random.uniform(0, math.log(max_reduction))))
         canvas = canvas.resize((side, side), Image.Resampling.BOX).resize(canvas.size, Image.Resampling.BICUBIC)
     image = torch.from_numpy(np.array(canvas)).permute(2, 0, 1).float() / 255
     if random.random() < 0.35:
         image = operations.gray(image)
         image = ((image - 0.5) * random.uniform(0.6, 1.2) + random.uniform(0.35, 0.65)).clamp(0, 1)
+    if typical_px >= MIN_OLD_PHOTO_FACE_PX and random.random() < OLD_PHOTO_FRACTION:
+        sampler = Sampler(seeded_generator(int(random.integers(2**31))))
+        image = sample_old_photo(OldPhotoConfig(), typical_px / ALIGNED_FACE_PX, sampler).degraded(operations.gray(image))
     if random.random() < 0.4:
         image = operations.gaussian_blur(image, random.uniform(0.3, 1.3))
     if random.random() < 0.4:
