@@ -123,7 +123,7 @@ def test_inputs_are_measured_as_well(tmp_path: Path, capsys: pytest.CaptureFixtu
     arguments = ["evaluate", "images", results, references, "--inputs", inputs, "--device", "cpu"]
     assert main([*arguments, "--out", str(tmp_path / "out"), "--rank-by", "ssim"]) == 0
     printed = capsys.readouterr()
-    assert "1 references have no result and are left out, such as c.png" in printed.err
+    assert "references without a result are left out: 1, such as c.png" in printed.err
     assert (tmp_path / "out/summary.md").read_text() == printed.out
     means = summary(tmp_path / "out")
     assert means["psnr"] - means["psnr_before"] == pytest.approx((20 + 26.02) / 2 - 10.46, abs=0.4)

@@ -110,7 +110,7 @@ def _evaluate_images(spec: ImagesSpec, out: Path | None, device: torch.device, p
     folder = ResultFolder(spec.results, spec.references, spec.inputs, spec.max_pixels)
     missing = folder.left_out
     if missing:
-        logger.warning("%d references have no result and are left out, such as %s.", len(missing), missing[0])
+        logger.warning("references without a result are left out: %d, such as %s", len(missing), missing[0])
     settings = {**settings_of(spec), "references without a result": str(len(missing))}
     return _score(folder, load_metrics(spec.metrics, device), spec.metrics, settings, out, progress)
 

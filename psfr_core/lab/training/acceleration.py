@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import torch
 
 from ...errors import OptionError
+from ...networks.inference.optimize import cpu_has_fast_bfloat16
 from ...optional_package import import_optional
 from .loop_config import LoopConfig, MixedPrecision
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+
+logger = logging.getLogger(__name__)
 
 
 def make_accelerator(config: LoopConfig, device: torch.device) -> Accelerator:
@@ -28,6 +32,10 @@ def make_accelerator(config: LoopConfig, device: torch.device) -> Accelerator:
     on_cpu = device.type == "cpu"
     if on_cpu and config.mixed_precision is MixedPrecision.FP16:
         raise OptionError("A CPU cannot train in fp16. Choose bf16 or none as mixed precision.")
+    if on_cpu and config.mixed_precision is MixedPrecision.BF16 and not cpu_has_fast_bfloat16():
+        logger.warning(
+            "This CPU emulates bf16, which is several times slower than float32. Set loop.mixed_precision to none."
+        )
     try:
         accelerator: Accelerator = accelerate.Accelerator(
             cpu=on_cpu,

@@ -128,13 +128,13 @@ def find_checked_face_files(
 def list_images(folder: Path) -> list[Path]:
     """Return the image files in ``folder`` and its subfolders, sorted by path.
 
-    Images in formats that cannot be read are skipped with a warning. Raises TrainingError if no image is found.
+    Images in formats that cannot be read are left out with a warning. Raises TrainingError if no image is found.
     """
     files = sorted(folder.rglob("*"))
     paths = [path for path in files if is_readable(path)]
     reasons = [reason for path in files if (reason := unreadable_reason(path))]
     if reasons:
-        logger.warning("%d images in %s are skipped: %s", len(reasons), folder, reasons[0])
+        logger.warning("unreadable images in %s are left out: %d, such as %s", folder, len(reasons), reasons[0])
     if not paths:
         raise TrainingError(f"There is no image ({FORMAT_LIST}) in the folder {folder}.")
     return paths

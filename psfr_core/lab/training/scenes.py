@@ -84,7 +84,7 @@ class Scene(NamedTuple):
 def make_cut_outs(faces: FaceSet, found: Sequence[Sequence[Face]]) -> list[CutOut]:
     """Cut out each face along its parse map. ``found`` holds the detections in each image; the most central one is used.
 
-    Images without detections are skipped with a warning. Raises TrainingError if no face is left.
+    Images without detections are left out with a warning. Raises TrainingError if no face is left.
     """
     cut_outs: list[CutOut] = []
     for image, labels, candidates in zip(faces.images, faces.labels, found, strict=True):
@@ -101,11 +101,8 @@ def make_cut_outs(faces: FaceSet, found: Sequence[Sequence[Face]]) -> list[CutOu
             f"The teacher finds no face in any of the {len(faces)} images. Give another teacher, or aligned faces."
         )
     if len(cut_outs) < len(faces):
-        logger.warning(
-            "%d of %d faces are skipped, because the teacher does not find them.",
-            len(faces) - len(cut_outs),
-            len(faces),
-        )
+        missed = len(faces) - len(cut_outs)
+        logger.warning("faces that the teacher does not find are left out: %d of %d", missed, len(faces))
     return cut_outs
 
 
@@ -295,7 +292,9 @@ def _photographed(canvas: Image.Image, typical_px: float, random: Generator) -> 
         image = ((image - 0.5) * random.uniform(0.6, 1.2) + random.uniform(0.35, 0.65)).clamp(0, 1)
     if typical_px >= MIN_OLD_PHOTO_FACE_PX and random.random() < OLD_PHOTO_FRACTION:
         sampler = Sampler(seeded_generator(int(random.integers(2**31))))
-        image = sample_old_photo(OldPhotoConfig(), typical_px / ALIGNED_FACE_PX, sampler).degraded(operations.gray(image))
+        image = sample_old_photo(OldPhotoConfig(), typical_px / ALIGNED_FACE_PX, sampler).degraded(
+            operations.gray(image)
+        )
     if random.random() < 0.4:
         image = operations.gaussian_blur(image, random.uniform(0.3, 1.3))
     if random.random() < 0.4:

@@ -20,7 +20,7 @@ from ...models.convert import to_half
 from ...models.state_dict import read_tensors
 from ...parsing.parse_map import ParseMap
 from ...progress import Progress
-from .face_files import FaceFile, find_checked_face_files, find_face_files, list_images
+from .face_files import FaceFile, find_checked_face_files, list_images
 from .recipe import BlendRecipe, DetectorRecipe, Recipe
 from .recipe_file import to_yaml
 from .run_folder import SOURCES
@@ -34,7 +34,7 @@ def write_small_data(
 
     Faces become WebP files of ``quality``, 0 to 100, at the size of the largest network that they train. Labels become PNG files of
     the size of their faces, and the backgrounds of detectors become WebP files. ImageNet features in .safetensors files become
-    float16. ``progress`` counts the images.
+    float16. Faces that the recipes leave out are not copied. ``progress`` counts the images.
     Raises OptionError if ``quality`` is out of range, if ``out`` is not empty or is in ``data``, or if images are not in ``data``.
     Raises TrainingError for invalid data, and the errors of reading weights.
     """
@@ -65,10 +65,9 @@ def _faces_of(recipes: Sequence[Recipe]) -> list[tuple[FaceFile, int]]:
             continue
         data, size = recipe.data, recipe.face_size
         for folders in ((data.faces, data.labels), (data.val_faces, data.val_labels)):
-            find_checked_face_files(*folders, size, skip_small=data.skip_small)
-            for file in find_face_files(*folders):
+            for file in find_checked_face_files(*folders, size, skip_small=data.skip_small):
                 _, known_size = faces.get(_labels_file(file), (file, 0))
-                faces[_labels_file(file)] = file, max(known_size, min(size, file.width))
+                faces[_labels_file(file)] = file, max(known_size, size)
     return [*faces.values()]
 
 

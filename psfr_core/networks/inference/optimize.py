@@ -68,11 +68,12 @@ def fastest_dtype(device: torch.device | str, network: nn.Module | None = None) 
     """
     if isinstance(network, OtherRestorer):
         return torch.float32
-    return torch.bfloat16 if torch.device(device).type == "cpu" and _has_bfloat16_instructions() else torch.float32
+    return torch.bfloat16 if torch.device(device).type == "cpu" and cpu_has_fast_bfloat16() else torch.float32
 
 
-def _has_bfloat16_instructions() -> bool:
-    # Emulated bfloat16 is slower than float32. If PyTorch lacks these tests, hardware support is assumed to be missing.
+def cpu_has_fast_bfloat16() -> bool:
+    """Return whether this CPU has bfloat16 instructions. Without them, bfloat16 is emulated and slower than float32."""
+    # if PyTorch lacks these tests, the instructions are assumed to be missing
     tests = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
     return can_pack(torch.bfloat16) and any(test is not None and test() for test in tests)
 

@@ -205,6 +205,16 @@ def test_a_cpu_does_not_train_in_fp16() -> None:
         make_accelerator(LoopConfig(steps=1, mixed_precision=MixedPrecision.FP16), torch.device("cpu"))
 
 
+@pytest.mark.parametrize("is_fast", [False, True])
+def test_emulated_bfloat16_is_reported(
+    is_fast: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("psfr_core.lab.training.acceleration.cpu_has_fast_bfloat16", lambda: is_fast)
+    make_accelerator(LoopConfig(steps=1, mixed_precision=MixedPrecision.BF16), torch.device("cpu"))
+    make_accelerator(LoopConfig(steps=1, mixed_precision=MixedPrecision.NONE), torch.device("cpu"))
+    assert caplog.text.count("Set loop.mixed_precision to none") == (not is_fast)
+
+
 def test_a_missing_accelerate_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(MissingPackageError, match="Training needs the package accelerate.*pip install accelerate"):

@@ -15,7 +15,15 @@ from psfr_core.images.box import Box
 from psfr_core.images.similarity import transform_points
 from psfr_core.lab.training.detector import DetectorTask, focal_loss, make_targets
 from psfr_core.lab.training.face_samples import FaceSet
-from psfr_core.lab.training.scenes import Scene, Scenes, _pose, load_backgrounds, make_cut_outs, make_distractors
+from psfr_core.lab.training.scenes import (
+    Scene,
+    Scenes,
+    _photographed,
+    _pose,
+    load_backgrounds,
+    make_cut_outs,
+    make_distractors,
+)
 from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
 
 BOX = Box(16, 12, 48, 56)
@@ -47,6 +55,20 @@ def test_scenes_do_not_depend_on_earlier_ones() -> None:
     scenes = Scenes(cut_outs, [Image.new("RGB", (24, 16))], [Image.new("RGB", (96, 96))], side=64, seed=1)
     first = [scenes[index].image for index in range(30)]
     assert all(torch.equal(scenes[index].image, image) for index, image in enumerate(first))
+
+
+def test_only_scenes_with_large_faces_look_like_old_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def photographed(face_px: float, fraction: float) -> list[torch.Tensor]:
+        monkeypatch.setattr("psfr_core.lab.training.scenes.OLD_PHOTO_FRACTION", fraction)
+        canvas = Image.new("RGB", (64, 64), (230, 20, 20))
+        return [_photographed(canvas, face_px, np.random.default_rng(index)) for index in range(20)]
+
+    def color(images: list[torch.Tensor]) -> float:
+        return max(float((image[0] - image[2]).mean()) for image in images)
+
+    assert all(map(torch.equal, photographed(20, 0.0), photographed(20, 1.0)))
+    assert color(photographed(100, 0.0)) > 0.8
+    assert 0.02 < color(photographed(100, 1.0)) < 0.3  # gray, then toned
 
 
 def test_landmarks_lie_on_the_faces(scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +108,7 @@ def test_faces_without_detection_are_skipped_and_counted(caplog: pytest.LogCaptu
     faces = FaceSet(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.ones(2, 8, 8, dtype=torch.uint8))
     with caplog.at_level("WARNING"):
         assert len(make_cut_outs(faces, [[], [Face(Box(1, 1, 7, 7), torch.rand(5, 2), 1.0)]])) == 1
-    assert "1 of 2 faces are skipped" in caplog.text
+    assert "left out: 1 of 2" in caplog.text
     with pytest.raises(TrainingError, match="finds no face in any of the 2 images"):
         make_cut_outs(faces, [[], []])
 
