@@ -85,8 +85,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="psfrgan_512_small.safetensors",
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator for crops over 300 px, trained by this project",
-        size_bytes=6_898_984,
-        sha256="48be5be016575898e14cda42a48b762ec51ab6b09e7a29b9858a1651dd212249",
+        size_bytes=6_899_056,
+        sha256="3bb81b6b0600d4d0d0f5492410c7d2f897f8a673e3ce544475fc9ab7e8ce2298",
     ),
     ModelFile(
         name="parsenet-256",
@@ -94,8 +94,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="parsenet_256.safetensors",
         licence=NON_COMMERCIAL,
         description="small face parsing network, trained by this project",
-        size_bytes=4_838_980,
-        sha256="5b8f7abbec38c3d6cd6c40033fd563a44a9496f1e2d4afd0cbbdd50ad4f427ed",
+        size_bytes=4_839_044,
+        sha256="682455bd47ace93063ff94b6c6edd64afa6465d2325adbcd976f5a825ef82ae0",
     ),
     ModelFile(
         name="compact-face",
@@ -103,8 +103,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="compact_face.safetensors",
         licence=NON_COMMERCIAL,
         description="small face detector with 5 landmarks, trained by this project",
-        size_bytes=1_475_094,
-        sha256="3b65928b46fa79f5a89d821444706474f0e3a98e7113d4c2a8341b04dce654b4",
+        size_bytes=1_475_054,
+        sha256="78a649aab282d9a78b882c70d10c7088971f87ebe07094ab9cb5ea2a3945ea23",
     ),
     ModelFile(
         name="psfrgan-512",
