@@ -25,9 +25,9 @@ def batch(portrait: Tensor) -> Tensor:
 
 @pytest.fixture
 def faces(run: Run, batch: Tensor) -> Any:
-    """Return the faces that are detected in ``batch`` with a low confidence threshold."""
+    """Return the faces that are detected in ``batch`` with a threshold of 0.5."""
     detector = run("PSFR_LoadFaceDetector").args[0]
-    return run("PSFR_DetectFaces", image=batch, detector=detector, confidence=0.3).args[0]
+    return run("PSFR_DetectFaces", image=batch, detector=detector, confidence=0.5).args[0]
 
 
 @pytest.fixture

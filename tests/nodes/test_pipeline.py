@@ -200,7 +200,7 @@ def test_a_parser_confirms_faces_that_the_detector_is_unsure_of(
     run: Run, models: dict[str, Any], portrait: Tensor
 ) -> None:
     masked = portrait.clone()
-    masked[:, 138:210, 76:180] = 0.92
+    masked[:, 138:220, 50:210] = 0.92
     unconfirmed, confirmed, restored = (
         run(node, image=masked, **given).args[2]
         for node, given in [
