@@ -104,7 +104,7 @@ def test_the_pose_moves_points_as_pillow_moves_pixels(is_mirrored: bool) -> None
     assert (posed * rows).sum() / posed.sum() == pytest.approx(y, abs=0.1)
 
 
-def test_faces_without_detection_are_skipped_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_faces_without_detection_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     faces = FaceSet(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.ones(2, 8, 8, dtype=torch.uint8))
     with caplog.at_level("WARNING"):
         assert len(make_cut_outs(faces, [[], [Face(Box(1, 1, 7, 7), torch.rand(5, 2), 1.0)]])) == 1
