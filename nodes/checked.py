@@ -40,7 +40,8 @@ def checked(node: type[io.ComfyNode]) -> type[io.ComfyNode]:
                 _check(socket, value)
         with collected_notes() as notes:
             output = execute.__func__(cls, **given)
-        if notes:
+        # For lists, ComfyUI joins the UI outputs of all calls, and each needs the keys of the first one.
+        if notes or output.ui is not None:
             output.ui = {**_ui_of(output), OUTPUT: notes}
         return output
 

@@ -127,7 +127,7 @@ class PSFR_MaskToFaces(io.ComfyNode):
             found = find_faces_in_mask(frame, masks[index], network, options)
             return found.faces, [Box(*area) for area in found.empty_areas]
 
-        if not bool(mask.any()):
+        if not bool((masks > 0.5).any()):
             add_note(Note.NOTHING_PAINTED)
         return _faces(frames, search, Note.EMPTY_AREAS, detector)
 

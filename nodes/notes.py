@@ -33,7 +33,7 @@ class Note(Enum):
     OUTSIDE_MASK = "Faces left out, outside the mask: {count}."
     NOT_SELECTED = "Faces left out by the selection: {count}."
     UNPAINTED_MASK = "The mask is unpainted (0 everywhere), so it does not restrict the search for faces."
-    NOTHING_PAINTED = "The mask is unpainted (0 everywhere), so no faces are searched for."
+    NOTHING_PAINTED = "No part of the mask exceeds 0.5, so no faces are searched for."
     EMPTY_BOXES = "Boxes without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence."
     EMPTY_AREAS = "Painted areas without a face: {count}. Places (image: x, y, size): {places}. Try a lower confidence."
     FOLLOWED = "Faces followed and restored: {count}, in {frames} frames."
@@ -90,8 +90,13 @@ def add_face_notes(note: Note, images: Sequence[ImageFaces], options: SelectionO
     elif without:
         numbers = ", ".join(map(str, without[:_LISTED])) + (" ..." if len(without) > _LISTED else "")
         add_note(Note.NO_FACE_IN, images=numbers, count=len(images))
+    add_left_out_notes(sum((Counter(image.left_out) for image in images), Counter[LeftOut]()), options)
+
+
+def add_left_out_notes(left_out: Mapping[LeftOut, int], options: SelectionOptions) -> None:
+    """Add a note for each reason why faces were left out. ``options`` contains the sizes that the notes name."""
     sizes = {LeftOut.TOO_SMALL: options.min_size, LeftOut.TOO_LARGE: options.max_size}
-    for reason, count in sum((Counter(image.left_out) for image in images), Counter[LeftOut]()).items():
+    for reason, count in left_out.items():
         add_note(_LEFT_OUT[reason], count=count, **({"size": f"{sizes[reason]:g}"} if reason in sizes else {}))
 
 

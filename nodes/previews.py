@@ -64,7 +64,7 @@ def face_picker(faces: DetectedFaces, options: SelectionOptions, indices: str) -
                 "frames": [
                     {"image": _saved(picture.pixels), "faces": frames[picture.frame]} for picture in faces.pictures
                 ],
-                "count": max(starts, default=len(found) - 1) + 1,
+                "count": max(starts, default=len(selected) - 1) + 1,
                 "hidden": len(selected) - sum(map(len, frames.values())),
                 "indices": indices,
             }

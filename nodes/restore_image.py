@@ -39,7 +39,7 @@ from .inputs import (
     selection_options,
     strength_input,
 )
-from .notes import Note, add_face_notes, add_note, notes_text
+from .notes import Note, add_face_notes, add_left_out_notes, add_note, notes_text
 from .previews import preview
 from .restore_batch import restore_as_video, restore_one_by_one
 from .runtime import HostedNetwork
@@ -121,6 +121,7 @@ class PSFR_RestoreFacesInImage(io.ComfyNode):
                 restored, changed = to_image(result.images), result.masks
                 count = sum(len(track) for track in result.tracks)
                 add_note(Note.FOLLOWED, count=len(result.tracks), frames=len(image))
+                add_left_out_notes(result.left_out, selection)
             else:
                 restored, changed, found = restore_one_by_one(image, models, restoration, mask)
                 count = sum(image.used for image in found)

@@ -27,10 +27,10 @@ from .hosted_models import models_on_device
 from .inputs import UNCONNECTED, detector_input, generator_input, parser_input, strength_input
 from .notes import Note, add_note, notes_text
 from .runtime import HostedNetwork, steps_of_passes, with_smaller_batches
-from .schema import CATEGORY, parse_enum, supported_fields
+from .schema import CATEGORY, parse_enum, shows_preview, supported_fields
 from .types import RestoreOptionsSocket
 
-_MAX_DEVIATION = 0.05  # seconds by which the durations of a video and of its file may differ
+_MAX_DEVIATION = 0.001  # seconds by which the durations of a video and of its file may differ
 
 
 class PSFR_RestoreFacesInVideo(io.ComfyNode):
@@ -85,6 +85,7 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
                     tooltip="Text report with the numbers of faces and frames, and the damaged parts of the video, if any.",
                 ),
             ],
+            **shows_preview(),
             **supported_fields(search_aliases=["video face restore", "face enhance video", "deflicker faces"]),
         )
 
@@ -126,11 +127,12 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
 
 @contextmanager
 def _file_of(video: Any) -> Generator[Path]:
-    """Yield the file of a VIDEO: its own, or a temporary one for a video in memory and for a part of a file."""
-    source = video.get_stream_source()
-    if isinstance(source, str) and _has_duration_of(source, video):
-        yield Path(source)
-        return
+    """Yield the file of a VIDEO: its own, or a temporary one for a video in memory and for an edited file."""
+    if isinstance(video, InputImpl.VideoFromFile):  # others would first encode the whole video in memory
+        source = video.get_stream_source()
+        if isinstance(source, str) and _is_unedited(source, video):
+            yield Path(source)
+            return
     path = _temporary_file(".mkv")
     try:
         video.save_to(str(path))
@@ -149,9 +151,14 @@ def _suffix_for(source: Path) -> str:
     return ".mp4"
 
 
-def _has_duration_of(path: str, video: Any) -> bool:
+def _is_unedited(path: str, video: Any) -> bool:
+    """Return whether ``video`` is the whole file ``path``. ComfyUI trims, crops and resizes videos only when it reads frames."""
+    if getattr(video, "has_pending_frame_edits", lambda: False)():  # unknown to older versions
+        return False
+    file = InputImpl.VideoFromFile(path)
     try:
-        return abs(InputImpl.VideoFromFile(path).get_duration() - video.get_duration()) < _MAX_DEVIATION
+        is_whole = abs(file.get_duration() - video.get_duration()) < _MAX_DEVIATION
+        return is_whole and file.get_dimensions() == video.get_dimensions()
     except ValueError:  # a file without a duration is damaged, which the restoration reports
         return True
 

@@ -95,4 +95,6 @@ def _scaled(box: Any, across: float, down: float) -> Box:
         left, top, right, bottom = map(float, box)
     except (TypeError, ValueError):
         raise InputError(f"The bbox of a SEG must be left, top, right and bottom in pixels, got {box!r}.") from None
+    if not all(map(math.isfinite, (left, top, right, bottom))) or right <= left or bottom <= top:
+        raise InputError(f"The bbox of a SEG must be finite and not empty, got {box!r}.")
     return Box(left * across, top * down, right * across, bottom * down)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
 from ..errors import InputError, NoFaceError
-from ..faces.selection import SelectionOptions, select_faces
+from ..faces.selection import LeftOut, SelectionOptions, explain_selection
 from ..images.box import Size
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import NoFace, RestoreOptions
@@ -26,10 +27,11 @@ class VideoFaces:
     """The faces of a video. Tracks are in pixels of upright frames of the size ``upright``.
 
     ``cuts`` are the indices of the first frames of all shots except the first one. ``repeats`` are the indices of the frames that
-    are equal to the previous frame.
+    are equal to the previous frame. ``left_out`` are the numbers of tracks that the selection left out, by reason.
     """
 
     tracks: list[Track]
+    left_out: Mapping[LeftOut, int]
     cuts: list[int]
     repeats: frozenset[int]
     frame_count: int
@@ -91,8 +93,9 @@ def find_faces(
     if found.upright is None:
         raise InputError("A video needs at least one frame, got none.")
     cuts = found.cuts.cuts()
-    tracks = _selected(track_faces(list(found.faces), cuts, video.tracks), cuts, found.upright, options.selection)
-    return VideoFaces(tracks, cuts, frozenset(found.repeats), len(found.faces), found.upright)
+    tracks = track_faces(list(found.faces), cuts, video.tracks)
+    kept, left_out = _selected(tracks, cuts, found.upright, options.selection)
+    return VideoFaces(kept, left_out, cuts, frozenset(found.repeats), len(found.faces), found.upright)
 
 
 def check_found(faces: VideoFaces, options: RestoreOptions, place: str) -> None:
@@ -118,8 +121,10 @@ def _batches(frames: Iterable[Tensor | None], size: int) -> Iterator[list[Tensor
         yield batch
 
 
-def _selected(tracks: Sequence[Track], cuts: Sequence[int], size: Size, selection: SelectionOptions) -> list[Track]:
-    """Return the tracks that ``selection`` chooses in each shot.
+def _selected(
+    tracks: Sequence[Track], cuts: Sequence[int], size: Size, selection: SelectionOptions
+) -> tuple[list[Track], Counter[LeftOut]]:
+    """Return the tracks that ``selection`` chooses in each shot, and the numbers of the others by reason.
 
     A track is represented by its face in the middle frame, with the highest score of all its frames.
     """
@@ -127,10 +132,13 @@ def _selected(tracks: Sequence[Track], cuts: Sequence[int], size: Size, selectio
     for track in tracks:
         shots.setdefault(sum(cut <= track.start for cut in cuts), []).append(track)
     chosen: list[Track] = []
+    left_out: Counter[LeftOut] = Counter()
     for of_shot in shots.values():
         faces = [
             replace(track.face(track.frames[len(track) // 2]), score=float(track.scores.max())) for track in of_shot
         ]
-        for kept in select_faces(faces, size, selection):
+        explained = explain_selection(faces, size, selection)
+        left_out.update(explained.left_out)
+        for kept in explained.faces:
             chosen += [track for track, face in zip(of_shot, faces, strict=True) if face is kept]
-    return chosen
+    return chosen, left_out

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..checks import check_finite, check_shape, check_type
-from ..faces.selection import SelectionOptions, select_faces
+from ..faces.selection import LeftOut, SelectionOptions, select_faces
 from ..images.channels import clamped, to_rgb
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
@@ -23,11 +24,15 @@ from .video_options import VideoOptions, VideoProgress
 
 @dataclass(frozen=True, eq=False)
 class SequenceResult:
-    """The restored images, masks (B, 1, H, W) with the blend weights of the pixels, from 0 to 1, and the tracks of the faces."""
+    """The restored images, masks (B, 1, H, W) with the blend weights of the pixels, from 0 to 1, and the tracks of the faces.
+
+    ``left_out`` are the numbers of tracks that were left out, by reason.
+    """
 
     images: Tensor  # with the shape and dtype of the input
     masks: Tensor
     tracks: list[Track]
+    left_out: Mapping[LeftOut, int]
 
 
 @torch.no_grad()
@@ -61,7 +66,7 @@ def restore_sequence(
     frames = [ImageFrame(index, *pair) for index, pair in enumerate(zip(restored, pasted, strict=True))]
     for _ in restore_frames(frames, FacePlan.of(found, video.smoothing), models, options, video, progress):
         pass  # the frames are changed in place
-    return SequenceResult(restored, pasted, found.tracks)
+    return SequenceResult(restored, pasted, found.tracks, found.left_out)
 
 
 def _masked(found: VideoFaces, masks: Sequence[Tensor | None] | None) -> VideoFaces:
@@ -73,4 +78,5 @@ def _masked(found: VideoFaces, masks: Sequence[Tensor | None] | None) -> VideoFa
         middle = track.frames[len(track) // 2]
         if select_faces([track.face(middle)], found.upright, SelectionOptions(), masks[middle]):
             kept.append(track)
-    return replace(found, tracks=kept)
+    outside = Counter({LeftOut.OUTSIDE_MASK: len(found.tracks) - len(kept)})
+    return replace(found, tracks=kept, left_out=Counter(found.left_out) + outside)

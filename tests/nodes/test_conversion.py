@@ -128,7 +128,8 @@ def test_a_mask_gives_the_faces_in_it(run: Run, batch: Tensor, faces: Any) -> No
     assert "Painted areas without a face: 1. Places (image: x, y, size): 1: 0, 0, 10 x 10." in report
     _, count, report = run("PSFR_MaskToFaces", image=batch[:1], mask=torch.zeros(1, 64, 64)).args
     assert count == 0
-    assert "The mask is unpainted" in report
+    assert "No part of the mask exceeds 0.5" in report
+    assert report == run("PSFR_MaskToFaces", image=batch[:1], mask=torch.full((1, 64, 64), 0.5)).args[2]
 
 
 def test_faces_become_segs_inside_the_image(run: Run, planted: Any) -> None:
@@ -193,6 +194,8 @@ def test_segs_of_another_size_are_scaled(pack: Pack) -> None:
         ((50, []), "must be SEGS"),
         (((50, 100), [1]), "must be SEGS"),
         (((50, 100), [OtherSeg((1, 2, 3))]), "bbox of a SEG must be left, top, right and bottom"),
+        (((50, 100), [OtherSeg((1, 2, 3, float("nan")))]), "bbox of a SEG must be finite and not empty"),
+        (((50, 100), [OtherSeg((3, 2, 3, 9))]), "bbox of a SEG must be finite and not empty"),
         (((100, 50), [OtherSeg((1, 2, 3, 4))]), "an image of 50 x 100 pixels, but this image has 200 x 100"),
         (((0, 0), [OtherSeg((1, 2, 3, 4))]), "an image of 0 x 0 pixels"),
     ],

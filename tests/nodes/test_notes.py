@@ -48,6 +48,16 @@ def test_each_node_has_only_its_own_notes(run: Run, models: dict[str, Any], port
     assert run("PSFR_PasteOptions").ui is None
 
 
+@pytest.mark.parametrize("counts", [(17, 1), (1, 17)])
+def test_the_notes_of_the_calls_for_a_list_can_be_joined(run: Run, counts: tuple[int, int]) -> None:
+    ui = [
+        run("PSFR_CompareImages", image=torch.zeros(n, 16, 16, 3), reference=torch.zeros(1, 16, 16, 3)).ui
+        for n in counts
+    ]
+    joined = {key: [item for each in ui for item in each[key]] for key in ui[0]}  # as ComfyUI joins them
+    assert [note["name"] for note in joined["psfr_notes"]] == ["PREVIEW_LIMIT"]
+
+
 @pytest.mark.parametrize(("count", "side", "shown"), [(17, 8, 16), (16, 8, 16), (5, 2000, 4), (2, 5000, 1)])
 def test_previews_have_full_size_and_their_limit_is_logged(
     pack: Any, count: int, side: int, shown: int, caplog: pytest.LogCaptureFixture

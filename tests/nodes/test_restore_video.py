@@ -66,6 +66,39 @@ def test_a_video_is_restored_through_a_temporary_file(
     assert host("comfy.utils").shown[-1] == (12, 12)  # both passes
 
 
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {"has_pending_frame_edits": lambda: True},
+        {"get_dimensions": lambda: (100, 256)},
+        {"get_duration": lambda: 0.16},  # one of the six frames is trimmed
+    ],
+    ids=["pending edits", "cropped", "trimmed"],
+)
+def test_an_edited_video_is_restored_and_not_its_file(
+    host: Callable[[str], ModuleType], pack: Callable[[str], ModuleType], clip: Path, tmp_path: Path, edits: Any
+) -> None:
+    file_of: Any = getattr(pack("nodes.restore_video"), "_file_of")  # noqa: B009
+    video = video_of(host, str(clip))
+    with file_of(video) as path:
+        assert path == clip
+    vars(video).update(edits, save_to=lambda path: Path(path).write_bytes(b"edited"))
+    with file_of(video) as path:
+        assert path.read_bytes() == b"edited"
+    assert list((tmp_path / "temp").iterdir()) == []
+
+
+def test_a_video_without_a_file_is_encoded_once(
+    pack: Callable[[str], ModuleType], tmp_path: Path, host: Callable[[str], ModuleType]
+) -> None:
+    class FromFrames:
+        def save_to(self, path: str) -> None:
+            Path(path).write_bytes(b"encoded")
+
+    with getattr(pack("nodes.restore_video"), "_file_of")(FromFrames()) as path:  # noqa: B009
+        assert path.read_bytes() == b"encoded"
+
+
 def test_sound_that_mp4_cannot_hold_is_kept_in_another_container(
     run: Callable[..., Any],
     host: Callable[[str], ModuleType],
@@ -112,6 +145,9 @@ def test_frames_of_one_video_are_restored_together(
     inside = (single.args[1] > 0.9).all(0) & (steady.args[1] > 0.9).all(0)
     flicker = [float(result.args[0].diff(dim=0)[:, inside].abs().mean()) for result in (single, steady)]
     assert flicker[1] < 0.6 * flicker[0]
+    large = run("PSFR_RestoreOptions", frames_are="one video", min_size=1000.0).args[0]
+    report = run("PSFR_RestoreFacesInImage", image=frames, **models, options=large).args[3]
+    assert report.split("\n")[1:] == ["Faces left out, smaller than 1000 px: 1."]
     outside = steady.args[1] == 0
     assert torch.equal(steady.args[0][outside], frames[outside])
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 from torch import Tensor
 
 from psfr_core.errors import InputError, NoFaceError
 from psfr_core.faces.face import Face
+from psfr_core.faces.selection import LeftOut, SelectionOptions
 from psfr_core.images.box import Size
 from psfr_core.restoration.restoration_models import RestorationModels
 from psfr_core.restoration.restore import restore_image
@@ -75,8 +78,14 @@ def test_a_mask_chooses_faces_for_the_whole_sequence(
 ) -> None:
     masks = [torch.zeros(120, 160) for _ in frames]
     two_faces[0].box.to_pixels(Size(160, 120)).cut(masks[2]).fill_(1)  # in the middle frame
-    tracks = restore_sequence(frames, found, masks=masks).tracks
-    assert [tuple(track.face(0).box) for track in tracks] == [pytest.approx(tuple(two_faces[0].box))]
+    result = restore_sequence(frames, found, masks=masks)
+    assert [tuple(track.face(0).box) for track in result.tracks] == [pytest.approx(tuple(two_faces[0].box))]
+    assert +Counter(result.left_out) == {LeftOut.OUTSIDE_MASK: 1}
+
+
+def test_tracks_that_are_left_out_are_counted(found: RestorationModels, frames: Tensor) -> None:
+    result = restore_sequence(frames, found, RestoreOptions(selection=SelectionOptions(min_size=1000)))
+    assert (result.tracks, +Counter(result.left_out)) == ([], {LeftOut.TOO_SMALL: 2})
 
 
 def test_progress_names_both_passes_and_may_stop_at_each_frame(found: RestorationModels, frames: Tensor) -> None:

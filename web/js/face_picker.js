@@ -157,7 +157,9 @@ function addPicker(/** @type {any} */ node, /** @type {any} */ indices) {
 
   function frameCell(/** @type {Frame} */ { image, faces }) {
     const src = imageUrl(image);
-    const picture = Object.assign(new Image(), { draggable: false, onload: reveal, onerror: forget, src });
+    const shown = pick;
+    const onerror = () => shown === pick && forget(); // pictures of an earlier run may fail late
+    const picture = Object.assign(new Image(), { draggable: false, onload: reveal, onerror, src });
     const overlay = element("div", { className: "psfr-frame" }, picture, ...faces.map(faceButton));
     return element("div", { className: "psfr-cell" }, overlay);
   }

@@ -94,6 +94,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
   let cursor = [UNITS / 2, UNITS / 2]; // shared by the keyboard and the pointer
   let drawn = /** @type {number[][] | undefined} */ (undefined); // points of the current stroke
   const undone = /** @type {Stroke[]} */ ([]);
+  let wantedFace = 0; // index of the face to show once its picture is loaded
 
   const crop = element("img", { draggable: false, alt: "" });
   const canvas = element("canvas", { tabIndex: 0, role: "application", ariaLabel: texts.canvas });
@@ -108,8 +109,8 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
   });
   const face = element("span");
   const [previous, next, undoButton, redoButton, clearButton, eraser, eyedropper] = [
-    button("‹", texts.previous, () => showFace(shown() - 1)),
-    button("›", texts.next, () => showFace(shown() + 1)),
+    button("‹", texts.previous, () => showFace(wantedFace - 1)),
+    button("›", texts.next, () => showFace(wantedFace + 1)),
     button("↶", texts.undo, undo),
     button("↷", texts.redo, redo),
     button("✕", texts.clear, clear),
@@ -141,7 +142,8 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
 
   const isFilled = () => Boolean(faces && parsed);
   const shown = () => shownFaces.get(String(node.id)) ?? 0;
-  const strokes = () => parseStrokes(String(widget.value ?? ""))?.strokes ?? [];
+  const painting = () => parseStrokes(String(widget.value ?? ""));
+  const strokes = () => painting()?.strokes ?? [];
   const save = (/** @type {Stroke[]} */ all) => setValue(node, widget, formatStrokes(faces?.count ?? 0, all));
 
   function refresh() {
@@ -152,9 +154,10 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
       draw();
     }
     const isBlocked = isLinked(node, "strokes");
+    const isUnreadable = painting() === null;
     undoButton.disabled = isBlocked || !all.length;
-    redoButton.disabled = isBlocked || !undone.length;
-    clearButton.disabled = isBlocked || !all.some((stroke) => stroke.face === shown());
+    redoButton.disabled = isBlocked || isUnreadable || !undone.length;
+    clearButton.disabled = isBlocked || !(isUnreadable || all.some((stroke) => stroke.face === shown()));
     previous.disabled = shown() === 0;
     next.disabled = shown() + 1 >= (faces?.crops.length ?? 0);
     face.textContent = `${shown() + 1} / ${faces?.count ?? 0}`;
@@ -170,10 +173,10 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
   function statusText() {
     if (!faces) return texts.toRun;
     if (isLinked(node, "strokes")) return texts.linked;
-    const painting = parseStrokes(String(widget.value ?? ""));
-    if (!painting) return texts.unreadable;
-    if (painting.strokes.length && painting.faceCount !== faces.count) {
-      return texts.changed.replace("{before}", String(painting.faceCount)).replace("{now}", String(faces.count));
+    const saved = painting();
+    if (!saved) return texts.unreadable;
+    if (saved.strokes.length && saved.faceCount !== faces.count) {
+      return texts.changed.replace("{before}", String(saved.faceCount)).replace("{now}", String(faces.count));
     }
     if (faces.crops.length < faces.count) return texts.limit.replace("{count}", String(faces.crops.length));
     return name(tools.region);
@@ -191,15 +194,18 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
 
   async function showFace(/** @type {number} */ index) {
     if (!faces?.crops[index]) return;
-    shownFaces.set(String(node.id), index);
-    const wanted = faces;
+    wantedFace = index;
+    const wantedFaces = faces;
+    const isOutdated = () => faces !== wantedFaces || wantedFace !== index; // another face was requested in the meantime
     try {
       const picture = await loaded(imageUrl(faces.labels[index], ""));
-      if (faces !== wanted || shown() !== index) return; // another face was requested in the meantime
+      if (isOutdated()) return;
+      shownFaces.set(String(node.id), index);
       crop.src = imageUrl(faces.crops[index]);
       side = canvas.width = canvas.height = picture.naturalWidth;
       parsed = labelsOf(picture);
     } catch {
+      if (isOutdated()) return;
       faces = parsed = undefined; // the server deletes temporary images when it restarts
     }
     refresh();
@@ -233,9 +239,11 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     context.putImageData(image, 0, 0);
   }
 
+  /** Returns the position of the pointer on the map, or at most one side of the map away from it. */
   function position(/** @type {PointerEvent} */ event) {
     const { left, top, width, height } = canvas.getBoundingClientRect();
-    return [(event.clientX - left) / width, (event.clientY - top) / height].map((part) => Math.round(part * UNITS));
+    const parts = [(event.clientX - left) / width, (event.clientY - top) / height];
+    return parts.map((part) => Math.round(Math.min(Math.max(part, -1), 2) * UNITS));
   }
 
   /** Shows the brush at the cursor, except while the user picks a region. */
@@ -246,7 +254,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
   }
 
   function start(/** @type {number[]} */ point) {
-    if (!faces || !parsed || isLinked(node, "strokes")) return;
+    if (!faces || !parsed || !painting() || isLinked(node, "strokes")) return;
     if (isPicking) return pickAt(point);
     drawn = [point];
     paintSegment();
