@@ -47,7 +47,7 @@ from .recipe import (
     Recipe,
     TrainedRecipe,
 )
-from .run_folder import is_recorded, record_run
+from .run_folder import is_finished, record_end, record_run
 from .run_lock import recorded_run
 from .scenes import CutOut, Scenes, load_backgrounds, make_cut_outs, make_distractors
 from .task import TrainingTask
@@ -72,12 +72,13 @@ def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, pro
     values, and ModelNotFoundError or CheckpointError for models that cannot be loaded.
     """
     result = result_file(recipe, out)
-    if result.exists() and is_recorded(out, recipe):
-        logger.info("%s already exists. Delete the file to repeat the run.", result)
+    if result.exists() and is_finished(out, recipe):
+        logger.info("%s already exists. Delete the run folder to repeat the run.", result)
         return result
     if isinstance(recipe, BlendRecipe):
         blend_weights(recipe.first, recipe.second, result, amount=recipe.amount, half=True, overwrite=True)
         record_run(out, recipe, {})
+        record_end(out)
         return result
     accelerator = make_accelerator(recipe.loop, resolve_device(device))
     torch.manual_seed(recipe.loop.seed)  # makes the initial weights reproducible
@@ -86,6 +87,7 @@ def run(recipe: Recipe, out: Path, device: torch.device | str | None = None, pro
         network = train(task, recipe.loop, out, accelerator=accelerator, progress=progress)
         if accelerator.is_main_process:
             _write_result(network, recipe, result)
+            record_end(out)
     accelerator.wait_for_everyone()  # exiting early would abort the other ranks
     accelerator.end_training()
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,18 +60,30 @@ def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) ->
     atomic_write(folder / RUNS, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def is_recorded(folder: Path, recipe: HasKind) -> bool:
-    """Return whether the last run in ``folder`` had the same recipe. Raise TrainingError if recipe.yaml is damaged."""
-    return (folder / RECIPE).exists() and not changed_settings(
-        _read_recipe(folder / RECIPE), yaml.safe_load(to_yaml(recipe))
-    )
+def record_end(folder: Path) -> None:
+    """Record in runs.json that the last run is finished. Raise TrainingError if the file is damaged."""
+    content = _read_runs(folder / RUNS)
+    content["runs"][-1]["finished"] = True
+    atomic_write(folder / RUNS, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def is_finished(folder: Path, recipe: HasKind) -> bool:
+    """Return whether the last run in ``folder`` is finished and had the same recipe and the same inputs.
+
+    Raises TrainingError if recipe.yaml or runs.json is damaged, or if a file that the recipe names cannot be read.
+    """
+    if not ((folder / RECIPE).exists() and (folder / RUNS).exists()):
+        return False
+    settings, recorded = yaml.safe_load(to_yaml(recipe)), _read_runs(folder / RUNS)
+    is_same = not changed_settings(_read_recipe(folder / RECIPE), settings)
+    return is_same and recorded["runs"][-1].get("finished", False) and recorded["inputs"] == fingerprints(settings)
 
 
 def fingerprints(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the fingerprints of all existing models, files and folders in ``settings``, by dotted name of the setting.
 
-    The fingerprint of a file is its hash, and that of a folder is its number of files. Raises TrainingError if a file cannot
-    be read.
+    The fingerprint of a file is the hash of its content. That of a folder is the number of its files and a hash of their paths
+    and sizes; hidden files are ignored. Raises TrainingError if a file cannot be read.
     """
     named = ((name, value) for name, value in flat_settings(settings) if name.rpartition(".")[2] in SOURCES)
     return {name: found for name, value in named if (found := _fingerprint(value))}
@@ -86,13 +99,21 @@ def _fingerprint(value: Any) -> str | None:
     if path is None or not path.exists():
         return None
     if path.is_dir():
-        return f"{sum(1 for below in path.rglob('*') if below.is_file())} files"
+        return _fingerprint_of_folder(path)
     try:
         return f"sha256 {sha256_of(path)}"
     except OSError as error:
         raise TrainingError(
             f"{path} is named in the recipe and cannot be read ({error.strerror or error}). Check its permissions."
         ) from error
+
+
+def _fingerprint_of_folder(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("[!.]*") if path.is_file())
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode(errors="surrogateescape"))
+    return f"{len(files)} files, sha256 {digest.hexdigest()[:16]} of their names and sizes"
 
 
 def append_row(path: Path, row: Mapping[str, float]) -> None:
@@ -146,7 +167,10 @@ def _is_empty(path: Path) -> bool:
 def _read_runs(path: Path) -> dict[str, Any]:
     try:
         content = read_json(path)
-        return {"inputs": dict(content["inputs"]), "runs": list(content["runs"])}
+        runs = [dict(run) for run in content["runs"]]
+        if not runs:
+            raise ValueError("it has no run")
+        return {"inputs": dict(content["inputs"]), "runs": runs}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unknown_origin(path, error) from error
 

@@ -119,7 +119,7 @@ def test_models_are_found_by_name_and_recorded_by_hash(tmp_path: Path) -> None:
     run(small_generator(loss_networks=LossNetworkSources(parser="parsenet-256")), tmp_path, CPU)
     inputs = json.loads((tmp_path / "runs.json").read_text())["inputs"]
     assert inputs["loss_networks.parser"] == f"sha256 {model_file('parsenet-256').sha256}"
-    assert inputs["data.faces"] == "4 files"
+    assert inputs["data.faces"].startswith("4 files, sha256 ")
     with pytest.raises(OptionError, match="psfrgan-256 is a generator"):
         run(small_generator(loss_networks=LossNetworkSources(parser="psfrgan-256")), tmp_path / "other", CPU)
 
@@ -138,6 +138,23 @@ def test_a_finished_run_is_not_repeated(tmp_path: Path) -> None:
     assert path.stat().st_mtime_ns == before
     run(small_parser(loop=replace(LOOP, steps=2)), tmp_path, CPU)
     assert path.stat().st_mtime_ns != before
+
+
+def test_the_weights_of_a_former_run_are_not_taken_for_those_of_an_interrupted_one(tmp_path: Path) -> None:
+    path = run(small_parser(), tmp_path, CPU)
+    before = path.read_bytes()
+    longer = small_parser(loop=replace(LOOP, steps=3))
+
+    def stop(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(longer, tmp_path, CPU, progress=stop)
+    assert path.read_bytes() == before
+    run(longer, tmp_path, CPU)
+    assert path.read_bytes() != before
+    assert [row["step"] for row in csv.DictReader((tmp_path / "log.csv").open())][-1] == "3"
 
 
 def test_degradations_are_compared_by_value(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -13,7 +14,14 @@ from psfr_core.errors import TrainingError
 from psfr_core.lab.training.environment import describe_commit
 from psfr_core.lab.training.recipe import ParserRecipe
 from psfr_core.lab.training.recipe_file import read_recipes
-from psfr_core.lab.training.run_folder import append_row, drop_rows_after, fingerprints, is_recorded, record_run
+from psfr_core.lab.training.run_folder import (
+    append_row,
+    drop_rows_after,
+    fingerprints,
+    is_finished,
+    record_end,
+    record_run,
+)
 
 from .recipes import FACES, FOLDERS, LOOP, small_parser
 
@@ -37,8 +45,10 @@ def test_a_resumed_run_is_appended(tmp_path: Path) -> None:
     record_run(checkpointed(tmp_path), later, {"device": "cuda"})
     assert read_recipes(tmp_path / "recipe.yaml") == {"recipe": later}
     assert runs(tmp_path) == [{"device": "cpu"}, {"device": "cuda"}]
-    assert is_recorded(tmp_path, later)
-    assert not is_recorded(tmp_path, recipe())
+    assert not is_finished(tmp_path, later)
+    record_end(tmp_path)
+    assert is_finished(tmp_path, later)
+    assert not is_finished(tmp_path, recipe())
 
 
 def test_other_recipes_are_rejected_with_the_changed_fields(tmp_path: Path) -> None:
@@ -59,14 +69,27 @@ def test_changed_data_in_the_same_folder_are_rejected(tmp_path: Path) -> None:
     record_run(tmp_path / "run", named, {})
     (tmp_path / "run" / "checkpoint.pt").touch()
     next(faces.iterdir()).unlink()
-    with pytest.raises(TrainingError, match=r'data\.faces was "4 files", is "3 files"'):
+    with pytest.raises(TrainingError, match=r'data\.faces was "4 files, sha256 .*", is "3 files, sha256 '):
         record_run(tmp_path / "run", named, {})
+
+
+def test_a_replaced_face_is_noticed_and_a_hidden_file_is_not(tmp_path: Path) -> None:
+    shutil.copytree(FACES, tmp_path / "faces")
+    named = replace(recipe(), data=replace(FOLDERS, faces=(tmp_path / "faces",)))
+    record_run(tmp_path / "run", named, {})
+    record_end(tmp_path / "run")
+    (tmp_path / "faces" / ".DS_Store").write_bytes(b"hidden")
+    assert is_finished(tmp_path / "run", named)
+    face = next(path for path in (tmp_path / "faces").iterdir() if path.suffix == ".jpg")
+    face.write_bytes(face.read_bytes() + b" ")
+    assert not is_finished(tmp_path / "run", named)
 
 
 def test_any_field_may_change_without_a_checkpoint(tmp_path: Path) -> None:
     record_run(tmp_path, recipe(), {})
     record_run(tmp_path, recipe(seed=8), {})
-    assert is_recorded(tmp_path, recipe(seed=8))
+    record_end(tmp_path)
+    assert is_finished(tmp_path, recipe(seed=8))
     assert len(runs(tmp_path)) == 1
 
 
@@ -91,7 +114,9 @@ def test_fingerprints_of_models_files_and_folders(tmp_path: Path, monkeypatch: p
     (tmp_path / "a").write_bytes(b"")
     empty = "sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     named = {"data": {"faces": [str(tmp_path), str(tmp_path / "none")]}, "teacher": str(tmp_path / "a"), "steps": "a"}
-    assert fingerprints(named) == {"data.faces": "1 files", "teacher": empty}
+    listing = hashlib.sha256(b"a 0\n").hexdigest()[:16]
+    faces = f"1 files, sha256 {listing} of their names and sizes"
+    assert fingerprints(named) == {"data.faces": faces, "teacher": empty}
 
     def refuse(path: Path, mode: str) -> None:
         raise PermissionError(13, "Permission denied")
