@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import ImageFileError, OptionError
 from ..files import expand_user
-from ..images.folders import search_images
+from ..images.folders import FoundImages, search_images
 from ..images.formats import WRITABLE_SUFFIXES
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
@@ -161,13 +161,12 @@ def restore_images_as_video(args: argparse.Namespace, options: RestoreOptions, m
     """Restore the images in ``args.inputs`` as the frames of the video file ``args.output``; return 0.
 
     Raises OptionError for arguments that do not apply, and for an output that cannot be written or would overwrite an input, and
-    ImageFileError if there are no images.
+    ImageFileError if an input is missing or cannot be read.
     """
     if args.compare or args.report or args.resume or args.format:
         raise OptionError("--compare, --report, --format and --resume do not apply to a video from images.")
     found = search_images([Path(parse_location(entry)) for entry in args.inputs], recursive=args.recursive)
-    if not found.images:
-        raise ImageFileError("\n".join(found.failures.values()))
+    _check_complete(found)
     check_target(args.output)
     check_folder(args.output.parent)
     check_overwrites([args.output], [*found.images, *_files(args.generator, args.parser, args.detector)])
@@ -192,18 +191,26 @@ def restore_image_sequence(
 ) -> int:
     """Restore all images of ``plan`` as the frames of one video, and write them as images; return 0.
 
-    Raises OptionError for arguments that do not apply.
+    Raises OptionError for arguments that do not apply, and ImageFileError if an input is missing or cannot be read.
     """
     if args.compare or args.report or args.resume:
         raise OptionError(
             "--compare, --report and --resume are for images that are restored one by one, without --one-video."
         )
+    _check_complete(plan.found)
     with _progress() as progress:
         result = restore_image_files(
             plan.targets, models, options, video_options_from_args(args), max_pixels=args.max_pixels, progress=progress
         )
     print(_describe(count_of(result.frame_count, "image"), args.output, result))
     return 0
+
+
+def _check_complete(found: FoundImages[Path]) -> None:
+    """Raise ImageFileError for inputs that are missing or cannot be read, because the video would lack their frames."""
+    problems = [*found.failures.values(), *(f"{path}: {reason}" for path, reason in found.skipped.items())]
+    if problems:
+        raise ImageFileError("\n".join([*problems, "A video needs all its frames: correct or leave out these inputs."]))
 
 
 def _expanded(path: Path) -> list[Path]:

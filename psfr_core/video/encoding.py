@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,15 @@ _QUALITY = {
     "libsvtav1": 20,
     "libaom-av1": 18,
 }
-_OPTIONS = {"libvpx-vp9": {"b": "0", "row-mt": "1", "cpu-used": "2"}, "libaom-av1": {"cpu-used": "5"}}
+_OPTIONS = {
+    "libx265": {"x265-params": "log-level=warning"},
+    "libvpx-vp9": {"b": "0", "row-mt": "1", "cpu-used": "2"},
+    "libaom-av1": {"cpu-used": "5"},
+}
 _LOSSLESS_OPTIONS = {
     "libx264": {"qp": "0"},
     "libx264rgb": {"qp": "0"},
-    "libx265": {"x265-params": "lossless=1"},
+    "libx265": {"x265-params": "lossless=1:log-level=warning"},
     "libvpx-vp9": {"lossless": "1", "row-mt": "1", "cpu-used": "2"},
     "ffv1": {},
     "ffvhuff": {},
@@ -40,6 +45,11 @@ _LOSSLESS_OPTIONS = {
     "png": {},
     "qtrle": {},
 }
+# Lowest and highest constant rate factor, if they are not 0 and 63. With libsvtav1, 0 stands for the default.
+_QUALITY_LIMITS = {"libx264": (0, 51), "libx264rgb": (0, 51), "libx265": (0, 51), "libsvtav1": (1, 63)}
+_UNUSABLE_FORMATS = {
+    "libvpx-vp9": ("yuva422p", "yuva444p", "gbrap")
+}  # offered, but rejected when the encoder is opened
 _ALWAYS_LOSSLESS = ("ffv1", "ffvhuff", "utvideo", "png", "qtrle")
 _EVEN_SIDES = ("libx264", "libx265", "libsvtav1")  # encoders that need even sides for subsampled chroma
 
@@ -102,6 +112,24 @@ def choose_encoding(options: EncodingOptions, muxer: str, planar_format: str, si
     return Encoding(codec.name, pixel_format, _codec_options(codec.name, options))
 
 
+def check_encoder(encoding: Encoding, size: Size, rate: Fraction, time_base: Fraction) -> None:
+    """Raise OptionError if the encoder cannot be opened for frames of ``size``, at ``rate`` frames per second.
+
+    ``time_base`` is the unit of the timestamps in seconds.
+    """
+    av = load_av()
+    context = av.CodecContext.create(encoding.codec, "w")
+    context.width, context.height, context.pix_fmt = size.width, size.height, encoding.pixel_format
+    context.framerate, context.time_base, context.options = rate, time_base, dict(encoding.options)
+    try:
+        context.open()
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise OptionError(
+            f"{encoding.codec} cannot encode {size.width} x {size.height} pixels of {encoding.pixel_format} at {float(rate):g} "
+            f"frames per second ({error}). Use another codec, pixel format or container."
+        ) from error
+
+
 def _encoder(options: EncodingOptions, muxer: str, planar_format: str) -> Codec:
     av = load_av()
     name = options.codec or _default_codec(muxer, options.lossless, is_rgb=planar_format.startswith("gb"))
@@ -139,13 +167,19 @@ def _codec_options(name: str, options: EncodingOptions) -> dict[str, str]:
         quality = _QUALITY.get(name)
     elif name in _QUALITY:
         quality = options.quality
+        low, high = _QUALITY_LIMITS.get(name, (0, 63))
+        if not low <= quality <= high:
+            raise OptionError(f"quality must be from {low} to {high} for {name}, got {quality}.")
     else:
         raise OptionError(f"quality is not supported for {name}. Omit it, or use one of {', '.join(_QUALITY)}.")
+    if quality is None and name not in _ALWAYS_LOSSLESS and not name.startswith("prores"):
+        _log.warning("No quality can be set for %s: FFmpeg's default applies, which may be low.", name)
     return {**_OPTIONS.get(name, {}), **({} if quality is None else {"crf": str(quality)})}
 
 
 def _pixel_format(codec: Codec, options: EncodingOptions, planar_format: str, size: Size) -> str:
-    offered = [known.name for known in codec.video_formats or []]
+    unusable = _UNUSABLE_FORMATS.get(codec.name, ())
+    offered = [known.name for known in codec.video_formats or [] if known.name not in unusable]
     if options.pixel_format is not None:
         if offered and options.pixel_format not in offered:
             raise OptionError(f"{codec.name} does not encode {options.pixel_format}. It offers {', '.join(offered)}.")

@@ -11,20 +11,20 @@ from ..errors import OptionError
 from ..images.box import PixelBox, Size
 from ..images.channels import clamped
 from ..images.image_file import ImageFile
-from .encoding import Encoding, EncodingOptions, check_target, choose_encoding
+from .encoding import Encoding, EncodingOptions, check_encoder, check_target, choose_encoding
 from .frame_planes import FramePlanes
 from .orientation import turn_upright
-from .pixel_formats import FULL, LIMITED, plane_arrays
+from .pixel_formats import BT709_MATRIX, FULL, LIMITED, RGB_MATRIX, plane_arrays
 from .read_video import load_av
 
 if TYPE_CHECKING:
+    from fractions import Fraction
     from pathlib import Path
 
     import av
 
 _NUMBER = re.compile(r"%(?:0\d\d?)?d")
-# FFmpeg's numbers for the primaries and the matrix of BT.709, the sRGB transfer curve, and the RGB matrix.
-_BT709, _SRGB, _RGB = 1, 13, 0
+_BT709_PRIMARIES, _SRGB_CURVE = 1, 13  # FFmpeg's numbers
 
 
 def frame_to_image(frame: av.VideoFrame, quarters: int = 0) -> ImageFile:
@@ -49,16 +49,18 @@ def image_to_frame(image: ImageFile) -> av.VideoFrame:
     return frame
 
 
-def choose_encoding_of_images(image: ImageFile, target: Path, options: EncodingOptions) -> Encoding:
-    """Return the encoder for images like ``image``; see ``choose_encoding``.
+def choose_encoding_of_images(image: ImageFile, target: Path, options: EncodingOptions, rate: Fraction) -> Encoding:
+    """Return the encoder for images like ``image`` at ``rate`` frames per second; see ``choose_encoding``.
 
     The default pixel format of lossy videos is yuv420p, or yuva420p for images with alpha. If the encoder does not support it, the
-    closest format is chosen. Raises OptionError as ``check_target`` and ``choose_encoding`` do.
+    closest format is chosen. Raises OptionError as ``check_target``, ``choose_encoding`` and ``check_encoder`` do.
     """
     frame = image_to_frame(image)
     lossy = "yuva420p" if image.has_alpha else "yuv420p"
     name = frame.format.name if options.lossless else lossy
-    return choose_encoding(options, check_target(target), name, Size(frame.width, frame.height))
+    encoding = choose_encoding(options, check_target(target), name, Size(frame.width, frame.height))
+    check_encoder(encoding, Size(frame.width, frame.height), rate, 1 / rate)
+    return encoding
 
 
 def video_frame(image: ImageFile, encoding: Encoding) -> av.VideoFrame:
@@ -68,9 +70,9 @@ def video_frame(image: ImageFile, encoding: Encoding) -> av.VideoFrame:
     full-range RGB.
     """
     frame = image_to_frame(image)
-    frame.color_primaries, frame.color_trc = _BT709, _SRGB
-    is_yuv = encoding.pixel_format.startswith("yuv")
-    frame.colorspace, frame.color_range = (_BT709, LIMITED) if is_yuv else (_RGB, FULL)
+    frame.color_primaries, frame.color_trc = _BT709_PRIMARIES, _SRGB_CURVE
+    is_rgb = load_av().VideoFormat(encoding.pixel_format).is_rgb
+    frame.colorspace, frame.color_range = (RGB_MATRIX, FULL) if is_rgb else (BT709_MATRIX, LIMITED)
     return frame
 
 

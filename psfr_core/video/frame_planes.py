@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..images.box import PixelBox, Size
-from .pixel_formats import FULL, plane_arrays
+from .pixel_formats import FULL, color_range_of, plane_arrays
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -51,12 +51,11 @@ class FramePlanes:
         layout = frame.format
         planes = plane_arrays(frame)
         is_yuv = not layout.is_rgb and len(planes) > 2
-        is_gray = len(planes) <= 2
         return cls(
             planes,
             has_alpha=len(planes) in (2, 4),
             bits=layout.components[0].bits,
-            is_full_range=layout.is_rgb or frame.color_range == FULL or (is_gray and frame.color_range == 0),
+            is_full_range=layout.is_rgb or color_range_of(frame) == FULL,
             subsampling=(16 // layout.chroma_width(16), 16 // layout.chroma_height(16)) if is_yuv else (1, 1),
             luma_shares=_luma_shares(frame) if is_yuv else None,
         )

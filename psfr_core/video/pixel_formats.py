@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _PLANAR = re.compile(r"(yuva?4\d\dp|gbra?p|gray)(9|1[0246])?(le)?")
 _FULL_RANGE = re.compile(r"yuvj(4\d\dp)")
-LIMITED, FULL = 1, 2  # FFmpeg's numbers for the color ranges
+UNSPECIFIED, LIMITED, FULL = 0, 1, 2  # FFmpeg's numbers for the color ranges
+RGB_MATRIX, BT709_MATRIX = 0, 1  # FFmpeg's numbers for the matrices from RGB to the stored samples
 
 # For each supported format that is not planar, the planar format that holds exactly the same values.
 _PLANAR_TWINS = {
@@ -40,6 +41,13 @@ _PACKED_TWINS = {
     "gbrp16le": ("rgb48le",),
     "gbrap16le": ("rgba64le",),
 }
+
+
+def color_range_of(frame: VideoFrame) -> int:
+    """Return FULL or LIMITED. Untagged gray has the full range, as in images, and other untagged frames the limited one."""
+    if frame.color_range == UNSPECIFIED:
+        return FULL if frame.format.name.startswith("gray") else LIMITED
+    return FULL if frame.color_range == FULL else LIMITED
 
 
 def to_planar(frame: VideoFrame) -> VideoFrame:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -85,12 +86,14 @@ def restore_images_to_video(
     ``rate`` is the number of frames per second. A lossless video has exactly the colors of the images. The default pixel format of
     other videos is yuv420p, which all players support, or yuva420p for images with alpha. If the encoder does not support it, as
     for odd sizes, the closest format is chosen. ``target`` appears when it is complete. Raises OptionError for an encoding that is
-    not possible, VideoFileError or OSError if the video cannot be written, and the errors of ``restore_image_files``.
+    not possible, VideoFileError or OSError if the video cannot be written or if an image has transparency that the first does not
+    have (for lossless videos, also if it has more bits), and the errors of ``restore_image_files``.
     """
     options, video, target = options or RestoreOptions(), video or VideoOptions(), Path(target)
     sequence = _Sequence(list(paths), models, options, video, max_pixels, progress)
     first = read_image(paths[0], max_pixels=max_pixels)
-    encoding = choose_encoding_of_images(first, target, video.encoding)  # raises errors before hours of work
+    sequence = replace(sequence, check=partial(_check_fits, first, is_lossless=video.encoding.lossless))
+    encoding = choose_encoding_of_images(first, target, video.encoding, rate)  # raises errors before hours of work
     plan, result = sequence.find()
     sample = FrameSample(video_frame(first, encoding), 0, None, is_interlaced=False)
     with open_new_video(target, rate, sample, encoding) as writer:
@@ -114,6 +117,7 @@ class _Sequence:
     video: VideoOptions
     max_pixels: int | None
     progress: VideoProgress | None
+    check: Callable[[Path, ImageFile], None] | None = None  # is called with each image, and may raise an error
 
     def __post_init__(self) -> None:
         if not self.paths:
@@ -140,7 +144,27 @@ class _Sequence:
             yield from restore_frames(_frames(files), plan, self.models, self.options, self.video, self.progress)
 
     def _read(self, path: Path) -> tuple[Path, ImageFile]:
-        return path, read_image(path, max_pixels=self.max_pixels)
+        file = read_image(path, max_pixels=self.max_pixels)
+        if self.check is not None:
+            self.check(path, file)
+        return path, file
+
+
+def _check_fits(first: ImageFile, path: Path, file: ImageFile, *, is_lossless: bool) -> None:
+    """Raise VideoFileError if ``file`` has transparency, or for a lossless video more bits, that ``first`` does not have.
+
+    The format of a video is that of its first image.
+    """
+    if file.has_alpha and not first.has_alpha:
+        excess = "transparency"
+    elif is_lossless and file.bit_depth > first.bit_depth:
+        excess = f"{file.bit_depth} bits"
+    else:
+        return
+    raise VideoFileError(
+        f"{path} has {excess}, but the first image does not, and all frames of a video have the format of the first. Convert "
+        "all images to one format."
+    )
 
 
 def _reading(

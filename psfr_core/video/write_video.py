@@ -8,13 +8,13 @@ from contextlib import contextmanager, suppress
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import OptionError, VideoFileError
 from ..files import atomic_path
 from ..images.box import Size
-from .encoding import Encoding, EncodingOptions, check_target, choose_encoding
-from .pixel_formats import FULL, LIMITED
+from .encoding import Encoding, EncodingOptions, check_encoder, check_target, choose_encoding
+from .pixel_formats import FULL, LIMITED, RGB_MATRIX, color_range_of
 from .read_video import FrameSample, VideoReader, load_av, open_video, read_sample
 
 if TYPE_CHECKING:
@@ -26,10 +26,23 @@ if TYPE_CHECKING:
 _INDEX_FIRST = {"movflags": "+faststart"}  # lets browsers play the file while it downloads
 _MUXER_OPTIONS = {"mp4": _INDEX_FIRST, "mov": _INDEX_FIRST}
 _INTERLACED_FLAGS = {"libx264": "+ildct+ilme", "mpeg2video": "+ildct+ilme"}
+_LIMITED_RANGE_ONLY = (
+    "prores",
+    "prores_aw",
+    "prores_ks",
+    "dnxhd",
+)  # these formats cannot state that a video has the full range
 _MAX_DELAY = 64  # maximum number of frames that an encoder holds back
 _MAX_TICKS = 1 << 40  # maximum time from decoding to display, in units of the time base; a longer one is wrong
 
 _log = logging.getLogger(__name__)
+
+
+class _CopiedEnd(NamedTuple):
+    """Decoding times of the last packet that was copied of a stream, and of the next one."""
+
+    dts: int
+    next_dts: int
 
 
 class VideoWriter:
@@ -41,19 +54,22 @@ class VideoWriter:
         self._copies = copies
         self._first_times: list[int] = []  # timestamps of the first frames
         self._packet_count = 0
+        self._shifts: dict[int, int] = {}  # by index of the source's stream
+        self._copied_ends: dict[int, _CopiedEnd] = {}
 
     def write(self, frame: av.VideoFrame) -> None:
         """Encode the next frame."""
         before = frame
-        if frame.format.name != self._stream.pix_fmt:
+        color_range = color_range_of(frame)
+        stored_range = LIMITED if self._stream.codec_context.name in _LIMITED_RANGE_ONLY else color_range
+        if frame.format.name != self._stream.pix_fmt or stored_range != color_range:
             matrix = frame.colorspace
-            color_range = FULL if frame.color_range == FULL else LIMITED
             frame = frame.reformat(
                 format=self._stream.pix_fmt,
                 src_colorspace=matrix,
                 dst_colorspace=matrix,
                 src_color_range=color_range,
-                dst_color_range=color_range,
+                dst_color_range=stored_range,
             )
             frame.pts, frame.time_base = before.pts, before.time_base
         frame.pict_type = 0  # the encoder chooses its own key frames
@@ -63,8 +79,20 @@ class VideoWriter:
             self._mux(packet)
 
     def copy(self, packet: av.Packet[Any]) -> None:
-        """Copy a packet of sound, subtitles or other data of the source."""
-        packet.stream = self._copies[packet.stream.index]
+        """Copy a packet of sound, subtitles or other data of the source.
+
+        If the timestamps of a stream jump back, as in joined recordings, all later ones are shifted to follow the earlier ones.
+        """
+        index, ends = packet.stream.index, self._copied_ends
+        if packet.dts is not None:
+            shift = self._shifts.get(index, 0)
+            if index in ends and packet.dts + shift < ends[index].dts:
+                shift = self._shifts[index] = ends[index].next_dts - packet.dts
+            packet.dts += shift
+            if packet.pts is not None:
+                packet.pts += shift
+            ends[index] = _CopiedEnd(packet.dts, packet.dts + max(packet.duration or 0, 1))
+        packet.stream = self._copies[index]
         self._container.mux(packet)
 
     def join(self, packet: av.Packet[Any]) -> None:
@@ -145,9 +173,15 @@ def choose_output(source: Path, target: Path, options: EncodingOptions) -> Encod
         for stream in reader.other_streams:
             if stream not in copied:
                 _log_left_out(stream, target)
+        if reader.stream.codec_context.name in ("vp8", "vp9") and reader.stream.metadata.get("alpha_mode") == "1":
+            _log.warning(
+                "%s: the transparency of %s is lost, because FFmpeg's decoder ignores it.", target, source.name
+            )
+        rate, time_base = reader.rate, reader.time_base
     frame = read_sample(source).frame
     encoding = choose_encoding(options, check_target(target), frame.format.name, Size(frame.width, frame.height))
     check_container(target, encoding)
+    check_encoder(encoding, Size(frame.width, frame.height), rate, time_base)
     return encoding
 
 
@@ -161,12 +195,14 @@ def check_container(path: Path, encoding: Encoding) -> None:
 def copyable_streams(reader: VideoReader, target: Path) -> list[Stream]:
     """Return the streams of ``reader`` that the container of ``target`` can hold.
 
-    Raises VideoFileError for sound that it cannot hold, because a silent video is rarely wanted.
+    Attached pictures are not copied. Raises VideoFileError for sound that it cannot hold, because a silent video is rarely wanted.
     """
     supported = _supported_codecs(check_target(target))
     copied: list[Stream] = []
     for stream in reader.other_streams:
         codec = _codec_name(stream)
+        if _is_picture(stream):
+            continue
         if codec in supported:
             copied.append(stream)
         elif stream.type == "audio":
@@ -177,14 +213,18 @@ def copyable_streams(reader: VideoReader, target: Path) -> list[Stream]:
 
 
 def _log_left_out(stream: Stream, target: Path) -> None:
+    if _is_picture(stream) or stream.type == "attachment":
+        kind = "picture" if _is_picture(stream) else "file"
+        _log.warning("%s: an attached %s is left out, because attachments are not copied.", target, kind)
+        return
     codec = _codec_name(stream)
-    _log.warning(
-        "%s: its %s%s stream is left out, because %s cannot contain it.",
-        target,
-        f"{codec} " if codec else "",
-        stream.type,
-        target.suffix,
-    )
+    name = f"{codec} {stream.type}" if codec else stream.type
+    _log.warning("%s: its %s stream is left out, because %s cannot contain it.", target, name, target.suffix)
+
+
+def _is_picture(stream: Any) -> bool:
+    """Return whether ``stream`` is an attached picture, such as the cover of an album."""
+    return bool(stream.disposition & load_av().stream.Disposition.attached_pic)
 
 
 def _codec_name(stream: Any) -> str | None:
@@ -227,7 +267,7 @@ def _started(
         _describe_colors(stream, sample)
     if sample.display_matrix is not None:
         stream.set_display_matrix(sample.display_matrix)
-    stream.metadata.update(reader.stream.metadata)
+    stream.metadata.update({name: text for name, text in reader.stream.metadata.items() if name != "alpha_mode"})
     copies: dict[int, Any] = {}
     for source in copied:
         copy = container.add_stream_from_template(source)
@@ -251,6 +291,12 @@ def _is_encoder(name: str) -> bool:
 def _describe_colors(stream: Any, sample: FrameSample) -> None:
     frame, context = sample.frame, stream.codec_context
     context.color_range, context.colorspace = frame.color_range, frame.colorspace
+    if load_av().VideoFormat(stream.pix_fmt).is_rgb:
+        context.color_range, context.colorspace = FULL, RGB_MATRIX
+    elif context.name in _LIMITED_RANGE_ONLY:
+        context.color_range = LIMITED
+    elif frame.format.name.startswith("gray"):
+        context.color_range = color_range_of(frame)
     context.color_primaries, context.color_trc = frame.color_primaries, frame.color_trc
 
 

@@ -197,3 +197,32 @@ def test_images_become_a_video_and_a_video_becomes_images(
     assert (tmp_path / "c" / "c.mkv").is_file()
     assert (tmp_path / "d.mp4").is_file()
     assert main(["restore", str(tmp_path / "none"), "--one-video", "-o", str(target)]) == 1
+
+
+@pytest.mark.parametrize("output", ["out.mp4", "out"])
+def test_a_sequence_with_a_missing_frame_is_not_restored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    write_images(tmp_path / "in", [(160, 120)] * 2)
+    (tmp_path / "in" / "9.png").symlink_to("nowhere")
+    command = ["restore", str(tmp_path / "in"), str(tmp_path / "typo.png"), "--one-video", "-o", str(tmp_path / output)]
+    assert main(command) == 1
+    message = capsys.readouterr().err
+    assert "typo.png" in message
+    assert "9.png: a broken link" in message
+    assert "A video needs all its frames" in message
+    assert not (tmp_path / output).exists()
+
+
+@pytest.mark.parametrize("fault", ["transparency", "16 bits"])
+def test_later_images_with_more_than_the_first_are_rejected(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    pixels = torch.rand(4 if fault == "transparency" else 3, 64, 64)
+    write_image(tmp_path / "1.png", ImageFile(pixels[:3]))
+    write_image(tmp_path / "2.png", ImageFile(pixels, 8 if fault == "transparency" else 16))
+    command = ["restore", str(tmp_path), "--one-video", "--lossless", "-o", str(tmp_path / "out.mkv")]
+    assert main(command) == 1
+    assert f"2.png has {fault}, but the first image does not" in capsys.readouterr().err
+    assert not (tmp_path / "out.mkv").exists()

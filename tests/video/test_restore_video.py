@@ -378,6 +378,9 @@ def test_frames_that_change_their_size_are_refused(
         ("b.mov", {"codec": "prores_ks", "quality": 10}, "quality is not supported for prores_ks"),
         ("b.mov", {"codec": "prores_ks", "lossless": True}, "cannot encode yuv420p without loss"),
         ("b.mp4", {"codec": "mpeg4", "lossless": True}, "not known to be lossless"),
+        ("b.mp4", {"codec": "libx265", "quality": 60}, "quality must be from 0 to 51 for libx265, got 60"),
+        ("b.mp4", {"codec": "libsvtav1", "quality": 0}, "quality must be from 1 to 63 for libsvtav1, got 0"),
+        ("b.mov", {"codec": "dnxhd"}, r"dnxhd cannot encode 160 x 120 pixels of yuv\w+ at 25 frames per second"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(
@@ -387,6 +390,65 @@ def test_options_that_do_not_fit_are_refused(
     with pytest.raises(OptionError, match=message):
         restore_video(source, tmp_path / target, models, video=VideoOptions(encoding=EncodingOptions(**options)))
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "tags", "target", "options"),
+    [
+        ("ffv1", "gray", {}, "b.mp4", {}),
+        ("libx264", "yuvj420p", {"color_range": 2, "colorspace": 5}, "b.mov", {"codec": "prores_ks"}),
+        ("libx264", "yuv420p", {"color_range": 1, "colorspace": 1}, "b.mp4", {"codec": "libx264rgb"}),
+        ("ffv1", "bgr0", {}, "b.mp4", {"codec": "libx265", "pixel_format": "yuv420p"}),
+    ],
+    ids=["untagged gray", "full range without a flag", "YUV to RGB", "RGB to YUV"],
+)
+def test_players_show_the_colors_of_the_source(
+    clips: ModuleType,
+    tmp_path: Path,
+    models: RestorationModels,
+    codec: str,
+    pixel_format: str,
+    tags: dict[str, int],
+    target: str,
+    options: dict[str, str],
+) -> None:
+    frames = [clips.random_frame("gbrp", 0).reformat(format=pixel_format) for _ in range(2)]
+    source = clips.write_clip(tmp_path / "a.mkv", frames, codec=codec, **tags)
+    restore_video(source, tmp_path / target, models, video=VideoOptions(encoding=EncodingOptions(**options)))
+    before, after = (
+        clips.decoded(path)[0].to_ndarray(format="rgb24").astype(float) for path in (source, tmp_path / target)
+    )
+    assert before.std() > 10
+    assert abs(after - before).mean(axis=(0, 1)).max() < 4
+    assert abs(after.mean(axis=(0, 1)) - before.mean(axis=(0, 1))).max() < 2
+
+
+def test_sound_whose_times_jump_back_continues(clips: ModuleType, tmp_path: Path, models: RestorationModels) -> None:
+    part = clips.write_clip(tmp_path / "part.ts", clips.noisy_frames(10), codec="libx264", sound="aac")
+    source = tmp_path / "joined.ts"
+    source.write_bytes(2 * part.read_bytes())
+    restore_video(source, tmp_path / "out.mkv", models)
+    times = [time for time, _ in clips.packets(tmp_path / "out.mkv", "audio")]
+    assert len(times) == len(clips.packets(source, "audio")) == 2 * len(clips.packets(part, "audio"))
+    assert np.diff(times).min() > 0.015
+    assert np.diff(times).max() < 0.05
+    assert len(clips.decoded(tmp_path / "out.mkv")) == 20
+
+
+def test_lost_transparency_is_reported(
+    clips: ModuleType, tmp_path: Path, models: RestorationModels, caplog: pytest.LogCaptureFixture
+) -> None:
+    frames = [clips.random_frame("yuva420p", 0)]
+    source = clips.write_clip(tmp_path / "a.webm", frames, codec="libvpx-vp9")
+    restore_video(source, tmp_path / "b.webm", models)
+    assert "the transparency of a.webm is lost, because FFmpeg's decoder ignores it" in caplog.text
+    with clips.av.open(str(tmp_path / "b.webm")) as container:
+        assert container.streams.video[0].metadata.get("alpha_mode") is None
+
+
+def test_transparency_of_webm_has_a_format_that_its_encoder_accepts() -> None:
+    encoding = choose_encoding(EncodingOptions(), "webm", "gbrap", Size(64, 48))
+    assert (encoding.codec, encoding.pixel_format) == ("libvpx-vp9", "yuva420p")
 
 
 def test_quality_and_lossless_contradict_each_other() -> None:
