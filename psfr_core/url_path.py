@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 from uuid import uuid4
 
 from .errors import MissingPackageError, OptionError
+from .files import expand_user
 from .optional_package import import_optional
 
 _WITHOUT_HOST = ("file:", "local:")  # their URLs have an empty host name: file:///folder
@@ -117,7 +118,7 @@ Location = Path | UrlPath
 
 
 def parse_location(text: str | PurePath) -> Location:
-    """Return a UrlPath for a URL, and a Path for anything else, including ``file:///folder``.
+    """Return a UrlPath for a URL, and a Path for anything else, including ``file:///folder``. A leading ``~`` is replaced.
 
     Raises OptionError for a URL such as ``file://host/folder``, which names another machine.
     """
@@ -130,7 +131,17 @@ def parse_location(text: str | PurePath) -> Location:
                 f"/{host}{slash}{path} of this machine."
             )
         return Path(url2pathname(f"/{path}"))
-    return UrlPath(text) if "://" in text else Path(text)
+    return UrlPath(text) if "://" in text else expand_user(text)
+
+
+def parse_local_path(text: str) -> Path:
+    """Return the path of a file or folder on a disk as ``parse_location`` does. Raise OptionError for a URL of a store."""
+    location = parse_location(text)
+    if isinstance(location, UrlPath):
+        raise OptionError(
+            f"{location} is a URL, but this command needs files on a disk. Only psfr restore accepts URLs."
+        )
+    return location
 
 
 def _can_rename(store: Any) -> bool:

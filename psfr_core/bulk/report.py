@@ -25,6 +25,7 @@ def open_report(path: Path) -> Generator[Report]:
     Each line is a JSON object with ``file``, ``target``, ``faces`` (null after an error), ``seconds`` (processing time without
     waiting) and ``error`` (null if there was none). Lines of earlier runs are kept. Raise OSError if the file cannot be opened.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
 
         def add(result: FileResult) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ..files import expand_user
 from ..models.blend import blend_weights
 from ..models.library import ModelLibrary
-from .plan import check_is_new, check_overwrites
+from .plan import check_is_new, check_overwrites, local_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "other", metavar="OTHER", help="name or weight file of a model that was trained from ONE, or vice versa"
     )
-    parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="file to write")
+    parser.add_argument("target", type=local_path, metavar="OUT.safetensors", help="file to write")
     parser.add_argument("--amount", type=float, default=0.5, help="weight of OTHER, 0 to 1; default: 0.5")
     parser.add_argument(
         "--half", action="store_true", help="store float16 instead of float32, which halves the file size"

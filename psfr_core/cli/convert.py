@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from ..files import expand_user
 from ..models.convert import convert_weights
 from ..models.library import ModelLibrary
-from .plan import check_is_new, check_overwrites
+from .plan import check_is_new, check_overwrites, local_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr convert``."""
     parser.add_argument("source", metavar="IN", help="name or weight file (.pth, .pt, .safetensors) of a model")
-    parser.add_argument("target", type=Path, metavar="OUT.safetensors", help="file to write")
+    parser.add_argument("target", type=local_path, metavar="OUT.safetensors", help="file to write")
     parser.add_argument(
         "--half", action="store_true", help="store float16 instead of float32, which halves the file size"
     )

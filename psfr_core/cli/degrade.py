@@ -16,7 +16,7 @@ from ..lab.degradation.config import DegradationConfig, DegradationPreset, load_
 from ..lab.degradation.pipeline import apply_degradation, sample_degradation
 from .batch import run_plan, summarize
 from .option_flags import add_options, given_options_from_args
-from .plan import add_file_arguments, check_folder, plan_from_args
+from .plan import add_file_arguments, check_folder, local_path, plan_from_args
 
 _SKIPPED = ("old_photo",)  # set by presets and JSON files
 DEGRADATION_HELP = (
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_file_arguments(parser, "output folder for the PNG files")
     parser.add_argument(
         "--hq",
-        type=Path,
+        type=local_path,
         metavar="DIR",
         help="folder for the restoration targets, which are the originals, in gray if the degradation removes the color",
     )

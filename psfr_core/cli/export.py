@@ -12,7 +12,7 @@ from ..files import expand_user
 from ..models.library import ModelLibrary
 from ..models.manifest import ModelKind
 from .model_options import FIDELITY_HELP
-from .plan import check_folder, check_is_new, check_overwrites, existing_folders
+from .plan import check_folder, check_is_new, check_overwrites, existing_folders, local_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL", help="name or weight file of the model; 'psfr models' lists the names"
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx", help="file to write")
+    parser.add_argument("-o", "--output", type=local_path, required=True, metavar="FILE.onnx", help="file to write")
     parser.add_argument("--format", choices=["onnx"], default="onnx", help="format of the file; default: onnx")
     parser.add_argument(
         "--dtype",

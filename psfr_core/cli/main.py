@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 
@@ -38,6 +39,17 @@ COMMANDS = {
 }
 
 
+def _with_joined_indices(arguments: list[str]) -> list[str]:
+    """Join ``--indices`` with a following value such as ``-2-`` by ``=``, because argparse takes it for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--indices" and re.match(r"-\d", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
@@ -45,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plus the number of the signal, such as 130 for Ctrl-C and 143 for SIGTERM. For ``--help`` and ``--version``, SystemExit
     is raised with code 0, and for arguments that argparse rejects, with code 2.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    arguments = _with_joined_indices(sys.argv[1:] if arguments is None else list(arguments))
     protect_streams()
     command = next(iter(arguments), "")
     try:

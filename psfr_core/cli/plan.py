@@ -17,7 +17,7 @@ from ..files import expand_user
 from ..images.decoding import MAX_PIXELS
 from ..images.folders import FoundImages, P, search_images
 from ..images.formats import LOSSLESS_SUFFIXES, WRITABLE_SUFFIXES, is_readable
-from ..url_path import UrlPath
+from ..url_path import Location, UrlPath, parse_local_path, parse_location
 from .console import report
 
 _SHOWN_RENAMES = 5
@@ -45,13 +45,29 @@ class Plan(Generic[P]):
         return {**finished, **self.found.skipped}
 
 
+def local_path(text: str) -> Path:
+    """Convert an argument with ``parse_local_path``."""
+    try:
+        return parse_local_path(text)
+    except OptionError as error:  # argparse shows the messages of errors of this type
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def location(text: str) -> Location:
+    """Convert an argument with ``parse_location``."""
+    try:
+        return parse_location(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def add_file_arguments(
     parser: argparse.ArgumentParser,
     output: str,
     resume: str = "skip images whose results already exist",
     *,
     inputs: str = "image files, folders, or patterns such as 'photos/*.jpg'",
-    output_type: Callable[[str], PurePath] = Path,
+    output_type: Callable[[str], PurePath] = local_path,
 ) -> None:
     """Add the arguments for inputs and output. ``output``, ``resume`` and ``inputs`` are the help texts of the arguments."""
     parser.add_argument("inputs", nargs="+", metavar="IN", help=inputs)
@@ -91,7 +107,8 @@ def plan_from_args(
     also_read: Iterable[str | Path | None] = (),
 ) -> Plan[Path]:
     """Find the images and plan the outputs for the arguments of ``add_file_arguments``. See ``plan_outputs``."""
-    found = search_images(args.inputs, recursive=args.recursive, leave_out=args.output)
+    inputs = [parse_local_path(entry) for entry in args.inputs]
+    found = search_images(inputs, recursive=args.recursive, leave_out=args.output)
     return plan_outputs(found, args.output, suffix, written, resume=args.resume, also_read=also_read)
 
 
@@ -145,7 +162,7 @@ def check_overwrites(outputs: Iterable[PurePath], inputs: Iterable[PurePath]) ->
     """
     read = {_identity(path) for path in inputs} - {None}
     for path in outputs:
-        if isinstance(path, Path) and path.is_dir():
+        if isinstance(path, Path) and os.path.isdir(path):  # noqa: PTH112  # Path.is_dir fails for names that are too long
             raise OptionError(
                 f"{path} is a folder, but a file must be written there. Remove the folder, or choose another output."
             )
@@ -184,7 +201,7 @@ def _existing(paths: Iterable[P], output: P) -> set[P]:
     if isinstance(output, UrlPath) and not _looks_like_file(output):
         stored: set[PurePath] = {*output.find_files()}
         return {path for path in paths if path in stored}
-    return {path for path in paths if isinstance(path, Path | UrlPath) and path.is_file()}
+    return {path for path in paths if (path.is_file() if isinstance(path, UrlPath) else os.path.isfile(path))}  # noqa: PTH113
 
 
 def _identity(path: PurePath) -> Hashable:

@@ -32,7 +32,7 @@ from .batch import Outcome, collect, summarize
 from .console import count_of
 from .model_options import add_model_arguments, models_from_args
 from .option_flags import add_options, options_from_args
-from .plan import Plan, add_file_arguments, check_folder, check_overwrites, plan_outputs
+from .plan import Plan, add_file_arguments, check_folder, check_overwrites, location, plan_outputs
 from .ray_arguments import add_ray_arguments, ray_options_from_args, ray_results, ray_segments, refuse_urls
 from .video import (
     add_video_arguments,
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "writes the frames of a video as images",
         "skip images and videos whose results already exist; restore videos in segments, and continue interrupted ones",
         inputs="image files, folders, or patterns such as 'photos/*.jpg'; URLs such as s3://bucket/photos; or video files",
-        output_type=parse_location,
+        output_type=location,
     )
     parser.add_argument(
         "--format",
@@ -79,12 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--region-strengths",
-        help=f"blend strengths, 0 to 1, of {', '.join(PART_NAMES)}, such as 'eyes=0.5,hair=0'; 0 keeps the part unchanged; "
-        "default: 1 for all parts",
+        help=f"blend strengths, 0 to 1, of {', '.join(PART_NAMES)}, such as 'eyes=0.5,hair=0'; 0 keeps the middle of the part, "
+        "and its edge is blended; default: 1 for all parts",
     )
     parser.add_argument(
         "--report",
-        type=parse_location,
+        type=location,
         metavar="FILE.jsonl",
         help="append a line of JSON to this file for each image, with file, target, number of faces, seconds and error",
     )
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         plan = _plan_sequence(args)
         return restore_image_sequence(plan, args, options, models_from_args(args))
     plan = _plan(args)
-    report_file = None if args.report is None else _checked_report(args.report, plan)
+    report_file = None if args.report is None else _checked_report(args.report, plan, args)
     jobs = [FileJob(source, target) for source, target in plan.pending_targets.items()]
     save = _save_comparison if args.compare else save_result
     with ExitStack() as stack:
@@ -167,12 +167,15 @@ def _results(
     return closing(restore_files(jobs, models_from_args(args), options, max_pixels=args.max_pixels, save=save))
 
 
-def _checked_report(file: Location, plan: Plan[Any]) -> Path:
+def _checked_report(file: Location, plan: Plan[Any], args: argparse.Namespace) -> Path:
     if isinstance(file, UrlPath):
         raise OptionError(f"--report {file} is a URL, but reports are written to a disk. Name a local file.")
     file = expand_user(file)
     check_folder(file.parent)
-    check_overwrites([file], [*plan.targets, *plan.targets.values()])
+    results = [*plan.targets.values(), *map(_comparison, plan.targets.values() if args.compare else [])]
+    if file.absolute() in (path.absolute() for path in results if isinstance(path, Path)):
+        raise OptionError(f"--report {file} is also the name of a result. Choose another name.")
+    check_overwrites([file], [*plan.targets, *results, *(Path(name) for name in _model_files(args) if name)])
     return file
 
 

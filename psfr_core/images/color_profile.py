@@ -14,10 +14,19 @@ _COLOR_SPACE = slice(16, 20)  # position in the header of an ICC profile
 _log = logging.getLogger(__name__)
 
 
-def fitting_profile(profile: object, channels: int) -> bytes | None:
-    """Return ``profile`` if it describes pixels with ``channels`` channels (1 or 2: gray, 3 or 4: RGB), else None."""
+def fitting_profile(path: PurePath, profile: object, channels: int) -> bytes | None:
+    """Return ``profile`` if it describes pixels with ``channels`` channels (1 or 2: gray, 3 or 4: RGB).
+
+    Otherwise, return None, and log a warning that names ``path`` if there is a profile.
+    """
+    if not isinstance(profile, bytes):
+        return None
     color_space = b"GRAY" if channels <= 2 else b"RGB "
-    return profile if isinstance(profile, bytes) and profile[_COLOR_SPACE] == color_space else None
+    if profile[_COLOR_SPACE] == color_space:
+        return profile
+    found, pixels = (name.decode("ascii", "replace").strip() for name in (profile[_COLOR_SPACE], color_space))
+    _log.warning("%s: its color profile is for %s, but its pixels are %s; the profile is lost", path, found, pixels)
+    return None
 
 
 def cmyk_to_srgb(path: PurePath, image: Image.Image, profile: object) -> tuple[Image.Image, bytes | None]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path, PurePath
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from PIL.ImageFile import ImageFile as PillowFile
 
 from ..errors import ImageFileError, ImageTooLargeError, OptionError, PsfrError
@@ -18,6 +18,7 @@ from ..files import is_special
 from .formats import FORMAT_LIST, built_in_formats, plug_in_formats, unreadable_reason
 
 MAX_PIXELS = 250_000_000
+_MAX_TEXT_BYTES = 2**24  # size of a decompressed color profile or text in a PNG file; by default, Pillow accepts 1 MB
 """Default pixel limit: it accepts photos of 200 megapixels and rejects files made to exhaust memory."""
 
 _settings_lock = threading.Lock()
@@ -102,17 +103,19 @@ def _too_large(path: PurePath, found: str, max_pixels: int) -> ImageTooLargeErro
 
 @contextmanager
 def _pillow_configured(path: PurePath, max_pixels: int | None) -> Generator[None]:
-    """Set Pillow's own pixel limit, which its decoders check before they allocate memory, and log its warnings.
+    """Set Pillow's limits for pixels, which its decoders check before they allocate memory, and for text, and log its warnings.
 
-    Both settings are global to the process, so a lock is held.
+    The settings are global to the process, so a lock is held.
     """
     with _settings_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels  # Pillow raises above twice this limit
+        before = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
+        Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow raises above twice this limit
+        PngImagePlugin.MAX_TEXT_CHUNK = _MAX_TEXT_BYTES
         try:
             yield
         finally:
-            Image.MAX_IMAGE_PIXELS = before
+            Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK = before
     for warning in caught:
         if issubclass(warning.category, UserWarning):
             _log.warning("%s: %s", path, warning.message)

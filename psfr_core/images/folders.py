@@ -114,6 +114,7 @@ class _Search:
             root /= parts.pop(0)
         if not parts:
             self.fail(entry, "does not exist. Name an image file, a folder or a pattern like 'photos/*.jpg'")
+            return
         for path in self._matches(root, parts):
             if "**" not in parts:
                 self._add_found(path, Path(path.name))

@@ -27,6 +27,8 @@ from .metadata import ORIENTATION_TAG, pack_exif, read_dpi, read_exif, read_text
 from .png16 import decode_png16, split_png16
 
 _BITS_PER_SAMPLE_TAG = 258
+_PHOTOMETRIC_TAG = 262  # 0: the value 0 is white
+_TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 
 _log = logging.getLogger(__name__)
@@ -66,15 +68,16 @@ def _image_file(path: PurePath, image: PillowFile, pixels: NDArray[Any], profile
     """Rotate the stored ``pixels`` (H, W, C) upright, and combine them with the color ``profile`` and other metadata."""
     exif = read_exif(path, image)
     warn_of_lost_metadata(path, image, exif)
-    scaled = _scaled(_upright(pixels, exif.get(ORIENTATION_TAG, 1)))
+    orientation, dpi = exif.get(ORIENTATION_TAG, 1), read_dpi(image, exif)
+    scaled = _scaled(_upright(pixels, orientation))
     return ImageFile(
         scaled,
         bit_depth=8 * pixels.itemsize,
-        icc_profile=fitting_profile(profile, len(scaled)),
+        icc_profile=fitting_profile(path, profile, len(scaled)),
         xmp=read_xmp(path, image, exif),
         exif=pack_exif(path, exif),
         texts=read_texts(image),
-        dpi=read_dpi(image, exif),
+        dpi=(dpi[1], dpi[0]) if dpi is not None and orientation in _TRANSPOSED else dpi,
     )
 
 
@@ -136,7 +139,7 @@ def _pillow_pixels(path: PurePath, image: PillowFile) -> tuple[NDArray[Any], obj
     """Return the pixels (H, W, C), uint8 or uint16, of a decoded image and their unchecked color profile."""
     profile = image.info.get("icc_profile") or image.info.get("icc")
     if image.mode in _SIXTEEN_BIT_MODES:
-        return np.asarray(image)[..., None], profile
+        return _full_scale(image)[..., None], profile
     if image.mode in ("I", "F"):
         raise ImageFileError(
             f"{path} ({image.format}) has pixels of mode {image.mode}, whose white level is unknown. "
@@ -152,9 +155,23 @@ def _pillow_pixels(path: PurePath, image: PillowFile) -> tuple[NDArray[Any], obj
     return (pixels if pixels.ndim == 3 else pixels[..., None]), profile
 
 
+def _full_scale(image: PillowFile) -> NDArray[Any]:
+    """Return the gray levels (H, W) of a 16-bit image, with 0 for black and 65535 for white.
+
+    Pillow neither inverts TIFF files in which 0 is white, nor scales those with fewer than 16 bits.
+    """
+    levels = np.asarray(image)
+    if not isinstance(image, TiffImageFile):
+        return levels
+    bits = max(image.tag_v2.get(_BITS_PER_SAMPLE_TAG, (16,)))
+    if bits < 16:
+        levels = np.round(levels * (65535 / (2**bits - 1))).astype(np.uint16)
+    return 65535 - levels if image.tag_v2.get(_PHOTOMETRIC_TAG) == 0 else levels
+
+
 def _upright(pixels: NDArray[Any], orientation: object) -> NDArray[Any]:
     """Rotate and mirror pixels (H, W, C) by the EXIF orientation, 1 to 8. Other values change nothing."""
-    if orientation in (5, 6, 7, 8):
+    if orientation in _TRANSPOSED:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]

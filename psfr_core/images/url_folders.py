@@ -38,10 +38,10 @@ def _search(url: UrlPath, found: FoundImages[Location], recursive: bool, leave_o
         if url.is_file():
             found.images.setdefault(url, PurePath(url.name))
             return
-        if glob.has_magic(str(url)):
-            count = _add_pattern(url, found, leave_out)
-        elif url.is_dir():
+        if url.is_dir():
             count = _add_folder(url, found, recursive, leave_out)
+        elif glob.has_magic(str(url)):
+            count = _add_pattern(url, found, leave_out)
         else:
             found.failures[url] = (
                 f"{url} does not exist. Name an image file, a folder or a pattern like 'photos/*.jpg'."

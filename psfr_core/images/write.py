@@ -57,7 +57,7 @@ def write_image(path: str | Location, image: ImageFile, *, jpeg_quality: int = 9
 
 def _encoded(path: PurePath, image: ImageFile, jpeg_quality: int) -> bytes | memoryview:
     suffix, channels = path.suffix.lower(), len(image.pixels)
-    profile = fitting_profile(image.icc_profile, channels)
+    profile = fitting_profile(path, image.icc_profile, channels)
     if suffix == ".png" and image.bit_depth == 16:
         metadata = _saved(Image.new("L", (1, 1)), "PNG", icc_profile=profile, **png_options(path, image))
         return encode_png16(np.concatenate([*_levels(image.pixels, np.dtype(np.uint16))]), bytes(metadata))
@@ -67,7 +67,9 @@ def _encoded(path: PurePath, image: ImageFile, jpeg_quality: int) -> bytes | mem
     if suffix == ".png":
         return _saved(pillow_image, "PNG", icc_profile=profile, **png_options(path, image))
     if suffix == ".webp":
-        profile = profile if channels >= 3 else None
+        if profile is not None and channels <= 2:
+            _log.warning("%s: WebP has no gray color profiles, so the profile is lost; use .png to keep it", path)
+            profile = None
         return _saved(pillow_image, "WEBP", lossless=True, exact=True, icc_profile=profile, **webp_options(path, image))
     pillow_image = _without_alpha(pillow_image, path) if image.has_alpha else pillow_image
     options = jpeg_options(path, image)

@@ -24,7 +24,8 @@ _OTHER = "other"
 
 @dataclass(frozen=True)
 class RegionStrengths:
-    """Blend strength of each part of a face, 0 to 1. A strength of 0 keeps the part as it is in the photo.
+    """Blend strength of each part of a face, 0 to 1. A strength of 0 keeps the middle of the part as it is in the photo; its
+    edge is blended over ``PasteOptions.feather``.
 
     Each strength is multiplied by the strength of the whole restoration, and has no effect outside the pasted regions.
     """

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..checks import check_finite, check_shape, check_type
+from ..errors import InputError
 from ..faces.selection import LeftOut, SelectionOptions, select_faces
 from ..images.channels import clamped, to_rgb
 from ..restoration.restoration_models import RestorationModels
@@ -56,6 +57,8 @@ def restore_sequence(
     check_type(models, RestorationModels, "models")
     check_shape(images, "B C H W", "images")
     check_finite(images, "images")
+    if masks is not None and len(masks) != len(images):
+        raise InputError(f"masks must have one entry for each of the {len(images)} images, got {len(masks)}.")
     equal = [index > 0 and torch.equal(image, images[index - 1]) for index, image in enumerate(images)]
     colors = (None if same else clamped(to_rgb(image)) for image, same in zip(images, equal, strict=True))
     found = find_faces(colors, models, options, video, progress=progress, estimated_frames=len(images))

@@ -137,7 +137,8 @@ def _is_found_often(track: _OpenTrack, searched: Sequence[int], min_frames: int,
     """Return whether the face is found often enough, assuming the same share in the frames that were not searched."""
     first, last = track.frames[0], track.frames[-1]
     share = len(track.frames) / (bisect_right(searched, last) - bisect_left(searched, first))
-    return share >= min_share and share * (last - first + 1) >= min_frames
+    # rounding must not drop a face that is found in exactly the minimum number of frames
+    return share >= min_share and share * (last - first + 1) > min_frames - 1e-6
 
 
 def _matches(tracks: Sequence[_OpenTrack], faces: Sequence[Face], frame: int) -> list[tuple[_OpenTrack, Face]]:

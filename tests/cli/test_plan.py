@@ -194,3 +194,14 @@ def test_pixel_limit_is_given_in_megapixels(capsys: pytest.CaptureFixture[str]) 
         with pytest.raises(SystemExit):
             parser.parse_args([*given, text])
         assert "--max-megapixels" in capsys.readouterr().err
+
+
+def test_a_name_that_is_too_long_affects_only_its_own_file(tmp_path: Path) -> None:
+    long, short = tmp_path / f"{'n' * 250}.png", tmp_path / "a.png"
+    (tmp_path / "out").mkdir()
+    for path in (long, short):
+        path.touch()
+    plan = plan_of(
+        [str(tmp_path)], tmp_path / "out", None, lambda path: [path.with_name(f"{path.stem}_color.png")], resume=True
+    )
+    assert set(plan.pending_targets) == {long, short}

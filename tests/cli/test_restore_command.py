@@ -380,3 +380,47 @@ def test_the_report_has_a_line_for_each_file(tmp_path: Path, capsys: pytest.Capt
     assert len(report.read_text().splitlines()) == 3
     assert main([*arguments[:-1], str(tmp_path / "a.png")]) == 2
     assert "is an input and must not be overwritten" in capsys.readouterr().err
+
+
+def test_the_report_may_be_in_a_new_folder_but_not_be_a_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_random_image(tmp_path / "a.png")
+    out = tmp_path / "out"
+    arguments = ["restore", str(tmp_path / "a.png"), "-o", str(out), "--compare", "--report"]
+    for name in ("a.png", "a_compare.png"):
+        assert main([*arguments, str(out / name)]) == 2
+        assert "is also the name of a result" in capsys.readouterr().err
+    assert main([*arguments, str(out / "report.jsonl")]) == 0
+    assert len((out / "report.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("indices", ["-2-", "-1,0"])
+def test_indices_may_begin_with_a_minus(tmp_path: Path, indices: str) -> None:
+    write_random_image(tmp_path / "a.png")
+    report = tmp_path / "report.jsonl"
+    arguments = ["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), "--report", str(report)]
+    assert main([*arguments, "--indices", indices]) == 0
+    assert json.loads(report.read_text())["faces"] == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["detect", "a.png", "-o", "s3://bucket/out"],
+        ["parse", "s3://bucket/in", "-o", "out"],
+        ["convert", "psfrgan-256", "s3://bucket/w.safetensors"],
+        ["degrade", "a.png", "-o", "out", "--hq", "gs://bucket/hq"],
+    ],
+)
+def test_commands_for_files_on_disks_reject_urls(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_random_image(tmp_path / "a.png")
+    try:
+        assert main(arguments) == 2
+    except SystemExit as exit_code:
+        assert exit_code.code == 2
+    assert "is a URL, but this command needs files on a disk" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

@@ -396,3 +396,55 @@ def test_writing_needs_little_memory_in_addition_to_the_image(tmp_path: Path, na
     finally:
         tracemalloc.stop()
     assert peak < 0.2 * image.pixels.nbytes
+
+
+@pytest.mark.parametrize(("bits", "white_is_zero"), [(16, True), (16, False), (12, False)])
+def test_gray_tiff_files_have_the_brightness_that_their_tags_state(
+    tmp_path: Path, bits: int, white_is_zero: bool
+) -> None:
+    levels = [0, (2**bits - 1) // 4 * 2, 2**bits - 1, 0]
+    if bits == 16:
+        data = struct.pack("<4H", *levels)
+    else:
+        data = b"".join(bytes([a >> 4, (a & 15) << 4 | b >> 8, b & 255]) for a, b in (levels[:2], levels[2:]))
+    short, long = 3, 4
+    fields = [
+        (256, short, 4),
+        (257, short, 1),
+        (258, short, bits),
+        (259, short, 1),
+        (262, short, int(not white_is_zero)),
+    ]
+    start = 8 + 2 + 12 * 8 + 4
+    fields += [(273, long, start), (278, short, 1), (279, long, len(data))]
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in fields)
+    header = b"II*\0" + struct.pack("<IH", 8, len(fields))
+    (tmp_path / "a.tif").write_bytes(header + directory + bytes(4) + data)
+    image = read_image(tmp_path / "a.tif")
+    expected = torch.tensor(levels) / (2**bits - 1)
+    assert image.bit_depth == 16
+    assert torch.allclose(image.pixels[0, 0], 1 - expected if white_is_zero else expected, atol=1e-4)
+
+
+def test_large_profiles_and_texts_of_png_files_are_read(tmp_path: Path) -> None:
+    profile = SRGB + np.random.default_rng(0).bytes(1_200_000)
+    image = ImageFile(random_pixels(3), icc_profile=profile, texts={"prompt": "a" * 2_000_000})
+    write_image(tmp_path / "a.png", image)
+    found = read_image(tmp_path / "a.png")
+    assert (found.icc_profile, found.texts) == (profile, image.texts)
+
+
+def test_a_lost_profile_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.jpg", icc_profile=SRGB)
+    gray = read_image(tmp_path / "a.jpg")
+    assert gray.icc_profile is None
+    assert "a.jpg: its color profile is for RGB, but its pixels are GRAY; the profile is lost" in caplog.text
+    write_image(tmp_path / "b.webp", replace(gray, icc_profile=SRGB.replace(b"RGB ", b"GRAY", 1)))
+    assert "b.webp: WebP has no gray color profiles, so the profile is lost" in caplog.text
+
+
+def test_the_resolution_is_rotated_with_the_pixels(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 4)).save(tmp_path / "a.jpg", dpi=(600, 300), exif=exif)
+    assert read_image(tmp_path / "a.jpg").dpi == (300, 600)

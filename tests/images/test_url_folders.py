@@ -90,3 +90,10 @@ def test_a_store_that_refuses_access_is_a_failure(bucket: UrlPath, monkeypatch: 
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "ls", fail)
     found = search_locations([str(bucket)])
     assert found.failures == {bucket: "memory://bucket cannot be searched: Access Denied."}
+
+
+def test_a_folder_with_brackets_is_taken_literally() -> None:
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/u[1]/a.jpg", b"x")
+    assert [str(path) for path in search_locations(["memory://u[1]"]).images] == ["memory://u[1]/a.jpg"]
+    store.rm("/", recursive=True)

@@ -81,6 +81,8 @@ def test_a_mask_chooses_faces_for_the_whole_sequence(
     result = restore_sequence(frames, found, masks=masks)
     assert [tuple(track.face(0).box) for track in result.tracks] == [pytest.approx(tuple(two_faces[0].box))]
     assert +Counter(result.left_out) == {LeftOut.OUTSIDE_MASK: 1}
+    with pytest.raises(InputError, match="one entry for each of the 5 images, got 4"):
+        restore_sequence(frames, found, masks=masks[:4])
 
 
 def test_tracks_that_are_left_out_are_counted(found: RestorationModels, frames: Tensor) -> None:

@@ -215,7 +215,7 @@ def read_spec(path: str | Path) -> EvaluationSpec:
     Raises OptionError if the file cannot be read or is not valid, and MissingPackageError if pydantic is not installed.
     """
     values: Any = read_yaml(Path(path), "specification")
-    if not isinstance(values, dict) or values.get("kind") not in SPECS:
+    if not isinstance(values, dict) or values.get("kind") not in [*SPECS]:
         raise OptionError(
             f"The specification {path} must have a field kind with one of these values: {', '.join(SPECS)}."
         )
