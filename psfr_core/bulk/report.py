@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from .restore_files import FileResult
 
 
 class Report(Protocol):
-    """A function that adds the result of a file to a report."""
+    """A function that adds the result of a file to a report. Several threads may call it at the same time."""
 
     def __call__(self, result: FileResult) -> None: ...
 
@@ -27,6 +28,7 @@ def open_report(path: Path) -> Generator[Report]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as file:
+        lock = threading.Lock()
 
         def add(result: FileResult) -> None:
             line = {
@@ -36,6 +38,7 @@ def open_report(path: Path) -> Generator[Report]:
                 "seconds": round(result.seconds, 3),
                 "error": None if result.error is None else describe(result.error),
             }
-            file.write(json.dumps(line) + "\n")
+            with lock:
+                file.write(json.dumps(line) + "\n")
 
         yield add

@@ -74,14 +74,16 @@ def restore_files(
     *,
     max_pixels: int | None = MAX_PIXELS,
     save: Save = save_result,
+    on_result: Callable[[FileResult], None] | None = None,
 ) -> Generator[FileResult]:
     """Restore image files, and yield the result of each in the order of ``jobs``.
 
     One thread reads, the calling thread restores, and several threads write. Faces of several images share batches of
     ``options.batch_size`` faces (None: the default of the device). With a batch size of 1, the images are bit-identical to those
     of ``restore_image``. An error in one file is part of its result and does not stop the other files. An image of more than
-    ``max_pixels`` pixels is an error; None sets no limit. ``save`` writes each result. The needed memory does not depend on the
-    number of files. Close the generator to stop early; running writes are finished.
+    ``max_pixels`` pixels is an error; None sets no limit. ``save`` writes each result, and ``on_result`` is called as soon as a
+    result is written; both are called by several threads. The needed memory does not depend on the number of files. Close the
+    generator to stop early; running writes are finished.
     """
     options = RestoreOptions() if options is None else options
     batch_size = options.batch_size or default_batch_size(next(models.generator.parameters()).device)
@@ -89,7 +91,7 @@ def restore_files(
     with closing(read_ahead(jobs, read, lambda file: file.weight, PIXELS_PER_STEP)) as files:
         groups = _groups((_prepare(file, models, options) for file in files), batch_size)
         restored = (entry for group in groups for entry in _restore(group, models, options))
-        tasks = ((partial(_save, file, result, save), file.weight) for file, result in restored)
+        tasks = ((partial(_finish, file, result, save, on_result), file.weight) for file, result in restored)
         with closing(write_behind(tasks, threads=_writers(), limit=PIXELS_PER_STEP)) as results:
             yield from results
 
@@ -175,6 +177,16 @@ def _restore(
     for file in group:
         result = None if file.prepared is None else next(results)
         yield replace(file, seconds=file.seconds + seconds * file.faces), result
+
+
+def _finish(
+    file: _File, result: RestorationResult | None, save: Save, on_result: Callable[[FileResult], None] | None
+) -> FileResult:
+    """Save ``result``, report it to ``on_result``, and return the result of the file."""
+    finished = _save(file, result, save)
+    if on_result is not None:
+        on_result(finished)
+    return finished
 
 
 def _save(file: _File, result: RestorationResult | None, save: Save) -> FileResult:

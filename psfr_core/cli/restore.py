@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..bulk.ray_cluster import RayOptions
-from ..bulk.report import open_report
+from ..bulk.report import Report, open_report
 from ..bulk.restore_files import FileJob, FileResult, Save, restore_files, save_result
 from ..errors import OptionError
 from ..faces.selection import SelectionOptions, parse_indices
@@ -114,9 +114,9 @@ def run(args: argparse.Namespace) -> int:
     jobs = [FileJob(source, target) for source, target in plan.pending_targets.items()]
     save = _save_comparison if args.compare else save_result
     with ExitStack() as stack:
-        results = stack.enter_context(_results(jobs, args, options, ray, save))
         add = stack.enter_context(open_report(report_file)) if report_file else None
-        result = collect("restoring", plan, _outcomes(results, add))
+        results = stack.enter_context(_results(jobs, args, options, ray, save, add))
+        result = collect("restoring", plan, map(_outcome, results))
     faces, images = count_of(result.face_count, "face"), count_of(len(result.faces), "image")
     print(f"{faces} restored in {images}: {args.output}")
     print(summarize(plan, result), end="")
@@ -158,13 +158,31 @@ def _model_files(args: argparse.Namespace) -> list[str | None]:
     return [args.generator, args.parser, args.detector]
 
 
+@contextmanager
 def _results(
-    jobs: Sequence[FileJob], args: argparse.Namespace, options: RestoreOptions, ray: RayOptions | None, save: Save
-) -> AbstractContextManager[Iterable[FileResult]]:
-    """Return a context manager that yields the results of ``jobs``, and stops the restoration at the end of its block."""
+    jobs: Sequence[FileJob],
+    args: argparse.Namespace,
+    options: RestoreOptions,
+    ray: RayOptions | None,
+    save: Save,
+    add_to_report: Report | None,
+) -> Generator[Iterable[FileResult]]:
+    """Yield the results of ``jobs``, which are added to the report, and stop the restoration at the end of the block."""
     if ray is not None:
-        return ray_results(jobs, args, options, ray, save)
-    return closing(restore_files(jobs, models_from_args(args), options, max_pixels=args.max_pixels, save=save))
+        with ray_results(jobs, args, options, ray, save) as results:
+            yield _reported(results, add_to_report)
+        return
+    models = models_from_args(args)
+    restored = restore_files(jobs, models, options, max_pixels=args.max_pixels, save=save, on_result=add_to_report)
+    with closing(restored):
+        yield restored
+
+
+def _reported(results: Iterable[FileResult], add_to_report: Report | None) -> Iterator[FileResult]:
+    for result in results:
+        if add_to_report is not None:
+            add_to_report(result)
+        yield result
 
 
 def _checked_report(file: Location, plan: Plan[Any], args: argparse.Namespace) -> Path:
@@ -179,12 +197,8 @@ def _checked_report(file: Location, plan: Plan[Any], args: argparse.Namespace) -
     return file
 
 
-def _outcomes(results: Iterable[FileResult], add_to_report: Callable[[FileResult], None] | None) -> Iterator[Outcome]:
-    """Yield the outcome of each of ``results``, after adding it to the report if there is one."""
-    for result in results:
-        if add_to_report is not None:
-            add_to_report(result)
-        yield Outcome(result.job.source, result.faces, result.error)
+def _outcome(result: FileResult) -> Outcome:
+    return Outcome(result.job.source, result.faces, result.error)
 
 
 def _save_comparison(job: FileJob, before: ImageFile, result: RestorationResult) -> None:

@@ -156,3 +156,16 @@ def test_an_early_stop_finishes_started_files_and_ends_the_threads(
 def test_wrong_options_raise_before_anything_is_written(tmp_path: Path, models: RestorationModels) -> None:
     with pytest.raises(PsfrError, match="batch_size"):
         list(restore_files(jobs_in(tmp_path, 1), models, replace(OPTIONS, batch_size=0)))
+
+
+def test_each_written_file_is_reported_even_if_the_run_stops(tmp_path: Path, counting_models: Any) -> None:
+    reported: list[Path] = []
+    results = restore_files(
+        jobs_in(tmp_path, 30), counting_models, OPTIONS, on_result=lambda result: reported.append(result.job.target)
+    )
+    for _ in range(3):
+        next(results)
+    results.close()
+    written = {job.target for job in jobs_in(tmp_path, 30) if job.target.exists()}
+    assert 3 <= len(written) < 30
+    assert set(reported) == written
