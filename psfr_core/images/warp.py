@@ -20,13 +20,12 @@ _MIN_SHRINK = 1.01  # at smaller factors, the low-pass filter would change value
 _DENSITY = 1.5  # samples per output pixel at which linear interpolation is sharp enough
 
 
-@torch.no_grad()
 def warp_affine(image: Tensor, affine: Tensor, size: Size) -> Tensor:
     """Warp ``image`` by ``affine`` (2, 3), which maps pixels of ``image`` to pixels of the output.
 
     Edge pixels are replicated outside the image. Images are enlarged with cubic interpolation (a = -0.75, like PyTorch and
     OpenCV). To reduce images, a low-pass filter is applied first. Linear ramps are accurate to a twentieth of a pixel. Sharp edges
-    may overshoot by 11 % of their contrast, and sharp corners by 23 %.
+    may overshoot by 11 % of their contrast, and sharp corners by 23 %. Gradients flow to the image.
 
     Args:
         image: (B, C, H, W) or (C, H, W), float, any range.

@@ -133,7 +133,12 @@ def test_batches_dtypes_and_gradients_are_supported() -> None:
     half = warp_affine(image.half(), affine, Size(6, 7))
     assert half.dtype == torch.float32
     assert torch.allclose(half, batch, atol=2e-3)
-    assert torch.equal(warp_affine(image.clone().requires_grad_(), affine, Size(6, 7)), batch)
+    leaf = image.clone().requires_grad_()
+    with_gradient = warp_affine(leaf, affine, Size(6, 7))
+    assert torch.equal(with_gradient.detach(), batch)
+    with_gradient.sum().backward()
+    assert leaf.grad is not None
+    assert leaf.grad[..., 4, 4].min() > 0.5
 
 
 def test_output_box_includes_the_full_border_pixels() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from psfr_core.errors import InputError
 from psfr_core.lab.metrics.frechet import ImageNetFeatures
-from psfr_core.lab.metrics.identity import ArcFaceIdentity
+from psfr_core.lab.metrics.identity import CosineIdentity, FaceChip
 from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.lab.metrics.lpips import Lpips
 from psfr_core.lab.metrics.ssim import ssim
@@ -70,12 +70,17 @@ def lpips() -> Lpips:
     return Lpips(ImageFeatures(Backbone.ALEXNET, taps), heads).eval()
 
 
+def identity() -> CosineIdentity:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16**2, 4))
+    return CosineIdentity(network, FaceChip(0.1, 0.1, 0.8, 16), "a random layer")
+
+
 @pytest.mark.parametrize(
     ("metric", "side"),
     [
         (lpips(), 40),
         (lambda images, _: ImageNetFeatures(ImageFeatures(Backbone.ALEXNET, ("relu2",)).eval())(images), 40),
-        (lambda images, _: ArcFaceIdentity(nn.Sequential(nn.Flatten(), nn.Linear(3 * 112**2, 4))).embed(images), 64),
+        (lambda images, _: identity().embed(images), 64),
         (ssim, 40),
     ],
     ids=["lpips", "frechet", "identity", "ssim"],

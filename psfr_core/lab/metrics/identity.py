@@ -16,6 +16,7 @@ from ...images.warp import warp_affine
 from ...models.state_dict import read_tensors
 from ...networks.inference.autocast import without_autocast
 from ...optional_package import import_optional
+from .face_mobilenet import SIDE, load_face_mobilenet
 from .metric import Measure, Metric
 
 DLIB = "dlib"
@@ -41,7 +42,7 @@ class IdentityNetwork(Protocol):
         ...
 
 
-class _Chip(NamedTuple):
+class FaceChip(NamedTuple):
     """Square crop of an FFHQ-aligned face.
 
     ``left``, ``top`` and ``side`` are fractions of the side of the face image. For the network, the crop is resized to a side
@@ -67,9 +68,10 @@ class _Chip(NamedTuple):
 
 # Mean of the crops that dlib's get_face_chip (padding 0.25) makes of 56 FFHQ-aligned photos with dlib's landmarks. Each of
 # these crops is within 0.02 of the mean. A fixed crop also works for degraded faces in which dlib finds no landmarks.
-_DLIB_CHIP = _Chip(0.1576, 0.2691, 0.690, 150)
+_DLIB_CHIP = FaceChip(0.1576, 0.2691, 0.690, 150)
 # Crop given by the similarity transform from the FFHQ template to ArcFace's five-landmark template.
-_ARCFACE_CHIP = _Chip(0.1242, 0.1171, 0.7489, 112)
+_ARCFACE_CHIP = FaceChip(0.1242, 0.1171, 0.7489, 112)
+_FACE_MOBILENET_CHIP = FaceChip(0.12, 0.15, 0.76, SIDE)  # face without the surroundings, as in the crops of VGGFace2
 
 
 class DlibIdentity:
@@ -91,35 +93,47 @@ class DlibIdentity:
         return (embeddings - others).norm(dim=1)
 
 
-class ArcFaceIdentity:
-    """One minus the cosine similarity of ArcFace embeddings, from 0 to 2.
+class CosineIdentity:
+    """One minus the cosine similarity of the embeddings of a network, from 0 to 2.
 
-    Source: Deng et al., ArcFace: Additive Angular Margin Loss for Deep Face Recognition (2019).
+    ``network`` embeds the part ``chip`` of each face, RGB in [-1, 1]. ``name`` is its name in reports.
     """
 
-    description = "1 - cosine similarity by ArcFace (IR-SE-50)"
+    def __init__(self, network: nn.Module, chip: FaceChip, name: str) -> None:
+        self._network, self._chip = network, chip
+        self.description = f"1 - cosine similarity by {name}"
 
-    def __init__(self, network: nn.Module) -> None:
-        self._network = network
-
-    @torch.no_grad()
     def embed(self, images: Tensor) -> Tensor:
-        """Return the embeddings (B, 512) of FFHQ-aligned faces (B, 3, S, S), float32 RGB in [0, 1], on the network's device."""
+        """Return the embeddings (B, D) of FFHQ-aligned faces (B, 3, S, S), float32 RGB in [0, 1], on the network's device.
+
+        Gradients flow to the images.
+        """
         with without_autocast(images.device):
-            return self._network(_ARCFACE_CHIP.cut(images) * 2 - 1)
+            return self._network(self._chip.cut(images.float()) * 2 - 1)
 
     def distance(self, embeddings: Tensor, others: Tensor) -> Tensor:
-        """Return the cosine distances (B,) between paired embeddings (B, 512)."""
+        """Return the cosine distances (B,) between paired embeddings (B, D)."""
         return 1 - torch.cosine_similarity(embeddings, others, dim=1)
 
 
 def load_identity(source: str, device: torch.device) -> IdentityNetwork:
-    """Load dlib's network if ``source`` is "dlib", otherwise facexlib's ArcFace (IR-SE-50) from the file ``source``.
+    """Load dlib's network if ``source`` is "dlib", otherwise the network in the file ``source`` onto ``device``.
 
-    ``device`` applies to ArcFace only. Raises MissingPackageError if a package is not installed, ModelNotFoundError if the
-    ArcFace file does not exist, and CheckpointError if it has other contents or dlib's file is missing from its package.
+    Raises the errors of ``load_dlib_identity`` and ``load_cosine_identity``.
     """
-    return load_dlib_identity() if source == DLIB else load_arcface(source, device)
+    return load_dlib_identity() if source == DLIB else load_cosine_identity(source, device)
+
+
+def load_cosine_identity(path: str | Path, device: torch.device) -> CosineIdentity:
+    """Load HSE-FaceRes onto ``device`` from a .json file, or facexlib's ArcFace (IR-SE-50) from another file.
+
+    Raises MissingPackageError if ArcFace needs facexlib, ModelNotFoundError if the file does not exist, and CheckpointError if
+    it has other contents.
+    """
+    path = Path(path)
+    if path.suffix == ".json":
+        return CosineIdentity(load_face_mobilenet(path).to(device), _FACE_MOBILENET_CHIP, "HSE-FaceRes")
+    return load_arcface(path, device)
 
 
 def load_dlib_identity() -> DlibIdentity:
@@ -142,8 +156,10 @@ def load_dlib_identity() -> DlibIdentity:
     return DlibIdentity(dlib.face_recognition_model_v1(str(path)))
 
 
-def load_arcface(path: str | Path, device: torch.device) -> ArcFaceIdentity:
+def load_arcface(path: str | Path, device: torch.device) -> CosineIdentity:
     """Load ArcFace onto ``device`` from a file of facexlib's ``recognition_arcface_ir_se50`` weights (.safetensors, .pth, .pt).
+
+    Source: Deng et al., ArcFace: Additive Angular Margin Loss for Deep Face Recognition (2019).
 
     Raises MissingPackageError without facexlib, ModelNotFoundError if there is no such file, and CheckpointError for other
     contents.
@@ -163,7 +179,8 @@ def load_arcface(path: str | Path, device: torch.device) -> ArcFaceIdentity:
             f"{path.name} is not facexlib's ArcFace (IR-SE-50): it {fault} (first keys: {keys}). "
             f"Give the weights recognition_arcface_ir_se50 of facexlib, or choose {DLIB}."
         ) from error
-    return ArcFaceIdentity(network.float().eval().requires_grad_(False).to(device))
+    network = network.float().eval().requires_grad_(False).to(device)
+    return CosineIdentity(network, _ARCFACE_CHIP, "ArcFace (IR-SE-50)")
 
 
 def identity_metric(network: IdentityNetwork) -> Metric:

@@ -27,6 +27,7 @@ from ...networks.psfr_generator import PsfrGenerator
 from ...networks.spectral_norm import add_spectral_norm
 from ...progress import Progress
 from ..degradation.config import load_degradations
+from ..metrics.identity import load_cosine_identity
 from ..metrics.image_features import ImageFeatures, load_image_features
 from ..metrics.lpips import load_lpips
 from .acceleration import make_accelerator
@@ -178,8 +179,9 @@ def load_loss_networks(recipe: GeneratorRecipe, device: torch.device) -> LossNet
         features = load_image_features(sources.features, layers).to(device)
     if sources.parser:
         parser = optimized_on(load_parse_net(sources.parser), device, _frozen_dtype(recipe.loop))
+    identity = load_cosine_identity(sources.identity, device) if sources.identity else None
     discriminator = _discriminator(recipe, features).to(device) if recipe.losses.needs_discriminator else None
-    return LossNetworks(parser=parser, features=features, lpips=lpips, discriminator=discriminator)
+    return LossNetworks(parser=parser, features=features, lpips=lpips, identity=identity, discriminator=discriminator)
 
 
 def _discriminator(recipe: GeneratorRecipe, features: ImageFeatures | None) -> Discriminator | FeatureDiscriminator:

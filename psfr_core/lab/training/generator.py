@@ -16,6 +16,7 @@ from ...networks.inference.autocast import without_autocast
 from ...networks.psfr_generator import PARSE_CLASSES
 from ...parsing.parser import region_scores
 from ...visualize import side_by_side
+from ..metrics.identity import CosineIdentity
 from ..metrics.image_features import ImageFeatures
 from ..metrics.psnr import psnr
 from .face_samples import FaceSample, FaceSamples
@@ -60,6 +61,10 @@ class GeneratorTask(TrainingTask[N]):
             raise OptionError(
                 "The LPIPS term needs the LPIPS heads of the feature network: set loss_networks.heads, or set losses.lpips to 0."
             )
+        if weights.identity and loss_networks.identity is None:
+            raise OptionError(
+                "The identity term needs a face recognition network: set loss_networks.identity, or set losses.identity to 0."
+            )
         if weights.needs_discriminator and loss_networks.discriminator is None:
             raise OptionError(
                 "The adversarial and feature matching terms need a discriminator: give one, or set both weights to 0."
@@ -85,6 +90,8 @@ class GeneratorTask(TrainingTask[N]):
         terms = {"pixel": self._weights.pixel * F.l1_loss(fake.float(), real)}
         if self._weights.psnr:
             terms["psnr"] = self._weights.psnr * psnr_loss(fake.float(), real)
+        if self._weights.identity:
+            terms["identity"] = self._weights.identity * self._identity_distance(fake, real)
         inputs: tuple[_DiscriminatorInput, _DiscriminatorInput, Tensor] = (fake, real, true_map)
         if self._needs_features:
             windowed = self._windowed_features(step, fake, real, true_map)
@@ -101,6 +108,12 @@ class GeneratorTask(TrainingTask[N]):
         # The parser runs in its own dtype. Labels are not checked, because a check would wait for the GPU.
         with torch.no_grad(), without_autocast(self.device):
             return one_hot(region_scores((lq + 1) / 2, self._loss_networks.parser).argmax(dim=1))
+
+    def _identity_distance(self, fake: Tensor, real: Tensor) -> Tensor:
+        identity = cast("CosineIdentity", self._loss_networks.identity)
+        with torch.no_grad():
+            expected = identity.embed((real + 1) / 2)
+        return identity.distance(identity.embed((fake + 1) / 2), expected).mean()
 
     def _window(self, seed: int, side: int) -> tuple[slice, slice]:
         """Return the rows and columns of the window that the feature network gets; ``seed`` determines the position."""

@@ -9,6 +9,7 @@ from ...networks.discriminator import Discriminator
 from ...networks.feature_discriminator import FeatureDiscriminator
 from ...networks.parse_net import ParseNet
 from ...options import option
+from ..metrics.identity import CosineIdentity
 from ..metrics.image_features import ImageFeatures
 from ..metrics.lpips import Lpips
 from .losses import PERCEPTUAL_WEIGHTS
@@ -20,8 +21,8 @@ UNSTYLED_LAYERS = 2  # number of finest layers that the published style loss omi
 class GeneratorLossConfig:
     """Weights and settings of the generator's loss, and the learning rate of the discriminator.
 
-    A weight of 0 omits a term. ``style_per_region`` makes the style loss semantic-aware. The terms ``psnr`` and ``lpips`` are
-    not in the paper. Raises OptionError for values out of range, and for too few or too many ``feature_layers``.
+    A weight of 0 omits a term. ``style_per_region`` makes the style loss semantic-aware. The terms ``psnr``, ``lpips`` and
+    ``identity`` are not in the paper. Raises OptionError for values out of range, and for too few or too many ``feature_layers``.
     """
 
     pixel: float = option(10.0, "weight of the L1 pixel loss")
@@ -30,6 +31,7 @@ class GeneratorLossConfig:
     )
     perceptual: float = option(0.0, "weight of the perceptual loss on VGG features")
     lpips: float = option(0.0, "weight of LPIPS; needs loss_networks.heads")
+    identity: float = option(0.0, "weight of the identity distance; needs loss_networks.identity")
     style: float = option(1000.0, "weight of the style loss on Gram matrices")
     feature_matching: float = option(10.0, "weight of the feature matching loss over all layers of the discriminator")
     adversarial: float = option(1.0, "weight of the adversarial hinge loss")
@@ -51,6 +53,7 @@ class GeneratorLossConfig:
             self.psnr,
             self.perceptual,
             self.lpips,
+            self.identity,
             self.style,
             self.feature_matching,
             self.adversarial,
@@ -84,10 +87,12 @@ class LossNetworks:
 
     ``parser`` computes the input parse map from the degraded face, as in inference; if it is None, the input is the true map.
     ``parser`` must be in evaluation mode. ``features`` is an ImageNet network with taps at ``feature_layers``, and ``lpips``
-    is LPIPS on the same network. ``discriminator`` is trained with the generator, and the other networks are frozen.
+    is LPIPS on the same network. ``identity`` recognizes persons. ``discriminator`` is trained with the generator, and the
+    other networks are frozen.
     """
 
     parser: ParseNet | None = None
     features: ImageFeatures | None = None
     lpips: Lpips | None = None
+    identity: CosineIdentity | None = None
     discriminator: Discriminator | FeatureDiscriminator | None = None

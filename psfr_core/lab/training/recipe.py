@@ -61,13 +61,16 @@ class DiscriminatorInput(str, Enum):
 
 @dataclass(frozen=True)
 class LossNetworkSources:
-    """Sources of the loss networks and of the parser. None omits the parser, the feature network or the LPIPS heads."""
+    """Sources of the loss networks and of the parser. None omits a network or the LPIPS heads."""
 
     parser: str | None = option(None, "model that computes the input parse maps, as in inference; null: the true maps")
     features: str | None = option(
         None, "ImageNet feature network: a weight file, or the name vgg19, whose weights are downloaded; null: none"
     )
     heads: Path | None = option(None, "file of LPIPS v0.1 heads for the feature network; null: none")
+    identity: Path | None = option(
+        None, "face recognition network: faceres.json of HSE-FaceRes, or a weight file of ArcFace; null: none"
+    )
     discriminator_input: DiscriminatorInput = option(
         DiscriminatorInput.IMAGES,
         "input of the discriminator: images (published), or features, which learns much faster",
@@ -145,6 +148,10 @@ class GeneratorRecipe(TrainingRecipe):
     def __post_init__(self) -> None:
         if self.loss_networks.heads and not self.losses.lpips:
             raise OptionError("loss_networks.heads are for the LPIPS term: set losses.lpips above 0, or remove them.")
+        if self.loss_networks.identity and not self.losses.identity:
+            raise OptionError(
+                "loss_networks.identity is for the identity term: set losses.identity above 0, or remove the network."
+            )
 
     @property
     def face_size(self) -> int:

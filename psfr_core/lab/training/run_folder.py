@@ -33,7 +33,7 @@ CHANGEABLE_SETTINGS = frozenset(
 # Fields of recipes that name models, files or folders, whose content affects the result.
 SOURCES = frozenset(
     {"faces", "labels", "val_faces", "val_labels", "backgrounds", "degradation"}
-    | {"start_from", "parser", "features", "heads", "teacher", "first", "second"}
+    | {"start_from", "parser", "features", "heads", "identity", "teacher", "first", "second"}
 )
 
 

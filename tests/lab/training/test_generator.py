@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.nn.functional import one_hot
 from torch.utils.data import default_collate
 
 from psfr_core.errors import OptionError
+from psfr_core.lab.metrics.identity import CosineIdentity, FaceChip
 from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.lab.training.face_samples import FaceSample, FaceSet
 from psfr_core.lab.training.generator import GeneratorTask
@@ -60,6 +62,23 @@ def adversarial_task(
         features = ImageFeatures(Backbone.VGG16, LAYERS)
     loss_networks = LossNetworks(features=features, discriminator=discriminator)
     return task_of(faces, loss_networks, ADVERSARIAL), discriminator
+
+
+def test_the_identity_term_is_the_weighted_distance_of_the_embeddings(faces: FaceSet) -> None:
+    identity = CosineIdentity(
+        nn.Sequential(nn.Flatten(), nn.Linear(3 * 8**2, 4)), FaceChip(0.1, 0.1, 0.8, 8), "a layer"
+    )
+    task = task_of(faces, LossNetworks(identity=identity), replace(PIXEL_ONLY, pixel=0, identity=3))
+    batch = batch_of(faces)
+    losses = task(batch, 0)
+    restored = (task.network(batch.lq * 2 - 1, one_hot(batch.labels, 19).movedim(-1, 1).float()) + 1) / 2
+    expected = identity.distance(identity.embed(restored), identity.embed(batch.hq)).mean()
+    assert losses["identity"].item() == pytest.approx(3 * expected.item(), rel=1e-4)
+    assert losses["total"].item() == pytest.approx(losses["identity"].item(), rel=1e-4)
+    losses["total"].backward()
+    assert max(float(gradient.abs().max()) for gradient in gradients(task.network)) > 0
+    with pytest.raises(OptionError, match=r"set loss_networks\.identity, or set losses\.identity to 0"):
+        task_of(faces, LossNetworks(), replace(PIXEL_ONLY, identity=1))
 
 
 def gradients(network: nn.Module) -> list[Tensor]:

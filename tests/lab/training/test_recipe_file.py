@@ -184,3 +184,5 @@ def test_inconsistent_loss_networks_are_rejected() -> None:
         )
     with pytest.raises(OptionError, match=r"set losses\.lpips above 0"):
         small_generator(loss_networks=LossNetworkSources(heads=Path("heads.safetensors")))
+    with pytest.raises(OptionError, match=r"set losses\.identity above 0"):
+        small_generator(loss_networks=LossNetworkSources(identity=Path("faceres.json")))

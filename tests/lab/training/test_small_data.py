@@ -78,12 +78,16 @@ def test_a_higher_quality_gives_smaller_errors(data: Path, tmp_path: Path) -> No
 def test_feature_networks_become_float16_and_other_weights_are_copied(data: Path, tmp_path: Path) -> None:
     weights = ImageFeatures(Backbone.ALEXNET, ["relu5"]).state_dict()
     save_file({**weights, "classifier.1.weight": torch.zeros(9)}, data / "alexnet.safetensors")
+    for name in ("faceres.json", "faceres.bin"):
+        (data / name).write_text(name)
     for name in ("heads", "start"):
         save_file({"x": torch.ones(3)}, data / f"{name}.safetensors")
-    networks = LossNetworkSources("parsenet-256", str(data / "alexnet.safetensors"), data / "heads.safetensors")
+    networks = LossNetworkSources(
+        "parsenet-256", str(data / "alexnet.safetensors"), data / "heads.safetensors", data / "faceres.json"
+    )
     recipe = replace(
         generator(data),
-        losses=GeneratorLossConfig(lpips=1),
+        losses=GeneratorLossConfig(lpips=1, identity=1),
         loss_networks=networks,
         start_from=str(data / "start.safetensors"),
     )
@@ -91,6 +95,8 @@ def test_feature_networks_become_float16_and_other_weights_are_copied(data: Path
     write_small_data([recipe, small_parser(data=folders(data))], data, copy)
     assert sorted(path.name for path in copy.glob("*.*")) == [
         "alexnet.safetensors",
+        "faceres.bin",
+        "faceres.json",
         "heads.safetensors",
         "start.safetensors",
     ]
