@@ -128,7 +128,7 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
 @contextmanager
 def _file_of(video: Any) -> Generator[Path]:
     """Yield the file of a VIDEO: its own, or a temporary one for a video in memory and for an edited file."""
-    if isinstance(video, InputImpl.VideoFromFile):  # others would first encode the whole video in memory
+    if isinstance(video, InputImpl.VideoFromFile):  # other classes would encode the video in memory
         source = video.get_stream_source()
         if isinstance(source, str) and _is_unedited(source, video):
             yield Path(source)

@@ -23,6 +23,12 @@ _LEFTOVER = re.compile(r"\.psfr-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-
 _LEFTOVER_SECONDS = 3600.0  # since the last change; a file that is being written changes more often
 
 
+def visible_files(folder: Path) -> list[Path]:
+    """Return all files in ``folder`` and its subfolders, sorted by path, except hidden files and files in hidden folders."""
+    found = (path for path in folder.rglob("*") if not any(part[0] == "." for part in path.relative_to(folder).parts))
+    return sorted(path for path in found if not path.is_dir())
+
+
 def expand_user(path: str | Path) -> Path:
     """Return ``path`` with a leading ``~`` or ``~user`` replaced by the home folder. Raise OptionError for an unknown user."""
     try:

@@ -81,9 +81,9 @@ def restore_files(
     One thread reads, the calling thread restores, and several threads write. Faces of several images share batches of
     ``options.batch_size`` faces (None: the default of the device). With a batch size of 1, the images are bit-identical to those
     of ``restore_image``. An error in one file is part of its result and does not stop the other files. An image of more than
-    ``max_pixels`` pixels is an error; None sets no limit. ``save`` writes each result, and ``on_result`` is called as soon as a
-    result is written; both are called by several threads. The needed memory does not depend on the number of files. Close the
-    generator to stop early; running writes are finished.
+    ``max_pixels`` pixels is an error; None sets no limit. ``save`` writes each result. ``on_result`` is called with the
+    result of each file as soon as the file is written or has failed, in any order. Several threads call ``save`` and ``on_result``.
+    The needed memory does not depend on the number of files. Close the generator to stop early; running writes are finished.
     """
     options = RestoreOptions() if options is None else options
     batch_size = options.batch_size or default_batch_size(next(models.generator.parameters()).device)

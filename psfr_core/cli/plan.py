@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ def check_overwrites(outputs: Iterable[PurePath], inputs: Iterable[PurePath]) ->
     """
     read = {_identity(path) for path in inputs} - {None}
     for path in outputs:
-        if isinstance(path, Path) and os.path.isdir(path):  # noqa: PTH112  # Path.is_dir fails for names that are too long
+        if isinstance(path, Path) and _has_type(path, stat.S_ISDIR):
             raise OptionError(
                 f"{path} is a folder, but a file must be written there. Remove the folder, or choose another output."
             )
@@ -201,7 +202,19 @@ def _existing(paths: Iterable[P], output: P) -> set[P]:
     if isinstance(output, UrlPath) and not _looks_like_file(output):
         stored: set[PurePath] = {*output.find_files()}
         return {path for path in paths if path in stored}
-    return {path for path in paths if (path.is_file() if isinstance(path, UrlPath) else os.path.isfile(path))}  # noqa: PTH113
+    return {
+        path
+        for path in paths
+        if (path.is_file() if isinstance(path, UrlPath) else isinstance(path, Path) and _has_type(path, stat.S_ISREG))
+    }
+
+
+def _has_type(path: Path, is_type: Callable[[int], bool]) -> bool:
+    """Return whether ``path`` exists and has a type such as ``stat.S_ISREG``. A name that is too long does not exist."""
+    try:
+        return is_type(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _identity(path: PurePath) -> Hashable:

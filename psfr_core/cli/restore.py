@@ -11,7 +11,7 @@ from typing import Any
 
 from ..bulk.ray_cluster import RayOptions
 from ..bulk.report import Report, open_report
-from ..bulk.restore_files import FileJob, FileResult, Save, restore_files, save_result
+from ..bulk.restore_files import FileJob, FileResult, restore_files, save_result
 from ..errors import OptionError
 from ..faces.selection import SelectionOptions, parse_indices
 from ..files import expand_user
@@ -112,10 +112,7 @@ def run(args: argparse.Namespace) -> int:
     plan = _plan(args)
     report_file = None if args.report is None else _checked_report(args.report, plan, args)
     jobs = [FileJob(source, target) for source, target in plan.pending_targets.items()]
-    save = _save_comparison if args.compare else save_result
-    with ExitStack() as stack:
-        add = stack.enter_context(open_report(report_file)) if report_file else None
-        results = stack.enter_context(_results(jobs, args, options, ray, save, add))
+    with _results(jobs, args, options, ray, report_file) as results:
         result = collect("restoring", plan, map(_outcome, results))
     faces, images = count_of(result.face_count, "face"), count_of(len(result.faces), "image")
     print(f"{faces} restored in {images}: {args.output}")
@@ -164,18 +161,20 @@ def _results(
     args: argparse.Namespace,
     options: RestoreOptions,
     ray: RayOptions | None,
-    save: Save,
-    add_to_report: Report | None,
+    report_file: Path | None,
 ) -> Generator[Iterable[FileResult]]:
-    """Yield the results of ``jobs``, which are added to the report, and stop the restoration at the end of the block."""
-    if ray is not None:
-        with ray_results(jobs, args, options, ray, save) as results:
-            yield _reported(results, add_to_report)
-        return
-    models = models_from_args(args)
-    restored = restore_files(jobs, models, options, max_pixels=args.max_pixels, save=save, on_result=add_to_report)
-    with closing(restored):
-        yield restored
+    """Restore ``jobs`` and yield their results, until the end of the block. Each result is added to the report."""
+    save = _save_comparison if args.compare else save_result
+    with ExitStack() as stack:
+        if ray is not None:
+            results = stack.enter_context(ray_results(jobs, args, options, ray, save))
+            yield _reported(results, stack.enter_context(open_report(report_file)) if report_file else None)
+            return
+        models = models_from_args(args)
+        add = stack.enter_context(open_report(report_file)) if report_file else None
+        yield stack.enter_context(
+            closing(restore_files(jobs, models, options, max_pixels=args.max_pixels, save=save, on_result=add))
+        )
 
 
 def _reported(results: Iterable[FileResult], add_to_report: Report | None) -> Iterator[FileResult]:

@@ -210,7 +210,9 @@ def _check_complete(found: FoundImages[Path]) -> None:
     """Raise ImageFileError for inputs that are missing or cannot be read, because the video would lack their frames."""
     problems = [*found.failures.values(), *(f"{path}: {reason}" for path, reason in found.skipped.items())]
     if problems:
-        raise ImageFileError("\n".join([*problems, "A video needs all its frames: correct or leave out these inputs."]))
+        raise ImageFileError(
+            "\n".join([*problems, "A video needs all its frames. Repair these files, or name only the other files."])
+        )
 
 
 def _expanded(path: Path) -> list[Path]:

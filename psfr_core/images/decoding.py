@@ -18,8 +18,9 @@ from ..files import is_special
 from .formats import FORMAT_LIST, built_in_formats, plug_in_formats, unreadable_reason
 
 MAX_PIXELS = 250_000_000
-_MAX_TEXT_BYTES = 2**24  # size of a decompressed color profile or text in a PNG file; by default, Pillow accepts 1 MB
 """Default pixel limit: it accepts photos of 200 megapixels and rejects files made to exhaust memory."""
+
+_MAX_TEXT_BYTES = 2**24  # size of a decompressed color profile or text in a PNG file; by default, Pillow accepts 1 MB
 
 _settings_lock = threading.Lock()
 

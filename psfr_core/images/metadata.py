@@ -96,6 +96,13 @@ def read_texts(image: PillowFile) -> dict[str, str]:
     return {COMMENT: comment} if comment else {}
 
 
+def exchange_resolutions(exif: Image.Exif) -> None:
+    """Exchange the resolutions along x and y in ``exif``, in place, as for an image that is rotated by 90 degrees."""
+    if all(tag in exif for tag in _RESOLUTION_TAGS):
+        across, down = _RESOLUTION_TAGS
+        exif[across], exif[down] = exif[down], exif[across]
+
+
 def read_dpi(image: PillowFile, exif: Image.Exif) -> tuple[float, float] | None:
     """Return the resolution along x and y in pixels per inch, or None if it is missing or invalid."""
     try:

@@ -23,7 +23,16 @@ from .color_profile import cmyk_to_srgb, fitting_profile
 from .decoding import MAX_PIXELS, decoding, opened
 from .image_file import ImageFile
 from .jpeg_end import with_end_marker
-from .metadata import ORIENTATION_TAG, pack_exif, read_dpi, read_exif, read_texts, read_xmp, warn_of_lost_metadata
+from .metadata import (
+    ORIENTATION_TAG,
+    exchange_resolutions,
+    pack_exif,
+    read_dpi,
+    read_exif,
+    read_texts,
+    read_xmp,
+    warn_of_lost_metadata,
+)
 from .png16 import decode_png16, split_png16
 
 _BITS_PER_SAMPLE_TAG = 258
@@ -69,6 +78,9 @@ def _image_file(path: PurePath, image: PillowFile, pixels: NDArray[Any], profile
     exif = read_exif(path, image)
     warn_of_lost_metadata(path, image, exif)
     orientation, dpi = exif.get(ORIENTATION_TAG, 1), read_dpi(image, exif)
+    if orientation in _TRANSPOSED:
+        dpi = None if dpi is None else (dpi[1], dpi[0])
+        exchange_resolutions(exif)
     scaled = _scaled(_upright(pixels, orientation))
     return ImageFile(
         scaled,
@@ -77,7 +89,7 @@ def _image_file(path: PurePath, image: PillowFile, pixels: NDArray[Any], profile
         xmp=read_xmp(path, image, exif),
         exif=pack_exif(path, exif),
         texts=read_texts(image),
-        dpi=(dpi[1], dpi[0]) if dpi is not None and orientation in _TRANSPOSED else dpi,
+        dpi=dpi,
     )
 
 

@@ -47,9 +47,8 @@ _LOSSLESS_OPTIONS = {
 }
 # Lowest and highest constant rate factor, if they are not 0 and 63. With libsvtav1, 0 stands for the default.
 _QUALITY_LIMITS = {"libx264": (0, 51), "libx264rgb": (0, 51), "libx265": (0, 51), "libsvtav1": (1, 63)}
-_UNUSABLE_FORMATS = {
-    "libvpx-vp9": ("yuva422p", "yuva444p", "gbrap")
-}  # offered, but rejected when the encoder is opened
+# Pixel formats that an encoder offers but rejects when it is opened.
+_UNUSABLE_FORMATS = {"libvpx-vp9": ("yuva422p", "yuva444p", "gbrap")}
 _ALWAYS_LOSSLESS = ("ffv1", "ffvhuff", "utvideo", "png", "qtrle")
 _EVEN_SIDES = ("libx264", "libx265", "libsvtav1")  # encoders that need even sides for subsampled chroma
 

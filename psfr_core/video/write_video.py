@@ -14,7 +14,7 @@ from ..errors import OptionError, VideoFileError
 from ..files import atomic_path
 from ..images.box import Size
 from .encoding import Encoding, EncodingOptions, check_encoder, check_target, choose_encoding
-from .pixel_formats import FULL, LIMITED, RGB_MATRIX, color_range_of
+from .pixel_formats import BT709_MATRIX, FULL, LIMITED, RGB_MATRIX, color_range_of
 from .read_video import FrameSample, VideoReader, load_av, open_video, read_sample
 
 if TYPE_CHECKING:
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 _INDEX_FIRST = {"movflags": "+faststart"}  # lets browsers play the file while it downloads
 _MUXER_OPTIONS = {"mp4": _INDEX_FIRST, "mov": _INDEX_FIRST}
 _INTERLACED_FLAGS = {"libx264": "+ildct+ilme", "mpeg2video": "+ildct+ilme"}
-_LIMITED_RANGE_ONLY = (
-    "prores",
-    "prores_aw",
-    "prores_ks",
-    "dnxhd",
-)  # these formats cannot state that a video has the full range
+# Encoders whose formats cannot state that a video has the full range.
+_LIMITED_RANGE_ONLY = ("prores", "prores_aw", "prores_ks", "dnxhd")
 _MAX_DELAY = 64  # maximum number of frames that an encoder holds back
 _MAX_TICKS = 1 << 40  # maximum time from decoding to display, in units of the time base; a longer one is wrong
 
@@ -39,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class _CopiedEnd(NamedTuple):
-    """Decoding times of the last packet that was copied of a stream, and of the next one."""
+    """Store the decoding time of the last copied packet of a stream, and the earliest time of the next one."""
 
     dts: int
     next_dts: int
@@ -67,7 +63,7 @@ class VideoWriter:
             frame = frame.reformat(
                 format=self._stream.pix_fmt,
                 src_colorspace=matrix,
-                dst_colorspace=matrix,
+                dst_colorspace=_stored_matrix(matrix, str(self._stream.pix_fmt)),
                 src_color_range=color_range,
                 dst_color_range=stored_range,
             )
@@ -81,13 +77,20 @@ class VideoWriter:
     def copy(self, packet: av.Packet[Any]) -> None:
         """Copy a packet of sound, subtitles or other data of the source.
 
-        If the timestamps of a stream jump back, as in joined recordings, all later ones are shifted to follow the earlier ones.
+        If the timestamps of a stream jump back, as in joined recordings, a warning is logged, and all later ones are shifted to
+        follow the earlier ones.
         """
         index, ends = packet.stream.index, self._copied_ends
         if packet.dts is not None:
             shift = self._shifts.get(index, 0)
             if index in ends and packet.dts + shift < ends[index].dts:
                 shift = self._shifts[index] = ends[index].next_dts - packet.dts
+                _log.warning(
+                    "The times of the %s jump back by %.2f s after %.2f s. It continues there, but may not match the picture.",
+                    packet.stream.type,
+                    float((ends[index].dts - packet.dts) * packet.time_base),
+                    float(ends[index].dts * packet.time_base),
+                )
             packet.dts += shift
             if packet.pts is not None:
                 packet.pts += shift
@@ -215,7 +218,7 @@ def copyable_streams(reader: VideoReader, target: Path) -> list[Stream]:
 def _log_left_out(stream: Stream, target: Path) -> None:
     if _is_picture(stream) or stream.type == "attachment":
         kind = "picture" if _is_picture(stream) else "file"
-        _log.warning("%s: an attached %s is left out, because attachments are not copied.", target, kind)
+        _log.warning("%s: an attached %s is left out. Only video, sound, subtitles and data are copied.", target, kind)
         return
     codec = _codec_name(stream)
     name = f"{codec} {stream.type}" if codec else stream.type
@@ -288,11 +291,19 @@ def _is_encoder(name: str) -> bool:
         return False
 
 
+def _stored_matrix(matrix: int, pixel_format: str) -> int:
+    """Return FFmpeg's number for the matrix of stored samples. Only RGB is stored without a matrix."""
+    if load_av().VideoFormat(pixel_format).is_rgb:
+        return RGB_MATRIX
+    return BT709_MATRIX if matrix == RGB_MATRIX else matrix
+
+
 def _describe_colors(stream: Any, sample: FrameSample) -> None:
     frame, context = sample.frame, stream.codec_context
     context.color_range, context.colorspace = frame.color_range, frame.colorspace
-    if load_av().VideoFormat(stream.pix_fmt).is_rgb:
-        context.color_range, context.colorspace = FULL, RGB_MATRIX
+    context.colorspace = _stored_matrix(frame.colorspace, stream.pix_fmt)
+    if context.colorspace == RGB_MATRIX:
+        context.color_range = FULL
     elif context.name in _LIMITED_RANGE_ONLY:
         context.color_range = LIMITED
     elif frame.format.name.startswith("gray"):

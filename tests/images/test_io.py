@@ -445,6 +445,12 @@ def test_a_lost_profile_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 def test_the_resolution_is_rotated_with_the_pixels(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6
+    exif[0x0112], exif[282], exif[283], exif[296] = 6, 600.0, 300.0, 2
     Image.new("RGB", (8, 4)).save(tmp_path / "a.jpg", dpi=(600, 300), exif=exif)
-    assert read_image(tmp_path / "a.jpg").dpi == (300, 600)
+    upright = read_image(tmp_path / "a.jpg")
+    assert upright.dpi == (300, 600)
+    for name in ("b.jpg", "b.png", "b.webp"):
+        write_image(tmp_path / name, upright)
+        assert read_image(tmp_path / name).dpi == pytest.approx((300, 600), rel=1e-3)
+        stored = Image.open(tmp_path / name).getexif()
+        assert (stored[282], stored[283]) == (300, 600)

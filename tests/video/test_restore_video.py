@@ -399,8 +399,17 @@ def test_options_that_do_not_fit_are_refused(
         ("libx264", "yuvj420p", {"color_range": 2, "colorspace": 5}, "b.mov", {"codec": "prores_ks"}),
         ("libx264", "yuv420p", {"color_range": 1, "colorspace": 1}, "b.mp4", {"codec": "libx264rgb"}),
         ("ffv1", "bgr0", {}, "b.mp4", {"codec": "libx265", "pixel_format": "yuv420p"}),
+        ("libx264rgb", "bgr24", {"color_range": 2, "colorspace": 0}, "b.mp4", {}),
+        ("libx264rgb", "bgr24", {"color_range": 2, "colorspace": 0}, "b.mov", {"codec": "prores_ks"}),
     ],
-    ids=["untagged gray", "full range without a flag", "YUV to RGB", "RGB to YUV"],
+    ids=[
+        "untagged gray",
+        "full range without a flag",
+        "YUV to RGB",
+        "RGB to YUV",
+        "tagged RGB to YUV",
+        "tagged RGB to ProRes",
+    ],
 )
 def test_players_show_the_colors_of_the_source(
     clips: ModuleType,
@@ -423,11 +432,14 @@ def test_players_show_the_colors_of_the_source(
     assert abs(after.mean(axis=(0, 1)) - before.mean(axis=(0, 1))).max() < 2
 
 
-def test_sound_whose_times_jump_back_continues(clips: ModuleType, tmp_path: Path, models: RestorationModels) -> None:
+def test_sound_whose_times_jump_back_continues(
+    clips: ModuleType, tmp_path: Path, models: RestorationModels, caplog: pytest.LogCaptureFixture
+) -> None:
     part = clips.write_clip(tmp_path / "part.ts", clips.noisy_frames(10), codec="libx264", sound="aac")
     source = tmp_path / "joined.ts"
     source.write_bytes(2 * part.read_bytes())
     restore_video(source, tmp_path / "out.mkv", models)
+    assert "The times of the audio jump back by 0.4" in caplog.text
     times = [time for time, _ in clips.packets(tmp_path / "out.mkv", "audio")]
     assert len(times) == len(clips.packets(source, "audio")) == 2 * len(clips.packets(part, "audio"))
     assert np.diff(times).min() > 0.015

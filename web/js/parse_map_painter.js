@@ -93,6 +93,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
   let isPicking = false;
   let cursor = [UNITS / 2, UNITS / 2]; // shared by the keyboard and the pointer
   let drawn = /** @type {number[][] | undefined} */ (undefined); // points of the current stroke
+  let drawnFace = 0; // index of the face with the current stroke
   const undone = /** @type {Stroke[]} */ ([]);
   let wantedFace = 0; // index of the face to show once its picture is loaded
 
@@ -257,6 +258,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     if (!faces || !parsed || !painting() || isLinked(node, "strokes")) return;
     if (isPicking) return pickAt(point);
     drawn = [point];
+    drawnFace = shown();
     paintSegment();
   }
 
@@ -285,7 +287,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
     const points = thinnedPoints(drawn, Math.max(tools.diameter / 12, 3));
     drawn = undefined;
     undone.length = 0;
-    save([...strokes(), { face: shown(), region: tools.region, diameter: tools.diameter, points }]);
+    save([...strokes(), { face: drawnFace, region: tools.region, diameter: tools.diameter, points }]);
   }
 
   function undo() {

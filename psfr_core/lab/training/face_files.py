@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ImageFileError, PsfrError, TrainingError
+from ...files import visible_files
 from ...images.box import Size
 from ...images.channels import to_rgb
 from ...images.decoding import opened
@@ -126,11 +127,11 @@ def find_checked_face_files(
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files in ``folder`` and its subfolders, sorted by path.
+    """Return the image files in ``folder`` and its subfolders, sorted by path. Hidden files are ignored.
 
     Images in formats that cannot be read are left out with a warning. Raises TrainingError if no image is found.
     """
-    files = sorted(folder.rglob("*"))
+    files = visible_files(folder)
     paths = [path for path in files if is_readable(path)]
     reasons = [reason for path in files if (reason := unreadable_reason(path))]
     if reasons:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -13,7 +14,7 @@ import yaml
 
 from ...changed_settings import changed_settings, flat_settings
 from ...errors import TrainingError
-from ...files import atomic_write, read_json, read_regular_file, sha256_of
+from ...files import atomic_write, read_json, read_regular_file, sha256_of, visible_files
 from ...models.library import ModelLibrary
 from ...models.manifest import is_model_name, model_file
 from .recipe_file import HasKind, to_yaml
@@ -53,7 +54,7 @@ def record_run(folder: Path, recipe: HasKind, environment: Mapping[str, Any]) ->
     if (folder / CHECKPOINT).exists():
         earlier = _read_runs(folder / RUNS)
         _check_same(folder, _read_recipe(folder / RECIPE), yaml.safe_load(text))
-        _check_same(folder, earlier["inputs"], inputs)
+        _check_same(folder, earlier["inputs"], _in_form_of(earlier["inputs"], inputs))
         runs = earlier["runs"]
     atomic_write(folder / RECIPE, text.encode())
     content = {"inputs": inputs, "runs": [*runs, dict(environment)]}
@@ -65,6 +66,12 @@ def record_end(folder: Path) -> None:
     content = _read_runs(folder / RUNS)
     content["runs"][-1]["finished"] = True
     atomic_write(folder / RUNS, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _in_form_of(earlier: Mapping[str, str], inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return ``inputs`` without the hashes of folders where ``earlier``, recorded by version 0.4 or earlier, has none."""
+    counts = {name: re.sub(r", sha256 \w+ of their names and sizes", "", text) for name, text in inputs.items()}
+    return {name: counts[name] if counts[name] == earlier.get(name) else text for name, text in inputs.items()}
 
 
 def is_finished(folder: Path, recipe: HasKind) -> bool:
@@ -98,9 +105,9 @@ def _fingerprint(value: Any) -> str | None:
     path = ModelLibrary().find(model_file(value)) if is_model_name(value) else Path(value)
     if path is None or not path.exists():
         return None
-    if path.is_dir():
-        return _fingerprint_of_folder(path)
     try:
+        if path.is_dir():
+            return _fingerprint_of_folder(path)
         return f"sha256 {sha256_of(path)}"
     except OSError as error:
         raise TrainingError(
@@ -109,7 +116,7 @@ def _fingerprint(value: Any) -> str | None:
 
 
 def _fingerprint_of_folder(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("[!.]*") if path.is_file())
+    files = visible_files(folder)
     digest = hashlib.sha256()
     for path in files:
         digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size}\n".encode(errors="surrogateescape"))

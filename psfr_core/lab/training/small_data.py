@@ -123,9 +123,8 @@ class _Copier:
             save_file(to_half(features), self._target(path))
         else:
             shutil.copyfile(path, self._target(path))
-        if (
-            weights := path.with_suffix(".bin")
-        ).is_file() and path.suffix == ".json":  # a TensorFlow.js model has two files
+        weights = path.with_suffix(".bin")  # a TensorFlow.js model has two files
+        if path.suffix == ".json" and weights.is_file():
             shutil.copyfile(weights, self._target(weights))
 
     def _write_webp(self, path: Path, image: Image.Image) -> None:
