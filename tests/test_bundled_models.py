@@ -61,7 +61,7 @@ def test_bundled_files_match_the_manifest() -> None:
         path = assets_folder() / entry.file_name
         assert entry.sha256 == sha256_of(path)
         assert entry.size_bytes == path.stat().st_size
-    assert sum(entry.size_bytes or 0 for entry in bundled) < 20e6
+    assert sum(entry.size_bytes or 0 for entry in bundled) < 20 * 2**20
 
 
 def face_psnr(result: psfr_core.RestorationResult, image: Tensor, clean: Tensor) -> float:
@@ -199,7 +199,7 @@ def test_closed_eyes_are_parsed_as_skin_and_open_eyes_as_eyes(models: psfr_core.
             parsed = psfr_core.parse_faces(apply_degradation(image, slightly).lq[None], models.parse_net)
             fractions[kind].append(eye_fraction(parsed, eyes))
     assert min(fractions["open"]) > 0.7
-    assert sum(fractions["closed"]) / len(NAMES) < 0.1  # the parser alone gives 0.25
+    assert sum(fractions["closed"]) / len(NAMES) < 0.15  # the parser alone gives 0.25
 
 
 @pytest.mark.slow

@@ -77,7 +77,7 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
         size_bytes=6_777_376,
-        sha256="3689b7b0cc013d51ec5576b17b8f0c77440fb2121af31e5f82ccbb9c5d0d7cf6",
+        sha256="09ba11257a71e3f2d2e8869684da85d2145ebd21f09d088805bcfb61f10417c7",
     ),
     ModelFile(
         name="psfrgan-512-small",
@@ -85,8 +85,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="psfrgan_512_small.safetensors",
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator for crops over 300 px, trained by this project",
-        size_bytes=6_899_056,
-        sha256="3bb81b6b0600d4d0d0f5492410c7d2f897f8a673e3ce544475fc9ab7e8ce2298",
+        size_bytes=6_981_032,
+        sha256="93c32b433dbb3af3e241dc29a985baa4cd7bc636ad048669c0cb6e4d1542ba2b",
     ),
     ModelFile(
         name="parsenet-256",

@@ -64,8 +64,12 @@ def test_stages_inherit_unset_values() -> None:
     assert not pixel_only.losses.needs_features
     assert pixel_only.loss_networks == LossNetworkSources(parser="parsenet-256")
     assert stages["psfrgan_256"] == BlendRecipe(
-        "out/generator_256_gj/blend.safetensors", "out/generator_256_k/generator.safetensors", 0.75
+        "out/generator_256_gjk/blend.safetensors", "out/generator_256_l/generator.safetensors", 0.75
     )
+    of_l = stages["generator_256_l"]
+    assert isinstance(of_l, GeneratorRecipe)
+    assert of_l.losses == replace(last.losses, identity=4)
+    assert of_l.loss_networks.identity == Path("root/weights/faceres.json")
     of_k = stages["generator_256_k"]
     assert isinstance(of_k, GeneratorRecipe)
     assert of_k.losses == last.losses
