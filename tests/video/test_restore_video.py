@@ -419,7 +419,7 @@ def test_players_show_the_colors_of_the_source(
     pixel_format: str,
     tags: dict[str, int],
     target: str,
-    options: dict[str, str],
+    options: dict[str, Any],
 ) -> None:
     frames = [clips.random_frame("gbrp", 0).reformat(format=pixel_format) for _ in range(2)]
     source = clips.write_clip(tmp_path / "a.mkv", frames, codec=codec, **tags)

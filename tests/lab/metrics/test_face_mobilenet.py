@@ -91,6 +91,7 @@ def test_the_identity_distance_has_gradients_for_the_face(faceres):
     distance = identity.distance(identity.embed(other), identity.embed(person))
     distance.sum().backward()
     assert distance.item() > 1e-4
+    assert other.grad is not None
     assert other.grad.abs().sum() > 0
     assert identity.distance(identity.embed(person), identity.embed(person)).item() == pytest.approx(0, abs=1e-6)
 
