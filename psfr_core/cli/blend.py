@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from ..files import expand_user
 from ..models.blend import blend_weights
 from ..models.library import ModelLibrary
 from .plan import check_is_new, check_overwrites, local_path
@@ -26,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, and print its SHA-256 and path in the format of sha256sum."""
-    library, target = ModelLibrary(), expand_user(args.target)
-    check_overwrites([target], [library.locate(source) for source in (args.one, args.other)])
-    check_is_new(target, force=args.force)
+    library = ModelLibrary()
+    check_overwrites([args.target], [library.locate(source) for source in (args.one, args.other)])
+    check_is_new(args.target, force=args.force)
     digest = blend_weights(args.one, args.other, args.target, amount=args.amount, half=args.half, overwrite=args.force)
     print(f"{digest}  {args.target}")
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from ..files import expand_user
 from ..models.convert import convert_weights
 from ..models.library import ModelLibrary
 from .plan import check_is_new, check_overwrites, local_path
@@ -27,9 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, and print its SHA-256 and path in the format of sha256sum."""
-    target = expand_user(args.target)
-    check_overwrites([target], [ModelLibrary().locate(args.source)])
-    check_is_new(target, force=args.force)
+    check_overwrites([args.target], [ModelLibrary().locate(args.source)])
+    check_is_new(args.target, force=args.force)
     digest = convert_weights(args.source, args.target, half=args.half, overwrite=args.force, licence=args.licence)
     print(f"{digest}  {args.target}")
     return 0

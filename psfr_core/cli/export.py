@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from ..export.onnx_file import export_onnx
-from ..files import expand_user
 from ..models.library import ModelLibrary
 from ..models.manifest import ModelKind
 from .model_options import FIDELITY_HELP
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file, and print its path and the difference between its outputs and those of PyTorch."""
-    target, kind = expand_user(args.output), ModelKind(args.kind)
+    target, kind = args.output, ModelKind(args.kind)
     folders = existing_folders("--models-folder", args.models_folder)
     if not args.download:
         check_overwrites([target], [ModelLibrary(folders).locate(args.model, kind)])

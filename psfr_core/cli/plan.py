@@ -7,7 +7,8 @@ import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path, PurePath
@@ -48,16 +49,21 @@ class Plan(Generic[P]):
 
 def local_path(text: str) -> Path:
     """Convert an argument with ``parse_local_path``."""
-    try:
+    with _argument_errors():
         return parse_local_path(text)
-    except OptionError as error:  # argparse shows the messages of errors of this type
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def location(text: str) -> Location:
     """Convert an argument with ``parse_location``."""
-    try:
+    with _argument_errors():
         return parse_location(text)
+
+
+@contextmanager
+def _argument_errors() -> Generator[None]:
+    """Convert an OptionError inside the block to the type of error whose message argparse shows."""
+    try:
+        yield
     except OptionError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

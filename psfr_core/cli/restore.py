@@ -14,7 +14,6 @@ from ..bulk.report import Report, open_report
 from ..bulk.restore_files import FileJob, FileResult, restore_files, save_result
 from ..errors import OptionError
 from ..faces.selection import SelectionOptions, parse_indices
-from ..files import expand_user
 from ..images.channels import to_rgb
 from ..images.folders import P, search_images
 from ..images.formats import WRITABLE_SUFFIXES
@@ -187,7 +186,6 @@ def _reported(results: Iterable[FileResult], add_to_report: Report | None) -> It
 def _checked_report(file: Location, plan: Plan[Any], args: argparse.Namespace) -> Path:
     if isinstance(file, UrlPath):
         raise OptionError(f"--report {file} is a URL, but reports are written to a disk. Name a local file.")
-    file = expand_user(file)
     check_folder(file.parent)
     results = [*plan.targets.values(), *map(_comparison, plan.targets.values() if args.compare else [])]
     if file.absolute() in (path.absolute() for path in results if isinstance(path, Path)):

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import ImageFileError, OptionError
-from ..files import expand_user
 from ..images.folders import FoundImages, search_images
 from ..images.formats import WRITABLE_SUFFIXES
 from ..restoration.restoration_models import RestorationModels
@@ -91,7 +90,7 @@ def find_videos(inputs: Sequence[str]) -> list[Path]:
         raise OptionError(
             f"{videos[0]} is a video, but {others[0]} is not. Restore videos and images with separate commands."
         )
-    return [path for entry in videos for path in _expanded(expand_user(Path(parse_location(entry))))]
+    return [path for entry in videos for path in _expanded(Path(parse_location(entry)))]
 
 
 def restore_videos(

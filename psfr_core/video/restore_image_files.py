@@ -117,7 +117,7 @@ class _Sequence:
     video: VideoOptions
     max_pixels: int | None
     progress: VideoProgress | None
-    check: Callable[[Path, ImageFile], None] | None = None  # is called with each image, and may raise an error
+    check: Callable[[Path, ImageFile], None] | None = None  # called with each image; may raise an error
 
     def __post_init__(self) -> None:
         if not self.paths:

@@ -215,9 +215,10 @@ def read_spec(path: str | Path) -> EvaluationSpec:
     Raises OptionError if the file cannot be read or is not valid, and MissingPackageError if pydantic is not installed.
     """
     values: Any = read_yaml(Path(path), "specification")
-    if not isinstance(values, dict) or values.get("kind") not in [*SPECS]:
+    kinds = list(SPECS)  # a list accepts comparisons with values that have no hash
+    if not isinstance(values, dict) or values.get("kind") not in kinds:
         raise OptionError(
-            f"The specification {path} must have a field kind with one of these values: {', '.join(SPECS)}."
+            f"The specification {path} must have a field kind with one of these values: {', '.join(kinds)}."
         )
     values = cast("dict[str, Any]", values)
     return to_dataclass(SPECS[values.pop("kind")], values, str(path))

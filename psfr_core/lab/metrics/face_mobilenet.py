@@ -1,4 +1,4 @@
-"""Embed faces with HSE-FaceRes, a MobileNet that was trained to recognize the persons of VGGFace2."""
+"""Embed faces with HSE-FaceRes, a MobileNet for face recognition."""
 
 from __future__ import annotations
 

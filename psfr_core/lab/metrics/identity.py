@@ -71,7 +71,7 @@ class FaceChip(NamedTuple):
 _DLIB_CHIP = FaceChip(0.1576, 0.2691, 0.690, 150)
 # Crop given by the similarity transform from the FFHQ template to ArcFace's five-landmark template.
 _ARCFACE_CHIP = FaceChip(0.1242, 0.1171, 0.7489, 112)
-_FACE_MOBILENET_CHIP = FaceChip(0.12, 0.15, 0.76, SIDE)  # face without the surroundings, as in the crops of VGGFace2
+_FACE_MOBILENET_CHIP = FaceChip(0.12, 0.15, 0.76, SIDE)  # face without its surroundings
 
 
 class DlibIdentity:

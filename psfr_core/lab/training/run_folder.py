@@ -176,7 +176,7 @@ def _read_runs(path: Path) -> dict[str, Any]:
         content = read_json(path)
         runs = [dict(run) for run in content["runs"]]
         if not runs:
-            raise ValueError("it has no run")
+            raise ValueError("the list of runs is empty")
         return {"inputs": dict(content["inputs"]), "runs": runs}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unknown_origin(path, error) from error
