@@ -35,7 +35,7 @@ from .detector import DetectorTask
 from .face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set, open_face_set
 from .generator import GeneratorTask
 from .generator_losses import LossNetworks
-from .growth import start_from
+from .growth import grow_generator, grow_parse_net
 from .loop import train
 from .loop_config import LoopConfig, MixedPrecision
 from .parser import ParserTask
@@ -113,7 +113,7 @@ def make_task(recipe: TrainedRecipe, device: torch.device) -> TrainingTask[Any]:
 def _parser_task(recipe: ParserRecipe, device: torch.device) -> ParserTask:
     network = ParseNet(recipe.network)
     if recipe.start_from:
-        _copy_weights(load_parse_net(recipe.start_from), network)
+        grow_parse_net(network, load_parse_net(recipe.start_from))
     samples, validation = _samples(recipe, recipe.closed_eyes)
     return ParserTask(network.to(device), samples, recipe.losses, validation)
 
@@ -121,7 +121,7 @@ def _parser_task(recipe: ParserRecipe, device: torch.device) -> ParserTask:
 def _generator_task(recipe: GeneratorRecipe, device: torch.device) -> GeneratorTask[PsfrGenerator]:
     network = PsfrGenerator(recipe.network)
     if recipe.start_from:
-        start_from(network, load_generator(recipe.start_from))
+        grow_generator(network, load_generator(recipe.start_from))
     if recipe.spectral_norm:
         add_spectral_norm(network)
     samples, validation = _samples(recipe)
