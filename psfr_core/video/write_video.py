@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _INDEX_FIRST = {"movflags": "+faststart"}  # lets browsers play the file while it downloads
 _MUXER_OPTIONS = {"mp4": _INDEX_FIRST, "mov": _INDEX_FIRST}
 _INTERLACED_FLAGS = {"libx264": "+ildct+ilme", "mpeg2video": "+ildct+ilme"}
+_HDR_METADATA = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA", "DYNAMIC_HDR_VIVID")
 # Encoders whose formats cannot state that a video has the full range.
 _LIMITED_RANGE_ONLY = ("prores", "prores_aw", "prores_ks", "dnxhd")
 _MAX_DELAY = 64  # maximum number of frames that an encoder holds back
@@ -166,7 +167,7 @@ def open_joiner(
 
 
 def choose_output(source: Path, target: Path, options: EncodingOptions) -> Encoding:
-    """Return the encoding of the restored ``source`` in ``target``, and log the streams that ``target`` cannot hold.
+    """Return the encoding of the restored ``source`` in ``target``, and log what will be missing in ``target``.
 
     Raises OptionError for an encoding that is not possible, and VideoFileError for a source that cannot be read, or sound that
     ``target`` cannot hold.
@@ -182,6 +183,12 @@ def choose_output(source: Path, target: Path, options: EncodingOptions) -> Encod
             )
         rate, time_base = reader.rate, reader.time_base
     frame = read_sample(source).frame
+    if any(frame.side_data.get(name) for name in _HDR_METADATA):
+        _log.warning(
+            "%s: the HDR metadata of %s is lost. The pixels keep their colors, but displays may map their brightness differently.",
+            target,
+            source.name,
+        )
     encoding = choose_encoding(options, check_target(target), frame.format.name, Size(frame.width, frame.height))
     check_container(target, encoding)
     check_encoder(encoding, Size(frame.width, frame.height), rate, time_base)

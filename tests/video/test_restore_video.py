@@ -458,6 +458,19 @@ def test_lost_transparency_is_reported(
         assert container.streams.video[0].metadata.get("alpha_mode") is None
 
 
+@pytest.mark.parametrize("is_hdr", [False, True])
+def test_lost_hdr_metadata_is_reported(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels, caplog: pytest.LogCaptureFixture, is_hdr: bool
+) -> None:
+    light_levels = ":max-cll=1000,400" if is_hdr else ""
+    frames = [clips.random_frame("yuv420p10le", 0)]
+    source = clips.write_clip(
+        tmp_path / "a.mkv", frames, codec="libx265", options={"x265-params": f"log-level=none{light_levels}"}
+    )
+    restore_video(source, tmp_path / "b.mkv", found)
+    assert ("the HDR metadata of a.mkv is lost" in caplog.text) == is_hdr
+
+
 def test_transparency_of_webm_has_a_format_that_its_encoder_accepts() -> None:
     encoding = choose_encoding(EncodingOptions(), "webm", "gbrap", Size(64, 48))
     assert (encoding.codec, encoding.pixel_format) == ("libvpx-vp9", "yuva420p")
