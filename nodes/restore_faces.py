@@ -79,11 +79,11 @@ class PSFR_RestoreAlignedFaces(io.ComfyNode):
             parse_map = _parsed(faces, parser)
         restored = _restore(faces, parse_map, generator)
         matched = restored = match_colors(restored, faces, parse_enum(ColorMatch, color_match))
+        sizes = [generator.network.for_side(faces.shape[-1]).size] * len(faces)
         if guard:
-            restored = restored.lerp(faces, contradictions(matched, faces))
+            restored = restored.lerp(faces, contradictions(matched, faces, sizes))
         if automatic_strength:
-            size = generator.network.for_side(faces.shape[-1]).size
-            weight = strength_of_quality(matched, faces, [size] * len(faces))
+            weight = strength_of_quality(matched, faces, sizes)
             restored = faces.lerp(restored, weight[:, None, None, None])
         mixed = to_image(faces.lerp(restored, strength).clamp(0, 1))
         return io.NodeOutput(mixed, ui=preview(mixed))

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from ..checks import check_float, check_shape
 from ..errors import InputError
-from ..images.resize import resize_within
-from .photo_quality import fine_correlation, noise_level
+from .photo_quality import at_restored_size, fine_correlation, noise_level
 
 # The first value of each pair gives the strength 0, the second gives 1. The larger of the two strengths is used. The values were
 # fitted to clean faces and their degraded versions, with both bundled generators: from about these values, LPIPS of the result is
@@ -34,8 +33,7 @@ def automatic_strength(restored: Tensor, crops: Tensor, sizes: Sequence[int] | N
         raise InputError(f"restored {tuple(restored.shape)} and crops {tuple(crops.shape)} must have the same shape.")
     results, photos = restored.float(), crops.to(restored.device, torch.float32).clamp(0, 1)
     strengths = results.new_zeros(len(results))
-    for index, size in enumerate([results.shape[-1]] * len(results) if sizes is None else sizes):
-        result, photo = (resize_within(faces[index : index + 1], size) for faces in (results, photos))
+    for index, (result, photo) in enumerate(at_restored_size(results, photos, sizes)):
         soft = _linear_step(fine_correlation(result, photo), _SOFT_FROM, _SOFT_FULL)
         noisy = _linear_step(noise_level(photo) - noise_level(result), _NOISY_FROM, _NOISY_FULL)
         strengths[index] = torch.maximum(soft, noisy)[0]

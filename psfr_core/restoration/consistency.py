@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,7 +11,7 @@ from torch import Tensor
 from ..checks import check_float, check_shape
 from ..errors import InputError
 from ..images.filters import gaussian_blur
-from .photo_quality import fine_correlation
+from .photo_quality import at_restored_size, fine_correlation
 
 # Standard deviations of Gaussians, as fractions of the crop's side.
 _FINEST = 0.006  # finer structure is missing in most photos, and the generator invents it
@@ -40,13 +42,14 @@ _MAX_ADDED_GAIN = 1.5
 _SHARP_FROM, _SHARP_FULL = 0.72, 0.82
 
 
-def contradictions(restored: Tensor, crops: Tensor) -> Tensor:
+def contradictions(restored: Tensor, crops: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
     """Return masks (N, 1, S, S), 0 to 1, of the pixels where ``restored`` contradicts ``crops``.
 
-    Both are (N, 3, S, S), RGB in [0, 1], and ``restored`` is the result of ``match_colors``. Structure of the photo that the result
-    lacks is a contradiction at scales that most photos resolve. Structure that the result adds is a contradiction only in sharp
-    photos, which would show it. In blurred photos, a restorer is expected to add fine structure. The limits depend on the quality
-    of the photo, so that heavily degraded faces are restored completely. Raises InputError for shapes that differ.
+    Both are (N, 3, S, S), RGB in [0, 1], and ``restored`` is the result of ``match_colors``. ``sizes`` are the sides in pixels at
+    which the faces were restored; None stands for S. Structure of the photo that the result lacks is a contradiction at scales that
+    most photos resolve. Structure that the result adds is a contradiction only in sharp photos, which would show it. In blurred
+    photos, a restorer is expected to add fine structure. The limits depend on the quality of the photo, so that heavily degraded
+    faces are restored completely. Raises InputError for shapes that differ.
     """
     check_shape(restored, "N 3 S S", "restored")
     check_float(restored, "restored")
@@ -59,7 +62,7 @@ def contradictions(restored: Tensor, crops: Tensor) -> Tensor:
     lost = _relative(_unexplained(photo, result, _MAX_LOST_GAIN), _LOST_SCALE)
     result, photo = _structure(halved, _FINEST_SHARP).chunk(2)
     added = _relative(_unexplained(result, photo, _MAX_ADDED_GAIN), _ADDED_SCALE)
-    kept = _objects(torch.maximum(lost, _sharpness(results, photos) * added))
+    kept = _objects(torch.maximum(lost, _sharpness(results, photos, sizes) * added))
     return F.interpolate(kept, restored.shape[-2:], mode="bilinear", align_corners=False)
 
 
@@ -87,9 +90,10 @@ def _relative(deviation: Tensor, scale: float) -> Tensor:
     return deviation / (scale * median[:, None, None, None] ** _EXPONENT)
 
 
-def _sharpness(results: Tensor, photos: Tensor) -> Tensor:
+def _sharpness(results: Tensor, photos: Tensor, sizes: Sequence[int] | None) -> Tensor:
     """Return the sharpness (N, 1, 1, 1) of each photo (N, 3, S, S), where 1 means sharp to the pixel and 0 not sharp."""
-    correlation = fine_correlation(results, photos)[:, None, None, None]
+    correlations = [fine_correlation(result, photo) for result, photo in at_restored_size(results, photos, sizes)]
+    correlation = torch.cat(correlations)[:, None, None, None]
     return ((correlation - _SHARP_FROM) / (_SHARP_FULL - _SHARP_FROM)).clamp(0, 1)
 
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from torch import Tensor
 
 from ..images.filters import gaussian_blur
+from ..images.resize import resize_within
 
 _WINDOW = 2.0  # standard deviation in pixels of the windows in which noise is measured
 _SMOOTH_QUANTILE = 0.05  # in almost all photos of faces, at least this fraction of the windows has no texture
 # For white noise with a standard deviation of 1, this is the quantile _SMOOTH_QUANTILE of the local mean absolute structure.
 _WHITE_NOISE_STRUCTURE = 3.42
+
+
+def at_restored_size(results: Tensor, photos: Tensor, sizes: Sequence[int] | None) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield each result and its photo (1, 3, s, s), reduced to the side at which the face was restored.
+
+    ``results`` and ``photos`` are (N, 3, S, S). ``sizes`` are these sides in pixels; None stands for S. Enlarged faces have no
+    structure at the scale of a pixel, so ``fine_correlation`` and ``noise_level`` need the reduced ones.
+    """
+    for index, size in enumerate([results.shape[-1]] * len(results) if sizes is None else sizes):
+        yield resize_within(results[index : index + 1], size), resize_within(photos[index : index + 1], size)
 
 
 def fine_correlation(results: Tensor, photos: Tensor) -> Tensor:

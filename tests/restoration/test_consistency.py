@@ -6,7 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from psfr_core.errors import InputError
+from psfr_core.images.box import Size
 from psfr_core.images.filters import gaussian_blur
+from psfr_core.images.resize import resize
 from psfr_core.restoration.consistency import contradictions
 
 SIDE = 128
@@ -68,6 +70,20 @@ def test_teeth_in_a_plain_area_are_undone_if_the_photo_is_sharp() -> None:
     kept = contradictions(photo + teeth() + spurious_detail(1), photo)
     assert kept[spoon > 0].mean() > 0.9
     assert kept[gaussian_blur(spoon, 6) < 1e-3].max() < 0.01
+
+
+def test_sharpness_is_measured_at_the_size_of_the_restoration() -> None:
+    photo, spoon = sharp_face_with_spoon()
+    large = Size(2 * SIDE, 2 * SIDE)
+    noise = 0.005 * torch.randn(1, 3, *large, generator=torch.Generator().manual_seed(2))
+    enlarged_photo = resize(photo, large) + noise
+    enlarged_result = resize(resize(enlarged_photo, Size(SIDE, SIDE)) + teeth() + spurious_detail(1), large)
+    inside = resize(spoon, large) > 0.5
+    kept = contradictions(enlarged_result, enlarged_photo, [SIDE])[inside].mean()
+    assert kept > 0.5
+    assert contradictions(enlarged_result, enlarged_photo)[inside].mean() < 0.1
+    both = [torch.cat([faces, faces]) for faces in (enlarged_result, enlarged_photo)]
+    assert contradictions(*both, [2 * SIDE, SIDE])[1][inside[0]].mean() == kept
 
 
 @pytest.mark.parametrize("damage", ["blur", "noise", "enlargement"])
