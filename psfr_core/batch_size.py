@@ -34,6 +34,11 @@ def check_batch_size(batch_size: int | None) -> None:
     check_value("batch_size", batch_size, int | None, low=1, high=MAX_BATCH_SIZE)
 
 
+def in_small_batches(work: Callable[[slice], Tensor], count: int) -> Tensor:
+    """Call ``in_batches`` for work without a network, so that its memory does not grow with the number of faces."""
+    return in_batches(work, count, _MAX_DEFAULT, halve=True)
+
+
 def in_batches(
     work: Callable[[slice], Tensor],
     count: int,

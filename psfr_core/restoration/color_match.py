@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..batch_size import in_small_batches
 from ..checks import check_finite, check_float, check_shape, check_type
 from ..errors import InputError
 from ..images.box import Size
@@ -59,9 +60,12 @@ def match_colors(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:
     if restored.shape != crops.shape:
         raise InputError(f"restored {tuple(restored.shape)} and crops {tuple(crops.shape)} must have the same shape.")
     exact, crops = restored.float(), crops.to(restored.device, torch.float32).clamp(0, 1)
+
+    def matched(batch: slice) -> Tensor:
+        return keep_tone(_matched(exact[batch], crops[batch], method), crops[batch]).to(restored.dtype)
+
     with without_autocast(restored.device):
-        matched = _matched(exact, crops, method)
-        return keep_tone(matched, crops).to(restored.dtype)
+        return in_small_batches(matched, len(restored))
 
 
 def _matched(restored: Tensor, crops: Tensor, method: ColorMatch) -> Tensor:

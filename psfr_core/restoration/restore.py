@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..batch_size import in_small_batches
 from ..checks import check_type
 from ..errors import InputError
 from ..faces.align import AlignedFace
@@ -101,6 +102,8 @@ def restore_prepared(
         parse_maps = parse_faces(
             crops, models.parse_net, options.batch_size, progress=offset_progress(progress, 0, steps)
         )
+    else:
+        parse_maps = ParseMap(parse_maps.labels.to(crops.device))
     restored = enhance_faces(
         crops,
         options.eyes.applied_to(parse_maps),
@@ -163,7 +166,12 @@ def blend_masks(
     ``guard``, the mask is reduced where ``restored``, with the colors already matched, contradicts the photo. ``sizes`` are the
     sides in pixels at which the faces were restored; None stands for S.
     """
-    masks = options.strength * crop_masks(crops.shape[-1], options.paste, parse_maps)
-    if options.automatic_strength:
-        masks = masks * automatic_strength(restored, crops, sizes)[:, None, None, None]
-    return masks * (1 - contradictions(restored, crops)) if guard else masks
+
+    def masks(batch: slice) -> Tensor:
+        own = restored[batch], crops[batch], None if sizes is None else sizes[batch]
+        blended = options.strength * crop_masks(crops.shape[-1], options.paste, parse_maps[batch])
+        if options.automatic_strength:
+            blended = blended * automatic_strength(*own)[:, None, None, None]
+        return blended * (1 - contradictions(*own)) if guard else blended
+
+    return in_small_batches(masks, len(crops))

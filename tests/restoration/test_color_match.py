@@ -98,3 +98,10 @@ def test_large_crops_get_the_correction_of_their_full_size() -> None:
     difference = luma(matched) - luma(expected)
     assert difference.abs().max() < 2e-3
     assert (luma(restored) - luma(expected)).abs().max() > 0.02  # the correction is not trivial
+
+
+@pytest.mark.parametrize("method", [ColorMatch.LOW_FREQUENCY, ColorMatch.DETAIL_ONLY])
+def test_many_faces_are_matched_like_single_ones(method: ColorMatch) -> None:
+    restored, crops = torch.rand(11, 3, 16, 16), torch.rand(11, 3, 16, 16)
+    alone = torch.cat([match_colors(restored[n : n + 1], crops[n : n + 1], method) for n in range(11)])
+    torch.testing.assert_close(match_colors(restored, crops, method), alone)
