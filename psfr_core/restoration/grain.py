@@ -59,14 +59,16 @@ def _grained(image: Tensor, pasted: PasteResult, aligned: Sequence[AlignedFace],
     result, remaining_mask = pasted.image.clone(), pasted.mask.clone()
     for face in aligned:
         box = output_box(face.crop_to_image, Size.of(face.crop)).to_pixels(Size.of(image))
-        if not box.is_empty:
-            _add(box, image, pasted, remaining_mask, amount, result)
+        if not box.is_empty and _add(box, image, pasted, remaining_mask, amount, result):
             box.cut(remaining_mask).zero_()  # overlapping faces must not get grain twice
     return PasteResult(result, pasted.mask)
 
 
-def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount: float, result: Tensor) -> None:
-    """Add grain to the pixels of ``box`` in ``result`` (C, H, W) where ``mask`` (1, H, W) is above 0."""
+def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount: float, result: Tensor) -> bool:
+    """Add grain to the pixels of ``box`` in ``result`` (C, H, W) where ``mask`` (1, H, W) is above 0.
+
+    Returns False if the grain cannot be measured.
+    """
     channels = 1 if len(image) < 3 else 3
     before, after = (box.cut(whole)[:channels].float() for whole in (image, pasted.image))
     mask = box.cut(mask)
@@ -74,14 +76,15 @@ def _add(box: PixelBox, image: Tensor, pasted: PasteResult, mask: Tensor, amount
         before = before[:1]
     measured = _measure(before, after[: len(before)], mask)
     if measured is None:
-        return
+        return False
     grain, missing = measured
-    seed = zlib.crc32((before.clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes())
+    seed = zlib.crc32((before.nan_to_num().clamp(0, 1) * 255).round().byte().cpu().numpy().tobytes())
     noise = grain.draw(Size.of(before), seed).to(before)
     # Blended pixels keep the fraction (1 - mask) ** 2 of the variance of the photo's grain.
     strength = amount * (missing * mask * (2 - mask)).clamp(0, 1).sqrt()
     grainy = torch.minimum((after + strength * noise).maximum(after.clamp(max=0)), after.clamp(min=1))
     box.cut(result)[:channels] = grainy.where(mask > 0, after).to(result.dtype)
+    return True
 
 
 def _measure(before: Tensor, after: Tensor, mask: Tensor) -> tuple[Grain, Tensor] | None:
@@ -96,7 +99,7 @@ def _measure(before: Tensor, after: Tensor, mask: Tensor) -> tuple[Grain, Tensor
         coverage = blocks[:, -1].mean((1, 2))
         brightness = photo.mean((1, 2, 3))
         is_clipped = (brightness <= _CLIPPING_MARGIN) | (brightness >= 1 - _CLIPPING_MARGIN)
-        usable = (coverage > 0.5 * mask.max()) & ~is_clipped
+        usable = (coverage > 0.5 * mask.max()) & ~is_clipped & blocks.isfinite().all(dim=3).all(dim=2).all(dim=1)
         if int(usable.sum()) >= _MIN_BLOCKS:
             break
     else:

@@ -111,3 +111,19 @@ def test_small_and_overlapping_faces_are_accepted() -> None:
     assert torch.equal(add_grain(image, pasted, small, 1.0).image, pasted.image)
     twice = add_grain(image, pasted, faces * 2, 1.0).image
     assert torch.equal(twice, add_grain(image, pasted, faces, 1.0).image)
+
+
+def test_a_face_without_measurable_grain_leaves_its_pixels_to_others() -> None:
+    image = grainy(0.05)
+    pasted, faces = restored(image)
+    small = align_faces(torch.rand(3, SIZE, SIZE), [face_at(100, 100, 20)], 64)
+    assert torch.equal(add_grain(image, pasted, small + faces, 1.0).image, add_grain(image, pasted, faces, 1.0).image)
+
+
+def test_hidden_colors_that_are_not_finite_are_not_measured() -> None:
+    image = torch.cat([grainy(0.05), torch.ones(1, SIZE, SIZE)])
+    image[:3, 60:63], image[3, 60:63] = torch.nan, 0
+    pasted, faces = restored(image)
+    pasted.mask[:, 60:63] = 0
+    result = add_grain(image, pasted, faces, 1.0).image
+    assert float(result[:3, 100:200, 40:216].std()) == pytest.approx(0.05, rel=0.15)
