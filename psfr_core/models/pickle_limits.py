@@ -15,6 +15,7 @@ from typing import IO, Any, BinaryIO
 MAX_OPCODES = 400_000  # PyTorch writes about 30 per tensor
 MAX_TUPLE_DEPTH = 100  # the hash function of tuples recurses in C without a limit
 ALLOCATOR = "bytearray"  # torch.load accepts this call, and bytearray(n) fills n bytes
+_ZIP_START = b"PK\x03\x04"
 _LEGACY_PICKLES = 5  # magic number, protocol, system, content, and the order of the following raw values
 
 
@@ -23,8 +24,10 @@ def find_excess(file: BinaryIO) -> str | None:
 
     ``file`` is an undamaged zip archive of PyTorch, or a file of the legacy format. Its position is changed.
     """
-    if not zipfile.is_zipfile(file):
-        file.seek(0)
+    file.seek(0)
+    start = file.read(len(_ZIP_START))
+    file.seek(0)
+    if start != _ZIP_START:  # torch.load tests the start as well; is_zipfile would test the end
         return _find_excess(file, _LEGACY_PICKLES)
     with zipfile.ZipFile(file) as archive:
         # PyTorch ignores the case of record names.

@@ -191,6 +191,14 @@ def test_pickles_beyond_the_limits_are_not_loaded(
         read_state_dict(tmp_path / "x.pth")
 
 
+def test_a_zip_archive_after_the_pickle_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "load", pytest.fail)
+    hidden = b"\x80\x02}K\x01" + b"\x85" * 300_000 + b"K\x01s."
+    (tmp_path / "x.pth").write_bytes(hidden + torch_file({"w": torch.zeros(1)}))
+    with pytest.raises(CheckpointError, match="nests more than 100 tuples"):
+        read_state_dict(tmp_path / "x.pth")
+
+
 def test_compressed_records_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.pth").write_bytes(compressed(torch_file({"w": torch.zeros(1_000_000)})))
     with pytest.raises(CheckpointError, match="its records are compressed, which PyTorch never does"):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ...checks import check_float, check_shape
 from ...errors import CheckpointError
+from ...models.state_dict import read_tensors
 from ...networks.inference.autocast import without_autocast
 from ...optional_package import import_optional
 
@@ -39,8 +40,9 @@ class InceptionFeatures:
 def load_inception(path: str | Path, device: torch.device) -> InceptionFeatures:
     """Load Inception with the weights in ``path`` onto ``device``. Nothing is downloaded.
 
-    Raises CheckpointError if the file is missing or has other contents, and MissingPackageError if torchmetrics or
-    torch-fidelity is not installed.
+    Images are resized as by torch-fidelity and pytorch-fid, without antialiasing. Code in the file is never run. Raises
+    CheckpointError if the file is missing or has other contents, and MissingPackageError if torchmetrics or torch-fidelity is not
+    installed.
     """
     path = Path(path)
     if not path.is_file():
@@ -50,10 +52,12 @@ def load_inception(path: str | Path, device: torch.device) -> InceptionFeatures:
         )
     torchmetrics = import_optional("torchmetrics.image.fid", "FID", "torchmetrics")
     import_optional("torch_fidelity", "FID", "torch-fidelity")
+    read_tensors(path)  # torch-fidelity would run code in the file, so files with code are rejected first
     try:
         fid = torchmetrics.FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(path))
     except Exception as error:  # damaged files raise errors of many types
         raise CheckpointError(
             f"{path.name} does not contain the Inception weights of torch-fidelity: {error}"
         ) from error
+    fid.inception.use_antialias = False
     return InceptionFeatures(fid.inception, device)

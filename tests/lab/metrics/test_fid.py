@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -33,8 +34,9 @@ def with_torch_fidelity(monkeypatch):
 
 
 def test_inception_sees_bytes(tmp_path, with_torch_fidelity):
-    (tmp_path / "good.pth").touch()
+    torch.save({"w": torch.zeros(1)}, tmp_path / "good.pth")
     pooled = load_inception(tmp_path / "good.pth", CPU)
+    assert pooled._inception.use_antialias is False
     assert pooled.name == "fid"
     assert pooled(torch.tensor([0.0, 0.5, 1.2]).view(1, 3, 1, 1).expand(2, 3, 4, 4)).tolist() == [[0, 128, 255]] * 2
 
@@ -42,7 +44,7 @@ def test_inception_sees_bytes(tmp_path, with_torch_fidelity):
 def test_missing_and_damaged_weights_are_reported(tmp_path, with_torch_fidelity, monkeypatch):
     with pytest.raises(CheckpointError, match="none.pth does not exist. Download them from https://github.com/toshas"):
         load_inception(tmp_path / "none.pth", CPU)
-    (tmp_path / "bad.pth").touch()
+    torch.save({"w": torch.zeros(1)}, tmp_path / "bad.pth")
     with pytest.raises(
         CheckpointError, match="bad.pth does not contain the Inception weights of torch-fidelity: unexpected key"
     ):
@@ -50,3 +52,17 @@ def test_missing_and_damaged_weights_are_reported(tmp_path, with_torch_fidelity,
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     with pytest.raises(MissingPackageError, match="FID needs the package torch-fidelity, .*pip install torch-fidelity"):
         load_inception(tmp_path / "bad.pth", CPU)
+
+
+class RunsCode:
+    def __reduce__(self):
+        return (Path.touch, (Path("ran"),))
+
+
+def test_code_in_the_weights_is_not_run(tmp_path, with_torch_fidelity, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({"w": torch.zeros(1), "code": RunsCode()}, "good.pth")
+    monkeypatch.setattr(torchmetrics_fid, "FrechetInceptionDistance", pytest.fail)
+    with pytest.raises(CheckpointError, match="good.pth"):
+        load_inception("good.pth", CPU)
+    assert not Path("ran").exists()
