@@ -121,7 +121,10 @@ def _in_layout_of(other: Tensor, images: Tensor) -> Tensor:
 def _resize_reference(reference: Tensor, side: int) -> Tensor:
     if reference.shape[-1] == side:
         return reference
-    return F.interpolate(reference, (side, side), mode="bicubic", align_corners=False)
+    try:
+        return F.interpolate(reference, (side, side), mode="bicubic", align_corners=False)
+    except NotImplementedError:  # on MPS before PyTorch 2.6
+        return _resize_reference(reference.float().cpu(), side).to(reference)
 
 
 def _check_inputs(lq: Tensor, parse_one_hot: Tensor) -> None:

@@ -166,6 +166,12 @@ def test_optimized_networks_cannot_be_moved(move: dict[str, Any]) -> None:
         fast.to(**move)
 
 
+def test_networks_are_not_optimized_twice() -> None:
+    network = optimize_for_inference(ParseNet(ParseNetConfig((4, 4), 1)), "cpu", torch.float32)
+    with pytest.raises(OptionError, match="already optimized for a CPU. Load it again"):
+        optimize_for_inference(network, "cpu", torch.float32)
+
+
 def test_batch_norms_are_folded() -> None:
     for plain, image in (
         (with_random_batch_norm(CompactFaceNet()), torch.rand(2, 3, 96, 64)),

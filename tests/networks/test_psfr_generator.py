@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from psfr_core.errors import InputError, OptionError
 from psfr_core.models.state_dict import fold_spectral_norm
@@ -102,3 +104,22 @@ def test_invalid_inputs_raise(lq: tuple[int, ...], parse: tuple[int, ...], words
 def test_invalid_configs_raise(channels: tuple[int, ...]) -> None:
     with pytest.raises(OptionError, match="1 to 10 stages"):
         GeneratorConfig(channels)
+
+
+def test_devices_without_bicubic_interpolation_get_it_from_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = PsfrGenerator(GeneratorConfig((8, 6), 4)).eval()
+    lq, parse_map = torch.rand(1, 3, 32, 32), torch.rand(1, 19, 32, 32)
+    expected = generator(lq, parse_map)
+    calls: list[Tensor] = []
+
+    def interpolate(images: Tensor, *args: Any, **options: Any) -> Tensor:
+        if options.get("mode") == "bicubic":
+            calls.append(images)
+            if len(calls) == 1:
+                raise NotImplementedError
+        return original(images, *args, **options)
+
+    original = torch.nn.functional.interpolate
+    monkeypatch.setattr(torch.nn.functional, "interpolate", interpolate)
+    assert torch.equal(generator(lq, parse_map), expected)
+    assert len(calls) == 2

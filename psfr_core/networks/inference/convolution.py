@@ -19,7 +19,7 @@ from ..spade import LEAKY_SLOPE
 _NO_DILATION = [1, 1]
 
 
-class _PackedLayer(nn.Module):
+class PackedLayer(nn.Module):
     """A layer whose weights are packed once and cannot be moved or converted afterwards."""
 
     weight: Tensor
@@ -34,7 +34,7 @@ class _PackedLayer(nn.Module):
         """Convert ``features`` to the dtype of the weights. Under autocast, padding may have changed their dtype."""
         return features.to(self.bias.dtype)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _PackedLayer:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PackedLayer:
         """Raise OptionError if ``fn``, which methods like ``to()`` apply to all weights, changes device or dtype."""
         moved = fn(self.bias)
         if moved.device != self.bias.device or moved.dtype != self.bias.dtype:
@@ -45,7 +45,7 @@ class _PackedLayer(nn.Module):
         return self
 
 
-class PackedConv2d(_PackedLayer):
+class PackedConv2d(PackedLayer):
     """A convolution of channels_last features, with a LeakyReLU if ``leaky``.
 
     The weights are packed for inputs of ``input_size`` (height, width), but other sizes are supported as well.
@@ -85,7 +85,7 @@ class PackedConv2d(_PackedLayer):
             total.add_(F.conv2d(features, self.weight, self.bias, self.stride, self.padding))
 
 
-class UpsampleConv2d(_PackedLayer):
+class UpsampleConv2d(PackedLayer):
     """Nearest-neighbor upsampling by 2 and a 3x3 convolution, fused into a transposed convolution.
 
     Each output pixel depends on only 2x2 input pixels. The weights that apply to the same input pixel are added in advance, which

@@ -16,7 +16,7 @@ from ..parse_net import COARSEST_SIZE, ParseNet, ReflectConv, ResidualBlock
 from ..psfr_generator import BASE_SIZE, PsfrGenerator
 from ..sized_restorer import SizedRestorer
 from ..spade import SpadeResBlock
-from .convolution import PackedConv2d, UpsampleConv2d, can_pack
+from .convolution import PackedConv2d, PackedLayer, UpsampleConv2d, can_pack
 from .fast_parse_net import FastDownBlock, FastReflectConv, FastResidualBlock, FastUpBlock
 from .fast_spade import FastSpadeResBlock
 
@@ -29,7 +29,7 @@ def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.
     The argument is modified and must not be used afterwards. The result has the same interface, and its outputs differ only by
     rounding. Batch norm is folded into the convolutions, and weights are stored in channels_last where this is faster. On a CPU,
     generators and parsing networks are rebuilt from CPU-specific layers, so their device and dtype can no longer be changed.
-    Raises OptionError for a dtype that the network or this function does not support.
+    Raises OptionError for a dtype that the network or this function does not support, and for a network that is already rebuilt.
     """
     check_type(network, nn.Module, "network")
     if dtype not in COMPUTE_DTYPES:
@@ -38,6 +38,8 @@ def optimize_for_inference(network: N, device: torch.device | str, dtype: torch.
     if isinstance(network, FaceRestorer) and dtype not in network.dtypes:
         known = " or ".join(map(str, network.dtypes))
         raise OptionError(f"This restorer computes in {known} only, got {dtype}. Choose another precision.")
+    if any(isinstance(module, PackedLayer) for module in network.modules()):
+        raise OptionError("This network is already optimized for a CPU. Load it again, and optimize it once.")
     network = fold_batch_norm(network.eval().requires_grad_(False)).to(dtype)
     return _arrange(network, torch.device(device)).eval()  # new layers are in training mode
 
