@@ -33,6 +33,11 @@ class DiscriminatorConfig:
                 f"A discriminator needs at least two positive channel counts and at least one scale, got {self}."
             )
 
+    @property
+    def min_side(self) -> int:
+        """Smallest side in pixels of the images, such that the last convolution of the coarsest scale fits."""
+        return 3 * 2 ** (len(self.channels) - 1 + self.scales - 1)
+
 
 class DiscriminatorOutput(NamedTuple):
     """Output at one scale: the logits ``score`` (B, 1, h, w) for the hinge loss, and the feature maps, finest first."""

@@ -152,6 +152,16 @@ class GeneratorRecipe(TrainingRecipe):
             raise OptionError(
                 "loss_networks.identity is for the identity term: set losses.identity above 0, or remove the network."
             )
+        sees_images = self.losses.needs_discriminator and (
+            self.loss_networks.discriminator_input is DiscriminatorInput.IMAGES
+        )
+        discriminator = self.loss_networks.discriminator or DiscriminatorConfig()
+        if sees_images and self.network.size < discriminator.min_side:
+            raise OptionError(
+                f"A discriminator with {discriminator.scales} scales and {len(discriminator.channels)} layers needs faces of at "
+                f"least {discriminator.min_side} px, but the generator makes faces of {self.network.size} px. Set "
+                "loss_networks.discriminator to fewer scales or layers."
+            )
 
     @property
     def face_size(self) -> int:

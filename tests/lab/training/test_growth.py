@@ -76,5 +76,7 @@ def test_a_wider_parsing_network_starts_with_the_output_of_the_narrow_one(is_tra
 
 @pytest.mark.parametrize("config", [ParseNetConfig((4, 4), 2), ParseNetConfig((4, 6), 3), ParseNetConfig((4, 6, 6), 2)])
 def test_a_parsing_network_that_cannot_grow_is_rejected(config: ParseNetConfig) -> None:
-    with pytest.raises(OptionError, match="as many stages and residual blocks, and its stages must be at least as wide"):
+    with pytest.raises(
+        OptionError, match="as many stages and residual blocks, and its stages must be at least as wide"
+    ):
         grow_parse_net(ParseNet(config), ParseNet(ParseNetConfig((4, 6), 2)))

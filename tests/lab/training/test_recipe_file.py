@@ -166,11 +166,16 @@ def test_a_study_has_each_network_with_each_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["full.losses.adversarial=1", "full.losses.lpips=1", "full.loss_networks.parser=null"]
+    "changes",
+    [
+        ["full.losses.adversarial=1", "full.loss_networks.discriminator_input=features"],
+        ["full.losses.lpips=1"],
+        ["full.loss_networks.parser=null"],
+    ],
 )
-def test_unsuitable_studies_are_rejected(change: str) -> None:
+def test_unsuitable_studies_are_rejected(changes: list[str]) -> None:
     with pytest.raises(OptionError, match="needs a parser, no discriminator, and no LPIPS term"):
-        read_study("ablations", data=ROOT, overrides=[change])
+        read_study("ablations", data=ROOT, overrides=changes)
 
 
 def test_a_recipe_is_not_a_study() -> None:
@@ -190,3 +195,17 @@ def test_inconsistent_loss_networks_are_rejected() -> None:
         small_generator(loss_networks=LossNetworkSources(heads=Path("heads.safetensors")))
     with pytest.raises(OptionError, match=r"set losses\.identity above 0"):
         small_generator(loss_networks=LossNetworkSources(identity=Path("faceres.json")))
+
+
+def test_a_generator_that_is_too_small_for_its_discriminator_is_refused() -> None:
+    losses = GeneratorLossConfig(perceptual=0, style=0)
+
+    def with_discriminator(channels: tuple[int, ...]) -> GeneratorRecipe:
+        networks = LossNetworkSources(discriminator=DiscriminatorConfig(channels, 2))
+        return small_generator(losses=losses, loss_networks=networks)
+
+    assert with_discriminator((4, 4, 4)).network.size == 32
+    with pytest.raises(OptionError, match=r"2 scales and 4 layers needs faces of at least 48 px, .* of 32 px"):
+        with_discriminator((4, 4, 4, 4))
+    with pytest.raises(OptionError, match="3 scales and 5 layers needs faces of at least 192 px"):
+        small_generator(losses=losses)
