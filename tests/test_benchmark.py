@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from psfr_core.cli.main import main
+from psfr_core.errors import NoFaceError
 from psfr_core.faces.face import Face
 from psfr_core.images.io import ImageFile, write_image
-from psfr_core.lab.benchmark import bulk_cases, cases, video_cases
+from psfr_core.lab.benchmark import bulk_cases, cases, run, video_cases
 from psfr_core.lab.benchmark.context import BenchmarkContext
-from psfr_core.lab.benchmark.measure import compare, peak_megabytes
+from psfr_core.lab.benchmark.measure import Measurement, compare, peak_megabytes
 from psfr_core.lab.benchmark.published import PublishedGenerator
+from psfr_core.lab.benchmark.spec import BenchmarkSpec
 from psfr_core.lab.benchmark.training_step import training_steps
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 from psfr_core.restoration.restoration_models import RestorationModels
@@ -142,3 +146,16 @@ def test_many_files_are_compared_with_single_ones(monkeypatch: pytest.MonkeyPatc
         ("2 files, simulated models", "one after the other"),
     ]
     assert "files per second" in measured[0].note
+
+
+def test_one_failing_case_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(context: BenchmarkContext) -> Iterator[Measurement]:
+        raise NoFaceError("No face was found.\nChoose photos with faces.")
+
+    monkeypatch.setattr(run, "CASES", {"networks": failing, "paste": lambda context: iter([Measurement("paste", 1.0)])})
+    spec = BenchmarkSpec()
+    context = spec.context(torch.device("cpu"))
+    failed, measured = run.measure_cases(spec, context)
+    assert (failed.name, failed.note, measured.seconds) == ("networks", "failed: No face was found.", 1.0)
+    with pytest.raises(NoFaceError):
+        list(run.measure_cases(replace(spec, cases=("networks",)), context))

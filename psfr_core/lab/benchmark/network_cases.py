@@ -127,7 +127,7 @@ def quality(context: BenchmarkContext) -> Iterator[Measurement]:
     decibels = [float(psnr(one[None], other[None])) for one, other in zip(restored, faster_restored, strict=True)]
     yield replace(
         compare(
-            f"bundled networks, {_dtype_name(fast)}",
+            f"parser and generator, {_dtype_name(fast)}",
             lambda: enhance_faces(crops, parse_faces(crops, faster.parse_net), faster.generator),
             "the same in float32",
             lambda: enhance_faces(crops, parse_faces(crops, exact.parse_net), exact.generator),

@@ -91,9 +91,10 @@ class FilmGrain:
 
 @dataclass(frozen=True)
 class Halftone:
-    """Screen of dots or lines, whose size depends on the brightness. The mean brightness is kept.
+    """Screen of dots or lines, whose size depends on the brightness.
 
-    ``softness`` is the width of the edges of the dots in brightness: 0 is pure ink, and above 1 the gray values shine through.
+    ``softness`` is the width of the edges of the dots in brightness. At 0, the dots are pure ink, and the mean brightness is kept.
+    Higher values lower the contrast: at 2, black becomes 0.25 and white 0.75 on average. Above 1, all dots are gray.
     """
 
     period_px: float

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from html import escape
+from urllib.parse import quote
 
 from ..metrics.metric import Metric
 from .result import EvaluationResult
@@ -92,7 +93,7 @@ def _face(face: ShownFace) -> str:
 def _figure(image: ShownImage) -> str:
     title = _words(image.title)
     metrics = _list((_words(name), format_value(value)) for name, value in image.metrics.items())
-    tag = f'<img src="{escape(image.file)}" alt="{title}" loading="lazy">'
+    tag = f'<img src="{escape(quote(image.file))}" alt="{title}" loading="lazy">'
     return f"<figure>{tag}<figcaption><strong>{title}</strong>{metrics}</figcaption></figure>"
 
 

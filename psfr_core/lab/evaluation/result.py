@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..metrics.metric import Metric
 from .stage import Row, Stage
-from .tables import format_value, markdown_table, means_of, missing_of
+from .tables import format_value, infinite_of, markdown_table, means_of, missing_of
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,21 @@ class EvaluationResult:
 
     @property
     def notes(self) -> list[str]:
-        """Remarks on missing values, metrics and the number of images."""
+        """Remarks on missing and infinite values, metrics and the number of images."""
         count = len(self.rows)
         missing = [
             f"{column}: missing for {number} of {count} images; the mean is over the others"
             for column, number in missing_of(self.rows).items()
         ]
+        infinite = [
+            f"{column}: infinite for {number} of {count} images"
+            + ("; the mean is over the others" if math.isfinite(means_of(self.rows)[column]) else "")
+            for column, number in infinite_of(self.rows).items()
+        ]
         remarks = [f"{metric.name}: {metric.note}" for metric in self.metrics if metric.note]
         bias = "small sets raise the distance, so compare only sets of this size"
         sets = [f"{name}: {count} images against {count} references; {bias}" for name in self.set_distances]
-        return [*missing, *remarks, *sets]
+        return [*missing, *infinite, *remarks, *sets]
 
     @property
     def markdown(self) -> str:

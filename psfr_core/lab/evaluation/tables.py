@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -16,26 +16,42 @@ from .stage import Row
 
 
 def means_of(rows: Mapping[str, Row]) -> Row:
-    """Return the mean of each column without its NaN values, or NaN if all values are NaN."""
+    """Return the mean of the finite values of each column, or of all values except NaN if none is finite.
+
+    A column of NaN values has the mean NaN. The PSNR of equal images is infinite.
+    """
     columns = list(next(iter(rows.values())))
     values = torch.tensor([[row[column] for column in columns] for row in rows.values()], dtype=torch.float64)
-    return dict(zip(columns, values.nanmean(0).tolist(), strict=True))
+    finite_means = values.where(values.isfinite(), torch.nan).nanmean(0)
+    means = finite_means.where(finite_means.isfinite(), values.nanmean(0))
+    return dict(zip(columns, means.tolist(), strict=True))
 
 
 def missing_of(rows: Mapping[str, Row]) -> dict[str, int]:
     """Return the number of NaN values in each column that contains NaN."""
-    counts = {column: sum(math.isnan(row[column]) for row in rows.values()) for column in next(iter(rows.values()))}
+    return _counts(rows, math.isnan)
+
+
+def infinite_of(rows: Mapping[str, Row]) -> dict[str, int]:
+    """Return the number of infinite values in each column that contains infinity."""
+    return _counts(rows, math.isinf)
+
+
+def _counts(rows: Mapping[str, Row], test: Callable[[float], bool]) -> dict[str, int]:
+    counts = {column: sum(test(row[column]) for row in rows.values()) for column in next(iter(rows.values()))}
     return {column: count for column, count in counts.items() if count}
 
 
 def write_tables(folder: Path, rows: Mapping[str, Row], summary: Mapping[str, object], markdown: str) -> None:
     """Write ``images.csv``, ``summary.json`` and ``summary.md`` into ``folder``, which is created if necessary.
 
-    The CSV has one line per row, with blanks for NaN. The JSON has the number of rows, the means, the numbers of missing
-    values, and the entries of ``summary``; means that are not finite are null. ``markdown`` is the text of ``summary.md``.
+    The CSV has one line per row, with blanks for NaN. The JSON has the number of rows, the means, the numbers of missing and
+    infinite values, and the entries of ``summary``. Means that are not finite are null. ``markdown`` is the text of
+    ``summary.md``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"count": len(rows), "mean": finite(means_of(rows)), "missing": missing_of(rows), **summary}
+    counts = {"missing": missing_of(rows), "infinite": infinite_of(rows)}
+    content = {"count": len(rows), "mean": finite(means_of(rows)), **counts, **summary}
     summary_json, summary_md, images_csv = table_files(folder)
     write_text(summary_json, json.dumps(content, indent=2) + "\n")
     write_text(summary_md, markdown)

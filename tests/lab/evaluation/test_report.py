@@ -68,6 +68,7 @@ def test_a_report_has_tables_and_a_page_with_its_images(tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["mean"] == {"psnr_before": 10.0, "psnr": 30.0}
     assert summary["missing"] == {"psnr": 1}
+    assert summary["infinite"] == {}
     assert summary["distances"] == distances
     assert (summary["rank_by"], summary["settings"], summary["count"]) == ("psnr", {"seed": "<0>"}, 2)
     with (tmp_path / "out/images.csv").open(newline="") as file:

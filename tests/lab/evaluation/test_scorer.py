@@ -99,6 +99,16 @@ def test_faces_that_are_not_found_are_counted() -> None:
     assert "landmark_distance_before: missing for 2 of 3 images; the mean is over the others." in result.markdown
 
 
+def test_infinite_values_are_counted_and_left_out_of_the_mean() -> None:
+    models = MetricSet(CPU, [PSNR])
+    result = scored(models, [(0.5, 0.5, 0.5), (0.5, 0.4, 0.5)]).result()
+    assert math.isinf(result.rows["0.png"]["psnr_before"])
+    assert result.table[1][1] == "inf"  # of both images
+    assert "psnr_before: infinite for 2 of 2 images.\n" in result.markdown
+    assert float(result.table[2][1]) == pytest.approx(20, abs=1e-3)
+    assert "psnr: infinite for 1 of 2 images; the mean is over the others.\n" in result.markdown
+
+
 def test_a_set_distance_needs_two_images_and_reports_their_number() -> None:
     one = scored(MODELS, [(0.3, 0.4, 0.5)]).result()
     assert math.isnan(one.distances["frechet_brightness"])
