@@ -118,7 +118,12 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _host() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    """Return a short identifier of this machine or container. Process identifiers are only unique within it."""
+    try:
+        process_namespace = str(Path("/proc/self/ns/pid").readlink())  # containers may share a host name
+    except OSError:
+        process_namespace = ""
+    return hashlib.sha256(f"{socket.gethostname()} {process_namespace}".encode()).hexdigest()[:8]
 
 
 def _is_running(process_id: int) -> bool:

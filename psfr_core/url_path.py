@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path, PurePath, PurePosixPath
@@ -59,7 +60,7 @@ class UrlPath(PurePosixPath):
             try:
                 store.makedirs(store._parent(path), exist_ok=True)
                 store.pipe_file(temporary, bytes(data))
-                store.mv(temporary, path)
+                _rename(store, temporary, path)
             except BaseException:
                 if store.exists(temporary):
                     store.rm_file(temporary)
@@ -142,6 +143,18 @@ def parse_local_path(text: str) -> Path:
             f"{location} is a URL, but this command needs files on a disk. Only psfr restore accepts URLs."
         )
     return location
+
+
+def _rename(store: Any, source: str, target: str) -> None:
+    """Rename the file ``source`` to ``target``, and replace an existing file."""
+    try:
+        store.mv(source, target)
+    except OSError as error:
+        if error.errno != errno.EEXIST:  # the error of SMB for an existing target
+            raise
+    if store.exists(source):  # HDFS reports no error for an existing target
+        store.rm_file(target)
+        store.mv(source, target)
 
 
 def _can_rename(store: Any) -> bool:

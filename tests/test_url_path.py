@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 from collections.abc import Iterator
@@ -119,3 +120,28 @@ def test_a_file_of_another_machine_is_refused() -> None:
     )
     with pytest.raises(OptionError, match=r"names the machine 'photos'.*file:///photos/a.jpg"):
         parse_location("file://photos/a.jpg")
+
+
+class KeepsExistingFiles(LocalFileSystem):
+    """A store that does not replace files, with an error like SMB, or without one like HDFS."""
+
+    raises = False
+
+    def mv(self, path1: str, path2: str, **options: Any) -> None:
+        if not self.exists(path2):
+            super().mv(path1, path2, **options)
+        elif self.raises:
+            raise FileExistsError(errno.EEXIST, "exists", path2)
+
+
+@on_posix
+@pytest.mark.parametrize("raises", [False, True])
+def test_files_are_replaced_in_stores_that_keep_existing_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raises: bool
+) -> None:
+    monkeypatch.setattr(KeepsExistingFiles, "raises", raises)
+    path = UrlPath(f"local://{tmp_path}/a.txt")
+    monkeypatch.setattr("fsspec.core.url_to_fs", lambda url: (KeepsExistingFiles(), str(tmp_path / "a.txt")))
+    path.write_bytes(b"old")
+    path.write_bytes(b"new")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.txt", b"new")]

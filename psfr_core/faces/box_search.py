@@ -94,7 +94,7 @@ def _assigned(boxes: Sequence[Box], faces: Sequence[Face]) -> list[Face | None]:
 
 def _search_around(image: Tensor, box: Box, detector: FaceDetector, options: DetectionOptions) -> list[Face]:
     part = box.to_pixels(Size.of(image), round(_MARGIN * max(box.width, box.height)))
-    if part.is_empty:
+    if part.is_empty or min(part.size) < 2 * options.min_eye_distance:  # a face is wider than twice the eye distance
         return []
     return [_shifted(face, part) for face in detector.detect(part.cut(image)[None], options)[0]]
 

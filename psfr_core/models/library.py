@@ -19,8 +19,19 @@ def assets_folder() -> Path:
 
 
 def default_model_folder() -> Path:
-    """Return the default folder for downloaded models."""
-    return Path.home() / ".cache" / "psfrgan"
+    """Return the default folder for downloaded models. Raise OptionError if the home folder is unknown."""
+    try:
+        return Path.home() / ".cache" / "psfrgan"
+    except RuntimeError as error:
+        raise OptionError("The home folder is unknown. Set the environment variable HOME, or give a folder.") from error
+
+
+def _default_folders() -> list[Path]:
+    """Return the default folder, or nothing for a user without a home folder, as in some containers."""
+    try:
+        return [default_model_folder()]
+    except OptionError:
+        return []
 
 
 @dataclass(frozen=True)
@@ -69,12 +80,12 @@ class ModelLibrary:
             return bundled
         given = [path / below for path in map(expand_user, self.folders) for below in ("", *entry.folders)]
         names = (entry.file_name, entry.converted_name)
-        paths = (folder / name for folder in [*given, default_model_folder()] for name in names)
+        paths = (folder / name for folder in [*given, *_default_folders()] for name in names)
         return next((path for path in paths if path.is_file()), None)
 
     def _missing(self, entry: ModelFile) -> ModelNotFoundError:
         bundled = [assets_folder()] if entry.is_bundled else []
-        folders = ", ".join(map(str, [*bundled, *self.folders, default_model_folder()]))
+        folders = ", ".join(map(str, [*bundled, *self.folders, *_default_folders()]))
         missing = f"{entry.name} is not on this machine: {entry.file_name} was not found in {folders}."
         if entry.is_bundled:
             return ModelNotFoundError(f"{missing} It ships with this package, so install the package again.")

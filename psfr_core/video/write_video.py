@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 _INDEX_FIRST = {"movflags": "+faststart"}  # lets browsers play the file while it downloads
 _MUXER_OPTIONS = {"mp4": _INDEX_FIRST, "mov": _INDEX_FIRST}
 _INTERLACED_FLAGS = {"libx264": "+ildct+ilme", "mpeg2video": "+ildct+ilme"}
-_HDR_METADATA = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA", "DYNAMIC_HDR_VIVID")
+_HDR_METADATA = (
+    "MASTERING_DISPLAY_METADATA",
+    "CONTENT_LIGHT_LEVEL",
+    "DYNAMIC_HDR_PLUS",
+    "DOVI_METADATA",
+    "DYNAMIC_HDR_VIVID",
+)
 # Encoders whose formats cannot state that a video has the full range.
 _LIMITED_RANGE_ONLY = ("prores", "prores_aw", "prores_ks", "dnxhd")
 _MAX_DELAY = 64  # maximum number of frames that an encoder holds back

@@ -135,6 +135,15 @@ def test_painted_areas_without_a_face_are_returned_in_pixels_of_the_image() -> N
     assert find_faces_in_mask(IMAGE, torch.zeros(300, 400), PlantedDetector(face(50, 60, 60))).faces == []
 
 
+def test_painted_specks_are_not_searched() -> None:
+    mask = torch.zeros(300, 400)
+    mask[20, 20:380:20] = 1
+    mask[100:120, 100:120] = 1
+    detector = PlantedDetector()
+    assert len(find_faces_in_mask(IMAGE, mask, detector).empty_areas) == 19
+    assert detector.searched[1:] == [PixelBox(80, 80, 140, 140)]  # after the whole image
+
+
 @pytest.fixture(scope="module")
 def detector() -> FaceDetector:
     return load_detector("compact-face")

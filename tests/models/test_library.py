@@ -23,6 +23,17 @@ def put(path: Path) -> Path:
     return path
 
 
+def test_no_home_folder_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ModelNotFoundError, match="was not found in"):
+        ModelLibrary().locate("retinaface-resnet50")
+    with pytest.raises(OptionError, match="The home folder is unknown"):
+        default_model_folder()
+
+
 def test_another_hash_gives_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
