@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import VideoFileError
+from ..errors import MissingPackageError, VideoFileError
 from ..images.box import Size
 from ..optional_package import import_optional
 from .pixel_formats import to_planar
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
+_MIN_AV = 18  # the first version of PyAV with set_display_matrix and make_writable
 _DEFAULT_RATE = Fraction(25)  # frames per second of a file that does not state its rate
 _NAMED_DAMAGES = 5  # maximum number of damaged parts that are named; the others are only counted
 
@@ -30,8 +31,14 @@ _log = logging.getLogger(__name__)
 
 
 def load_av() -> Any:
-    """Import PyAV; raise MissingPackageError if that fails."""
-    return import_optional("av", "Reading and writing videos", "av")
+    """Import PyAV; raise MissingPackageError if that fails or the version is too old."""
+    av = import_optional("av", "Reading and writing videos", f'"av>={_MIN_AV}"')
+    if int(av.__version__.split(".")[0]) < _MIN_AV:
+        raise MissingPackageError(
+            f"Reading and writing videos needs PyAV {_MIN_AV} or newer, but version {av.__version__} is installed. "
+            f'Update it: pip install "av>={_MIN_AV}"'
+        )
+    return av
 
 
 @dataclass

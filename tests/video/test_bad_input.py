@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from psfr_core.errors import VideoFileError
+from psfr_core.errors import MissingPackageError, VideoFileError
 from psfr_core.faces.face import Face
 from psfr_core.restoration.paste_options import PasteOptions
 from psfr_core.restoration.restoration_models import RestorationModels
 from psfr_core.restoration.restore_options import RestoreOptions
 from psfr_core.video.encoding import EncodingOptions
+from psfr_core.video.read_video import load_av
 from psfr_core.video.restore_in_segments import parts_folder, restore_in_segments
 from psfr_core.video.restore_video import restore_video
 from psfr_core.video.restore_video_to_images import restore_video_to_images
@@ -201,3 +202,9 @@ def test_one_frame_without_a_face_stays_as_it_is_in_segments(
     before, after = clips.decoded(source), clips.decoded(tmp_path / f"b{suffix}")
     assert len(after) == 1
     assert np.array_equal(clips.planes(before[0])[0], clips.planes(after[0])[0])
+
+
+def test_an_old_pyav_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load_av(), "__version__", "14.2.0")
+    with pytest.raises(MissingPackageError, match=r'PyAV 18 or newer, but version 14.2.0 is installed.*"av>=18"'):
+        load_av()
