@@ -127,9 +127,9 @@ class KeepsExistingFiles(LocalFileSystem):
 
     raises = False
 
-    def mv(self, path1: str, path2: str, **options: Any) -> None:
+    def mv(self, path1: str, path2: str, recursive: bool = False, maxdepth: int | None = None, **options: Any) -> None:
         if not self.exists(path2):
-            super().mv(path1, path2, **options)
+            super().mv(path1, path2, recursive, maxdepth, **options)
         elif self.raises:
             raise FileExistsError(errno.EEXIST, "exists", path2)
 

@@ -82,8 +82,8 @@ def test_sharpness_is_measured_at_the_size_of_the_restoration() -> None:
     kept = contradictions(enlarged_result, enlarged_photo, [SIDE])[inside].mean()
     assert kept > 0.5
     assert contradictions(enlarged_result, enlarged_photo)[inside].mean() < 0.1
-    both = [torch.cat([faces, faces]) for faces in (enlarged_result, enlarged_photo)]
-    assert contradictions(*both, [2 * SIDE, SIDE])[1][inside[0]].mean() == kept
+    both_results, both_photos = (torch.cat([faces, faces]) for faces in (enlarged_result, enlarged_photo))
+    assert contradictions(both_results, both_photos, [2 * SIDE, SIDE])[1][inside[0]].mean() == kept
 
 
 @pytest.mark.parametrize("damage", ["blur", "noise", "enlargement"])

@@ -40,8 +40,8 @@ def grow_generator(network: PsfrGenerator, smaller: PsfrGenerator) -> None:
         )
     _copy(initial, network)
     if config.residual and not smaller_config.residual:
-        network.img_out.weight.zero_()
-        network.img_out.bias.zero_()
+        network.get_parameter("img_out.weight").zero_()
+        network.get_parameter("img_out.bias").zero_()
 
 
 @torch.no_grad()
