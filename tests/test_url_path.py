@@ -129,7 +129,7 @@ class KeepsExistingFiles(LocalFileSystem):
 
     def mv(self, path1: str, path2: str, recursive: bool = False, maxdepth: int | None = None, **options: Any) -> None:
         if not self.exists(path2):
-            super().mv(path1, path2, recursive, maxdepth, **options)
+            super().mv(path1, path2)
         elif self.raises:
             raise FileExistsError(errno.EEXIST, "exists", path2)
 
