@@ -76,8 +76,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="psfrgan_256.safetensors",
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
-        size_bytes=6_777_376,
-        sha256="09ba11257a71e3f2d2e8869684da85d2145ebd21f09d088805bcfb61f10417c7",
+        size_bytes=7_138_056,
+        sha256="b5894a58690ffba2f9c066c9c9b5d46b0717e3690369e69d5ac76c13cac54fd6",
     ),
     ModelFile(
         name="psfrgan-512-small",

@@ -64,8 +64,12 @@ def test_stages_inherit_unset_values() -> None:
     assert not pixel_only.losses.needs_features
     assert pixel_only.loss_networks == LossNetworkSources(parser="parsenet-256")
     assert stages["psfrgan_256"] == BlendRecipe(
-        "out/generator_256_gjk/blend.safetensors", "out/generator_256_l/generator.safetensors", 0.75
+        "out/generator_256_wide/generator.safetensors", "out/generator_256_m/generator.safetensors", 0.6
     )
+    of_m = stages["generator_256_m"]
+    assert isinstance(of_m, GeneratorRecipe)
+    assert of_m.network == GeneratorConfig((192, 128, 96, 80, 64), 64, residual=True)
+    assert of_m.losses == replace(last.losses, identity=6)
     of_l = stages["generator_256_l"]
     assert isinstance(of_l, GeneratorRecipe)
     assert of_l.losses == replace(last.losses, identity=4)
