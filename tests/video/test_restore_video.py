@@ -506,7 +506,7 @@ def test_without_pyav_the_message_says_what_to_install(
     tmp_path: Path, models: RestorationModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(MissingPackageError, match="pip install av"):
+    with pytest.raises(MissingPackageError, match='pip install "av>=18"'):
         restore_video(tmp_path / "a.mp4", tmp_path / "b.mp4", models)
 
 
