@@ -123,7 +123,7 @@ def test_a_file_of_another_machine_is_refused() -> None:
 
 
 class KeepsExistingFiles(LocalFileSystem):
-    """A store that does not replace files, with an error like SMB, or without one like HDFS."""
+    """A store that keeps existing files. It raises an error, as SMB does, or no error, as HDFS does."""
 
     raises = False
 

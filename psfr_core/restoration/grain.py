@@ -99,7 +99,7 @@ def _measure(before: Tensor, after: Tensor, mask: Tensor) -> tuple[Grain, Tensor
         coverage = blocks[:, -1].mean((1, 2))
         brightness = photo.mean((1, 2, 3))
         is_clipped = (brightness <= _CLIPPING_MARGIN) | (brightness >= 1 - _CLIPPING_MARGIN)
-        usable = (coverage > 0.5 * mask.max()) & ~is_clipped & blocks.isfinite().all(dim=3).all(dim=2).all(dim=1)
+        usable = (coverage > 0.5 * mask.max()) & ~is_clipped & blocks.flatten(1).isfinite().all(1)
         if int(usable.sum()) >= _MIN_BLOCKS:
             break
     else:

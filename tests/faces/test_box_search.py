@@ -141,7 +141,7 @@ def test_painted_specks_are_not_searched() -> None:
     mask[100:120, 100:120] = 1
     detector = PlantedDetector()
     assert len(find_faces_in_mask(IMAGE, mask, detector).empty_areas) == 19
-    assert detector.searched[1:] == [PixelBox(80, 80, 140, 140)]  # after the whole image
+    assert detector.searched[1:] == [PixelBox(80, 80, 140, 140)]  # the first search covers the whole image
 
 
 @pytest.fixture(scope="module")

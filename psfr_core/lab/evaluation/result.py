@@ -36,14 +36,14 @@ class EvaluationResult:
     @property
     def notes(self) -> list[str]:
         """Remarks on missing and infinite values, metrics and the number of images."""
-        count = len(self.rows)
+        count, means = len(self.rows), means_of(self.rows)
         missing = [
             f"{column}: missing for {number} of {count} images; the mean is over the others"
             for column, number in missing_of(self.rows).items()
         ]
         infinite = [
             f"{column}: infinite for {number} of {count} images"
-            + ("; the mean is over the others" if math.isfinite(means_of(self.rows)[column]) else "")
+            + ("; the mean is over the others" if math.isfinite(means[column]) else "")
             for column, number in infinite_of(self.rows).items()
         ]
         remarks = [f"{metric.name}: {metric.note}" for metric in self.metrics if metric.note]

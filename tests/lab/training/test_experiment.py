@@ -15,11 +15,12 @@ from psfr_core.errors import OptionError, TrainingError
 from psfr_core.lab.metrics.image_features import Backbone, ImageFeatures
 from psfr_core.lab.training.experiment import run
 from psfr_core.lab.training.generator_losses import GeneratorLossConfig
-from psfr_core.lab.training.recipe import BlendRecipe, DiscriminatorInput, LossNetworkSources
+from psfr_core.lab.training.recipe import BlendRecipe, DetectorRecipe, DiscriminatorInput, LossNetworkSources
 from psfr_core.lab.training.recipe_file import read_recipes
 from psfr_core.models.loader import load_generator, load_parse_net
 from psfr_core.models.manifest import model_file
 from psfr_core.models.metadata import read_metadata
+from psfr_core.networks.compact_face_net import CompactFaceNetConfig
 from psfr_core.networks.discriminator import DiscriminatorConfig
 from psfr_core.networks.parse_net import ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig
@@ -193,3 +194,11 @@ def test_starting_from_another_size_is_an_error(tmp_path: Path) -> None:
     start = run(small_parser(), tmp_path / "a", CPU)
     with pytest.raises(OptionError, match="must have as many stages and residual blocks"):
         run(small_parser(network=ParseNetConfig((4, 6), 2), start_from=str(start)), tmp_path / "b", CPU)
+
+
+def test_a_detector_cannot_start_from_another_size(tmp_path: Path) -> None:
+    recipe = DetectorRecipe(FOLDERS, LOOP, network=CompactFaceNetConfig(merged_channels=4), start_from="compact-face")
+    with pytest.raises(
+        OptionError, match=r"start_from .* differs from the network to train .*Set network to the sizes"
+    ):
+        run(recipe, tmp_path, CPU)
