@@ -11,7 +11,7 @@ from .plan import check_is_new, check_overwrites, local_path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``psfr blend``."""
-    parser.add_argument("one", metavar="ONE", help="name or weight file of a model")
+    parser.add_argument("one", metavar="ONE", help="name or weight file of a model, not larger than OTHER")
     parser.add_argument(
         "other", metavar="OTHER", help="name or weight file of a model that was trained from ONE, or vice versa"
     )

@@ -143,8 +143,8 @@ def plan_outputs(
 
     Raises:
         ImageFileError: no image was found.
-        OptionError: a result would overwrite an input or another result, or ``output`` cannot be written or is one file for
-            several images.
+        OptionError: a result would overwrite an input or another result, ``output`` cannot be written or is one file for
+            several images, or ``resume`` finds an input that may be a result.
     """
     if not found.images:
         reasons = [f"{path}: {reason}" for path, reason in found.skipped.items()]
@@ -154,6 +154,8 @@ def plan_outputs(
     else:
         check_folder(output)
         targets = _distinct_targets(found.images, output, suffix, written)
+        if resume:
+            _check_no_input_is_a_result(found.images, output, suffix)
     outputs = {source: list(written(target)) for source, target in targets.items()}
     given = [Path(name) for name in also_read if name is not None]
     check_overwrites([path for paths in outputs.values() for path in paths], [*targets, *given])
@@ -246,8 +248,7 @@ def _distinct_targets(
     levels = dict.fromkeys(images, 0)
     while True:
         targets = {
-            source: output / relative.parent / f"{_stem(source, levels[source])}{suffix or _lossless(source.suffix)}"
-            for source, relative in images.items()
+            source: _target(source, relative, output, suffix, levels[source]) for source, relative in images.items()
         }
         # names are compared without case, because many file systems are case-insensitive
         names = {source: [str(path).casefold() for path in written(target)] for source, target in targets.items()}
@@ -262,6 +263,21 @@ def _distinct_targets(
             levels[source] += 1
     _report_renamed({source: targets[source] for source, level in levels.items() if level})
     return targets
+
+
+def _check_no_input_is_a_result(images: Mapping[P, PurePath], output: P, suffix: str | None) -> None:
+    """Raise OptionError if an input has the name of the result of another input."""
+    for source, relative in images.items():
+        result = _target(source, relative, output, suffix)
+        if result != source and result in images:
+            raise OptionError(
+                f"--resume cannot tell whether {result} is an input or the result of {source}. Choose an output folder without "
+                "inputs, and move earlier results there."
+            )
+
+
+def _target(source: PurePath, relative: PurePath, output: P, suffix: str | None, level: int = 0) -> P:
+    return output / relative.parent / f"{_stem(source, level)}{suffix or _lossless(source.suffix)}"
 
 
 def _stem(source: PurePath, level: int) -> str:

@@ -119,6 +119,16 @@ def test_images_with_all_results_are_finished(tmp_path: Path) -> None:
     assert not plan_of(inputs, tmp_path / "out", ".png").finished
 
 
+def test_earlier_results_among_the_inputs_are_not_resumed(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg")
+    assert targets([str(tmp_path)], tmp_path, resume=True) == {tmp_path / "a.jpg": tmp_path / "a.png"}
+    write_image(tmp_path / "a.png")
+    with pytest.raises(OptionError, match=r"cannot tell whether \S+a.png is an input or the result of \S+a.jpg"):
+        plan_of([str(tmp_path)], tmp_path, resume=True)
+    plan = plan_of([str(tmp_path / "*.jpg")], tmp_path, resume=True)
+    assert plan.finished == {tmp_path / "a.jpg"}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="local:// URLs have no drive")
 def test_local_urls_of_inputs_are_not_overwritten(tmp_path: Path) -> None:
     path = Path(write_image(tmp_path / "a.png"))

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from psfr_core.errors import OptionError
 from psfr_core.models.architectures import PSFR_GENERATOR
 from psfr_core.models.blend import blend_weights
-from psfr_core.models.loader import load_generator
+from psfr_core.models.loader import load_generator, load_parse_net
 from psfr_core.models.metadata import WeightMetadata, read_metadata, write_weights
-from psfr_core.networks.parse_net import ParseNet
+from psfr_core.networks.compact_face_net import CompactFaceNet, CompactFaceNetConfig
+from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
 
@@ -25,6 +27,11 @@ def write_generator(path: Path, channels: tuple[int, ...] = (6, 4), licence: str
     write_weights(
         path, weights, WeightMetadata(PSFR_GENERATOR.name, PSFR_GENERATOR.config(weights), licence, path.stem)
     )
+    return path
+
+
+def write_network(path: Path, network: nn.Module) -> Path:
+    save_file(network.state_dict(), path)
     return path
 
 
@@ -46,6 +53,26 @@ def test_weights_are_interpolated(tmp_path: Path) -> None:
         assert torch.equal(value, second[key].half())
 
 
+def test_smaller_network_grows_before_it_is_blended(tmp_path: Path) -> None:
+    narrow, wide = write_generator(tmp_path / "one.safetensors"), write_generator(tmp_path / "wide.safetensors", (8, 5))
+    target = tmp_path / "blend.safetensors"
+    faces, parse_maps = torch.rand(2, 3, 32, 32), torch.rand(2, 19, 32, 32)
+    for amount, same in [(0, narrow), (1, wide)]:
+        blend_weights(narrow, wide, target, amount=amount, overwrite=True)
+        output, expected = (load_generator(path)(faces, parse_maps) for path in (target, same))
+        torch.testing.assert_close(output, expected, atol=1e-5, rtol=0)
+    blend_weights(narrow, wide, target, amount=0.25, overwrite=True)
+    initial, trained, found = (load_file(path)["img_out.weight"] for path in (narrow, wide, target))
+    torch.testing.assert_close(found[:, :4], 0.75 * initial + 0.25 * trained[:, :4])
+    torch.testing.assert_close(found[:, 4:], 0.25 * trained[:, 4:])  # new channels have no effect in the grown network
+    narrow_parser, wide_parser = (
+        write_network(tmp_path / f"{width}.safetensors", ParseNet(ParseNetConfig((width, 8), 1))) for width in (4, 6)
+    )
+    blend_weights(narrow_parser, wide_parser, target, amount=0, overwrite=True)
+    output, expected = (load_parse_net(path)(faces)[0] for path in (target, narrow_parser))
+    torch.testing.assert_close(output, expected, atol=1e-5, rtol=0)
+
+
 def test_both_licenses_are_kept(tmp_path: Path) -> None:
     one = write_generator(tmp_path / "one.safetensors")
     other = write_generator(tmp_path / "other.safetensors", licence="MIT")
@@ -57,15 +84,19 @@ def test_both_licenses_are_kept(tmp_path: Path) -> None:
 
 def test_errors_say_why_networks_cannot_be_blended(tmp_path: Path, parse_net: ParseNet) -> None:
     one, wide = write_generator(tmp_path / "one.safetensors"), write_generator(tmp_path / "wide.safetensors", (6, 5))
-    target, parser = tmp_path / "blend.safetensors", tmp_path / "parser.safetensors"
-    save_file(parse_net.state_dict(), parser)
-    for other, amount, words in [
-        (one, 1.5, "must be 0 to 1, got 1.5"),
-        (wide, 0.5, "Only networks of the same sizes can be blended"),
-        (parser, 0.5, "parser.safetensors is parse_net with"),
+    target, parser = tmp_path / "blend.safetensors", write_network(tmp_path / "parser.safetensors", parse_net)
+    detectors = [
+        write_network(tmp_path / f"{width}.safetensors", CompactFaceNet(CompactFaceNetConfig(merged_channels=width)))
+        for width in (4, 8)
+    ]
+    for first, other, amount, words in [
+        (one, one, 1.5, "must be 0 to 1, got 1.5"),
+        (wide, one, 0.5, "its stages must be at least as wide"),
+        (one, parser, 0.5, "parser.safetensors is parse_net with"),
+        (*detectors, 0.5, "Detectors of different sizes cannot be blended"),
     ]:
         with pytest.raises(OptionError, match=re.escape(words)):
-            blend_weights(one, other, target, amount=amount)
+            blend_weights(first, other, target, amount=amount)
     assert not target.exists()
     with pytest.raises(OptionError, match="exists already"):
         blend_weights(one, one, wide)

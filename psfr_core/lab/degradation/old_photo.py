@@ -93,8 +93,8 @@ class FilmGrain:
 class Halftone:
     """Screen of dots or lines, whose size depends on the brightness.
 
-    ``softness`` is the width of the edges of the dots in brightness. At 0, the dots are pure ink, and the mean brightness is kept.
-    Higher values lower the contrast: at 2, black becomes 0.25 and white 0.75 on average. Above 1, all dots are gray.
+    ``softness`` is the width of the edges of the dots in brightness: at 0, the dots are pure ink. Above 1, the dots are a gray
+    pattern on the image. The mean brightness is kept, but near black and white, soft dots lower the contrast (by 1/8 at most).
     """
 
     period_px: float
@@ -109,7 +109,9 @@ class Halftone:
             mean = (threshold + _triangle_wave(y / self.period_px)) / 2
             # the distribution function of the mean, so that all thresholds are equally frequent
             threshold = torch.where(mean < 0.5, 2 * mean.square(), 1 - 2 * (1 - mean).square())
-        return ((image - threshold.to(image)) / max(self.softness, 1e-3) + 0.5).clamp(0, 1)
+        sharpness = 1 / max(self.softness, 1e-3)
+        gray = 0.5 + max(sharpness, 1.0) * (image - 0.5)
+        return (gray + sharpness * (0.5 - threshold.to(image))).clamp(0, 1)
 
     def __str__(self) -> str:
         return f"halftone of {'lines' if self.lines else 'dots'} every {self.period_px:.1f} px"

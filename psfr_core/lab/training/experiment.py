@@ -15,6 +15,7 @@ from ...faces.detector import load_detector
 from ...models.architectures import COMPACT_FACE_NET, PARSE_NET, PSFR_GENERATOR, Architecture
 from ...models.blend import blend_weights
 from ...models.convert import to_half
+from ...models.growth import grow_generator, grow_parse_net
 from ...models.loader import load_detector_network, load_generator, load_parse_net
 from ...models.metadata import WeightMetadata, write_weights
 from ...models.state_dict import fold_spectral_norm
@@ -35,7 +36,6 @@ from .detector import DetectorTask
 from .face_samples import FaceSample, FaceSamples, FaceSet, degraded_once, load_face_set, open_face_set
 from .generator import GeneratorTask
 from .generator_losses import LossNetworks
-from .growth import grow_generator, grow_parse_net
 from .loop import train
 from .loop_config import LoopConfig, MixedPrecision
 from .parser import ParserTask

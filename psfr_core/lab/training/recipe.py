@@ -173,7 +173,9 @@ class BlendRecipe:
     """Recipe for interpolating the weights of two networks with ``blend_weights``."""
 
     kind: ClassVar[str] = "blend"
-    first: str = field(metadata={"description": "model or weight file of the first network"})
+    first: str = field(
+        metadata={"description": "model or weight file of the first network, not larger than the second"}
+    )
     second: str = field(metadata={"description": "model or weight file of the second network"})
     amount: float = option(0.5, "weight of the second network, 0 to 1")
 

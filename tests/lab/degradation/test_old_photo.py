@@ -104,6 +104,13 @@ def test_soft_halftone_lets_gray_shine_through() -> None:
     assert float(soft.std()) == pytest.approx(1 / 12**0.5 / 2, rel=0.05)  # a uniform distribution of width 1 / softness
 
 
+@pytest.mark.parametrize("softness", [0.5, 2.0, 3.0])
+@pytest.mark.parametrize("value", [0.25, 0.5, 0.75])
+def test_soft_halftone_keeps_the_mean_brightness(value: float, softness: float) -> None:
+    printed = Halftone(8.0, 30, softness, lines=False).apply(plain(value, 160))
+    assert float(printed.mean()) == pytest.approx(value, abs=0.01)
+
+
 def test_fading_gives_the_requested_levels() -> None:
     image = torch.tensor([0.0, 0.5, 1.0]).expand(3, 1, 3)
     assert Fading(0.2, 0.8).apply(image)[1, 0].tolist() == pytest.approx([0.2, 0.5, 0.8])

@@ -64,7 +64,7 @@ def test_stages_inherit_unset_values() -> None:
     assert not pixel_only.losses.needs_features
     assert pixel_only.loss_networks == LossNetworkSources(parser="parsenet-256")
     assert stages["psfrgan_256"] == BlendRecipe(
-        "out/generator_256_wide/generator.safetensors", "out/generator_256_m/generator.safetensors", 0.6
+        "out/generator_256_gjkl/blend.safetensors", "out/generator_256_m/generator.safetensors", 0.6
     )
     of_m = stages["generator_256_m"]
     assert isinstance(of_m, GeneratorRecipe)

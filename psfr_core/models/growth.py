@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ...errors import OptionError
-from ...networks.parse_net import ParseNet
-from ...networks.psfr_generator import PsfrGenerator
+from ..errors import OptionError
+from ..networks.parse_net import ParseNet
+from ..networks.psfr_generator import PsfrGenerator
 
 
 @torch.no_grad()

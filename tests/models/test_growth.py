@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from psfr_core.errors import OptionError
-from psfr_core.lab.training.growth import grow_generator, grow_parse_net
+from psfr_core.models.growth import grow_generator, grow_parse_net
 from psfr_core.networks.parse_net import ParseNet, ParseNetConfig
 from psfr_core.networks.psfr_generator import GeneratorConfig, PsfrGenerator
 
