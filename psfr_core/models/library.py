@@ -20,10 +20,7 @@ def assets_folder() -> Path:
 
 def default_model_folder() -> Path:
     """Return the default folder for downloaded models. Raise OptionError if the home folder is unknown."""
-    try:
-        return Path.home() / ".cache" / "psfrgan"
-    except RuntimeError as error:
-        raise OptionError("The home folder is unknown. Set the environment variable HOME, or give a folder.") from error
+    return expand_user("~/.cache/psfrgan")
 
 
 def _default_folders() -> list[Path]:

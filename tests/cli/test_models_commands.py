@@ -26,7 +26,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Use a new home folder without models, and return it."""
     folder = tmp_path / "home"
     (folder / "assets").mkdir(parents=True)
-    monkeypatch.setattr(Path, "home", staticmethod(lambda: folder))
+    for variable in ("HOME", "USERPROFILE"):  # the latter is for Windows
+        monkeypatch.setenv(variable, str(folder))
     for module in (library, models):
         monkeypatch.setattr(module, "assets_folder", lambda: folder / "assets")
     return folder

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.facexlib
 
 @pytest.fixture(autouse=True)
 def empty_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "home", lambda: tmp_path_factory.mktemp("home"))
+    for variable in ("HOME", "USERPROFILE"):  # the latter is for Windows
+        monkeypatch.setenv(variable, str(tmp_path_factory.mktemp("home")))
 
 
 def save_mobile(folder: Path) -> Path:

@@ -26,7 +26,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Create a home folder without models, which every test in this folder uses."""
     folder = tmp_path / "home"
     (folder / "assets").mkdir(parents=True)
-    monkeypatch.setattr(Path, "home", staticmethod(lambda: folder))
+    for variable in ("HOME", "USERPROFILE"):  # the latter is for Windows
+        monkeypatch.setenv(variable, str(folder))
     monkeypatch.setattr(library, "assets_folder", lambda: folder / "assets")
     return folder
 
