@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ import folder_paths
 from comfy_api.latest import InputImpl, io, ui
 from torch import nn
 
-from ..psfr_core.errors import VideoFileError
+from ..psfr_core.errors import NoFaceError, VideoFileError
 from ..psfr_core.faces.selection import FaceSelection
 from ..psfr_core.networks.face_restorer import FaceRestorer
 from ..psfr_core.networks.parse_net import ParseNet
 from ..psfr_core.restoration.restore_options import RestoreOptions
 from ..psfr_core.video.encoding import EncodingOptions
-from ..psfr_core.video.read_video import open_video
+from ..psfr_core.video.read_video import load_av, open_video
 from ..psfr_core.video.restore_video import restore_video
 from ..psfr_core.video.video_options import VideoOptions
 from ..psfr_core.video.write_video import copyable_streams
@@ -108,16 +109,21 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
         treatment = VideoOptions(steady_frames=steady_frames, encoding=EncodingOptions(quality=quality))
         with _file_of(video) as source, models_on_device(generator, parser, detector) as models:
             target = _temporary_file(_suffix_for(source))
-            result = with_smaller_batches(
-                lambda size: restore_video(
-                    source,
-                    target,
-                    models,
-                    replace(restoration, batch_size=size),
-                    treatment,
-                    progress=steps_of_passes(),
+            try:
+                result = with_smaller_batches(
+                    lambda size: restore_video(
+                        source,
+                        target,
+                        models,
+                        replace(restoration, batch_size=size),
+                        treatment,
+                        progress=steps_of_passes(),
+                    )
                 )
-            )
+            except NoFaceError as error:
+                raise NoFaceError(
+                    "No face in the video matches the settings. Lower confidence or min_size, or set no_face to keep."
+                ) from error
         add_note(Note.FOLLOWED, count=result.face_count, frames=result.frame_count)
         if result.damage:
             add_note(Note.DAMAGED, damage=result.damage)
@@ -127,18 +133,38 @@ class PSFR_RestoreFacesInVideo(io.ComfyNode):
 
 @contextmanager
 def _file_of(video: Any) -> Generator[Path]:
-    """Yield the file of a VIDEO: its own, or a temporary one for a video in memory and for an edited file."""
-    if isinstance(video, InputImpl.VideoFromFile):  # other classes would encode the video in memory
+    """Yield the file of a VIDEO: its own, or a temporary one for a video in memory and for an edited file.
+
+    Raises VideoFileError for a video that ComfyUI cannot write.
+    """
+    source = None  # other classes would encode the video in memory
+    if isinstance(video, InputImpl.VideoFromFile):
         source = video.get_stream_source()
-        if isinstance(source, str) and _is_unedited(source, video):
-            yield Path(source)
-            return
-    path = _temporary_file(".mkv")
+        if not _is_unedited(source, video):
+            source = None
+    if isinstance(source, str):
+        yield Path(source)
+        return
+    # An .mkv file can contain any streams of an edited file, but its times are whole milliseconds.
+    path = _temporary_file(".mkv" if isinstance(video, InputImpl.VideoFromFile) else ".mp4")
     try:
-        video.save_to(str(path))
+        if source is not None:
+            path.write_bytes(source.getbuffer())
+        else:
+            _save(video, path)
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _save(video: Any, path: Path) -> None:
+    try:
+        video.save_to(str(path))
+    except (load_av().error.FFmpegError, OSError, ValueError) as error:
+        raise VideoFileError(
+            f"ComfyUI cannot write this video to a file: {error}. If it comes from Create Video, use RGB images whose width and "
+            "height are even, or connect the images to Restore Faces in Image and set frames_are of Restore Options to one video."
+        ) from error
 
 
 def _suffix_for(source: Path) -> str:
@@ -151,15 +177,15 @@ def _suffix_for(source: Path) -> str:
     return ".mp4"
 
 
-def _is_unedited(path: str, video: Any) -> bool:
-    """Return whether ``video`` is the whole file ``path``. ComfyUI trims, crops and resizes videos only when it reads frames."""
+def _is_unedited(source: str | BytesIO, video: Any) -> bool:
+    """Return whether ``video`` is the whole file ``source``. ComfyUI trims, crops and resizes videos only when it reads frames."""
     if getattr(video, "has_pending_frame_edits", lambda: False)():  # unknown to older versions
         return False
-    file = InputImpl.VideoFromFile(path)
+    file = InputImpl.VideoFromFile(source)
     try:
         is_whole = abs(file.get_duration() - video.get_duration()) < _MAX_DEVIATION
         return is_whole and file.get_dimensions() == video.get_dimensions()
-    except ValueError:  # a file without a duration is damaged, which the restoration reports
+    except (OSError, ValueError):  # the file is missing or damaged, which the restoration reports
         return True
 
 

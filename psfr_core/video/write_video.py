@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _INDEX_FIRST = {"movflags": "+faststart"}  # lets browsers play the file while it downloads
 _MUXER_OPTIONS = {"mp4": _INDEX_FIRST, "mov": _INDEX_FIRST}
+_USUAL_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # names of FFmpeg, by number of channels
 _INTERLACED_FLAGS = {"libx264": "+ildct+ilme", "mpeg2video": "+ildct+ilme"}
 _HDR_METADATA = (
     "MASTERING_DISPLAY_METADATA",
@@ -223,9 +224,15 @@ def copyable_streams(reader: VideoReader, target: Path) -> list[Stream]:
             copied.append(stream)
         elif stream.type == "audio":
             raise VideoFileError(
-                f"{target.suffix} files cannot contain the {codec} sound of {reader.path}. Write an .mkv file, which can."
+                f"{target.suffix} files cannot contain the {codec} sound of {reader.path}. {_advice(codec)}"
             )
     return copied
+
+
+def _advice(codec: str | None) -> str:
+    if codec in _supported_codecs("matroska"):
+        return "Write an .mkv file, which can."
+    return "Convert the sound first, for example to AAC or FLAC."
 
 
 def _log_left_out(stream: Stream, target: Path) -> None:
@@ -287,6 +294,8 @@ def _started(
     copies: dict[int, Any] = {}
     for source in copied:
         copy = container.add_stream_from_template(source)
+        if source.type == "audio":
+            _order_channels(copy.codec_context)
         copy.metadata.update(source.metadata)
         copy.disposition = source.disposition
         copies[source.index] = copy
@@ -294,6 +303,16 @@ def _started(
     container.set_chapters(reader.container.chapters())
     container.start_encoding()
     return VideoWriter(container, stream, copies)
+
+
+def _order_channels(context: Any) -> None:
+    """Set the usual channel layout if the layout of ``context`` has only a number of channels, like that of PCM in .avi and .mkv.
+
+    The .mp4 muxer refuses such a layout when it writes the end of the file.
+    """
+    count = context.layout.nb_channels
+    if context.layout.name == f"{count} channels" and count in _USUAL_LAYOUTS:
+        context.layout = _USUAL_LAYOUTS[count]
 
 
 def _is_encoder(name: str) -> bool:

@@ -99,6 +99,59 @@ def test_a_video_without_a_file_is_encoded_once(
         assert path.read_bytes() == b"encoded"
 
 
+def test_a_video_in_memory_is_not_encoded_again(
+    host: Callable[[str], ModuleType], pack: Callable[[str], ModuleType], clip: Path
+) -> None:
+    video = video_of(host, BytesIO(clip.read_bytes()))
+    video.save_to = lambda _: pytest.fail("the video is remuxed, which rounds its times")
+    with getattr(pack("nodes.restore_video"), "_file_of")(video) as path:  # noqa: B009
+        assert path.read_bytes() == clip.read_bytes()
+
+
+def test_a_video_that_comfyui_cannot_write_is_explained(pack: Callable[[str], ModuleType]) -> None:
+    class OfOddSize:
+        def save_to(self, path: str) -> None:
+            raise ValueError("width not divisible by 2")
+
+    error: Any = pack("psfr_core.errors").VideoFileError
+    message = (
+        "cannot write this video to a file: width not divisible by 2. If it comes from Create Video, use RGB images"
+    )
+    with (
+        pytest.raises(error, match=message),
+        getattr(pack("nodes.restore_video"), "_file_of")(OfOddSize()),  # noqa: B009
+    ):
+        pass
+
+
+@pytest.mark.parametrize("source", ["missing.mp4", BytesIO(b"no video")], ids=["missing", "damaged"])
+def test_an_unreadable_video_is_explained(
+    run: Callable[..., Any],
+    host: Callable[[str], ModuleType],
+    pack: Callable[[str], ModuleType],
+    models: dict[str, Any],
+    source: Any,
+) -> None:
+    with pytest.raises(
+        pack("psfr_core.errors").VideoFileError, match=r"missing\.mp4 does not exist|cannot be opened as a video"
+    ):
+        run("PSFR_RestoreFacesInVideo", video=video_of(host, source), **models)
+
+
+def test_a_video_without_a_face_names_the_settings_of_the_nodes(
+    run: Callable[..., Any],
+    host: Callable[[str], ModuleType],
+    pack: Callable[[str], ModuleType],
+    models: dict[str, Any],
+    clip: Path,
+) -> None:
+    options = run("PSFR_RestoreOptions", no_face="error", min_size=5000).args[0]
+    with pytest.raises(
+        pack("psfr_core.errors").NoFaceError, match="Lower confidence or min_size, or set no_face to keep"
+    ):
+        run("PSFR_RestoreFacesInVideo", video=video_of(host, str(clip)), **models, options=options)
+
+
 def test_sound_that_mp4_cannot_hold_is_kept_in_another_container(
     run: Callable[..., Any],
     host: Callable[[str], ModuleType],

@@ -489,6 +489,29 @@ def test_a_container_that_cannot_hold_the_sound_is_refused_before_the_work(
         restore_video(source, tmp_path / "b.webm", found, progress=lambda *_: pytest.fail("work was done"))
 
 
+@pytest.mark.parametrize("suffix", [".avi", ".mkv"])
+def test_pcm_sound_without_a_channel_order_is_copied(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels, suffix: str
+) -> None:
+    frames = [clips.random_frame("yuv420p", seed) for seed in range(3)]
+    source = clips.write_clip(tmp_path / f"a{suffix}", frames, codec="mpeg4", sound="pcm_s16le")
+    restore_video(source, tmp_path / "b.mp4", found)
+    with clips.av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.streams.audio[0].layout.name == "stereo"
+        assert sum(frame.samples for frame in container.decode(audio=0)) == 3 * 1920
+
+
+def test_sound_that_no_container_can_hold_must_be_converted(
+    clips: ModuleType, tmp_path: Path, found: RestorationModels
+) -> None:
+    frames = [clips.random_frame("yuv420p", seed) for seed in range(3)]
+    source = clips.write_clip(tmp_path / "a.avi", frames, codec="mpeg4", sound="adpcm_ms")
+    with pytest.raises(
+        VideoFileError, match=r"\.mkv files cannot contain the adpcm_ms sound of .* Convert the sound first"
+    ):
+        restore_video(source, tmp_path / "b.mkv", found)
+
+
 def test_lossless_is_refused_where_bits_would_be_lost(
     clips: ModuleType, tmp_path: Path, models: RestorationModels, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -23,7 +23,7 @@ import { ERASER, UNITS, formatStrokes, paintStroke, paintStrokes, parseStrokes, 
 /**
  * @typedef {import("./lib/strokes.js").Stroke} Stroke
  * @typedef {Record<string, string>} File
- * @typedef {{crops: File[], labels: File[], count: number, regions: string[], colors: number[][]}} Faces
+ * @typedef {{crops: File[], labels: File[], count: number, strokes?: string, regions: string[], colors: number[][]}} Faces
  * @typedef {{parse_map_painter?: Faces[]} | null | undefined} Output data that the node sends after a run
  */
 
@@ -143,7 +143,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
 
   const isFilled = () => Boolean(faces && parsed);
   const shown = () => shownFaces.get(String(node.id)) ?? 0;
-  const painting = () => parseStrokes(String(widget.value ?? ""));
+  const painting = () => parseStrokes(isLinked(node, "strokes") ? faces?.strokes ?? "" : String(widget.value ?? ""));
   const strokes = () => painting()?.strokes ?? [];
   const save = (/** @type {Stroke[]} */ all) => setValue(node, widget, formatStrokes(faces?.count ?? 0, all));
 
@@ -340,7 +340,7 @@ function addPainter(/** @type {any} */ node, /** @type {any} */ widget) {
       e: () => choose(ERASER),
       i: () => pick(!isPicking),
     };
-    const action = actions[/** @type {keyof typeof actions} */ (event.key)];
+    const action = actions[/** @type {keyof typeof actions} */ (event.key.toLowerCase())]; // also with Caps Lock
     if (event.ctrlKey || event.metaKey || (!move && !action)) return;
     event.preventDefault();
     event.stopPropagation();

@@ -14,7 +14,7 @@ const NO_FACE = "none";
  */
 export function parseIndices(text, count, limit = count) {
   const trimmed = text.trim();
-  if (["", ALL_FACES].includes(trimmed.toLowerCase())) return { chosen: new Set(Array(count).keys()), error: null };
+  if (isAll(text)) return { chosen: new Set(Array(count).keys()), error: null };
   const chosen = new Set();
   if (trimmed.toLowerCase() === NO_FACE) return { chosen, error: null };
   for (const part of trimmed.split(",")) {
@@ -45,15 +45,14 @@ export function formatIndices(chosen) {
 
 /**
  * Returns the text after a click on a face, which adds or removes its number. All other numbers are kept, including the
- * numbers of faces that only other images have. An empty text counts as all faces shown, and an invalid text as "none".
- * Numbers from the end become the numbers of the faces shown. The result is never empty, because an empty text would also
- * select faces of other images.
+ * numbers of faces that only other images have. An empty text and "all" count as "0-", the faces of all images, and an
+ * invalid text as "none". Numbers from the end become the numbers of the faces shown.
  * @param {string} text
  * @param {number} index number of the clicked face
  * @param {number} count number of faces in the image
  */
 export function toggled(text, index, count) {
-  const { chosen } = parseIndices(text, count, MAX_INDEX + 1);
+  const { chosen } = parseIndices(isAll(text) ? "0-" : text, count, MAX_INDEX + 1);
   if (!chosen.delete(index)) chosen.add(index);
   return formatIndices(chosen);
 }
@@ -66,6 +65,9 @@ export function boxStyle(box) {
   const [left, top, right, bottom] = box.map((edge) => 100 * Math.min(Math.max(edge, 0), 1));
   return { left: percent(left), top: percent(top), width: percent(right - left), height: percent(bottom - top) };
 }
+
+/** Returns whether a text selects all faces. @param {string} text */
+const isAll = (text) => ["", ALL_FACES].includes(text.trim().toLowerCase());
 
 /** Returns the text for a run. @param {number[]} run consecutive numbers */
 function formatRun(run) {
