@@ -18,7 +18,7 @@ from ..errors import ImageFileError, OptionError
 from ..files import expand_user
 from ..images.decoding import MAX_PIXELS
 from ..images.folders import FoundImages, P, search_images
-from ..images.formats import LOSSLESS_SUFFIXES, WRITABLE_SUFFIXES, is_readable
+from ..images.formats import LOSSLESS_SUFFIXES, WRITABLE_SUFFIXES, is_readable, unreadable_reason
 from ..url_path import Location, UrlPath, parse_local_path, parse_location
 from .console import report
 
@@ -300,9 +300,10 @@ def _report_renamed(targets: Mapping[P, P]) -> None:
 
 
 def _looks_like_file(output: PurePath) -> bool:
-    """Return whether ``output`` is not an existing folder and has the suffix of an image or .json."""
+    """Return whether ``output`` is not an existing folder and has the suffix of an image, which may be unreadable, or .json."""
     is_folder = isinstance(output, Path | UrlPath) and output.is_dir()
-    return not is_folder and (is_readable(output) or output.suffix.lower() == ".json")
+    is_image = is_readable(output) or unreadable_reason(output) is not None
+    return not is_folder and (is_image or output.suffix.lower() == ".json")
 
 
 def _checked_file(output: P, count: int, suffix: str | None) -> P:

@@ -15,7 +15,7 @@ from ..bulk.restore_files import FileJob, FileResult, restore_files, save_result
 from ..errors import OptionError
 from ..faces.selection import SelectionOptions, parse_indices
 from ..images.channels import to_rgb
-from ..images.folders import P, search_images
+from ..images.folders import P, search_images, sort_frames
 from ..images.formats import WRITABLE_SUFFIXES
 from ..images.io import ImageFile, write_image
 from ..images.url_folders import search_locations
@@ -35,6 +35,7 @@ from .plan import Plan, add_file_arguments, check_folder, check_overwrites, loca
 from .ray_arguments import add_ray_arguments, ray_options_from_args, ray_results, ray_segments, refuse_urls
 from .video import (
     add_video_arguments,
+    check_no_encoding,
     find_videos,
     restore_image_sequence,
     restore_images_as_video,
@@ -106,8 +107,10 @@ def run(args: argparse.Namespace) -> int:
         refuse_urls(args)
         if is_video(args.output):
             return restore_images_as_video(args, options, models_from_args(args))
+        check_no_encoding(args)
         plan = _plan_sequence(args)
         return restore_image_sequence(plan, args, options, models_from_args(args))
+    check_no_encoding(args)
     plan = _plan(args)
     report_file = None if args.report is None else _checked_report(args.report, plan, args)
     jobs = [FileJob(source, target) for source, target in plan.pending_targets.items()]
@@ -143,7 +146,9 @@ def _plan_sequence(args: argparse.Namespace) -> Plan[Path]:
     """Find the images of a sequence in local folders, and plan the outputs."""
     paths = [Path(parse_location(entry)) for entry in args.inputs]
     found = search_images(paths, recursive=args.recursive, leave_out=args.output)
-    return plan_outputs(found, args.output, _suffix(args), resume=args.resume, also_read=_model_files(args))
+    return plan_outputs(
+        sort_frames(found), args.output, _suffix(args), resume=args.resume, also_read=_model_files(args)
+    )
 
 
 def _suffix(args: argparse.Namespace) -> str | None:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import ImageFileError, OptionError
-from ..images.folders import FoundImages, search_images
+from ..images.folders import FoundImages, search_images, sort_frames
 from ..images.formats import WRITABLE_SUFFIXES
 from ..restoration.restoration_models import RestorationModels
 from ..restoration.restore_options import RestoreOptions
@@ -40,8 +40,8 @@ def add_video_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--one-video",
         action="store_true",
-        help="treat the images as successive frames of one video, in the order of their names, and follow faces over them; an "
-        "output such as out.mp4 writes a video",
+        help="treat the images as successive frames of one video, in the order of their names and numbers, and follow faces over "
+        "them; an output such as out.mp4 writes a video",
     )
     parser.add_argument(
         "--segment-frames",
@@ -71,6 +71,14 @@ def _rate(text: str) -> Fraction:
     if not Fraction(1, _MAX_DENOMINATOR) <= rate <= _MAX_RATE:
         raise argparse.ArgumentTypeError(f"must be a number from 0.001 to {_MAX_RATE}, got {text}")
     return rate
+
+
+def check_no_encoding(args: argparse.Namespace) -> None:
+    """Raise OptionError if a flag for the encoding of videos is set. Call this if no video is written."""
+    if options_from_args(args, EncodingOptions) != EncodingOptions():
+        raise OptionError(
+            "--codec, --quality, --lossless and --pixel-format apply only to videos, but images are written."
+        )
 
 
 def video_options_from_args(args: argparse.Namespace) -> VideoOptions:
@@ -164,7 +172,7 @@ def restore_images_as_video(args: argparse.Namespace, options: RestoreOptions, m
     """
     if args.compare or args.report or args.resume or args.format:
         raise OptionError("--compare, --report, --format and --resume do not apply to a video from images.")
-    found = search_images([Path(parse_location(entry)) for entry in args.inputs], recursive=args.recursive)
+    found = sort_frames(search_images([Path(parse_location(entry)) for entry in args.inputs], recursive=args.recursive))
     _check_complete(found)
     check_target(args.output)
     check_folder(args.output.parent)

@@ -6,9 +6,10 @@ import errno
 import glob
 import logging
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
@@ -68,6 +69,17 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
     for path, reason in found.skipped.items():
         _log.warning("%s is skipped: %s", path, reason)
     return list(found.images)
+
+
+def sort_frames(found: FoundImages[P]) -> FoundImages[P]:
+    """Return ``found`` with the images of each folder in the order of their names, whose digits count as numbers: 2.png, 10.png."""
+    folders = {folder: index for index, folder in enumerate(dict.fromkeys(path.parent for path in found.images))}
+
+    def key(path: P) -> tuple[int, list[str | int], str]:
+        parts = re.split("([0-9]+)", path.name)  # text and digits alternate
+        return folders[path.parent], [int(part) if index % 2 else part for index, part in enumerate(parts)], path.name
+
+    return replace(found, images={path: found.images[path] for path in sorted(found.images, key=key)})
 
 
 class _PathType(Enum):

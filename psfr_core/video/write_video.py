@@ -173,12 +173,13 @@ def open_joiner(
         yield _started(container, stream, reader, sample, copied)
 
 
-def choose_output(source: Path, target: Path, options: EncodingOptions) -> Encoding:
+def choose_output(source: str | Path, target: str | Path, options: EncodingOptions) -> Encoding:
     """Return the encoding of the restored ``source`` in ``target``, and log what will be missing in ``target``.
 
     Raises OptionError for an encoding that is not possible, and VideoFileError for a source that cannot be read, or sound that
     ``target`` cannot hold.
     """
+    source, target = Path(source), Path(target)
     with open_video(source) as reader:
         copied = copyable_streams(reader, target)
         for stream in reader.other_streams:

@@ -160,6 +160,12 @@ def test_missing_images_raise_with_the_skipped_files(tmp_path: Path) -> None:
         plan_of([str(tmp_path)], tmp_path / "out")
 
 
+def test_an_output_with_an_unwritable_image_suffix_is_no_folder(tmp_path: Path) -> None:
+    a = write_image(tmp_path / "a.png")
+    with pytest.raises(OptionError, match=r"out\.cr2"):
+        plan_of([a], tmp_path / "out.cr2")
+
+
 def test_output_folder_that_is_a_file_raises(tmp_path: Path) -> None:
     a = write_image(tmp_path / "a.png")
     (tmp_path / "out.txt").touch()

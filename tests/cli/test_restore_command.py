@@ -423,3 +423,13 @@ def test_commands_for_files_on_disks_reject_urls(
     assert main(["parse", "s3://bucket/in", "-o", "out"]) == 2
     assert "is a URL, but this command needs files on a disk" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("flags", [["--lossless"], ["--quality", "20"], ["--codec", "ffv1", "--one-video"]])
+def test_flags_of_videos_are_refused_for_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    write_image(tmp_path / "a.png", ImageFile(torch.rand(3, 32, 32)))
+    assert main(["restore", str(tmp_path / "a.png"), "-o", str(tmp_path / "out"), *flags]) == 2
+    assert "apply only to videos, but images are written" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

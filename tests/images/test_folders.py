@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from psfr_core.errors import ImageFileError
-from psfr_core.images.folders import find_images, search_images
+from psfr_core.images.folders import find_images, search_images, sort_frames
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no FIFOs, and links need privileges")
 
@@ -140,3 +140,14 @@ def test_folder_without_permission_does_not_stop_the_search(tmp_path: Path, monk
     found = search_images([tmp_path / "closed", tmp_path], recursive=True)
     assert [path.name for path in found.images] == ["a.png"]
     assert found.failures == {tmp_path / "closed": f"{tmp_path / 'closed'} cannot be searched: Permission denied."}
+
+
+def test_frames_are_sorted_by_number_in_each_folder(tmp_path: Path) -> None:
+    names = ["b/frame 1.png", "b/frame 10.png", "b/frame 2.png", "a/2x10.png", "a/2x9.png", "a/02.png"]
+    paths = [tmp_path / name for name in names]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    found = sort_frames(search_images([tmp_path / "b", tmp_path / "a"]))
+    expected = ["b/frame 1.png", "b/frame 2.png", "b/frame 10.png", "a/02.png", "a/2x9.png", "a/2x10.png"]
+    assert [path.relative_to(tmp_path).as_posix() for path in found.images] == expected
