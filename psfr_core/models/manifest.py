@@ -76,8 +76,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="psfrgan_256.safetensors",
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator, trained by this project",
-        size_bytes=7_138_056,
-        sha256="b5894a58690ffba2f9c066c9c9b5d46b0717e3690369e69d5ac76c13cac54fd6",
+        size_bytes=7_138_120,
+        sha256="93590c64286a54b7b4addfdccb7ae4881f7bd62144841da440c81738adf5e743",
     ),
     ModelFile(
         name="psfrgan-512-small",
@@ -85,8 +85,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="psfrgan_512_small.safetensors",
         licence=NON_COMMERCIAL,
         description="small PSFR-GAN generator for crops over 300 px, trained by this project",
-        size_bytes=6_981_032,
-        sha256="93c32b433dbb3af3e241dc29a985baa4cd7bc636ad048669c0cb6e4d1542ba2b",
+        size_bytes=7_347_888,
+        sha256="6c8c989698cf7037ae5b2843a523877827f014bcc9707e9c8ed4b0aef813e7b9",
     ),
     ModelFile(
         name="parsenet-256",
@@ -103,8 +103,8 @@ MODEL_FILES: tuple[ModelFile, ...] = (
         file_name="compact_face.safetensors",
         licence=NON_COMMERCIAL,
         description="small face detector with 5 landmarks, trained by this project",
-        size_bytes=1_475_054,
-        sha256="78a649aab282d9a78b882c70d10c7088971f87ebe07094ab9cb5ea2a3945ea23",
+        size_bytes=1_475_118,
+        sha256="b4932fa29b7ff2439ef4f84af94f74e474d8a7530e896cd3a6d60b37703d3e7d",
     ),
     ModelFile(
         name="psfrgan-512",

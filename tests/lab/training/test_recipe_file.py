@@ -64,8 +64,13 @@ def test_stages_inherit_unset_values() -> None:
     assert not pixel_only.losses.needs_features
     assert pixel_only.loss_networks == LossNetworkSources(parser="parsenet-256")
     assert stages["psfrgan_256"] == BlendRecipe(
-        "out/generator_256_gjkl/blend.safetensors", "out/generator_256_m/generator.safetensors", 0.6
+        "out/generator_256_gjklm/blend.safetensors", "out/generator_256_o/generator.safetensors", 0.6
     )
+    of_o = stages["generator_256_o"]
+    assert isinstance(of_o, GeneratorRecipe)
+    assert of_o.network == GeneratorConfig((192, 128, 96, 80, 64), 64, residual=True)
+    assert of_o.losses == replace(last.losses, lpips=5, identity=8)
+    assert [path.name for path in of_o.data.faces].count("bearded") == 3
     of_m = stages["generator_256_m"]
     assert isinstance(of_m, GeneratorRecipe)
     assert of_m.network == GeneratorConfig((192, 128, 96, 80, 64), 64, residual=True)
