@@ -27,14 +27,15 @@ _NUMBER = re.compile(r"%(?:0\d\d?)?d")
 _BT709_PRIMARIES, _SRGB_CURVE = 1, 13  # FFmpeg's numbers
 
 
-def frame_to_image(frame: av.VideoFrame, quarters: int = 0) -> ImageFile:
+def frame_to_image(frame: av.VideoFrame, quarters: int = 0, *, is_mirrored: bool = False) -> ImageFile:
     """Return a planar frame as an upright image of 8 bits, or of 16 if the frame has more; gray and alpha are kept.
 
-    ``quarters`` counterclockwise quarter turns make the frame upright.
+    ``quarters`` counterclockwise quarter turns make the frame upright. If ``is_mirrored`` is true, it is then mirrored.
     """
     planes = FramePlanes.of(frame)
     pixels = planes.read(PixelBox(0, 0, planes.size.width, planes.size.height))
-    return ImageFile(turn_upright(clamped(pixels), quarters), 8 if planes.bits <= 8 else 16)
+    upright = turn_upright(clamped(pixels), quarters)
+    return ImageFile(upright.flip(-1) if is_mirrored else upright, 8 if planes.bits <= 8 else 16)
 
 
 def image_to_frame(image: ImageFile) -> av.VideoFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import struct
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -61,12 +62,13 @@ class Damage:
 class FrameSample:
     """A frame of a video in a planar format, and how players show it.
 
-    ``quarters`` is the number of counterclockwise quarter turns that make the frame upright. ``display_matrix`` is FFmpeg's matrix
-    of 9 numbers, or None if the frame has none.
+    ``quarters`` is the number of counterclockwise quarter turns that make the frame upright. If ``is_mirrored`` is true, players
+    then also mirror it from left to right. ``display_matrix`` is FFmpeg's matrix of 9 numbers, or None if the frame has none.
     """
 
     frame: av.VideoFrame
     quarters: int
+    is_mirrored: bool
     display_matrix: tuple[int, ...] | None
     is_interlaced: bool
 
@@ -75,7 +77,16 @@ class FrameSample:
         """Return the sample for a decoded frame. Raise VideoFileError if ``to_planar`` does not support its format."""
         data = frame.side_data.get("DISPLAYMATRIX")
         matrix = None if data is None else struct.unpack("=9i", bytes(data)[:36])
-        return cls(to_planar(frame), round(frame.rotation / 90) % 4, matrix, bool(frame.interlaced_frame))
+        quarters, is_mirrored = (0, False) if matrix is None else _orientation(matrix)
+        return cls(to_planar(frame), quarters, is_mirrored, matrix, bool(frame.interlaced_frame))
+
+
+def _orientation(matrix: Sequence[int]) -> tuple[int, bool]:
+    """Return the counterclockwise quarter turns of a display matrix, and whether it then mirrors from left to right."""
+    x_from_x, y_from_x, _, x_from_y, y_from_y = matrix[:5]  # the image has the point (x, y) of the frame at (x', y')
+    is_mirrored = x_from_x * y_from_y < x_from_y * y_from_x
+    degrees = -math.degrees(math.atan2(y_from_x, -x_from_x if is_mirrored else x_from_x))
+    return round(degrees / 90) % 4, is_mirrored
 
 
 class VideoReader:

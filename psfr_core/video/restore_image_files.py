@@ -95,7 +95,7 @@ def restore_images_to_video(
     sequence = replace(sequence, check=partial(_check_fits, first, is_lossless=video.encoding.lossless))
     encoding = choose_encoding_of_images(first, target, video.encoding, rate)  # raises errors before hours of work
     plan, result = sequence.find()
-    sample = FrameSample(video_frame(first, encoding), 0, None, is_interlaced=False)
+    sample = FrameSample(video_frame(first, encoding), 0, is_mirrored=False, display_matrix=None, is_interlaced=False)
     with open_new_video(target, rate, sample, encoding) as writer:
 
         def write(frame: _FileFrame) -> None:

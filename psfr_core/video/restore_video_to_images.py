@@ -33,10 +33,10 @@ def restore_video_to_images(
 ) -> VideoResult:
     """Restore the video file ``source`` and write its frames to images, numbered from 1.
 
-    ``pattern`` is the path of the images, such as ``frames/%06d.png``. The images are upright. They have 8 bits, or 16 if the
-    video has more. Gray and alpha are kept; timestamps and sound are lost. Each image appears when it is complete, and stays after
-    an error. Raises the errors of ``restore_video`` and ``write_image``, and OptionError unless the name of ``pattern`` has
-    exactly one placeholder for a number.
+    ``pattern`` is the path of the images, such as ``frames/%06d.png``. The images are upright, and mirrored if players mirror the
+    video. They have 8 bits, or 16 if the video has more. Gray and alpha are kept; timestamps and sound are lost. Each image
+    appears when it is complete, and stays after an error. Raises the errors of ``restore_video`` and ``write_image``, and
+    OptionError unless the name of ``pattern`` has exactly one placeholder for a number.
     """
     options, video = options or RestoreOptions(), video or VideoOptions()
     source, pattern = Path(source), Path(pattern)
@@ -49,7 +49,8 @@ def restore_video_to_images(
 
         def write(numbered_frame: tuple[int, DecodedFrame]) -> None:
             number, frame = numbered_frame
-            write_image(numbered_path(pattern, number), frame_to_image(frame.frame, first.sample.quarters))
+            image = frame_to_image(frame.frame, first.sample.quarters, is_mirrored=first.sample.is_mirrored)
+            write_image(numbered_path(pattern, number), image)
 
         write_each(enumerate(restored, start=1), write, limit=_IMAGES_BETWEEN_THREADS)
     return result_of(first.faces, first.shot_count, reader.damage.describe())

@@ -47,6 +47,7 @@ def write_clip(
     options: dict[str, str] | None = None,
     sound: str | None = None,
     rotation: float | None = None,
+    display_matrix: Sequence[int] | None = None,
     **context: Any,
 ) -> Path:
     """Encode ``frames``, with a tone if ``sound`` names its codec."""
@@ -59,6 +60,8 @@ def write_clip(
             setattr(stream.codec_context, name, value)
         if rotation is not None:
             stream.set_display_rotation(rotation)
+        if display_matrix is not None:
+            stream.set_display_matrix(display_matrix)
         audio: Any = container.add_stream(sound, rate=48000) if sound else None
         for index, frame in enumerate(frames):
             frame.pts = timestamps[index] if timestamps else index

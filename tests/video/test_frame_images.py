@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from psfr_core.errors import InputError, OptionError
 from psfr_core.faces.face import Face
@@ -155,3 +157,33 @@ def test_a_video_of_no_images_is_refused(tmp_path: Path, models: RestorationMode
         restore_images_to_video([], tmp_path / "a.mp4", models)
     with pytest.raises(InputError, match="at least one image file"):
         restore_image_files({}, models)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [
+        ((-1, 0, 0, 1), lambda image: image.flip(-1)),
+        ((1, 0, 0, -1), lambda image: image.flip(-2)),
+        ((0, 1, 1, 0), lambda image: image.transpose(-2, -1)),
+        ((0, -1, -1, 0), lambda image: image.rot90(2, (-2, -1)).transpose(-2, -1)),
+        ((0, 1, -1, 0), lambda image: image.rot90(-1, (-2, -1))),
+    ],
+    ids=["mirrored", "upside down and mirrored", "transposed", "transposed at the other diagonal", "rotated"],
+)
+def test_frames_become_images_as_players_show_them(
+    clips: ModuleType,
+    tmp_path: Path,
+    models: RestorationModels,
+    matrix: tuple[int, ...],
+    shown: Callable[[Tensor], Tensor],
+) -> None:
+    a, b, c, d = (65536 * value for value in matrix)
+    frames = [clips.random_frame("yuv444p", 0)]
+    plain = clips.write_clip(tmp_path / "a.mp4", frames, codec="libx264")
+    turned = clips.write_clip(
+        tmp_path / "b.mp4", frames, codec="libx264", display_matrix=(a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    )
+    restore_video_to_images(plain, tmp_path / "a_%d.png", models)
+    restore_video_to_images(turned, tmp_path / "b_%d.png", models)
+    upright = read_image(tmp_path / "a_1.png").pixels
+    assert torch.equal(read_image(tmp_path / "b_1.png").pixels, shown(upright))
