@@ -77,7 +77,7 @@ class PSFR_PaintParseMap(io.ComfyNode):
 
 
 def _editor(faces: Tensor, parse_map: ParseMap, strokes: str) -> dict[str, Any]:
-    """Return the data for the editor: files of the crops and of their labels, the regions' names and colors, and the strokes."""
+    """Return the data for the editor: files of the crops and labels, strokes, names and colors of the regions."""
     shown = parse_map[:_MAX_FACES]
     side = min(shown.size.width, _MAX_SIDE)
     crops = [resize_within(face.clamp(0, 1), _MAX_SIDE).clamp(0, 1) for face in faces[:_MAX_FACES]]
@@ -87,7 +87,7 @@ def _editor(faces: Tensor, parse_map: ParseMap, strokes: str) -> dict[str, Any]:
                 "crops": _saved(to_image(crops), "psfr_crop"),
                 "labels": _saved(to_image(shown.resized(Size(side, side)).to_grey()), "psfr_labels"),
                 "count": len(faces),
-                "strokes": strokes,  # the widget does not have them if another node gives them
+                "strokes": strokes,  # may come from another node instead of the widget
                 "regions": [region.name.lower() for region in FaceRegion],
                 "colors": [list(REGION_COLORS[region]) for region in FaceRegion],
             }

@@ -137,15 +137,11 @@ def _file_of(video: Any) -> Generator[Path]:
 
     Raises VideoFileError for a video that ComfyUI cannot write.
     """
-    source = None  # other classes would encode the video in memory
-    if isinstance(video, InputImpl.VideoFromFile):
-        source = video.get_stream_source()
-        if not _is_unedited(source, video):
-            source = None
+    source = _unedited_file(video)
     if isinstance(source, str):
         yield Path(source)
         return
-    # An .mkv file can contain any streams of an edited file, but its times are whole milliseconds.
+    # .mkv files can contain the streams of any edited file, but round times to milliseconds.
     path = _temporary_file(".mkv" if isinstance(video, InputImpl.VideoFromFile) else ".mp4")
     try:
         if source is not None:
@@ -177,16 +173,22 @@ def _suffix_for(source: Path) -> str:
     return ".mp4"
 
 
-def _is_unedited(source: str | BytesIO, video: Any) -> bool:
-    """Return whether ``video`` is the whole file ``source``. ComfyUI trims, crops and resizes videos only when it reads frames."""
+def _unedited_file(video: Any) -> str | BytesIO | None:
+    """Return the path or content of the file of ``video``, or None if ``video`` is edited or has no file.
+
+    ComfyUI trims, crops and resizes videos only when it reads frames.
+    """
+    if not isinstance(video, InputImpl.VideoFromFile):  # get_stream_source of other classes encodes the video in memory
+        return None
     if getattr(video, "has_pending_frame_edits", lambda: False)():  # unknown to older versions
-        return False
+        return None
+    source = video.get_stream_source()
     file = InputImpl.VideoFromFile(source)
     try:
         is_whole = abs(file.get_duration() - video.get_duration()) < _MAX_DEVIATION
-        return is_whole and file.get_dimensions() == video.get_dimensions()
+        return source if is_whole and file.get_dimensions() == video.get_dimensions() else None
     except (OSError, ValueError):  # the file is missing or damaged, which the restoration reports
-        return True
+        return source
 
 
 def _temporary_file(suffix: str) -> Path:

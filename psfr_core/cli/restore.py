@@ -15,7 +15,7 @@ from ..bulk.restore_files import FileJob, FileResult, restore_files, save_result
 from ..errors import OptionError
 from ..faces.selection import SelectionOptions, parse_indices
 from ..images.channels import to_rgb
-from ..images.folders import P, search_images, sort_frames
+from ..images.folders import P
 from ..images.formats import WRITABLE_SUFFIXES
 from ..images.io import ImageFile, write_image
 from ..images.url_folders import search_locations
@@ -24,7 +24,7 @@ from ..restoration.paste_options import PASTED_REGION_NAMES, PasteOptions, parse
 from ..restoration.region_strengths import PART_NAMES, parse_region_strengths
 from ..restoration.restore import RestorationResult
 from ..restoration.restore_options import RestoreOptions
-from ..url_path import Location, UrlPath, parse_location
+from ..url_path import Location, UrlPath
 from ..video.video_formats import is_video
 from ..visualize import side_by_side
 from .batch import Outcome, collect, summarize
@@ -40,6 +40,7 @@ from .video import (
     restore_image_sequence,
     restore_images_as_video,
     restore_videos,
+    search_frames,
 )
 
 _SKIPPED_SELECTION = ("indices",)  # parsed from text
@@ -144,11 +145,8 @@ def _plan(args: argparse.Namespace) -> Plan[Location]:
 
 def _plan_sequence(args: argparse.Namespace) -> Plan[Path]:
     """Find the images of a sequence in local folders, and plan the outputs."""
-    paths = [Path(parse_location(entry)) for entry in args.inputs]
-    found = search_images(paths, recursive=args.recursive, leave_out=args.output)
-    return plan_outputs(
-        sort_frames(found), args.output, _suffix(args), resume=args.resume, also_read=_model_files(args)
-    )
+    found = search_frames(args, leave_out=args.output)
+    return plan_outputs(found, args.output, _suffix(args), resume=args.resume, also_read=_model_files(args))
 
 
 def _suffix(args: argparse.Namespace) -> str | None:

@@ -90,6 +90,12 @@ def video_options_from_args(args: argparse.Namespace) -> VideoOptions:
     )
 
 
+def search_frames(args: argparse.Namespace, leave_out: Path | None = None) -> FoundImages[Path]:
+    """Find the images of one video in local files and folders, and sort them by name and number."""
+    paths = [Path(parse_location(entry)) for entry in args.inputs]
+    return sort_frames(search_images(paths, recursive=args.recursive, leave_out=leave_out))
+
+
 def find_videos(inputs: Sequence[str]) -> list[Path]:
     """Return the videos in ``inputs``, with expanded patterns. Raise OptionError if only some inputs are videos."""
     videos = [entry for entry in inputs if is_video(entry)]
@@ -172,7 +178,7 @@ def restore_images_as_video(args: argparse.Namespace, options: RestoreOptions, m
     """
     if args.compare or args.report or args.resume or args.format:
         raise OptionError("--compare, --report, --format and --resume do not apply to a video from images.")
-    found = sort_frames(search_images([Path(parse_location(entry)) for entry in args.inputs], recursive=args.recursive))
+    found = search_frames(args)
     _check_complete(found)
     check_target(args.output)
     check_folder(args.output.parent)

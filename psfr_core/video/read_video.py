@@ -83,7 +83,7 @@ class FrameSample:
 
 def _orientation(matrix: Sequence[int]) -> tuple[int, bool]:
     """Return the counterclockwise quarter turns of a display matrix, and whether it then mirrors from left to right."""
-    x_from_x, y_from_x, _, x_from_y, y_from_y = matrix[:5]  # the image has the point (x, y) of the frame at (x', y')
+    x_from_x, y_from_x, _, x_from_y, y_from_y = matrix[:5]  # maps (x, y) in the frame to (x', y') on the screen
     is_mirrored = x_from_x * y_from_y < x_from_y * y_from_x
     degrees = -math.degrees(math.atan2(y_from_x, -x_from_x if is_mirrored else x_from_x))
     return round(degrees / 90) % 4, is_mirrored

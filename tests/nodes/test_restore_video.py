@@ -31,6 +31,11 @@ def clip(clips: ModuleType, portrait: Tensor, tmp_path: Path) -> Path:
     return clips.write_clip(tmp_path / "clip.mp4", frames, codec="libx264", sound="aac")
 
 
+@pytest.fixture
+def file_of(pack: Callable[[str], ModuleType]) -> Any:
+    return getattr(pack("nodes.restore_video"), "_file_of")  # noqa: B009
+
+
 def video_of(host: Callable[[str], ModuleType], source: Any) -> Any:
     return host("comfy_api.latest").InputImpl.VideoFromFile(source)
 
@@ -76,9 +81,8 @@ def test_a_video_is_restored_through_a_temporary_file(
     ids=["pending edits", "cropped", "trimmed"],
 )
 def test_an_edited_video_is_restored_and_not_its_file(
-    host: Callable[[str], ModuleType], pack: Callable[[str], ModuleType], clip: Path, tmp_path: Path, edits: Any
+    host: Callable[[str], ModuleType], file_of: Any, clip: Path, tmp_path: Path, edits: Any
 ) -> None:
-    file_of: Any = getattr(pack("nodes.restore_video"), "_file_of")  # noqa: B009
     video = video_of(host, str(clip))
     with file_of(video) as path:
         assert path == clip
@@ -89,26 +93,24 @@ def test_an_edited_video_is_restored_and_not_its_file(
 
 
 def test_a_video_without_a_file_is_encoded_once(
-    pack: Callable[[str], ModuleType], tmp_path: Path, host: Callable[[str], ModuleType]
+    file_of: Any, tmp_path: Path, host: Callable[[str], ModuleType]
 ) -> None:
     class FromFrames:
         def save_to(self, path: str) -> None:
             Path(path).write_bytes(b"encoded")
 
-    with getattr(pack("nodes.restore_video"), "_file_of")(FromFrames()) as path:  # noqa: B009
+    with file_of(FromFrames()) as path:
         assert path.read_bytes() == b"encoded"
 
 
-def test_a_video_in_memory_is_not_encoded_again(
-    host: Callable[[str], ModuleType], pack: Callable[[str], ModuleType], clip: Path
-) -> None:
+def test_a_video_in_memory_is_not_encoded_again(host: Callable[[str], ModuleType], file_of: Any, clip: Path) -> None:
     video = video_of(host, BytesIO(clip.read_bytes()))
     video.save_to = lambda _: pytest.fail("the video is remuxed, which rounds its times")
-    with getattr(pack("nodes.restore_video"), "_file_of")(video) as path:  # noqa: B009
+    with file_of(video) as path:
         assert path.read_bytes() == clip.read_bytes()
 
 
-def test_a_video_that_comfyui_cannot_write_is_explained(pack: Callable[[str], ModuleType]) -> None:
+def test_a_video_that_comfyui_cannot_write_is_explained(pack: Callable[[str], ModuleType], file_of: Any) -> None:
     class OfOddSize:
         def save_to(self, path: str) -> None:
             raise ValueError("width not divisible by 2")
@@ -119,7 +121,7 @@ def test_a_video_that_comfyui_cannot_write_is_explained(pack: Callable[[str], Mo
     )
     with (
         pytest.raises(error, match=message),
-        getattr(pack("nodes.restore_video"), "_file_of")(OfOddSize()),  # noqa: B009
+        file_of(OfOddSize()),
     ):
         pass
 

@@ -67,7 +67,9 @@ export function boxStyle(box) {
 }
 
 /** Returns whether a text selects all faces. @param {string} text */
-const isAll = (text) => ["", ALL_FACES].includes(text.trim().toLowerCase());
+function isAll(text) {
+  return ["", ALL_FACES].includes(text.trim().toLowerCase());
+}
 
 /** Returns the text for a run. @param {number[]} run consecutive numbers */
 function formatRun(run) {
